@@ -1,0 +1,115 @@
+/** One run as a card of the panel. */
+
+import { html } from './dom';
+import { agoText, durationText, metricLabel, metricText, parseTime } from './format';
+import { drawBar, paceText } from './progress';
+import type { IRun } from './runs';
+
+/** A run's headline: the first of these that it has, at most three. */
+const HEADLINE = [
+  'oos_sharpe_ratio',
+  'sharpe_ratio',
+  'oos_cagr',
+  'cagr',
+  'oos_max_drawdown',
+  'max_drawdown',
+  'total_return'
+];
+
+const SHORT: Record<string, string> = {
+  sharpe_ratio: 'Sharpe',
+  cagr: 'CAGR',
+  max_drawdown: 'Max DD',
+  total_return: 'Return'
+};
+
+function shortLabel(name: string): string {
+  const plain = name.replace(/^oos_/, '');
+  return `${name === plain ? '' : 'OOS '}${SHORT[plain] ?? metricLabel(plain)}`;
+}
+
+function headline(run: IRun): HTMLElement | null {
+  const known = HEADLINE.filter(name => typeof run.metrics[name] === 'number');
+  const covered = (name: string): boolean => known.includes(`oos_${name}`);
+  const others = Object.keys(run.metrics).filter(name => !HEADLINE.includes(name));
+  const names = [...known.filter(name => !covered(name)), ...others].slice(0, 3);
+  if (names.length === 0) {
+    return null;
+  }
+  const pairs = names.map(name =>
+    html(
+      'div',
+      { title: metricLabel(name) },
+      html('dt', {}, shortLabel(name)),
+      html('dd', {}, metricText(name, run.metrics[name]))
+    )
+  );
+  return html('dl', { class: 'kk-Run-metrics' }, ...pairs);
+}
+
+function runningText(run: IRun): string {
+  const cells = run.cells === 0 ? '' : `cell ${run.cell} of ${run.cells}`;
+  const share = `${Math.floor(100 * run.progress)} %`;
+  return [share, cells, paceText(run.eta_s, run.candles_per_s)].filter(text => text !== '').join(' · ');
+}
+
+/** What became of the run, in a few words. */
+function outcome(run: IRun): string {
+  switch (run.status) {
+    case 'running':
+      return runningText(run);
+    case 'done': {
+      const took = run.finished === null ? null : parseTime(run.finished) - parseTime(run.created);
+      return took === null ? 'finished' : `finished in ${durationText(took / 1000)}`;
+    }
+    case 'interrupted':
+      return `stopped at ${Math.floor(100 * run.progress)} %; start it again to resume`;
+    case 'lost':
+      return `its process is gone, at ${Math.floor(100 * run.progress)} %; start it again to resume`;
+    case 'failed':
+      return (run.error ?? 'failed without a message').trim().split('\n').slice(-1).join('');
+  }
+}
+
+function action(text: string, command: string, path: string | null, reason: string): HTMLButtonElement {
+  const button = html('button', { type: 'button', class: 'kk-Run-action', 'data-command': command }, text);
+  button.disabled = path === null;
+  button.title = path ?? reason;
+  return button;
+}
+
+/** The reason why a file of the run cannot be opened, or the general one that holds for all runs. */
+function missing(run: IRun, what: string, notice: string | null): string {
+  return notice ?? (run.status === 'running' ? `The run has not written its ${what} yet.` : `The run left no ${what}.`);
+}
+
+/** The card; its buttons carry the command to execute in `data-command`. */
+export function drawCard(run: IRun, now: number, notice: string | null): HTMLLIElement {
+  const about = [run.template, run.data?.name ?? ''].filter(text => text !== '').join(' · ');
+  const card = html(
+    'li',
+    { class: `kk-Run kk-mod-${run.status}`, tabindex: 0, 'data-run': run.id, title: run.id },
+    html(
+      'div',
+      { class: 'kk-Run-head' },
+      html('span', { class: 'kk-Run-name' }, run.name),
+      html('span', { class: 'kk-Status' }, run.status)
+    ),
+    html(
+      'div',
+      { class: 'kk-Run-about' },
+      html('span', {}, about),
+      html('time', { datetime: run.created }, agoText(parseTime(run.created), now))
+    ),
+    run.status === 'running' ? drawBar(run.progress) : null,
+    html('div', { class: 'kk-Run-outcome' }, outcome(run)),
+    headline(run),
+    html(
+      'div',
+      { class: 'kk-Run-actions' },
+      action('Notebook', 'kernelkit:open-notebook', run.links.notebook, missing(run, 'notebook', notice)),
+      action('Report', 'kernelkit:open-report', run.links.report, missing(run, 'report', notice))
+    )
+  );
+  return card;
+}

@@ -1,0 +1,117 @@
+/** The heat map of a metric over two parameters. */
+
+import { html, svg } from './dom';
+import { metricLabel, metricText } from './format';
+import type { IHeatmap, Label, Maybe } from './result';
+
+const LEFT = 52;
+const TOP = 8;
+const BOTTOM = 40;
+const ROW = [18, 30] as const;
+const TEXT_FROM = 36;
+
+/**
+ * A theme colour: the brand's for gains, the error's for losses. With both in the picture, equal sizes are equally
+ * strong; with one of them, the range of the values is spread out.
+ */
+function colour(value: number, lo: number, hi: number): string {
+  const size = Math.max(Math.abs(lo), Math.abs(hi));
+  const least = lo < 0 && hi > 0 ? 0 : Math.min(Math.abs(lo), Math.abs(hi));
+  const share = (Math.abs(value) - least) / (size - least || 1);
+  const name = value < 0 ? '--jp-error-color1' : '--jp-brand-color1';
+  return `color-mix(in srgb, var(${name}) ${(8 + 82 * share).toFixed(0)}%, var(--jp-layout-color1))`;
+}
+
+/** Every how many labels one is written, so that they do not touch. */
+function stride(count: number, room: number, size: number): number {
+  return Math.max(1, Math.ceil((count * size) / room));
+}
+
+interface IFrame {
+  width: number;
+  cell: number;
+  row: number;
+}
+
+function axes(map: IHeatmap, dims: Record<string, Label[]>, frame: IFrame): SVGGElement {
+  const [columns, rows] = [dims[map.x] ?? [], dims[map.y] ?? []];
+  const bottom = TOP + frame.row * rows.length;
+  const middle = (TOP + bottom) / 2;
+  const group = svg('g', { class: 'kk-Axis' });
+  const every = stride(columns.length, frame.cell * columns.length, 34);
+  columns.forEach((label, j) => {
+    if (j % every === 0) {
+      const x = LEFT + frame.cell * (j + 0.5);
+      group.append(svg('text', { x, y: bottom + 14, 'text-anchor': 'middle' }, String(label)));
+    }
+  });
+  rows.forEach((label, i) => {
+    const y = TOP + frame.row * (i + 0.5);
+    const place = { x: LEFT - 6, y, 'text-anchor': 'end', 'dominant-baseline': 'central' };
+    group.append(svg('text', place, String(label)));
+  });
+  const across = { x: (LEFT + frame.width) / 2, y: bottom + 32, 'text-anchor': 'middle', class: 'kk-Axis-name' };
+  const along = { transform: `translate(10 ${middle}) rotate(-90)`, 'text-anchor': 'middle', class: 'kk-Axis-name' };
+  group.append(svg('text', across, map.x), svg('text', along, map.y));
+  return group;
+}
+
+/** One cell, with its value as tooltip and, where there is room, as text. */
+function drawCell(value: Maybe, title: string, metric: string, range: readonly [number, number], frame: IFrame): SVGGElement {
+  const box = { width: frame.cell - 1, height: frame.row - 1, rx: 2 };
+  if (value === null) {
+    return svg('g', { class: 'kk-Cell kk-mod-empty' }, svg('rect', box), svg('title', {}, `${title}: not run`));
+  }
+  const text = metricText(metric, value);
+  const place = { x: frame.cell / 2, y: frame.row / 2, 'text-anchor': 'middle', 'dominant-baseline': 'central' };
+  const rect = svg('rect', box);
+  rect.style.fill = colour(value, ...range);
+  return svg(
+    'g',
+    { class: 'kk-Cell' },
+    rect,
+    frame.cell >= TEXT_FROM ? svg('text', place, text) : null,
+    svg('title', {}, `${title}: ${text}`)
+  );
+}
+
+/** The metric over the two dims, the best cell outlined; `width` pixels wide. */
+export function drawHeatmap(
+  map: IHeatmap,
+  dims: Record<string, Label[]>,
+  best: Record<string, Label | null>,
+  width: number
+): HTMLElement {
+  const [columns, rows] = [dims[map.x] ?? [], dims[map.y] ?? []];
+  const frame: IFrame = {
+    width,
+    cell: (width - LEFT - 4) / columns.length,
+    row: Math.min(ROW[1], Math.max(ROW[0], 260 / rows.length))
+  };
+  const height = TOP + frame.row * rows.length + BOTTOM;
+  const finite = map.values.flat().filter(v => v !== null);
+  const range = [Math.min(...finite), Math.max(...finite)] as const;
+  const name = metricLabel(map.metric);
+  const picture = svg(
+    'svg',
+    { class: 'kk-Picture', width, height, role: 'img', 'aria-label': `${name} over ${map.x} and ${map.y}` },
+    axes(map, dims, frame)
+  );
+  let chosen: SVGGElement | null = null;
+  map.values.forEach((row, i) =>
+    row.forEach((value, j) => {
+      const [x, y] = [columns[j] ?? '', rows[i] ?? ''];
+      const cell = drawCell(value, `${map.x}=${x}, ${map.y}=${y}`, map.metric, range, frame);
+      cell.setAttribute('transform', `translate(${LEFT + frame.cell * j} ${TOP + frame.row * i})`);
+      if (best[map.x] === x && best[map.y] === y) {
+        cell.classList.add('kk-mod-best');
+        chosen = cell;
+      }
+      picture.append(cell);
+    })
+  );
+  if (chosen !== null) {
+    picture.append(chosen);
+  }
+  return html('figure', { class: 'kk-Figure' }, html('figcaption', {}, name), picture);
+}

@@ -1,0 +1,45 @@
+/** Runs as the server describes them. */
+
+import { URLExt } from '@jupyterlab/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+
+export type Status = 'running' | 'done' | 'failed' | 'interrupted' | 'lost';
+
+/**
+ * One run; times are ISO-8601 UTC or empty, `progress` is 0 to 1, `cells` is 0 until it is known, a link is null where
+ * there is no such file in reach.
+ */
+export interface IRun {
+  id: string;
+  name: string;
+  template: string;
+  status: Status;
+  created: string;
+  finished: string | null;
+  progress: number;
+  eta_s: number | null;
+  candles_per_s: number | null;
+  cell: number;
+  cells: number;
+  metrics: Record<string, number | null>;
+  data: { name?: string } | null;
+  error: string | null;
+  links: { notebook: string | null; report: string | null };
+}
+
+/** The runs, newest first, and where they are kept. */
+export interface IRunList {
+  root: string;
+  notice: string | null;
+  runs: IRun[];
+}
+
+/** Ask the server for its runs; a refusal throws with the server's own words. */
+export async function fetchRuns(settings: ServerConnection.ISettings): Promise<IRunList> {
+  const url = URLExt.join(settings.baseUrl, 'kernelkit', 'runs');
+  const response = await ServerConnection.makeRequest(url, {}, settings);
+  if (!response.ok) {
+    throw await ServerConnection.ResponseError.create(response);
+  }
+  return (await response.json()) as IRunList;
+}

@@ -1,0 +1,96 @@
+/** The view of one result: what was tested, headline numbers, pictures, all metrics. */
+
+import { drawCurves } from './curves';
+import { html } from './dom';
+import { metricLabel, metricText, paramsText } from './format';
+import { drawHeatmap } from './heatmap';
+import type { IResult } from './result';
+
+const HEADLINE = ['sharpe_ratio', 'cagr', 'max_drawdown', 'volatility', 'n_trades'];
+
+/** From this width on the heat map and the table stand side by side. */
+const TWO_COLUMNS = 760;
+
+function tile(name: string, result: IResult): HTMLElement {
+  const other = result.benchmark.metrics[name];
+  return html(
+    'div',
+    { class: 'kk-Tile' },
+    html('span', { class: 'kk-Tile-label' }, metricLabel(name)),
+    html('span', { class: 'kk-Tile-value' }, metricText(name, result.best.metrics[name])),
+    typeof other === 'number'
+      ? html('span', { class: 'kk-Tile-other' }, `${result.benchmark.name} ${metricText(name, other)}`)
+      : null
+  );
+}
+
+function heading(result: IResult): HTMLElement {
+  const size = Object.entries(result.dims).map(([dim, labels]) => `${labels.length} ${dim}`);
+  const trials = `${result.n_trials.toLocaleString('en-US')} ${result.n_trials === 1 ? 'trial' : 'trials'}`;
+  const about = [result.strategy, result.data.name, size.length > 1 ? `${trials} (${size.join(' × ')})` : trials];
+  return html(
+    'header',
+    {},
+    html('h3', {}, result.name),
+    html('p', {}, about.join(' · ')),
+    html(
+      'p',
+      { class: 'kk-Chips' },
+      result.costs === 'none'
+        ? html('span', { class: 'kk-Chip kk-mod-warn' }, 'COSTS: NONE')
+        : html('span', { class: 'kk-Chip' }, `costs: ${result.costs}`),
+      result.data.note === '' ? null : html('span', { class: 'kk-Chip' }, result.data.note)
+    )
+  );
+}
+
+function table(result: IResult, best: string): HTMLElement {
+  const { metrics } = result.best;
+  const other = result.benchmark.metrics;
+  const head = ['', best, result.benchmark.name].map(text => html('th', { scope: 'col' }, text));
+  const rows = Object.keys({ ...metrics, ...other }).map(name =>
+    html(
+      'tr',
+      {},
+      html('th', { scope: 'row' }, metricLabel(name)),
+      html('td', {}, metricText(name, metrics[name])),
+      html('td', {}, metricText(name, other[name]))
+    )
+  );
+  return html(
+    'figure',
+    { class: 'kk-Figure' },
+    html('table', { class: 'kk-Table' }, html('thead', {}, html('tr', {}, ...head)), html('tbody', {}, ...rows))
+  );
+}
+
+/** What the numbers below are of; that the best was picked after the fact is part of it. */
+function chosen(result: IResult, params: string): HTMLElement | null {
+  if (result.n_trials < 2) {
+    return params === '' ? null : html('p', { class: 'kk-Chosen' }, html('b', {}, params));
+  }
+  const trials = result.n_trials.toLocaleString('en-US');
+  return html('p', { class: 'kk-Chosen' }, html('b', {}, params), ` is the best of ${trials} trials, picked in hindsight.`);
+}
+
+/** The whole view, `width` pixels wide. */
+export function drawResult(result: IResult, width: number): HTMLElement[] {
+  const params = paramsText(result.best.params);
+  const best = params === '' ? result.strategy : params;
+  const tiles = HEADLINE.filter(name => name in result.best.metrics).map(name => tile(name, result));
+  const half = width >= TWO_COLUMNS ? (width - 24) / 2 : width;
+  const { curve, heatmap } = result;
+  const choice = chosen(result, params);
+  return [
+    heading(result),
+    ...(choice === null ? [] : [choice]),
+    html('div', { class: 'kk-Tiles' }, ...tiles),
+    ...(curve.time.length > 1 ? [drawCurves(curve, best, result.benchmark.name, width)] : []),
+    html(
+      'div',
+      { class: 'kk-Columns' },
+      heatmap === null ? null : drawHeatmap(heatmap, result.dims, result.best.params, half),
+      table(result, best)
+    )
+  ];
+}

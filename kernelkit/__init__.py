@@ -1,0 +1,37 @@
+"""A research environment that finds out whether a trading strategy is real. Importing it loads neither numba nor xarray."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+# public name -> module that defines it; a module of that name when the value ends with a dot
+_PUBLIC = {
+    "Account": "market.venue", "FillModel": "market.venue", "Venue": "market.venue", "audit": "audit", "backtest": "engine", "cost_model": "market.models",
+    "feature": "data", "fills": "result", "fixed": "engine", "indicator": "strategy", "orders": "result", "resume": "run", "ring": "strategy", "save": "result",
+    "signal": "strategy", "start": "run", "strategy": "strategy", "trades": "result", "walk_forward": "study.splits",
+}
+_MODULES = {"data": "data", "errors": "errors", "fees": "market.fees", "ledger": "ledger", "slippage": "market.slippage", "venues": "market.venues"}
+__all__ = sorted([*_PUBLIC, *_MODULES])
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        value: Any = import_module(f"kernelkit.{_MODULES[name]}")
+    elif name in _PUBLIC:
+        value = getattr(import_module(f"kernelkit.{_PUBLIC[name]}"), name)
+    else:
+        raise AttributeError(f"module 'kernelkit' has no attribute {name!r}; there are {', '.join(__all__)}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext kernelkit``: the magics."""
+    import_module("kernelkit.notebook").load(shell)

@@ -1,0 +1,1 @@
+"""Notebooks as jobs: parameters, runs, records and the command line."""

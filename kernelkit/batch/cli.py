@@ -1,0 +1,152 @@
+"""The command line: `kernelkit run|runs|doctor|warmup`; exit codes: 0 done, 1 failed, 2 usage, 128 + signal stopped."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from kernelkit.errors import KernelkitError, RunError, UsageError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="kernelkit")
+def cli() -> None:
+    """Backtests in notebooks, and the same notebooks as jobs."""
+
+
+@cli.command()
+@click.argument("template")
+@click.option(
+    "-p", "--param", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter; a:b:step or v1,v2 makes a batch."
+)
+@click.option("--out", default="runs", show_default=True, help="Folder of the runs; each gets its own below it.")
+@click.option("--name", help="Name of the runs, instead of the template's.")
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Runs of a batch at a time.")
+@click.option("--force", is_flag=True, help="Run again what is done, from the start.")
+@click.option("--hide-code", is_flag=True, help="Leave the code out of report.html.")
+@click.option("--dry-run", is_flag=True, help="Print the runs that would be made.")
+def run(template: str, pairs: tuple[str, ...], dry_run: bool, **options: Any) -> None:
+    """Run TEMPLATE, a template's name or an .ipynb file.
+
+    The same template, parameters and versions go to the same folder: a run that was stopped goes on, a finished one is
+    not repeated. A value is read by the type of the template's default. What is itself an axis there (fast="5:50:5") is
+    passed on; for any other parameter an axis makes one run per value, and several axes one per combination.
+    """
+    from kernelkit.batch.plan import plan
+    from kernelkit.batch.run import run as run_template
+    from kernelkit.batch.terminal import Terminal
+
+    parameters = _pairs(pairs)
+    planned = plan(template, parameters, options["out"], name=options["name"])
+    if dry_run:
+        for job in planned:
+            click.echo(f"{job.folder}  " + " ".join(f"{name}={value}" for name, value in job.values.items()))
+        return
+    terminal = Terminal(sys.stderr, len(planned))
+    try:
+        outcomes = run_template(template, parameters, on_change=terminal, **options)
+    finally:
+        terminal.close()
+    for outcome in outcomes:
+        click.echo(f"{outcome.folder}" + ("" if outcome.fresh else "  already done; --force runs it again"))
+
+
+def _pairs(pairs: tuple[str, ...]) -> dict[str, str]:
+    parameters: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise UsageError(f"-p {pair}: wanted NAME=VALUE")
+        if name in parameters:
+            raise UsageError(f"-p {pair}: {name} is given twice; write several values as {name}=v1,v2")
+        parameters[name] = value
+    return parameters
+
+
+@cli.command()
+@click.option("--out", default="runs", show_default=True, help="Folder of the runs.")
+@click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
+def runs(out: str, as_json: bool) -> None:
+    """List the runs below a folder, newest first."""
+    from kernelkit.batch.runs import list_runs, table
+
+    if not Path(out).is_dir():
+        raise UsageError(f"{out}: there is no such folder; --out is where 'kernelkit run' keeps its runs")
+    found = list_runs(out)
+    if as_json:
+        click.echo(json.dumps([one.to_json() for one in found], indent=1))
+    else:
+        click.echo(table(found) if found else f"{out}: no runs")
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def doctor(as_json: bool) -> None:
+    """Say what this machine offers, and what to do about what is missing; exit code 1 when something is broken."""
+    from kernelkit.batch.doctor import examine
+
+    findings = list(examine())
+    if as_json:
+        click.echo(json.dumps([finding.to_json() for finding in findings], indent=1))
+    else:
+        for finding in findings:
+            click.echo(f"{finding.state:<8} {finding.what:<10} {finding.found}")
+    broken = [finding.what for finding in findings if finding.state == "problem"]
+    if broken:
+        raise RunError(f"something is wrong with: {', '.join(broken)}")
+
+
+@cli.command()
+def warmup() -> None:
+    """Compile the engine now, so that the first backtest does not have to."""
+    from kernelkit import engine
+
+    begin = time.perf_counter()
+    engine.warmup()
+    click.echo(f"the engine is compiled and cached ({time.perf_counter() - begin:.1f} s)")
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    click.echo(f"kernelkit: warning: {message}", err=True)
+
+
+def main() -> None:
+    """The console script: errors that we raise on purpose are one line, without a traceback."""
+    warnings.showwarning = _show_warning
+    try:
+        cli.main(prog_name="kernelkit", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        sys.exit(_fail(error.format_message(), error.exit_code))
+    except UsageError as error:
+        sys.exit(_fail(str(error), 2))
+    except (KernelkitError, OSError) as error:
+        sys.exit(_fail(str(error), 1))
+    except (KeyboardInterrupt, click.Abort) as stop:
+        # click turns a KeyboardInterrupt into its own Abort
+        signum = getattr(stop.__cause__ or stop, "signum", signal.SIGINT)
+        sys.exit(_fail("stopped; the same command goes on from here", 128 + signum))
+
+
+def _fail(text: str, code: int) -> int:
+    click.echo(f"kernelkit: {text}", err=True)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""What the running notebook knows of its run: a folder to keep things in, and the numbers that the lists of runs show.
+
+One code path for both ways of working: interactively there is no folder, and checkpoints stay in memory.
+
+    store = context.checkpoints()
+    context.headline({"sharpe_ratio": 1.2})
+    if (path := context.result_path()) is not None:
+        kk.save(res, path)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kernelkit.batch._files import write_atomic
+from kernelkit.batch.checkpoint import Checkpoint, checkpoint
+
+RUN_DIR = "KERNELKIT_RUN_DIR"
+STORE = "result.zarr"
+CHECKPOINTS = "checkpoints"
+HEADLINE = "headline.json"
+
+
+def run_dir() -> Path | None:
+    """The folder of the batch run that executes this process, None in an interactive session."""
+    folder = os.environ.get(RUN_DIR)
+    return Path(folder) if folder else None
+
+
+def result_path() -> Path | None:
+    """Where the run keeps its result store (Zarr), None in an interactive session."""
+    folder = run_dir()
+    return folder / STORE if folder else None
+
+
+def checkpoints() -> Checkpoint:
+    """The run's store of finished parts; in an interactive session one in memory, which lives while it is held."""
+    folder = run_dir()
+    return checkpoint(folder / CHECKPOINTS if folder else None)
+
+
+def headline(
+    metrics: Mapping[str, float], *, data: Mapping[str, Any] | None = None, seed: int | None = None
+) -> dict[str, Any]:
+    """Say which numbers stand for this run in its record, instead of those of the results it displays.
+
+    A notebook that compares many trials has to choose honestly: the best of a grid in sample is not what was found.
+    `data` is {"name", "lineage"}. Returns what was recorded.
+
+    >>> headline({"sharpe_ratio": 0.7})
+    {'metrics': {'sharpe_ratio': 0.7}}
+    """
+    said: dict[str, Any] = {"metrics": {name: float(value) for name, value in metrics.items()}}
+    if data is not None:
+        said["data"] = dict(data)
+    if seed is not None:
+        said["seed"] = int(seed)
+    folder = run_dir()
+    if folder is not None:
+        write_atomic(folder / HEADLINE, json.dumps(said).encode())
+    return said

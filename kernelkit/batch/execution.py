@@ -1,0 +1,194 @@
+"""Make one run in this process: the notebook through papermill, its record, its report."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kernelkit.batch import context, offline, page, provenance, runs
+from kernelkit.batch._files import write_atomic
+from kernelkit.batch._process import exclusive, stoppable
+from kernelkit.batch.plan import Job, as_json
+from kernelkit.errors import RunError
+
+if TYPE_CHECKING:
+    from kernelkit.progress import Progress
+
+NOTEBOOK = "notebook.ipynb"
+REPORT = "report.html"
+
+OnChange = Callable[[runs.Run], None]
+
+
+class RunWarning(UserWarning):
+    """Something in a run is not as it should be, and no reason to stop it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A run's record and folder; `fresh` is False where an earlier run had already finished it."""
+
+    run: runs.Run
+    folder: Path
+    fresh: bool = True
+
+
+def execute(job: Job, on_change: OnChange | None = None) -> Outcome:
+    """Run `job` in this thread; a notebook that fails gives a failed record, a signal raises Interrupted."""
+    job.folder.mkdir(parents=True, exist_ok=True)
+    with exclusive(job.folder):
+        before = runs.read_run(job.folder) if (job.folder / runs.FILE).exists() else None
+        if before and before.status == "running":
+            raise RunError(
+                f"{job.id} is running (process {before.pid} on {before.host}); wait for it, or choose another --out"
+            )
+        if before and before.status == "done" and not job.force:
+            return Outcome(before, job.folder, fresh=False)
+        if job.force:
+            _clear(job.folder)
+            before = None
+        with stoppable(), runs.Recorder(job.folder, _first(job, before)) as record:
+            finished = _Execution(job, record, on_change).run()
+    return Outcome(finished, job.folder)
+
+
+def _clear(folder: Path) -> None:
+    for name in (context.CHECKPOINTS, context.STORE):
+        if (folder / name).exists():
+            shutil.rmtree(folder / name)
+    for name in (NOTEBOOK, REPORT):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _first(job: Job, before: runs.Run | None) -> runs.Run:
+    parameters = as_json(job.parameters)
+    seed, data = parameters.get("seed"), parameters.get("data")
+    return runs.Run(
+        id=job.id,
+        name=job.name,
+        template=job.template.name,
+        created=before.created if before else "",
+        parameters=parameters,
+        versions=provenance.versions(),
+        data=None if data is None else {"name": data, "lineage": None},
+        seed=seed if type(seed) is int else None,
+        git=provenance.git_state(Path.cwd()),
+    )
+
+
+class _Execution:
+    """One execution of one job: turns the engine's events into changes of the record."""
+
+    def __init__(self, job: Job, record: runs.Recorder, on_change: OnChange | None) -> None:
+        self._job = job
+        self._record = record
+        self._on_change = on_change
+        self._started = time.monotonic()
+        self._headline = job.folder / context.HEADLINE
+        self._headline.unlink(missing_ok=True)
+
+    def run(self) -> runs.Run:
+        try:
+            error = self._notebook()
+        finally:
+            store = (self._job.folder / context.STORE).exists()
+            self._update(store=context.STORE if store else None, **self._said())
+        status: runs.Status = "failed" if error else "done"
+        self._report(status, error)
+        finished = self._record.finish(status, error)
+        self._tell(finished)
+        return finished
+
+    def _notebook(self) -> str | None:
+        """Execute the notebook; what ended it early, if something did."""
+        import papermill
+        from nbclient.exceptions import DeadKernelError
+        from papermill.exceptions import PapermillExecutionError
+
+        try:
+            papermill.execute_notebook(
+                # papermill reads braces in a path as places to fill in
+                str(self._job.template.path).replace("{", "{{").replace("}", "}}"),
+                None,
+                parameters=dict(self._job.values),
+                engine_name="kernelkit",
+                kernel_name="python3",
+                language="python",
+                progress_bar=False,
+                notebook=self._job.folder / NOTEBOOK,
+                environment={**os.environ, context.RUN_DIR: str(self._job.folder.resolve())},
+                watch=self,
+            )
+        except PapermillExecutionError as error:
+            text = str(error.evalue).strip().partition("\n")[0]
+            return f"cell {self._record.run.cell}: {error.ename}: {text}"
+        except DeadKernelError:
+            return (
+                f"cell {self._record.run.cell}: the kernel died; if the system killed it for memory, use fewer --jobs"
+            )
+        return None
+
+    def on_cell(self, cell: int, cells: int) -> None:
+        """Code cell `cell` of `cells` (from 1) starts."""
+        done = max(self._record.run.progress, (cell - 1) / cells)
+        said = self._said()
+        self._update(cell=cell, cells=cells, progress=done, eta_s=None, candles_per_s=None, notebook=NOTEBOOK, **said)
+
+    def on_progress(self, event: Progress) -> None:
+        """Something inside the current cell went on; all cells count alike, and progress never goes back."""
+        run = self._record.run
+        done = max(run.progress, (run.cell - 1 + event.fraction) / run.cells)
+        self._update(progress=done, eta_s=event.eta_s, candles_per_s=event.candles_per_s)
+
+    def on_result(self, payload: Mapping[str, Any]) -> None:
+        """A result was displayed: its best trial and data stand in the record unless the notebook itself says more."""
+        best = payload.get("best")
+        self._update(**(_facts(best) | _facts({"data": payload.get("data")}) if isinstance(best, dict) else {}))
+
+    def _said(self) -> dict[str, Any]:
+        """What the notebook told by `context.headline`, as changes of the record."""
+        return _facts(json.loads(self._headline.read_bytes())) if self._headline.exists() else {}
+
+    def on_warning(self, text: str) -> None:
+        """The engine met something odd."""
+        warnings.warn(f"{self._job.id}: {text}", RunWarning, stacklevel=2)
+
+    def _report(self, status: runs.Status, error: str | None) -> None:
+        import nbformat
+
+        run = dataclasses.replace(self._record.run, status=status, error=error, finished=runs.utc_now())
+        notebook = nbformat.read(self._job.folder / NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
+        html = page.render(notebook, page.describe(self._job, run, time.monotonic() - self._started))
+        missing = offline.external_references(html)
+        if missing:
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            self.on_warning(f"{REPORT} works without a network, so it does not show what needs {missing[0]}{more}")
+        write_atomic(self._job.folder / REPORT, html.encode())
+        self._update(report=REPORT)
+
+    def _update(self, **changes: Any) -> None:
+        self._tell(self._record.update(**changes))
+
+    def _tell(self, run: runs.Run) -> None:
+        if self._on_change is not None:
+            self._on_change(run)
+
+
+def _facts(said: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a record that `said`, some notebook's JSON, fills rightly."""
+    facts: dict[str, Any] = {}
+    if isinstance(metrics := said.get("metrics"), dict):
+        facts["metrics"] = runs.finite({name: value for name, value in metrics.items() if type(value) in (int, float)})
+    if isinstance(data := said.get("data"), dict):
+        facts["data"] = {"name": data.get("name"), "lineage": data.get("lineage")}
+    if type(seed := said.get("seed")) is int:
+        facts["seed"] = seed
+    return facts

@@ -1,0 +1,83 @@
+"""From a template and parameters to the runs that they ask for: values, names, folders."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kernelkit.batch import provenance
+from kernelkit.batch._files import canonical_json
+from kernelkit.batch.parameters import bind
+from kernelkit.batch.template import Template, read
+from kernelkit.errors import UsageError
+
+# A folder name on every system.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run to make: what to execute, with which values, in which folder; plain data, so that it can travel."""
+
+    template: Template
+    values: Mapping[str, Any]
+    id: str
+    name: str
+    folder: Path
+    force: bool = False
+    hide_code: bool = False
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """All parameters of the notebook: its defaults, and this job's values over them."""
+        return {**{parameter.name: parameter.default for parameter in self.template.parameters}, **self.values}
+
+
+def plan(
+    template: str | Path,
+    parameters: Mapping[str, object],
+    out: str | Path,
+    *,
+    name: str | None = None,
+    force: bool = False,
+    hide_code: bool = False,
+) -> list[Job]:
+    """The runs that `parameters` ask of `template`, checked and named; nothing is written.
+
+    A run's id is its name and a hash of what the template's cells say, all parameters and the versions.
+    """
+    found = read(template)
+    name = found.name if name is None else name
+    if not _NAME.match(name):
+        raise UsageError(
+            f"the name {name!r} is none for a folder; wanted letters, digits, '.', '_', '-', at most 80 of them"
+        )
+    versions = provenance.versions()
+    planned = []
+    for values in bind(found.parameters, parameters, found.path.name):
+        job = Job(found, values, "", name, Path(out), force, hide_code)
+        digest = hashlib.sha256(canonical_json([found.digest, as_json(job.parameters), versions])).hexdigest()
+        run_id = f"{name}-{digest[:10]}"
+        planned.append(Job(found, values, run_id, name, Path(out) / run_id, force, hide_code))
+    return planned
+
+
+def as_json(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """`parameters` as a record can hold them: what JSON has not (a set, bytes, NaN) becomes its Python spelling.
+
+    >>> as_json({"n": 3, "only": {1}})
+    {'n': 3, 'only': '{1}'}
+    """
+    return {name: value if _is_json(value) else repr(value) for name, value in parameters.items()}
+
+
+def _is_json(value: object) -> bool:
+    try:
+        canonical_json(value)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,52 @@
+"""Run a template notebook: one run for every point of the given axes, each in its own folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from kernelkit.batch.execution import OnChange, Outcome, execute
+from kernelkit.batch.plan import plan
+from kernelkit.batch.pool import execute_all
+from kernelkit.errors import RunError, UsageError
+
+
+class RunsFailedError(RunError):
+    """Some of the runs failed; `outcomes` has them all, in the order of the axes."""
+
+    def __init__(self, outcomes: list[Outcome]) -> None:
+        failed = [outcome.run for outcome in outcomes if outcome.run.status != "done"]
+        errors = "; ".join(f"{run.id}: {run.error}" for run in failed[:3])
+        more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
+        super().__init__(f"{len(failed)} of {len(outcomes)} runs failed: {errors}{more}")
+        self.outcomes = outcomes
+
+
+def run(
+    template: str | Path,
+    parameters: Mapping[str, object] | None = None,
+    out: str | Path = "runs",
+    *,
+    name: str | None = None,
+    force: bool = False,
+    jobs: int = 1,
+    hide_code: bool = False,
+    on_change: OnChange | None = None,
+) -> list[Outcome]:
+    """Run `template` (a name or an .ipynb file) into folders below `out`; an axis for a scalar parameter makes a batch.
+
+    The same notebook, parameters and versions give the same folder: a run that ended early goes on where its
+    checkpoints end, a finished one is returned as it is unless `force`. `jobs` runs work at a time. `on_change` gets
+    each new state of a record. UsageError comes before anything is written, RunsFailedError after all runs; a signal
+    raises KeyboardInterrupt.
+    """
+    if jobs < 1:
+        raise UsageError(f"jobs is {jobs}, wanted at least 1")
+    planned = plan(template, parameters or {}, out, name=name, force=force, hide_code=hide_code)
+    if jobs == 1 or len(planned) == 1:
+        outcomes = [execute(job, on_change) for job in planned]
+    else:
+        outcomes = execute_all(planned, jobs, on_change)
+    if any(outcome.run.status != "done" for outcome in outcomes):
+        raise RunsFailedError(outcomes)
+    return outcomes

@@ -1,0 +1,265 @@
+"""The record of a run: `<out>/<id>/run.json`, kept current by the run itself, read by the command line and by Lab."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, cast
+
+from kernelkit.batch import _process
+from kernelkit.batch._files import write_atomic
+from kernelkit.errors import RunError
+
+SCHEMA = 1
+FILE = "run.json"
+
+# The record is written when it changed, at most every WRITE_S, and at least every HEARTBEAT_S while the process lives.
+WRITE_S = 0.25
+HEARTBEAT_S = 5.0
+# Six missed heartbeats: a busy disk delays one or two, a dead process all of them.
+STALE_S = 30.0
+
+Status = Literal["running", "done", "failed", "interrupted", "lost"]
+
+
+def utc_now() -> str:
+    """Now, as the ISO-8601 text of the records (UTC, milliseconds)."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What a record says; the status is `lost` where it says running and nobody is at work any more."""
+
+    id: str
+    name: str
+    template: str
+    status: Status = "running"
+    pid: int = 0
+    pid_started: str = ""
+    host: str = ""
+    created: str = ""
+    heartbeat: str = ""
+    finished: str | None = None
+    progress: float = 0.0
+    eta_s: float | None = None
+    candles_per_s: float | None = None
+    cell: int = 0
+    cells: int = 0
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    notebook: str | None = None
+    report: str | None = None
+    store: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, Any] | None = None
+    seed: int | None = None
+    git: Mapping[str, Any] | None = None
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as its file holds it."""
+        return {"schema": SCHEMA, **dataclasses.asdict(self)}
+
+
+_STORED = ("running", "done", "failed", "interrupted")
+_KINDS: dict[str, Any] = {
+    **dict.fromkeys(("id", "name", "template", "status", "pid_started", "host", "created", "heartbeat"), str),
+    **dict.fromkeys(("pid", "cell", "cells"), int),
+    **dict.fromkeys(("metrics", "parameters", "versions"), dict),
+    **dict.fromkeys(("finished", "notebook", "report", "store", "error"), str | None),
+    **dict.fromkeys(("data", "git"), dict | None),
+    **dict.fromkeys(("eta_s", "candles_per_s"), int | float | None),
+    "progress": int | float,
+    "seed": int | None,
+}
+
+
+def read_run(path: str | Path) -> Run:
+    """The record in a run's folder (or the run.json itself), with the `lost` rule applied; RunError if it is none.
+
+    A run is lost when its record says running, and its process on this machine is gone, or (anywhere) the last
+    heartbeat is older than `STALE_S`.
+    """
+    path = Path(path)
+    file = path / FILE if path.is_dir() else path
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{path}: no {FILE} here; wanted the folder of a run") from None
+    except ValueError as error:
+        raise RunError(f"{file}: not JSON ({error}); remove the folder or restore the file") from None
+    run = _from_json(record, file)
+    return dataclasses.replace(run, status="lost") if _is_lost(run) else run
+
+
+def _from_json(record: object, file: Path) -> Run:
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        found = record.get("schema") if isinstance(record, dict) else type(record).__name__
+        raise RunError(f"{file}: schema is {found!r}, wanted {SCHEMA}; it was written by another version of kernelkit")
+    values = {name: record.get(name) for name in _KINDS}
+    wrong = [f"{name} is {values[name]!r}" for name, kind in _KINDS.items() if not isinstance(values[name], kind)]
+    if values["status"] not in _STORED:
+        wrong.append(f"status is {values['status']!r}")
+    if wrong:
+        raise RunError(f"{file}: not a run record, {'; '.join(wrong)}")
+    return Run(**cast("dict[str, Any]", values))
+
+
+def _is_lost(run: Run) -> bool:
+    if run.status != "running":
+        return False
+    if run.host == socket.gethostname() and _process.started(run.pid) != run.pid_started:
+        return True
+    try:
+        age = datetime.now(UTC) - datetime.fromisoformat(run.heartbeat)
+    except ValueError:
+        return True
+    return age.total_seconds() > STALE_S
+
+
+def list_runs(root: str | Path) -> list[Run]:
+    """The runs below `root`, newest first; a record that cannot be read is listed as failed, with the reason."""
+    runs = [_read_or_explain(file) for file in sorted(Path(root).glob(f"*/{FILE}"))]
+    return sorted(runs, key=lambda run: run.created, reverse=True)
+
+
+def _read_or_explain(file: Path) -> Run:
+    try:
+        return read_run(file)
+    except (RunError, OSError) as error:
+        return Run(id=file.parent.name, name=file.parent.name, template="", status="failed", error=str(error))
+
+
+def finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """Metrics as JSON can hold them: what is not finite becomes null.
+
+    >>> finite({"sharpe_ratio": float("nan"), "n_trades": 3.0})
+    {'sharpe_ratio': None, 'n_trades': 3.0}
+    """
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+
+
+class Recorder:
+    """Keeps the record of this process's run: `with Recorder(folder, run) as record: ... record.finish("done")`.
+
+    A thread writes it, so that long cells stay visibly alive. Leaving the block by an exception records `failed`, or
+    `interrupted` for a KeyboardInterrupt, and lets it pass; leaving it without `finish` is done.
+    """
+
+    def __init__(self, folder: Path, run: Run) -> None:
+        self._file = folder / FILE
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name=f"heartbeat {run.id}", daemon=True)
+        self._dirty = False
+        self._finished = False
+        self._written = -math.inf
+        pid = os.getpid()
+        self._run = dataclasses.replace(
+            run,
+            pid=pid,
+            pid_started=_process.started(pid) or "",
+            host=socket.gethostname(),
+            created=run.created or utc_now(),
+        )
+
+    @property
+    def run(self) -> Run:
+        """The record as it is now."""
+        return self._run
+
+    def update(self, **changes: Any) -> Run:
+        """Change fields of the record, and return it."""
+        with self._lock:
+            self._run = dataclasses.replace(self._run, **changes)
+            self._dirty = True
+            return self._run
+
+    def finish(self, status: Status, error: str | None = None) -> Run:
+        """Stop the heartbeat and write the final record; an unwritable disk raises here."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        now = utc_now()
+        progress = 1.0 if status == "done" else self._run.progress
+        run = self.update(status=status, error=error, finished=now, progress=progress, eta_s=None)
+        self._write()
+        self._finished = True
+        return run
+
+    def __enter__(self) -> Self:
+        self._write()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._finished:
+            return
+        if error is None:
+            self.finish("done")
+        else:
+            self.finish("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", describe(error))
+
+    def _beat(self) -> None:
+        while not self._stop.wait(WRITE_S):
+            if self._dirty or time.monotonic() - self._written >= HEARTBEAT_S:
+                try:
+                    self._write()
+                except OSError:
+                    # A full disk may be freed again: try at the next beat. `finish` writes too, and raises.
+                    continue
+
+    def _write(self) -> None:
+        with self._lock:
+            self._dirty = False
+            self._run = dataclasses.replace(self._run, heartbeat=utc_now())
+            content = self._run.to_json()
+        try:
+            write_atomic(self._file, json.dumps(content, indent=1, allow_nan=False).encode())
+        except OSError:
+            self._dirty = True
+            raise
+        self._written = time.monotonic()
+
+
+def describe(error: BaseException) -> str:
+    """One line: the kind of the error and its first line of text.
+
+    >>> describe(ValueError("no bars\\nat all"))
+    'ValueError: no bars'
+    """
+    text = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def table(runs: Iterable[Run]) -> str:
+    """The runs as aligned text, one line each.
+
+    >>> run = Run(id="a-1", name="a", template="t", status="done", created="2026-01-02T03:04:05.678Z", progress=1.0)
+    >>> print(table([run]))
+    STATUS  PROGRESS  CREATED              ID   NOTE
+    done        100%  2026-01-02 03:04:05  a-1
+    """
+    rows = [("STATUS", "PROGRESS", "CREATED", "ID", "NOTE")]
+    for run in runs:
+        created = run.created[:19].replace("T", " ")
+        note = run.error or " ".join(f"{k}={v:.4g}" for k, v in list(run.metrics.items())[:4] if v is not None)
+        rows.append((run.status, f"{run.progress:.0%}", created, run.id, note))
+    width = [max(len(row[i]) for row in rows) for i in range(4)]
+    lines = (
+        f"{a:<{width[0]}}  {b:>{width[1]}}  {c:<{width[2]}}  {d:<{width[3]}}  {e}".rstrip() for a, b, c, d, e in rows
+    )
+    return "\n".join(lines)

@@ -1,0 +1,34 @@
+"""The world as a labelled Dataset of bars: loading, checking, features, storage."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kernelkit.data.catalog import load as load
+    from kernelkit.data.extend import append as append
+    from kernelkit.data.features import feature as feature
+    from kernelkit.data.frames import from_pandas as from_pandas
+
+_HOMES = {
+    "append": "kernelkit.data.extend",
+    "feature": "kernelkit.data.features",
+    "from_pandas": "kernelkit.data.frames",
+    "load": "kernelkit.data.catalog",
+}
+_MODULES = ("store", "synthetic")
+
+__all__ = [*_HOMES, *_MODULES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return import_module(f"kernelkit.data.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,270 @@
+"""When a bar opens, when it is known, and to which session it belongs."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelkit.data import rows
+from kernelkit.errors import DataError, message
+from kernelkit.schema import check_clock, utc
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Int64s = NDArray[np.int64]
+
+ALWAYS = "24/7"
+DAY = 86_400_000_000_000
+# Sessions are looked up this far around the bars, so that a bar at the edge finds the one it belongs to.
+MARGIN = 10 * DAY
+_UNITS = (("D", DAY), ("h", DAY // 24), ("min", 60_000_000_000), ("s", 10**9), ("ms", 10**6), ("us", 1000), ("ns", 1))
+
+
+@dataclass(frozen=True)
+class Clock:
+    """int64 arrays over the bars: label, opening and knowledge in ns UTC, session in days since 1970."""
+
+    time: Int64s
+    open_at: Int64s
+    known_at: Int64s
+    session: Int64s
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How the user's timestamps are to be read; None where it is to be derived."""
+
+    label: str | None = None
+    bar: str | None = None
+    calendar: str | None = None
+    tz: str | None = None
+
+
+@dataclass(frozen=True)
+class Stamps:
+    """Labels in ns: instants in UTC, or, where ``dates``, midnights of dates without a zone."""
+
+    ns: Int64s
+    dates: bool
+    tz: str | None
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The sessions of an exchange: opens and closes in ns UTC, dates in ns, all sorted; the zone of the exchange."""
+
+    opens: Int64s
+    closes: Int64s
+    dates: Int64s
+    tz: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A settled convention: whether labels are dates, the length of a bar in ns, the sessions (none for "24/7")."""
+
+    convention: Convention
+    dates: bool
+    length: int
+    table: Schedule | None
+
+
+def bar_text(ns: int) -> str:
+    """Return a duration in its largest whole unit.
+
+    >>> bar_text(60_000_000_000)
+    '1min'
+    """
+    unit, size = next((u, s) for u, s in _UNITS if ns % s == 0)
+    return f"{ns // size}{unit}"
+
+
+def bar_ns(bar: str) -> int:
+    """Return the length of ``bar`` ("1min", "4h", "1D") in ns.
+
+    >>> bar_ns("1D") == 24 * bar_ns("1h")
+    True
+    """
+    import pandas as pd
+
+    fix = 'Pass for example bar="1min", "1h" or "1D".'
+    try:
+        ns = int(pd.Timedelta(bar).as_unit("ns").value)
+    except ValueError as error:
+        raise DataError(message("bar", repr(bar), "a duration", fix)) from error
+    if ns <= 0:
+        raise DataError(message("bar", repr(bar), "a positive duration", fix))
+    return ns
+
+
+def resolve(calendar: str | None) -> str:
+    """Return the canonical name of ``calendar``: "24/7" or a name of exchange_calendars.
+
+    >>> resolve("NYSE")
+    'XNYS'
+    """
+    import exchange_calendars as xc
+
+    fix = 'Pass calendar="XNYS" (or another name of exchange_calendars), or "24/7" for markets that never close.'
+    if calendar is None:
+        raise DataError(message("calendar", "none", "the sessions of the market, which no timestamp tells", fix))
+    if calendar not in xc.get_calendar_names():
+        raise DataError(message("calendar", repr(calendar), "a known calendar", fix))
+    return str(xc.resolve_alias(calendar))
+
+
+def periods_per_year(calendar: str) -> int:
+    """Return the sessions by which the calendar annualises: 365 where the market never closes, else 252."""
+    return 365 if calendar == ALWAYS else 252
+
+
+def read(index: pd.DatetimeIndex, convention: Convention, asset: str) -> Stamps:
+    """Return the labels of ``index`` in ns; all at midnight are dates, unless the bar is shorter than a day."""
+    always = convention.calendar == ALWAYS
+    zone = convention.tz or (str(index.tz) if index.tz is not None else None)
+    local = index.tz_localize(None) if index.tz is None else index.tz_convert(zone).tz_localize(None)
+    if always:
+        instants = _instants(index, convention.tz or "UTC", asset)
+        local = instants.tz_localize(None)
+        zone = zone or "UTC"
+    wall = _ns(local)
+    whole_days = convention.bar is None or bar_ns(convention.bar) == DAY
+    if whole_days and not (wall % DAY).any():
+        return Stamps(wall, dates=True, tz=zone)
+    if not always:
+        instants = _instants(index, zone, asset)
+    return Stamps(_ns(instants), dates=False, tz=zone)
+
+
+def _ns(index: pd.DatetimeIndex) -> Int64s:
+    # pandas 3 counts microseconds; the engine counts nanoseconds.
+    try:
+        return np.asarray(index.as_unit("ns").asi8, dtype=np.int64)
+    except ValueError as error:
+        fix = "Drop what lies outside, or correct the unit in which the times were read."
+        raise DataError(message("timestamps", str(error), "years 1678 to 2262, int64 nanoseconds", fix)) from error
+
+
+def _instants(index: pd.DatetimeIndex, zone: str | None, asset: str) -> pd.DatetimeIndex:
+    what = f"timestamps of {asset!r}"
+    if index.tz is not None:
+        return index.tz_convert("UTC")
+    if zone is None:
+        fix = 'Pass tz="America/New_York" or the zone in which they were written, or tz="UTC".'
+        raise DataError(message(what, f"{index[0]} without a time zone", "a known zone", fix))
+    try:
+        return index.tz_localize(zone).tz_convert("UTC")
+    except (ValueError, KeyError) as error:
+        reason = str(error).partition(", try using")[0].partition(". Try using")[0]
+        fix = "Check tz=; if it is right, use frame.index.tz_localize(tz, ambiguous=..., nonexistent=...)."
+        raise DataError(message(what, reason, f"times that exist once in {zone!r}", fix)) from error
+
+
+def settle(stamps: Stamps, convention: Convention) -> Reading:
+    """Return how sorted unique ``stamps`` are read, with everything filled in that they and the calendar tell.
+
+    Raises `DataError` naming what has to be passed.
+    """
+    calendar = resolve(convention.calendar)
+    length = DAY if stamps.dates else _length(stamps.ns, convention)
+    table = None
+    if calendar != ALWAYS:
+        table = schedule(calendar, int(stamps.ns[0]) - length, int(stamps.ns[-1]) + length)
+    zone = stamps.tz or ("UTC" if table is None else table.tz)
+    label = convention.label
+    if stamps.dates:
+        # A date names a session, so it does not matter which of its edges it stands for; a UTC day has two.
+        label = "session" if table else label or "open"
+    return Reading(Convention(label, bar_text(length), calendar, zone), stamps.dates, length, table)
+
+
+def clock(ns: Int64s, reading: Reading, asset: str) -> Clock:
+    """Return the clock of the labels ``ns`` of ``asset``; `DataError` names rows that fit no session or overlap."""
+    read_as = _of_dates if reading.dates else _of_instants
+    made = read_as(ns, reading, asset)
+    check_clock(made.open_at, made.known_at)
+    return made
+
+
+def schedule(calendar: str, first: int, last: int) -> Schedule:
+    """Return all sessions of an exchange ``calendar`` around the span from ``first`` to ``last`` (ns)."""
+    import exchange_calendars as xc
+    import pandas as pd
+
+    start, end = (pd.Timestamp(ns).normalize() for ns in (first - MARGIN, last + MARGIN))
+    try:
+        with warnings.catch_warnings():
+            # exchange_calendars 4.13 reads Series.values of zoned times, which pandas 3.1 deprecates.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            made = xc.get_calendar(calendar, start=start, end=end)
+    except ValueError as error:
+        fix = "Drop the bars outside what the calendar knows."
+        raise DataError(message(f"calendar {calendar}", str(error), "a span it covers", fix)) from error
+    dates = np.asarray(made.sessions.as_unit("ns").asi8, dtype=np.int64)
+    return Schedule(np.asarray(made.opens_nanos), np.asarray(made.closes_nanos), dates, str(made.tz))
+
+
+def _of_dates(dates: Int64s, reading: Reading, asset: str) -> Clock:
+    table, step = reading.table, int(np.diff(dates).min()) if dates.size > 2 else DAY
+    if step > 4 * DAY:
+        fix = "Pass the daily or finer bars themselves."
+        raise DataError(message(f"step between dates of {asset!r}", bar_text(step), "daily bars", fix))
+    if table is None:
+        opened = dates - DAY if reading.convention.label == "close" else dates
+        known = opened + DAY
+        return Clock(dates, opened, known, (known - 1) // DAY)
+    at = np.minimum(np.searchsorted(table.dates, dates), table.dates.size - 1)
+    bad = np.flatnonzero(table.dates[at] != dates)
+    if bad.size:
+        found = f"{rows.count(bad.size)} without a session: {rows.show(bad, lambda i: utc(dates[i])[:10])}"
+        fix = f"Drop them ({rows.drop(bad)}), or pass the calendar of this market."
+        wanted = f"one session of {reading.convention.calendar} per bar"
+        raise DataError(message(f"dates of {asset!r}", found, wanted, fix))
+    return Clock(dates, table.opens[at], table.closes[at], dates // DAY)
+
+
+def _of_instants(times: Int64s, reading: Reading, asset: str) -> Clock:
+    table = reading.table
+    opened = times if reading.convention.label == "open" else times - reading.length
+    known = opened + reading.length
+    if table is None:
+        return Clock(times, opened, known, (known - 1) // DAY)
+    at = np.maximum(np.searchsorted(table.opens, known, side="left") - 1, 0)
+    # A bar that begins just when its session ends holds the closing auction, and belongs to it.
+    bad = np.flatnonzero((opened > table.closes[at]) | (known <= table.opens[at]))
+    if bad.size:
+        found = f"{rows.count(bad.size)} outside the sessions: {rows.show(bad, lambda i: utc(times[i]))}"
+        fix = f'Drop them ({rows.drop(bad)}), pass the calendar of this market ("24/5", "24/7", ...), or check tz=.'
+        wanted = f"bars within the sessions of {reading.convention.calendar}"
+        raise DataError(message(f"bars of {asset!r}", found, wanted, fix))
+    # A bar labelled from before the open (09:00 for 09:30) opens with its session; known_at is never made earlier.
+    return Clock(times, np.maximum(opened, table.opens[at]), known, table.dates[at] // DAY)
+
+
+def _length(times: Int64s, convention: Convention) -> int:
+    if convention.label not in ("open", "close"):
+        found = "none" if convention.label is None else repr(convention.label)
+        fix = 'Pass label="open" or label="close"; off by one bar is a view of the future.'
+        wanted = f"whether {utc(times[0])} is the start or the end of its bar"
+        raise DataError(message("label", found, wanted, fix))
+    return bar_ns(convention.bar) if convention.bar else _step(times)
+
+
+def _step(times: Int64s) -> int:
+    fix = 'Pass bar="1min", "1h" or the length of a bar.'
+    if times.size < 2:
+        raise DataError(message("bar", "a single timestamp", "the length of a bar", fix))
+    steps = np.diff(times)
+    length = int(steps.min())
+    if length > 20 * DAY // 24:
+        fix = "Pass tz= such that every label is a midnight, or bar= with label= if they are not days of a calendar."
+        raise DataError(message("daily bars", f"labels such as {utc(times[0])}", "midnights", fix))
+    if (steps % length).any() or (steps == length).mean() < 0.5:
+        found = f"steps from {bar_text(length)} to {bar_text(int(steps.max()))}"
+        raise DataError(message("bar", found, "one step from which the length of a bar is clear", fix))
+    return length

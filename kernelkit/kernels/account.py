@@ -1,0 +1,245 @@
+"""Cash, positions and what the models charge (rules A1-A9, C1-C5, Q1-Q3)."""
+
+from math import floor
+
+from kernelkit.kernels.layout import (
+    ACCOUNT,
+    C_VOLUME,
+    CUT,
+    DEBT,
+    FILL,
+    FILL_BYTES,
+    FRAME,
+    INSTRUMENT,
+    MODEL,
+    ORDER,
+    POSITION,
+    TRADE,
+    TRADE_BYTES,
+    VENUE,
+)
+from kernelkit.kernels.memory import at, call_model, f8, i8
+
+SNAP = 1e-6
+OFF_FEE_SLOTS = VENUE.fields["fee_slots"][1]
+OFF_SLIPPAGE_SLOTS = VENUE.fields["slippage_slots"][1]
+VOLUME_BARS = 20
+REFUSED = -(1 << 62)
+
+
+def same_side(a: int, b: int) -> bool:
+    """Both long or both short (their product may not fit an int64)."""
+    return (a > 0 and b > 0) or (a < 0 and b < 0)
+
+
+def price(instrument_at: int, k: int) -> float:
+    """P(k): the price of `k` ticks."""
+    g = at(instrument_at, INSTRUMENT)
+    if g.inverse == 0:
+        return float(k) * g.tick
+    return float(k) / float(g.inverse)
+
+
+def to_lots(instrument_at: int, quantity: float) -> int:
+    """Q1; the quantity must be finite."""
+    x = quantity / at(instrument_at, INSTRUMENT).lot
+    r = floor(x + 0.5)
+    if abs(x - float(r)) <= SNAP:
+        return int(r)
+    return int(x)
+
+
+def to_ticks(instrument_at: int, p: float, up: bool) -> int:
+    """Q2; the price must be finite."""
+    g = at(instrument_at, INSTRUMENT)
+    x = p / g.tick if g.inverse == 0 else p * float(g.inverse)
+    r = int(floor(x + 0.5))
+    if abs(x - float(r)) > SNAP:
+        r = int(floor(x))
+        if up:
+            r += 1
+    return max(r, 1)
+
+
+def mean_volume(frame: int, last: int) -> float:
+    """C3: mean volume of the up to 20 bars that end with bar `last`; 0 for none."""
+    f = at(frame, FRAME)
+    base = i8(f.columns + 16 * C_VOLUME)
+    stride = i8(f.columns + 16 * C_VOLUME + 8)
+    first = max(0, last - (VOLUME_BARS - 1))
+    total = 0.0
+    for j in range(first, last + 1):
+        total += f8(base + j * stride)
+    n = last + 1 - first
+    return total / float(n) if n > 0 else 0.0
+
+
+def ask_model(frame: int, entry: int, slots_at: int, size: float, p: float, filled: float, paid: float, last: int, time: int) -> float:
+    """C3: show a model this trade of `size` lots (signed) at price `p`; what it answers. `last` is the newest bar whose volume is known."""
+    f = at(frame, FRAME)
+    g = at(f.instrument, INSTRUMENT)
+    m = at(f.model, MODEL)
+    m.slots = slots_at
+    m.side = 1.0 if size > 0.0 else -1.0
+    m.quantity = abs(size) * g.lot
+    m.price = p
+    m.notional = p * (abs(size) * g.unit)
+    m.filled = filled
+    m.paid = paid
+    m.volume = mean_volume(frame, last)
+    m.position = float(at(f.positions, POSITION).lots) * g.lot
+    m.equity = at(f.account, ACCOUNT).equity
+    m.time = time
+    return call_model(entry, f.model)
+
+
+def call_fee(frame: int, size: float, p: float, filled: float, paid: float, last: int, time: int) -> float:
+    """The venue's fee model, which must exist."""
+    f = at(frame, FRAME)
+    return ask_model(frame, at(f.venue, VENUE).fee, f.venue + OFF_FEE_SLOTS, size, p, filled, paid, last, time)
+
+
+def call_slippage(frame: int, size: float, p: float, filled: float, paid: float, last: int, time: int) -> float:
+    """The venue's slippage model, which must exist."""
+    f = at(frame, FRAME)
+    return ask_model(frame, at(f.venue, VENUE).slippage, f.venue + OFF_SLIPPAGE_SLOTS, size, p, filled, paid, last, time)
+
+
+def fee_of(frame: int, order_at: int, lots: int, k: int, time: int) -> float:
+    """C2: what the venue charges for filling `lots` of this order at `k` ticks."""
+    f = at(frame, FRAME)
+    v = at(f.venue, VENUE)
+    if v.fee == 0 or lots == 0:
+        return 0.0
+    o = at(order_at, ORDER)
+    filled = float(abs(o.filled)) * at(f.instrument, INSTRUMENT).lot
+    return call_fee(frame, float(lots), price(f.instrument, k), filled, o.fees, f.i - 1, time)
+
+
+def slipped(frame: int, order_at: int, lots: int, reference: int, time: int) -> int:
+    """C1: the fill price in ticks of a market or stop order."""
+    f = at(frame, FRAME)
+    v = at(f.venue, VENUE)
+    if v.slippage == 0 or lots == 0:
+        return reference
+    o = at(order_at, ORDER)
+    p = price(f.instrument, reference)
+    filled = float(abs(o.filled)) * at(f.instrument, INSTRUMENT).lot
+    s = call_slippage(frame, float(lots), p, filled, o.fees, f.i - 1, time)
+    if s == 0.0:
+        return reference
+    if lots > 0:
+        return to_ticks(f.instrument, p * (1.0 + s), True)
+    return to_ticks(f.instrument, p * (1.0 - s), False)
+
+
+def affordable(frame: int, order_at: int, lots: int, k: int, time: int) -> int:
+    """A2, A3: the lots that the account can pay for; REFUSED when the venue rejects."""
+    f = at(frame, FRAME)
+    held = at(f.positions, POSITION).lots
+    after = held + lots
+    if abs(after) <= abs(held) and (after == 0 or same_side(after, held)):
+        return lots
+    rule = at(f.venue, VENUE).cash_rule
+    if rule == DEBT:
+        return lots
+    unit = at(f.instrument, INSTRUMENT).unit
+    p = price(f.instrument, k)
+    equity = at(f.account, ACCOUNT).cash + p * (float(held) * unit)
+    left = equity - fee_of(frame, order_at, lots, k, time)
+    need = p * (float(abs(after)) * unit)
+    if need <= left:
+        return lots
+    if rule != CUT:
+        return REFUSED
+    way = 1 if lots > 0 else -1
+    each = p * unit
+    final = min(int(equity / each), abs(after)) if equity > 0.0 else 0
+    adding = held * way > 0
+    while final > 0:
+        if adding and final <= abs(held):
+            return 0
+        trial = way * final - held
+        left = equity - fee_of(frame, order_at, trial, k, time)
+        need = p * (float(final) * unit)
+        if need <= left:
+            return trial
+        final = max(0, final - max(1, int((need - left) / each)))
+    return 0 if adding else -held
+
+
+def close_trade(frame: int, pnl: float, fees: float, time: int) -> None:
+    """A7, A8: a round trip ends."""
+    f = at(frame, FRAME)
+    a = at(f.account, ACCOUNT)
+    x = at(f.positions, POSITION)
+    a.n_trades += 1
+    if pnl > 0.0:
+        a.n_wins += 1
+        a.gross_profit += pnl
+    else:
+        a.gross_loss += -pnl
+    if f.logging != 0:
+        t = at(f.trades + f.n_trades * TRADE_BYTES, TRADE)
+        t.asset = 0
+        t.opened = x.opened
+        t.closed = time
+        t.lots = x.peak_lots
+        t.pnl = pnl
+        t.fees = fees
+        f.n_trades += 1
+
+
+def book(frame: int, order_at: int, lots: int, k: int, reference: int, fee: float, time: int, rule: int) -> None:
+    """A1, A7, A9: move cash and position, keep the round trip, log the fill."""
+    f = at(frame, FRAME)
+    a = at(f.account, ACCOUNT)
+    x = at(f.positions, POSITION)
+    o = at(order_at, ORDER)
+    unit = at(f.instrument, INSTRUMENT).unit
+    p = price(f.instrument, k)
+    value = p * (float(lots) * unit)
+    a.cash = (a.cash - value) - fee
+    a.fees += fee
+    a.n_fills += 1
+    a.turnover += p * (float(abs(lots)) * unit) / a.equity
+    held = x.lots
+    after = held + lots
+    if same_side(held, -after):  # through zero: two trades at one price
+        part = fee * (float(abs(held)) / float(abs(lots)))
+        close_trade(frame, (x.pnl - p * (float(-held) * unit)) - part, x.fees + part, time)
+        rest = fee - part
+        x.pnl = (0.0 - p * (float(after) * unit)) - rest
+        x.fees = rest
+        x.opened = time
+        x.peak_lots = abs(after)
+    else:
+        if held == 0:
+            x.pnl = 0.0
+            x.fees = 0.0
+            x.opened = time
+            x.peak_lots = 0
+        x.pnl = (x.pnl - value) - fee
+        x.fees += fee
+        x.peak_lots = max(x.peak_lots, abs(after))
+        if after == 0:
+            close_trade(frame, x.pnl, x.fees, time)
+    x.lots = after
+    o.filled += lots
+    o.fees += fee
+    o.reference = reference
+    o.fill_ticks = k
+    if f.logging != 0:
+        r = at(f.fills + f.n_fills * FILL_BYTES, FILL)
+        r.order = o.id
+        r.asset = o.asset
+        r.time = time
+        r.lots = lots
+        r.ticks = k
+        r.reference = reference
+        r.rule = rule
+        r.fee = fee
+        r.slippage = value - price(f.instrument, reference) * (float(lots) * unit)
+        r.position = float(after)
+        r.cash = a.cash
+        f.n_fills += 1

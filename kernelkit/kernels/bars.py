@@ -1,0 +1,273 @@
+"""The event loop over bars (rule T5): match, mark, sample, decide; one trial, or one trial after the other."""
+
+from kernelkit.kernels.layout import (
+    ACCOUNT,
+    C_CLOSE,
+    C_CLOSE_P,
+    C_HIGH,
+    C_KNOWN_AT,
+    C_LOW,
+    C_OPEN,
+    C_SESSION,
+    CANCELLED,
+    DONE,
+    FAR,
+    FILL_MODEL,
+    FILL_MODEL_BYTES,
+    FLUSH,
+    FRAME,
+    GROW,
+    HEADER,
+    HEADLINE,
+    INSTRUMENT,
+    INSTRUMENT_BYTES,
+    KEEP,
+    LAST_OPEN,
+    MAX_CELLS,
+    METRICS,
+    NODE_BYTES,
+    PAUSED,
+    POSITION,
+    R_END,
+    R_RUIN,
+    RESERVE,
+    TRIAL,
+    TRIAL_BYTES,
+    VENUE,
+    VENUE_BYTES,
+)
+from kernelkit.kernels.memory import at, call, f8, i8, put_f8, put_i8
+from kernelkit.kernels.orders import close_out, column, column_f, end_all, match
+from kernelkit.kernels.scan import NODE_WORDS, OFF_CELL, copy_words, finish, headline, next_session, start
+
+CURVE_WORDS = 3
+HEADLINE_BYTES = 8 * len(HEADLINE)
+BLOCKS_BYTES = MAX_CELLS * NODE_BYTES
+
+
+def bind(frame: int, block_at: int) -> None:
+    """Point a frame at a state block."""
+    f = at(frame, FRAME)
+    h = at(block_at, HEADER)
+    f.state = block_at
+    f.account = block_at + h.off_account
+    f.metrics = block_at + h.off_metrics
+    f.positions = block_at + h.off_positions
+    f.orders = block_at + h.off_orders
+    f.strategy = block_at + h.off_strategy
+
+
+def enter(frame: int, trial_at: int, instruments_at: int, venues_at: int, models_at: int) -> None:
+    """Point a frame at a trial's data, venue and fill model: folds, paths and dialects are data."""
+    f = at(frame, FRAME)
+    t = at(trial_at, TRIAL)
+    f.instrument = instruments_at + t.data * INSTRUMENT_BYTES
+    f.venue = venues_at + t.venue * VENUE_BYTES
+    f.fill_model = models_at + t.fill_model * FILL_MODEL_BYTES
+    f.columns = at(f.instrument, INSTRUMENT).columns
+
+
+def ruin(frame: int) -> None:
+    """A6."""
+    f = at(frame, FRAME)
+    a = at(f.account, ACCOUNT)
+    a.debt = -a.equity
+    a.cash = 0.0
+    a.equity = 0.0
+    at(f.positions, POSITION).lots = 0
+    at(f.state, HEADER).ruined = 1
+    end_all(frame, CANCELLED, R_RUIN, column(frame, C_KNOWN_AT, f.i))
+
+
+def room(frame: int) -> int:
+    """What the driver must provide before this bar can be decided: DONE for nothing."""
+    f = at(frame, FRAME)
+    h = at(f.state, HEADER)
+    if h.capacity - h.n_live < RESERVE:
+        return GROW
+    if f.logging != 0:
+        if f.cap_fills - f.n_fills < h.n_live + 1 or f.cap_trades - f.n_trades < h.n_live + 1:
+            return FLUSH
+        if f.cap_ended - f.n_ended < h.n_live + 2 * RESERVE:
+            return FLUSH
+    return DONE
+
+
+def run(frame: int, entry: int, trial_at: int, until: int) -> int:
+    """Advance the trial to bar `until` (at most its own end); DONE, or why it had to come back early. HEADER.i is the next bar."""
+    f = at(frame, FRAME)
+    h = at(f.state, HEADER)
+    a = at(f.account, ACCOUNT)
+    m = at(f.metrics, METRICS)
+    x = at(f.positions, POSITION)
+    t = at(trial_at, TRIAL)
+    unit = at(f.instrument, INSTRUMENT).unit
+    code = at(f.fill_model, FILL_MODEL).close_out
+    trade_from = t.trade_from
+    last = t.i1 - 1
+    until = min(until, t.i1)
+    measure = f.measure != 0
+    i = h.i
+    while i < min(until, trade_from):  # T4: indicators warm up
+        f.i = i
+        f.live = 0
+        status = call(entry, frame)
+        if status != 0:
+            h.i = i
+            return status
+        i += 1
+    if i >= trade_from and i < until and h.started == 0:
+        h.started = 1
+        a.cash = t.cash
+        a.cash0 = t.cash
+        a.equity = t.cash
+        start(f.metrics, column(frame, C_SESSION, i), t.cash, column(frame, C_KNOWN_AT, i), column_f(frame, C_CLOSE_P, i))
+    high_at = i8(f.columns + 16 * C_HIGH)
+    low_at = i8(f.columns + 16 * C_LOW)
+    close_at = i8(f.columns + 16 * C_CLOSE_P)
+    session_at = i8(f.columns + 16 * C_SESSION)
+    step = i8(f.columns + 16 * C_CLOSE_P + 8)
+    f.live = 1
+    equity = a.equity
+    close = m.c_last
+    day = m.day
+    hi = m.hi_e
+    low = m.low
+    peak = m.peak
+    exposed = m.exposed
+    status = DONE
+    while i < until:
+        at_bar = i * step
+        if f.logging != 0 or h.capacity - h.n_live < RESERVE:
+            status = room(frame)
+            if status != DONE:
+                break
+        f.i = i
+        session = i8(session_at + at_bar)
+        if session != day:
+            if measure:
+                m.hi_e = hi
+                m.low = low
+                m.c_last = close
+                next_session(f.metrics, session, equity)
+                hi = equity
+                low = equity
+            else:
+                m.day = session
+            day = session
+        fills = a.n_fills
+        if h.touch_lo != -FAR or h.touch_hi != FAR:
+            if i8(low_at + at_bar) <= h.touch_lo or i8(high_at + at_bar) >= h.touch_hi:
+                match(frame)
+        if i == last and code != KEEP:
+            close_out(frame, column(frame, C_OPEN if code == LAST_OPEN else C_CLOSE, i))
+        lots = x.lots
+        close = f8(close_at + at_bar)
+        equity = a.cash + close * (float(lots) * unit)
+        a.equity = equity
+        if not equity > 0.0 and h.ruined == 0:
+            ruin(frame)
+            equity = 0.0
+        if measure:
+            if lots != 0 or a.n_fills != fills:
+                m.active = 1
+                if lots != 0:
+                    exposed += 1
+            if equity > hi:
+                m.mdd = max(m.mdd, 1.0 - low / hi)
+                hi = equity
+                low = equity
+            elif equity < low:
+                low = equity
+                m.lo_e = min(m.lo_e, equity)
+            if equity >= peak:
+                now = column(frame, C_KNOWN_AT, i)
+                if m.under != 0:
+                    m.longest = max(m.longest, now - m.t_peak)
+                    m.under = 0
+                peak = equity
+                m.t_peak = now
+            else:
+                m.under = 1
+        if f.curve != 0 and (i - f.curve_0) % f.curve_step == 0:
+            row = f.curve + (i - f.curve_0) // f.curve_step * (8 * CURVE_WORDS)
+            put_f8(row, equity)
+            put_f8(row + 8, a.cash)
+            put_f8(row + 16, float(x.lots) * at(f.instrument, INSTRUMENT).lot)
+        i += 1
+        if h.ruined == 0 and not (i > last and code != KEEP):
+            status = call(entry, frame)
+            if status != 0:
+                i -= 1
+                break
+            if f.error != 0:
+                status = f.error
+                break
+    m.hi_e = hi
+    m.low = low
+    m.peak = peak
+    m.exposed = exposed
+    m.c_last = close
+    h.i = i
+    return status
+
+
+def settle(frame: int, trial_at: int, out_at: int, blocks_at: int, meta_at: int) -> None:
+    """The data has ended: end live orders (O10), close the last sample, write headline (and blocks, when `blocks_at` is not 0)."""
+    f = at(frame, FRAME)
+    m = at(f.metrics, METRICS)
+    a = at(f.account, ACCOUNT)
+    h = at(f.state, HEADER)
+    t = at(trial_at, TRIAL)
+    f.i = h.i - 1
+    time = column(frame, C_KNOWN_AT, f.i)
+    end_all(frame, CANCELLED, R_END, time)
+    m.n_bars = h.i - t.trade_from
+    if f.measure != 0:
+        finish(f.metrics, a.equity)
+        headline(f.metrics, f.account, time, at(f.instrument, INSTRUMENT).periods, h.ruined, out_at)
+    else:
+        put_f8(out_at + HEADLINE_BYTES - 8, a.equity)
+    if blocks_at != 0:
+        copy_words(blocks_at, f.metrics + OFF_CELL, m.n_cells * NODE_WORDS)
+    put_i8(meta_at, m.n_cells)
+    put_i8(meta_at + 8, m.k)
+    put_i8(meta_at + 16, h.ruined)
+
+
+def sweep(frame: int, entry: int, block_at: int, template_at: int, trials_at: int, params_at: int, n_param: int, tables_at: int, outs_at: int, blocks_at: int, meta_at: int, first: int, n: int, budget: int) -> int:
+    """Trials one after the other in one block: the index of the first that is not finished, as -1 - index when it stopped for a reason.
+
+    `tables_at` holds the addresses of the INSTRUMENT, VENUE and FILL_MODEL tables.
+    """
+    f = at(frame, FRAME)
+    h = at(block_at, HEADER)
+    left = budget
+    for k in range(first, n):
+        trial_at = trials_at + k * TRIAL_BYTES
+        t = at(trial_at, TRIAL)
+        if f.resume == 0:
+            copy_words(block_at, template_at, h.off_orders // 8)
+            h.i = t.i0
+            copy_words(block_at + h.off_strategy, params_at + 8 * n_param * k, n_param)
+        bind(frame, block_at)
+        enter(frame, trial_at, i8(tables_at), i8(tables_at + 8), i8(tables_at + 16))
+        f.resume = 1
+        before = h.i
+        status = run(frame, entry, trial_at, h.i + left)
+        h.status = status
+        if status != DONE:
+            return -1 - k
+        left -= h.i - before
+        if h.i < t.i1:
+            h.status = PAUSED
+            return k
+        if f.logging != 0 and f.cap_ended - f.n_ended < h.n_live:
+            h.status = FLUSH
+            return -1 - k
+        settle(frame, trial_at, outs_at + HEADLINE_BYTES * k, blocks_at + BLOCKS_BYTES * k if blocks_at != 0 else 0, meta_at + 24 * k)
+        f.resume = 0
+        if left <= 0:
+            h.status = PAUSED
+            return k + 1
+    return n

@@ -1,0 +1,67 @@
+"""What a strategy can see and do, as tables. The compiler (`lower.py`) and the Python view (`view.py`) both read them; neither knows more."""
+
+from typing import NamedTuple
+
+from kernelkit.kernels import layout as L
+
+SERIES = {"open": L.C_OPEN_P, "high": L.C_HIGH_P, "low": L.C_LOW_P, "close": L.C_CLOSE_P, "volume": L.C_VOLUME}
+PRICES = ("open", "high", "low", "close")
+ATTRIBUTES = ("time", "i", "position", "cash", "equity", "orders")
+
+
+class Rolling(NamedTuple):
+    """A rolling indicator: kernel functions for price and for float columns, bars until its first value less n, words of scratch."""
+
+    price: str
+    other: str
+    late: int
+    words: int = 6
+    ring: bool = False
+
+
+ROLLING = {
+    "sma": Rolling("sma_price", "sma_float", -1),
+    "sum": Rolling("sum_price", "sum_float", -1),
+    "ema": Rolling("ema", "ema", -1),
+    "std": Rolling("std", "std", -1),
+    "volatility": Rolling("volatility", "volatility", 0),
+    "max": Rolling("max_of", "max_of", -1, ring=True),
+    "min": Rolling("min_of", "min_of", -1, ring=True),
+    "rsi": Rolling("rsi", "rsi", 0),
+}
+BAR_ROLLING = {"atr": Rolling("atr", "atr", -1), "vwap": Rolling("vwap", "vwap", -1)}  # of whole bars: ctx.atr(n)
+
+
+class Verb(NamedTuple):
+    """An order method: its verb, the parameters in call order, those that may be absent, and the sign put on the quantity."""
+
+    code: int
+    arguments: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    sign: int = 1
+    tif: bool = True
+
+
+VERBS = {
+    "order": Verb(L.V_ORDER, ("quantity",)),
+    "buy": Verb(L.V_ORDER, ("quantity",)),
+    "sell": Verb(L.V_ORDER, ("quantity",), sign=-1),
+    "limit": Verb(L.V_LIMIT, ("quantity", "price")),
+    "stop": Verb(L.V_STOP, ("quantity", "price")),
+    "stop_limit": Verb(L.V_STOP_LIMIT, ("quantity", "stop", "limit")),
+    "trailing_stop": Verb(L.V_TRAIL, ("quantity", "trail", "fraction"), ("trail", "fraction")),
+    "bracket": Verb(
+        L.V_BRACKET,
+        ("quantity", "stop", "limit", "stop_loss", "take_profit", "entry"),
+        ("stop", "limit", "stop_loss", "take_profit", "entry"),
+    ),
+    "target": Verb(L.V_TARGET, ("quantity",), tif=False),
+    "target_percent": Verb(L.V_WEIGHT, ("weight",), tif=False),
+    "cancel": Verb(L.V_CANCEL, ("order_id",), tif=False),
+    "cancel_all": Verb(L.V_CANCEL_ALL, (), tif=False),
+    "oco": Verb(L.V_OCO, ("first", "second"), tif=False),
+}
+TIF = {"GTC": L.GTC, "DAY": L.DAY, "IOC": L.IOC}
+SIZERS = {"risk": ("fraction", "stop"), "notional": ("value",), "vol_target": ("volatility", "n")}
+MODEL_FIELDS = tuple(n for n in L.MODEL.names if n != "slots")
+FIRST_WORD = 2  # words 0 and 1 of a slot are the value and the one before

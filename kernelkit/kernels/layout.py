@@ -1,0 +1,129 @@
+"""Plain-old-data records: what a trial is made of, byte by byte.
+
+A trial's state is one contiguous block: HEADER, ACCOUNT, METRICS, POSITION[n_asset], ORDER[capacity], STRATEGY slots. The block holds
+values only, never addresses, so it *is* the checkpoint. Addresses live in FRAME, which is rebuilt for every call and never saved.
+Every field is 8 bytes wide: no padding, the same layout on a CPU and on a GPU. Fields may be appended, never reordered.
+"""
+
+import numpy as np
+
+VERSION = 1
+RESERVE = 64  # free order slots that a decision may count on
+MAX_CELLS = 64  # block summaries a trial keeps (M4)
+LEVELS = 24  # depth of the session tree: 2**24 days is beyond datetime64[ns]
+MODEL_SLOTS = 8
+FAR = 1 << 62
+
+# kinds of order
+MARKET, LIMIT, STOP, STOP_LIMIT, TRAILING = 0, 1, 2, 3, 4
+KINDS = ("market", "limit", "stop", "stop_limit", "trailing_stop")
+# time in force
+GTC, DAY, IOC = 0, 1, 2
+TIFS = ("GTC", "DAY", "IOC")
+# status
+LIVE, FILLED, CANCELLED, REJECTED, EXPIRED = 0, 1, 2, 3, 4
+STATUSES = ("live", "filled", "cancelled", "rejected", "expired")
+# reasons (O6)
+(R_NONE, R_USER, R_REPLACED, R_OCO, R_PARENT, R_CLOSED, R_CUT, R_REDUCE, R_RUIN, R_END, R_BELOW, R_INVALID, R_CASH, R_DAY, R_IOC) = range(15)
+REASONS = ("", "user", "replaced", "oco", "parent_ended", "position_closed", "cut_cash", "reduce_only", "ruin", "end_of_data",
+           "below_lot", "invalid", "insufficient_cash", "day", "ioc")
+# order flags
+TARGET, REDUCE, AT_FILL, TRIGGERED, FRESH, SEEN, WAITING = 1, 2, 4, 8, 16, 32, 64
+# fill model codes
+THROUGH, TOUCH = 0, 1
+ADVERSE, NEXT = 0, 1
+CHECK_FIRST, UPDATE_FIRST = 0, 1
+KEEP, LAST_OPEN, LAST_CLOSE = 0, 1, 2
+AT_DECISION, SIZE_AT_FILL = 0, 1
+# cash rules
+CUT, REJECT, DEBT = 0, 1, 2
+# what a kernel call comes back with
+DONE, PAUSED, GROW, FLUSH, RAISED, LOOKAHEAD, CROWDED = range(7)
+# verbs of the order entry point
+(V_ORDER, V_LIMIT, V_STOP, V_STOP_LIMIT, V_TRAIL, V_TRAIL_FRACTION, V_BRACKET, V_TARGET, V_WEIGHT, V_CANCEL,
+ V_CANCEL_ALL, V_OCO) = range(12)
+# columns every data set has; features follow, value and age in turn
+COLUMNS = ("open_ticks", "high_ticks", "low_ticks", "close_ticks", "volume", "open_at", "known_at", "session", "open", "high", "low", "close")
+C_OPEN, C_HIGH, C_LOW, C_CLOSE, C_VOLUME, C_OPEN_AT, C_KNOWN_AT, C_SESSION, C_OPEN_P, C_HIGH_P, C_LOW_P, C_CLOSE_P = range(12)
+FIRST_FEATURE = len(COLUMNS)
+
+
+def _record(ints: str = "", floats: str = "", tail: list | None = None) -> np.dtype:
+    return np.dtype([(n, "i8") for n in ints.split()] + [(n, "f8") for n in floats.split()] + (tail or []))
+
+
+HEADER = _record(
+    "version nbytes n_asset capacity off_account off_metrics off_positions off_orders off_strategy n_slot "
+    "i status n_live next_id touch_lo touch_hi n_stray started ruined"
+)
+ACCOUNT = _record("n_fills n_trades n_wins n_orders", "cash equity debt fees gross_profit gross_loss turnover cash0")
+POSITION = _record("lots opened peak_lots", "pnl fees")
+ORDER = _record(
+    "id asset venue kind tif flags status reason lots filled display price trigger trail group parent t_submit t_active t_expire session t_end "
+    "touch_lo touch_hi reference fill_ticks",
+    "fraction stop_loss take_profit weight fees",
+)
+NODE_SUMS = "s1 s2 s3 s4 d2 sb sbb sxb"
+NODE = _record("index n active", NODE_SUMS + " w hi lo mdd")
+METRICS = _record(
+    "k first day n_cells n_bars exposed active under t_start t_peak longest",
+    "e_prev hi_e lo_e low mdd peak c_prev c_last",
+    [("leaf", NODE), ("level", NODE, (LEVELS,)), ("cell", NODE, (MAX_CELLS + 1,))],
+)
+FILL = _record("order asset time lots ticks reference rule", "fee slippage position cash")
+TRADE = _record("asset opened closed lots", "pnl fees")
+TRIAL = _record("i0 trade_from i1 data venue fill_model", "cash")
+INSTRUMENT = _record("columns n_bars inverse", "tick lot multiplier unit periods")
+VENUE = _record("cash_rule fee slippage", "band", [("fee_slots", "f8", (MODEL_SLOTS,)), ("slippage_slots", "f8", (MODEL_SLOTS,))])
+FILL_MODEL = _record("limit same_bar trailing close_out sizing")
+MODEL = _record("time slots", "side quantity price notional filled paid volume position equity")
+# FRAME: addresses and buffers of the running call; built anew each time, never saved
+FRAME = _record(
+    "state account metrics positions orders strategy instrument venue fill_model columns i act live logging measure "
+    "fills n_fills cap_fills ended n_ended cap_ended trades n_trades cap_trades curve curve_0 curve_step records n_record error error_arg model resume"
+)
+# sizes as plain integers: compiled code cannot ask a dtype
+(HEADER_BYTES, NODE_BYTES, ORDER_BYTES, FILL_BYTES, TRADE_BYTES, TRIAL_BYTES, INSTRUMENT_BYTES, VENUE_BYTES, FILL_MODEL_BYTES) = (
+    r.itemsize for r in (HEADER, NODE, ORDER, FILL, TRADE, TRIAL, INSTRUMENT, VENUE, FILL_MODEL)
+)
+# headline of one trial, as the kernel writes it
+HEADLINE = (
+    "total_return cagr volatility sharpe_ratio sortino_ratio calmar_ratio max_drawdown max_drawdown_duration n_fills n_trades win_rate "
+    "profit_factor exposure turnover fees final_equity"
+).split()
+CURVES = ("equity", "cash", "position")
+
+
+def block_offsets(n_asset: int, capacity: int, n_slot: int) -> dict[str, int]:
+    """Byte offsets of the sections of a state block and its size, for `n_asset` assets, `capacity` orders, `n_slot` strategy slots.
+
+    >>> block_offsets(1, 128, 4)["off_account"] == HEADER.itemsize
+    True
+    """
+    at, out = HEADER.itemsize, {}
+    for name, size in (("off_account", ACCOUNT.itemsize), ("off_positions", POSITION.itemsize * n_asset), ("off_metrics", METRICS.itemsize),
+                       ("off_strategy", 8 * n_slot), ("off_orders", ORDER.itemsize * capacity)):
+        out[name] = at
+        at += size
+    return out | {"nbytes": at}
+
+
+def new_block(n_asset: int, capacity: int, n_slot: int) -> np.ndarray:
+    """A zeroed state block with its header filled in; uint8."""
+    offsets = block_offsets(n_asset, capacity, n_slot)
+    block = np.zeros(offsets["nbytes"], "u1")
+    header = block[: HEADER.itemsize].view(HEADER)[0]
+    for name, value in (offsets | {"version": VERSION, "n_asset": n_asset, "capacity": capacity, "n_slot": n_slot, "next_id": 1,
+                                   "touch_lo": -FAR, "touch_hi": FAR}).items():
+        header[name] = value
+    return block
+
+
+def grown(block: np.ndarray, capacity: int) -> np.ndarray:
+    """The same state with room for `capacity` orders."""
+    old = block[: HEADER.itemsize].view(HEADER)[0]
+    new = np.zeros(int(old["off_orders"]) + ORDER.itemsize * capacity, "u1")
+    new[: block.size] = block[: new.size]
+    header = new[: HEADER.itemsize].view(HEADER)[0]
+    header["capacity"], header["nbytes"] = capacity, new.size
+    return new

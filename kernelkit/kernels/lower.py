@@ -1,0 +1,584 @@
+"""From a strategy's source to the source that is compiled: `ctx` and the state argument become loads, stores and calls by address.
+
+A strategy may use what `context.py` lists and plain arithmetic. Anything else is refused here, with its line and what to write instead.
+Lowered code takes one argument, the address of the FRAME, so the engine that calls it never changes.
+"""
+
+import ast
+import difflib
+import inspect
+import textwrap
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from kernelkit.errors import StrategyError, message
+from kernelkit.kernels import layout as L
+from kernelkit.kernels.context import (
+    ATTRIBUTES,
+    BAR_ROLLING,
+    FIRST_WORD,
+    MODEL_FIELDS,
+    PRICES,
+    ROLLING,
+    SERIES,
+    SIZERS,
+    TIF,
+    VERBS,
+    Rolling,
+)
+
+LOADS = {int: "i8", float: "f8", bool: "i8"}
+STORES = {int: "put_i8", float: "put_f8", bool: "put_i8"}
+INSTEAD = {
+    ast.Try: "compiled strategies cannot catch exceptions; test the condition before",
+    ast.With: "move what needs a context manager out of the strategy",
+    ast.Lambda: "write a named helper function",
+    ast.ListComp: "write a for loop over declared state (kk.ring)",
+    ast.SetComp: "write a for loop",
+    ast.DictComp: "write a for loop",
+    ast.GeneratorExp: "write a for loop",
+    ast.Dict: "use declared state, state=dict(name=0.0)",
+    ast.Set: "use declared state, state=dict(name=0.0)",
+    ast.List: "use declared state, kk.ring(n)",
+    ast.JoinedStr: "use ctx.record(name, value) and read res[name]",
+    ast.Global: "use declared state, state=dict(name=0.0)",
+    ast.Nonlocal: "use declared state, state=dict(name=0.0)",
+    ast.Yield: "return ends the decision; keep values in declared state",
+    ast.Await: "strategies are synchronous",
+    ast.ClassDef: "define it outside; a strategy computes with numbers",
+    ast.FunctionDef: "define the helper at the top level of the cell",
+    ast.Import: "import at the top of the cell",
+    ast.ImportFrom: "import at the top of the cell",
+    ast.Delete: "set the value to 0.0 or nan",
+}
+
+
+def offset(record, name: str) -> int:
+    """Byte offset of a record's field."""
+    return int(record.fields[name][1])
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Declared user state that remembers the last `n` values; `[0]` is the newest."""
+
+    n: int
+
+
+@dataclass(frozen=True)
+class Site:
+    """One rolling indicator of a strategy: its kernel function, column, argument expressions and slot."""
+
+    kind: str
+    column: int
+    arguments: tuple[str, ...]
+    rolling: Rolling
+    slot: int
+    custom: str = ""
+
+
+@dataclass
+class Plan:
+    """What lowering learned about a strategy: slots, indicators, features, records, how far back it looks."""
+
+    params: dict[str, type]
+    state: dict[str, object]
+    features: list[str] = field(default_factory=list)
+    sites: list[Site] = field(default_factory=list)
+    records: list[str] = field(default_factory=list)
+    reach: int = 0
+    raises: bool = False
+    words: int = 0
+
+    def __post_init__(self) -> None:
+        self.words = len(self.params)
+        self.places: dict[str, int] = {}
+        for name, value in self.state.items():
+            self.places[name] = self.words
+            self.words += value.n + 1 if isinstance(value, Ring) else 1
+
+    def param_slot(self, name: str) -> int:
+        """Word of a parameter."""
+        return list(self.params).index(name)
+
+
+class Source:
+    """A user's function: its tree, file and first line, for messages."""
+
+    def __init__(self, tree: ast.FunctionDef, filename: str, first_line: int) -> None:
+        self.tree, self.filename, self.first_line = tree, filename, first_line
+
+    def line(self, node: ast.AST) -> int:
+        """The node's line in the user's file."""
+        return self.first_line + getattr(node, "lineno", 1) - 1
+
+    def refuse(self, node: ast.AST, what: str, instead: str) -> NoReturn:
+        """Raise the error that names the line and the way out."""
+        where = f"{self.filename}, line {self.line(node)}"
+        raise StrategyError(f"{where}, in {self.tree.name}: {what}: `{ast.unparse(node)[:80]}`. {instead[:1].upper()}{instead[1:]}.")
+
+
+def read_source(function) -> Source:
+    """The tree of a function's source, its file and first line."""
+    try:
+        lines, first = inspect.getsourcelines(function)
+    except (OSError, TypeError) as error:
+        name = getattr(function, "__name__", function)
+        raise StrategyError(message(f"source of {name}", "none", "a function defined in a cell or a file", "Write it there.")) from error
+    tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
+    if not isinstance(tree, ast.FunctionDef):
+        raise StrategyError(message("a strategy", type(tree).__name__, "a function written with def", "Write def name(ctx, ...)."))
+    tree.decorator_list = []
+    return Source(tree, inspect.getfile(function), first)
+
+
+class Lowering(ast.NodeTransformer):
+    """Rewrites one function. `ctx` and `s` are the names of its context and state arguments (None: it has none)."""
+
+    def __init__(self, source: Source, plan: Plan, ctx: str | None, s: str | None, names: dict[str, str], depth: int = 0) -> None:
+        self.source, self.plan, self.ctx, self.s, self.names, self.depth = source, plan, ctx, s, names, depth
+        self.loops = 0
+
+    def expression(self, text: str, node: ast.AST) -> ast.expr:
+        """Parse generated text, carrying the user's line along."""
+        new = ast.parse(text, mode="eval").body
+        for inner in ast.walk(new):
+            ast.copy_location(inner, node)
+        return new
+
+    def text(self, node: ast.AST) -> str:
+        """Lower a sub-expression and return it as text."""
+        return ast.unparse(self.visit(node))
+
+    def is_ctx(self, node: ast.AST) -> bool:
+        return isinstance(node, ast.Name) and node.id == self.ctx
+
+    def is_state(self, node: ast.AST) -> bool:
+        return isinstance(node, ast.Name) and node.id == self.s
+
+    def attribute_of_ctx(self, node: ast.AST) -> str | None:
+        """`name` when node is `ctx.name`."""
+        return node.attr if isinstance(node, ast.Attribute) and self.is_ctx(node.value) else None
+
+    def column(self, node: ast.AST) -> int | None:
+        """The column of `ctx.close` or `ctx.x.name`, None for anything else."""
+        name = self.attribute_of_ctx(node)
+        if name in SERIES:
+            return SERIES[name]
+        if isinstance(node, ast.Attribute) and self.attribute_of_ctx(node.value) == "x":
+            if node.attr not in self.plan.features:
+                self.plan.features.append(node.attr)
+            return L.FIRST_FEATURE + 2 * self.plan.features.index(node.attr)
+        return None
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        for kind, instead in INSTEAD.items():
+            if isinstance(node, kind):
+                self.source.refuse(node, f"{kind.__name__} cannot be compiled", instead + ", or run with debug=True")
+        if isinstance(node, ast.Raise | ast.Assert):
+            self.plan.raises = True
+        return super().generic_visit(node)
+
+    def visit_For(self, node: ast.For) -> ast.AST:
+        self.loops += 1
+        out = self.generic_visit(node)
+        self.loops -= 1
+        return out
+
+    def visit_While(self, node: ast.While) -> ast.AST:
+        self.loops += 1
+        out = self.generic_visit(node)
+        self.loops -= 1
+        return out
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST:
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            return ast.copy_location(ast.Pass(), node)
+        return self.generic_visit(node)
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        if node.id in (self.ctx, self.s):
+            self.source.refuse(node, f"`{node.id}` cannot be stored or passed on as a value", "use its attributes directly")
+        if isinstance(node.ctx, ast.Store) and node.id in self.plan.params and self.depth == 0:
+            self.source.refuse(node, f"parameter `{node.id}` is read-only", "use another name")
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        if self.is_state(node.value):
+            return self.state_value(node)
+        name = self.attribute_of_ctx(node)
+        if name is None:
+            if isinstance(node.value, ast.Attribute) and self.column(node.value) is not None:
+                if node.attr == "age" and self.attribute_of_ctx(node.value.value) == "x":
+                    return self.expression(f"i8(column_at(frame, {self.column(node.value) + 1}, _i))", node)
+                self.source.refuse(node, "a series has no such attribute", f"use [0], [-1] or one of {', '.join(ROLLING)}")
+            if self.column(node) is not None:
+                self.source.refuse(node, "a feature is a series", f"write {ast.unparse(node)}[0] for its present value")
+            return self.generic_visit(node)
+        if isinstance(node.ctx, ast.Store):
+            self.source.refuse(node, f"ctx.{name} is read-only", "orders change the account; keep own values in declared state")
+        if name in SERIES:
+            self.source.refuse(node, f"ctx.{name} is a series", f"write ctx.{name}[0] for the bar that has just closed, [-1] for the one before")
+        if name not in ATTRIBUTES:
+            self.unknown(node, name)
+        texts = {
+            "i": "_i",
+            "time": f"i8(column_at(frame, {L.C_KNOWN_AT}, _i))",
+            "position": f"(float(i8(i8(frame + {offset(L.FRAME, 'positions')}))) * f8(i8(frame + {offset(L.FRAME, 'instrument')}) + {offset(L.INSTRUMENT, 'lot')}))",
+            "cash": f"f8(i8(frame + {offset(L.FRAME, 'account')}) + {offset(L.ACCOUNT, 'cash')})",
+            "equity": f"f8(i8(frame + {offset(L.FRAME, 'account')}) + {offset(L.ACCOUNT, 'equity')})",
+            "orders": f"i8(i8(frame + {offset(L.FRAME, 'state')}) + {offset(L.HEADER, 'n_live')})",
+        }
+        return self.expression(texts[name], node)
+
+    def unknown(self, node: ast.AST, name: str) -> NoReturn:
+        """ctx has no such thing: name the nearest that it has."""
+        known = [*ATTRIBUTES, *SERIES, *VERBS, *BAR_ROLLING, "x", "size", "record"]
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean ctx.{near[0]}" if near else f"ctx has {', '.join(known)}"
+        self.source.refuse(node, f"ctx has no `{name}`", hint)
+
+    def state_place(self, node: ast.Attribute) -> tuple[str, object]:
+        """Address text and declared value of `s.name`."""
+        if node.attr not in self.plan.state:
+            self.source.refuse(node, f"state `{node.attr}` is not declared", f"declare it: state=dict({node.attr}=0.0)")
+        return f"_s + {8 * self.plan.places[node.attr]}", self.plan.state[node.attr]
+
+    def state_value(self, node: ast.Attribute) -> ast.AST:
+        place, value = self.state_place(node)
+        if isinstance(value, Ring):
+            self.source.refuse(node, f"`{node.attr}` is a ring", f"write {ast.unparse(node)}[0], [-1], .push(value) or .count")
+        load = f"{LOADS[type(value)]}({place})"
+        return self.expression(f"({load} != 0)" if isinstance(value, bool) else load, node)
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        if len(node.targets) == 1 and isinstance(node.targets[0], ast.Attribute) and self.is_state(node.targets[0].value):
+            return self.store(node, node.targets[0], self.text(node.value))
+        return self.generic_visit(node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
+        if isinstance(node.target, ast.Attribute) and self.is_state(node.target.value):
+            read = ast.Attribute(node.target.value, node.target.attr, ast.Load())
+            return self.store(node, node.target, self.text(ast.BinOp(ast.copy_location(read, node.target), node.op, node.value)))
+        return self.generic_visit(node)
+
+    def store(self, node: ast.AST, target: ast.Attribute, value: str) -> ast.AST:
+        place, declared = self.state_place(target)
+        if isinstance(declared, Ring):
+            self.source.refuse(target, f"`{target.attr}` is a ring", f"write s.{target.attr}.push(value)")
+        kind = type(declared)
+        cast = {float: f"float({value})", int: f"int({value})", bool: f"int(bool({value}))"}[kind]
+        return ast.copy_location(ast.Expr(self.expression(f"{STORES[kind]}({place}, {cast})", node)), node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        base = node.value
+        if isinstance(base, ast.Attribute) and self.is_state(base.value):
+            place, value = self.state_place(base)
+            if not isinstance(value, Ring):
+                self.source.refuse(node, f"`{base.attr}` is a number, not a ring", f"write s.{base.attr}")
+            self.no_future(node)
+            return self.expression(f"ring_at({place}, {value.n}, {self.text(node.slice)})", node)
+        column = self.column(base)
+        if column is not None:
+            if isinstance(node.slice, ast.Slice):
+                self.source.refuse(node, "slices of a series cannot be compiled", "use a rolling indicator, or a for loop over [-k]")
+            k = self.constant(node.slice)
+            self.no_future(node)
+            if k == 0:
+                return self.expression(f"f8(column_at(frame, {column}, _i))", node)
+            if k is not None:
+                self.plan.reach = max(self.plan.reach, -k)
+            return self.expression(f"past(frame, {column}, {self.text(node.slice)})", node)
+        if isinstance(base, ast.Call):
+            site = self.site(base)
+            if site is not None:
+                k = self.constant(node.slice)
+                if k not in (0, -1):
+                    self.source.refuse(node, "an indicator remembers its present and previous value", "use [0] or [-1]; keep older ones in a kk.ring")
+                self.plan.reach = max(self.plan.reach, -k)
+                return self.expression(f"f8(_s + {8 * (site.slot - k)})", node)
+        return self.generic_visit(node)
+
+    def constant(self, node: ast.AST) -> int | None:
+        """The value of an integer literal, sign included."""
+        try:
+            value = ast.literal_eval(node)
+        except ValueError:
+            return None
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    def no_future(self, node: ast.Subscript) -> None:
+        """A positive index is the future."""
+        k = self.constant(node.slice)
+        if k is not None and k > 0:
+            self.source.refuse(node, f"lookahead: index {k} is a bar that has not happened", "0 is the present bar, -1 the one before")
+
+    def site(self, node: ast.Call) -> Site | None:
+        """The indicator that a call means, numbered on first sight; None for other calls."""
+        function = node.func
+        if isinstance(function, ast.Attribute):
+            column = self.column(function.value)
+            if column is not None:
+                if function.attr not in ROLLING:
+                    self.source.refuse(node, f"no indicator `{function.attr}`", f"there are {', '.join(ROLLING)}, and @kk.indicator")
+                rolling = ROLLING[function.attr]
+                price = column in [SERIES[p] for p in PRICES]
+                return self.number(node, rolling.price if price else rolling.other, column, node.args, rolling)
+            name = self.attribute_of_ctx(function)
+            if name in BAR_ROLLING:
+                return self.number(node, BAR_ROLLING[name].price, 0, node.args, BAR_ROLLING[name])
+        if isinstance(function, ast.Name) and self.names.get(function.id, "").startswith("indicator "):
+            column = self.column(node.args[0]) if node.args else None
+            if column is None:
+                self.source.refuse(node, "an indicator's first argument is a series", f"write {function.id}(ctx.close, ...)")
+            words = int(self.names[function.id].split()[1])
+            rolling = Rolling(f"{function.id}_update", f"{function.id}_update", -1, FIRST_WORD + words)
+            return self.number(node, rolling.price, column, node.args[1:], rolling, function.id)
+        return None
+
+    def number(self, node: ast.Call, kind: str, column: int, arguments: list, rolling: Rolling, custom: str = "") -> Site:
+        if self.depth:
+            self.source.refuse(node, "an indicator inside a helper function", "call it in the strategy and pass the value on")
+        if self.loops:
+            self.source.refuse(node, "an indicator inside a loop", "call it once, outside the loop")
+        if node.keywords:
+            self.source.refuse(node, "an indicator takes its arguments by position", "write sma(20)")
+        if not custom and len(arguments) != 1:
+            self.source.refuse(node, f"this indicator takes one argument, found {len(arguments)}", "pass the window length in bars")
+        for a in arguments:
+            fixed = isinstance(a, ast.Constant) and isinstance(a.value, int | float)
+            if not fixed and not (isinstance(a, ast.Name) and a.id in self.plan.params):
+                self.source.refuse(a, "an indicator's argument must be a parameter or a constant", "make it a parameter of the strategy")
+        key = (kind, column, tuple(ast.unparse(a) for a in arguments))
+        for site in self.plan.sites:
+            if (site.kind, site.column, site.arguments) == key:
+                return site
+        site = Site(*key, rolling, self.plan.words, custom)
+        self.plan.sites.append(site)
+        self.plan.words += rolling.words
+        return site
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        site = self.site(node)
+        if site is not None:
+            return self.expression(f"f8(_s + {8 * site.slot})", node)
+        function = node.func
+        if isinstance(function, ast.Attribute):
+            name = self.attribute_of_ctx(function)
+            if name == "record":
+                return self.record(node)
+            if name in VERBS:
+                return self.verb(node, name)
+            if name is not None:
+                self.unknown(node, name)
+            if isinstance(function.value, ast.Attribute) and self.attribute_of_ctx(function.value) == "size":
+                return self.sizer(node, function.attr)
+            if isinstance(function.value, ast.Attribute) and self.is_state(function.value.value):
+                place, value = self.state_place(function.value)
+                if not isinstance(value, Ring) or function.attr != "push" or len(node.args) != 1:
+                    self.source.refuse(node, "no such operation on state", "rings have .push(value), [0], [-1] and .count")
+                return self.expression(f"ring_push({place}, {value.n}, float({self.text(node.args[0])}))", node)
+        if isinstance(function, ast.Name):
+            role = self.names.get(function.id)
+            if role == "print" or function.id == "print":
+                self.source.refuse(node, "print cannot be compiled", "use ctx.record(name, value) and read res[name], or run with debug=True")
+            if role == "helper":
+                return self.helper_call(node)
+        return self.generic_visit(node)
+
+    def helper_call(self, node: ast.Call) -> ast.AST:
+        """Helpers get `frame` for ctx; other arguments are values."""
+        arguments = ["frame" if self.is_ctx(a) else self.text(a) for a in node.args]
+        keywords = [f"{k.arg}={self.text(k.value)}" for k in node.keywords]
+        return self.expression(f"{node.func.id}({', '.join(arguments + keywords)})", node)
+
+    def bound(self, node: ast.Call, names: tuple[str, ...], optional: tuple[str, ...], extra: tuple[str, ...] = ()) -> dict[str, ast.expr]:
+        """Arguments of a ctx method by name."""
+        given: dict[str, ast.expr] = {}
+        if len(node.args) > len(names + extra):
+            self.source.refuse(node, f"at most {len(names + extra)} arguments", f"they are {', '.join(names + extra)}")
+        for name, value in zip(names + extra, node.args, strict=False):
+            given[name] = value
+        for keyword in node.keywords:
+            if keyword.arg not in names + extra or keyword.arg in given:
+                self.source.refuse(node, f"argument `{keyword.arg}`", f"the arguments are {', '.join(names + extra)}")
+            given[keyword.arg] = keyword.value
+        missing = [n for n in names if n not in given and n not in optional]
+        if missing:
+            self.source.refuse(node, f"argument `{missing[0]}` is missing", f"the arguments are {', '.join(names + extra)}")
+        return given
+
+    def verb(self, node: ast.Call, name: str) -> ast.AST:
+        verb = VERBS[name]
+        given = self.bound(node, verb.arguments, verb.optional, ("tif",) if verb.tif else ())
+        tif = 0
+        if "tif" in given:
+            literal = given.pop("tif")
+            if not isinstance(literal, ast.Constant) or literal.value not in TIF:
+                self.source.refuse(node, "time in force must be a literal", f"one of {', '.join(map(repr, TIF))}")
+            tif = TIF[literal.value]
+        code = verb.code
+        if name == "trailing_stop":
+            if ("trail" in given) == ("fraction" in given):
+                self.source.refuse(node, "a trailing stop trails by a price distance or by a fraction", "pass either trail= or fraction=")
+            code = L.V_TRAIL_FRACTION if "fraction" in given else L.V_TRAIL
+            given = {k: v for k, v in given.items() if v is not None}
+            texts = [self.text(given["quantity"]), self.text(given.get("trail") or given["fraction"])]
+        else:
+            for price, fraction in (("stop", "stop_loss"), ("limit", "take_profit")):
+                if price in given and fraction in given:
+                    self.source.refuse(node, f"both {price}= and {fraction}=", "pass the exit as a price or as a fraction")
+            texts = [self.text(given[a]) if a in given else "NAN" for a in verb.arguments]
+        if verb.sign < 0:
+            texts[0] = f"-({texts[0]})"
+        if name in ("target", "target_percent"):
+            return self.expression(f"aim(frame, {code}, float({texts[0]}))", node)
+        floats = [t if t == "NAN" else f"float({t})" for t in texts] + ["0.0"] * (6 - len(texts))
+        act = f"i8(frame + {offset(L.FRAME, 'act')})"
+        return self.expression(f"call_act({act}, frame, {code}, {tif}, {', '.join(floats)})", node)
+
+    def sizer(self, node: ast.Call, name: str) -> ast.AST:
+        if name not in SIZERS:
+            self.source.refuse(node, f"ctx.size has no `{name}`", f"there are {', '.join(SIZERS)}")
+        given = self.bound(node, SIZERS[name], ("n",))
+        equity, close = self.text(ast.parse(f"{self.ctx}.equity", mode="eval").body), f"f8(column_at(frame, {L.C_CLOSE_P}, _i))"
+        g = f"i8(frame + {offset(L.FRAME, 'instrument')})"
+        multiplier, periods = (f"f8({g} + {offset(L.INSTRUMENT, n)})" for n in ("multiplier", "periods"))
+        if name == "risk":
+            return self.expression(f"(({self.text(given['fraction'])}) * {equity} / (({self.text(given['stop'])}) * {multiplier}))", node)
+        if name == "notional":
+            return self.expression(f"(({self.text(given['value'])}) / ({close} * {multiplier}))", node)
+        window = given.get("n") or ast.Constant(20)
+        series = ast.parse(f"{self.ctx}.close.volatility()", mode="eval").body
+        series.args = [window]
+        site = self.site(ast.copy_location(series, node))
+        sigma = f"(f8(_s + {8 * site.slot}) * {periods} ** 0.5)"
+        return self.expression(f"(({self.text(given['volatility'])}) * {equity} / ({close} * {multiplier} * {sigma}))", node)
+
+    def record(self, node: ast.Call) -> ast.AST:
+        given = self.bound(node, ("name", "value"), ())
+        name = given["name"]
+        if not isinstance(name, ast.Constant) or not isinstance(name.value, str) or not name.value.isidentifier():
+            self.source.refuse(node, "the name of a record must be a literal identifier", 'write ctx.record("z", value)')
+        if name.value not in self.plan.records:
+            self.plan.records.append(name.value)
+        return self.expression(f"record(frame, {self.plan.records.index(name.value)}, float({self.text(given['value'])}))", node)
+
+
+def emit(source: Source, statements: list[ast.stmt], indent: int = 1) -> list[str]:
+    """Statements as text, each line tagged with the user's line it came from."""
+    out: list[str] = []
+    pad = "    " * indent
+    for node in statements:
+        tag = f"  # L{source.line(node)}"
+        if isinstance(node, ast.If | ast.For | ast.While):
+            head = {
+                ast.If: lambda n: f"if {ast.unparse(n.test)}:",
+                ast.While: lambda n: f"while {ast.unparse(n.test)}:",
+                ast.For: lambda n: f"for {ast.unparse(n.target)} in {ast.unparse(n.iter)}:",
+            }[type(node)](node)
+            out.append(pad + head + tag)
+            out += emit(source, node.body, indent + 1)
+            if node.orelse:
+                out.append(f"{pad}else:")
+                out += emit(source, node.orelse, indent + 1)
+        else:
+            lines = ast.unparse(node).splitlines()
+            out += [f"{pad}{line}{tag if k == 0 else ''}" for k, line in enumerate(lines)]
+    return out
+
+
+class Returns(ast.NodeTransformer):
+    """`return` and `return anything` end the decision."""
+
+    def visit_Return(self, node: ast.Return) -> ast.AST:
+        new = ast.copy_location(ast.Return(ast.copy_location(ast.Constant(0), node)), node)
+        if node.value is None or isinstance(node.value, ast.Constant):
+            return new
+        return [ast.copy_location(ast.Expr(node.value), node), new]
+
+
+PRELUDE = """from math import sqrt
+from kernelkit.kernels.compile import call_act, f8, i8, jit, njit, cfunc, put_f8, put_i8, at
+from kernelkit.kernels.layout import *
+NAN = float('nan')
+INF = float('inf')
+"""
+TOOLS = {
+    "column_at": f"""
+@jit('int64(int64, int64, int64)')
+def column_at(frame, c, i):
+    c_at = i8(frame + {offset(L.FRAME, "columns")}) + 16 * c
+    return i8(c_at) + i * i8(c_at + 8)
+""",
+    "past": f"""
+@jit('float64(int64, int64, int64)')
+def past(frame, c, k):
+    i = i8(frame + {offset(L.FRAME, "i")}) + k
+    if k > 0:
+        put_i8(frame + {offset(L.FRAME, "error")}, {L.LOOKAHEAD})
+        put_i8(frame + {offset(L.FRAME, "error_arg")}, k)
+        return NAN
+    if i < 0:
+        return NAN
+    return f8(column_at(frame, c, i))
+""",
+    "ring_at": f"""
+@njit(error_model='numpy')
+def ring_at(place, n, k):
+    count = i8(place)
+    if k > 0 or -k >= min(count, n):
+        return NAN
+    return f8(place + 8 + 8 * ((count - 1 + k) % n))
+""",
+    "ring_push": """
+@njit(error_model='numpy')
+def ring_push(place, n, value):
+    count = i8(place)
+    put_f8(place + 8 + 8 * (count % n), value)
+    put_i8(place, count + 1)
+""",
+    "record": f"""
+@jit('int64(int64, int64, float64)')
+def record(frame, k, value):
+    rows = i8(frame + {offset(L.FRAME, "records")})
+    if rows != 0:
+        row = i8(frame + {offset(L.FRAME, "i")}) - i8(frame + {offset(L.FRAME, "curve_0")})
+        step = i8(frame + {offset(L.FRAME, "curve_step")})
+        if row % step == 0:
+            put_f8(rows + 8 * ((row // step) * i8(frame + {offset(L.FRAME, "n_record")}) + k), value)
+    return 0
+""",
+    # the common case, nothing to do, is decided here; the rest is one call into the engine
+    "aim": f"""
+@jit('int64(int64, int64, float64)')
+def aim(frame, verb, wish):
+    if i8(i8(frame + {offset(L.FRAME, "state")}) + {offset(L.HEADER, "n_live")}) == 0:
+        lots = i8(i8(frame + {offset(L.FRAME, "positions")}))
+        if verb == {L.V_TARGET}:
+            if wish / f8(i8(frame + {offset(L.FRAME, "instrument")}) + {offset(L.INSTRUMENT, "lot")}) == float(lots):
+                return 0
+        elif lots == 0 and wish == 0.0:
+            return 0
+    return call_act(i8(frame + {offset(L.FRAME, "act")}), frame, verb, 0, wish, 0.0, 0.0, 0.0, 0.0, 0.0)
+""",
+}
+
+
+def model_text(source: Source, argument: str, params: list[str]) -> str:
+    """A fee or slippage model `f(m, *params)`: `m.field` becomes a load from the MODEL record, parameters from its slots."""
+
+    class Fields(ast.NodeTransformer):
+        def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+            if not (isinstance(node.value, ast.Name) and node.value.id == argument):
+                return self.generic_visit(node)
+            if node.attr not in MODEL_FIELDS:
+                source.refuse(node, f"a model's view has no `{node.attr}`", f"it has {', '.join(MODEL_FIELDS)}")
+            load = "i8" if node.attr == "time" else "f8"
+            return ast.parse(f"{load}(model + {offset(L.MODEL, node.attr)})", mode="eval").body
+
+    body = [Fields().visit(n) for n in source.tree.body]
+    lines = [f"    {p} = f8(i8(model + {offset(L.MODEL, 'slots')}) + {8 * k})" for k, p in enumerate(params)]
+    lines += emit(source, [ast.fix_missing_locations(n) for n in body])
+    head = "@cfunc('float64(int64)', cache=True, nopython=True, error_model='numpy')\ndef entry(model):\n"
+    return PRELUDE + head + "\n".join(lines) + "\n"

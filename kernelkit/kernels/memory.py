@@ -1,0 +1,71 @@
+"""Reading and writing raw memory by address, in plain Python.
+
+The kernels are written against these few operations. Imported as they stand, the kernels run in Python: slow, and steppable in a
+debugger. `compile.py` binds the same names to machine instructions.
+"""
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+_callables: dict[int, Callable[[int], Any]] = {}
+
+
+def handle(function: Callable[[int], Any]) -> int:
+    """A number that `call` and `call_model` accept in the place of a code address (valid in this process only)."""
+    key = id(function)
+    _callables[key] = function
+    return key
+
+
+def release(key: int) -> None:
+    """Forget a handle."""
+    _callables.pop(key, None)
+
+
+def i8(address: int) -> np.int64:
+    """The int64 at `address`."""
+    return np.int64(ctypes.c_int64.from_address(int(address)).value)
+
+
+def f8(address: int) -> np.float64:
+    """The float64 at `address`."""
+    return np.float64(ctypes.c_double.from_address(int(address)).value)
+
+
+def put_i8(address: int, value: int) -> None:
+    """Store an int64."""
+    ctypes.c_int64.from_address(int(address)).value = int(value)
+
+
+def put_f8(address: int, value: float) -> None:
+    """Store a float64."""
+    ctypes.c_double.from_address(int(address)).value = float(value)
+
+
+def at(address: int, dtype: np.dtype) -> Any:
+    """The record of type `dtype` that lies at `address`: reading and writing its attributes reads and writes that memory."""
+    raw = (ctypes.c_char * dtype.itemsize).from_address(int(address))
+    return np.frombuffer(raw, dtype, 1).view(np.recarray)[0]
+
+
+def call(entry: int, frame: int) -> int:
+    """Call a strategy entry point: 0, or the status it ended with."""
+    return _callables[int(entry)](int(frame))
+
+
+def call_model(entry: int, model: int) -> np.float64:
+    """Call a fee, slippage or latency model with the address of its MODEL record."""
+    return np.float64(_callables[int(entry)](int(model)))
+
+
+def bits(value: float) -> np.int64:
+    """The bit pattern of a float64 as an int64."""
+    return np.float64(value).view(np.int64)
+
+
+def unbits(value: int) -> np.float64:
+    """The float64 with this bit pattern."""
+    return np.int64(value).view(np.float64)

@@ -1,0 +1,713 @@
+"""The life of an order: submitted, matched against a bar, filled, ended (rules O1-O10, F1-F9, S1-S5)."""
+
+from math import floor
+
+from kernelkit.kernels.account import (
+    REFUSED,
+    affordable,
+    book,
+    call_fee,
+    call_slippage,
+    fee_of,
+    price,
+    same_side,
+    slipped,
+    to_lots,
+    to_ticks,
+)
+from kernelkit.kernels.layout import (
+    ACCOUNT,
+    ADVERSE,
+    AT_FILL,
+    C_CLOSE,
+    C_CLOSE_P,
+    C_HIGH,
+    C_KNOWN_AT,
+    C_LOW,
+    C_OPEN,
+    C_OPEN_AT,
+    C_SESSION,
+    CANCELLED,
+    CROWDED,
+    DAY,
+    EXPIRED,
+    FAR,
+    FILL_MODEL,
+    FILLED,
+    FRAME,
+    FRESH,
+    GTC,
+    HEADER,
+    INSTRUMENT,
+    IOC,
+    LIMIT,
+    LIVE,
+    MARKET,
+    ORDER,
+    ORDER_BYTES,
+    POSITION,
+    R_BELOW,
+    R_CASH,
+    R_CLOSED,
+    R_CUT,
+    R_DAY,
+    R_INVALID,
+    R_IOC,
+    R_NONE,
+    R_OCO,
+    R_PARENT,
+    R_REDUCE,
+    R_REPLACED,
+    R_USER,
+    REDUCE,
+    REJECTED,
+    SEEN,
+    SIZE_AT_FILL,
+    STOP,
+    STOP_LIMIT,
+    TARGET,
+    TOUCH,
+    TRAILING,
+    TRIGGERED,
+    UPDATE_FIRST,
+    V_BRACKET,
+    V_CANCEL,
+    V_CANCEL_ALL,
+    V_LIMIT,
+    V_OCO,
+    V_ORDER,
+    V_STOP,
+    V_STOP_LIMIT,
+    V_TARGET,
+    V_TRAIL,
+    V_TRAIL_FRACTION,
+    V_WEIGHT,
+    VENUE,
+    WAITING,
+)
+from kernelkit.kernels.memory import at, f8, i8
+from kernelkit.kernels.scan import copy_words
+
+ORDER_WORDS = ORDER_BYTES // 8
+MOST = 9007199254740992.0  # 2**53: beyond it float64 cannot count lots or ticks
+OPEN_FILL, BAR_FILL = 0, 1
+
+
+def column(frame: int, c: int, i: int) -> int:
+    """The int64 in column `c` at bar `i`."""
+    columns = at(frame, FRAME).columns
+    return i8(i8(columns + 16 * c) + i * i8(columns + 16 * c + 8))
+
+
+def column_f(frame: int, c: int, i: int) -> float:
+    """The float64 in column `c` at bar `i`."""
+    columns = at(frame, FRAME).columns
+    return f8(i8(columns + 16 * c) + i * i8(columns + 16 * c + 8))
+
+
+def end_one(frame: int, order_at: int, status: int, reason: int, time: int) -> None:
+    """O6: the order's last word, logged."""
+    f = at(frame, FRAME)
+    o = at(order_at, ORDER)
+    o.status = status
+    o.reason = reason
+    o.t_end = time
+    if f.logging != 0 and f.n_ended >= f.cap_ended:
+        f.error = CROWDED
+    elif f.logging != 0:
+        copy_words(f.ended + f.n_ended * ORDER_BYTES, order_at, ORDER_WORDS)
+        f.n_ended += 1
+
+
+def end_order(frame: int, order_at: int, status: int, reason: int, time: int) -> None:
+    """O6, O8: end an order, and the children that it never got to activate."""
+    end_one(frame, order_at, status, reason, time)
+    o = at(order_at, ORDER)
+    if o.filled == 0:
+        f = at(frame, FRAME)
+        for j in range(at(f.state, HEADER).n_live):
+            c = at(f.orders + j * ORDER_BYTES, ORDER)
+            if c.status == LIVE and c.parent == o.id and (c.flags & WAITING) != 0:
+                end_one(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_PARENT, time)
+
+
+def watch(frame: int, order_at: int) -> None:
+    """Where a bar must reach for this order to act: low <= touch_lo or high >= touch_hi. Lets the loop pass resting orders by."""
+    o = at(order_at, ORDER)
+    thr = 0 if at(at(frame, FRAME).fill_model, FILL_MODEL).limit == TOUCH else 1
+    o.touch_lo = -FAR
+    o.touch_hi = FAR
+    if (o.flags & WAITING) != 0:
+        return
+    if o.kind == MARKET or o.kind == TRAILING or o.tif != GTC:
+        o.touch_lo = FAR
+    elif o.kind == LIMIT or (o.flags & TRIGGERED) != 0:
+        if o.lots > 0:
+            o.touch_lo = o.price - thr
+        else:
+            o.touch_hi = o.price + thr
+    elif o.lots > 0:
+        o.touch_hi = o.trigger
+    else:
+        o.touch_lo = o.trigger
+
+
+def tidy(frame: int) -> None:
+    """Close the ranks of the live orders and renew the account's watch."""
+    f = at(frame, FRAME)
+    h = at(f.state, HEADER)
+    lo = -FAR
+    hi = FAR
+    n = 0
+    for k in range(h.n_live):
+        o_at = f.orders + k * ORDER_BYTES
+        o = at(o_at, ORDER)
+        if o.status == LIVE:
+            o.flags &= ~FRESH
+            watch(frame, o_at)
+            lo = max(lo, o.touch_lo)
+            hi = min(hi, o.touch_hi)
+            if n != k:
+                copy_words(f.orders + n * ORDER_BYTES, o_at, ORDER_WORDS)
+            n += 1
+    h.n_live = n
+    h.touch_lo = lo
+    h.touch_hi = hi
+
+
+def trail_level(instrument_at: int, order_at: int, k: int) -> int:
+    """F8: the trigger that a trailing stop takes from the price of `k` ticks."""
+    o = at(order_at, ORDER)
+    if o.lots > 0:
+        level = k + o.trail if o.trail > 0 else to_ticks(instrument_at, price(instrument_at, k) * (1.0 + o.fraction), True)
+    else:
+        level = k - o.trail if o.trail > 0 else to_ticks(instrument_at, price(instrument_at, k) * (1.0 - o.fraction), False)
+    return max(level, 1)
+
+
+def move_trail(frame: int, order_at: int, high: int, low: int) -> None:
+    """F8: let a trailing stop follow the bar."""
+    o = at(order_at, ORDER)
+    level = trail_level(at(frame, FRAME).instrument, order_at, low if o.lots > 0 else high)
+    o.trigger = min(o.trigger, level) if o.lots > 0 else max(o.trigger, level)
+
+
+def sized_gap(frame: int, weight: float, k: int, equity: float, last: int, time: int, with_slippage: bool) -> float:
+    """S2: the lots (float) from the position held to `weight` of `equity` at `k` ticks, costs of the trade deducted."""
+    f = at(frame, FRAME)
+    v = at(f.venue, VENUE)
+    g = at(f.instrument, INSTRUMENT)
+    p = price(f.instrument, k)
+    held = float(at(f.positions, POSITION).lots)
+    wanted = ((weight * equity) / p) / g.unit
+    gap = wanted - held
+    if gap != 0.0 and (abs(wanted) > abs(held) or (held != 0.0 and (wanted < 0.0) != (held < 0.0))):
+        fee = 0.0
+        slip = 0.0
+        if v.fee != 0:
+            fee = call_fee(frame, gap, p, 0.0, 0.0, last, time) / (p * (abs(gap) * g.unit))
+        if v.slippage != 0 and with_slippage:
+            slip = call_slippage(frame, gap, p, 0.0, 0.0, last, time)
+        gap = gap / ((1.0 + fee) + slip)
+    return gap
+
+
+def activate(frame: int, parent_at: int, time: int) -> None:
+    """O7, F6: the children of a filled entry come to life."""
+    f = at(frame, FRAME)
+    e = at(parent_at, ORDER)
+    p = price(f.instrument, e.fill_ticks)
+    for j in range(at(f.state, HEADER).n_live):
+        c_at = f.orders + j * ORDER_BYTES
+        c = at(c_at, ORDER)
+        if c.status == LIVE and c.parent == e.id and (c.flags & WAITING) != 0:
+            c.flags = (c.flags & ~WAITING) | FRESH
+            c.t_active = time
+            c.lots = -e.filled
+            c.reference = e.reference
+            if c.kind == STOP and c.stop_loss > 0.0:
+                if e.filled > 0:
+                    c.trigger = to_ticks(f.instrument, p * (1.0 - c.stop_loss), False)
+                else:
+                    c.trigger = to_ticks(f.instrument, p * (1.0 + c.stop_loss), True)
+            elif c.kind == LIMIT and c.take_profit > 0.0:
+                if e.filled > 0:
+                    c.price = to_ticks(f.instrument, p * (1.0 + c.take_profit), True)
+                else:
+                    c.price = to_ticks(f.instrument, p * (1.0 - c.take_profit), False)
+
+
+def after_fill(frame: int, order_at: int, held: int, time: int) -> None:
+    """O7: what a fill sets off; `held` is the position before it."""
+    f = at(frame, FRAME)
+    o = at(order_at, ORDER)
+    n = at(f.state, HEADER).n_live
+    if o.group != 0:
+        for j in range(n):
+            other = at(f.orders + j * ORDER_BYTES, ORDER)
+            if other.status == LIVE and other.group == o.group:
+                end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_OCO, time)
+    now = at(f.positions, POSITION).lots
+    if held != 0 and not same_side(held, now):
+        for j in range(n):
+            other = at(f.orders + j * ORDER_BYTES, ORDER)
+            if other.status == LIVE and (other.flags & REDUCE) != 0 and (other.flags & WAITING) == 0:
+                end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_CLOSED, time)
+    activate(frame, order_at, time)
+
+
+def fill(frame: int, order_at: int, reference: int, slips: bool, rule: int, time: int) -> None:
+    """Fill an order at `reference` ticks, as far as costs, reduce-only and cash let it (C1, S5, A2-A4)."""
+    f = at(frame, FRAME)
+    o = at(order_at, ORDER)
+    held = at(f.positions, POSITION).lots
+    lots = o.lots
+    if (o.flags & REDUCE) != 0:
+        if not same_side(held, -lots):
+            end_order(frame, order_at, CANCELLED, R_REDUCE, time)
+            return
+        if abs(lots) > abs(held):
+            lots = -held
+    k = slipped(frame, order_at, lots, reference, time) if slips else reference
+    if (o.flags & AT_FILL) != 0:
+        equity = at(f.account, ACCOUNT).cash + price(f.instrument, k) * (float(held) * at(f.instrument, INSTRUMENT).unit)
+        lots = -held if o.weight == 0.0 else int(sized_gap(frame, o.weight, k, equity, f.i - 1, time, False))
+        o.lots = lots
+        if lots == 0:
+            end_order(frame, order_at, CANCELLED, R_REPLACED, time)
+            return
+    paid_for = affordable(frame, order_at, lots, k, time)
+    if paid_for == REFUSED:
+        end_order(frame, order_at, REJECTED, R_CASH, time)
+        return
+    if paid_for == 0:
+        end_order(frame, order_at, CANCELLED, R_CUT, time)
+        return
+    fee = fee_of(frame, order_at, paid_for, k, time)
+    book(frame, order_at, paid_for, k, reference, fee, time, rule)
+    if paid_for == lots:
+        end_one(frame, order_at, FILLED, R_NONE, time)
+    else:
+        end_one(frame, order_at, CANCELLED, R_CUT, time)
+    after_fill(frame, order_at, held, time)
+
+
+def try_stop(frame: int, order_at: int, first: int, high: int, low: int, t_open: int, t_close: int) -> None:
+    """F2, F3: a stop against a range that begins at `first` ticks; fills, or lets a stop-limit rest."""
+    o = at(order_at, ORDER)
+    buys = o.lots > 0
+    if buys:
+        if high < o.trigger:
+            return
+        reference = max(o.trigger, first)
+    else:
+        if low > o.trigger:
+            return
+        reference = min(o.trigger, first)
+    opens = reference == first and t_open != t_close
+    time = t_open if opens else t_close
+    rule = OPEN_FILL if opens else BAR_FILL
+    if o.kind == STOP_LIMIT:
+        o.flags |= TRIGGERED | FRESH
+        if (buys and reference <= o.price) or (not buys and reference >= o.price):
+            fill(frame, order_at, reference, False, rule, time)
+    else:
+        fill(frame, order_at, reference, True, rule, time)
+
+
+def try_limit(frame: int, order_at: int, first: int, high: int, low: int, thr: int, t_open: int, t_close: int) -> None:
+    """F5: a resting limit order against the bar."""
+    o = at(order_at, ORDER)
+    if o.lots > 0:
+        if low > o.price - thr:
+            return
+        reference = min(o.price, first)
+        opens = first <= o.price - thr
+    else:
+        if high < o.price + thr:
+            return
+        reference = max(o.price, first)
+        opens = first >= o.price + thr
+    fill(frame, order_at, reference, False, OPEN_FILL if opens else BAR_FILL, t_open if opens else t_close)
+
+
+def expire_days(frame: int, session: int, t_open: int) -> None:
+    """O1."""
+    f = at(frame, FRAME)
+    for k in range(at(f.state, HEADER).n_live):
+        o = at(f.orders + k * ORDER_BYTES, ORDER)
+        if o.status == LIVE and o.tif == DAY and o.t_active <= t_open:
+            if o.session == -1:
+                o.session = session
+            elif session > o.session:
+                end_order(frame, f.orders + k * ORDER_BYTES, EXPIRED, R_DAY, t_open)
+
+
+def ready(order_at: int, t_open: int) -> bool:
+    """Live, active before this bar, and past its latency (T2)."""
+    o = at(order_at, ORDER)
+    return o.status == LIVE and (o.flags & (WAITING | FRESH)) == 0 and o.t_active <= t_open
+
+
+def match(frame: int) -> None:
+    """T5: all that a bar does to the live orders."""
+    f = at(frame, FRAME)
+    m = at(f.fill_model, FILL_MODEL)
+    i = f.i
+    first = column(frame, C_OPEN, i)
+    high = column(frame, C_HIGH, i)
+    low = column(frame, C_LOW, i)
+    t_open = column(frame, C_OPEN_AT, i)
+    t_close = column(frame, C_KNOWN_AT, i)
+    thr = 0 if m.limit == TOUCH else 1
+    n = at(f.state, HEADER).n_live
+    expire_days(frame, column(frame, C_SESSION, i), t_open)
+    for k in range(n):  # F4: market orders and triggers
+        o_at = f.orders + k * ORDER_BYTES
+        if ready(o_at, t_open):
+            o = at(o_at, ORDER)
+            o.flags |= SEEN
+            top = first if o.tif == IOC else high
+            bottom = first if o.tif == IOC else low
+            if o.kind == MARKET:
+                fill(frame, o_at, first, True, OPEN_FILL, t_open)
+            elif o.kind != LIMIT and (o.flags & TRIGGERED) == 0:
+                if o.kind == TRAILING and m.trailing == UPDATE_FIRST:
+                    move_trail(frame, o_at, top, bottom)
+                try_stop(frame, o_at, first, top, bottom, t_open, t_close)
+    for k in range(n):  # F5: resting limits
+        o_at = f.orders + k * ORDER_BYTES
+        if ready(o_at, t_open):
+            o = at(o_at, ORDER)
+            if o.kind == LIMIT or (o.flags & TRIGGERED) != 0:
+                try_limit(frame, o_at, first, first if o.tif == IOC else high, first if o.tif == IOC else low, thr, t_open, t_close)
+    if m.same_bar == ADVERSE:  # F7: exits of an entry filled in this bar
+        for k in range(n):
+            o_at = f.orders + k * ORDER_BYTES
+            o = at(o_at, ORDER)
+            if o.status == LIVE and o.kind == STOP and o.parent != 0 and (o.flags & FRESH) != 0:
+                try_stop(frame, o_at, o.reference, high, low, t_close, t_close)
+    for k in range(n):
+        o_at = f.orders + k * ORDER_BYTES
+        o = at(o_at, ORDER)
+        if o.status == LIVE and (o.flags & SEEN) != 0:
+            if o.tif == IOC:  # O3
+                end_order(frame, o_at, EXPIRED, R_IOC, t_close)
+            elif o.kind == TRAILING and m.trailing != UPDATE_FIRST:
+                move_trail(frame, o_at, high, low)
+    tidy(frame)
+
+
+def new_order(frame: int, kind: int, tif: int, lots: int) -> int:
+    """O4: the next id in the next free slot; the slot's address, 0 when the decision used up its reserve."""
+    f = at(frame, FRAME)
+    h = at(f.state, HEADER)
+    if h.n_live >= h.capacity:
+        f.error = CROWDED
+        return 0
+    o_at = f.orders + h.n_live * ORDER_BYTES
+    o = at(o_at, ORDER)
+    time = column(frame, C_KNOWN_AT, f.i)
+    o.id = h.next_id
+    o.asset = 0
+    o.venue = 0
+    o.kind = kind
+    o.tif = tif
+    o.flags = 0
+    o.status = LIVE
+    o.reason = R_NONE
+    o.lots = lots
+    o.filled = 0
+    o.display = 0
+    o.price = 0
+    o.trigger = 0
+    o.trail = 0
+    o.group = 0
+    o.parent = 0
+    o.t_submit = time
+    o.t_active = time
+    o.t_expire = 0
+    o.session = -1
+    o.t_end = 0
+    o.reference = 0
+    o.fill_ticks = 0
+    o.fraction = 0.0
+    o.stop_loss = 0.0
+    o.take_profit = 0.0
+    o.weight = 0.0
+    o.fees = 0.0
+    h.n_live += 1
+    h.next_id += 1
+    at(f.account, ACCOUNT).n_orders += 1
+    return o_at
+
+
+def close_out(frame: int, k: int) -> None:
+    """F9: one order at `k` ticks that ends the position."""
+    f = at(frame, FRAME)
+    h = at(f.state, HEADER)
+    held = at(f.positions, POSITION).lots
+    if held == 0:
+        return
+    time = column(frame, C_OPEN_AT, f.i) if k == column(frame, C_OPEN, f.i) else column(frame, C_KNOWN_AT, f.i)
+    o_at = new_order(frame, MARKET, GTC, -held)
+    fee = fee_of(frame, o_at, -held, k, time)
+    at(o_at, ORDER).t_submit = time
+    at(o_at, ORDER).t_active = time
+    book(frame, o_at, -held, k, k, fee, time, OPEN_FILL)
+    end_one(frame, o_at, FILLED, R_NONE, time)
+    after_fill(frame, o_at, held, time)
+    tidy(frame)
+    h.n_stray += 1
+
+
+def end_all(frame: int, status: int, reason: int, time: int) -> None:
+    """O10, A6: no order outlives its account."""
+    f = at(frame, FRAME)
+    for k in range(at(f.state, HEADER).n_live):
+        if at(f.orders + k * ORDER_BYTES, ORDER).status == LIVE:
+            end_order(frame, f.orders + k * ORDER_BYTES, status, reason, time)
+    tidy(frame)
+
+
+def place(frame: int, order_at: int) -> int:
+    """Put a new order under watch; its id."""
+    h = at(at(frame, FRAME).state, HEADER)
+    watch(frame, order_at)
+    o = at(order_at, ORDER)
+    h.touch_lo = max(h.touch_lo, o.touch_lo)
+    h.touch_hi = min(h.touch_hi, o.touch_hi)
+    return o.id
+
+
+def reject(frame: int, kind: int, tif: int, reason: int) -> int:
+    """O5: an order that never lived still gets an id and a reason."""
+    o_at = new_order(frame, kind, tif, 0)
+    if o_at == 0:
+        return 0
+    o = at(o_at, ORDER)
+    end_one(frame, o_at, REJECTED, reason, o.t_submit)
+    at(at(frame, FRAME).state, HEADER).n_live -= 1
+    return o.id
+
+
+def finite(x: float) -> bool:
+    """Neither NaN nor too large to count."""
+    return abs(x) < MOST
+
+
+def good_price(instrument_at: int, p: float) -> bool:
+    """A price an order can carry: positive, and countable in ticks."""
+    g = at(instrument_at, INSTRUMENT)
+    return p > 0.0 and finite(p / g.tick if g.inverse == 0 else p * float(g.inverse))
+
+
+def is_fraction(x: float) -> bool:
+    """O5: strictly between 0 and 1."""
+    return x > 0.0 and x < 1.0
+
+
+def submit(frame: int, verb: int, tif: int, q: float, a: float, b: float) -> int:
+    """The simple orders: market, limit, stop, stop-limit, trailing stop."""
+    f = at(frame, FRAME)
+    g = f.instrument
+    kind = MARKET
+    good = finite(q / at(g, INSTRUMENT).lot)
+    if verb == V_LIMIT:
+        kind = LIMIT
+        good = good and good_price(g, a)
+    elif verb == V_STOP:
+        kind = STOP
+        good = good and good_price(g, a)
+    elif verb == V_STOP_LIMIT:
+        kind = STOP_LIMIT
+        good = good and good_price(g, a) and good_price(g, b)
+    elif verb == V_TRAIL:
+        kind = TRAILING
+        good = good and good_price(g, a)
+    elif verb == V_TRAIL_FRACTION:
+        kind = TRAILING
+        good = good and is_fraction(a)
+    if not good:
+        return reject(frame, kind, tif, R_INVALID)
+    lots = to_lots(g, q)
+    if lots == 0:
+        return reject(frame, kind, tif, R_BELOW)
+    o_at = new_order(frame, kind, tif, lots)
+    if o_at == 0:
+        return 0
+    o = at(o_at, ORDER)
+    if kind == LIMIT:
+        o.price = to_ticks(g, a, lots < 0)
+    elif kind == STOP or kind == STOP_LIMIT:
+        o.trigger = to_ticks(g, a, lots > 0)
+        if kind == STOP_LIMIT:
+            o.price = to_ticks(g, b, lots < 0)
+    elif kind == TRAILING:
+        if verb == V_TRAIL:
+            o.trail = to_ticks(g, a, True)
+        else:
+            o.fraction = a
+        o.trigger = trail_level(g, o_at, column(frame, C_CLOSE, f.i))
+    return place(frame, o_at)
+
+
+def exit_fits(instrument_at: int, level: float, fraction: float) -> bool:
+    """O5: an exit of a bracket is absent (NaN, NaN), a price or a fraction."""
+    if fraction == fraction:
+        return level != level and is_fraction(fraction)
+    return level != level or good_price(instrument_at, level)
+
+
+def add_child(frame: int, parent: int, kind: int, lots: int, group: int, level: float, fraction: float) -> None:
+    """One waiting exit of a bracket."""
+    f = at(frame, FRAME)
+    o_at = new_order(frame, kind, GTC, lots)
+    if o_at == 0:
+        return
+    o = at(o_at, ORDER)
+    o.flags = REDUCE | WAITING
+    o.parent = parent
+    o.group = group
+    if kind == STOP:
+        if fraction == fraction:
+            o.stop_loss = fraction
+        else:
+            o.trigger = to_ticks(f.instrument, level, lots > 0)
+    elif fraction == fraction:
+        o.take_profit = fraction
+    else:
+        o.price = to_ticks(f.instrument, level, lots < 0)
+    place(frame, o_at)
+
+
+def bracket(frame: int, tif: int, q: float, stop: float, limit: float, stop_loss: float, take_profit: float, entry: float) -> int:
+    """O4, F6: an entry (market, or limit at `entry`) with a stop and a target that live once it is filled; absent values are NaN."""
+    f = at(frame, FRAME)
+    g = f.instrument
+    kind = MARKET if entry != entry else LIMIT
+    good = finite(q / at(g, INSTRUMENT).lot) and exit_fits(g, stop, stop_loss) and exit_fits(g, limit, take_profit)
+    if not good or (kind == LIMIT and not good_price(g, entry)):
+        return reject(frame, kind, tif, R_INVALID)
+    lots = to_lots(g, q)
+    if lots == 0:
+        return reject(frame, kind, tif, R_BELOW)
+    o_at = new_order(frame, kind, tif, lots)
+    if o_at == 0:
+        return 0
+    if kind == LIMIT:
+        at(o_at, ORDER).price = to_ticks(g, entry, lots < 0)
+    number = place(frame, o_at)
+    h = at(f.state, HEADER)
+    if stop == stop or stop_loss == stop_loss:
+        add_child(frame, number, STOP, -lots, number + 1, stop, stop_loss)
+    h.next_id = number + 2
+    if limit == limit or take_profit == take_profit:
+        add_child(frame, number, LIMIT, -lots, number + 1, limit, take_profit)
+    h.next_id = number + 3
+    return number
+
+
+def replace_target(frame: int) -> None:
+    """S1: what is left of the previous target."""
+    f = at(frame, FRAME)
+    h = at(f.state, HEADER)
+    ended = False
+    for k in range(h.n_live):
+        o = at(f.orders + k * ORDER_BYTES, ORDER)
+        if o.status == LIVE and (o.flags & TARGET) != 0:
+            end_order(frame, f.orders + k * ORDER_BYTES, CANCELLED, R_REPLACED, column(frame, C_KNOWN_AT, f.i))
+            ended = True
+    if ended:
+        tidy(frame)
+
+
+def target(frame: int, verb: int, wish: float) -> int:
+    """S1-S5: one market order to a quantity or a weight; 0 when none is needed."""
+    f = at(frame, FRAME)
+    g = at(f.instrument, INSTRUMENT)
+    held = at(f.positions, POSITION).lots
+    if at(f.state, HEADER).n_live > 0:
+        replace_target(frame)
+    equity = at(f.account, ACCOUNT).equity
+    if equity <= 0.0:
+        return 0
+    if verb == V_TARGET:
+        if not finite(wish / g.lot):
+            return reject(frame, MARKET, GTC, R_INVALID)
+        lots = to_lots(f.instrument, wish) - held
+        if lots == 0:
+            return 0
+    else:
+        if not finite(wish):
+            return reject(frame, MARKET, GTC, R_INVALID)
+        if wish == 0.0:
+            lots = -held
+        else:
+            time = column(frame, C_KNOWN_AT, f.i)
+            gap = sized_gap(frame, wish, column(frame, C_CLOSE, f.i), equity, f.i, time, True)
+            if not finite(gap):
+                return reject(frame, MARKET, GTC, R_INVALID)
+            lots = int(gap)
+        if lots == 0:
+            return 0
+        through = held != 0 and not same_side(held, held + lots)
+        if not through and (column_f(frame, C_CLOSE_P, f.i) * (float(abs(lots)) * g.unit)) / equity <= at(f.venue, VENUE).band:
+            return 0
+    o_at = new_order(frame, MARKET, GTC, lots)
+    if o_at == 0:
+        return 0
+    o = at(o_at, ORDER)
+    o.flags = TARGET
+    if verb == V_WEIGHT and at(f.fill_model, FILL_MODEL).sizing == SIZE_AT_FILL:
+        o.flags = TARGET | AT_FILL
+        o.weight = wish
+    return place(frame, o_at)
+
+
+def cancel(frame: int, number: int) -> int:
+    """O9: end one live order (0: all of them); the id, or 0 when there was none."""
+    f = at(frame, FRAME)
+    h = at(f.state, HEADER)
+    found = 0
+    for k in range(h.n_live):
+        o = at(f.orders + k * ORDER_BYTES, ORDER)
+        if o.status == LIVE and (number == 0 or o.id == number):
+            found = o.id
+            end_order(frame, f.orders + k * ORDER_BYTES, CANCELLED, R_USER, column(frame, C_KNOWN_AT, f.i))
+    if found != 0:
+        tidy(frame)
+    return found
+
+
+def link(frame: int, a: int, b: int) -> int:
+    """O9: two live orders become one-cancels-the-other; the group, or 0 when one of them is not live."""
+    f = at(frame, FRAME)
+    h = at(f.state, HEADER)
+    n = 0
+    for k in range(h.n_live):
+        o = at(f.orders + k * ORDER_BYTES, ORDER)
+        if o.id == a or o.id == b:
+            n += 1
+    if n != 2:
+        return 0
+    for k in range(h.n_live):
+        o = at(f.orders + k * ORDER_BYTES, ORDER)
+        if o.id == a or o.id == b:
+            o.group = min(a, b)
+    return min(a, b)
+
+
+def act(frame: int, verb: int, tif: int, q: float, a: float, b: float, c: float, d: float, e: float) -> int:
+    """The one entry point through which a strategy orders: a verb and its numbers; an order id, or 0."""
+    if verb == V_TARGET or verb == V_WEIGHT:
+        return target(frame, verb, q)
+    if verb == V_CANCEL:
+        return cancel(frame, int(q))
+    if verb == V_CANCEL_ALL:
+        return cancel(frame, 0)
+    if verb == V_OCO:
+        return link(frame, int(q), int(a))
+    if verb == V_BRACKET:
+        return bracket(frame, tif, q, a, b, c, d, e)
+    return submit(frame, verb, tif, q, a, b)

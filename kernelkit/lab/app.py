@@ -1,0 +1,36 @@
+"""The application that a Jupyter server loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jupyter_server.extension.application import ExtensionApp
+from traitlets import Unicode
+
+from kernelkit.errors import RunError
+from kernelkit.lab import routes
+
+
+class KernelkitApp(ExtensionApp):
+    """Serves the runs below `runs_dir` and the templates that `kernelkit run` knows."""
+
+    name = "kernelkit"
+    description = "Runs and templates of kernelkit for JupyterLab."
+    handlers = [  # noqa: RUF012  jupyter_server declares it as an instance's
+        (r"/kernelkit/runs", routes.RunsHandler),
+        (r"/kernelkit/runs/([^/]+)", routes.RunHandler),
+        (r"/kernelkit/templates", routes.TemplatesHandler),
+        (r"/kernelkit/templates/([^/]+)", routes.TemplateHandler),
+    ]
+
+    runs_dir = Unicode(
+        "runs", help="The folder of runs (`kernelkit run --out`), absolute or below the server's root folder."
+    ).tag(config=True)
+
+    def initialize_settings(self) -> None:
+        """Tell the routes where the runs are."""
+        server = self.serverapp
+        if server is None:
+            raise RunError("kernelkit's server extension has no server; start it with: jupyter lab")
+        root = Path(server.root_dir).resolve()
+        self.settings[routes.STORE] = routes.Store(root / Path(self.runs_dir).expanduser(), root)

@@ -1,0 +1,100 @@
+"""The trial ledger: every trial that was run, appended by the engine before its result is seen.
+
+The log is append-only, one file per process: records of (length, CRC-32, SHA-256 of the record before, JSON row). A torn tail, left by a
+killed process, is dropped and reported by the reader.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+import threading
+import uuid
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kernelkit.kernels.drive import Outcome
+
+HEAD = struct.Struct("<II32s")
+_lock = threading.Lock()
+_open: dict[str, _Log] = {}
+
+
+def root() -> Path:
+    """Where the ledger of this project lives: the nearest `.kernelkit` above, else `.kernelkit` at the git root, else in this folder."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / ".kernelkit").is_dir():
+            return folder / ".kernelkit"
+    for folder in (here, *here.parents):
+        if (folder / ".git").exists():
+            return folder / ".kernelkit"
+    return here / ".kernelkit"
+
+
+class _Log:
+    """This process's own log file."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.pid = os.getpid()
+        self.path = folder / f"{self.pid}-{uuid.uuid4().hex[:8]}.log"
+        self.file = self.path.open("ab", buffering=0)
+        self.previous = b"\0" * 32
+
+    def append(self, rows: list[dict[str, Any]]) -> None:
+        """Write rows in one write call, so that a kill loses at most the last rows and never mixes them."""
+        out = bytearray()
+        for row in rows:
+            body = json.dumps(row, separators=(",", ":"), allow_nan=True).encode()
+            head = HEAD.pack(len(body), zlib.crc32(body), self.previous)
+            out += head + body
+            self.previous = hashlib.sha256(head + body).digest()
+        self.file.write(out)
+
+
+def record(rows: list[dict[str, Any]]) -> None:
+    """Append rows to this process's log."""
+    folder = root() / "ledger"
+    with _lock:
+        log = _open.get(str(folder))
+        if log is None or log.pid != os.getpid():
+            log = _open[str(folder)] = _Log(folder)
+        log.append(rows)
+
+
+def read(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows of one log; stops with a ValueError at the first record that is torn or was altered."""
+    data, at, previous = path.read_bytes(), 0, b"\0" * 32
+    while at < len(data):
+        head = data[at : at + HEAD.size]
+        if len(head) < HEAD.size:
+            raise ValueError(f"{path.name}: torn tail of {len(data) - at} bytes at {at}")
+        n, crc, chain = HEAD.unpack(head)
+        body = data[at + HEAD.size : at + HEAD.size + n]
+        if len(body) < n:
+            raise ValueError(f"{path.name}: torn tail of {len(data) - at} bytes at {at}")
+        if zlib.crc32(body) != crc or chain != previous:
+            raise ValueError(f"{path.name}: record at {at} was altered")
+        previous = hashlib.sha256(head + body).digest()
+        at += HEAD.size + n
+        yield json.loads(body)
+
+
+def rows_of(name: str, source: str, lineage: str, settings: dict[str, Any], cells: list[dict[str, Any]], outcome: Outcome) -> list[dict[str, Any]]:
+    """One row per batch of trials of one call: what they share once, then each trial's parameters and headline.
+
+    The block summaries stay with the result; the full ledger stores them.
+    """
+    import time
+
+    shared = {"strategy": name, "source": hashlib.sha256(source.encode()).hexdigest(), "lineage": lineage, **settings}
+    key = hashlib.sha256(json.dumps([shared, cells], sort_keys=True, default=str).encode()).hexdigest()
+    done = outcome.done
+    return [{"at": time.time(), "key": key, **shared, "trials": int(done.sum()), "params": cells if len(cells) <= 1000 else f"{len(cells)} cells",
+             "final_equity": [None if not d else float(e) for d, e in zip(done[:1000], outcome.headline[:1000, -1], strict=True)]}]

@@ -1,0 +1,1 @@
+"""What a venue does to an order: fees, slippage, and the settings that bundle them."""

@@ -1,0 +1,84 @@
+"""Cost models: one small function each, compiled alone and called by the engine through its address (rules C1-C5)."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from kernelkit.errors import StrategyError, message
+from kernelkit.kernels.layout import MODEL_SLOTS
+from kernelkit.kernels.lower import model_text, read_source
+
+
+@dataclass(frozen=True)
+class CostModel:
+    """A model with its parameters bound. Plain data: the text travels to workers, the function serves debug mode."""
+
+    name: str
+    text: str
+    values: tuple[tuple[str, float], ...]
+    function: Callable[..., float]
+
+    def __repr__(self) -> str:
+        return f"{self.name}({', '.join(f'{n}={v:g}' for n, v in self.values)})"
+
+    def __reduce__(self) -> Any:
+        return (CostModel, (self.name, self.text, self.values, _travelled))
+
+    @cached_property
+    def slots(self) -> list[float]:
+        """Parameter slots, padded."""
+        return [v for _, v in self.values] + [0.0] * (MODEL_SLOTS - len(self.values))
+
+    def entry(self) -> int:
+        """Machine address, valid in this process."""
+        from kernelkit.kernels import compile as native
+
+        return native.address(native.module(self.text, "model").entry)
+
+    def python(self, view: Any) -> float:
+        """The model in plain Python."""
+        return float(self.function(view, *(v for _, v in self.values)))
+
+
+def _travelled(*_: Any) -> float:
+    raise StrategyError("a cost model that came from another process runs compiled only; use debug=True where it was defined")
+
+
+def cost_model(function: Callable[..., float]) -> Callable[..., CostModel]:
+    """Turn ``f(m, a=..., b=...)`` into a factory of models; ``m`` shows side, quantity, price, notional, filled, paid, volume, position, equity and time.
+
+    >>> @cost_model
+    ... def half_spread(m, ticks=1.0):
+    ...     return 0.5 * ticks / m.price
+    >>> half_spread(ticks=2)
+    half_spread(ticks=2)
+    """
+    source = read_source(function)
+    parameters = list(inspect.signature(function).parameters.values())
+    if not parameters or len(parameters) - 1 > MODEL_SLOTS:
+        raise StrategyError(message(f"cost model {function.__name__}", f"{len(parameters)} parameters", f"m and at most {MODEL_SLOTS} numbers", "Shorten it."))
+    names = [p.name for p in parameters[1:]]
+    text = model_text(source, parameters[0].name, names)
+    signature = inspect.Signature(parameters[1:])
+
+    def factory(*args: float, **kwargs: float) -> CostModel:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        values = _finite(function.__name__, bound.arguments)
+        return CostModel(function.__name__, text, values, function)
+
+    factory.__name__, factory.__doc__, factory.__qualname__ = function.__name__, function.__doc__, function.__qualname__
+    factory.__module__ = function.__module__
+    return factory
+
+
+def _finite(name: str, values: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
+    for key, value in values.items():
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise StrategyError(message(f"{key} of {name}", value, "a finite number", f"Write {name}({key}=0.001)."))
+    return tuple((k, float(v)) for k, v in values.items())

@@ -1,0 +1,181 @@
+"""Progress events: who computes emits them, who shows them listens; neither knows the other.
+
+An event goes to the innermost listener only. A listener that wants to pass it on (a study turning "trial 3 of 9" of one
+fold into "trial 21 of 90") calls `emit` itself: inside a callback, `emit` reaches the next listener outwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Any, Self
+
+MIME = "application/vnd.kernelkit.progress.v1+json"
+
+# Ten events a second look continuous to a person and cost nothing beside the computation.
+INTERVAL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One event: `done` of `total` steps of `label`; seconds left and candles per second where they are known.
+
+    >>> Progress("grid", 30, 40).fraction
+    0.75
+    """
+
+    label: str
+    done: int
+    total: int
+    eta_s: float | None = None
+    candles_per_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.done <= self.total:
+            raise ValueError(
+                f"progress of {self.label!r}: done is {self.done}, wanted 0 <= done <= total = {self.total}"
+            )
+
+    @property
+    def fraction(self) -> float:
+        """The part that is done, 0 to 1; nothing to do counts as done."""
+        return self.done / self.total if self.total else 1.0
+
+    def to_json(self) -> dict[str, str | int | float | None]:
+        """The event as the MIME type's JSON object."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, event: object) -> Self:
+        """Read a MIME payload; ValueError says what is wrong with it (it may come from anybody's notebook).
+
+        >>> Progress.from_json({"label": "grid", "done": 1, "total": 4})
+        Progress(label='grid', done=1, total=4, eta_s=None, candles_per_s=None)
+        """
+        if not isinstance(event, Mapping):
+            raise ValueError(f"a progress event is a JSON object, not {type(event).__name__}")
+        label, done, total = event.get("label"), event.get("done"), event.get("total")
+        if not isinstance(label, str) or type(done) is not int or type(total) is not int:
+            raise ValueError(
+                f"a progress event has text 'label' and whole 'done', 'total'; got {label!r}, {done!r}, {total!r}"
+            )
+        return cls(label, done, total, _number(event, "eta_s"), _number(event, "candles_per_s"))
+
+
+def _number(event: Mapping[str, Any], name: str) -> float | None:
+    value = event.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        raise ValueError(f"{name!r} of a progress event is a finite number >= 0 or null, not {value!r}")
+    return float(value)
+
+
+Listener = Callable[[Progress], None]
+
+_listeners: ContextVar[tuple[Listener, ...]] = ContextVar("kernelkit_progress_listeners", default=())
+
+
+def _send(listeners: tuple[Listener, ...], event: Progress) -> None:
+    if not listeners:
+        return
+    token = _listeners.set(listeners[:-1])
+    try:
+        listeners[-1](event)
+    finally:
+        _listeners.reset(token)
+
+
+def emit(event: Progress) -> None:
+    """Hand `event` to the innermost listener of this context, if there is one; what the listener raises comes back.
+
+    A thread starts without listeners unless it runs in a copied context; a `Meter` may be advanced from any thread.
+    """
+    _send(_listeners.get(), event)
+
+
+@contextlib.contextmanager
+def listen(callback: Listener) -> Iterator[None]:
+    """Call `callback` with every event emitted inside the `with` block.
+
+    >>> with listen(lambda event: print(event.done, "of", event.total)):
+    ...     emit(Progress("grid", 1, 4))
+    1 of 4
+    """
+    token = _listeners.set((*_listeners.get(), callback))
+    try:
+        yield
+    finally:
+        _listeners.reset(token)
+
+
+class Meter:
+    """Counts steps and candles, estimates the rest and emits at most one event per `INTERVAL_S`, the last one always.
+
+    The clock starts at construction or at the latest `start()`: call that after compilation, whose time says nothing
+    about the rest. Steps already done then (`done=`, a resumed run) do not enter the rate. The listeners are those of
+    the constructing context, so worker threads may call `advance`; leaving the `with` block emits what is not yet sent.
+
+    >>> with listen(lambda event: print(event.done, event.total)), Meter("grid", 2) as meter:
+    ...     meter.advance(2)
+    2 2
+    """
+
+    def __init__(self, label: str, total: int, *, done: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._now = Progress(label, done, total)
+        self._clock = clock
+        self._listeners = _listeners.get()
+        # re-entrant: a listener may look at the meter; held while sending, so that events arrive in order
+        self._lock = threading.RLock()
+        self._sent: Progress | None = None
+        self._sent_at = -math.inf
+        self.start()
+
+    def start(self) -> None:
+        """Start the clock of the estimates here, now that the warm-up is over."""
+        with self._lock:
+            self._started = self._clock()
+            self._done_before = self._now.done
+            self._candles = 0
+
+    def advance(self, steps: int = 1, candles: int = 0) -> None:
+        """Count `steps` more steps, in which `candles` bars were processed; ValueError beyond the total."""
+        with self._lock:
+            now = self._clock()
+            self._candles += candles
+            self._now = self._estimate(self._now.done + steps, now - self._started)
+            if now - self._sent_at >= INTERVAL_S or self._now.done == self._now.total:
+                self._send(now)
+
+    def close(self) -> None:
+        """Emit the latest count if no event has told it yet."""
+        with self._lock:
+            if self._sent != self._now:
+                self._send(self._clock())
+
+    def _estimate(self, done: int, elapsed: float) -> Progress:
+        label, total, fresh = self._now.label, self._now.total, done - self._done_before
+        if done == total:
+            eta: float | None = 0.0
+        else:
+            eta = elapsed / fresh * (total - done) if fresh > 0 else None
+        speed = self._candles / elapsed if self._candles and elapsed > 0 else None
+        return Progress(label, done, total, eta, speed)
+
+    def _send(self, now: float) -> None:
+        self._sent, self._sent_at = self._now, now
+        _send(self._listeners, self._now)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,243 @@
+"""The result of a backtest: metrics as plain variables, curves as one lazy array that simulates the trials one looks at."""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kernelkit import schema
+from kernelkit.errors import RunError, UsageError, message
+from kernelkit.kernels import layout as L
+from kernelkit.kernels.drive import Logs, Outcome, Recorder
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from kernelkit.engine import Recipe
+    from kernelkit.market.venue import FillModel
+
+LIMIT_BYTES = 1 << 30
+KEPT_TRIALS = 8
+_recipes: weakref.WeakValueDictionary[str, Curves] = weakref.WeakValueDictionary()
+
+
+class Curves:
+    """Simulates single trials again, with logs, and remembers the last few."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.cache: OrderedDict[int, Logs] = OrderedDict()
+        self.key = f"{id(self):x}"
+        _recipes[self.key] = self
+
+    def logs(self, trial: int) -> Logs:
+        """Everything that one trial did."""
+        if trial in self.cache:
+            self.cache.move_to_end(trial)
+            return self.cache[trial]
+        if self.recipe.signal is not None:
+            from kernelkit.engine import with_target
+
+            logs = Recorder(with_target(self.recipe, trial, trial + 1), 0).all()
+        else:
+            logs = Recorder(self.recipe.job, trial).all()
+        self.cache[trial] = logs
+        while len(self.cache) > KEPT_TRIALS:
+            self.cache.popitem(last=False)
+        return logs
+
+    def on_time(self, trial: int, values: np.ndarray, before: float) -> np.ndarray:
+        """A curve of the asset's own bars on the result's time axis: carried forward over missing bars, `before` until the account starts."""
+        r = self.recipe
+        place = r.places[trial % len(r.assets)]
+        row = r.job.trials[trial]
+        own = place[int(row["trade_from"]) : int(row["i1"])]
+        last = np.searchsorted(own, np.arange(r.start, r.stop), side="right") - 1
+        return np.where(last >= 0, values[np.maximum(last, 0)], before)
+
+    def curve(self, name: str, trial: int) -> np.ndarray:
+        """One curve of one trial over the result's time axis."""
+        logs, cash = self.logs(trial), float(self.recipe.job.trials[trial]["cash"])
+        if name in L.CURVES:
+            return self.on_time(trial, logs.curves[:, L.CURVES.index(name)], 0.0 if name == "position" else cash)
+        if name == "drawdown":
+            equity = self.on_time(trial, logs.curves[:, 0], cash)
+            return 1.0 - equity / np.maximum(np.maximum.accumulate(equity), cash)
+        return self.on_time(trial, logs.records[:, self.recipe.job.plan.records.index(name)], np.nan)
+
+
+def lazy_array(curves: Curves, name: str, shape: tuple[int, ...]) -> Any:
+    """An xarray backend array of one curve over (cells, asset, time)."""
+    from xarray.backends import BackendArray
+    from xarray.core import indexing
+
+    class CurveArray(BackendArray):
+        """Indexing it simulates the chosen trials."""
+
+        def __init__(self) -> None:
+            self.curves, self.shape, self.dtype = curves, shape, np.dtype("f8")
+
+        def __getitem__(self, key: Any) -> Any:
+            return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self.read)
+
+        def read(self, key: tuple[Any, ...]) -> np.ndarray:
+            """Rows of the chosen cells, then the chosen times."""
+            picked = [np.arange(n)[k] for n, k in zip(self.shape, key, strict=True)]
+            size = 8 * int(np.prod([max(1, np.size(p)) for p in picked[:-1]])) * self.shape[-1]
+            if size > LIMIT_BYTES:
+                raise UsageError(message(f"loading {name!r}", f"{size / 1e9:.1f} GB of curves", f"at most {LIMIT_BYTES / 1e9:.1f} GB at once",
+                                         "Choose trials first, with .sel or .isel; or .chunk() and reduce with dask."))
+            numbers = trial_numbers(self.curves.recipe)[np.ix_(*[np.atleast_1d(p) for p in picked[:-1]])] if picked[:-1] else trial_numbers(self.curves.recipe)
+            out = np.full((*numbers.shape, np.size(picked[-1])), np.nan)
+            for where, trial in np.ndenumerate(numbers):
+                if trial >= 0:
+                    out[where] = self.curves.curve(name, int(trial))[picked[-1]]
+            return out.reshape([np.size(p) for p in picked if np.ndim(p)])
+
+    return indexing.LazilyIndexedArray(CurveArray())
+
+
+def trial_numbers(recipe: Recipe) -> np.ndarray:
+    """Trial of every cell, with a trailing asset dim where there are several assets; -1 where excluded."""
+    n = len(recipe.assets)
+    if n == 1:
+        return recipe.cells
+    wide = recipe.cells[..., None] * n + np.arange(n)
+    return np.where(recipe.cells[..., None] >= 0, wide, -1)
+
+
+def build(recipe: Recipe, outcome: Outcome, outputs: Sequence[str], costs: str, venue: str, fill_model: FillModel) -> xr.Dataset:
+    """The result Dataset."""
+    import xarray as xr
+
+    numbers = trial_numbers(recipe)
+    dims = (*recipe.axes, *(("asset",) if len(recipe.assets) > 1 else ()))
+    whole = np.vstack([outcome.headline, np.full((1, outcome.headline.shape[1]), np.nan)])  # -1 finds the NaN row
+    coords: dict[str, Any] = {n: (n, np.array(v), {"role": "param"}) for n, v in recipe.axes.items()}
+    coords["asset"] = ("asset", recipe.assets) if len(recipe.assets) > 1 else recipe.assets[0]
+    names = L.HEADLINE if "metrics" in outputs else (["final_equity"] if "final_equity" in outputs or "blocks" in outputs else [])
+    variables: dict[str, Any] = {n: (dims, whole[numbers, L.HEADLINE.index(n)]) for n in names}
+    if outcome.blocks is not None:
+        cells = int(outcome.meta[:, 0].max(initial=1))
+        fields = [n for n in L.NODE.names if n != "index"]
+        flat = np.full((len(outcome.blocks) + 1, cells, len(fields) + 1), np.nan)
+        flat[:-1] = outcome.blocks[:, :cells].view("f8").reshape(len(outcome.blocks), cells, -1)
+        for k, name in enumerate(L.NODE.names):
+            if name in ("index", "n", "active"):
+                flat[:-1, :, k] = outcome.blocks[name][:, :cells]
+        flat[:-1][np.arange(cells)[None, :] >= outcome.meta[:, :1]] = np.nan
+        variables["blocks"] = ((*dims, "block", "summary"), flat[numbers])
+        coords["summary"] = ("summary", list(L.NODE.names))
+    if "curves" in outputs:
+        curves = Curves(recipe)
+        coords["time"] = recipe.bars["time"].values[recipe.start : recipe.stop]
+        shape = (*numbers.shape, recipe.stop - recipe.start)
+        for name in (*L.CURVES, "drawdown", *recipe.job.plan.records):
+            variables[name] = ((*dims, "time"), lazy_array(curves, name, shape))
+    ds = xr.Dataset(variables, coords)
+    ds = schema.label(ds)
+    ds.attrs = {
+        "name": str(recipe.bars.attrs.get("name", "")), "strategy": recipe.strategy.name, "params": {k: v for k, v in recipe.params.items() if isinstance(v, (int, float, str, bool))},
+        "costs": costs, "venue": venue, "fill_model": ", ".join(f"{k}={v}" for k, v in vars(fill_model).items()) if hasattr(fill_model, "__dict__") else repr(fill_model),
+        "sampling": "session close", "ddof": 1, "periods_per_year": float(recipe.bars.attrs["periods_per_year"]), "risk_free": 0.0,
+        "lineage": str(recipe.bars.attrs.get("lineage", "")), "synthetic": int(recipe.bars.attrs.get("synthetic", 0)), "tradable": int(recipe.bars.attrs.get("tradable", 1)),
+        "note": str(recipe.bars.attrs.get("note", "")), "trials": int(len(recipe.job.trials)),
+    }
+    if "curves" in outputs:
+        ds.attrs["recipe"] = curves.key
+    return ds
+
+
+def curves_of(res: xr.Dataset) -> Curves:
+    """The simulator behind a result."""
+    found = _recipes.get(str(res.attrs.get("recipe", "")))
+    if found is None:
+        raise RunError(message("this result", "metrics only", "a result whose curves are still there", "Run kk.backtest with outputs including 'curves' in this process, and keep the result."))
+    return found
+
+
+def one_trial(res: xr.Dataset) -> tuple[Curves, int]:
+    """The trial that a result has been narrowed down to."""
+    curves = curves_of(res)
+    recipe = curves.recipe
+    left = [d for d in (*recipe.axes, *(["asset"] if len(recipe.assets) > 1 else [])) if d in res.dims and res.sizes[d] != 1]
+    if left:
+        raise UsageError(message("this result", f"several trials along {', '.join(left)}", "one trial", f"Choose one: res.sel({left[0]}=...)."))
+    where = []
+    for name, values in recipe.axes.items():
+        where.append(values.index(res[name].values.ravel()[0].item()))
+    if len(recipe.assets) > 1:
+        where.append(recipe.assets.index(str(res["asset"].values.ravel()[0])))
+    trial = int(trial_numbers(recipe)[tuple(where)])
+    if trial < 0:
+        raise UsageError(message("this cell", "excluded by where=", "a trial that was run", "Choose another cell."))
+    return curves, trial
+
+
+def _frame(res: xr.Dataset, what: str) -> tuple[Any, Any, pd.DataFrame, str]:
+    import pandas as pd
+
+    curves, trial = one_trial(res)
+    logs, recipe = curves.logs(trial), curves.recipe
+    table = recipe.job.tables[int(recipe.job.trials[trial]["data"]) if recipe.signal is None else trial % len(recipe.assets)]
+    records = getattr(logs, what)
+    return recipe, table, pd.DataFrame({n: records[n] for n in records.dtype.names}), recipe.assets[trial % len(recipe.assets)]
+
+
+def _times(column: Any) -> np.ndarray:
+    values = np.asarray(column, "i8")
+    return np.where(values == 0, np.datetime64("NaT"), values.astype("datetime64[ns]"))
+
+
+def _prices(column: Any, table: Any) -> np.ndarray:
+    ticks = np.asarray(column, "f8")
+    prices = ticks * table.tick if table.inverse == 0 else ticks / float(table.inverse)
+    return np.where(ticks == 0, np.nan, prices)
+
+
+def fills(res: xr.Dataset) -> pd.DataFrame:
+    """Every fill of the selected trial, in order: time, order, side, quantity, price, fee, slippage cost, position and cash after it.
+
+    Units: UTC, base units, quote currency. Raises UsageError unless the result is narrowed down to one trial.
+    """
+    import pandas as pd
+
+    _, table, raw, asset = _frame(res, "fills")
+    lots = raw["lots"].to_numpy()
+    return pd.DataFrame({
+        "time": _times(raw["time"]), "asset": asset, "order": raw["order"], "side": np.where(lots > 0, "buy", "sell"), "quantity": np.abs(lots) * table.lot,
+        "price": _prices(raw["ticks"], table), "reference": _prices(raw["reference"], table), "fee": raw["fee"], "slippage": raw["slippage"],
+        "at": np.where(raw["rule"] == 0, "open", "bar"), "position": raw["position"] * table.lot, "cash": raw["cash"],
+    })
+
+
+def orders(res: xr.Dataset) -> pd.DataFrame:
+    """Every order of the selected trial by id: what it asked for, when it was submitted and ended, and why (rule O6)."""
+    import pandas as pd
+
+    _, table, raw, asset = _frame(res, "orders")
+    raw = raw.sort_values("id", kind="stable").reset_index(drop=True)
+    lots = raw["lots"].to_numpy()
+
+    def text(column: str, names: Sequence[str]) -> list[str]:
+        return [names[int(k)] for k in raw[column]]
+
+    return pd.DataFrame({
+        "order": raw["id"], "asset": asset, "kind": text("kind", L.KINDS), "tif": text("tif", L.TIFS), "side": np.where(lots >= 0, "buy", "sell"), "quantity": np.abs(lots) * table.lot,
+        "filled": np.abs(raw["filled"]) * table.lot, "limit": _prices(raw["price"], table), "trigger": _prices(raw["trigger"], table), "status": text("status", L.STATUSES),
+        "reason": text("reason", L.REASONS), "submitted": _times(raw["t_submit"]), "active": _times(raw["t_active"]), "ended": _times(raw["t_end"]), "fees": raw["fees"],
+        "group": raw["group"], "parent": raw["parent"],
+    })
+
+
+def trades(res: xr.Dataset) -> pd.DataFrame:
+    """Every closed round trip of the selected trial (rule A7): from flat to flat, or to the other side; pnl net of fees."""
+    import pandas as pd
+
+    _, table, raw, asset = _frame(res, "trades")
+    return pd.DataFrame({"asset": asset, "opened": _times(raw["opened"]), "closed": _times(raw["closed"]), "quantity": raw["lots"] * table.lot, "pnl": raw["pnl"], "fees": raw["fees"]})

@@ -1,0 +1,410 @@
+"""A function becomes a strategy: its source, what it captures and its parameters, bound together and addressed by content."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import hashlib
+import inspect
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
+from typing import Any, overload
+
+from kernelkit.errors import StrategyError, message
+from kernelkit.kernels import context
+from kernelkit.kernels.layout import FRAME, RAISED
+from kernelkit.kernels.lower import PRELUDE, TOOLS, Lowering, Plan, Returns, Ring, Site, Source, emit, offset, read_source
+
+FRAME_I = offset(FRAME, "i")
+ALLOWED_MODULES = ("math", "numpy")
+SCALARS = (bool, int, float)
+
+
+def ring(n: int) -> Ring:
+    """Declare state that keeps the last ``n`` floats: ``.push(x)``, ``[0]`` the newest, ``[-1]`` the one before, ``.count``.
+
+    >>> ring(3).n
+    3
+    """
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+        raise StrategyError(message("ring", n, "a positive number of values", "Write kk.ring(20)."))
+    return Ring(n)
+
+
+def captured(function: FunctionType, tree: ast.FunctionDef) -> dict[str, Any]:
+    """Global and closure values that the function's body really names (attribute names do not count)."""
+    cells = dict(zip(function.__code__.co_freevars, (c.cell_contents for c in function.__closure__ or ()), strict=True))
+    out = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            if node.id in cells:
+                out[node.id] = cells[node.id]
+            elif node.id in function.__globals__ and node.id not in function.__code__.co_varnames:
+                out[node.id] = function.__globals__[node.id]
+    return out
+
+
+@dataclass(frozen=True)
+class Program:
+    """A strategy bound to parameter types: the text to compile and the plan of its slots. Plain data: it travels to workers."""
+
+    name: str
+    text: str
+    plan: Plan
+
+    @property
+    def key(self) -> str:
+        """Content address."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:20]
+
+    def entry(self) -> int:
+        """Compile, or load from the cache; the entry's machine address, valid in this process."""
+        from kernelkit.kernels import compile as native
+
+        try:
+            return native.address(native.module(self.text, "strategy").entry)
+        except native.compile_errors() as error:
+            raise StrategyError(self.explain(str(error))) from None
+
+    def explain(self, text: str) -> str:
+        """A compiler message in terms of the user's line."""
+        lines = self.text.splitlines()
+        for found in reversed(re.findall(r"line (\d+)|\((\d+)\)", text)):
+            number = int(found[0] or found[1])
+            if 0 < number <= len(lines) and "# L" in lines[number - 1]:
+                first = next((t for t in text.splitlines() if t and not t.startswith("Failed in")), text)
+                code, _, line = lines[number - 1].rpartition("# L")
+                return f"{self.name}, line {line}: cannot be compiled: `{code.strip()}`. {first.strip()}. Rewrite it with numbers, or run with debug=True."
+        return f"{self.name} cannot be compiled: {text.strip().splitlines()[0]}. Rewrite it with numbers, or run with debug=True."
+
+
+class Indicator:
+    """An own causal indicator, ``f(s, x, *arguments)``: state per call site, updated every bar."""
+
+    def __init__(self, function: FunctionType, state: Mapping[str, Any]) -> None:
+        self.function, self.state, self.name = function, dict(state), function.__name__
+        self.source = read_source(function)
+        self.arguments = list(inspect.signature(function).parameters)
+        if len(self.arguments) < 2:
+            raise StrategyError(message(f"indicator {self.name}", self.arguments, "(s, x, ...)", "Take the state and the value first."))
+
+    @property
+    def words(self) -> int:
+        """Words of state."""
+        return sum(v.n + 1 if isinstance(v, Ring) else 1 for v in self.state.values())
+
+    def text(self) -> str:
+        """Kernel source of the update."""
+        plan = Plan({}, self.state)
+        plan.places = {n: p + context.FIRST_WORD for n, p in plan.places.items()}
+        body = [Returned(self.name).visit(Lowering(self.source, plan, None, self.arguments[0], {}, 1).visit(n)) for n in self.source.tree.body]
+        extra = "".join(f", {a}" for a in self.arguments[2:])
+        return (
+            f"@njit(error_model='numpy')\ndef {self.name}_value(_s, {self.arguments[1]}{extra}):\n"
+            + "\n".join(emit(self.source, [ast.fix_missing_locations(n) for n in body]))
+            + f"\n\n@njit(error_model='numpy')\ndef {self.name}_update(frame, slot, c{extra}):\n"
+            + f"    value = {self.name}_value(slot, f8(column_at(frame, c, i8(frame + {FRAME_I}))){extra})\n"
+            + "    put_f8(slot + 8, f8(slot))\n    put_f8(slot, float(value))\n"
+        )
+
+    def __call__(self, series: Any, *arguments: Any) -> Any:
+        """In debug mode: the site's present value."""
+        return series.own(self, arguments)
+
+
+class Returned(ast.NodeTransformer):
+    """An indicator must return its value."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def visit_Return(self, node: ast.Return) -> ast.AST:
+        if node.value is None:
+            raise StrategyError(message(f"indicator {self.name}", "a bare return", "a value", "Return a float; nan while there is none."))
+        return node
+
+
+class Strategy:
+    """An event-driven strategy: ``f(ctx, **params)``, or ``f(ctx, s, **params)`` with declared state."""
+
+    def __init__(self, function: FunctionType, state: Mapping[str, Any] | None = None, warmup: int | Callable[[Any], int] | None = None) -> None:
+        self.function, self.name, self.warmup = function, function.__name__, warmup
+        self.state = dict(state or {})
+        self.source = read_source(function)
+        signature = list(inspect.signature(function).parameters.values())
+        skip = 2 if self.state else 1
+        if len(signature) < skip:
+            raise StrategyError(message(f"strategy {self.name}", f"{len(signature)} parameters", f"at least {skip}", "The first is ctx, with state the second is s."))
+        self.ctx, self.s = signature[0].name, signature[1].name if self.state else None
+        for p in signature[skip:]:
+            if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+                raise StrategyError(message(f"strategy {self.name}", f"*{p.name}", "named parameters", "Name each parameter."))
+        self.defaults = {p.name: p.default for p in signature[skip:]}
+        for name, value in self.state.items():
+            if not isinstance(value, (*SCALARS, Ring)):
+                raise StrategyError(message(f"state {name!r} of {self.name}", type(value).__name__, "a number, a bool or kk.ring(n)", "Declare state=dict(x=0.0)."))
+        self.program({n: type(v) if isinstance(v, SCALARS) else (str if isinstance(v, str) else float) for n, v in self.defaults.items()},
+                     {n: v for n, v in self.defaults.items() if isinstance(v, str)})
+
+    def __repr__(self) -> str:
+        text = ", ".join(n if d is inspect.Parameter.empty else f"{n}={d!r}" for n, d in self.defaults.items())
+        return f"<strategy {self.name}({text})>"
+
+    def parts(self) -> tuple[dict[str, str], list[str], dict[str, Indicator]]:
+        """What the function captures: roles by name, module text, own indicators."""
+        roles: dict[str, str] = {}
+        texts: list[str] = []
+        own: dict[str, Indicator] = {}
+        seen: set[str] = set()
+
+        def collect(function: FunctionType, source: Source, context_name: str | None) -> None:
+            for name, value in captured(function, source.tree).items():
+                if name in seen or name in (context_name,):
+                    continue
+                seen.add(name)
+                value = getattr(value, "py_func", value)
+                if isinstance(value, Indicator):
+                    roles[name], own[name] = f"indicator {value.words}", value
+                elif isinstance(value, (*SCALARS, str)):
+                    roles[name] = "constant"
+                    texts.append(f"{name} = {constant(value)}")
+                elif isinstance(value, ModuleType) and value.__name__ in ALLOWED_MODULES:
+                    roles[name] = "module"
+                    texts.append(f"import {value.__name__} as {name}")
+                elif getattr(value, "__module__", None) in ("math", "builtins") and callable(value):
+                    roles[name] = "function"
+                    if value.__module__ == "math":
+                        texts.append(f"from math import {value.__name__} as {name}")
+                elif isinstance(value, FunctionType):
+                    roles[name] = "helper"
+                    inner = read_source(value)
+                    passed = passes_context(source.tree, name, context_name)
+                    own_context = inner.tree.args.args[passed].arg if passed is not None else None
+                    collect(value, inner, own_context)
+                    helpers.append((name, inner, own_context))
+                else:
+                    source.refuse(source.tree, f"it captures `{name}`, a {type(value).__name__}",
+                                  "only numbers, math, numpy and functions can be captured; arrays would be a way to see the future and enter with kk.feature")
+
+        helpers: list[tuple[str, Source, str | None]] = []
+        collect(self.function, self.source, self.ctx)
+        self.helpers = helpers
+        return roles, texts, own
+
+    def program(self, types: Mapping[str, type], strings: Mapping[str, str] | None = None) -> Program:
+        """Lower for these parameter types; string parameters are constants of the text."""
+        strings = dict(strings or {})
+        roles, texts, own = self.parts()
+        plan = Plan({n: t for n, t in types.items() if t is not str}, self.state)
+        for _, inner, name in self.helpers:
+            prepare_helper(inner, name, plan, roles, texts)
+        lowering = Lowering(self.source, plan, self.ctx, self.s, roles)
+        body = [lowering.visit(node) for node in copy_body(self.source.tree)]
+        body = flatten([Returns().visit(node) for node in body])
+        lines = emit(self.source, [ast.fix_missing_locations(n) for n in body], 2 if plan.raises else 1)
+        text = "\n".join([PRELUDE, tools_text(plan), *[i.text() for i in own.values()], *texts,
+                          *[f"{n} = {v!r}" for n, v in strings.items()], entry_text(plan, lines)]) + "\n"
+        return Program(self.name, text, plan)
+
+    def bars_needed(self, program: Program, params: Mapping[str, Any]) -> int:
+        """Bars before the first decision: declared, or inferred from the indicators' windows and the history read."""
+        if callable(self.warmup):
+            return int(self.warmup(Params(params)))
+        if self.warmup is not None:
+            return int(self.warmup)
+        need = program.plan.reach
+        for site in program.plan.sites:
+            if not site.custom:
+                need = max(need, site_period(site, params) + site.rolling.late + min(program.plan.reach, 1))
+        return need
+
+
+@dataclass(frozen=True)
+class Params:
+    """Bound parameters by attribute, for ``warmup=lambda p: p.slow``."""
+
+    values: Mapping[str, Any]
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.values[name]
+        except KeyError:
+            raise AttributeError(f"no parameter {name!r}; there are {', '.join(self.values)}") from None
+
+
+def site_period(site: Site, params: Mapping[str, Any]) -> int:
+    """The window of an indicator under these parameters."""
+    text = site.arguments[0]
+    return int(params[text]) if text in params else int(ast.literal_eval(text))
+
+
+def constant(value: Any) -> str:
+    """A scalar as source text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"float({str(value)!r})"
+    return repr(value)
+
+
+def copy_body(tree: ast.FunctionDef) -> list[ast.stmt]:
+    """A fresh copy of the function's statements, line numbers kept (lowering rewrites in place)."""
+    return copy.deepcopy(tree.body)
+
+
+def flatten(statements: list[Any]) -> list[ast.stmt]:
+    """One level of lists, as a transformer may return two statements for one."""
+    out: list[ast.stmt] = []
+    for s in statements:
+        out += s if isinstance(s, list) else [s]
+    return out
+
+
+def passes_context(tree: ast.FunctionDef, helper: str, context_name: str | None) -> int | None:
+    """Which argument of `helper` receives the context, if any."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == helper:
+            for k, a in enumerate(node.args):
+                if isinstance(a, ast.Name) and a.id == context_name:
+                    return k
+    return None
+
+
+def prepare_helper(source: Source, context_name: str | None, plan: Plan, roles: dict[str, str], texts: list[str]) -> None:
+    """Lower a captured function and add its text."""
+    arguments = ["frame" if a.arg == context_name else a.arg for a in source.tree.args.args]
+    defaults = [ast.unparse(d) for d in source.tree.args.defaults]
+    for k, d in enumerate(reversed(defaults)):
+        arguments[-1 - k] += f"={d}"
+    lowering = Lowering(source, plan, context_name, None, roles, 1)
+    body = [lowering.visit(n) for n in copy_body(source.tree)]
+    head = f"@njit(error_model='numpy')\ndef {source.tree.name}({', '.join(arguments)}):\n"
+    if context_name:
+        head += f"    _i = i8(frame + {FRAME_I})\n"
+    text = head + "\n".join(emit(source, [ast.fix_missing_locations(n) for n in body]))
+    if text not in texts:
+        texts.append(text)
+
+
+def tools_text(plan: Plan) -> str:
+    """The lowered code's tools and the indicator kernels that the plan uses."""
+    from pathlib import Path
+
+    from kernelkit.kernels import indicators
+    from kernelkit.kernels.compile import jitted
+
+    text = "".join(TOOLS.values())
+    kinds = {s.kind for s in plan.sites if not s.custom}
+    if not kinds:
+        return text
+    tree = ast.parse(Path(indicators.__file__).read_text())
+    functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
+    wanted: set[str] = set()
+
+    def need(name: str) -> None:
+        if name in functions and name not in wanted:
+            wanted.add(name)
+            for node in ast.walk(functions[name]):
+                if isinstance(node, ast.Name):
+                    need(node.id)
+
+    for kind in kinds:
+        need(kind)
+    kept = [n for n in tree.body if isinstance(n, ast.Assign) or (isinstance(n, ast.FunctionDef) and n.name in wanted and n.name != "column_at")]
+    return text + jitted(ast.unparse(ast.Module(kept, [])))
+
+
+def entry_text(plan: Plan, lines: list[str]) -> str:
+    """The compiled entry point: update every indicator, then decide if the account is live."""
+    head = ["@cfunc('int64(int64)', cache=True, nopython=True, error_model='numpy')", "def entry(frame):",
+            f"    _s = i8(frame + {offset(FRAME, 'strategy')})", f"    _i = i8(frame + {FRAME_I})"]
+    for k, (name, kind) in enumerate(plan.params.items()):
+        load = f"{'f8' if kind is float else 'i8'}(_s + {8 * k})"
+        head.append(f"    {name} = {load} != 0" if kind is bool else f"    {name} = {load}")
+    for site in plan.sites:
+        arguments = ", ".join((str(site.column), *site.arguments))
+        head.append(f"    {site.kind}(frame, _s + {8 * site.slot}, {arguments})")
+    head.append(f"    if i8(frame + {offset(FRAME, 'live')}) == 0:\n        return 0")
+    if plan.raises:
+        return "\n".join([*head, "    try:", *lines, "    except Exception:", f"        return {RAISED}", "    return 0"])
+    return "\n".join([*head, *lines, "    return 0"])
+
+
+class Signal:
+    """A vectorised strategy: ``f(ds, **params)`` returns target weights over ``time`` (NaN leaves the position as it is)."""
+
+    def __init__(self, function: FunctionType, units: str = "weight") -> None:
+        if units not in ("weight", "quantity"):
+            raise StrategyError(message("units of a signal", units, "'weight' or 'quantity'", "Leave it out for weights."))
+        self.function, self.name, self.units = function, function.__name__, units
+        signature = list(inspect.signature(function).parameters.values())
+        if not signature:
+            raise StrategyError(message(f"signal {self.name}", "no parameters", "(ds, ...)", "Take the bars first."))
+        self.defaults = {p.name: p.default for p in signature[1:]}
+        self.source = read_source(function)
+        self.follower = follow_quantity if units == "quantity" else follow_weight
+
+    def __repr__(self) -> str:
+        return f"<signal {self.name}({', '.join(self.defaults)})>"
+
+
+@overload
+def strategy(function: Callable[..., Any], /) -> Strategy: ...
+@overload
+def strategy(*, state: Mapping[str, Any] | None = None, warmup: int | Callable[[Any], int] | None = None) -> Callable[[Callable[..., Any]], Strategy]: ...
+def strategy(function: Any = None, /, *, state: Any = None, warmup: Any = None) -> Any:
+    """Make a function an event-driven strategy; it runs after each bar has closed, and its orders act from the next bar on.
+
+    >>> @strategy(state=dict(entry=0.0), warmup=10)
+    ... def hold(ctx, s, weight=1.0):
+    ...     ctx.target_percent(weight)
+    >>> hold
+    <strategy hold(weight=1.0)>
+    """
+    if function is not None:
+        return Strategy(function)
+    return lambda f: Strategy(f, state, warmup)
+
+
+def signal(function: Any = None, /, *, units: str = "weight") -> Any:
+    """Make a function of labelled arrays a strategy; its row ``t`` is traded at the open of ``t + 1``. Audit it: only `kk.audit` can show it is blind.
+
+    >>> @signal
+    ... def trend(ds, n=20):
+    ...     return (ds["close"] > ds["close"].rolling(time=n).mean()) * 1.0
+    >>> trend
+    <signal trend(n)>
+    """
+    if function is not None:
+        return Signal(function, units)
+    return lambda f: Signal(f, units)
+
+
+def indicator(function: Any = None, /, *, state: Mapping[str, Any] | None = None) -> Any:
+    """Make ``f(s, x, *arguments)`` a causal indicator with its own state per call site, called for every bar.
+
+    >>> @indicator(state=dict(e=0.0))
+    ... def decay(s, x, rate):
+    ...     s.e += rate * (x - s.e)
+    ...     return s.e
+    >>> decay.words
+    1
+    """
+    if function is not None:
+        return Indicator(function, {})
+    return lambda f: Indicator(f, state or {})
+
+
+@strategy
+def follow_weight(ctx):  # type: ignore[no-untyped-def]
+    w = ctx.x.target[0]
+    if w == w:
+        ctx.target_percent(w)
+
+
+@strategy
+def follow_quantity(ctx):  # type: ignore[no-untyped-def]
+    q = ctx.x.target[0]
+    if q == q:
+        ctx.target(q)

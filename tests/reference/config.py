@@ -1,0 +1,77 @@
+"""What a run is given and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ModelView:
+    """C3: what a fee or slippage model sees of one fill."""
+
+    side: float
+    quantity: float
+    price: float
+    notional: float
+    filled: float
+    paid: float
+    volume: float
+    position: float
+    equity: float
+    time: int
+
+
+Model = Callable[[ModelView], float]
+
+CHOICES = {
+    "cash_rule": ("reduce", "reject", "debt"),
+    "limit": ("through", "touch"),
+    "same_bar": ("adverse", "next"),
+    "trailing": ("check_first", "update_first"),
+    "close_out": ("none", "last_open", "last_close"),
+    "sizing": ("at_decision", "at_fill"),
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """The account, the venue, the fill model and the span; `end` is the first bar after the span."""
+
+    cash: float = 1e6
+    cash_rule: str = "reduce"
+    fee: Model | None = None
+    slippage: Model | None = None
+    band: float = 0.005
+    limit: str = "through"
+    same_bar: str = "adverse"
+    trailing: str = "check_first"
+    close_out: str = "none"
+    sizing: str = "at_decision"
+    trade_from: int = 0
+    end: int | None = None
+    periods_per_year: int = 252
+
+    def __post_init__(self) -> None:
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"Config.{name} is {getattr(self, name)!r}, wanted one of {', '.join(allowed)}")
+
+
+Record = dict[str, Any]
+
+
+@dataclass
+class Outcome:
+    """Records of a run; `equity`, `cash` and `position` have one entry per bar from `trade_from` to the end."""
+
+    fills: list[Record] = field(default_factory=list)
+    orders: list[Record] = field(default_factory=list)
+    trades: list[Record] = field(default_factory=list)
+    equity: list[float] = field(default_factory=list)
+    cash: list[float] = field(default_factory=list)
+    position: list[int] = field(default_factory=list)
+    blocks: list[Record] = field(default_factory=list)
+    k: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)

@@ -1,0 +1,83 @@
+"""The grid a price lives on, the rounding of what a user writes, and the bars (docs/rules.md, Notation and Q1-Q3)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Tick, lot and multiplier of one instrument; `inverse = 0` means a dyadic `tick`."""
+
+    tick: float
+    inverse: int
+    lot: float
+    multiplier: float = 1.0
+
+    @property
+    def unit(self) -> float:
+        """Cash per unit of price of one lot."""
+        return self.lot * self.multiplier
+
+    def price(self, ticks: int) -> float:
+        """`P(k)`: the price of `k` ticks."""
+        if self.inverse == 0:
+            return float(ticks) * self.tick
+        return float(ticks) / float(self.inverse)
+
+    def notional(self, ticks: int, lots: int) -> float:
+        """`N(k, l)`: the signed cash value of `l` lots at `k` ticks."""
+        return self.price(ticks) * (float(lots) * self.unit)
+
+    def gross(self, ticks: int, lots: int) -> float:
+        """`P(k) * (float(|l|) * unit)`: the cash value without its sign."""
+        return self.price(ticks) * (float(abs(lots)) * self.unit)
+
+    def lots(self, quantity: float) -> int:
+        """Q1: lots of a quantity, toward zero unless within 1e-6 of a whole lot."""
+        x = quantity / self.lot
+        r = math.floor(x + 0.5)
+        return r if abs(x - r) <= 1e-6 else math.trunc(x)
+
+    def ticks(self, price: float, up: bool) -> int:
+        """Q2: ticks of a price, up or down unless within 1e-6 of a tick, never below 1."""
+        x = price / self.tick if self.inverse == 0 else price * float(self.inverse)
+        r = math.floor(x + 0.5)
+        if abs(x - r) <= 1e-6:
+            return max(1, r)
+        return max(1, math.floor(x) + 1 if up else math.floor(x))
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Bars of one asset, oldest first: times in ns UTC, prices in ticks; numpy arrays are read into Python numbers."""
+
+    open_at: Sequence[int]
+    known_at: Sequence[int]
+    session: Sequence[int]
+    o: Sequence[int]
+    h: Sequence[int]
+    l: Sequence[int]  # noqa: E741  the four prices keep the names of the rules
+    c: Sequence[int]
+    v: Sequence[float]
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            values = getattr(self, field.name)
+            number = float if field.name == "v" else int
+            object.__setattr__(self, field.name, [number(value) for value in values])
+            if len(values) != len(self.open_at):
+                raise ValueError(f"Bars.{field.name} has {len(values)} bars, open_at has {len(self.open_at)}")
+
+    def __len__(self) -> int:
+        return len(self.open_at)
+
+    def mean_volume(self, first_excluded: int) -> float:
+        """C3: mean volume of the up to 20 bars before bar `first_excluded`, summed from the oldest; 0.0 for none."""
+        window = self.v[max(0, first_excluded - 20) : first_excluded]
+        total = 0.0
+        for volume in window:
+            total = total + volume
+        return total / float(len(window)) if window else 0.0

@@ -1,0 +1,165 @@
+"""The life of an order: ids, ends, groups, children (O1-O10)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tests.reference.config import Record
+from tests.reference.market import Grid
+
+RECORDED = ["id", "kind", "tif", "lots", "filled", "status", "reason", "t_submit", "t_end", "fees", "group", "parent"]
+
+
+@dataclass
+class Order:
+    """One order; prices in ticks, `lots` positive to buy."""
+
+    id: int
+    kind: str
+    tif: str
+    lots: int
+    t_submit: int
+    price: int = 0
+    trigger: int = 0
+    trail: int = 0
+    fraction: float = 0.0
+    triggered: bool = False
+    parent: int = 0
+    group: int = 0
+    reduce_only: bool = False
+    active: bool = True
+    t_active: int = 0
+    anchor: float | None = None
+    entry_reference: int = 0
+    from_target: bool = False
+    weight: float | None = None
+    first_session: int | None = None
+    filled: int = 0
+    fees: float = 0.0
+    status: str = "live"
+    reason: str = ""
+    t_end: int = 0
+
+    @property
+    def live(self) -> bool:
+        return self.status == "live"
+
+    def record(self) -> Record:
+        """The order as a row of the result."""
+        return {name: getattr(self, name) for name in RECORDED}
+
+    def level(self, grid: Grid, ticks: int) -> int:
+        """F8: where a trailing stop stands for a price."""
+        if self.lots > 0:
+            if self.trail:
+                return max(1, ticks + self.trail)
+            return grid.ticks(grid.price(ticks) * (1.0 + self.fraction), True)
+        if self.trail:
+            return max(1, ticks - self.trail)
+        return grid.ticks(grid.price(ticks) * (1.0 - self.fraction), False)
+
+    def move_trigger(self, grid: Grid, high: int, low: int) -> None:
+        """F8: follow the bar, never back."""
+        if self.lots > 0:
+            self.trigger = min(self.trigger, self.level(grid, low))
+        else:
+            self.trigger = max(self.trigger, self.level(grid, high))
+
+
+@dataclass
+class Book:
+    """All orders of the account, in id order."""
+
+    orders: list[Order] = field(default_factory=list)
+    last_id: int = 0
+
+    def next_id(self) -> int:
+        """O4: ids count from 1."""
+        self.last_id += 1
+        return self.last_id
+
+    def add(self, order: Order) -> int:
+        """Take an order in; its t_active is its t_submit (T1)."""
+        order.t_active = order.t_submit
+        self.orders.append(order)
+        return order.id
+
+    def live(self) -> list[Order]:
+        """The live orders in id order."""
+        return [order for order in self.orders if order.live]
+
+    def find(self, order_id: int) -> Order | None:
+        """The live order of that id."""
+        for order in self.orders:
+            if order.id == order_id and order.live:
+                return order
+        return None
+
+    def end(self, order: Order, status: str, reason: str, time: int) -> None:
+        """O6, O8: an order ends once; if nothing of it filled its children end directly after it, at the same time."""
+        if not order.live:
+            raise RuntimeError(f"order {order.id} ended twice: {order.status}, then {status}")
+        order.status, order.reason, order.t_end = status, reason, time
+        if order.filled == 0:
+            for child in self.live():
+                if child.parent == order.id and child.live:
+                    self.end(child, "cancelled", "parent_ended", time)
+
+    def end_all(self, reason: str, time: int) -> None:
+        """Cancel every live order in id order."""
+        for order in self.live():
+            if order.live:
+                self.end(order, "cancelled", reason, time)
+
+    def expire_days(self, session: int, time: int) -> None:
+        """O1: a DAY order lives through the session of the first bar in which it could be matched."""
+        for order in self.live():
+            if order.live and order.tif == "DAY" and order.t_active <= time:
+                if order.first_session is None:
+                    order.first_session = session
+                elif session > order.first_session:
+                    self.end(order, "expired", "day", time)
+
+    def expire_immediate(self, matched: list[Order], time: int) -> None:
+        """O3: an IOC order still live after its first bar ends."""
+        for order in matched:
+            if order.live and order.tif == "IOC":
+                self.end(order, "expired", "ioc", time)
+
+    def link(self, a: int, b: int) -> None:
+        """O9: two live orders become a group in which one fill ends the other."""
+        first, second = self.find(a), self.find(b)
+        if first is not None and second is not None and a != b:
+            first.group = second.group = min(a, b)
+
+    def after_fill(self, order: Order, before: int, after: int, fill: Record, grid: Grid, now: int) -> list[Order]:
+        """O7: end the group, end exits of a closed position, wake the children; the woken children come back."""
+        for other in self.live():
+            if other.live and order.group != 0 and other.group == order.group and other.id != order.id:
+                self.end(other, "cancelled", "oco", now)
+        if after == 0 or before * after < 0:
+            for other in self.live():
+                if other.live and other.reduce_only and other.active:
+                    self.end(other, "cancelled", "position_closed", now)
+        children = [child for child in self.live() if child.parent == order.id]
+        for child in children:
+            wake(child, order.filled, fill, grid)
+        return children
+
+
+def wake(child: Order, parent_filled: int, fill: Record, grid: Grid) -> None:
+    """O7, F6: a bracket exit becomes active, its fraction anchored to the entry's fill price."""
+    child.active = True
+    child.t_active = fill["time"]
+    child.lots = -parent_filled
+    child.entry_reference = fill["reference"]
+    if child.anchor is None:
+        return
+    price = grid.price(fill["ticks"])
+    long_entry = parent_filled > 0
+    if child.kind == "stop":
+        factor = 1.0 - child.anchor if long_entry else 1.0 + child.anchor
+        child.trigger = grid.ticks(price * factor, not long_entry)
+    else:
+        factor = 1.0 + child.anchor if long_entry else 1.0 - child.anchor
+        child.price = grid.ticks(price * factor, long_entry)

@@ -1,0 +1,321 @@
+"""Hand-worked cases of the reference simulator: rounding, time, the life of orders (Q, T, O)."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+
+import pytest
+
+from tests.reference import Bars, Config, Grid, View, simulate
+from tests.reference.worked import CENTS, DAY, HOUR, ONES, Ohlc, daily, ends, flat, order, play, prices
+
+TENTHS = Grid(tick=1.0, inverse=0, lot=0.1)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "lots"), [(0.3, 3), (-0.3, -3), (0.29, 2), (-0.29, -2), (0.09, 0), (0.0999999999, 1), (5.0, 50)]
+)
+def test_q1__lots_round_toward_zero_unless_whole(quantity: float, lots: int) -> None:
+    assert TENTHS.lots(quantity) == lots
+
+
+@pytest.mark.parametrize(
+    ("price", "down", "up"), [(1.005, 100, 101), (1.01, 101, 101), (0.001, 1, 1), (0.0, 1, 1), (2.999999999, 300, 300)]
+)
+def test_q2__ticks_round_as_told_and_never_below_one(price: float, down: int, up: int) -> None:
+    assert (CENTS.ticks(price, False), CENTS.ticks(price, True)) == (down, up)
+
+
+def test_q2__dyadic_tick_divides() -> None:
+    quarters = Grid(tick=0.25, inverse=0, lot=1.0)
+    assert (quarters.ticks(1.3, False), quarters.ticks(1.3, True), quarters.price(5)) == (5, 6, 1.25)
+
+
+def test_q3__limits_round_against_the_fill_and_stops_to_the_worse_price() -> None:
+    bars = daily((100, 100, 100, 100), (100, 110, 90, 100))
+    plan = {
+        0: lambda ctx: (
+            ctx.limit(1, 95.5),
+            ctx.limit(-1, 104.5),
+            ctx.stop(1, 105.5),
+            ctx.stop(-1, 94.5),
+        )
+    }
+    outcome = play(bars, plan)
+    assert prices(outcome) == [
+        (3, 1, 106, "intrabar"),
+        (4, -1, 94, "intrabar"),
+        (1, 1, 95, "intrabar"),
+        (2, -1, 105, "intrabar"),
+    ]
+
+
+def test_t1__a_decision_knows_no_later_bar() -> None:
+    seen: list[tuple[int, float, float]] = []
+
+    def decide(ctx: View) -> None:
+        seen.append((ctx.time, ctx.close(0), ctx.close(-1)))
+        with pytest.raises(ValueError, match="not known yet"):
+            ctx.close(1)
+
+    bars = daily((1, 3, 1, 2), (2, 5, 2, 4))
+    simulate(bars, ONES, Config(), decide)
+    assert seen[1] == (DAY + 15 * HOUR, 4.0, 2.0)
+    assert math.isnan(seen[0][2])
+
+
+def noise(seed: int, count: int) -> Bars:
+    draw = random.Random(seed)
+    ohlc: list[Ohlc] = []
+    close = 100
+    for _ in range(count):
+        opened = max(20, close + draw.randint(-3, 3))
+        close = max(20, opened + draw.randint(-5, 5))
+        ohlc.append((opened, max(opened, close) + draw.randint(0, 4), min(opened, close) - draw.randint(0, 4), close))
+    return daily(*ohlc, volume=[draw.uniform(0, 500) for _ in range(count)], per_session=3)
+
+
+def gambler(seed: int) -> Callable[[View], None]:
+    """A strategy that uses every kind of order; its choice at bar i depends on the seed, i and the close alone."""
+
+    def decide(ctx: View) -> None:
+        draw = random.Random(f"{seed} {ctx.i} {ctx.close()}")
+        q, price, tif = draw.choice([-3, -1, 2, 4]), ctx.close(), draw.choice(["GTC", "DAY", "IOC"])
+        acts: list[Callable[[], object]] = [
+            lambda: ctx.order(q, tif),
+            lambda: ctx.limit(q, price + draw.randint(-4, 4), tif),
+            lambda: ctx.stop(q, price + draw.randint(-4, 4), tif),
+            lambda: ctx.stop_limit(q, price + draw.randint(-4, 4), price + draw.randint(-4, 4), tif),
+            lambda: ctx.trailing_stop(q, fraction=0.03, tif=tif),
+            lambda: ctx.bracket(q, stop_loss=0.02, take_profit=0.03),
+            lambda: ctx.target_percent(draw.uniform(-1.5, 1.5)),
+            lambda: ctx.oco(ctx.stop(q, price + 3), ctx.limit(q, price - 3)),
+            lambda: ctx.cancel_all(),
+        ]
+        draw.choice(acts)()
+
+    return decide
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("cash_rule", ["reduce", "reject", "debt"])
+def test_t1__the_future_does_not_change_the_past(seed: int, cash_rule: str) -> None:
+    bars = noise(seed, 60)
+    config = Config(cash=1500.0, cash_rule=cash_rule, fee=lambda m: 0.5, slippage=lambda m: 0.004)
+    whole = simulate(bars, ONES, config, gambler(seed))
+    for cut in (20, 41):
+        names = ("open_at", "known_at", "session", "o", "h", "l", "c", "v")
+        part = simulate(Bars(*[getattr(bars, name)[:cut] for name in names]), ONES, config, gambler(seed))
+        assert whole.fills[: len(part.fills)] == part.fills
+        assert (whole.equity[:cut], whole.position[:cut]) == (part.equity, part.position)
+        assert all(fill["time"] >= bars.open_at[cut] for fill in whole.fills[len(part.fills) :])
+
+
+def test_t2__an_order_meets_the_bar_after_the_decision_first() -> None:
+    outcome = play(
+        daily((100, 100, 50, 100), (100, 101, 99, 100), (100, 100, 80, 90)), {0: lambda ctx: ctx.limit(1, 90)}
+    )
+    assert [fill["time"] for fill in outcome.fills] == [2 * DAY + 15 * HOUR]
+
+
+def test_t3__open_fills_are_stamped_at_the_open_others_when_known() -> None:
+    bars = daily(*flat(100), (100, 110, 100, 100))
+    outcome = play(bars, {0: lambda ctx: (ctx.buy(1), ctx.stop(1, 105))})
+    assert [fill["time"] for fill in outcome.fills] == [bars.open_at[1], bars.known_at[1]]
+    assert [record["t_end"] for record in outcome.orders] == [bars.open_at[1], bars.known_at[1]]
+
+
+def test_t4__the_account_starts_at_trade_from_and_stops_before_end() -> None:
+    called: list[int] = []
+
+    def decide(ctx: View) -> None:
+        called.append(ctx.i)
+        assert ctx.close(-2) == 100.0
+
+    outcome = simulate(daily(*flat(100, 6)), ONES, Config(trade_from=2, end=5), decide)
+    assert called == [2, 3, 4]
+    assert (outcome.equity, outcome.metrics["exposure"]) == ([1e6] * 3, 0.0)
+
+
+def test_t5__expiry_comes_before_matching_and_the_mark_before_the_decision() -> None:
+    seen: list[tuple[float, float, int]] = []
+    bars = daily(*flat(100), (100, 120, 100, 110))
+
+    def decide(ctx: View) -> None:
+        seen.append((ctx.equity, ctx.cash, ctx.lots))
+        if ctx.i == 0:
+            ctx.buy(10)
+
+    simulate(bars, ONES, Config(), decide)
+    assert seen == [(1e6, 1e6, 0), (1e6 + 100.0, 1e6 - 1000.0, 10)]
+
+
+def test_o1__day_lives_through_the_session_of_its_first_bar() -> None:
+    bars = daily(*flat(100, 4), (100, 100, 80, 90), per_session=2)
+    plan = {0: lambda ctx: ctx.limit(1, 90, tif="DAY"), 1: lambda ctx: ctx.limit(1, 90, tif="DAY")}
+    outcome = play(bars, plan)
+    assert outcome.fills == []
+    assert [(record["status"], record["reason"], record["t_end"]) for record in outcome.orders] == [
+        ("expired", "day", bars.open_at[2]),
+        ("expired", "day", bars.open_at[4]),
+    ]
+
+
+def test_o1__gtc_has_no_end_of_its_own() -> None:
+    outcome = play(daily(*flat(100, 9), (100, 100, 80, 90)), {0: lambda ctx: ctx.limit(1, 90)})
+    assert prices(outcome) == [(1, 1, 90, "intrabar")]
+
+
+def test_o2__ioc_sees_the_open_alone() -> None:
+    bars = daily(*flat(100), (105, 120, 80, 100), *flat(80))
+    plan = {
+        0: lambda ctx: (
+            ctx.limit(1, 100, tif="IOC"),
+            ctx.limit(1, 106, tif="IOC"),
+            ctx.stop(1, 110, tif="IOC"),
+            ctx.stop(1, 105, tif="IOC"),
+            ctx.stop_limit(1, 104, 103, tif="IOC"),
+        )
+    }
+    outcome = play(bars, plan)
+    assert prices(outcome) == [(4, 1, 105, "open"), (2, 1, 105, "open")]
+
+
+def test_o3__what_is_left_of_ioc_ends_after_its_first_bar() -> None:
+    bars = daily(*flat(100), (105, 120, 80, 100), *flat(80))
+    outcome = play(bars, {0: lambda ctx: ctx.bracket(1, stop_loss=0.1, entry=100, tif="IOC")})
+    assert ends(outcome) == [(1, "expired", "ioc"), (2, "cancelled", "parent_ended")]
+    assert {record["t_end"] for record in outcome.orders} == {bars.known_at[1]}
+
+
+def test_o4__ids_count_submissions_and_a_bracket_takes_three() -> None:
+    ids: list[int] = []
+    plan = {
+        0: lambda ctx: ids.extend(
+            [
+                ctx.bracket(1, stop_loss=0.1, take_profit=0.1),
+                ctx.bracket(1, take_profit=0.1),
+                ctx.buy(0.0),
+                ctx.bracket(math.nan, stop_loss=0.1),
+                ctx.buy(1),
+            ]
+        )
+    }
+    outcome = play(daily(*flat(100)), plan)
+    assert ids == [1, 4, 7, 8, 9]
+    assert [(record["id"], record["parent"]) for record in outcome.orders] == [
+        (1, 0),
+        (2, 1),
+        (3, 1),
+        (4, 0),
+        (6, 4),
+        (7, 0),
+        (8, 0),
+        (9, 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("act", "reason"),
+    [
+        (lambda ctx: ctx.buy(0.4), "below_lot"),
+        (lambda ctx: ctx.buy(math.inf), "invalid"),
+        (lambda ctx: ctx.limit(1, 0.0), "invalid"),
+        (lambda ctx: ctx.limit(1, math.nan), "invalid"),
+        (lambda ctx: ctx.stop(1, -1.0), "invalid"),
+        (lambda ctx: ctx.stop_limit(1, 100.0, math.inf), "invalid"),
+        (lambda ctx: ctx.trailing_stop(1, trail=0.0), "invalid"),
+        (lambda ctx: ctx.trailing_stop(1, fraction=1.0), "invalid"),
+        (lambda ctx: ctx.trailing_stop(1, fraction=math.nan), "invalid"),
+        (lambda ctx: ctx.bracket(1, stop_loss=0.1, take_profit=0.0), "invalid"),
+        (lambda ctx: ctx.bracket(0.2, stop_loss=0.1), "below_lot"),
+        (lambda ctx: ctx.target_percent(math.nan), "invalid"),
+        (lambda ctx: ctx.target(-math.inf), "invalid"),
+    ],
+)
+def test_o5__what_cannot_be_an_order_is_rejected(act: Callable[[View], object], reason: str) -> None:
+    outcome = play(daily(*flat(100, 3)), {0: act})
+    assert ends(outcome) == [(1, "rejected", reason)]
+    assert outcome.fills == []
+
+
+def test_o5__an_unknown_tif_is_an_error() -> None:
+    with pytest.raises(ValueError, match="wanted one of GTC, DAY, IOC"):
+        play(daily(*flat(100)), {0: lambda ctx: ctx.buy(1, tif="FOK")})
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_o6__every_order_ends_once_for_a_known_reason(seed: int) -> None:
+    reasons = {
+        "filled": {""},
+        "cancelled": "user replaced oco parent_ended position_closed cut_cash reduce_only ruin end_of_data".split(),
+        "rejected": {"below_lot", "invalid", "insufficient_cash"},
+        "expired": {"day", "ioc"},
+    }
+    outcome = simulate(noise(seed, 200), ONES, Config(cash=1000.0), gambler(seed))
+    assert len(outcome.orders) > 100
+    for record in outcome.orders:
+        assert record["reason"] in reasons[record["status"]]
+        assert record["filled"] == sum(fill["lots"] for fill in outcome.fills if fill["order"] == record["id"])
+
+
+def test_o7__a_fill_ends_the_rest_of_its_group() -> None:
+    bars = daily(*flat(100), (100, 110, 90, 100))
+    outcome = play(bars, {0: lambda ctx: ctx.oco(ctx.stop(1, 105), ctx.limit(1, 95))})
+    assert ends(outcome) == [(1, "filled", ""), (2, "cancelled", "oco")]
+    assert [record["group"] for record in outcome.orders] == [1, 1]
+
+
+def test_o7__exits_end_with_the_position_and_wake_with_the_entry() -> None:
+    bars = daily(*flat(100, 3), (100, 120, 100, 100))
+    plan = {0: lambda ctx: ctx.bracket(5, stop=90, limit=110), 1: lambda ctx: ctx.order(-8)}
+    outcome = play(bars, plan)
+    assert ends(outcome)[1:3] == [(2, "cancelled", "position_closed"), (3, "cancelled", "position_closed")]
+    assert outcome.position == [0, 5, -3, -3]
+
+
+def test_o7__exits_have_the_size_the_entry_filled() -> None:
+    bars = daily(*flat(100, 2), (100, 100, 85, 100))
+    outcome = play(bars, {0: lambda ctx: ctx.bracket(15, stop=90)}, Config(cash=1000.0))
+    assert [(record["lots"], record["filled"], record["reason"]) for record in outcome.orders] == [
+        (15, 10, "cut_cash"),
+        (-10, -10, ""),
+    ]
+
+
+def test_o7__exits_sleep_until_the_entry_fills() -> None:
+    bars = daily(*flat(100), (100, 120, 96, 100), (100, 100, 80, 92), (92, 120, 92, 100))
+    outcome = play(bars, {0: lambda ctx: ctx.bracket(1, entry=95, limit=110)})
+    assert prices(outcome) == [(1, 1, 95, "intrabar"), (3, -1, 110, "intrabar")]
+    assert [fill["time"] for fill in outcome.fills] == [bars.known_at[2], bars.known_at[3]]
+
+
+def test_o8__children_end_with_an_entry_that_filled_nothing() -> None:
+    plan = {0: lambda ctx: ctx.bracket(1, entry=50, stop=40, limit=110), 1: lambda ctx: ctx.cancel(1)}
+    outcome = play(daily(*flat(100, 3)), plan)
+    assert ends(outcome) == [
+        (1, "cancelled", "user"),
+        (2, "cancelled", "parent_ended"),
+        (3, "cancelled", "parent_ended"),
+    ]
+
+
+def test_o9__cancelling_ends_orders_at_the_decision() -> None:
+    bars = daily(*flat(100, 2), (100, 120, 80, 100))
+    plan = {
+        0: lambda ctx: (ctx.limit(1, 90), ctx.limit(1, 91), ctx.limit(1, 92)),
+        1: lambda ctx: (ctx.cancel(2), ctx.cancel(2), ctx.cancel(99), ctx.cancel_all(), ctx.limit(1, 93)),
+    }
+    outcome = play(bars, plan)
+    assert ends(outcome)[:3] == [(id_, "cancelled", "user") for id_ in (1, 2, 3)]
+    assert {record["t_end"] for record in outcome.orders[:3]} == {bars.known_at[1]}
+    assert prices(outcome) == [(4, 1, 93, "intrabar")]
+
+
+def test_o10__live_orders_end_with_the_data() -> None:
+    bars = daily(*flat(100, 2))
+    outcome = play(bars, {1: lambda ctx: (ctx.buy(1), ctx.limit(1, 50))})
+    assert ends(outcome) == [(1, "cancelled", "end_of_data"), (2, "cancelled", "end_of_data")]
+    assert order(outcome, 1)["t_end"] == bars.known_at[1]

@@ -1,0 +1,200 @@
+"""What a strategy sees and may do at a decision (T1, O4, O5, O9, S1-S4)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from tests.reference.account import Account
+from tests.reference.market import Bars, Grid
+from tests.reference.orders import Book, Order
+
+TIFS = ("GTC", "DAY", "IOC")
+
+
+class View:
+    """The account as the strategy sees it after the mark of bar `i`; offsets into the past are 0, -1, -2 ..."""
+
+    def __init__(self, bars: Bars, account: Account, book: Book, bar: int) -> None:
+        self._bars, self._account, self._book = bars, account, book
+        self._grid: Grid = account.grid
+        self.i = bar
+        self.time = bars.known_at[bar]
+        self.lots = account.position
+        self.position = float(account.position) * account.grid.lot
+        self.cash = account.cash
+        self.equity = account.equity
+
+    def _past(self, values: Sequence[int], offset: int) -> float:
+        if offset > 0:
+            raise ValueError(f"offset is {offset}, wanted 0 or less: later bars are not known yet")
+        return self._grid.price(values[self.i + offset]) if self.i + offset >= 0 else math.nan
+
+    def open(self, offset: int = 0) -> float:
+        return self._past(self._bars.o, offset)
+
+    def high(self, offset: int = 0) -> float:
+        return self._past(self._bars.h, offset)
+
+    def low(self, offset: int = 0) -> float:
+        return self._past(self._bars.l, offset)
+
+    def close(self, offset: int = 0) -> float:
+        return self._past(self._bars.c, offset)
+
+    def orders(self) -> list[int]:
+        """Ids of the live orders."""
+        return [order.id for order in self._book.live()]
+
+    def _new(self, kind: str, tif: str, lots: int) -> Order:
+        if tif not in TIFS:
+            raise ValueError(f"tif is {tif!r}, wanted one of {', '.join(TIFS)}")
+        return Order(self._book.next_id(), kind, tif, lots, self.time)
+
+    def _reject(self, order: Order, reason: str) -> int:
+        self._book.add(order)
+        self._book.end(order, "rejected", reason, self.time)
+        return order.id
+
+    def _fault(self, q: float, prices: Sequence[float | None] = (), fractions: Sequence[float | None] = ()) -> str:
+        """O5: why the order is rejected, or nothing."""
+        if not math.isfinite(q):
+            return "invalid"
+        if any(price is not None and not (math.isfinite(price) and price > 0.0) for price in prices):
+            return "invalid"
+        if any(fraction is not None and not 0.0 < fraction < 1.0 for fraction in fractions):
+            return "invalid"
+        return "" if self._grid.lots(q) != 0 else "below_lot"
+
+    def _submit(self, kind: str, q: float, tif: str, **prices: float | None) -> int:
+        """O5, Q3: judge and round one order."""
+        fraction = prices.pop("fraction", None)
+        fault = self._fault(q, list(prices.values()), [fraction])
+        order = self._new(kind, tif, self._grid.lots(q) if math.isfinite(q) else 0)
+        if fault:
+            return self._reject(order, fault)
+        buy = order.lots > 0
+        limit, stop, trail = prices.get("limit"), prices.get("stop"), prices.get("trail")
+        if limit is not None:
+            order.price = self._grid.ticks(limit, not buy)
+        if stop is not None:
+            order.trigger = self._grid.ticks(stop, buy)
+        if trail is not None:
+            order.trail = self._grid.ticks(trail, True)
+        if fraction is not None:
+            order.fraction = fraction
+        if kind == "trailing_stop":
+            order.trigger = order.level(self._grid, self._bars.c[self.i])
+        return self._book.add(order)
+
+    def order(self, q: float, tif: str = "GTC") -> int:
+        """A market order, positive to buy."""
+        return self._submit("market", q, tif)
+
+    def buy(self, q: float, tif: str = "GTC") -> int:
+        return self.order(q, tif)
+
+    def sell(self, q: float, tif: str = "GTC") -> int:
+        return self.order(-q, tif)
+
+    def limit(self, q: float, price: float, tif: str = "GTC") -> int:
+        return self._submit("limit", q, tif, limit=price)
+
+    def stop(self, q: float, price: float, tif: str = "GTC") -> int:
+        return self._submit("stop", q, tif, stop=price)
+
+    def stop_limit(self, q: float, stop: float, limit: float, tif: str = "GTC") -> int:
+        return self._submit("stop_limit", q, tif, stop=stop, limit=limit)
+
+    def trailing_stop(
+        self, q: float, trail: float | None = None, fraction: float | None = None, tif: str = "GTC"
+    ) -> int:
+        if (trail is None) == (fraction is None):
+            raise ValueError("a trailing stop needs either trail or fraction, not both")
+        return self._submit("trailing_stop", q, tif, trail=trail, fraction=fraction)
+
+    def bracket(
+        self,
+        q: float,
+        stop: float | None = None,
+        limit: float | None = None,
+        stop_loss: float | None = None,
+        take_profit: float | None = None,
+        entry: float | None = None,
+        tif: str = "GTC",
+    ) -> int:
+        """An entry (a market order, or a limit at `entry`) with up to two reduce-only exits that end each other."""
+        if (stop is not None and stop_loss is not None) or (limit is not None and take_profit is not None):
+            raise ValueError("an exit is given as a price or as a fraction, not as both")
+        fault = self._fault(q, (stop, limit, entry), (stop_loss, take_profit))
+        parent = self._new("market" if entry is None else "limit", tif, self._grid.lots(q) if math.isfinite(q) else 0)
+        if fault:
+            return self._reject(parent, fault)
+        buy = parent.lots > 0
+        if entry is not None:
+            parent.price = self._grid.ticks(entry, not buy)
+        self._book.add(parent)
+        stop_id, limit_id = self._book.next_id(), self._book.next_id()
+        exits = []
+        if stop is not None or stop_loss is not None:
+            exits.append(self._exit(parent, stop_id, "stop", stop_loss))
+            exits[-1].trigger = self._grid.ticks(stop, not buy) if stop is not None else 0
+        if limit is not None or take_profit is not None:
+            exits.append(self._exit(parent, limit_id, "limit", take_profit))
+            exits[-1].price = self._grid.ticks(limit, buy) if limit is not None else 0
+        if len(exits) == 2:
+            exits[0].group = exits[1].group = stop_id
+        return parent.id
+
+    def _exit(self, parent: Order, order_id: int, kind: str, fraction: float | None) -> Order:
+        order = Order(order_id, kind, "GTC", -parent.lots, self.time, parent=parent.id, reduce_only=True, active=False)
+        order.anchor = fraction
+        self._book.add(order)
+        return order
+
+    def target(self, q: float) -> int:
+        """S4: hold a quantity."""
+        self._replace()
+        if not math.isfinite(q):
+            return self._reject(self._new("market", "GTC", 0), "invalid")
+        return self._target_order(self._grid.lots(q) - self._account.position, None)
+
+    def target_percent(self, w: float) -> int:
+        """S1-S3: hold a share of the equity."""
+        self._replace()
+        if not math.isfinite(w):
+            return self._reject(self._new("market", "GTC", 0), "invalid")
+        if self.equity <= 0:
+            return 0
+        held, close = self._account.position, self._bars.c[self.i]
+        lots = self._account.target_lots(w, close, self.i + 1, self.time, slip=True)
+        if w == 0:
+            lots = -held
+        to_or_through_zero = w == 0 or (held != 0 and (held + lots) * held <= 0)
+        if not to_or_through_zero and self._grid.gross(close, lots) / self.equity <= self._account.config.band:
+            return 0
+        return self._target_order(lots, w)
+
+    def _replace(self) -> None:
+        """S1: an unfilled earlier target gives way."""
+        for order in self._book.live():
+            if order.live and order.from_target:
+                self._book.end(order, "cancelled", "replaced", self.time)
+
+    def _target_order(self, lots: int, weight: float | None) -> int:
+        if lots == 0:
+            return 0
+        order = self._new("market", "GTC", lots)
+        order.from_target, order.weight = True, weight
+        return self._book.add(order)
+
+    def cancel(self, order_id: int) -> None:
+        order = self._book.find(order_id)
+        if order is not None:
+            self._book.end(order, "cancelled", "user", self.time)
+
+    def cancel_all(self) -> None:
+        self._book.end_all("user", self.time)
+
+    def oco(self, a: int, b: int) -> None:
+        self._book.link(a, b)

@@ -1,0 +1,144 @@
+"""The facts that stand in more than one file, and the promises that no other test would miss."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import kernelkit
+from kernelkit import progress
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+# A lock file that a tool writes may name the server it asked; ours work with any.
+REGISTRY = re.compile(
+    r"registry\.(npmjs|yarnpkg)\.|pypi\.org/simple|pythonhosted\.org|npmRegistryServer|__archiveUrl|--(extra-)?index-url"
+)
+PINS = ["constraints.txt", "environment.yml", "pyproject.toml", "extension/.yarnrc.yml", "extension/yarn.lock"]
+
+
+def requirements(*without: str) -> list[str]:
+    """The core requirements and those of every extra but these."""
+    extras = PROJECT["optional-dependencies"]
+    return [*PROJECT["dependencies"], *(line for name in extras if name not in without for line in extras[name])]
+
+
+def kept_files() -> list[Path]:
+    """The files that git keeps, or would at the next commit."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout: nothing says which files are kept")
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return [ROOT / name for name in names.split("\0") if name and (ROOT / name).is_file()]
+
+
+def pins() -> Iterator[tuple[str, str]]:
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        name, _, version = line.partition(";")[0].strip().partition("==")
+        yield canonicalize_name(name), version
+
+
+def test_environment_yml__same_requirements_as_pyproject():
+    groups = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    by_pip = next(group["pip"] for group in groups if isinstance(group, dict))
+    assert by_pip[-1] == "--editable ."
+    assert sorted(by_pip[:-1]) == sorted(requirements("gpu"))
+    python = f"python{PROJECT['requires-python']}"
+    assert python in groups
+
+
+def test_constraints__pin_every_requirement_but_gpu():
+    pinned: dict[str, list[str]] = {}
+    for name, version in pins():
+        pinned.setdefault(name, []).append(version)
+    for line in requirements("gpu"):
+        wanted = Requirement(line)
+        versions = pinned.get(canonicalize_name(wanted.name), [])
+        assert versions, f"constraints.txt has no {wanted.name}: make constraints"
+        assert all(wanted.specifier.contains(version) for version in versions), f"constraints.txt against {line}"
+
+
+def test_build_requirements__are_pinned_too():
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    assert {canonicalize_name(Requirement(line).name) for line in build} <= {name for name, _ in pins()}
+
+
+def test_no_file_names_a_registry():
+    found = [
+        path.relative_to(ROOT)
+        for path in kept_files()
+        if path != Path(__file__) and REGISTRY.search(path.read_text(encoding="utf-8", errors="replace"))
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("name", PINS)
+def test_pins__have_no_address(name):
+    assert "://" not in (ROOT / name).read_text()
+
+
+def test_version__stands_in_package_json_only():
+    version = json.loads((ROOT / "extension" / "package.json").read_text())["version"]
+    assert "version" not in PROJECT
+    assert "version" in PROJECT["dynamic"]
+    assert not re.search(r"__version__\s*=\s*[\"']\d", (ROOT / "kernelkit" / "__init__.py").read_text())
+    assert kernelkit.__version__ == version == importlib.metadata.version("kernelkit")
+
+
+def test_import__loads_no_heavy_package():
+    code = (
+        "import sys, kernelkit; print([m for m in ('numba', 'numpy', 'xarray', 'pandas', 'dask') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert found.strip() == "[]"
+
+
+def test_lab_server_import__loads_no_heavy_package():
+    code = (
+        "import sys, kernelkit.lab.app; print([m for m in ('numba', 'xarray', 'pandas', 'dask') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert found.strip() == "[]"
+
+
+def test_typescript__has_no_any_and_no_console():
+    sources = sorted((ROOT / "extension" / "src").glob("*.ts"))
+    assert sources
+    loose = re.compile(r"[:<|]\s*any\b|\bas any\b|\bany\[\]|\bconsole\.|@ts-|eslint-disable")
+    assert [source.name for source in sources if loose.search(source.read_text())] == []
+
+
+def test_typescript__shows_the_mime_type_that_python_emits():
+    assert f"'{progress.MIME}'" in (ROOT / "extension" / "src" / "progress.ts").read_text()
+
+
+def test_style__takes_every_colour_from_the_theme():
+    for sheet in (ROOT / "extension" / "style").glob("*.css"):
+        assert not re.search(r"#[0-9a-fA-F]{3,8}\b|rgba?\(|hsla?\(", sheet.read_text()), sheet.name
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make__says_which_python_it_needs(tmp_path):
+    old = tmp_path / "old-python"
+    old.write_text('#!/bin/sh\ncase "$1" in -V) echo "Python 3.9.1";; *) exit 1;; esac\n')
+    old.chmod(0o755)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    for python, said in ((str(old), "is Python 3.9.1"), ("no-such-python", "there is no no-such-python")):
+        made = subprocess.run(["make", f"PY={python}"], cwd=tmp_path, capture_output=True, text=True)
+        assert made.returncode != 0
+        assert "kernelkit needs Python 3.11 or newer" in made.stderr
+        assert said in made.stderr

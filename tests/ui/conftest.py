@@ -1,0 +1,166 @@
+"""A real JupyterLab in a real browser, in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+SHOTS = ROOT / "build" / "ui"
+TIMEOUT_S = 30
+INSTALL = "apt-get install chromium"
+
+
+@dataclass
+class Lab:
+    """A running JupyterLab: its address and the folder it serves."""
+
+    url: str
+    root: Path
+
+
+@dataclass
+class Session:
+    """A page that shows JupyterLab, with what the browser complained about."""
+
+    page: Page
+    problems: list[str] = field(default_factory=list)
+
+    def command(self, name: str, **arguments: object) -> None:
+        """Execute a command of JupyterLab and wait for its end."""
+        self.page.evaluate("([name, args]) => window.jupyterapp.commands.execute(name, args)", [name, arguments])
+
+    def open(self, path: str) -> Locator:
+        """Open a notebook in place of what was open; returns its panel."""
+        self.command("application:close-all")
+        self.command("docmanager:open", path=path)
+        panel = self.page.locator(".jp-NotebookPanel")
+        panel.locator(".jp-Cell").first.wait_for()
+        return panel
+
+    def await_kernel(self) -> None:
+        """Wait until the kernel of the open notebook answers: cells that run earlier are dropped silently."""
+        self.page.evaluate(
+            """async () => {
+                const context = window.jupyterapp.shell.currentWidget.sessionContext;
+                await context.ready;
+                await context.session.kernel.info;
+            }"""
+        )
+
+    def shoot(self, name: str) -> None:
+        """Keep a picture for whoever wants to look."""
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SHOTS / f"{name}.png")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        reason = f"the browser tests need chromium; type: {INSTALL}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        # chromium refuses its sandbox to root, and a container has little /dev/shm
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        yield browser
+        browser.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    """Return when the server answers; fail with its log if it ended or takes too long."""
+    end = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/api?token=t", timeout=1):
+                return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(0.1)
+    pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def lab(browser, tmp_path_factory) -> Iterator[Lab]:
+    root = tmp_path_factory.mktemp("lab")
+    state = tmp_path_factory.mktemp("jupyter")
+    quiet = state / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
+    quiet.parent.mkdir(parents=True)
+    quiet.write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    folders = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "IPYTHONDIR": "ipython",
+    }
+    url = f"http://127.0.0.1:{free_port()}"
+    options = [
+        "--no-browser",
+        "--allow-root",
+        "--expose-app-in-browser",
+        "--ip=127.0.0.1",
+        f"--port={url.rpartition(':')[2]}",
+        "--ServerApp.port_retries=0",
+        "--IdentityProvider.token=t",
+        f"--ServerApp.root_dir={root}",
+    ]
+    log = state / "server.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *options],
+            env=os.environ | {name: str(state / folder) for name, folder in folders.items()},
+            cwd=root,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_for(server, url, log)
+        yield Lab(url, root)
+    finally:
+        server.terminate()
+        server.wait(TIMEOUT_S)
+
+
+@pytest.fixture(scope="module")
+def session(browser, lab) -> Iterator[Session]:
+    """JupyterLab as a person finds it; the tests of a module share it, because loading it takes seconds."""
+    page = browser.new_page(viewport={"width": 1440, "height": 960}, reduced_motion="reduce")
+    page.set_default_timeout(1000 * TIMEOUT_S)
+    session = Session(page)
+
+    def complain(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            session.problems.append(f"{message.text} {message.location.get('url', '')}")
+
+    page.on("console", complain)
+    page.on("pageerror", lambda error: session.problems.append(str(error)))
+    page.goto(f"{lab.url}/lab?token=t&reset")
+    page.wait_for_selector("#jupyterlab-splash", state="detached")
+    page.wait_for_selector(".jp-Launcher")
+    yield session
+    session.shoot("last")
+    page.close()

@@ -1,0 +1,150 @@
+"""The panel of runs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from kernelkit.batch import runs
+
+METRICS = {"sharpe_ratio": 0.8312, "cagr": 0.0714, "max_drawdown": -0.2138, "n_trades": 214.0}
+
+
+def write_run(root: Path, **fields: object) -> None:
+    run = runs.Run(**{"template": "walk_forward", "data": {"name": "sp500_index"}, "metrics": METRICS, **fields})
+    folder = root / "runs" / run.id
+    folder.mkdir(parents=True)
+    (folder / runs.FILE).write_text(json.dumps(run.to_json()))
+    if run.notebook is not None:
+        cell = nbformat.v4.new_markdown_cell("# Executed walk-forward")
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), folder / run.notebook)
+    if run.report is not None:
+        (folder / run.report).write_text("<h1>Report of the walk-forward</h1>")
+
+
+@pytest.fixture(scope="module")
+def at_work(lab) -> Iterator[runs.Recorder]:
+    """One run of each kind; the running one is this process, which really beats."""
+    day = "2026-01-0{}T09:00:00.000Z".format
+    write_run(
+        lab.root,
+        id="walk_forward-0a1b2c3d4e",
+        name="walk_forward",
+        status="done",
+        created=day(4),
+        finished="2026-01-04T09:02:11.000Z",
+        progress=1.0,
+        notebook="notebook.ipynb",
+        report="report.html",
+    )
+    broken = "ValueError: sp500_indx is no data set; did you mean sp500_index?"
+    write_run(
+        lab.root, id="typo-1", name="typo", status="failed", created=day(3), progress=0.1, metrics={}, error=broken
+    )
+    write_run(lab.root, id="stopped-1", name="stopped", status="interrupted", created=day(2), progress=0.55, metrics={})
+    gone = {"host": "another-machine", "heartbeat": day(1)}
+    write_run(
+        lab.root, id="killed-1", name="killed", status="running", created=day(1), progress=0.4, metrics={}, **gone
+    )
+    folder = lab.root / "runs" / "grid-1"
+    folder.mkdir()
+    data = {"name": "aapl"}
+    run = runs.Run(id="grid-1", name="momentum-grid", template="walk_forward", data=data, cells=12, metrics=METRICS)
+    with runs.Recorder(folder, run) as recorder:
+        recorder.update(progress=0.42, cell=5, eta_s=73.0, candles_per_s=85.3e6)
+        yield recorder
+
+
+@pytest.fixture
+def panel(session, at_work):
+    session.problems.clear()
+    session.command("kernelkit:show-runs")
+    panel = session.page.locator("#kernelkit-runs")
+    panel.locator(".kk-Run").first.wait_for()
+    return panel
+
+
+def test_panel__lists_every_run_with_its_status(session, panel):
+    shown = {name: panel.locator(f'[data-run="{name}"]') for name in ("grid-1", "typo-1", "stopped-1", "killed-1")}
+    assert panel.locator(".kk-Status").all_inner_texts() == ["running", "done", "failed", "interrupted", "lost"]
+    running = shown["grid-1"]
+    running.get_by_text("42 % · cell 5 of 12 · 1 min 13 s left · 85.3M candles/s").wait_for()
+    assert running.locator(".kk-Bar").get_attribute("aria-valuenow") == "42"
+    assert "did you mean sp500_index?" in shown["typo-1"].inner_text()
+    assert "stopped at 55 %" in shown["stopped-1"].inner_text()
+    assert "its process is gone" in shown["killed-1"].inner_text()
+    done = panel.locator('[data-run="walk_forward-0a1b2c3d4e"]')
+    assert done.locator("dt").all_inner_texts() == ["Sharpe", "CAGR", "Max DD"]
+    assert done.locator("dd").all_inner_texts() == ["0.83", "7.1 %", "−21.4 %"]
+    assert "finished in 2 min 11 s" in done.inner_text()
+    session.shoot("panel")
+    assert session.problems == []
+
+
+def test_panel__follows_a_run(panel, at_work):
+    at_work.update(progress=0.61, cell=7, eta_s=40.0)
+    panel.get_by_text("61 % · cell 7 of 12 · 40 s left").wait_for()
+
+
+def test_panel__filters(session, panel):
+    panel.get_by_placeholder("Filter runs").fill("walk done")
+    session.page.wait_for_function("document.querySelectorAll('.kk-Run').length === 1")
+    assert panel.locator(".kk-Run-name").inner_text() == "walk_forward"
+    panel.get_by_placeholder("Filter runs").fill("nothing like it")
+    panel.get_by_text("No run has these words").wait_for()
+    panel.get_by_placeholder("Filter runs").fill("")
+    session.page.wait_for_function("document.querySelectorAll('.kk-Run').length === 5")
+
+
+def test_panel__opens_the_executed_notebook(session, panel):
+    card = panel.locator('[data-run="walk_forward-0a1b2c3d4e"]')
+    card.get_by_role("button", name="Notebook").click()
+    session.page.get_by_role("heading", name="Executed walk-forward").wait_for()
+    session.command("application:close-all")
+    assert session.problems == []
+
+
+def test_panel__opens_the_report_in_a_tab_of_its_own(session, panel):
+    card = panel.locator('[data-run="walk_forward-0a1b2c3d4e"]')
+    with session.page.context.expect_page() as opened:
+        card.get_by_role("button", name="Report").click()
+    opened.value.get_by_text("Report of the walk-forward").wait_for()
+
+
+def test_panel__context_menu_opens_the_notebook(session, panel):
+    panel.locator('[data-run="walk_forward-0a1b2c3d4e"]').click(button="right")
+    session.page.locator(".lm-Menu").get_by_text("Open Executed Notebook").click()
+    session.page.get_by_role("heading", name="Executed walk-forward").wait_for()
+
+
+def test_panel__says_why_a_button_is_off(panel):
+    button = panel.locator('[data-run="grid-1"]').get_by_role("button", name="Notebook")
+    assert button.is_disabled()
+    assert button.get_attribute("title") == "The run has not written its notebook yet."
+
+
+def test_panel__asks_only_while_it_is_visible(session, panel):
+    asked: list[float] = []
+    session.page.on(
+        "request", lambda request: asked.append(time.monotonic()) if "/kernelkit/runs" in request.url else None
+    )
+    session.page.wait_for_timeout(4500)
+    assert len(asked) >= 2
+    session.command("filebrowser:activate")
+    session.page.wait_for_timeout(500)
+    asked.clear()
+    session.page.wait_for_timeout(4500)
+    assert asked == []
+
+
+def test_panel__keeps_the_focus_while_it_refreshes(session, panel, at_work):
+    card = panel.locator('[data-run="grid-1"]')
+    card.focus()
+    at_work.update(progress=0.7, cell=8)
+    panel.get_by_text("70 % · cell 8 of 12").wait_for()
+    assert session.page.evaluate("document.activeElement.dataset.run") == "grid-1"

@@ -1,0 +1,180 @@
+"""The renderers of results and progress, with bundles made here."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from datetime import date, timedelta
+
+import nbformat
+import numpy as np
+import pytest
+
+from kernelkit import progress
+
+RESULT = "application/vnd.kernelkit.result.v1+json"
+FAST = list(range(5, 50, 5))
+SLOW = list(range(60, 200, 20))
+
+
+def curve(points: int) -> dict[str, list[object]]:
+    """Twenty years of a made-up strategy that falls less, and of what it is compared with."""
+    market = np.random.default_rng(7).normal(0.003, 0.022, points)
+    wealth = 1e6 * np.exp(np.cumsum(np.where(market < -0.02, 0.0, market * 0.8)))
+    benchmark = 1e6 * np.exp(np.cumsum(market))
+    days = [date(1999, 1, 4) + timedelta(days=12 * i) for i in range(points)]
+    return {
+        "time": [f"{day.isoformat()}T00:00:00Z" for day in days],
+        "equity": wealth.round(2).tolist(),
+        "benchmark": [None, *benchmark.round(2).tolist()[1:]],
+        "drawdown": (wealth / np.maximum.accumulate(wealth) - 1).round(6).tolist(),
+    }
+
+
+def bundle(**changes: object) -> dict[str, object]:
+    def sharpe(fast: int, slow: int) -> float | None:
+        if fast >= slow // 2:
+            return None
+        return round(0.9 * math.exp(-(((fast - 20) / 14) ** 2) - ((slow - 120) / 60) ** 2) - 0.25, 3)
+
+    names = ["total_return", "cagr", "volatility", "sharpe_ratio", "max_drawdown", "max_drawdown_duration"]
+    return {
+        "schema": 1,
+        "name": "ma-cross",
+        "strategy": "sma_cross",
+        "data": {"name": "sp500_index", "note": "price index, not tradable as such"},
+        "costs": "none",
+        "dims": {"fast": FAST, "slow": SLOW},
+        "n_trials": 63,
+        "best": {
+            "params": {"fast": 20, "slow": 120},
+            "metrics": dict(zip(names, [3.214, 0.0746, 0.1132, 0.649, -0.2138, 811], strict=True))
+            | {"n_trades": 47, "win_rate": 0.5319, "profit_factor": None, "fees": 0.0, "final_equity": 4214318.27},
+        },
+        "benchmark": {
+            "name": "buy and hold",
+            "metrics": dict(zip(names, [1.041, 0.0363, 0.1921, 0.281, -0.5678, 1376], strict=True)),
+        },
+        "curve": curve(600),
+        "heatmap": {
+            "x": "fast",
+            "y": "slow",
+            "metric": "sharpe_ratio",
+            "values": [[sharpe(fast, slow) for fast in FAST] for slow in SLOW],
+        },
+        **changes,
+    }
+
+
+@pytest.fixture
+def show(session, lab):
+    """Open a notebook that has `bundle` as its output; returns its panel."""
+
+    def show(bundle: dict[str, object]):
+        output = nbformat.v4.new_output("display_data", data=bundle)
+        cell = nbformat.v4.new_code_cell("result", outputs=[output])
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        name = f"{uuid.uuid4().hex[:8]}.ipynb"
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel}), lab.root / name)
+        session.problems.clear()
+        return session.open(name)
+
+    return show
+
+
+def plain(result: dict[str, object]) -> dict[str, object]:
+    return {RESULT: result, "text/plain": "plain text of the result"}
+
+
+def test_result__shows_summary_pictures_and_metrics(session, show):
+    result = show(plain(bundle())).locator(".kk-Result")
+    result.locator(".kk-Table").wait_for()
+    assert "63 trials (9 fast × 7 slow)" in result.locator("header").inner_text()
+    assert result.get_by_text("COSTS: NONE").is_visible()
+    assert result.get_by_text("price index, not tradable as such").is_visible()
+    assert result.locator(".kk-Tile-value").all_inner_texts() == ["0.65", "7.5 %", "−21.4 %", "11.3 %", "47"]
+    rows = {
+        row.locator("th").inner_text(): row.locator("td").all_inner_texts() for row in result.locator("tbody tr").all()
+    }
+    assert rows["Total return"] == ["321.4 %", "104.1 %"]
+    assert rows["Profit factor"] == ["–", "–"]
+    assert rows["Final equity"] == ["4,214,318", "–"]
+    assert result.locator(".kk-Cell").count() == len(FAST) * len(SLOW)
+    assert result.locator(".kk-Cell.kk-mod-empty").count() > 0
+    assert result.locator(".kk-Cell.kk-mod-best title").text_content() == "fast=20, slow=120: 0.65"
+    session.shoot("result")
+    assert session.problems == []
+
+
+def test_result__reads_the_values_under_the_pointer(show):
+    result = show(plain(bundle())).locator(".kk-Result")
+    picture = result.locator(".kk-Picture").first
+    picture.wait_for()
+    picture.hover(position={"x": 300, "y": 100})
+    readout = result.locator(".kk-Readout").inner_text()
+    assert "strategy" in readout
+    assert "drawdown −" in readout
+
+
+def test_result__takes_the_width_it_gets(session, show):
+    picture = show(plain(bundle())).locator(".kk-Result .kk-Picture").first
+    picture.wait_for()
+    before = picture.bounding_box()["width"]
+    session.page.set_viewport_size({"width": 1000, "height": 960})
+    narrower = "before => document.querySelector('.kk-Result .kk-Picture').clientWidth < before - 100"
+    session.page.wait_for_function(narrower, arg=before)
+    session.page.set_viewport_size({"width": 1440, "height": 960})
+
+
+def test_result__one_trial_without_heat_map(show):
+    best = {"params": {}, "metrics": {"sharpe_ratio": 0.649, "final_equity": 1.0}}
+    single = bundle(dims={}, n_trials=1, heatmap=None, best=best, costs="0.1 % of the price")
+    result = show(plain(single)).locator(".kk-Result")
+    result.locator(".kk-Table").wait_for()
+    assert "1 trial" in result.locator("header").inner_text()
+    assert "costs: 0.1 % of the price" in result.locator("header").inner_text()
+    assert result.locator(".kk-Cell").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"schema": 2}, '"schema" must be 1'),
+        (
+            {"heatmap": {"x": "fast", "y": "slow", "metric": "cagr", "values": [[1.0]]}},
+            '"heatmap.values" must be one row',
+        ),
+        ({"curve": {**curve(5), "equity": [1.0]}}, '"equity" must be 5 numbers'),
+        ({"best": {"params": {}}}, '"metrics" must be an object'),
+    ],
+)
+def test_result__a_bundle_that_is_none_says_what_is_wrong(show, changes, said):
+    result = show(plain(bundle(**changes))).locator(".kk-Result")
+    result.locator(".kk-Error").wait_for()
+    assert said in result.inner_text()
+
+
+def test_result__names_are_text_and_never_markup(session, show):
+    name = "<img src=x onerror=\"document.title='hacked'\">"
+    result = show(plain(bundle(name=name, strategy=name))).locator(".kk-Result")
+    result.locator(".kk-Table").wait_for()
+    assert result.locator("h3").inner_text() == name
+    assert session.page.locator(".kk-Result img").count() == 0
+
+
+def test_result__follows_the_dark_theme(session, show):
+    show(plain(bundle())).locator(".kk-Table").wait_for()
+    session.command("apputils:change-theme", theme="JupyterLab Dark")
+    session.page.wait_for_selector('body[data-jp-theme-light="false"]', state="attached")
+    session.page.wait_for_timeout(500)
+    session.shoot("result-dark")
+    session.command("apputils:change-theme", theme="JupyterLab Light")
+    session.page.wait_for_selector('body[data-jp-theme-light="true"]', state="attached")
+
+
+def test_progress__is_a_bar_with_its_pace(session, show):
+    event = progress.Progress("grid", 30, 40, eta_s=12.0, candles_per_s=85.3e6)
+    panel = show({progress.MIME: event.to_json(), "text/plain": "grid: 40 trials"})
+    panel.get_by_text("grid · 30 of 40 · 12 s left · 85.3M candles/s").wait_for()
+    assert panel.locator(".kk-Progress .kk-Bar").get_attribute("aria-valuenow") == "75"
+    session.shoot("progress")
