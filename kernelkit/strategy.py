@@ -38,7 +38,7 @@ def captured(function: FunctionType, tree: ast.FunctionDef) -> dict[str, Any]:
     """Global and closure values that the function's body really names (attribute names do not count)."""
     cells = dict(zip(function.__code__.co_freevars, (c.cell_contents for c in function.__closure__ or ()), strict=True))
     out = {}
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.Module(tree.body, [])):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             if node.id in cells:
                 out[node.id] = cells[node.id]

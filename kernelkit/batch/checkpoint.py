@@ -6,8 +6,8 @@
         store.put(key, fold)
 
 A key is any JSON value that says all the result depends on; its hash is the file's name. A value is a JSON value or an
-`xarray.Dataset` of numbers, booleans, text and times. Format of a file: one line of JSON (magic, key, CRC-32 and length
-of the rest), then the value: JSON, or an .npz of the variables with their dims and attributes beside it.
+`xarray.Dataset` of numbers, booleans, text and times. Format of a file: one line of JSON (magic, kind, key, length of
+the value, CRC-32 of all), then the value: JSON, or an .npz of the variables with their dims and attributes beside it.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _name(key: object) -> tuple[str, str]:
 
 def _pack(value: Any, key: str) -> bytes:
     kind, body = ("dataset", _pack_dataset(value)) if _is_dataset(value) else ("json", _pack_json(value))
-    header = {"magic": MAGIC, "kind": kind, "key": key, "crc32": zlib.crc32(body), "length": len(body)}
+    header = {"magic": MAGIC, "kind": kind, "key": key, "crc32": _crc(kind, key, body), "length": len(body)}
     return json.dumps(header).encode() + b"\n" + body
 
 
@@ -117,11 +117,15 @@ def _unpack(content: bytes, key: str) -> Any:
         raise _DamagedError("it is not a checkpoint of this format")
     if header.get("length") != len(body):
         raise _DamagedError(f"it has {len(body)} bytes of {header.get('length')}")
-    if header.get("crc32") != zlib.crc32(body):
-        raise _DamagedError("its CRC-32 is wrong")
     if header.get("key") != key:
         raise _DamagedError("it holds another key")
+    if header.get("crc32") != _crc(str(header.get("kind")), key, body):
+        raise _DamagedError("its CRC-32 is wrong")
     return _unpack_dataset(body) if header["kind"] == "dataset" else json.loads(body)
+
+
+def _crc(kind: str, key: str, body: bytes) -> int:
+    return zlib.crc32(body, zlib.crc32(f"{kind}\n{key}\n".encode()))
 
 
 def _pack_json(value: Any) -> bytes:

@@ -40,6 +40,7 @@ def run(template: str, pairs: tuple[str, ...], dry_run: bool, **options: Any) ->
     passed on; for any other parameter an axis makes one run per value, and several axes one per combination.
     """
     from kernelkit.batch.plan import plan
+    from kernelkit.batch.run import RunsFailedError
     from kernelkit.batch.run import run as run_template
     from kernelkit.batch.terminal import Terminal
 
@@ -52,6 +53,10 @@ def run(template: str, pairs: tuple[str, ...], dry_run: bool, **options: Any) ->
     terminal = Terminal(sys.stderr, len(planned))
     try:
         outcomes = run_template(template, parameters, on_change=terminal, **options)
+    except RunsFailedError as failure:
+        failed = [outcome for outcome in failure.outcomes if outcome.run.status != "done"]
+        where = failed[0].folder / (failed[0].run.report or "run.json")
+        raise RunError(f"{len(failed)} of {len(failure.outcomes)} runs failed; see {where}") from failure
     finally:
         terminal.close()
     for outcome in outcomes:

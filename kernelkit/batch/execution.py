@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 NOTEBOOK = "notebook.ipynb"
 REPORT = "report.html"
+# What the notebook's process says outside its cells: a crash, a library's own messages.
+LOG = "kernel.log"
 
 OnChange = Callable[[runs.Run], None]
 
@@ -109,32 +111,39 @@ class _Execution:
 
     def _notebook(self) -> str | None:
         """Execute the notebook; what ended it early, if something did."""
-        import papermill
         from nbclient.exceptions import DeadKernelError
         from papermill.exceptions import PapermillExecutionError
 
         try:
-            papermill.execute_notebook(
-                # papermill reads braces in a path as places to fill in
-                str(self._job.template.path).replace("{", "{{").replace("}", "}}"),
-                None,
-                parameters=dict(self._job.values),
-                engine_name="kernelkit",
-                kernel_name="python3",
-                language="python",
-                progress_bar=False,
-                notebook=self._job.folder / NOTEBOOK,
-                environment={**os.environ, context.RUN_DIR: str(self._job.folder.resolve())},
-                watch=self,
-            )
+            self._papermill()
         except PapermillExecutionError as error:
             text = str(error.evalue).strip().partition("\n")[0]
             return f"cell {self._record.run.cell}: {error.ename}: {text}"
         except DeadKernelError:
-            return (
-                f"cell {self._record.run.cell}: the kernel died; if the system killed it for memory, use fewer --jobs"
-            )
+            said = (self._job.folder / LOG).read_text(errors="replace").strip().rpartition("\n")[2]
+            hint = said or "if the system killed it for its memory, use fewer --jobs"
+            return f"cell {self._record.run.cell}: the kernel died; {hint}"
         return None
+
+    def _papermill(self) -> None:
+        import papermill
+
+        from kernelkit.batch._client import Surroundings
+
+        folder = self._job.folder
+        environment = {**os.environ, context.RUN_DIR: str(folder.resolve())}
+        papermill.execute_notebook(
+            # papermill reads braces in a path as places to fill in
+            str(self._job.template.path).replace("{", "{{").replace("}", "}}"),
+            None,
+            parameters=dict(self._job.values),
+            engine_name="kernelkit",
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            where=Surroundings(folder / NOTEBOOK, folder / LOG, environment),
+            watch=self,
+        )
 
     def on_cell(self, cell: int, cells: int) -> None:
         """Code cell `cell` of `cells` (from 1) starts."""

@@ -95,6 +95,7 @@ def render(notebook: Any, page: Page) -> str:
         exclude_output_prompt=True,
         exclude_input_prompt=True,
         exclude_anchor_links=True,
+        exclude_input=page.hide_code,
         embed_images=True,
     )
     colours = HtmlFormatter(style="friendly").get_style_defs(".highlight")

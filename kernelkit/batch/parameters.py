@@ -75,7 +75,7 @@ def _default(value: ast.expr, annotation: ast.expr | None) -> tuple[Any, str]:
     # `cash: float = 100` means a float
     if type(default) is int and annotation is not None and ast.unparse(annotation) == "float":
         return float(default), "float"
-    return default, type(default).__name__
+    return default, "None" if default is None else type(default).__name__
 
 
 def _is_axis(text: str) -> bool:

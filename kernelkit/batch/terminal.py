@@ -69,7 +69,8 @@ def line(run: Run) -> str:
     '[####................]  20%  cell 2/8  1:15 left in it  52.0M candles/s'
     """
     filled = int(run.progress * _BAR)
-    parts = [f"[{'#' * filled}{'.' * (_BAR - filled)}] {run.progress:4.0%}", f"cell {run.cell}/{run.cells}"]
+    cell = f"cell {run.cell}/{run.cells}" if run.cells else "starting"
+    parts = [f"[{'#' * filled}{'.' * (_BAR - filled)}] {run.progress:4.0%}", cell]
     if run.eta_s is not None:
         parts.append(f"{_clock(run.eta_s)} left in it")
     if run.candles_per_s is not None:

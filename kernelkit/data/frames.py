@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from kernelkit.data import grid as grids
-from kernelkit.data import lineage, quality, sessions
+from kernelkit.data import lineage, quality, rows, sessions
 from kernelkit.errors import DataError, message
 from kernelkit.schema import PRICES
 from kernelkit.schema import label as add_labels
@@ -103,11 +103,11 @@ def build(
     valid = np.zeros((times.size, len(instruments)), dtype=bool)
     placed, errors = [], []
     for a, one in enumerate(instruments):
-        rows = np.searchsorted(times, stamps[one.asset].ns)
-        valid[rows, a] = True
+        at = np.searchsorted(times, stamps[one.asset].ns)
+        valid[at, a] = True
         values, known, error = _place(columns[one.asset], one, frames[one.asset].index)
         for key, column in values.items():
-            arrays[key][rows, a] = column
+            arrays[key][at, a] = column
         placed.append(known)
         errors.append(error)
     attrs = _attrs(about, reading.convention, placed, max(errors))
@@ -229,15 +229,17 @@ def _place(columns: quality.Columns, one: Instrument, index: Any) -> tuple[quali
 
 
 def _check_on(columns: quality.Columns, grid: grids.Grid, asset: str, index: Any) -> None:
-    for key in PRICES:
-        off = grid.off(columns[key])
-        bad = np.flatnonzero(off > grids.OFF_GRID)
-        if bad.size:
-            i = int(bad[0])
-            price = float(columns[key][i])
-            found = f"row {i} ({index[i]}): {price!r} is {off[i]:.3g} ticks off, {bad.size:,} such rows"
-            fix = "Pass the tick of the finest price, or tick_size=None for prices without a grid."
-            raise DataError(message(f"{key} of {asset!r}", found, f"multiples of tick_size={grid.tick}", fix))
+    off = {key: grid.off(columns[key]) > grids.OFF_GRID for key in PRICES}
+    bad = np.flatnonzero(np.logical_or.reduce(list(off.values())))
+    if not bad.size:
+        return
+
+    def text(i: int) -> str:
+        return f"{index[i]}: " + " ".join(f"{key} {float(columns[key][i])!r}" for key in PRICES if off[key][i])
+
+    found = f"{rows.count(bad.size)} off the grid: {rows.show(bad, text)}"
+    fix = "Pass the tick of the finest price, or tick_size=None for prices without a grid."
+    raise DataError(message(f"prices of {asset!r}", found, f"multiples of tick_size={grid.tick}", fix))
 
 
 def _attrs(

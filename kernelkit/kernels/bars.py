@@ -2,12 +2,10 @@
 
 from kernelkit.kernels.layout import (
     ACCOUNT,
-    C_CLOSE,
     C_CLOSE_P,
     C_HIGH,
     C_KNOWN_AT,
     C_LOW,
-    C_OPEN,
     C_SESSION,
     CANCELLED,
     DONE,
@@ -160,7 +158,7 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
             if i8(low_at + at_bar) <= h.touch_lo or i8(high_at + at_bar) >= h.touch_hi:
                 match(frame)
         if i == last and code != KEEP:
-            close_out(frame, column(frame, C_OPEN if code == LAST_OPEN else C_CLOSE, i))
+            close_out(frame, code == LAST_OPEN)
         lots = x.lots
         close = f8(close_at + at_bar)
         equity = a.cash + close * (float(lots) * unit)

@@ -42,6 +42,8 @@ DONE, PAUSED, GROW, FLUSH, RAISED, LOOKAHEAD, CROWDED = range(7)
 # verbs of the order entry point
 (V_ORDER, V_LIMIT, V_STOP, V_STOP_LIMIT, V_TRAIL, V_TRAIL_FRACTION, V_BRACKET, V_TARGET, V_WEIGHT, V_CANCEL,
  V_CANCEL_ALL, V_OCO) = range(12)
+# which numbers of a bracket count: sent as tif + 8 * mask
+HAS_STOP, HAS_LIMIT, HAS_STOP_LOSS, HAS_TAKE_PROFIT, HAS_ENTRY = 1, 2, 4, 8, 16
 # columns every data set has; features follow, value and age in turn
 COLUMNS = ("open_ticks", "high_ticks", "low_ticks", "close_ticks", "volume", "open_at", "known_at", "session", "open", "high", "low", "close")
 C_OPEN, C_HIGH, C_LOW, C_CLOSE, C_VOLUME, C_OPEN_AT, C_KNOWN_AT, C_SESSION, C_OPEN_P, C_HIGH_P, C_LOW_P, C_CLOSE_P = range(12)
@@ -54,7 +56,7 @@ def _record(ints: str = "", floats: str = "", tail: list | None = None) -> np.dt
 
 HEADER = _record(
     "version nbytes n_asset capacity off_account off_metrics off_positions off_orders off_strategy n_slot "
-    "i status n_live next_id touch_lo touch_hi n_stray started ruined"
+    "i status n_live next_id touch_lo touch_hi started ruined"
 )
 ACCOUNT = _record("n_fills n_trades n_wins n_orders", "cash equity debt fees gross_profit gross_loss turnover cash0")
 POSITION = _record("lots opened peak_lots", "pnl fees")

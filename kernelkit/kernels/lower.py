@@ -422,18 +422,19 @@ class Lowering(ast.NodeTransformer):
             if ("trail" in given) == ("fraction" in given):
                 self.source.refuse(node, "a trailing stop trails by a price distance or by a fraction", "pass either trail= or fraction=")
             code = L.V_TRAIL_FRACTION if "fraction" in given else L.V_TRAIL
-            given = {k: v for k, v in given.items() if v is not None}
             texts = [self.text(given["quantity"]), self.text(given.get("trail") or given["fraction"])]
         else:
             for price, fraction in (("stop", "stop_loss"), ("limit", "take_profit")):
                 if price in given and fraction in given:
                     self.source.refuse(node, f"both {price}= and {fraction}=", "pass the exit as a price or as a fraction")
-            texts = [self.text(given[a]) if a in given else "NAN" for a in verb.arguments]
+            if name == "bracket":
+                tif += 8 * sum(1 << k for k, a in enumerate(verb.optional) if a in given)
+            texts = [self.text(given[a]) if a in given else "0.0" for a in verb.arguments]
         if verb.sign < 0:
             texts[0] = f"-({texts[0]})"
         if name in ("target", "target_percent"):
             return self.expression(f"aim(frame, {code}, float({texts[0]}))", node)
-        floats = [t if t == "NAN" else f"float({t})" for t in texts] + ["0.0"] * (6 - len(texts))
+        floats = [f"float({t})" for t in texts] + ["0.0"] * (6 - len(texts))
         act = f"i8(frame + {offset(L.FRAME, 'act')})"
         return self.expression(f"call_act({act}, frame, {code}, {tif}, {', '.join(floats)})", node)
 

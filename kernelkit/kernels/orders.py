@@ -37,6 +37,11 @@ from kernelkit.kernels.layout import (
     FRAME,
     FRESH,
     GTC,
+    HAS_ENTRY,
+    HAS_LIMIT,
+    HAS_STOP,
+    HAS_STOP_LOSS,
+    HAS_TAKE_PROFIT,
     HEADER,
     INSTRUMENT,
     IOC,
@@ -442,23 +447,23 @@ def new_order(frame: int, kind: int, tif: int, lots: int) -> int:
     return o_at
 
 
-def close_out(frame: int, k: int) -> None:
-    """F9: one order at `k` ticks that ends the position."""
+def close_out(frame: int, at_open: bool) -> None:
+    """F9: one order that ends the position at the bar's open or close."""
     f = at(frame, FRAME)
-    h = at(f.state, HEADER)
     held = at(f.positions, POSITION).lots
     if held == 0:
         return
-    time = column(frame, C_OPEN_AT, f.i) if k == column(frame, C_OPEN, f.i) else column(frame, C_KNOWN_AT, f.i)
+    k = column(frame, C_OPEN if at_open else C_CLOSE, f.i)
+    time = column(frame, C_OPEN_AT if at_open else C_KNOWN_AT, f.i)
     o_at = new_order(frame, MARKET, GTC, -held)
+    o = at(o_at, ORDER)
+    o.t_submit = time
+    o.t_active = time
     fee = fee_of(frame, o_at, -held, k, time)
-    at(o_at, ORDER).t_submit = time
-    at(o_at, ORDER).t_active = time
-    book(frame, o_at, -held, k, k, fee, time, OPEN_FILL)
+    book(frame, o_at, -held, k, k, fee, time, OPEN_FILL if at_open else BAR_FILL)
     end_one(frame, o_at, FILLED, R_NONE, time)
     after_fill(frame, o_at, held, time)
     tidy(frame)
-    h.n_stray += 1
 
 
 def end_all(frame: int, status: int, reason: int, time: int) -> None:
@@ -552,15 +557,8 @@ def submit(frame: int, verb: int, tif: int, q: float, a: float, b: float) -> int
     return place(frame, o_at)
 
 
-def exit_fits(instrument_at: int, level: float, fraction: float) -> bool:
-    """O5: an exit of a bracket is absent (NaN, NaN), a price or a fraction."""
-    if fraction == fraction:
-        return level != level and is_fraction(fraction)
-    return level != level or good_price(instrument_at, level)
-
-
-def add_child(frame: int, parent: int, kind: int, lots: int, group: int, level: float, fraction: float) -> None:
-    """One waiting exit of a bracket."""
+def add_exit(frame: int, parent: int, kind: int, lots: int, level: float, fraction: float, by_level: bool) -> None:
+    """One waiting exit of a bracket, at a price level or at a fraction of the entry's fill price (F6)."""
     f = at(frame, FRAME)
     o_at = new_order(frame, kind, GTC, lots)
     if o_at == 0:
@@ -568,25 +566,27 @@ def add_child(frame: int, parent: int, kind: int, lots: int, group: int, level: 
     o = at(o_at, ORDER)
     o.flags = REDUCE | WAITING
     o.parent = parent
-    o.group = group
+    o.group = parent + 1
     if kind == STOP:
-        if fraction == fraction:
-            o.stop_loss = fraction
-        else:
+        if by_level:
             o.trigger = to_ticks(f.instrument, level, lots > 0)
-    elif fraction == fraction:
-        o.take_profit = fraction
-    else:
+        else:
+            o.stop_loss = fraction
+    elif by_level:
         o.price = to_ticks(f.instrument, level, lots < 0)
+    else:
+        o.take_profit = fraction
     place(frame, o_at)
 
 
-def bracket(frame: int, tif: int, q: float, stop: float, limit: float, stop_loss: float, take_profit: float, entry: float) -> int:
-    """O4, F6: an entry (market, or limit at `entry`) with a stop and a target that live once it is filled; absent values are NaN."""
+def bracket(frame: int, tif: int, given: int, q: float, stop: float, limit: float, stop_loss: float, take_profit: float, entry: float) -> int:
+    """O4, F6: an entry (market, or limit at `entry`) with a stop and a target that live once it is filled; `given` says which numbers count."""
     f = at(frame, FRAME)
     g = f.instrument
-    kind = MARKET if entry != entry else LIMIT
-    good = finite(q / at(g, INSTRUMENT).lot) and exit_fits(g, stop, stop_loss) and exit_fits(g, limit, take_profit)
+    kind = LIMIT if (given & HAS_ENTRY) != 0 else MARKET
+    good = finite(q / at(g, INSTRUMENT).lot)
+    good = good and ((given & HAS_STOP) == 0 or good_price(g, stop)) and ((given & HAS_LIMIT) == 0 or good_price(g, limit))
+    good = good and ((given & HAS_STOP_LOSS) == 0 or is_fraction(stop_loss)) and ((given & HAS_TAKE_PROFIT) == 0 or is_fraction(take_profit))
     if not good or (kind == LIMIT and not good_price(g, entry)):
         return reject(frame, kind, tif, R_INVALID)
     lots = to_lots(g, q)
@@ -599,11 +599,11 @@ def bracket(frame: int, tif: int, q: float, stop: float, limit: float, stop_loss
         at(o_at, ORDER).price = to_ticks(g, entry, lots < 0)
     number = place(frame, o_at)
     h = at(f.state, HEADER)
-    if stop == stop or stop_loss == stop_loss:
-        add_child(frame, number, STOP, -lots, number + 1, stop, stop_loss)
+    if (given & (HAS_STOP | HAS_STOP_LOSS)) != 0:
+        add_exit(frame, number, STOP, -lots, stop, stop_loss, (given & HAS_STOP) != 0)
     h.next_id = number + 2
-    if limit == limit or take_profit == take_profit:
-        add_child(frame, number, LIMIT, -lots, number + 1, limit, take_profit)
+    if (given & (HAS_LIMIT | HAS_TAKE_PROFIT)) != 0:
+        add_exit(frame, number, LIMIT, -lots, limit, take_profit, (given & HAS_LIMIT) != 0)
     h.next_id = number + 3
     return number
 
@@ -699,7 +699,7 @@ def link(frame: int, a: int, b: int) -> int:
 
 
 def act(frame: int, verb: int, tif: int, q: float, a: float, b: float, c: float, d: float, e: float) -> int:
-    """The one entry point through which a strategy orders: a verb and its numbers; an order id, or 0."""
+    """The one entry point through which a strategy orders: a verb and its numbers; an order id, or 0. A bracket's `tif` carries what was given."""
     if verb == V_TARGET or verb == V_WEIGHT:
         return target(frame, verb, q)
     if verb == V_CANCEL:
@@ -709,5 +709,5 @@ def act(frame: int, verb: int, tif: int, q: float, a: float, b: float, c: float,
     if verb == V_OCO:
         return link(frame, int(q), int(a))
     if verb == V_BRACKET:
-        return bracket(frame, tif, q, a, b, c, d, e)
+        return bracket(frame, tif % 8, tif // 8, q, a, b, c, d, e)
     return submit(frame, verb, tif, q, a, b)

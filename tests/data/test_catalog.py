@@ -69,6 +69,9 @@ def test_load__unknown_option():
 
 
 def test_import__loads_neither_pandas_nor_xarray():
-    code = "import sys, kernelkit.data, kernelkit.schema, kernelkit.rng; print({'pandas', 'xarray', 'zarr'} & set(sys.modules))"
+    code = (
+        "import sys, kernelkit.data, kernelkit.schema, kernelkit.rng;"
+        "print({'pandas', 'xarray', 'zarr', 'numba', 'scipy'} & set(sys.modules))"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "set()"

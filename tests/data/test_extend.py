@@ -61,7 +61,7 @@ def test_append__other_asset_or_calendar(source):
     with pytest.raises(DataError, match=r"asset of the bars to append: found \['B'\], wanted \['A'\]"):
         append(bars, other)
     with pytest.raises(DataError, match="attrs\\['calendar'\\]"):
-        append(bars, from_pandas({"A": source.iloc[4:]}, like=bars.assign_attrs(calendar="XASE")))
+        append(bars, from_pandas({"A": source.iloc[4:]}, like=bars.assign_attrs(calendar="XTSE")))
 
 
 def test_append__a_slice_is_not_a_whole(source):

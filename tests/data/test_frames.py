@@ -38,7 +38,7 @@ def test_tick__prices_between_ticks_are_named_not_rounded(frame, minutes):
     source["high"], source["low"] = source["high"] + 1.0, source["low"] - 1.0
     source = source.round(2)
     source.iloc[[4, 6], 3] += 0.005
-    with pytest.raises(DataError, match=r"close of 'asset': found row 4 .* is 0.5 ticks off, 2 such rows"):
+    with pytest.raises(DataError, match=r"prices of 'asset': found 2 rows off the grid: row 4 \(.*: close \d+\.\d*5\)"):
         from_pandas(source, label="open", calendar="24/7", tick_size=0.01)
 
 
@@ -168,5 +168,5 @@ def test_like__a_given_tick_stays_binding(frame, minutes):
     source["high"], source["low"] = source["high"] + 5, source["low"] - 5
     source = source.round(0)
     bars = from_pandas(source.iloc[:10], label="open", calendar="24/7", tick_size=1.0)
-    with pytest.raises(DataError, match="ticks off"):
+    with pytest.raises(DataError, match="off the grid"):
         from_pandas(source.iloc[10:] + 0.5, like=bars)

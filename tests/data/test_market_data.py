@@ -36,12 +36,13 @@ def test_spy__every_session_of_the_exchange(lean_daily):
 
 
 def test_spy__half_cents_are_not_on_a_cent_grid(lean_daily):
-    with pytest.raises(
-        DataError, match=r"high of 'SPY': found row 5534 \(2019-12-31.* 322.125 is 0.5 ticks off, 24 such"
-    ):
-        from_pandas({"SPY": lean_daily["SPY"]}, calendar="XNYS", tick_size=0.01)
-    bars = from_pandas({"SPY": lean_daily["SPY"].iloc[:5534]}, calendar="XNYS", tick_size=0.01)
-    assert np.array_equal(bars["close"].values[:, 0], lean_daily["SPY"]["close"].to_numpy()[:5534])
+    spy = lean_daily["SPY"]
+    halves = int((spy[OHLCV[:4]].round(2) != spy[OHLCV[:4]]).any(axis=1).sum())
+    match = rf"found {halves} rows off the grid: row 3942 \(2013-09-04 00:00:00: low 164.135\); row 5534"
+    with pytest.raises(DataError, match=match):
+        from_pandas({"SPY": spy}, calendar="XNYS", tick_size=0.01)
+    bars = from_pandas({"SPY": spy.iloc[:3942]}, calendar="XNYS", tick_size=0.01)
+    assert np.array_equal(bars["close"].values[:, 0], spy["close"].to_numpy()[:3942])
 
 
 def test_lean__all_tickers_on_one_calendar(lean_daily):

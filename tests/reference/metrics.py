@@ -42,10 +42,10 @@ def leaves(track: Track) -> dict[int, Record]:
 
 
 def leaf(equities: Sequence[float], before: float, close: float, close_before: float, active: bool) -> Record:
-    """M2: the summary of one session; after ruin its sample is 0.0 and its wealth stays gone."""
+    """M2: the summary of one session; after ruin its sample is 0.0 and it is neutral in merges."""
     b = close / close_before - 1.0
     if before == 0.0:
-        x, wealth, high, low, worst = 0.0, 0.0, 1.0, 0.0, 1.0
+        x, wealth, high, low, worst = 0.0, 1.0, 1.0, 1.0, 0.0
     else:
         x, wealth = equities[-1] / before - 1.0, equities[-1] / before
         largest = smallest = before

@@ -32,7 +32,8 @@ def simulate(bars: Bars, grid: Grid, config: Config, decide: Callable[[View], ob
         else:
             matcher.match(t)
             if t == end - 1:
-                closed_out = matcher.close_out()
+                closed_out = config.close_out != "none"
+                matcher.close_out()
             held.append(account.position != 0)
             if account.mark(bars.c[t]):
                 book.end_all("ruin", bars.known_at[t])

@@ -243,3 +243,60 @@ def test_s5__nothing_left_at_the_fill_ends_the_order() -> None:
     bars = daily(*flat(100), *flat(2000))
     outcome = play(bars, {0: lambda ctx: ctx.target_percent(1.0)}, Config(cash=1000.0, sizing="at_fill"))
     assert (outcome.fills, ends(outcome)) == ([], [(1, "cancelled", "replaced")])
+
+
+HALF_LOTS = Grid(tick=0.25, inverse=0, lot=0.5, multiplier=4.0)
+
+
+def test_s2__lot_and_multiplier_count_and_the_models_see_the_gap() -> None:
+    slips: list[ModelView] = []
+    fees: list[ModelView] = []
+    config = Config(cash=1000.0, fee=noting(fees, 2.0), slippage=noting(slips, 0.0))
+    bars = daily(*flat(40, 3), volume=[8.0, 4.0, 1.0])
+    outcome = play(bars, {1: lambda ctx: ctx.target_percent(-0.5)}, config, HALF_LOTS)
+    # a lot is worth 10.0 * 2.0: 25 lots are 500.0, and the fee of 2.0 takes 2.0 / 500.0 of them
+    seen = ModelView(-1.0, 12.5, 10.0, 500.0, 0.0, 0.0, 6.0, 0.0, 1000.0, bars.known_at[1])
+    assert (slips[0], fees[0]) == (seen, seen)
+    assert (outcome.position[-1], outcome.fills[0]["lots"]) == (-24, -24)
+
+
+def test_a3__lot_and_multiplier_count() -> None:
+    outcome = play(daily(*flat(40, 2)), {0: lambda ctx: ctx.buy(100)}, Config(cash=1000.0), HALF_LOTS)
+    assert (outcome.position[-1], outcome.cash[-1]) == (50, 0.0)
+
+
+def test_a3__without_worth_a_reversal_only_closes() -> None:
+    bars = daily(*flat(100, 2), *flat(250))
+    outcome = play(bars, {0: lambda ctx: ctx.sell(10), 1: lambda ctx: ctx.buy(30)}, Config(cash=1000.0))
+    assert (outcome.orders[1]["filled"], outcome.metrics["debt"], len(outcome.trades)) == (10, 500.0, 1)
+
+
+def test_s3__through_zero_has_no_band() -> None:
+    plan = {
+        0: lambda ctx: ctx.target(3),
+        1: lambda ctx: ctx.target_percent(-0.001),
+        2: lambda ctx: ctx.target_percent(0.004),
+    }
+    outcome = play(daily(*flat(1, 5)), plan, Config(cash=1000.0))
+    assert prices(outcome) == [(1, 3, 1, "open"), (2, -4, 1, "open"), (3, 5, 1, "open")]
+
+
+def test_s3__no_order_is_id_zero() -> None:
+    ids: list[int] = []
+    plan = {
+        0: lambda ctx: ids.extend([ctx.target_percent(0.001), ctx.target(0), ctx.target_percent(0.0), ctx.target(2)])
+    }
+    play(daily(*flat(100)), plan)
+    assert ids == [0, 0, 0, 1]
+
+
+def test_s5__at_the_fill_the_fee_is_reserved_and_slippage_is_in_the_price() -> None:
+    config = Config(cash=1000.0, sizing="at_fill", slippage=lambda m: 0.25, fee=models.fraction_fee(0.1))
+    outcome = play(daily(*flat(8, 2)), {0: lambda ctx: ctx.target_percent(1.0)}, config)
+    # bought at 10: 100 lots, less the fee
+    assert (outcome.fills[0]["ticks"], outcome.fills[0]["lots"]) == (10, math.trunc(100 / 1.1))
+
+
+def test_c2__an_order_adds_up_its_fees() -> None:
+    outcome = play(daily(*flat(100, 2)), {0: lambda ctx: ctx.buy(3)}, Config(fee=models.fraction_fee(0.01)))
+    assert (outcome.orders[0]["fees"], outcome.fills[0]["fee"], outcome.metrics["fees"]) == (3.0, 3.0, 3.0)

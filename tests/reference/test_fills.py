@@ -160,3 +160,13 @@ def test_f9__the_position_is_closed_on_the_last_bar(close_out: str, ticks: int, 
 def test_f9__a_flat_account_makes_no_order() -> None:
     outcome = play(daily(*flat(100, 3)), {}, Config(close_out="last_close"))
     assert (outcome.orders, outcome.fills) == ([], [])
+
+
+def test_f8__a_fraction_rounds_away_from_the_price() -> None:
+    bars = daily(*flat(1000), (950, 960, 903, 950), (950, 1000, 950, 990))
+    plan = {0: lambda ctx: (ctx.trailing_stop(1, fraction=0.05), ctx.trailing_stop(-1, fraction=0.0975))}
+    # 903 * 1.05 = 948.15 moves the buy down to 949; 1000 * 0.9025 = 902.5 puts the sell at 902
+    outcome = play(bars, plan)
+    assert prices(outcome) == [(1, 1, 950, "open")]
+    lower = daily(*flat(1000), (950, 960, 902, 950))
+    assert prices(play(lower, plan)) == [(2, -1, 902, "intrabar")]

@@ -53,17 +53,17 @@ def test_q3__limits_round_against_the_fill_and_stops_to_the_worse_price() -> Non
 
 
 def test_t1__a_decision_knows_no_later_bar() -> None:
-    seen: list[tuple[int, float, float]] = []
+    seen: list[tuple[float, ...]] = []
 
     def decide(ctx: View) -> None:
-        seen.append((ctx.time, ctx.close(0), ctx.close(-1)))
+        seen.append((ctx.time, ctx.open(), ctx.high(), ctx.low(), ctx.close(), ctx.close(-1)))
         with pytest.raises(ValueError, match="not known yet"):
             ctx.close(1)
 
-    bars = daily((1, 3, 1, 2), (2, 5, 2, 4))
+    bars = daily((1, 3, 1, 2), (3, 5, 2, 4))
     simulate(bars, ONES, Config(), decide)
-    assert seen[1] == (DAY + 15 * HOUR, 4.0, 2.0)
-    assert math.isnan(seen[0][2])
+    assert seen[1] == (DAY + 15 * HOUR, 3.0, 5.0, 2.0, 4.0, 2.0)
+    assert math.isnan(seen[0][5])
 
 
 def noise(seed: int, count: int) -> Bars:
@@ -276,6 +276,21 @@ def test_o7__exits_end_with_the_position_and_wake_with_the_entry() -> None:
     assert outcome.position == [0, 5, -3, -3]
 
 
+def test_o7__exits_end_when_the_position_returns_to_zero() -> None:
+    plan = {0: lambda ctx: ctx.bracket(5, stop=90, limit=110), 1: lambda ctx: ctx.sell(5)}
+    outcome = play(daily(*flat(100, 4)), plan)
+    assert ends(outcome)[1:3] == [(2, "cancelled", "position_closed"), (3, "cancelled", "position_closed")]
+
+
+def test_o7__the_exits_of_a_bracket_end_each_other() -> None:
+    # two brackets: the stop of the first leaves the second's position to the second's exits
+    bars = daily(*flat(100, 3), (100, 100, 94, 96), (96, 120, 96, 100))
+    plan = {0: lambda ctx: ctx.bracket(5, stop=95, limit=105), 1: lambda ctx: ctx.bracket(5, stop=50, limit=110)}
+    outcome = play(bars, plan)
+    assert prices(outcome)[2:] == [(2, -5, 95, "intrabar"), (6, -5, 110, "intrabar")]
+    assert [record["group"] for record in outcome.orders] == [0, 2, 2, 0, 5, 5]
+
+
 def test_o7__exits_have_the_size_the_entry_filled() -> None:
     bars = daily(*flat(100, 2), (100, 100, 85, 100))
     outcome = play(bars, {0: lambda ctx: ctx.bracket(15, stop=90)}, Config(cash=1000.0))
@@ -312,6 +327,11 @@ def test_o9__cancelling_ends_orders_at_the_decision() -> None:
     assert ends(outcome)[:3] == [(id_, "cancelled", "user") for id_ in (1, 2, 3)]
     assert {record["t_end"] for record in outcome.orders[:3]} == {bars.known_at[1]}
     assert prices(outcome) == [(4, 1, 93, "intrabar")]
+
+
+def test_o9__a_group_needs_two_live_orders() -> None:
+    plan = {0: lambda ctx: (ctx.limit(1, 90), ctx.oco(1, 1), ctx.oco(1, 9), ctx.buy(math.nan), ctx.oco(2, 1))}
+    assert [record["group"] for record in play(daily(*flat(100)), plan).orders] == [0, 0]
 
 
 def test_o10__live_orders_end_with_the_data() -> None:

@@ -44,11 +44,15 @@ class Session:
 
     def open(self, path: str) -> Locator:
         """Open a notebook in place of what was open; returns its panel."""
-        self.command("application:close-all")
+        self.close_all()
         self.command("docmanager:open", path=path)
         panel = self.page.locator(".jp-NotebookPanel")
         panel.locator(".jp-Cell").first.wait_for()
         return panel
+
+    def close_all(self) -> None:
+        """Close what is open in the main area, without being asked whether to save it."""
+        self.page.evaluate("[...window.jupyterapp.shell.widgets('main')].forEach(widget => widget.dispose())")
 
     def await_kernel(self) -> None:
         """Wait until the kernel of the open notebook answers: cells that run earlier are dropped silently."""

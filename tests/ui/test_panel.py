@@ -63,6 +63,7 @@ def at_work(lab) -> Iterator[runs.Recorder]:
 @pytest.fixture
 def panel(session, at_work):
     session.problems.clear()
+    session.close_all()
     session.command("kernelkit:show-runs")
     panel = session.page.locator("#kernelkit-runs")
     panel.locator(".kk-Run").first.wait_for()
@@ -105,7 +106,6 @@ def test_panel__opens_the_executed_notebook(session, panel):
     card = panel.locator('[data-run="walk_forward-0a1b2c3d4e"]')
     card.get_by_role("button", name="Notebook").click()
     session.page.get_by_role("heading", name="Executed walk-forward").wait_for()
-    session.command("application:close-all")
     assert session.problems == []
 
 

@@ -1,0 +1,84 @@
+"""Small notebooks that are really executed, and the command line in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kernelkit import progress
+
+Write = Callable[..., Path]
+
+# A cell that reports `steps` steps as the notebook display does: one display, updated in place.
+STEPS = f"""
+import time
+from IPython.display import display, update_display
+for done in range(steps + 1):
+    event = {{"label": "grid", "done": done, "total": steps, "eta_s": (steps - done) * delay, "candles_per_s": 5e7}}
+    show = update_display if done else display
+    show({{"{progress.MIME}": event, "text/plain": "grid"}}, raw=True, display_id="grid")
+    time.sleep(delay)
+"""
+
+
+def _cell(kind: str, source: str, tags: list[str]) -> dict[str, Any]:
+    cell = {"cell_type": kind, "source": source, "metadata": {"tags": tags}}
+    return cell | ({"outputs": [], "execution_count": None} if kind == "code" else {})
+
+
+@pytest.fixture(scope="session")
+def write_notebook() -> Write:
+    """write(path, *code, parameters="", title=""): a notebook of these code cells, as nbstripout leaves one."""
+
+    def write(path: Path, *code: str, parameters: str = "", title: str = "") -> Path:
+        cells = [_cell("markdown", f"# {title}\n\nWhat it does.", [])] if title else []
+        cells += [_cell("code", parameters, ["parameters"])] if parameters else []
+        cells += [_cell("code", source, []) for source in code]
+        kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook = {"nbformat": 4, "nbformat_minor": 4, "metadata": {"kernelspec": kernelspec}, "cells": cells}
+        path.write_text(json.dumps(notebook))
+        return path
+
+    return write
+
+
+class Command:
+    """`kernelkit ...` in its own process and folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "kernelkit.batch.cli", *arguments]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, cwd=self.folder, **pipes)  # type: ignore[call-overload, no-any-return]
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=300)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    return Command(tmp_path)
+
+
+@pytest.fixture
+def wait_for() -> Callable[..., None]:
+    """wait_for(condition, seconds=120): poll until it holds."""
+
+    def wait(condition: Callable[[], object], seconds: float = 120.0) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "it did not happen in time"
+            time.sleep(0.05)
+
+    return wait

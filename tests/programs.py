@@ -1,0 +1,154 @@
+"""Random order programs, run by the engine and by the reference simulator alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import kernelkit as kk
+from kernelkit.kernels import layout as L
+from kernelkit.kernels.drive import Costs, Job, Logs, Recorder, Table
+from kernelkit.market.venue import CASH_RULES, FillModel
+from tests.reference import Bars, Config, Grid, Outcome, simulate
+
+ACTIONS = 3  # per bar
+FIELDS = ("verb", "tif", "q", "a", "b", "c", "d", "e")
+TIFS = ("GTC", "DAY", "IOC")
+
+
+def bracket(ctx: Any, form: float, q: float, a: float, b: float, c: float, d: float, e: float) -> None:
+    """The shapes of a bracket: which exits, by price or by fraction, entered at the market or at a limit."""
+    if form == 0.0:
+        ctx.bracket(q, stop_loss=c, take_profit=d)
+    elif form == 1.0:
+        ctx.bracket(q, stop=a, limit=b)
+    elif form == 2.0:
+        ctx.bracket(q, stop_loss=c, limit=b, entry=e)
+    elif form == 3.0:
+        ctx.bracket(q, stop=a)
+    else:
+        ctx.bracket(q, take_profit=d, entry=e, tif="DAY")
+
+
+def one(ctx: Any, verb: float, tif: float, q: float, a: float, b: float, c: float, d: float, e: float) -> None:
+    """Carry out one action; `b` of a bracket chooses prices (0) or fractions (1)."""
+    if verb == 1.0:
+        if tif == 0.0:
+            ctx.order(q)
+        elif tif == 1.0:
+            ctx.order(q, tif="DAY")
+        else:
+            ctx.order(q, tif="IOC")
+    elif verb == 2.0:
+        if tif == 0.0:
+            ctx.limit(q, a)
+        elif tif == 1.0:
+            ctx.limit(q, a, tif="DAY")
+        else:
+            ctx.limit(q, a, tif="IOC")
+    elif verb == 3.0:
+        if tif == 0.0:
+            ctx.stop(q, a)
+        elif tif == 1.0:
+            ctx.stop(q, a, tif="DAY")
+        else:
+            ctx.stop(q, a, tif="IOC")
+    elif verb == 4.0:
+        if tif == 0.0:
+            ctx.stop_limit(q, a, b)
+        elif tif == 1.0:
+            ctx.stop_limit(q, a, b, tif="DAY")
+        else:
+            ctx.stop_limit(q, a, b, tif="IOC")
+    elif verb == 5.0:
+        if tif == 0.0:
+            ctx.trailing_stop(q, trail=a)
+        elif tif == 1.0:
+            ctx.trailing_stop(q, trail=a, tif="DAY")
+        else:
+            ctx.trailing_stop(q, fraction=b)
+    elif verb == 6.0:
+        bracket(ctx, tif, q, a, b, c, d, e)
+    elif verb == 7.0:
+        ctx.target(q)
+    elif verb == 8.0:
+        ctx.target_percent(a)
+    elif verb == 9.0:
+        ctx.cancel(q)
+    elif verb == 10.0:
+        ctx.cancel_all()
+    elif verb == 11.0:
+        ctx.oco(q, a)
+
+
+@kk.strategy
+def actor(ctx):  # type: ignore[no-untyped-def]
+    one(ctx, ctx.x.verb0[0], ctx.x.tif0[0], ctx.x.q0[0], ctx.x.a0[0], ctx.x.b0[0], ctx.x.c0[0], ctx.x.d0[0], ctx.x.e0[0])
+    one(ctx, ctx.x.verb1[0], ctx.x.tif1[0], ctx.x.q1[0], ctx.x.a1[0], ctx.x.b1[0], ctx.x.c1[0], ctx.x.d1[0], ctx.x.e1[0])
+    one(ctx, ctx.x.verb2[0], ctx.x.tif2[0], ctx.x.q2[0], ctx.x.a2[0], ctx.x.b2[0], ctx.x.c2[0], ctx.x.d2[0], ctx.x.e2[0])
+
+
+@dataclass(frozen=True)
+class Case:
+    """Bars, instrument, settings and an order program: per bar up to ACTIONS rows of FIELDS."""
+
+    bars: Bars
+    grid: Grid
+    config: Config
+    program: list[list[tuple[float, ...]]]
+    fee: Any = None
+    slippage: Any = None
+
+
+def table(case: Case) -> Table:
+    """The kernel's columns: bars, then the program as features."""
+    b, g = case.bars, case.grid
+    ticks = [np.array(v, "i8") for v in (b.o, b.h, b.l, b.c)]
+    prices = [np.array([g.price(int(k)) for k in t]) for t in ticks]
+    columns = [*ticks, np.array(b.v, "f8"), np.array(b.open_at, "i8"), np.array(b.known_at, "i8"), np.array(b.session, "i8"), *prices]
+    order = {name: k for k, name in enumerate(FEATURES)}
+    values = np.zeros((len(order), len(b.o)))
+    for t, actions in enumerate(case.program):
+        for k, action in enumerate(actions):
+            for name, value in zip(FIELDS, action, strict=True):
+                values[order[f"{name}{k}"], t] = value
+    for name in PROGRAM.plan.features:
+        columns += [np.ascontiguousarray(values[order[name]]), np.zeros(len(b.o), "i8")]
+    return Table(tuple(columns), g.inverse, g.tick, g.lot, g.multiplier, float(case.config.periods_per_year))
+
+
+FEATURES = [f"{name}{k}" for k in range(ACTIONS) for name in FIELDS]
+PROGRAM = actor.program({})
+
+
+def job(case: Case) -> Job:
+    """The case as the engine takes it."""
+    c = case.config
+    fee, slip = case.fee, case.slippage
+    costs = Costs(fee and fee.text, tuple(v for _, v in fee.values) if fee else (), slip and slip.text, tuple(v for _, v in slip.values) if slip else (), CASH_RULES[c.cash_rule], c.band)
+    codes = FillModel(c.limit, c.same_bar, c.trailing, c.close_out, c.sizing).codes()
+    trials = np.zeros(1, L.TRIAL)
+    trials[0] = (0, c.trade_from, c.end or len(case.bars.o), 0, 0, 0, c.cash)
+    return Job(PROGRAM.text, PROGRAM.plan, [table(case)], [costs], [codes], trials, np.zeros((1, 0), "i8"))
+
+
+def run_engine(case: Case) -> tuple[Logs, dict[str, float], np.ndarray, int]:
+    """Logs, headline, block summaries and their level."""
+    recorder = Recorder(job(case), 0)
+    logs = recorder.all()
+    assert not recorder.outcome.errors, recorder.outcome.errors
+    assert recorder.outcome.blocks is not None
+    meta = recorder.outcome.meta[0]
+    return logs, dict(zip(L.HEADLINE, recorder.outcome.headline[0], strict=True)), recorder.outcome.blocks[0][: meta[0]], int(meta[1])
+
+
+def run_reference(case: Case) -> Outcome:
+    """The same program, by the reference simulator."""
+
+    def decide(ctx: Any) -> None:
+        for action in case.program[ctx.i]:
+            one(ctx, *action)
+
+    return simulate(case.bars, case.grid, case.config, decide)
