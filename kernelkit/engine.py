@@ -7,6 +7,7 @@ import inspect
 import itertools
 import os
 import time
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -60,30 +61,51 @@ class Recipe:
     signal: Callable[[int], np.ndarray] | None = None
 
 
-def table_of(bars: xr.Dataset, asset: int, features: Sequence[str]) -> tuple[Table, np.ndarray]:
-    """The columns of one asset's valid bars, and the rows of `time` they came from. Features follow as value and age."""
-    rows = np.flatnonzero(bars["valid"].values[:, asset])
-    whole = len(rows) == bars.sizes["time"]
+_SOURCES = ("open", "high", "low", "close", "volume", "valid", "open_at", "known_at", "session")
+_tables: dict[tuple[Any, ...], tuple[list[weakref.ref[np.ndarray]], Table, np.ndarray]] = {}
 
-    def column(name: str) -> np.ndarray:
-        values = bars[name].values
+
+def table_of(bars: xr.Dataset, asset: int, features: Sequence[str]) -> tuple[Table, np.ndarray]:
+    """The columns of one asset's valid bars, and the rows of `time` they came from. Features follow as value and age.
+
+    Kept for as long as the bars' own arrays live. Those become read-only: bars that changed in place would be answered from here.
+    """
+    names = (*_SOURCES, *(f"{kind}.{name}" for name in features for kind in ("x", "age")))
+    missing = [n for n in names if n not in bars.variables]
+    if missing:
+        have = ", ".join(str(v)[2:] for v in bars.data_vars if str(v).startswith("x.")) or "none"
+        name = missing[0].partition(".")[2]
+        raise DataError(message(f"feature {name!r}", f"features {have}", f"a feature {name!r} on the bars", f"Add it: bars = kk.feature(bars, {name!r}, series, known_at=...)."))
+    sources = [bars.variables[n].values for n in names]
+    grid = tuple(bars.variables[n].values[asset].item() for n in ("tick", "inverse", "lot", "multiplier"))
+    key = (asset, names, grid, bars.attrs["periods_per_year"], *(id(a) for a in sources))
+    known = _tables.get(key)
+    if known is None or any(ref() is not a for ref, a in zip(known[0], sources, strict=True)):
+        table, rows = make_table(dict(zip(names, sources, strict=True)), asset, grid, float(bars.attrs["periods_per_year"]), features)
+        for a in sources:
+            a.flags.writeable = False
+        known = _tables[key] = ([weakref.ref(a, lambda _: _tables.pop(key, None)) for a in sources], table, rows)
+    return known[1], known[2]
+
+
+def make_table(sources: Mapping[str, np.ndarray], asset: int, grid: tuple[Any, ...], periods: float, features: Sequence[str]) -> tuple[Table, np.ndarray]:
+    """Lay the arrays out as the kernel reads them."""
+    valid = sources["valid"][:, asset]
+    whole, rows = bool(valid.all()), np.flatnonzero(valid)
+
+    def column(name: str, dtype: str = "f8") -> np.ndarray:
+        values = sources[name]
         values = values[:, asset] if values.ndim == 2 else values
+        values = values.astype("datetime64[ns]").astype("i8") if values.dtype.kind == "M" else values.astype(dtype, copy=False)
         return np.ascontiguousarray(values if whole else values[rows])
 
-    def instant(name: str) -> np.ndarray:
-        return column(name).astype("datetime64[ns]").astype("i8")
-
-    tick, inverse = float(bars["tick"].values[asset]), int(bars["inverse"].values[asset])
-    prices = [column(n).astype("f8", copy=False) for n in ("open", "high", "low", "close")]
+    tick, inverse, lot, multiplier = grid
+    prices = [column(n) for n in ("open", "high", "low", "close")]
     ticks = [to_ticks(p, tick, inverse, n) for p, n in zip(prices, ("open", "high", "low", "close"), strict=True)]
-    columns = [*ticks, column("volume").astype("f8", copy=False), instant("open_at"), instant("known_at"), column("session").astype("i8", copy=False), *prices]
+    columns = [*ticks, column("volume"), column("open_at"), column("known_at"), column("session", "i8"), *prices]
     for name in features:
-        if f"x.{name}" not in bars:
-            have = ", ".join(str(v)[2:] for v in bars.data_vars if str(v).startswith("x.")) or "none"
-            raise DataError(message(f"feature {name!r}", f"features {have}", f"a feature {name!r} on the bars", f"Add it: bars = kk.feature(bars, {name!r}, series, known_at=...)."))
-        columns += [column(f"x.{name}").astype("f8", copy=False), column(f"age.{name}").astype("i8", copy=False)]
-    table = Table(tuple(columns), inverse, tick, float(bars["lot"].values[asset]), float(bars["multiplier"].values[asset]), float(bars.attrs["periods_per_year"]))
-    return table, rows
+        columns += [column(f"x.{name}"), column(f"age.{name}", "i8")]
+    return Table(tuple(columns), int(inverse), float(tick), float(lot), float(multiplier), periods), rows
 
 
 def to_ticks(prices: np.ndarray, tick: float, inverse: int, name: str) -> np.ndarray:

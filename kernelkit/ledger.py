@@ -11,9 +11,12 @@ import json
 import os
 import struct
 import threading
+import time
 import uuid
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 HEAD = struct.Struct("<II32s")
 _lock = threading.Lock()
+_role: ContextVar[str] = ContextVar("role", default="rival")
 _open: dict[str, _Log] = {}
 
 
@@ -68,6 +72,16 @@ def record(rows: list[dict[str, Any]]) -> None:
         log.append(rows)
 
 
+@contextmanager
+def role(name: str) -> Iterator[None]:
+    """Trials recorded inside have this role: ``training`` cells, for one, are no rivals of the curve they lead to."""
+    token = _role.set(name)
+    try:
+        yield
+    finally:
+        _role.reset(token)
+
+
 def read(path: Path) -> Iterator[dict[str, Any]]:
     """Rows of one log; stops with a ValueError at the first record that is torn or was altered."""
     data, at, previous = path.read_bytes(), 0, b"\0" * 32
@@ -91,10 +105,8 @@ def rows_of(name: str, source: str, lineage: str, settings: dict[str, Any], cell
 
     The block summaries stay with the result; the full ledger stores them.
     """
-    import time
-
     shared = {"strategy": name, "source": hashlib.sha256(source.encode()).hexdigest(), "lineage": lineage, **settings}
     key = hashlib.sha256(json.dumps([shared, cells], sort_keys=True, default=str).encode()).hexdigest()
     done = outcome.done
-    return [{"at": time.time(), "key": key, **shared, "trials": int(done.sum()), "params": cells if len(cells) <= 1000 else f"{len(cells)} cells",
+    return [{"at": time.time(), "key": key, "role": _role.get(), **shared, "trials": int(done.sum()), "params": cells if len(cells) <= 1000 else f"{len(cells)} cells",
              "final_equity": [None if not d else float(e) for d, e in zip(done[:1000], outcome.headline[:1000, -1], strict=True)]}]

@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import kernelkit
-from kernelkit import progress
+from kernelkit import progress, schema
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -142,3 +142,9 @@ def test_make__says_which_python_it_needs(tmp_path):
         assert made.returncode != 0
         assert "kernelkit needs Python 3.11 or newer" in made.stderr
         assert said in made.stderr
+
+
+def test_typescript__knows_every_metric_and_its_order():
+    source = (ROOT / "extension" / "src" / "format.ts").read_text()
+    block = source[source.index("const KINDS") : source.index("};", source.index("const KINDS"))]
+    assert re.findall(r"^  (\w+): '", block, re.MULTILINE) == list(schema.METRICS)

@@ -84,8 +84,8 @@ function follow(
     const [equity, benchmark] = [curve.equity[i] ?? null, curve.benchmark[i] ?? null];
     readout.textContent = [
       (curve.time[i] ?? '').slice(0, 16).replace('T', ' ').replace(' 00:00', ''),
-      `strategy ${metricText('equity', equity)}`,
-      `benchmark ${metricText('equity', benchmark)}`,
+      `strategy ${metricText('final_equity', equity)}`,
+      `benchmark ${metricText('final_equity', benchmark)}`,
       `drawdown ${metricText('max_drawdown', curve.drawdown[i])}`
     ].join('   ');
   });

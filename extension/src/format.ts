@@ -1,21 +1,25 @@
 /** How names, numbers and times are written. */
 
-type Kind = 'percent' | 'ratio' | 'count' | 'money';
+type Kind = 'percent' | 'ratio' | 'days' | 'count' | 'money';
 
+/** The metrics of a backtest in the order in which they are read. */
 const KINDS: Record<string, Kind> = {
-  return: 'percent',
+  total_return: 'percent',
   cagr: 'percent',
   volatility: 'percent',
+  sharpe_ratio: 'ratio',
+  sortino_ratio: 'ratio',
+  calmar_ratio: 'ratio',
   max_drawdown: 'percent',
-  win_rate: 'percent',
-  exposure: 'percent',
-  max_drawdown_duration: 'count',
+  max_drawdown_duration: 'days',
   n_fills: 'count',
   n_trades: 'count',
-  trials: 'count',
-  folds: 'count',
+  win_rate: 'percent',
+  profit_factor: 'ratio',
+  exposure: 'percent',
+  turnover: 'ratio',
   fees: 'money',
-  equity: 'money'
+  final_equity: 'money'
 };
 
 const WORDS: Record<string, string> = {
@@ -37,6 +41,12 @@ function kindOf(name: string): Kind {
     }
   }
   return 'ratio';
+}
+
+/** The names of metrics in reading order, unknown ones last: a saved notebook keeps them in that of the alphabet. */
+export function inOrder(names: readonly string[]): string[] {
+  const known = Object.keys(KINDS).filter(name => names.includes(name));
+  return [...known, ...names.filter(name => !(name in KINDS))];
 }
 
 function decimal(value: number, digits: number): string {
@@ -66,6 +76,8 @@ export function metricText(name: string, value: number | null | undefined): stri
   switch (kindOf(name)) {
     case 'percent':
       return `${decimal(100 * value, 1)} %`;
+    case 'days':
+      return `${decimal(value, 0)} d`;
     case 'count':
       return decimal(value, Number.isInteger(value) ? 0 : 1);
     case 'money':

@@ -2,7 +2,7 @@
 
 import { drawCurves } from './curves';
 import { html } from './dom';
-import { metricLabel, metricText, paramsText } from './format';
+import { inOrder, metricLabel, metricText, paramsText } from './format';
 import { drawHeatmap } from './heatmap';
 import type { IResult } from './result';
 
@@ -48,7 +48,7 @@ function table(result: IResult, best: string): HTMLElement {
   const { metrics } = result.best;
   const other = result.benchmark.metrics;
   const head = ['', best, result.benchmark.name].map(text => html('th', { scope: 'col' }, text));
-  const rows = Object.keys({ ...metrics, ...other }).map(name =>
+  const rows = inOrder(Object.keys({ ...metrics, ...other })).map(name =>
     html(
       'tr',
       {},

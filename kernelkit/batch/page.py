@@ -119,4 +119,3 @@ def _body(notebook: Any) -> Any:
     # widgets live in a kernel, and the script that would draw them on a network
     body.metadata.pop("widgets", None)
     return body
-

@@ -51,7 +51,9 @@ def plan(
     A run's id is its name and a hash of what the template's cells say, all parameters and the versions.
     """
     found = read(template)
-    name = found.name if name is None else name
+    if name is None:
+        # "Grid search (2)" becomes Grid-search-2
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", found.name).strip("-._")[:80] or "run"
     if not _NAME.match(name):
         raise UsageError(
             f"the name {name!r} is none for a folder; wanted letters, digits, '.', '_', '-', at most 80 of them"

@@ -193,10 +193,10 @@ class Recorder:
             self._thread.join()
         now = utc_now()
         progress = 1.0 if status == "done" else self._run.progress
-        run = self.update(status=status, error=error, finished=now, progress=progress, eta_s=None)
+        self.update(status=status, error=error, finished=now, progress=progress, eta_s=None)
         self._write()
         self._finished = True
-        return run
+        return self._run
 
     def __enter__(self) -> Self:
         self._write()

@@ -68,7 +68,9 @@ def read(template: str | Path) -> Template:
     cells = _cells(path)
     tagged = [cell for cell in cells if cell.kind == "code" and "parameters" in cell.tags]
     if len(tagged) > 1:
-        raise UsageError(f"{path}: {len(tagged)} cells are tagged 'parameters'; papermill fills only the first, tag one")
+        raise UsageError(
+            f"{path}: {len(tagged)} cells are tagged 'parameters'; papermill fills only the first, tag one"
+        )
     parameters = declared(tagged[0].source) if tagged else ()
     return Template(path.stem, path, parameters, _title(cells) or path.stem, _digest(cells))
 
@@ -81,7 +83,7 @@ class _Cell:
 
 
 def _cells(path: Path) -> list[_Cell]:
-    """The cells of a notebook, read as plain JSON: importing nbformat takes a second, a typing error is told at once."""
+    """The cells of a notebook, read as plain JSON: importing nbformat takes a second, an error is told at once."""
     try:
         notebook = json.loads(path.read_bytes())
         version, metadata = notebook["nbformat"], notebook["metadata"]

@@ -217,7 +217,7 @@ def _of_dates(dates: Int64s, reading: Reading, asset: str) -> Clock:
     if table is None:
         opened = dates - DAY if reading.convention.label == "close" else dates
         known = opened + DAY
-        return Clock(dates, opened, known, known // DAY)
+        return Clock(dates, opened, known, (known - 1) // DAY)
     at = np.minimum(np.searchsorted(table.dates, dates), table.dates.size - 1)
     bad = np.flatnonzero(table.dates[at] != dates)
     if bad.size:

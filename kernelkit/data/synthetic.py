@@ -7,7 +7,9 @@ between open and close. `TARGETS` is what was measured, and the tests hold the g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Float64s = NDArray[np.float64]
+Int64s = NDArray[np.int64]
 
 # Measured on 45,030 one-minute log returns of the BTCUSDT perpetual, January 2022.
 TARGETS: Mapping[str, float] = {
@@ -50,8 +53,10 @@ GAP_SHARE, GAP_TICKS = 0.095, 3.0
 # Volume follows the volatility, with log noise of its own: median 31, correlation 0.8 with the log range, as measured.
 VOLUME, VOLUME_POWER, VOLUME_NOISE = 68.0, 1.3, 0.52
 
-_NAMES = ("part0", "part1", "part2", "independent", "shock", "gap", "gap_size", "high", "low", "volume")
-_STREAMS = {name: stream for stream, name in enumerate(_NAMES)}
+LEVEL = TARGETS["annual_volatility"] / math.sqrt(MINUTES_PER_YEAR)
+STREAMS = ("part0", "part1", "part2", "independent", "shock", "gap", "gap_size", "high", "low", "volume")
+# Arrays of this length stay in the cache: three times as fast as whole columns.
+PIECE = 32_768
 
 
 def minute_bars(n: int = 100_000, seed: int = 0) -> xr.Dataset:
@@ -89,50 +94,69 @@ def minute_bars(n: int = 100_000, seed: int = 0) -> xr.Dataset:
     )
 
 
+@dataclass
+class _Carry:
+    """What one piece of bars hands to the next."""
+
+    parts: list[Float64s]
+    log_price: float = 0.0
+    close: float = FIRST_PRICE
+
+
 def columns(n: int, seed: int) -> dict[str, Float64s]:
     """Return open, high, low, close on the tick and volume on the lot, each of length ``n``."""
-    volatility = _volatility(n, seed)
-    shock = volatility * _normal("shock", n, seed)
+    carry = _Carry([np.zeros(1) for _ in PARTS])
+    pieces = [_piece(np.arange(first, min(first + PIECE, n)), seed, carry) for first in range(0, n, PIECE)]
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def _piece(steps: Int64s, seed: int, carry: _Carry) -> dict[str, Float64s]:
+    draws = {name: rng.uniform(seed, 0, steps, stream) for stream, name in enumerate(STREAMS)}
+    volatility = _volatility(steps, draws, carry)
+    shock = volatility * rng.normal_quantile(draws["shock"])
     # Half the variance is taken off, so that the price itself, not its logarithm, has no drift.
-    path = FIRST_PRICE * _exp(np.cumsum(shock - 0.5 * volatility * volatility))
-    close = np.rint(path / TICK) * TICK
-    before = np.concatenate([[FIRST_PRICE], close[:-1]])
-    opened = before + TICK * _gaps(n, seed)
+    move = shock - 0.5 * volatility * volatility
+    move[0] += carry.log_price
+    path = np.cumsum(move)
+    close = np.rint(FIRST_PRICE * _exp(path) / TICK) * TICK
+    opened = np.concatenate([[carry.close], close[:-1]]) + TICK * _gaps(steps, draws)
+    carry.log_price, carry.close = float(path[-1]), float(close[-1])
     scale = opened * volatility
-    high, low = (_extreme(opened, close, scale, _uniform(name, n, seed), up) for name, up in (("high", 1), ("low", -1)))
-    return {"open": opened, "high": high, "low": low, "close": close, "volume": _volume(volatility, n, seed)}
+    high, low = (_extreme(opened, close, scale, draws[name], up) for name, up in (("high", 1), ("low", -1)))
+    log_volume = VOLUME_POWER * rng.log(volatility / LEVEL) + VOLUME_NOISE * rng.normal_quantile(draws["volume"])
+    volume = np.rint(VOLUME * _exp(log_volume) / LOT) * LOT
+    return {"open": opened, "high": high, "low": low, "close": close, "volume": volume}
 
 
-def _volatility(n: int, seed: int) -> Float64s:
+def _volatility(steps: Int64s, draws: Mapping[str, Float64s], carry: _Carry) -> Float64s:
     """Return the standard deviation of each bar's log return."""
-    log = np.sqrt(INDEPENDENT) * _normal("independent", n, seed)
+    log = math.sqrt(INDEPENDENT) * rng.normal_quantile(draws["independent"])
     for i, (variance, memory) in enumerate(PARTS):
-        log += np.sqrt(variance) * _autoregression(_normal(f"part{i}", n, seed), 1.0 - 1.0 / memory)
+        noise = rng.normal_quantile(draws[f"part{i}"])
+        log += math.sqrt(variance) * _autoregression(noise, 1.0 - 1.0 / memory, steps, i, carry)
     total = INDEPENDENT + sum(variance for variance, _ in PARTS)
-    hourly = np.array(HOURLY_VOLATILITY)
-    profile = hourly / np.sqrt((hourly * hourly).mean())
-    level = TARGETS["annual_volatility"] / np.sqrt(MINUTES_PER_YEAR)
-    hour = np.arange(n) // 60 % 24
-    return np.asarray(level * profile[hour] * _exp(log - total))
+    root = math.sqrt(math.fsum(v * v for v in HOURLY_VOLATILITY) / 24)
+    profile = np.array(HOURLY_VOLATILITY) / root
+    return np.asarray(LEVEL * profile[steps // 60 % 24] * _exp(log - total))
 
 
-def _autoregression(noise: Float64s, phi: float) -> Float64s:
+def _autoregression(noise: Float64s, phi: float, steps: Int64s, part: int, carry: _Carry) -> Float64s:
     """Return a stationary first-order autoregression of unit variance, one step after the other."""
     from scipy.signal import lfilter
 
-    scaled = noise * np.sqrt(1.0 - phi * phi)
-    scaled[0] = noise[0]
-    return np.asarray(lfilter([1.0], [1.0, -phi], scaled))
+    scaled = noise * math.sqrt(1.0 - phi * phi)
+    if steps[0] == 0:
+        scaled[0] = noise[0]
+    values, carry.parts[part] = lfilter([1.0], [1.0, -phi], scaled, zi=carry.parts[part])
+    return np.asarray(values)
 
 
-def _gaps(n: int, seed: int) -> Float64s:
+def _gaps(steps: Int64s, draws: Mapping[str, Float64s]) -> Float64s:
     """Return the distance of each open from the previous close in whole ticks, mostly zero."""
-    draw = _uniform("gap", n, seed)
-    size = np.ceil(-GAP_TICKS * rng.log(_uniform("gap_size", n, seed)))
+    draw = draws["gap"]
+    size = np.ceil(-GAP_TICKS * rng.log(draws["gap_size"]))
     sign = np.where(draw < 0.5 * GAP_SHARE, -1.0, 1.0)
-    gaps = np.where(draw < GAP_SHARE, sign * size, 0.0)
-    gaps[0] = 0.0
-    return gaps
+    return np.where((draw < GAP_SHARE) & (steps > 0), sign * size, 0.0)
 
 
 def _extreme(opened: Float64s, close: Float64s, scale: Float64s, draw: Float64s, up: int) -> Float64s:
@@ -142,25 +166,6 @@ def _extreme(opened: Float64s, close: Float64s, scale: Float64s, draw: Float64s,
     edge = np.rint((opened + up * reach) / TICK) * TICK
     outer = np.maximum if up > 0 else np.minimum
     return np.asarray(outer(edge, outer(opened, close)))
-
-
-def _volume(volatility: Float64s, n: int, seed: int) -> Float64s:
-    level = TARGETS["annual_volatility"] / np.sqrt(MINUTES_PER_YEAR)
-    log = VOLUME_POWER * rng.log(volatility / level) + VOLUME_NOISE * _normal("volume", n, seed)
-    return np.rint(VOLUME * _exp(log) / LOT) * LOT
-
-
-def _normal(stream: str, n: int, seed: int) -> Float64s:
-    return _pieces(lambda steps: rng.normal(seed, 0, steps, _STREAMS[stream]), n)
-
-
-def _uniform(stream: str, n: int, seed: int) -> Float64s:
-    return _pieces(lambda steps: rng.uniform(seed, 0, steps, _STREAMS[stream]), n)
-
-
-def _pieces(draw: Callable[[NDArray[np.int64]], Float64s], n: int) -> Float64s:
-    # Draws of 32,768 steps stay in the cache: twice as fast as all at once.
-    return np.concatenate([draw(np.arange(first, min(first + 32_768, n))) for first in range(0, n, 32_768)])
 
 
 def _exp(x: Float64s) -> Float64s:

@@ -211,6 +211,10 @@ ENTRIES = """
 def enter_orders(frame, verb, tif, q, a, b, c, d, e):
     return act(frame, verb, tif, q, a, b, c, d, e)
 
+@njit(ACT, nogil=True, error_model='numpy', cache=True)
+def act_entry(frame, verb, tif, q, a, b, c, d, e):
+    return act(frame, verb, tif, q, a, b, c, d, e)
+
 @njit(SWEEP, nogil=True, error_model='numpy', cache=True)
 def sweep_entry(frame, entry, block, template, trials, params, n_param, tables, outs, blocks, meta, first, n, budget):
     return sweep(frame, entry, block, template, trials, params, n_param, tables, outs, blocks, meta, first, n, budget)

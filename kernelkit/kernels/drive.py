@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -62,6 +62,7 @@ class Job:
     params: np.ndarray
     measure: bool = True
     custom_state: list[tuple[int, object]] = field(default_factory=list)
+    ring_sizes: dict[int, int] = field(default_factory=dict)  # by site, where later parameters may need more than these trials do
 
 
 @dataclass
@@ -84,6 +85,14 @@ class Logs:
     trades: np.ndarray
     curves: np.ndarray
     records: np.ndarray
+
+
+class Failed(Exception):  # noqa: N818  it carries a status, the caller words the error
+    """A trial stopped: status, bar, argument."""
+
+    def __init__(self, status: int, i: int, argument: int) -> None:
+        super().__init__(status, i, argument)
+        self.status, self.i, self.argument = status, i, argument
 
 
 class Stop(threading.Event):
@@ -122,6 +131,8 @@ def template_block(job: Job, capacity: int = CAPACITY) -> np.ndarray:
 
 def ring_length(job: Job, k: int) -> int:
     """The largest window that any trial binds to indicator `k`."""
+    if k in job.ring_sizes:
+        return job.ring_sizes[k]
     text = job.plan.sites[k].arguments[0]
     if text in job.plan.params:
         column = job.params[:, list(job.plan.params).index(text)]
@@ -191,6 +202,34 @@ class Session:
             self.params.shape[1], self.tables.ctypes.data, outcome.headline.ctypes.data, blocks, outcome.meta.ctypes.data, first, last, budget,
         ))
 
+    def advance(self, until: int) -> None:
+        """Bring trial 0 to bar `until` without ending it; its `i1` must lie beyond. The block is then the checkpoint."""
+        outcome = new_outcome(1, False)
+        if not int(self.frame[0]["resume"]):
+            self.call(outcome, 0, 1, 0)  # lays the trial out and stops before its first bar
+        while (left := until - int(header_of(self.block)["i"])) > 0:
+            if self.call(outcome, 0, 1, min(left, FIRST_SLICE)) < 0:
+                status = int(header_of(self.block)["status"])
+                if status != L.GROW:
+                    raise Failed(status, int(self.frame[0]["i"]), int(self.frame[0]["error_arg"]))
+                self.grow()
+
+    def ended(self, at: int) -> Outcome:
+        """The outcome if the data ended before bar `at`, computed on a copy: the session can go on."""
+        outcome, block, trial = new_outcome(1, True), self.block, self.trials.copy()
+        self.block, self.trials["i1"] = block.copy(), at
+        self.call(outcome, 0, 1, 1)
+        self.block, self.trials = block, trial
+        self.frame["resume"] = 1
+        outcome.done[:] = True
+        return outcome
+
+    def act(self, verb: int, *numbers: float) -> int:
+        """One order between two bars, as if decided at the last bar: what a walk-forward switch does."""
+        from kernelkit.kernels import compile as native
+
+        return int(native.engine().act_entry(self.frame.ctypes.data, verb, 0, *numbers, *[0.0] * (6 - len(numbers))))
+
     def grow(self) -> None:
         """Twice the room for orders."""
         capacity = 2 * int(header_of(self.block)["capacity"])
@@ -239,7 +278,7 @@ def new_outcome(n: int, blocks: bool) -> Outcome:
 
 def simulate(job: Job, first: int, last: int, blocks: bool = True, stop: Stop | None = None, tick: Callable[[int], None] | None = None) -> Outcome:
     """Trials [first, last) of a job, on this thread; the outcome's rows count from `first`."""
-    part = Job(job.text, job.plan, job.tables, job.venues, job.fill_models, job.trials[first:last], job.params[first:last], job.measure, job.custom_state)
+    part = replace(job, trials=job.trials[first:last], params=job.params[first:last])
     outcome = new_outcome(last - first, blocks)
     Session(part).run(outcome, 0, last - first, stop, tick)
     return outcome
@@ -251,7 +290,7 @@ class Recorder(Session):
     ROWS = 4096
 
     def __init__(self, job: Job, trial: int, step: int = 1, python: object | None = None) -> None:
-        one = Job(job.text, job.plan, job.tables, job.venues, job.fill_models, job.trials[trial : trial + 1], job.params[trial : trial + 1], job.measure, job.custom_state)
+        one = replace(job, trials=job.trials[trial : trial + 1], params=job.params[trial : trial + 1])
         super().__init__(one, python)
         row = self.trials[0]
         n = (int(row["i1"]) - int(row["trade_from"]) + step - 1) // step

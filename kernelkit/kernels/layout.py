@@ -82,7 +82,7 @@ MODEL = _record("time slots", "side quantity price notional filled paid volume p
 # FRAME: addresses and buffers of the running call; built anew each time, never saved
 FRAME = _record(
     "state account metrics positions orders strategy instrument venue fill_model columns i act live logging measure "
-    "fills n_fills cap_fills ended n_ended cap_ended trades n_trades cap_trades curve curve_0 curve_step records n_record error error_arg model resume"
+    "fills n_fills cap_fills ended n_ended cap_ended trades n_trades cap_trades curve curve_0 curve_step records n_record error error_arg model resume inert"
 )
 # sizes as plain integers: compiled code cannot ask a dtype
 (HEADER_BYTES, NODE_BYTES, ORDER_BYTES, FILL_BYTES, TRADE_BYTES, TRIAL_BYTES, INSTRUMENT_BYTES, VENUE_BYTES, FILL_MODEL_BYTES) = (

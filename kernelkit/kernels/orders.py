@@ -700,6 +700,8 @@ def link(frame: int, a: int, b: int) -> int:
 
 def act(frame: int, verb: int, tif: int, q: float, a: float, b: float, c: float, d: float, e: float) -> int:
     """The one entry point through which a strategy orders: a verb and its numbers; an order id, or 0. A bracket's `tif` carries what was given."""
+    if at(frame, FRAME).inert != 0:  # a replay of the strategy's state: nothing reaches the account
+        return 0
     if verb == V_TARGET or verb == V_WEIGHT:
         return target(frame, verb, q)
     if verb == V_CANCEL:

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from kernelkit.batch import context
 from kernelkit.batch.checkpoint import CheckpointWarning, checkpoint
 
-JSON = st.recursive(
-    st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-)
+
+def json_values(infinity: bool) -> st.SearchStrategy[Any]:
+    plain = st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=infinity) | st.text()
+    return st.recursive(plain, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
 
 
 def result() -> xr.Dataset:
@@ -53,7 +53,7 @@ def test_a_dataset_comes_back_identical(store: Any) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
-@given(value=JSON, key=JSON)
+@given(value=json_values(infinity=True), key=json_values(infinity=False))
 def test_json_comes_back(store: Any, key: Any, value: Any) -> None:
     store.put(key, value)
     found = store.get(key)
@@ -84,7 +84,10 @@ def test_what_cannot_be_kept_exactly_is_refused(store: Any) -> None:
 
 def test_another_process_finds_it(tmp_path: Path) -> None:
     checkpoint(tmp_path).put(["fold", 1], result())
-    code = f"from kernelkit.batch.checkpoint import checkpoint; print(checkpoint({str(tmp_path)!r}).get(['fold', 1]).sizes)"
+    code = f"""
+from kernelkit.batch.checkpoint import checkpoint
+print(checkpoint({str(tmp_path)!r}).get(["fold", 1]).sizes)
+"""
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "'fast': 2" in out
 

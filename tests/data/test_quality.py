@@ -65,6 +65,20 @@ def test_high_and_low__inconsistent_rows_show_all_four_prices(frame):
     assert "low is above open or close in 1 row: row 5 (2020-01-11: open" in text
 
 
+@pytest.mark.parametrize(
+    ("prices", "word"),
+    [
+        ((10.0, 11.0, 9.0, 12.0), "high"),
+        ((12.0, 11.0, 9.0, 10.0), "high"),
+        ((10.0, 13.0, 11.0, 12.0), "low"),
+        ((12.0, 13.0, 11.0, 10.0), "low"),
+    ],
+)
+def test_high_and_low__are_held_against_open_and_against_close(prices, word):
+    bad = pd.DataFrame(dict(zip(quality.PRICES, ([p] for p in prices), strict=True)), index=DAYS[:1])
+    assert f"{word} is {'below' if word == 'high' else 'above'} open or close in 1 row" in refused(bad)
+
+
 def test_high__equal_to_open_and_close_is_sound():
     flat = pd.DataFrame({name: [5.0] for name in quality.PRICES}, index=DAYS[:1])
     assert quality.columns(flat, "X")["high"].tolist() == [5.0]

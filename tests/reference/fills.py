@@ -94,29 +94,28 @@ class Matcher:
     def execute(self, order: Order, reference: int, rule: str, slip: bool, check_cash: bool = True) -> None:
         """One fill: A4's cut, C1's slippage, S5's new size, A3's cash, then the books and O7."""
         account, bar = self.account, self.bar
-        now = self.bars.known_at[bar]
-        time = self.bars.open_at[bar] if rule == "open" else now
+        time = self.bars.open_at[bar] if rule == "open" else self.bars.known_at[bar]
         lots = order.lots
         if order.reduce_only:
             if account.position * lots >= 0:
-                self.book.end(order, "cancelled", "reduce_only", now)
+                self.book.end(order, "cancelled", "reduce_only", time)
                 return
             lots = -account.position if abs(lots) > abs(account.position) else lots
         ticks = account.slipped(order, lots, reference, bar, time) if slip else reference
         if order.weight is not None and self.config.sizing == "at_fill":
             lots = account.target_lots(order.weight, ticks, bar, time, slip=False)
             if lots == 0:
-                self.book.end(order, "cancelled", "replaced", now)
+                self.book.end(order, "cancelled", "replaced", time)
                 return
             order.lots = lots
         wanted = lots
         if check_cash and self.config.cash_rule != "debt" and not account.affordable(order, lots, ticks, bar, time):
             if self.config.cash_rule == "reject":
-                self.book.end(order, "rejected", "insufficient_cash", now)
+                self.book.end(order, "rejected", "insufficient_cash", time)
                 return
             lots = account.reduced(order, lots, ticks, bar, time)
             if lots == 0:
-                self.book.end(order, "cancelled", "cut_cash", now)
+                self.book.end(order, "cancelled", "cut_cash", time)
                 return
         before = account.position
         fill = account.book(order, lots, ticks, reference, rule, bar, time)
@@ -124,7 +123,7 @@ class Matcher:
             self.book.end(order, "filled", "", time)
         else:
             self.book.end(order, "cancelled", "cut_cash", time)
-        self.woken += self.book.after_fill(order, before, account.position, fill, self.grid, now)
+        self.woken += self.book.after_fill(order, before, account.position, fill, self.grid)
 
     def close_out(self) -> bool:
         """F9: close the position in one order on the last bar; True when an order was made."""

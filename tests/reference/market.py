@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+BEYOND = 2.0**53
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -35,6 +37,18 @@ class Grid:
         """`P(k) * (float(|l|) * unit)`: the cash value without its sign."""
         return self.price(ticks) * (float(abs(lots)) * self.unit)
 
+    def fits(self, quantity: float) -> bool:
+        """O5: a finite quantity of less than 2^53 lots."""
+        return math.isfinite(quantity) and abs(quantity / self.lot) < BEYOND
+
+    def is_price(self, price: float) -> bool:
+        """O5: a finite price above zero of less than 2^53 ticks."""
+        return math.isfinite(price) and price > 0.0 and self.raw_ticks(price) < BEYOND
+
+    def raw_ticks(self, price: float) -> float:
+        """Q2: ticks before rounding."""
+        return price / self.tick if self.inverse == 0 else price * float(self.inverse)
+
     def lots(self, quantity: float) -> int:
         """Q1: lots of a quantity, toward zero unless within 1e-6 of a whole lot."""
         x = quantity / self.lot
@@ -43,7 +57,7 @@ class Grid:
 
     def ticks(self, price: float, up: bool) -> int:
         """Q2: ticks of a price, up or down unless within 1e-6 of a tick, never below 1."""
-        x = price / self.tick if self.inverse == 0 else price * float(self.inverse)
+        x = self.raw_ticks(price)
         r = math.floor(x + 0.5)
         if abs(x - r) <= 1e-6:
             return max(1, r)

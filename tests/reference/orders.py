@@ -132,15 +132,16 @@ class Book:
         if first is not None and second is not None and a != b:
             first.group = second.group = min(a, b)
 
-    def after_fill(self, order: Order, before: int, after: int, fill: Record, grid: Grid, now: int) -> list[Order]:
+    def after_fill(self, order: Order, before: int, after: int, fill: Record, grid: Grid) -> list[Order]:
         """O7: end the group, end exits of a closed position, wake the children; the woken children come back."""
+        time = fill["time"]
         for other in self.live():
             if other.live and order.group != 0 and other.group == order.group and other.id != order.id:
-                self.end(other, "cancelled", "oco", now)
+                self.end(other, "cancelled", "oco", time)
         if after == 0 or before * after < 0:
             for other in self.live():
                 if other.live and other.reduce_only and other.active:
-                    self.end(other, "cancelled", "position_closed", now)
+                    self.end(other, "cancelled", "position_closed", time)
         children = [child for child in self.live() if child.parent == order.id]
         for child in children:
             wake(child, order.filled, fill, grid)

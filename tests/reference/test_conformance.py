@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pandas as pd  # type: ignore[import-untyped]
+import pandas as pd
 import pytest
 
 from tests.reference import Bars, Config, Grid, ModelView, View, models, simulate

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.reference import Config, View, models, simulate
@@ -170,3 +172,23 @@ def test_f8__a_fraction_rounds_away_from_the_price() -> None:
     assert prices(outcome) == [(1, 1, 950, "open")]
     lower = daily(*flat(1000), (950, 960, 902, 950))
     assert prices(play(lower, plan)) == [(2, -1, 902, "intrabar")]
+
+
+@pytest.mark.parametrize(
+    ("act", "ticks"),
+    [
+        (lambda ctx: ctx.stop(1, 105), 116),
+        (lambda ctx: ctx.stop(-1, 95), 85),
+        (lambda ctx: ctx.trailing_stop(-1, trail=5), 85),
+        (lambda ctx: ctx.sell(1), 90),
+    ],
+)
+def test_c1__markets_and_stops_slip(act: Callable[[View], object], ticks: int) -> None:
+    outcome = play(daily(*flat(100), (100, 110, 90, 100)), {0: act}, Config(slippage=lambda m: 0.1))
+    assert outcome.fills[0]["ticks"] == ticks
+
+
+def test_c1__a_stop_woken_by_its_entry_slips() -> None:
+    bars = daily(*flat(100), (100, 110, 90, 100))
+    outcome = play(bars, {0: lambda ctx: ctx.bracket(1, stop=95)}, Config(slippage=lambda m: 0.1))
+    assert prices(outcome) == [(1, 1, 110, "open"), (2, -1, 85, "intrabar")]

@@ -53,16 +53,16 @@ def test_q3__limits_round_against_the_fill_and_stops_to_the_worse_price() -> Non
 
 
 def test_t1__a_decision_knows_no_later_bar() -> None:
-    seen: list[tuple[float, ...]] = []
+    seen: list[list[float]] = []
 
     def decide(ctx: View) -> None:
-        seen.append((ctx.time, ctx.open(), ctx.high(), ctx.low(), ctx.close(), ctx.close(-1)))
+        seen.append([ctx.time, ctx.open(), ctx.high(), ctx.low(), ctx.close(), ctx.close(-1)])
         with pytest.raises(ValueError, match="not known yet"):
             ctx.close(1)
 
     bars = daily((1, 3, 1, 2), (3, 5, 2, 4))
     simulate(bars, ONES, Config(), decide)
-    assert seen[1] == (DAY + 15 * HOUR, 3.0, 5.0, 2.0, 4.0, 2.0)
+    assert seen[1] == [DAY + 15 * HOUR, 3.0, 5.0, 2.0, 4.0, 2.0]
     assert math.isnan(seen[0][5])
 
 
@@ -222,6 +222,9 @@ def test_o4__ids_count_submissions_and_a_bracket_takes_three() -> None:
     [
         (lambda ctx: ctx.buy(0.4), "below_lot"),
         (lambda ctx: ctx.buy(math.inf), "invalid"),
+        (lambda ctx: ctx.buy(2.0**53), "invalid"),
+        (lambda ctx: ctx.target(-(2.0**53)), "invalid"),
+        (lambda ctx: ctx.limit(1, 2.0**53), "invalid"),
         (lambda ctx: ctx.limit(1, 0.0), "invalid"),
         (lambda ctx: ctx.limit(1, math.nan), "invalid"),
         (lambda ctx: ctx.stop(1, -1.0), "invalid"),
@@ -244,6 +247,29 @@ def test_o5__what_cannot_be_an_order_is_rejected(act: Callable[[View], object], 
 def test_o5__an_unknown_tif_is_an_error() -> None:
     with pytest.raises(ValueError, match="wanted one of GTC, DAY, IOC"):
         play(daily(*flat(100)), {0: lambda ctx: ctx.buy(1, tif="FOK")})
+
+
+def test_o6__an_order_ends_at_the_time_of_what_ended_it() -> None:
+    bars = daily(*flat(100, 2), (100, 120, 80, 100), *flat(100))
+    plan = {
+        0: lambda ctx: (ctx.bracket(5, stop=90, limit=130), ctx.stop(1, 500), ctx.buy(10_000_000)),
+        1: lambda ctx: (ctx.oco(ctx.buy(1), ctx.limit(1, 50)), ctx.oco(ctx.limit(1, 40), ctx.stop(1, 110))),
+        2: lambda ctx: (ctx.limit(1, 30), ctx.cancel(10)),
+    }
+    outcome = play(bars, plan, Config(cash_rule="reject"))
+    ended = {record["id"]: (record["reason"], record["t_end"]) for record in outcome.orders}
+    assert ended == {
+        1: ("", bars.open_at[1]),
+        2: ("", bars.known_at[2]),
+        3: ("oco", bars.known_at[2]),
+        4: ("end_of_data", bars.known_at[3]),
+        5: ("insufficient_cash", bars.open_at[1]),
+        6: ("", bars.open_at[2]),
+        7: ("oco", bars.open_at[2]),
+        8: ("oco", bars.known_at[2]),
+        9: ("", bars.known_at[2]),
+        10: ("user", bars.known_at[2]),
+    }
 
 
 @pytest.mark.parametrize("seed", range(8))

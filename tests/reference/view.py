@@ -58,9 +58,9 @@ class View:
 
     def _fault(self, q: float, prices: Sequence[float | None] = (), fractions: Sequence[float | None] = ()) -> str:
         """O5: why the order is rejected, or nothing."""
-        if not math.isfinite(q):
+        if not self._grid.fits(q):
             return "invalid"
-        if any(price is not None and not (math.isfinite(price) and price > 0.0) for price in prices):
+        if any(price is not None and not self._grid.is_price(price) for price in prices):
             return "invalid"
         if any(fraction is not None and not 0.0 < fraction < 1.0 for fraction in fractions):
             return "invalid"
@@ -70,7 +70,7 @@ class View:
         """O5, Q3: judge and round one order."""
         fraction = prices.pop("fraction", None)
         fault = self._fault(q, list(prices.values()), [fraction])
-        order = self._new(kind, tif, self._grid.lots(q) if math.isfinite(q) else 0)
+        order = self._new(kind, tif, self._grid.lots(q) if self._grid.fits(q) else 0)
         if fault:
             return self._reject(order, fault)
         buy = order.lots > 0
@@ -127,7 +127,7 @@ class View:
         if (stop is not None and stop_loss is not None) or (limit is not None and take_profit is not None):
             raise ValueError("an exit is given as a price or as a fraction, not as both")
         fault = self._fault(q, (stop, limit, entry), (stop_loss, take_profit))
-        parent = self._new("market" if entry is None else "limit", tif, self._grid.lots(q) if math.isfinite(q) else 0)
+        parent = self._new("market" if entry is None else "limit", tif, self._grid.lots(q) if self._grid.fits(q) else 0)
         if fault:
             return self._reject(parent, fault)
         buy = parent.lots > 0
@@ -155,7 +155,7 @@ class View:
     def target(self, q: float) -> int:
         """S4: hold a quantity."""
         self._replace()
-        if not math.isfinite(q):
+        if not self._grid.fits(q):
             return self._reject(self._new("market", "GTC", 0), "invalid")
         return self._target_order(self._grid.lots(q) - self._account.position, None)
 

@@ -12,6 +12,7 @@ import pytest
 
 from kernelkit.batch import runs
 
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 METRICS = {"sharpe_ratio": 0.8312, "cagr": 0.0714, "max_drawdown": -0.2138, "n_trades": 214.0}
 
 
@@ -22,7 +23,8 @@ def write_run(root: Path, **fields: object) -> None:
     (folder / runs.FILE).write_text(json.dumps(run.to_json()))
     if run.notebook is not None:
         cell = nbformat.v4.new_markdown_cell("# Executed walk-forward")
-        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), folder / run.notebook)
+        notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": KERNEL})
+        nbformat.write(notebook, folder / run.notebook)
     if run.report is not None:
         (folder / run.report).write_text("<h1>Report of the walk-forward</h1>")
 

@@ -1,9 +1,8 @@
-"""The renderers of results and progress, with bundles made here."""
+"""The renderers of results and progress: one notebook with all the bundles below as outputs of its cell."""
 
 from __future__ import annotations
 
 import math
-import uuid
 from datetime import date, timedelta
 
 import nbformat
@@ -66,38 +65,59 @@ def bundle(**changes: object) -> dict[str, object]:
     }
 
 
-@pytest.fixture
-def show(session, lab):
-    """Open a notebook that has `bundle` as its output; returns its panel."""
+WRONG = {
+    '"schema" must be 1': {"schema": 2},
+    '"heatmap.values" must be one row': {"heatmap": {"x": "fast", "y": "slow", "metric": "cagr", "values": [[1.0]]}},
+    '"equity" must be 5 numbers': {"curve": {**curve(5), "equity": [1.0]}},
+    '"metrics" must be an object': {"best": {"params": {}}},
+}
+MARKUP = "<img src=x onerror=\"document.title='hacked'\">"
+SINGLE = {"params": {}, "metrics": {"sharpe_ratio": 0.649, "final_equity": 1.0}}
+EVENT = progress.Progress("grid", 30, 40, eta_s=12.0, candles_per_s=85.3e6)
 
-    def show(bundle: dict[str, object]):
-        output = nbformat.v4.new_output("display_data", data=bundle)
-        cell = nbformat.v4.new_code_cell("result", outputs=[output])
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        name = f"{uuid.uuid4().hex[:8]}.ipynb"
-        nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel}), lab.root / name)
-        session.problems.clear()
-        return session.open(name)
-
-    return show
+OUTPUTS: dict[str, dict[str, object]] = {
+    "grid": {RESULT: bundle()},
+    "single": {RESULT: bundle(dims={}, n_trials=1, heatmap=None, best=SINGLE, costs="0.1 % of the price")},
+    "markup": {RESULT: bundle(name=MARKUP, strategy=MARKUP)},
+    "progress": {progress.MIME: EVENT.to_json(), "text/plain": "grid: 40 trials"},
+    **{said: {RESULT: bundle(**changes)} for said, changes in WRONG.items()},
+}
 
 
-def plain(result: dict[str, object]) -> dict[str, object]:
-    return {RESULT: result, "text/plain": "plain text of the result"}
+@pytest.fixture(scope="module")
+def output(session, lab):
+    """Finds the output of this name in the one notebook."""
+    shown = [nbformat.v4.new_output("display_data", data={"text/plain": "", **data}) for data in OUTPUTS.values()]
+    cell = nbformat.v4.new_code_cell("results", outputs=shown)
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel}), lab.root / "results.ipynb")
+    panel = session.open("results.ipynb")
+    session.command("application:toggle-left-area")
+
+    def find(name: str):
+        found = panel.locator(".jp-OutputArea-output").nth(list(OUTPUTS).index(name))
+        found.scroll_into_view_if_needed()
+        return found
+
+    return find
 
 
-def test_result__shows_summary_pictures_and_metrics(session, show):
-    result = show(plain(bundle())).locator(".kk-Result")
+def test_result__shows_summary_pictures_and_metrics(session, output):
+    result = output("grid")
     result.locator(".kk-Table").wait_for()
     assert "63 trials (9 fast × 7 slow)" in result.locator("header").inner_text()
     assert result.get_by_text("COSTS: NONE").is_visible()
     assert result.get_by_text("price index, not tradable as such").is_visible()
+    assert "is the best of 63 trials, picked in hindsight" in result.locator(".kk-Chosen").inner_text()
     assert result.locator(".kk-Tile-value").all_inner_texts() == ["0.65", "7.5 %", "−21.4 %", "11.3 %", "47"]
     rows = {
         row.locator("th").inner_text(): row.locator("td").all_inner_texts() for row in result.locator("tbody tr").all()
     }
+    assert list(rows)[:3] == ["Total return", "CAGR", "Volatility"]
     assert rows["Total return"] == ["321.4 %", "104.1 %"]
+    assert rows["Max drawdown duration"] == ["811 d", "1,376 d"]
     assert rows["Profit factor"] == ["–", "–"]
+    assert rows["Trades"] == ["47", "–"]
     assert rows["Final equity"] == ["4,214,318", "–"]
     assert result.locator(".kk-Cell").count() == len(FAST) * len(SLOW)
     assert result.locator(".kk-Cell.kk-mod-empty").count() > 0
@@ -106,75 +126,57 @@ def test_result__shows_summary_pictures_and_metrics(session, show):
     assert session.problems == []
 
 
-def test_result__reads_the_values_under_the_pointer(show):
-    result = show(plain(bundle())).locator(".kk-Result")
-    picture = result.locator(".kk-Picture").first
-    picture.wait_for()
-    picture.hover(position={"x": 300, "y": 100})
+def test_result__reads_the_values_under_the_pointer(output):
+    result = output("grid")
+    result.locator(".kk-Picture").first.hover(position={"x": 300, "y": 100})
     readout = result.locator(".kk-Readout").inner_text()
     assert "strategy" in readout
     assert "drawdown −" in readout
 
 
-def test_result__takes_the_width_it_gets(session, show):
-    picture = show(plain(bundle())).locator(".kk-Result .kk-Picture").first
-    picture.wait_for()
+def test_result__takes_the_width_it_gets(session, output):
+    picture = output("grid").locator(".kk-Picture").first
     before = picture.bounding_box()["width"]
-    session.page.set_viewport_size({"width": 1000, "height": 960})
+    session.page.set_viewport_size({"width": 900, "height": 960})
     narrower = "before => document.querySelector('.kk-Result .kk-Picture').clientWidth < before - 100"
     session.page.wait_for_function(narrower, arg=before)
+    session.shoot("result-narrow")
     session.page.set_viewport_size({"width": 1440, "height": 960})
 
 
-def test_result__one_trial_without_heat_map(show):
-    best = {"params": {}, "metrics": {"sharpe_ratio": 0.649, "final_equity": 1.0}}
-    single = bundle(dims={}, n_trials=1, heatmap=None, best=best, costs="0.1 % of the price")
-    result = show(plain(single)).locator(".kk-Result")
+def test_result__one_trial_without_heat_map(output):
+    result = output("single")
     result.locator(".kk-Table").wait_for()
     assert "1 trial" in result.locator("header").inner_text()
     assert "costs: 0.1 % of the price" in result.locator("header").inner_text()
+    assert result.locator(".kk-Chosen").count() == 0
     assert result.locator(".kk-Cell").count() == 0
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"schema": 2}, '"schema" must be 1'),
-        (
-            {"heatmap": {"x": "fast", "y": "slow", "metric": "cagr", "values": [[1.0]]}},
-            '"heatmap.values" must be one row',
-        ),
-        ({"curve": {**curve(5), "equity": [1.0]}}, '"equity" must be 5 numbers'),
-        ({"best": {"params": {}}}, '"metrics" must be an object'),
-    ],
-)
-def test_result__a_bundle_that_is_none_says_what_is_wrong(show, changes, said):
-    result = show(plain(bundle(**changes))).locator(".kk-Result")
-    result.locator(".kk-Error").wait_for()
-    assert said in result.inner_text()
+@pytest.mark.parametrize("said", WRONG)
+def test_result__a_bundle_that_is_none_says_what_is_wrong(output, said):
+    assert said in output(said).locator(".kk-Error").inner_text()
 
 
-def test_result__names_are_text_and_never_markup(session, show):
-    name = "<img src=x onerror=\"document.title='hacked'\">"
-    result = show(plain(bundle(name=name, strategy=name))).locator(".kk-Result")
-    result.locator(".kk-Table").wait_for()
-    assert result.locator("h3").inner_text() == name
-    assert session.page.locator(".kk-Result img").count() == 0
+def test_result__names_are_text_and_never_markup(output):
+    result = output("markup")
+    assert result.locator("h3").inner_text() == MARKUP
+    assert result.locator("img").count() == 0
 
 
-def test_result__follows_the_dark_theme(session, show):
-    show(plain(bundle())).locator(".kk-Table").wait_for()
+def test_progress__is_a_bar_with_its_pace(session, output):
+    shown = output("progress")
+    shown.get_by_text("grid · 30 of 40 · 12 s left · 85.3M candles/s").wait_for()
+    assert shown.locator(".kk-Bar").get_attribute("aria-valuenow") == "75"
+    session.shoot("progress")
+
+
+def test_result__follows_the_dark_theme(session, output):
     session.command("apputils:change-theme", theme="JupyterLab Dark")
     session.page.wait_for_selector('body[data-jp-theme-light="false"]', state="attached")
-    session.page.wait_for_timeout(500)
+    output("grid").locator("header").scroll_into_view_if_needed()
+    light = "getComputedStyle(document.querySelector('.kk-Result h3')).color"
+    session.page.wait_for_function(f"{light} === 'rgb(255, 255, 255)' || {light}.startsWith('rgba(255, 255, 255')")
     session.shoot("result-dark")
     session.command("apputils:change-theme", theme="JupyterLab Light")
     session.page.wait_for_selector('body[data-jp-theme-light="true"]', state="attached")
-
-
-def test_progress__is_a_bar_with_its_pace(session, show):
-    event = progress.Progress("grid", 30, 40, eta_s=12.0, candles_per_s=85.3e6)
-    panel = show({progress.MIME: event.to_json(), "text/plain": "grid: 40 trials"})
-    panel.get_by_text("grid · 30 of 40 · 12 s left · 85.3M candles/s").wait_for()
-    assert panel.locator(".kk-Progress .kk-Bar").get_attribute("aria-valuenow") == "75"
-    session.shoot("progress")

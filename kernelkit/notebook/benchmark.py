@@ -1,0 +1,52 @@
+"""What a result is compared with: the same money in the same asset, bought at the first bar and held."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kernelkit.kernels.drive import simulate
+from kernelkit.kernels.layout import HEADLINE
+from kernelkit.result import Curves
+from kernelkit.strategy import Program, strategy
+
+if TYPE_CHECKING:
+    from kernelkit.engine import Recipe
+
+NAME = "buy and hold"
+
+
+@strategy
+def hold(ctx):  # type: ignore[no-untyped-def]
+    if ctx.position == 0.0:
+        ctx.target_percent(1.0)
+
+
+@lru_cache(maxsize=1)
+def _program() -> Program:
+    return hold.program({})
+
+
+def buy_and_hold(recipe: Recipe, asset: int) -> tuple[dict[str, float], np.ndarray]:
+    """Metrics, and equity over the result's time axis, of buying and holding one asset.
+
+    It decides at the bar at which the recipe's trials first may, with their cash, costs and fill model: both pay alike.
+    It is no trial: nothing is chosen by it, so the ledger does not count it.
+    """
+    job, n = recipe.job, len(recipe.assets)
+    program = _program()
+    held = replace(
+        job,
+        text=program.text,
+        plan=program.plan,
+        trials=job.trials[:n].copy(),
+        params=np.zeros((n, 0), "i8"),
+        measure=True,
+        custom_state=[],
+    )
+    outcome = simulate(held, asset, asset + 1, blocks=False)
+    curves = Curves(replace(recipe, job=held, signal=None))
+    return dict(zip(HEADLINE, outcome.headline[0].tolist(), strict=True)), curves.curve("equity", asset)

@@ -1,0 +1,208 @@
+"""A result as a display: the JSON that the Lab extension draws, HTML for everything else, plain text for the rest."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kernelkit import schema
+from kernelkit.errors import UsageError, message
+from kernelkit.notebook import words
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from kernelkit.engine import Recipe
+
+RESULT_MIME = "application/vnd.kernelkit.result.v1+json"
+
+# A screen is about this many pixels wide.
+POINTS = 600
+SELECTED_BY = "sharpe_ratio"
+# Cells of a heat map that a person can still tell apart.
+CELLS = 10_000
+
+
+def result_bundle(res: xr.Dataset) -> dict[str, Any]:
+    """The MIME bundle of a result of `kk.backtest`: summary, metrics, curves of the best trial and of buy and hold.
+
+    The best trial has the highest Sharpe ratio, of equals the earliest. Without the simulator behind it (a result that
+    was loaded from a store) there are no curves and no benchmark. Raises UsageError for a result without metrics.
+    """
+    from kernelkit.notebook.card import html
+
+    payload = summary(res)
+    return {RESULT_MIME: payload, "text/html": html(payload), "text/plain": plain(payload)}
+
+
+def summary(res: xr.Dataset) -> dict[str, Any]:
+    """The result as JSON, schema 1: metrics to 10 digits, curves thinned to at most `POINTS` points to 7 digits."""
+    if SELECTED_BY not in res or "final_equity" not in res:
+        found = ", ".join(map(str, res.data_vars)) or "no variables"
+        raise UsageError(message("this result", found, "metrics", "Run kk.backtest with outputs including 'metrics'."))
+    sharpe = res[SELECTED_BY]
+    place = best_place(sharpe.values, np.isfinite(res["final_equity"].values))
+    best = res.isel(dict(zip(sharpe.dims, place, strict=True)))
+    recipe = _recipe(res)
+    dims = {str(d): res[d].values.tolist() for d in sharpe.dims}
+    benchmark, curve = compare(best, recipe)
+    return {
+        "schema": 1,
+        "name": str(res.attrs.get("title") or res.attrs.get("strategy", "")),
+        "strategy": str(res.attrs.get("strategy", "")),
+        "data": about_data(res),
+        "costs": str(res.attrs.get("costs", "")),
+        "dims": dims,
+        "n_trials": int(np.isfinite(res["final_equity"].values).sum()),
+        "best": {"params": parameters(best, recipe, list(dims)), "metrics": metrics(best)},
+        "benchmark": benchmark,
+        "curve": curve,
+        "heatmap": heatmap(sharpe) if 0 < sharpe.size <= CELLS else None,
+        "notes": notes(res),
+    }
+
+
+def best_place(sharpe: np.ndarray, done: np.ndarray) -> tuple[int, ...]:
+    """Where the best trial is: highest Sharpe ratio, then the earliest; where none has one, the first that was run.
+
+    >>> best_place(np.array([0.2, 0.7, np.nan, 0.7]), np.array([True, True, False, True]))
+    (1,)
+    """
+    flat = np.where(np.isfinite(sharpe), sharpe, -np.inf).ravel()
+    at = int(np.argmax(flat)) if np.isfinite(flat).any() else int(np.argmax(done.ravel()))
+    return tuple(int(i) for i in np.unravel_index(at, sharpe.shape)) if sharpe.ndim else ()
+
+
+def _recipe(res: xr.Dataset) -> Recipe | None:
+    from kernelkit.errors import RunError
+    from kernelkit.result import curves_of
+
+    try:
+        return curves_of(res).recipe
+    except RunError:
+        # metrics only: loaded from a store, or made without curves
+        return None
+
+
+def about_data(res: xr.Dataset) -> dict[str, str]:
+    """Name, lineage, what has to be known about the data at once, and all that its source says about it."""
+    detail = str(res.attrs.get("note", ""))
+    warnings = []
+    if res.attrs.get("synthetic", 0):
+        warnings.append("synthetic data")
+    if not res.attrs.get("tradable", 1):
+        index = "index level, " if detail.lower().startswith("index level") else ""
+        warnings.append(f"{index}not tradable as such")
+    attrs = {name: str(res.attrs.get(name, "")) for name in ("name", "lineage")}
+    return attrs | {"note": "; ".join(warnings), "detail": detail}
+
+
+def parameters(best: xr.Dataset, recipe: Recipe | None, dims: list[str]) -> dict[str, Any]:
+    """The parameters of one trial in the strategy's order, then its place along other dims."""
+    names = list(recipe.strategy.defaults) if recipe else [*best.attrs.get("params", {})]
+    names += [d for d in dims if d not in names]
+    fixed = best.attrs.get("params", {})
+    swept = {name: best[name].values.item() for name in names if name in best.coords and best[name].ndim == 0}
+    return {name: swept.get(name, fixed.get(name)) for name in names if name in swept or name in fixed}
+
+
+def metrics(trial: xr.Dataset) -> dict[str, float | None]:
+    """Every metric of one trial."""
+    return {name: rounded(float(trial[name])) for name in schema.METRICS if name in trial}
+
+
+def rounded(value: float, digits: int = 10) -> float | None:
+    """`value` to so many significant digits, None where it is not finite: JSON has no NaN.
+
+    >>> rounded(2 / 3, 3), rounded(float("nan"))
+    (0.667, None)
+    """
+    return float(f"{value:.{digits}g}") if math.isfinite(value) else None
+
+
+def compare(best: xr.Dataset, recipe: Recipe | None) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """The benchmark's metrics, and the thinned curves of both."""
+    from kernelkit.notebook.benchmark import NAME, buy_and_hold
+
+    if recipe is None or "equity" not in best:
+        return {"name": NAME, "metrics": {}}, {"time": [], "equity": [], "benchmark": [], "drawdown": []}
+    asset = recipe.assets.index(str(best["asset"].values)) if len(recipe.assets) > 1 else 0
+    found, held = buy_and_hold(recipe, asset)
+    axis = recipe.bars["time"].values[recipe.start : recipe.stop]
+    held = held[np.searchsorted(axis, best["time"].values)]
+    equity, drawdown = best["equity"].values, best["drawdown"].values
+    rows = thin(drawdown)
+    curve = {
+        "time": times(best["time"].values[rows]),
+        "equity": [rounded(v, 7) for v in equity[rows]],
+        "benchmark": [rounded(v, 7) for v in held[rows]],
+        "drawdown": [rounded(-v, 7) for v in drawdown[rows]],
+    }
+    return {"name": NAME, "metrics": {n: rounded(found[n]) for n in schema.METRICS if n in found}}, curve
+
+
+def thin(drawdown: np.ndarray, points: int = POINTS) -> np.ndarray:
+    """At most `points` rows: of each piece of the time axis the deepest drawdown and the last row, and the first of all.
+
+    >>> thin(np.array([0.0, 0.1, 0.5, 0.2, 0.0, 0.1]), points=5)
+    array([0, 2, 5])
+    """
+    n = len(drawdown)
+    if n <= points:
+        return np.arange(n)
+    edges = np.linspace(0, n, (points - 1) // 2 + 1).astype(int)
+    deepest = [a + int(np.argmax(drawdown[a:b])) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return np.unique([0, *deepest, *(edges[1:] - 1)])
+
+
+def times(values: np.ndarray) -> list[str]:
+    """Times as ISO text, days alone where all are midnights."""
+    whole = bool((values == values.astype("datetime64[D]")).all())
+    texts = np.datetime_as_string(values, unit="D" if whole else "s").tolist()
+    return texts if whole else [f"{t}Z" for t in texts]
+
+
+def heatmap(sharpe: xr.DataArray) -> dict[str, Any] | None:
+    """The Sharpe ratio over the two axes of a sweep that has just two of more than one value."""
+    long = [d for d in sharpe.dims if sharpe.sizes[d] > 1]
+    if len(long) != 2:
+        return None
+    x, y = long
+    table = sharpe.squeeze().transpose(y, x).values
+    return {"x": str(x), "y": str(y), "metric": SELECTED_BY, "values": [[rounded(v, 7) for v in row] for row in table]}
+
+
+def notes(res: xr.Dataset) -> list[str]:
+    """What else a reader has to know: an interruption, the evaluated span, the conventions."""
+    attrs = res.attrs
+    found = []
+    if "interrupted" in attrs:
+        found.append(f"Interrupted: {attrs['interrupted']}; the other cells are empty.")
+    if "time" in res.coords and res["time"].size:
+        first, last = times(res["time"].values[[0, -1]])
+        found.append(f"Evaluated {first[:10]} to {last[:10]}.")
+    if "periods_per_year" in attrs:
+        found.append(f"Ratios are annualised by {attrs['periods_per_year']:g} sessions a year, risk-free rate 0.")
+    return found
+
+
+def plain(payload: dict[str, Any]) -> str:
+    """The result as text."""
+    data = payload["data"]
+    note = f" ({data['note']})" if data["note"] else ""
+    best, other = payload["best"]["metrics"], payload["benchmark"]
+    rows = [("", "best" if payload["n_trials"] > 1 else "strategy", other["name"] if other["metrics"] else "")]
+    for name, value in best.items():
+        held = words.number(name, other["metrics"].get(name)) if other["metrics"] else ""
+        rows.append((words.label(name), words.number(name, value), held))
+    left, middle, right = (max(len(row[k]) for row in rows) for k in range(3))
+    table = [f"{a:<{left}}  {b:>{middle}}  {c:>{right}}".rstrip() for a, b, c in rows]
+    head = [
+        f"{payload['name']}: {payload['strategy']} on {data['name']}{note}",
+        f"{words.trials(payload)}, {words.costs(payload)}",
+        words.chosen(payload),
+        *payload["notes"],
+    ]
+    return "\n".join([*filter(None, head), "", *table])

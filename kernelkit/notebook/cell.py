@@ -1,0 +1,70 @@
+"""Runs the body of a `%%backtest` cell in the notebook's namespace and finds the strategy in it."""
+
+from __future__ import annotations
+
+import ast
+from types import FunctionType
+from typing import Any
+
+from kernelkit.errors import UsageError
+from kernelkit.notebook.fault import in_cells
+from kernelkit.strategy import Indicator, Signal, Strategy, signal, strategy
+
+_FORMS = "def name(ctx, ...) decides bar by bar, def name(ds, ...) returns target weights over labelled arrays"
+
+
+def execute(shell: Any, line: str, cell: str) -> Strategy | Signal:
+    """Run `cell` and return its strategy, which is the last function it defines; the name then holds the strategy.
+
+    Raises UsageError where there is none, and what the cell itself raises.
+    """
+    tree, filename = _parse(shell, line, cell)
+    name = _last_function(tree)
+    code = compile(tree, filename, "exec", shell.compile.flags, dont_inherit=True)
+    try:
+        exec(code, shell.user_ns)
+    except Exception as error:
+        raise in_cells(shell, error)  # noqa: B904  it is the same error
+    found = as_strategy(shell.user_ns[name], name)
+    shell.user_ns[name] = found
+    return found
+
+
+def _parse(shell: Any, line: str, cell: str) -> tuple[ast.Module, str]:
+    # one line above the body, where the notebook shows the magic: line numbers are those the user sees
+    text = "\n" + shell.transform_cell(cell)
+    filename = shell.compile.cache(text, shell.execution_count, raw_code=f"%%backtest {line}\n{cell}")
+    return shell.compile.ast_parse(text, filename), filename
+
+
+def _last_function(tree: ast.Module) -> str:
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    if not functions:
+        raise UsageError(f"the cell defines no function; the strategy is its last one: {_FORMS}")
+    if isinstance(functions[-1], ast.AsyncFunctionDef):
+        raise UsageError(f"{functions[-1].name} is async; a strategy is a plain function: {_FORMS}")
+    return functions[-1].name
+
+
+def as_strategy(found: object, name: str) -> Strategy | Signal:
+    """What the cell's last function is: decorated ones as they are, plain ones by the name of their first parameter.
+
+    >>> def hold(ctx): ctx.target_percent(1.0)
+    >>> as_strategy(hold, "hold")
+    <strategy hold()>
+    """
+    if isinstance(found, Strategy | Signal):
+        return found
+    if isinstance(found, Indicator):
+        raise UsageError(f"{name} is an indicator; the cell's last function has to be the strategy")
+    if not isinstance(found, FunctionType):
+        raise UsageError(f"{name} is a {type(found).__name__} after its decorators; wanted a strategy: {_FORMS}")
+    first = next(iter(found.__code__.co_varnames[: found.__code__.co_argcount]), None)
+    if first == "ctx":
+        made: Strategy | Signal = strategy(found)
+    elif first == "ds":
+        made = signal(found)
+    else:
+        begins = f"begins with {first!r}" if first else "takes nothing"
+        raise UsageError(f"{name} {begins}; what it is shows in its first parameter: {_FORMS}")
+    return made

@@ -1,0 +1,103 @@
+"""Names and numbers of a result as a person reads them; the Lab extension writes them the same way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+PERCENT = ("total_return", "cagr", "volatility", "max_drawdown", "win_rate", "exposure")
+COUNT = ("n_fills", "n_trades", "max_drawdown_duration")
+MONEY = ("fees", "final_equity")
+_LABELS = {
+    "cagr": "CAGR",
+    "n_fills": "Fills",
+    "n_trades": "Trades",
+    "max_drawdown_duration": "Max drawdown duration (days)",
+}
+DASH = "–"
+
+
+def label(metric: str) -> str:
+    """A metric's name in words.
+
+    >>> label("sharpe_ratio"), label("n_trades")
+    ('Sharpe ratio', 'Trades')
+    """
+    return _LABELS.get(metric, metric.replace("_", " ").capitalize())
+
+
+def number(metric: str, value: float | None) -> str:
+    """A metric's value in the unit of its kind; what is missing is a dash.
+
+    >>> number("max_drawdown", 0.3261), number("sharpe_ratio", -0.5), number("final_equity", 3247001.2)
+    ('32.6 %', '−0.50', '3,247,001')
+    """
+    if value is None or not math.isfinite(value):
+        return DASH
+    if metric in PERCENT:
+        return _signed(f"{100 * value:,.1f} %")
+    if metric in COUNT:
+        return _signed(f"{value:,.0f}")
+    if metric in MONEY:
+        return _signed(f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.2f}")
+    return _signed(f"{value:,.2f}")
+
+
+def _signed(text: str) -> str:
+    return text.replace("-", "−")
+
+
+def compact(value: float) -> str:
+    """A number for an axis: four significant digits, thousands as k, M, G.
+
+    >>> compact(1_500_000.0), compact(800_000.0), compact(0.25)
+    ('1.5M', '800k', '0.25')
+    """
+    for scale, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= (1e4 if suffix == "k" else scale):
+            return _signed(f"{value / scale:.4g}{suffix}")
+    return _signed(f"{value:.4g}")
+
+
+def params(values: Mapping[str, Any]) -> str:
+    """Parameters in one line.
+
+    >>> params({"fast": 20, "rate": 0.1})
+    'fast=20, rate=0.1'
+    """
+    return ", ".join(f"{name}={value}" for name, value in values.items())
+
+
+def trials(payload: Mapping[str, Any]) -> str:
+    """How many trials a result holds, and along which axes.
+
+    >>> trials({"n_trials": 80, "dims": {"fast": [1] * 10, "slow": [1] * 8}})
+    '80 trials (10 fast × 8 slow)'
+    """
+    n = payload["n_trials"]
+    sizes = [f"{len(labels):,} {dim}" for dim, labels in payload["dims"].items()]
+    axes = f" ({' × '.join(sizes)})" if sizes else ""
+    return f"{n:,} {'trial' if n == 1 else 'trials'}{axes}"
+
+
+def chosen(payload: Mapping[str, Any]) -> str:
+    """Which trial is shown, and that it was picked in sample; nothing where there was nothing to pick or to bind."""
+    values, n = params(payload["best"]["params"]), payload["n_trials"]
+    if n < 2:
+        return values
+    if payload["best"]["metrics"].get("sharpe_ratio") is None:
+        return f"{values} is the first of {n:,} trials; none has a Sharpe ratio."
+    return (
+        f"{values} has the highest Sharpe ratio of {n:,} trials. It was selected in-sample, on the very data it is "
+        "shown on: part of what it shows is luck."
+    )
+
+
+def costs(payload: Mapping[str, Any]) -> str:
+    """What trading costs, loud where it costs nothing.
+
+    >>> costs({"costs": "none"})
+    'COSTS: NONE'
+    """
+    return "COSTS: NONE" if payload["costs"] == "none" else f"costs: {payload['costs']}"

@@ -1,0 +1,264 @@
+"""A backtest that goes on: start it, feed it bars as they come, save it, resume it in another process. The bits are those of one whole run."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import uuid
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kernelkit.data import append, store
+from kernelkit.engine import Recipe, ast_text, bind, check_bars, costs_of, explain, own_state, param_words, record, resolve, table_of
+from kernelkit.errors import OrderError, RunError, UsageError, message
+from kernelkit.kernels import layout as L
+from kernelkit.kernels.compile import build_id
+from kernelkit.kernels.context import Rolling
+from kernelkit.kernels.drive import Costs, Failed, Job, Session, header_of, new_outcome
+from kernelkit.kernels.lower import Plan, Ring, Site, Source
+from kernelkit.market.venue import CONSERVATIVE, FREE, Account, FillModel, Venue
+from kernelkit.strategy import Signal, Strategy
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+FORMAT = 1
+ENDLESS = 1 << 60  # the bar at which a run that may always go on would end
+
+
+class Run:
+    """One trial over one asset, advanced as its bars arrive. Make it with `start` or `resume`."""
+
+    def __init__(self, recipe: Recipe, venue: Any, fill_model: FillModel, free: bool, state: np.ndarray | None = None) -> None:
+        self._recipe, self._venue, self._fill_model, self._free = recipe, venue, fill_model, free
+        self._session = session_of(recipe, state)
+        self._advance()
+
+    def __repr__(self) -> str:
+        return f"<run of {self._recipe.strategy.name}: {self.bars} bars, equity {self.equity:.2f}>"
+
+    @property
+    def bars(self) -> int:
+        """Bars done."""
+        return int(header_of(self._session.block)["i"])
+
+    @property
+    def equity(self) -> float:
+        """Equity at the last mark; the initial cash while the run warms up."""
+        header = header_of(self._session.block)
+        at = int(header["off_account"])
+        account = self._session.block[at : at + L.ACCOUNT.itemsize].view(L.ACCOUNT)[0]
+        return float(account["equity"]) if header["started"] else float(self._recipe.job.trials[0]["cash"])
+
+    def _advance(self) -> None:
+        try:
+            self._session.advance(self._recipe.job.tables[0].n_bars)
+        except Failed as failure:
+            outcome = new_outcome(1, False)
+            outcome.errors[0] = (failure.status, failure.i, failure.argument)
+            explain(self._recipe, outcome, self._venue)
+
+    def feed(self, more: Any) -> Run:
+        """Go on with more bars: a frame or Dataset that follows, or the whole Dataset extended (needed where features are used).
+
+        Raises DataError when they do not follow. A failed feed leaves the run as it was.
+        """
+        import xarray as xr
+
+        old = self._recipe.bars
+        longer = isinstance(more, xr.Dataset) and more.sizes["time"] > old.sizes["time"] and more.indexes["time"][0] == old.indexes["time"][0]
+        bars = check_bars(more) if longer else append(old, more)
+        features = self._recipe.job.plan.features
+        table, rows = table_of(bars, 0, features)
+        before = self._recipe.job.tables[0]
+        if any(not np.array_equal(a, b[: len(a)], equal_nan=a.dtype.kind == "f") for a, b in zip(before.columns, table.columns, strict=True)):
+            raise UsageError(message("feed", "bars that differ from those already run", "the same bars, continued", "Start a new run: history has changed."))
+        recipe = replace(self._recipe, bars=bars, job=replace(self._recipe.job, tables=[table]), places=[rows])
+        old_state = self._recipe, self._session
+        self._recipe, self._session = recipe, session_of(recipe, self._session.block.copy())
+        try:
+            self._advance()
+        except BaseException:
+            self._recipe, self._session = old_state
+            raise
+        return self
+
+    def result(self) -> xr.Dataset:
+        """The result as if the data ended here: what `kk.backtest` over the same bars returns, bit for bit."""
+        from kernelkit.result import build
+
+        n, begin = self._recipe.job.tables[0].n_bars, int(self._recipe.job.trials[0]["trade_from"])
+        if n <= begin:
+            raise RunError(message("this run", f"{n} bars, all of them warm-up", f"more than {begin}", "Feed it more bars."))
+        trials = self._recipe.job.trials.copy()
+        trials["i1"] = n
+        place = self._recipe.places[0]
+        recipe = replace(self._recipe, job=replace(self._recipe.job, trials=trials), start=int(place[begin]), stop=int(place[-1]) + 1)
+        outcome = self._session.ended(n)
+        record(recipe, outcome, self._venue, self._fill_model)
+        return build(recipe, outcome, ("metrics", "blocks", "curves"), "none" if self._free else self._venue.costs, self._venue.name, self._fill_model)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the run to the folder ``path``, whole or not at all; an older one there is replaced."""
+        target = Path(path).absolute()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        part.mkdir()
+        try:
+            store.save(self._recipe.bars, part / "bars.zarr")
+            block = self._session.block.tobytes()
+            (part / "state.bin").write_bytes(block)
+            (part / "run.json").write_text(json.dumps(self._document(block), indent=1))
+            for name in ("state.bin", "run.json"):
+                with (part / name).open("rb") as file:
+                    os.fsync(file.fileno())
+            aside = part.with_name(part.name + ".old")
+            if target.exists():
+                target.replace(aside)
+            part.replace(target)
+            shutil.rmtree(aside, ignore_errors=True)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        return target
+
+    def _document(self, block: bytes) -> dict[str, Any]:
+        recipe, job = self._recipe, self._recipe.job
+        return {
+            "format": FORMAT, "layout": L.VERSION, "build": build_id(), "crc": zlib.crc32(block),
+            "strategy": recipe.strategy.name, "source": ast_text(recipe.strategy), "program": job.text, "plan": plan_to_json(job.plan), "params": job.params.tolist(), "bound": recipe.params,
+            "trial": [float(x) if isinstance(x, float) else int(x) for x in job.trials[0].item()], "custom_state": job.custom_state, "ring_sizes": job.ring_sizes,
+            "venue": [asdict(c) for c in job.venues], "venue_name": self._venue.name, "costs": self._venue.costs, "free": self._free, "fill_model": asdict(self._fill_model),
+        }
+
+
+def session_of(recipe: Recipe, state: np.ndarray | None) -> Session:
+    """A session over the recipe's bars, taken up at a state block."""
+    session = Session(recipe.job)
+    if state is not None:
+        session.block = state
+        session.frame["resume"] = 1
+        while int(header_of(session.template)["capacity"]) < int(header_of(state)["capacity"]):
+            session.template = L.grown(session.template, 2 * int(header_of(session.template)["capacity"]))
+    return session
+
+
+@dataclass(frozen=True)
+class SavedStrategy:
+    """What a resumed run knows of its strategy: name and source, for the ledger and the result."""
+
+    name: str
+    text: str
+
+    @property
+    def source(self) -> Source:
+        """Its tree."""
+        tree = ast.parse(self.text).body[0]
+        assert isinstance(tree, ast.FunctionDef)
+        return Source(tree, "saved run", 1)
+
+
+@dataclass(frozen=True)
+class SavedVenue:
+    """What a resumed run knows of its venue: name and costs in words."""
+
+    name: str
+    costs: str
+
+
+def plan_to_json(plan: Plan) -> dict[str, Any]:
+    """A plan as JSON."""
+    return {
+        "params": {n: t.__name__ for n, t in plan.params.items()}, "state": {n: {"ring": v.n} if isinstance(v, Ring) else v for n, v in plan.state.items()},
+        "features": plan.features, "records": plan.records, "reach": plan.reach, "raises": plan.raises, "words": plan.words,
+        "sites": [[s.kind, s.column, list(s.arguments), list(s.rolling), s.slot, s.custom] for s in plan.sites],
+    }
+
+
+def plan_from_json(data: Mapping[str, Any]) -> Plan:
+    """The plan again."""
+    kinds = {"int": int, "float": float, "bool": bool}
+    state = {n: Ring(v["ring"]) if isinstance(v, dict) else v for n, v in data["state"].items()}
+    plan = Plan({n: kinds[t] for n, t in data["params"].items()}, state, list(data["features"]), [], list(data["records"]), data["reach"], data["raises"])
+    plan.sites = [Site(k, c, tuple(a), Rolling(*r), slot, custom) for k, c, a, r, slot, custom in data["sites"]]
+    plan.words = data["words"]
+    return plan
+
+
+def start(bars: xr.Dataset, strategy: Strategy, params: Mapping[str, Any] | None = None, *, start: Any = None, account: Account | None = None,
+          venue: Venue | None = None, fill_model: FillModel | None = None) -> Run:
+    """Begin a backtest of one strategy, with scalar parameters, over one asset; it runs over ``bars`` and waits for more.
+
+    Raises UsageError for a signal (it sees whole arrays) or several assets, OrderError for a fill model with a close-out (nobody knows the last bar).
+
+    >>> import kernelkit as kk
+    >>> bars = kk.data.load("sp500_index")
+    >>> @kk.strategy
+    ... def hold(ctx):
+    ...     ctx.target_percent(1.0)
+    >>> run = kk.start(bars.isel(time=slice(0, 3000)), hold).feed(bars.isel(time=slice(3000, None)))
+    >>> float(run.result()["final_equity"]) == float(kk.backtest(bars, hold)["final_equity"])
+    True
+    """
+    bars, strategy = check_bars(bars), resolve(strategy)
+    fill_model = fill_model or CONSERVATIVE
+    if isinstance(strategy, Signal):
+        raise UsageError(message(f"signal {strategy.name}", "a function of whole arrays", "a @kk.strategy", "Only an event-driven strategy can be fed bar by bar."))
+    if fill_model.close_out != "none":
+        raise OrderError(message("close_out of a run", fill_model.close_out, "none", "A run that may go on does not know its last bar."))
+    if bars.sizes["asset"] != 1:
+        raise UsageError(message("bars", f"{bars.sizes['asset']} assets", "one", "Choose one: bars.sel(asset=[name])."))
+    scalars, axes = bind(strategy, params, None)
+    if axes:
+        raise UsageError(message("params of a run", f"sequences for {', '.join(axes)}", "scalars", "Use kk.backtest for a grid."))
+    recipe = one_recipe(bars, strategy, scalars, start, account or Account(), venue or FREE, fill_model)
+    return Run(recipe, venue or FREE, fill_model, venue is None)
+
+
+def one_recipe(bars: xr.Dataset, strategy: Strategy, scalars: dict[str, Any], start: Any, account: Account, venue: Venue, fill_model: FillModel) -> Recipe:
+    """The recipe of a single trial that has no end yet."""
+    types = {n: type(v) if not isinstance(strategy.defaults[n], float) else float for n, v in scalars.items()}
+    program = strategy.program(types, {n: v for n, v in scalars.items() if isinstance(v, str)})
+    table, rows = table_of(bars, 0, program.plan.features)
+    first = 0 if start is None else int(np.searchsorted(rows, bars.indexes["time"].slice_indexer(start, None).start or 0))
+    begin = max(first, strategy.bars_needed(program, scalars))
+    trials = np.zeros(1, L.TRIAL)
+    trials[0] = (0, begin, ENDLESS, 0, 0, 0, account.cash)
+    params = param_words(program, [()], [], scalars)
+    job = Job(program.text, program.plan, [table], [costs_of(venue)], [fill_model.codes()], trials, params, True, own_state(strategy, program))
+    stop = int(rows[-1]) + 1
+    return Recipe(bars, strategy, job, {}, [str(bars["asset"].values[0])], [rows], np.zeros((), "i8"), min(begin, stop - 1), stop, scalars)
+
+
+def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Run:
+    """Take up a saved run, in any process of the same build; ``strategy`` (the same source) is needed only for debugging and for own tracebacks.
+
+    Raises RunError when the folder is damaged, or was written by another build (its bits could differ).
+    """
+    folder = Path(path)
+    try:
+        document = json.loads((folder / "run.json").read_text())
+        raw = (folder / "state.bin").read_bytes()
+    except (OSError, ValueError) as error:
+        raise RunError(message(f"run at {folder}", str(error), "a folder written by run.save", "Check the path.")) from None
+    if document["format"] != FORMAT or document["layout"] != L.VERSION or document["build"] != build_id():
+        raise RunError(message(f"run at {folder}", f"build {document['build']}", f"this build, {build_id()}", "Run it again with kk.start: other code may compute other bits."))
+    if zlib.crc32(raw) != document["crc"]:
+        raise RunError(message(f"run at {folder}", "a damaged state.bin", "the bytes that were saved", "Start again, or restore the folder."))
+    bars = store.load(folder / "bars.zarr")
+    plan = plan_from_json(document["plan"])
+    table, rows = table_of(bars, 0, plan.features)
+    trials = np.zeros(1, L.TRIAL)
+    trials[0] = tuple(document["trial"])
+    venues = [Costs(**(v | {"fee_slots": tuple(v["fee_slots"]), "slippage_slots": tuple(v["slippage_slots"])})) for v in document["venue"]]
+    fill_model = FillModel(**document["fill_model"])
+    job = Job(document["program"], plan, [table], venues, [fill_model.codes()], trials, np.array(document["params"], "i8").reshape(1, -1), True,
+              [tuple(c) for c in document["custom_state"]], {int(k): v for k, v in document["ring_sizes"].items()})
+    recipe = Recipe(bars, strategy or SavedStrategy(document["strategy"], document["source"]), job, {}, [str(bars["asset"].values[0])], [rows], np.zeros((), "i8"), 0, int(rows[-1]) + 1, document["bound"])
+    return Run(recipe, SavedVenue(document["venue_name"], document["costs"]), fill_model, document["free"], np.frombuffer(raw, "u1").copy())

@@ -1,0 +1,1 @@
+"""Studies: each turns one backtest into an experiment by adding one labelled dim."""

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kernelkit.batch import cli, runs
+
+Invoke = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def invoke(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Invoke:
+    """invoke(*arguments): exit code, standard output and error of the command, in this process, in tmp_path."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["kernelkit", *arguments])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        code = end.value.code or 0
+        assert isinstance(code, int)
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def test_a_batch_in_two_processes(tmp_path: Path, write_notebook: Any, command: Any) -> None:
+    cell = "from kernelkit.batch import context\nassert n < 3, 'too many'\ncontext.headline({'n': n})"
+    write_notebook(tmp_path / "a.ipynb", cell, parameters="n = 1\ntext = ''")
+    arguments = ("run", "a.ipynb", "-p", "n=1:3:1", "-p", "text='x,\"y\"'", "--jobs", "2", "--hide-code")
+    done = command.run(*arguments)
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert lines[-1].startswith("kernelkit: 1 of 3 runs failed; see runs/a-")
+    assert lines[-1].endswith("report.html")
+    assert sum(": done" in line for line in lines) == 2
+    assert sum(": failed, cell 3: AssertionError: too many" in line for line in lines) == 1
+    assert "Traceback" not in done.stderr
+
+    listed = json.loads(command.run("runs", "--json").stdout)
+    assert {(run["parameters"]["n"], run["status"], run["metrics"].get("n")) for run in listed} == {
+        (1, "done", 1.0),
+        (2, "done", 2.0),
+        (3, "failed", None),
+    }
+    assert {run["parameters"]["text"] for run in listed} == {'x,"y"'}
+    assert len({run["pid"] for run in listed}) == 3
+    reports = [(tmp_path / "runs" / run["id"] / "report.html").read_text() for run in listed]
+    assert not any("headline" in html for html in reports if "AssertionError" not in html)
+
+    write_notebook(tmp_path / "b.ipynb", "1", parameters="n = 1")
+    command.run("run", "b.ipynb")
+    again = command.run("run", "b.ipynb")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout.endswith("already done; --force runs it again\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("run", "nothing.ipynb"), "nothing.ipynb: there is no such notebook"),
+        (("run", "no_template_of_this_name"), "there is no template 'no_template_of_this_name'"),
+        (("run", "a.ipynb", "-p", "n"), "-p n: wanted NAME=VALUE"),
+        (("run", "a.ipynb", "-p", "n=1", "-p", "n=2"), "n is given twice; write several values as n=v1,v2"),
+        (("run", "a.ipynb", "-p", "m=1"), "a.ipynb has no parameter 'm'; it has n"),
+        (("run", "a.ipynb", "-p", "n=1:2"), "n=1:2: a range is start:stop:step, three numbers; this has 2"),
+        (("run", "a.ipynb", "-p", "n=x"), "n: 'x' is not an int; the notebook's default is 1"),
+        (("run", "a.ipynb", "--jobs", "0"), "Invalid value for '--jobs'"),
+        (("run",), "Missing argument 'TEMPLATE'"),
+        (("runs",), "runs: there is no such folder"),
+        (("dance",), "No such command 'dance'"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_code_2(
+    tmp_path: Path, write_notebook: Any, invoke: Invoke, arguments: tuple[str, ...], complaint: str
+) -> None:
+    write_notebook(tmp_path / "a.ipynb", "1", parameters="n = 1")
+    code, out, err = invoke(*arguments)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert err.startswith("kernelkit: ")
+    assert complaint in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_dry_run_prints_the_runs(tmp_path: Path, write_notebook: Any, invoke: Invoke) -> None:
+    write_notebook(tmp_path / "a.ipynb", "1", parameters="n = 1\nfast = '5:50:5'")
+    code, out, err = invoke("run", "a.ipynb", "-p", "n=1,2", "-p", "fast=5:20:5", "--dry-run")
+    assert (code, err) == (0, "")
+    assert [line.split("  ")[1] for line in out.splitlines()] == ["n=1 fast=5:20:5", "n=2 fast=5:20:5"]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_runs_of_a_folder(tmp_path: Path, invoke: Invoke) -> None:
+    (tmp_path / "runs").mkdir()
+    assert invoke("runs") == (0, "runs: no runs\n", "")
+    folder = tmp_path / "runs" / "a-1"
+    folder.mkdir()
+    run = runs.Run(
+        id="a-1", name="a", template="a", status="failed", created=runs.utc_now(), error="cell 2: ValueError"
+    )
+    (folder / runs.FILE).write_text(json.dumps(run.to_json()))
+    code, out, err = invoke("runs")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[1].startswith("failed")
+    assert out.endswith("a-1  cell 2: ValueError\n")
+
+
+def test_doctor_has_a_line_for_everything(invoke: Invoke) -> None:
+    code, out, err = invoke("doctor", "--json")
+    found = {finding["what"]: finding for finding in json.loads(out)}
+    assert {"python", "numba", "machine", "memory", "svml", "gpu", "cache", "engine", "kernel", "browser"} <= set(found)
+    assert all(finding["state"] in ("ok", "absent", "problem") and finding["found"] for finding in found.values())
+    broken = [what for what, finding in found.items() if finding["state"] == "problem"]
+    assert (code, err) == ((1, f"kernelkit: something is wrong with: {', '.join(broken)}\n") if broken else (0, ""))
+    assert found["numba"] == {"what": "numba", "state": "ok", "found": found["numba"]["found"]}
+    assert found["engine"]["state"] == "ok"
+    assert found["kernel"]["state"] == "ok"
+
+
+def test_the_command_line_starts_without_the_engine(command: Any) -> None:
+    code = """
+import sys
+import kernelkit.batch.cli, kernelkit.batch.plan, kernelkit.batch.runs, kernelkit.batch.run
+heavy = {"numpy", "numba", "xarray", "pandas", "papermill", "nbformat", "nbconvert", "IPython"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+"""
+    import subprocess
+    import sys
+
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,206 @@
+"""Notebooks that are really executed, through papermill, in kernels of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kernelkit.batch import offline, runs
+from kernelkit.batch.execution import Outcome, RunWarning
+from kernelkit.batch.plan import plan
+from kernelkit.batch.run import RunsFailedError, run
+from kernelkit.errors import RunError, UsageError
+
+from .conftest import STEPS
+
+RESULT = """
+from IPython.display import display
+best = {"params": {"fast": 5}, "metrics": {"sharpe_ratio": 1.5, "calmar_ratio": None, "name": "x"}}
+display({"application/vnd.kernelkit.result.v1+json": {"best": best, "data": {"name": "aapl", "lineage": "ab12"}},
+         "text/plain": "best of 10"}, raw=True)
+"""
+
+# Two folds are computed at each attempt until the file `ready` is there; what is computed is noted in `log`.
+FOLDS = """
+from pathlib import Path
+from kernelkit.batch import context
+store = context.checkpoints()
+results = []
+for fold in range(4):
+    found = store.get({"fold": fold})
+    if found is None:
+        if fold == 2 and not Path(folder, "ready").exists():
+            raise RuntimeError("the data of fold 2 are not there yet\\nsee above")
+        with open(Path(folder, "log"), "a") as log:
+            log.write(f"{fold} ")
+        found = [fold * 0.5]
+        store.put({"fold": fold}, found)
+    results.append(found[0])
+(context.result_path()).mkdir(exist_ok=True)
+context.headline({"efficiency": sum(results)})
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, write_notebook: Any) -> tuple[Outcome, list[runs.Run], Path]:
+    """A run with progress, a malformed event and a displayed result: outcome, states of the record, notebook."""
+    folder = tmp_path_factory.mktemp("finished")
+    malformed = STEPS.replace('"done": done', '"done": done if done else "none"')
+    parameters = "steps = 4  # of the grid\ndelay = 0.0\ndata = 'sp500_index'\nseed = 7\nmarkup = '<b>&'"
+    cells = (STEPS, malformed, RESULT, "import os\nos.environ['KERNELKIT_RUN_DIR'], os.getcwd()")
+    path = write_notebook(folder / "grid {x}.ipynb", *cells, parameters=parameters, title="A grid & more")
+    states: list[runs.Run] = []
+    given = {"steps": "8", "delay": "0.02"}
+    with pytest.warns(RunWarning, match=r"cell \d: a progress event has text 'label'") as caught:
+        (outcome,) = run(path, given, folder / "runs", name="grid", on_change=states.append)
+    assert len(caught) == 1
+    return outcome, states, path
+
+
+def test_the_record_of_a_finished_run(finished: tuple[Outcome, list[runs.Run], Path]) -> None:
+    outcome, _, _ = finished
+    assert outcome.fresh
+    assert outcome.run == runs.read_run(outcome.folder)
+    found = outcome.run
+    assert found.id == outcome.folder.name
+    assert (found.name, found.template, found.status, found.progress) == ("grid", "grid {x}", "done", 1.0)
+    assert (found.cell, found.cells, found.eta_s, found.error) == (6, 6, None, None)
+    assert (found.pid, found.seed) == (os.getpid(), 7)
+    assert found.parameters == {"steps": 8, "delay": 0.02, "data": "sp500_index", "seed": 7, "markup": "<b>&"}
+    assert found.metrics == {"sharpe_ratio": 1.5}
+    assert found.data == {"name": "aapl", "lineage": "ab12"}
+    assert (found.notebook, found.report, found.store) == ("notebook.ipynb", "report.html", None)
+    assert found.versions["python"].startswith("3.")
+    assert {"kernelkit", "numba", "numpy", "xarray"} <= set(found.versions)
+    assert found.created <= found.heartbeat
+
+
+def test_progress_is_live_inside_cells_and_across_them(finished: tuple[Outcome, list[runs.Run], Path]) -> None:
+    _, states, _ = finished
+    assert [state.progress for state in states] == sorted(state.progress for state in states)
+    inside = [state for state in states if state.cell == 3 and state.candles_per_s is not None]
+    assert len(inside) >= 8
+    assert inside[-1].progress == pytest.approx(3 / 6)
+    assert inside[3].progress == pytest.approx((2 + 3 / 8) / 6)
+    assert inside[3].eta_s == pytest.approx(5 * 0.02)
+    assert {state.cell for state in states} == {0, 1, 2, 3, 4, 5, 6} - {0}
+    assert states[-1].status == "done"
+
+
+def test_the_executed_notebook(finished: tuple[Outcome, list[runs.Run], Path]) -> None:
+    outcome, _, _ = finished
+    notebook = json.loads((outcome.folder / "notebook.ipynb").read_text())
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert "steps = 8" in "".join(code[1]["source"])
+    shown = "".join(code[-1]["outputs"][0]["data"]["text/plain"])
+    assert shown == f"({str(outcome.folder)!r}, {str(Path.cwd())!r})"
+    assert not list(outcome.folder.glob(".*"))
+
+
+def test_the_report_needs_no_network(finished: tuple[Outcome, list[runs.Run], Path]) -> None:
+    outcome, _, _ = finished
+    html = (outcome.folder / "report.html").read_text()
+    assert offline.external_references(html) == []
+    assert "default-src 'none'" in html
+    assert "http://" not in html
+    assert "cdn" not in html
+    assert html.count("A grid &amp; more") == 2
+    assert '<tr class="changed"><th scope="row">steps</th><td>8</td><td class="help">of the grid</td></tr>' in html
+    assert '<tr><th scope="row">markup</th><td>&lt;b&gt;&amp;</td>' in html
+    assert "<dt>sharpe ratio</dt><dd>1.5</dd>" in html
+    assert "best of 10" in html
+    assert ">grid<" not in html.split("<main>")[1]
+
+
+def test_a_finished_run_is_not_repeated(finished: tuple[Outcome, list[runs.Run], Path]) -> None:
+    outcome, _, path = finished
+    written = (outcome.folder / "notebook.ipynb").stat().st_mtime_ns
+    # what is the default need not be said: it is the same run
+    given = {"steps": 8, "delay": 0.02, "data": "sp500_index"}
+    (again,) = run(path, given, outcome.folder.parent, name="grid")
+    assert (again.fresh, again.run) == (False, outcome.run)
+    assert (outcome.folder / "notebook.ipynb").stat().st_mtime_ns == written
+
+
+def test_another_content_is_another_run(
+    finished: tuple[Outcome, list[runs.Run], Path], write_notebook: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome, _, path = finished
+    same = {"steps": "8", "delay": "0.02"}
+    ids = [
+        plan(path, given, "runs", name="grid")[0].id for given in (same, {**same, "steps": "9"}, {**same, "seed": 8})
+    ]
+    ids.append(plan(path, same, "runs")[0].id)
+    assert ids[-1].startswith("grid-x-")
+    monkeypatch.setattr("kernelkit.batch.provenance.versions", lambda: {"numba": "0"})
+    ids.append(plan(path, same, "runs", name="grid")[0].id)
+    monkeypatch.undo()
+    write_notebook(path.with_name("other.ipynb"), "1", parameters="steps = 4\ndelay = 0.0")
+    ids.append(plan(path.with_name("other.ipynb"), same, "runs", name="grid")[0].id)
+    assert ids[0] == outcome.run.id
+    assert len(set(ids)) == len(ids)
+
+
+def test_a_failed_run_says_why_and_goes_on_where_its_checkpoints_end(tmp_path: Path, write_notebook: Any) -> None:
+    path = write_notebook(tmp_path / "folds.ipynb", FOLDS, parameters="folder = ''", title="Folds")
+    given = {"folder": str(tmp_path)}
+    with pytest.raises(
+        RunsFailedError, match=r"1 of 1 runs failed: .*: cell 3: RuntimeError: the data of fold 2"
+    ) as caught:
+        run(path, given, tmp_path / "runs")
+    first = caught.value.outcomes[0].run
+    assert (first.status, first.error) == ("failed", "cell 3: RuntimeError: the data of fold 2 are not there yet")
+    assert first.progress == pytest.approx(2 / 3)
+    report = (tmp_path / "runs" / first.id / "report.html").read_text()
+    assert "the data of fold 2 are not there yet" in report.split("<main>")[0]
+    assert "see above" in report.split("<main>")[1]
+
+    (tmp_path / "ready").touch()
+    (second,) = run(path, given, tmp_path / "runs")
+    assert (tmp_path / "log").read_text() == "0 1 2 3 "
+    assert (second.run.id, second.run.created) == (first.id, first.created)
+    assert (second.run.status, second.run.store) == ("done", "result.zarr")
+    assert second.run.metrics == {"efficiency": 3.0}
+
+    (third,) = run(path, given, tmp_path / "runs", force=True)
+    assert (tmp_path / "log").read_text() == "0 1 2 3 0 1 2 3 "
+    assert third.run.created > second.run.created
+
+
+def test_a_dead_kernel_is_a_failed_run_with_its_last_words(tmp_path: Path, write_notebook: Any) -> None:
+    path = write_notebook(tmp_path / "dead.ipynb", "1 + 1", "import os\nos.write(2, b'out of memory\\n')\nos._exit(9)")
+    with pytest.raises(RunsFailedError) as caught:
+        run(path, {}, tmp_path)
+    found = caught.value.outcomes[0].run
+    assert (found.status, found.error) == ("failed", "cell 2: the kernel died; out of memory")
+    notebook = json.loads((tmp_path / found.id / "notebook.ipynb").read_text())
+    assert notebook["cells"][0]["outputs"][0]["data"]["text/plain"] == ["2"]
+
+
+def test_nothing_is_written_for_a_command_that_is_wrong(tmp_path: Path, write_notebook: Any) -> None:
+    path = write_notebook(tmp_path / "a.ipynb", "1", parameters="n = 1")
+    wrong: list[dict[str, Any]] = [
+        {"parameters": {"m": 1}},
+        {"parameters": {"n": "x"}},
+        {"name": "../a"},
+        {"name": ""},
+        {"jobs": 0},
+    ]
+    for options in wrong:
+        with pytest.raises(UsageError):
+            run(path, **options, out=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_that_runs_elsewhere_is_left_alone(tmp_path: Path, write_notebook: Any) -> None:
+    path = write_notebook(tmp_path / "a.ipynb", "1")
+    (job,) = plan(path, {}, tmp_path / "runs")
+    job.folder.mkdir(parents=True)
+    record = runs.Run(id=job.id, name="a", template="a", host="elsewhere", pid=1, heartbeat=runs.utc_now())
+    (job.folder / runs.FILE).write_text(json.dumps(record.to_json()))
+    with pytest.raises(RunError, match="is running \\(process 1 on elsewhere\\)"):
+        run(path, {}, tmp_path / "runs")
