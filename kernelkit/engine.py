@@ -466,6 +466,8 @@ def explain(recipe: Recipe, outcome: Outcome, venue: Venue) -> None:
         raise LookaheadError(message(where, f"index [{argument}]", "0 for the present bar, -1 for the one before", "A positive index is a bar that has not happened yet."))
     if status == L.CROWDED:
         raise OrderError(message(where, f"more than {L.RESERVE} new orders in one decision", f"at most {L.RESERVE}", "Submit fewer orders per bar."))
+    if status == L.BAD_MODEL:
+        raise OrderError(message(where, f"a cost model that answered with NaN, infinity or negative slippage ({venue.costs})", "a finite number, slippage >= 0", "Correct the model (rule C6)."))
     from kernelkit.view import replay
 
     replay(recipe, trial, i, venue, where)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
@@ -34,6 +34,7 @@ def test_philox__known_answers(counter, key, result):
     assert tuple(int(word[0]) for word in words) == result
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**64 - 1), path=WORD, step=st.integers(0, 2**63 - 1), stream=WORD)
 def test_bits__are_the_halves_of_one_philox_block(seed, path, step, stream):
     block = step // 2
@@ -43,6 +44,7 @@ def test_bits__are_the_halves_of_one_philox_block(seed, path, step, stream):
     assert int(rng.bits(seed, path, step, stream)[()]) == high << 32 | low
 
 
+@settings(deadline=None)
 @given(
     seed=st.integers(0, 2**64 - 1),
     steps=st.lists(st.integers(0, 10_000), min_size=1, max_size=50),
@@ -87,6 +89,7 @@ def test_normal_quantile__equals_scipy():
     np.testing.assert_allclose(rng.normal_quantile(p), special.ndtri(p), rtol=2e-15, atol=1e-15)
 
 
+@settings(deadline=None)
 @given(st.floats(1e-300, 1e300))
 def test_log__within_one_unit_in_the_last_place(x):
     exact = math.log(x)

@@ -42,7 +42,8 @@ def _started_proc(pid: int) -> str | None:
 
 @functools.cache
 def _boot_id() -> str:
-    return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+    file = _PROC / "sys/kernel/random/boot_id"
+    return file.read_text().strip() if file.exists() else ""
 
 
 def _started_ps(pid: int) -> str | None:

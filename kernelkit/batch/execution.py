@@ -101,8 +101,7 @@ class _Execution:
         try:
             error = self._notebook()
         finally:
-            store = (self._job.folder / context.STORE).exists()
-            self._update(store=context.STORE if store else None, **self._said())
+            self._update(notebook=self._made(NOTEBOOK), store=self._made(context.STORE), **self._said())
         status: runs.Status = "failed" if error else "done"
         self._report(status, error)
         finished = self._record.finish(status, error)
@@ -144,6 +143,9 @@ class _Execution:
             where=Surroundings(folder / NOTEBOOK, folder / LOG, environment),
             watch=self,
         )
+
+    def _made(self, name: str) -> str | None:
+        return name if (self._job.folder / name).exists() else None
 
     def on_cell(self, cell: int, cells: int) -> None:
         """Code cell `cell` of `cells` (from 1) starts."""

@@ -14,7 +14,7 @@ PACKAGES = ("kernelkit", "numba", "llvmlite", "numpy", "scipy", "pandas", "xarra
 
 
 class Git(TypedDict):
-    """A commit, and whether files differ from it."""
+    """A commit, and whether tracked files differ from it (others may be runs)."""
 
     commit: str
     dirty: bool
@@ -38,7 +38,7 @@ def git_state(folder: Path) -> Git | None:
     commit = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
     if not commit:
         return None
-    return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain"))}
+    return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))}
 
 
 def _git(folder: Path, *command: str) -> str:

@@ -29,8 +29,14 @@ def identify(bars: xr.Dataset) -> dict[str, str]:
 
 
 def extend(bars: xr.Dataset, whole: xr.Dataset) -> dict[str, str]:
-    """Return the attrs of ``whole``, which begins with ``bars``, hashing only what follows their last full piece."""
-    verify(bars)
+    """Return the attrs of ``whole``, which begins with ``bars``, hashing only what follows their last full piece.
+
+    Bars that are not the whole their lineage names (a slice, say) have no chain to go on from: then everything is hashed.
+    """
+    try:
+        verify(bars)
+    except DataError:
+        return identify(whole)
     start = bars.sizes["time"] // PIECE * PIECE
     return _run(whole, bytes.fromhex(bars.attrs["lineage_chain"]), start)
 

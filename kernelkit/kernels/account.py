@@ -4,6 +4,7 @@ from math import floor
 
 from kernelkit.kernels.layout import (
     ACCOUNT,
+    BAD_MODEL,
     C_VOLUME,
     CUT,
     DEBT,
@@ -21,6 +22,8 @@ from kernelkit.kernels.layout import (
 from kernelkit.kernels.memory import at, call_model, f8, i8
 
 SNAP = 1e-6
+INF = float("inf")
+SHRINKS = 64
 OFF_FEE_SLOTS = VENUE.fields["fee_slots"][1]
 OFF_SLIPPAGE_SLOTS = VENUE.fields["slippage_slots"][1]
 VOLUME_BARS = 20
@@ -90,7 +93,11 @@ def ask_model(frame: int, entry: int, slots_at: int, size: float, p: float, fill
     m.position = float(at(f.positions, POSITION).lots) * g.lot
     m.equity = at(f.account, ACCOUNT).equity
     m.time = time
-    return call_model(entry, f.model)
+    answer = call_model(entry, f.model)
+    if not abs(answer) < INF or (entry == at(f.venue, VENUE).slippage and answer < 0.0):  # C6
+        f.error = BAD_MODEL
+        return 0.0
+    return answer
 
 
 def call_fee(frame: int, size: float, p: float, filled: float, paid: float, last: int, time: int) -> float:
@@ -156,7 +163,9 @@ def affordable(frame: int, order_at: int, lots: int, k: int, time: int) -> int:
     each = p * unit
     final = min(int(equity / each), abs(after)) if equity > 0.0 else 0
     adding = held * way > 0
-    while final > 0:
+    for _ in range(SHRINKS):
+        if final == 0:
+            break
         if adding and final <= abs(held):
             return 0
         trial = way * final - held

@@ -34,6 +34,7 @@ from kernelkit.kernels.layout import (
     VENUE,
     VENUE_BYTES,
 )
+from kernelkit.kernels.account import close_trade
 from kernelkit.kernels.memory import at, call, f8, i8, put_f8, put_i8
 from kernelkit.kernels.orders import close_out, column, column_f, end_all, match
 from kernelkit.kernels.scan import NODE_WORDS, OFF_CELL, copy_words, finish, headline, next_session, start
@@ -72,7 +73,11 @@ def ruin(frame: int) -> None:
     a.debt = -a.equity
     a.cash = 0.0
     a.equity = 0.0
-    at(f.positions, POSITION).lots = 0
+    x = at(f.positions, POSITION)
+    if x.lots != 0:
+        back = column_f(frame, C_CLOSE_P, f.i) * (float(-x.lots) * at(f.instrument, INSTRUMENT).unit)
+        close_trade(frame, x.pnl - back, x.fees, column(frame, C_KNOWN_AT, f.i))
+    x.lots = 0
     at(f.state, HEADER).ruined = 1
     end_all(frame, CANCELLED, R_RUIN, column(frame, C_KNOWN_AT, f.i))
 
@@ -156,7 +161,10 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
         fills = a.n_fills
         if h.touch_lo != -FAR or h.touch_hi != FAR:
             if i8(low_at + at_bar) <= h.touch_lo or i8(high_at + at_bar) >= h.touch_hi:
-                match(frame)
+                match(frame, i != last or code != LAST_OPEN)
+                if f.error != 0:
+                    status = f.error
+                    break
         if i == last and code != KEEP:
             close_out(frame, code == LAST_OPEN)
         lots = x.lots

@@ -95,6 +95,7 @@ from kernelkit.kernels.scan import copy_words
 
 ORDER_WORDS = ORDER_BYTES // 8
 MOST = 9007199254740992.0  # 2**53: beyond it float64 cannot count lots or ticks
+MOST_PROFIT = 1e6
 OPEN_FILL, BAR_FILL = 0, 1
 
 
@@ -217,29 +218,30 @@ def sized_gap(frame: int, weight: float, k: int, equity: float, last: int, time:
     return gap
 
 
-def activate(frame: int, parent_at: int, time: int) -> None:
-    """O7, F6: the children of a filled entry come to life."""
+def wake(frame: int, entry_at: int, time: int) -> None:
+    """O7, F6: the exits of a filled entry come to life, or end where there is nothing for them to close."""
     f = at(frame, FRAME)
-    e = at(parent_at, ORDER)
-    p = price(f.instrument, e.fill_ticks)
+    e = at(entry_at, ORDER)
+    g = f.instrument
+    p = price(g, e.fill_ticks)
+    now = at(f.positions, POSITION).lots
+    long = e.filled > 0
     for j in range(at(f.state, HEADER).n_live):
         c_at = f.orders + j * ORDER_BYTES
         c = at(c_at, ORDER)
         if c.status == LIVE and c.parent == e.id and (c.flags & WAITING) != 0:
+            if not same_side(now, e.filled):
+                end_one(frame, c_at, CANCELLED, R_PARENT, time)
+                continue
             c.flags = (c.flags & ~WAITING) | FRESH
             c.t_active = time
-            c.lots = -e.filled
+            size = min(abs(e.filled), abs(now))
+            c.lots = -size if long else size
             c.reference = e.reference
             if c.kind == STOP and c.stop_loss > 0.0:
-                if e.filled > 0:
-                    c.trigger = to_ticks(f.instrument, p * (1.0 - c.stop_loss), False)
-                else:
-                    c.trigger = to_ticks(f.instrument, p * (1.0 + c.stop_loss), True)
+                c.trigger = to_ticks(g, p * (1.0 - c.stop_loss), False) if long else to_ticks(g, p * (1.0 + c.stop_loss), True)
             elif c.kind == LIMIT and c.take_profit > 0.0:
-                if e.filled > 0:
-                    c.price = to_ticks(f.instrument, p * (1.0 + c.take_profit), True)
-                else:
-                    c.price = to_ticks(f.instrument, p * (1.0 - c.take_profit), False)
+                c.price = to_ticks(g, p * (1.0 + c.take_profit), True) if long else to_ticks(g, p * (1.0 - c.take_profit), False)
 
 
 def after_fill(frame: int, order_at: int, held: int, time: int) -> None:
@@ -258,7 +260,7 @@ def after_fill(frame: int, order_at: int, held: int, time: int) -> None:
             other = at(f.orders + j * ORDER_BYTES, ORDER)
             if other.status == LIVE and (other.flags & REDUCE) != 0 and (other.flags & WAITING) == 0:
                 end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_CLOSED, time)
-    activate(frame, order_at, time)
+    wake(frame, order_at, time)
 
 
 def fill(frame: int, order_at: int, reference: int, slips: bool, rule: int, time: int) -> None:
@@ -277,10 +279,10 @@ def fill(frame: int, order_at: int, reference: int, slips: bool, rule: int, time
     if (o.flags & AT_FILL) != 0:
         equity = at(f.account, ACCOUNT).cash + price(f.instrument, k) * (float(held) * at(f.instrument, INSTRUMENT).unit)
         lots = -held if o.weight == 0.0 else int(sized_gap(frame, o.weight, k, equity, f.i - 1, time, False))
-        o.lots = lots
-        if lots == 0:
+        if not same_side(lots, o.lots):
             end_order(frame, order_at, CANCELLED, R_REPLACED, time)
             return
+        o.lots = lots
     paid_for = affordable(frame, order_at, lots, k, time)
     if paid_for == REFUSED:
         end_order(frame, order_at, REJECTED, R_CASH, time)
@@ -297,43 +299,33 @@ def fill(frame: int, order_at: int, reference: int, slips: bool, rule: int, time
     after_fill(frame, order_at, held, time)
 
 
-def try_stop(frame: int, order_at: int, first: int, high: int, low: int, t_open: int, t_close: int) -> None:
-    """F2, F3: a stop against a range that begins at `first` ticks; fills, or lets a stop-limit rest."""
+def trigger_stop(frame: int, order_at: int, reference: int, rule: int, time: int) -> None:
+    """F1-F3: a stop has triggered at `reference` ticks; it fills, or lets its limit rest."""
     o = at(order_at, ORDER)
-    buys = o.lots > 0
-    if buys:
-        if high < o.trigger:
-            return
-        reference = max(o.trigger, first)
-    else:
-        if low > o.trigger:
-            return
-        reference = min(o.trigger, first)
-    opens = reference == first and t_open != t_close
-    time = t_open if opens else t_close
-    rule = OPEN_FILL if opens else BAR_FILL
     if o.kind == STOP_LIMIT:
         o.flags |= TRIGGERED | FRESH
-        if (buys and reference <= o.price) or (not buys and reference >= o.price):
+        if (o.lots > 0 and reference <= o.price) or (o.lots < 0 and reference >= o.price):
             fill(frame, order_at, reference, False, rule, time)
     else:
         fill(frame, order_at, reference, True, rule, time)
 
 
-def try_limit(frame: int, order_at: int, first: int, high: int, low: int, thr: int, t_open: int, t_close: int) -> None:
-    """F5: a resting limit order against the bar."""
+def stop_reached(order_at: int, high: int, low: int) -> bool:
+    """Whether prices that went from `low` to `high` set a stop off."""
     o = at(order_at, ORDER)
-    if o.lots > 0:
-        if low > o.price - thr:
-            return
-        reference = min(o.price, first)
-        opens = first <= o.price - thr
-    else:
-        if high < o.price + thr:
-            return
-        reference = max(o.price, first)
-        opens = first >= o.price + thr
-    fill(frame, order_at, reference, False, OPEN_FILL if opens else BAR_FILL, t_open if opens else t_close)
+    return high >= o.trigger if o.lots > 0 else low <= o.trigger
+
+
+def limit_reached(order_at: int, high: int, low: int, thr: int) -> bool:
+    """Whether prices that went from `low` to `high` fill a limit order, `thr` ticks beyond its price."""
+    o = at(order_at, ORDER)
+    return low <= o.price - thr if o.lots > 0 else high >= o.price + thr
+
+
+def rests(order_at: int) -> bool:
+    """A limit order, or a stop-limit whose stop has triggered."""
+    o = at(order_at, ORDER)
+    return o.kind == LIMIT or (o.flags & TRIGGERED) != 0
 
 
 def expire_days(frame: int, session: int, t_open: int) -> None:
@@ -354,52 +346,71 @@ def ready(order_at: int, t_open: int) -> bool:
     return o.status == LIVE and (o.flags & (WAITING | FRESH)) == 0 and o.t_active <= t_open
 
 
-def match(frame: int) -> None:
-    """T5: all that a bar does to the live orders."""
+def open_pass(frame: int, thr: int) -> None:
+    """F1: what the open settles."""
     f = at(frame, FRAME)
-    m = at(f.fill_model, FILL_MODEL)
-    i = f.i
-    first = column(frame, C_OPEN, i)
-    high = column(frame, C_HIGH, i)
-    low = column(frame, C_LOW, i)
-    t_open = column(frame, C_OPEN_AT, i)
-    t_close = column(frame, C_KNOWN_AT, i)
-    thr = 0 if m.limit == TOUCH else 1
-    n = at(f.state, HEADER).n_live
-    expire_days(frame, column(frame, C_SESSION, i), t_open)
-    for k in range(n):  # F4: market orders and triggers
+    first = column(frame, C_OPEN, f.i)
+    t_open = column(frame, C_OPEN_AT, f.i)
+    for k in range(at(f.state, HEADER).n_live):
         o_at = f.orders + k * ORDER_BYTES
         if ready(o_at, t_open):
             o = at(o_at, ORDER)
             o.flags |= SEEN
-            top = first if o.tif == IOC else high
-            bottom = first if o.tif == IOC else low
             if o.kind == MARKET:
                 fill(frame, o_at, first, True, OPEN_FILL, t_open)
-            elif o.kind != LIMIT and (o.flags & TRIGGERED) == 0:
-                if o.kind == TRAILING and m.trailing == UPDATE_FIRST:
-                    move_trail(frame, o_at, top, bottom)
-                try_stop(frame, o_at, first, top, bottom, t_open, t_close)
-    for k in range(n):  # F5: resting limits
-        o_at = f.orders + k * ORDER_BYTES
-        if ready(o_at, t_open):
-            o = at(o_at, ORDER)
-            if o.kind == LIMIT or (o.flags & TRIGGERED) != 0:
-                try_limit(frame, o_at, first, first if o.tif == IOC else high, first if o.tif == IOC else low, thr, t_open, t_close)
-    if m.same_bar == ADVERSE:  # F7: exits of an entry filled in this bar
-        for k in range(n):
-            o_at = f.orders + k * ORDER_BYTES
-            o = at(o_at, ORDER)
-            if o.status == LIVE and o.kind == STOP and o.parent != 0 and (o.flags & FRESH) != 0:
-                try_stop(frame, o_at, o.reference, high, low, t_close, t_close)
+            elif rests(o_at):
+                if limit_reached(o_at, first, first, thr):
+                    fill(frame, o_at, first, False, OPEN_FILL, t_open)
+            elif stop_reached(o_at, first, first):
+                trigger_stop(frame, o_at, first, OPEN_FILL, t_open)
+
+
+def range_passes(frame: int, thr: int) -> None:
+    """F2, F5, F7, F8: what the bar's range settles, and how far trailing stops follow it."""
+    f = at(frame, FRAME)
+    m = at(f.fill_model, FILL_MODEL)
+    high = column(frame, C_HIGH, f.i)
+    low = column(frame, C_LOW, f.i)
+    t_open = column(frame, C_OPEN_AT, f.i)
+    t_close = column(frame, C_KNOWN_AT, f.i)
+    n = at(f.state, HEADER).n_live
     for k in range(n):
         o_at = f.orders + k * ORDER_BYTES
         o = at(o_at, ORDER)
-        if o.status == LIVE and (o.flags & SEEN) != 0:
-            if o.tif == IOC:  # O3
-                end_order(frame, o_at, EXPIRED, R_IOC, t_close)
-            elif o.kind == TRAILING and m.trailing != UPDATE_FIRST:
+        if ready(o_at, t_open) and o.tif != IOC and o.kind != MARKET and not rests(o_at):
+            if o.kind == TRAILING and m.trailing == UPDATE_FIRST:
                 move_trail(frame, o_at, high, low)
+            if stop_reached(o_at, high, low):
+                trigger_stop(frame, o_at, o.trigger, BAR_FILL, t_close)
+    for k in range(n):
+        o_at = f.orders + k * ORDER_BYTES
+        o = at(o_at, ORDER)
+        if ready(o_at, t_open) and o.tif != IOC and rests(o_at) and limit_reached(o_at, high, low, thr):
+            fill(frame, o_at, o.price, False, BAR_FILL, t_close)
+    for k in range(n):
+        o_at = f.orders + k * ORDER_BYTES
+        o = at(o_at, ORDER)
+        if o.status != LIVE:
+            continue
+        if (o.flags & FRESH) != 0 and o.parent != 0 and o.kind == STOP and m.same_bar == ADVERSE and stop_reached(o_at, high, low):
+            trigger_stop(frame, o_at, max(o.trigger, o.reference) if o.lots > 0 else min(o.trigger, o.reference), BAR_FILL, t_close)
+        elif o.kind == TRAILING and (o.flags & SEEN) != 0 and o.tif != IOC and m.trailing != UPDATE_FIRST:
+            move_trail(frame, o_at, high, low)
+
+
+def match(frame: int, whole: bool) -> None:
+    """T5: all that a bar does to the live orders; with `whole` false only what its open does (F9)."""
+    f = at(frame, FRAME)
+    thr = 0 if at(f.fill_model, FILL_MODEL).limit == TOUCH else 1
+    expire_days(frame, column(frame, C_SESSION, f.i), column(frame, C_OPEN_AT, f.i))
+    open_pass(frame, thr)
+    if whole:
+        range_passes(frame, thr)
+    for k in range(at(f.state, HEADER).n_live):
+        o_at = f.orders + k * ORDER_BYTES
+        o = at(o_at, ORDER)
+        if o.status == LIVE and o.tif == IOC and (o.flags & SEEN) != 0:
+            end_order(frame, o_at, EXPIRED, R_IOC, column(frame, C_KNOWN_AT, f.i))
     tidy(frame)
 
 
@@ -512,6 +523,11 @@ def is_fraction(x: float) -> bool:
     return x > 0.0 and x < 1.0
 
 
+def is_profit(x: float, q: float) -> bool:
+    """O5: a target's distance; a short one cannot go below zero."""
+    return x > 0.0 and x <= MOST_PROFIT and (q > 0.0 or x < 1.0)
+
+
 def submit(frame: int, verb: int, tif: int, q: float, a: float, b: float) -> int:
     """The simple orders: market, limit, stop, stop-limit, trailing stop."""
     f = at(frame, FRAME)
@@ -586,7 +602,7 @@ def bracket(frame: int, tif: int, given: int, q: float, stop: float, limit: floa
     kind = LIMIT if (given & HAS_ENTRY) != 0 else MARKET
     good = finite(q / at(g, INSTRUMENT).lot)
     good = good and ((given & HAS_STOP) == 0 or good_price(g, stop)) and ((given & HAS_LIMIT) == 0 or good_price(g, limit))
-    good = good and ((given & HAS_STOP_LOSS) == 0 or is_fraction(stop_loss)) and ((given & HAS_TAKE_PROFIT) == 0 or is_fraction(take_profit))
+    good = good and ((given & HAS_STOP_LOSS) == 0 or is_fraction(stop_loss)) and ((given & HAS_TAKE_PROFIT) == 0 or is_profit(take_profit, q))
     if not good or (kind == LIMIT and not good_price(g, entry)):
         return reject(frame, kind, tif, R_INVALID)
     lots = to_lots(g, q)

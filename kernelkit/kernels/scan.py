@@ -10,6 +10,7 @@ from kernelkit.kernels.memory import at, bits, f8, i8, put_f8, put_i8, unbits
 
 NAN = float("nan")
 INF = float("inf")
+EPSILON = 2.0**-52
 NODE_WORDS = NODE_BYTES // 8
 OFF_LEAF = METRICS.fields["leaf"][1]
 OFF_LEVEL = METRICS.fields["level"][1]
@@ -243,7 +244,11 @@ def headline(m_at: int, account_at: int, time: int, periods: float, ruined: int,
     s = at(m_at + OFF_LEAF, NODE)
     n = float(s.n)
     mean = s.s1 / n
-    var = (s.s2 - (s.s1 * s.s1) / n) / (n - 1.0) if s.n > 1 else NAN
+    var = NAN
+    if s.n > 1:
+        var = (s.s2 - (s.s1 * s.s1) / n) / (n - 1.0)
+        if var <= ((n * EPSILON) * s.s2) / (n - 1.0):
+            var = 0.0
     years = (float(time - m.t_start) / DAY_NS) / 365.25
     cagr = NAN
     if ruined != 0:

@@ -13,7 +13,7 @@ _LABELS = {
     "cagr": "CAGR",
     "n_fills": "Fills",
     "n_trades": "Trades",
-    "max_drawdown_duration": "Max drawdown duration (days)",
+    "max_drawdown_duration": "Longest drawdown (days)",
 }
 DASH = "–"
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernelkit.data import grid
@@ -46,6 +46,7 @@ def test_given__not_a_price_step(tick):
         grid.given(tick, "X")
 
 
+@settings(deadline=None)
 @given(st.floats(1e-12, 1e12))
 def test_derived__first_close_has_2_30_to_2_31_ticks(close):
     made = grid.derived(close)
@@ -54,6 +55,7 @@ def test_derived__first_close_has_2_30_to_2_31_ticks(close):
     assert 2**30 <= close / made.tick < 2**31
 
 
+@settings(deadline=None)
 @given(ticks=st.integers(1, 2**40), inverse=st.sampled_from([3, 10, 20, 100, 400, 10_000, 10**8]))
 def test_inverse__prices_as_written_keep_their_bits(ticks, inverse):
     price = ticks / inverse
@@ -63,6 +65,7 @@ def test_inverse__prices_as_written_keep_their_bits(ticks, inverse):
     assert made.prices(np.array([float(ticks)])) == price
 
 
+@settings(deadline=None)
 @given(first=st.floats(1e-3, 1e6), ratio=st.floats(1e-3, 1e3))
 def test_derived__snapping_moves_a_price_by_at_most_half_a_tick_and_only_once(first, ratio):
     made, price = grid.derived(first), np.array([first * ratio])
@@ -71,6 +74,7 @@ def test_derived__snapping_moves_a_price_by_at_most_half_a_tick_and_only_once(fi
     assert made.prices(made.ticks(snapped)) == snapped
 
 
+@settings(deadline=None)
 @given(ticks=st.integers(1, 10**9), share=st.floats(0.001, 0.5))
 def test_off__sees_a_price_between_ticks(ticks, share):
     made = grid.given(0.01, "X")

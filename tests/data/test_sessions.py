@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernelkit.data import from_pandas, sessions
@@ -158,6 +158,7 @@ def test_bar__not_a_duration(frame, minutes, bar):
         from_pandas(frame(minutes(5)), calendar="24/7", label="open", bar=bar)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**15))
 def test_bar_text__round_trips(ns):
     assert sessions.bar_ns(sessions.bar_text(ns)) == ns

@@ -1,13 +1,27 @@
-"""Cash, position, buying power and round trips (A1-A9) with the costs of a fill (C1-C5)."""
+"""Cash, position, buying power and round trips (A1-A9) with the costs of a fill (C1-C6)."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
 
-from tests.reference.config import Config, ModelView, Record
+from tests.reference.config import Config, Model, ModelView, Record
 from tests.reference.market import Bars, Grid
 from tests.reference.orders import Order
+
+SHRINKS = 64
+
+
+def ask(name: str, model: Model | None, view: ModelView) -> float:
+    """C6: the answer of a model, 0.0 without one; an answer that is no cost is an error."""
+    if model is None:
+        return 0.0
+    answer = model(view)
+    if not math.isfinite(answer):
+        raise ValueError(f"the {name} model answered {answer}, wanted a finite number: look at what it makes of {view}")
+    if name == "slippage" and answer < 0.0:
+        raise ValueError(f"the slippage model answered {answer}, wanted 0 or more: look at what it makes of {view}")
+    return answer
 
 
 @dataclass
@@ -46,9 +60,7 @@ class Account:
 
     def slipped(self, order: Order, lots: int, reference: int, bar: int, time: int) -> int:
         """C1: the reference price moved against the order."""
-        if self.config.slippage is None:
-            return reference
-        s = self.config.slippage(self.view(order, lots, reference, bar, time))
+        s = ask("slippage", self.config.slippage, self.view(order, lots, reference, bar, time))
         if s == 0.0:
             return reference
         price = self.grid.price(reference)
@@ -56,9 +68,7 @@ class Account:
 
     def fee(self, order: Order, lots: int, ticks: int, bar: int, time: int) -> float:
         """C2: the fee of a fill."""
-        if self.config.fee is None:
-            return 0.0
-        return self.config.fee(self.view(order, lots, ticks, bar, time))
+        return ask("fee", self.config.fee, self.view(order, lots, ticks, bar, time))
 
     def worth(self, ticks: int) -> float:
         """`cash + N(k, position)`: A2's E and A5's mark."""
@@ -84,8 +94,8 @@ class Account:
                 equity=self.equity,
                 time=time,
             )
-            f = 0.0 if self.config.fee is None else self.config.fee(view) / view.notional
-            s = self.config.slippage(view) if slip and self.config.slippage is not None else 0.0
+            f = ask("fee", self.config.fee, view) / view.notional
+            s = ask("slippage", self.config.slippage, view) if slip else 0.0
             gap = gap / ((1.0 + f) + s)
         return math.trunc(gap)
 
@@ -103,10 +113,15 @@ class Account:
         worth = self.worth(ticks)
         size = math.trunc(worth / each) if worth > 0 else 0
         size = min(size, abs(self.position + lots))
+        shrinks = 0
         while size != 0:
             trial = direction * size - self.position
             if self.affordable(order, trial, ticks, bar, time):
                 break
+            if shrinks == SHRINKS:
+                size = 0
+                break
+            shrinks += 1
             fee = self.fee(order, trial, ticks, bar, time)
             excess = self.grid.gross(ticks, self.position + trial) - (worth - fee)
             size = max(0, size - max(1, math.trunc(excess / each)))
@@ -163,14 +178,14 @@ class Account:
             self.trades.append(trade)
             self.open_trade = None
 
-    def mark(self, close: int) -> bool:
-        """A5, A6: mark at the close; True when the account is ruined by it."""
+    def mark(self, close: int, time: int) -> bool:
+        """A5, A6: mark at the close; True when the account is ruined by it, which ends its round trip there."""
         self.equity = self.worth(close)
         if self.equity > 0.0:
             return False
+        if self.position != 0:
+            self.book_part(-self.position, close, 0.0, time)
         self.debt = -self.equity
         self.cash = self.equity = 0.0
-        self.position = 0
-        self.open_trade = None
         self.ruined = True
         return True

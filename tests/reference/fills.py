@@ -22,51 +22,68 @@ class Matcher:
     bar: int = 0
     woken: list[Order] = field(default_factory=list)
 
-    def match(self, bar: int) -> None:
-        """T5 from the expiry of DAY orders to the end of IOC orders."""
+    def match(self, bar: int, last: bool) -> None:
+        """T5 from the expiry of DAY orders to the close-out; `last` is the last bar of the span."""
         self.bar = bar
         self.woken = []
         open_at, known_at = self.bars.open_at[bar], self.bars.known_at[bar]
         self.book.expire_days(self.bars.session[bar], open_at)
-        # who is matched is settled before the passes: an exit woken in this bar belongs to F7 alone
+        # who is matched, and as what, is settled before the passes: an exit woken in this bar belongs to F7 alone,
+        # and a stop-limit triggered in this bar rests from the next one on
         matched = [order for order in self.book.live() if order.active and order.t_active <= open_at]
         resting = [order for order in matched if order.kind == "limit" or order.triggered]
-        first = [order for order in matched if order not in resting]
-        for order in first:
+        stops = [order for order in matched if order.kind != "market" and order not in resting]
+        for order in matched:
             if order.live:
-                self.first_pass(order)
+                self.open_pass(order, order in resting)
+        if last and self.config.close_out == "last_open":
+            self.close_out(self.bars.o[bar], "open")
+        else:
+            self.range_passes(stops, resting)
+        self.book.expire_immediate(matched, known_at)
+        if last and self.config.close_out == "last_close":
+            self.close_out(self.bars.c[bar], "intrabar")
+
+    def range_passes(self, stops: list[Order], resting: list[Order]) -> None:
+        """F2, F5, F7, F8: what the range of the bar settles; an IOC order has no part in it (O2)."""
+        for order in stops:
+            if order.live and order.tif != "IOC":
+                self.stop_pass(order)
         for order in resting:
-            if order.live:
+            if order.live and order.tif != "IOC":
                 self.limit_pass(order)
         if self.config.same_bar == "adverse":
             for order in sorted(self.woken, key=lambda woken: woken.id):
                 if order.live and order.kind == "stop":
-                    self.attached_stop(order)
+                    self.woken_stop(order)
         if self.config.trailing == "check_first":
-            for order in matched:
+            for order in stops:
                 if order.live and order.kind == "trailing_stop":
-                    order.move_trigger(self.grid, self.bars.h[bar], self.bars.l[bar])
-        self.book.expire_immediate(matched, known_at)
+                    order.move_trigger(self.grid, self.bars.h[self.bar], self.bars.l[self.bar])
 
-    def range_seen(self, order: Order) -> tuple[int, int, int]:
-        """O2: open, high and low as the order sees them; an IOC order sees the open only."""
+    def open_pass(self, order: Order, rests: bool) -> None:
+        """F1: what the open settles, at the open."""
         opened = self.bars.o[self.bar]
-        if order.tif == "IOC":
-            return opened, opened, opened
-        return opened, self.bars.h[self.bar], self.bars.l[self.bar]
-
-    def first_pass(self, order: Order) -> None:
-        """F1-F3: markets, stops, trailing stops and untriggered stop-limits."""
-        opened, high, low = self.range_seen(order)
         if order.kind == "market":
             self.execute(order, opened, "open", slip=True)
+        elif rests:
+            if self.beyond_limit(order, opened):
+                self.execute(order, opened, "open", slip=False)
+        elif opened >= order.trigger if order.lots > 0 else opened <= order.trigger:
+            self.trigger(order, opened, "open")
+
+    def stop_pass(self, order: Order) -> None:
+        """F2: stops, trailing stops and untriggered stop-limits that the range reaches, at the trigger."""
+        high, low = self.bars.h[self.bar], self.bars.l[self.bar]
+        if order.triggered:  # by the open, past its limit
             return
         if order.kind == "trailing_stop" and self.config.trailing == "update_first":
             order.move_trigger(self.grid, high, low)
-        reference = stop_reference(order, opened, high, low)
-        if reference is None:
-            return
-        rule = "open" if reference == opened else "intrabar"
+        if high >= order.trigger if order.lots > 0 else low <= order.trigger:
+            self.trigger(order, order.trigger, "intrabar")
+
+    def trigger(self, order: Order, reference: int, rule: str) -> None:
+        """F1-F3: a stop fills at the reference; a stop-limit only if its limit allows it, else it rests."""
         if order.kind != "stop_limit":
             self.execute(order, reference, rule, slip=True)
         elif reference <= order.price if order.lots > 0 else reference >= order.price:
@@ -75,21 +92,21 @@ class Matcher:
             order.triggered = True
 
     def limit_pass(self, order: Order) -> None:
-        """F5: limits, and stop-limits that triggered in an earlier bar."""
-        opened, high, low = self.range_seen(order)
-        thr = 1 if self.config.limit == "through" else 0
-        if order.lots > 0:
-            reached, at_open, price = low <= order.price - thr, opened <= order.price - thr, min(order.price, opened)
-        else:
-            reached, at_open, price = high >= order.price + thr, opened >= order.price + thr, max(order.price, opened)
-        if reached:
-            self.execute(order, price, "open" if at_open else "intrabar", slip=False)
+        """F5: limits, and stop-limits that triggered in an earlier bar, at the limit."""
+        if self.beyond_limit(order, self.bars.l[self.bar] if order.lots > 0 else self.bars.h[self.bar]):
+            self.execute(order, order.price, "intrabar", slip=False)
 
-    def attached_stop(self, order: Order) -> None:
-        """F7: a stop woken in this bar sees the bar's full range, with the entry's reference as its open."""
-        reference = stop_reference(order, order.entry_reference, self.bars.h[self.bar], self.bars.l[self.bar])
-        if reference is not None:
-            self.execute(order, reference, "intrabar", slip=True)
+    def beyond_limit(self, order: Order, ticks: int) -> bool:
+        """F1, F5: is a price as good as the limit (`touch`) or better than it (`through`)."""
+        thr = 1 if self.config.limit == "through" else 0
+        return ticks <= order.price - thr if order.lots > 0 else ticks >= order.price + thr
+
+    def woken_stop(self, order: Order) -> None:
+        """F7: a stop woken in this bar sees the bar's full range and fills no better than at the entry's reference."""
+        if order.lots > 0 and self.bars.h[self.bar] >= order.trigger:
+            self.execute(order, max(order.trigger, order.entry_reference), "intrabar", slip=True)
+        elif order.lots < 0 and self.bars.l[self.bar] <= order.trigger:
+            self.execute(order, min(order.trigger, order.entry_reference), "intrabar", slip=True)
 
     def execute(self, order: Order, reference: int, rule: str, slip: bool, check_cash: bool = True) -> None:
         """One fill: A4's cut, C1's slippage, S5's new size, A3's cash, then the books and O7."""
@@ -104,7 +121,7 @@ class Matcher:
         ticks = account.slipped(order, lots, reference, bar, time) if slip else reference
         if order.weight is not None and self.config.sizing == "at_fill":
             lots = account.target_lots(order.weight, ticks, bar, time, slip=False)
-            if lots == 0:
+            if lots * order.lots <= 0:
                 self.book.end(order, "cancelled", "replaced", time)
                 return
             order.lots = lots
@@ -125,21 +142,11 @@ class Matcher:
             self.book.end(order, "cancelled", "cut_cash", time)
         self.woken += self.book.after_fill(order, before, account.position, fill, self.grid)
 
-    def close_out(self) -> bool:
-        """F9: close the position in one order on the last bar; True when an order was made."""
-        if self.config.close_out == "none" or self.account.position == 0:
-            return False
-        at_open = self.config.close_out == "last_open"
-        reference = self.bars.o[self.bar] if at_open else self.bars.c[self.bar]
-        time = self.bars.open_at[self.bar] if at_open else self.bars.known_at[self.bar]
+    def close_out(self, reference: int, rule: str) -> None:
+        """F9: close the position in one order."""
+        if self.account.position == 0:
+            return
+        time = self.bars.open_at[self.bar] if rule == "open" else self.bars.known_at[self.bar]
         order = Order(self.book.next_id(), "market", "GTC", -self.account.position, time)
         self.book.add(order)
-        self.execute(order, reference, "open" if at_open else "intrabar", slip=False, check_cash=False)
-        return True
-
-
-def stop_reference(order: Order, opened: int, high: int, low: int) -> int | None:
-    """F2: the worse of trigger and open when the range reaches the trigger."""
-    if order.lots > 0:
-        return max(order.trigger, opened) if high >= order.trigger else None
-    return min(order.trigger, opened) if low <= order.trigger else None
+        self.execute(order, reference, rule, slip=False, check_cash=False)

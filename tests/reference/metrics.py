@@ -124,6 +124,14 @@ def ratio(a: float, b: float) -> float:
     return a / b if b != 0 else math.nan
 
 
+def variance(n: float, s1: float, s2: float) -> float:
+    """M5: the variance of the samples, 0.0 where they are equal up to rounding, NaN for fewer than two."""
+    if n < 2.0:
+        return math.nan
+    var = (s2 - (s1 * s1) / n) / (n - 1.0)
+    return 0.0 if var <= ((n * 2.0**-52) * s2) / (n - 1.0) else var
+
+
 def yearly_growth(growth: float, years: float, ruined: bool) -> float:
     """M5: the compound growth per year."""
     if ruined:
@@ -138,7 +146,7 @@ def headline(track: Track, total: Record, account: Account, periods_per_year: in
     """M5, M6: the metrics of the run."""
     n, s1, yearly = float(total["n"]), total["s1"], float(periods_per_year)
     mean = s1 / n
-    var = (total["s2"] - (s1 * s1) / n) / (n - 1.0) if n >= 2 else math.nan
+    var = variance(n, s1, total["s2"])
     downside = math.sqrt(total["d2"] / n)
     final = track.equity[-1]
     years = (float(track.known_at[-1] - track.known_at[0]) / DAY_NS) / 365.25
@@ -152,7 +160,7 @@ def headline(track: Track, total: Record, account: Account, periods_per_year: in
     return {
         "total_return": final / track.cash0 - 1.0,
         "cagr": cagr,
-        "volatility": math.sqrt(var * yearly) if var >= 0 else math.nan,
+        "volatility": math.sqrt(var * yearly),
         "sharpe_ratio": (mean / math.sqrt(var)) * math.sqrt(yearly) if var > 0 else math.nan,
         "sortino_ratio": (mean / downside) * math.sqrt(yearly) if total["d2"] != 0 else math.nan,
         "calmar_ratio": ratio(cagr, total["mdd"]),

@@ -133,7 +133,7 @@ class Book:
             first.group = second.group = min(a, b)
 
     def after_fill(self, order: Order, before: int, after: int, fill: Record, grid: Grid) -> list[Order]:
-        """O7: end the group, end exits of a closed position, wake the children; the woken children come back."""
+        """O7: end the group, end exits of a closed position, wake or end the children; the woken ones come back."""
         time = fill["time"]
         for other in self.live():
             if other.live and order.group != 0 and other.group == order.group and other.id != order.id:
@@ -143,16 +143,21 @@ class Book:
                 if other.live and other.reduce_only and other.active:
                     self.end(other, "cancelled", "position_closed", time)
         children = [child for child in self.live() if child.parent == order.id]
+        if order.filled * after <= 0:
+            for child in children:
+                self.end(child, "cancelled", "parent_ended", time)
+            return []
         for child in children:
-            wake(child, order.filled, fill, grid)
+            wake(child, order.filled, after, fill, grid)
         return children
 
 
-def wake(child: Order, parent_filled: int, fill: Record, grid: Grid) -> None:
-    """O7, F6: a bracket exit becomes active, its fraction anchored to the entry's fill price."""
+def wake(child: Order, parent_filled: int, position: int, fill: Record, grid: Grid) -> None:
+    """O7, F6: a bracket exit wakes for what the entry holds, its fraction anchored to the entry's fill price."""
     child.active = True
     child.t_active = fill["time"]
-    child.lots = -parent_filled
+    size = min(abs(parent_filled), abs(position))
+    child.lots = -size if position > 0 else size
     child.entry_reference = fill["reference"]
     if child.anchor is None:
         return

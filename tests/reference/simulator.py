@@ -26,22 +26,19 @@ def simulate(bars: Bars, grid: Grid, config: Config, decide: Callable[[View], ob
     active: list[bool] = []
     for t in range(config.trade_from, end):
         fills_before = len(account.fills)
-        closed_out = False
         if account.ruined:
             held.append(False)
         else:
-            matcher.match(t)
-            if t == end - 1:
-                closed_out = config.close_out != "none"
-                matcher.close_out()
+            matcher.match(t, last=t == end - 1)
             held.append(account.position != 0)
-            if account.mark(bars.c[t]):
+            if account.mark(bars.c[t], bars.known_at[t]):
                 book.end_all("ruin", bars.known_at[t])
         active.append(held[-1] or len(account.fills) > fills_before)
         outcome.equity.append(account.equity)
         outcome.cash.append(account.cash)
         outcome.position.append(account.position)
-        if not account.ruined and not closed_out:
+        closing = t == end - 1 and config.close_out != "none"
+        if not account.ruined and not closing:
             decide(View(bars, account, book, t))
     book.end_all("end_of_data", bars.known_at[end - 1])
     span = slice(config.trade_from, end)

@@ -56,20 +56,24 @@ class View:
         self._book.end(order, "rejected", reason, self.time)
         return order.id
 
-    def _fault(self, q: float, prices: Sequence[float | None] = (), fractions: Sequence[float | None] = ()) -> str:
-        """O5: why the order is rejected, or nothing."""
+    def _fault(
+        self, q: float, prices: Sequence[float | None], fraction: float | None, take_profit: float | None = None
+    ) -> str:
+        """O5: why the order is rejected, or nothing; `fraction` is a stop's, which lies below 1 on both sides."""
         if not self._grid.fits(q):
             return "invalid"
         if any(price is not None and not self._grid.is_price(price) for price in prices):
             return "invalid"
-        if any(fraction is not None and not 0.0 < fraction < 1.0 for fraction in fractions):
+        if fraction is not None and not 0.0 < fraction < 1.0:
+            return "invalid"
+        if take_profit is not None and not 0.0 < take_profit < (1.0 if q < 0.0 else math.inf):
             return "invalid"
         return "" if self._grid.lots(q) != 0 else "below_lot"
 
     def _submit(self, kind: str, q: float, tif: str, **prices: float | None) -> int:
         """O5, Q3: judge and round one order."""
         fraction = prices.pop("fraction", None)
-        fault = self._fault(q, list(prices.values()), [fraction])
+        fault = self._fault(q, list(prices.values()), fraction)
         order = self._new(kind, tif, self._grid.lots(q) if self._grid.fits(q) else 0)
         if fault:
             return self._reject(order, fault)
@@ -126,7 +130,7 @@ class View:
         """An entry (a market order, or a limit at `entry`) with up to two reduce-only exits that end each other."""
         if (stop is not None and stop_loss is not None) or (limit is not None and take_profit is not None):
             raise ValueError("an exit is given as a price or as a fraction, not as both")
-        fault = self._fault(q, (stop, limit, entry), (stop_loss, take_profit))
+        fault = self._fault(q, (stop, limit, entry), stop_loss, take_profit)
         parent = self._new("market" if entry is None else "limit", tif, self._grid.lots(q) if self._grid.fits(q) else 0)
         if fault:
             return self._reject(parent, fault)

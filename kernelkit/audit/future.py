@@ -1,0 +1,106 @@
+"""Where to cut a series of bars, and what to put in the place of everything that comes after the cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelkit import rng
+from kernelkit.schema import AGE, FEATURE, PRICES
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Int64s = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+SHUFFLE, VALIDITY = 100, 101  # streams of random numbers beside those of the groups of cuts
+# Later prices go four times up or down: beyond what a price of the past did, so that an extreme of the whole moves too.
+FACTOR = 4.0
+LOST = 8  # one in so many later bars vanishes where validity is corrupted
+
+
+def variables(bars: xr.Dataset) -> list[str]:
+    """Name everything a strategy can read from ``bars``, features as ``x.<name>``."""
+    return [*PRICES, "volume", "valid", *(str(v) for v in bars.data_vars if str(v).startswith(FEATURE))]
+
+
+def choose_cuts(bars: xr.Dataset, span: tuple[int, int], busy: Int64s, count: int, seed: int) -> list[int]:
+    """Draw up to ``count`` distinct rows in [first, last) of ``span``, in order: each is the last bar that is known.
+
+    A fifth each: largest gaps of the clock, edges of sessions, edges of missing values, rows of ``busy`` (where the
+    strategy traded) and those before them; the rest at random.
+    """
+    first, last = span
+    known, opened = (bars[n].values.astype("datetime64[ns]").astype(np.int64) for n in ("known_at", "open_at"))
+    gap = opened[1:] - known[:-1]
+    edges = np.flatnonzero(np.diff(bars["session"].values))
+    groups = [
+        np.argsort(-gap, kind="stable")[: count // 5],
+        np.concatenate([edges, edges + 1]),
+        _edges_of_missing(bars),
+        np.concatenate([busy - 1, busy]),
+        np.arange(first, last),
+    ]
+    cuts: set[int] = set()
+    for stream, rows in enumerate(groups):
+        allowed = np.setdiff1d(rows[(rows >= first) & (rows < last)], list(cuts))
+        share = count - len(cuts) if stream == len(groups) - 1 else count // len(groups)
+        drawn = np.argsort(rng.uniform(seed, 0, np.arange(allowed.size), stream), kind="stable")[:share]
+        cuts.update(int(row) for row in allowed[drawn])
+    return sorted(cuts)
+
+
+def _edges_of_missing(bars: xr.Dataset) -> Int64s:
+    missing = [~bars["valid"].values, *(np.isnan(bars[v].values) for v in variables(bars) if v.startswith(FEATURE))]
+    return np.unique(np.concatenate([np.flatnonzero(np.diff(m, axis=0).any(axis=1)) for m in missing]))
+
+
+def corrupted(bars: xr.Dataset, cut: int, names: Iterable[str], up: bool, seed: int) -> xr.Dataset:
+    """Return ``bars`` with the variables ``names`` made wrong after row ``cut``, and untouched up to it.
+
+    The later bars change places and move by `FACTOR`, on the tick grid; corrupting all four prices keeps their order.
+    """
+    names = list(names)
+    valid = bars["valid"].values
+    later = [cut + 1 + np.flatnonzero(valid[cut + 1 :, a]) for a in range(valid.shape[1])]
+    source = [rows[np.argsort(rng.uniform(seed, a, rows, SHUFFLE), kind="stable")] for a, rows in enumerate(later)]
+    changed = {}
+    for name in names:
+        if name == "valid":
+            continue
+        values = np.array(bars[name].values)
+        for a, (rows, taken) in enumerate(zip(later, source, strict=True)):
+            if name in PRICES:
+                values[rows, a] = _moved(values[taken, a], float(bars["tick"][a]), int(bars["inverse"][a]), up)
+            else:
+                values[rows, a] = np.nan_to_num(values[taken, a]) * (FACTOR if up else -FACTOR) + 1.0
+        changed[name] = values
+        if name.startswith(FEATURE):
+            age = AGE + name[len(FEATURE) :]
+            changed[age] = np.array(bars[age].values)
+            changed[age][cut + 1 :] = np.maximum(changed[age][cut + 1 :], 0) + 1
+    if "valid" in names:
+        changed |= _lose(bars, cut, changed, seed)
+    return bars.assign({name: bars[name].copy(data=values) for name, values in changed.items()})
+
+
+def _moved(prices: Floats, tick: float, inverse: int, up: bool) -> Floats:
+    ticks = np.rint(prices / tick if inverse == 0 else prices * float(inverse))
+    ticks = np.maximum(1.0, np.rint(ticks * (FACTOR if up else 1.0 / FACTOR)))
+    return ticks * tick if inverse == 0 else ticks / float(inverse)
+
+
+def _lose(bars: xr.Dataset, cut: int, changed: dict[str, Floats], seed: int) -> dict[str, NDArray[np.bool_]]:
+    """Take some later bars away: their flag, and their prices among those already corrupted."""
+    valid = np.array(bars["valid"].values)
+    rows = np.arange(cut + 1, len(valid))
+    lost = rows[rng.bits(seed, 0, rows, VALIDITY) % np.uint64(LOST) == 0]
+    valid[lost] = False
+    for name in PRICES:
+        if name in changed:
+            changed[name][lost] = np.nan
+    return {"valid": valid}

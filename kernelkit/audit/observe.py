@@ -1,0 +1,242 @@
+"""What a strategy did, bar by bar, and the first bar in which two accounts of it differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelkit.kernels import layout as L
+from kernelkit.kernels.drive import Logs, Recorder
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from kernelkit.engine import Recipe
+
+Array = NDArray[Any]
+Planner = Callable[["xr.Dataset"], "Recipe"]
+
+# Sums over arrays of another length may end in other bits; what depends on the future moves by far more.
+ROUNDING = 1e-12
+# Set when an order is submitted and never again.
+SUBMITTED = ["id", "asset", "venue", "kind", "tif", "parent", "t_submit", "fraction", "stop_loss", "take_profit"]
+# Orders that end for these reasons end at a decision or at the end of a bar, never at an open (rule O6).
+NOT_AT_OPEN = (L.R_USER, L.R_REPLACED, L.R_BELOW, L.R_INVALID, L.R_IOC, L.R_RUIN)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first bar (row of ``time``) in which two runs differ, in which thing, and how."""
+
+    bar: int
+    asset: str
+    what: str
+    was: str
+    became: str
+
+
+class Observer(Protocol):
+    """Runs a strategy over bars and compares two such runs up to a row of ``time``."""
+
+    def see(self, bars: xr.Dataset) -> Any:
+        """Run over ``bars``."""
+
+    def busy(self, seen: Any) -> NDArray[np.int64]:
+        """Rows in which the strategy acted."""
+
+    def differ(self, one: Any, other: Any, cut: int) -> Difference | None:
+        """The first difference up to row ``cut``, if there is one."""
+
+
+@dataclass
+class Targets:
+    """A signal, observed through the targets that it returns."""
+
+    plan: Planner
+    first: int
+    assets: list[str]
+    rounding: float = 0.0  # largest relative difference that was taken for rounding
+
+    def see(self, bars: xr.Dataset) -> Array:
+        """Targets (time, asset)."""
+        signal = self.plan(bars).signal
+        if signal is None:
+            raise TypeError("a plan without a signal")
+        return np.array(signal(0))
+
+    def busy(self, seen: Array) -> NDArray[np.int64]:
+        """Rows in which a target changes."""
+        same = (np.diff(seen, axis=0) == 0) | (np.isnan(seen[1:]) & np.isnan(seen[:-1]))
+        return 1 + np.flatnonzero(~same.all(axis=1))
+
+    def differ(self, one: Array, other: Array, cut: int) -> Difference | None:
+        """The first target that differs by more than rounding."""
+        a, b = one[self.first : cut + 1], other[self.first : cut + 1]
+        unequal = ~((a == b) | (np.isnan(a) & np.isnan(b)))
+        if not unequal.any():
+            return None
+        scale = np.maximum(np.abs(a), np.abs(b))
+        near = unequal & (np.abs(a - b) <= ROUNDING * scale)
+        if near.any():
+            self.rounding = max(self.rounding, float((np.abs(a - b)[near] / scale[near]).max()))
+        rows, columns = np.nonzero(unequal & ~near)
+        if not rows.size:
+            return None
+        row, column = int(rows[0]), int(columns[0])
+        return Difference(self.first + row, self.assets[column], "target", f"{a[row, column]!s}", f"{b[row, column]!s}")
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Everything one account did: the logs of its trial, the clock of its bars (ns), their rows of ``time``."""
+
+    logs: Logs
+    asset: str
+    open_at: NDArray[np.int64]
+    known_at: NDArray[np.int64]
+    place: NDArray[np.int64]
+    first: int
+    failed: bool = False
+    names: tuple[str, ...] = field(default=())
+
+    def fill_bars(self) -> NDArray[np.int64]:
+        """Own bar of every fill (rule F3)."""
+        time, at_open = self.logs.fills["time"], self.logs.fills["rule"] == 0
+        found = np.where(at_open, np.searchsorted(self.open_at, time), np.searchsorted(self.known_at, time))
+        return np.asarray(found, np.int64)
+
+    def fills(self, end: int) -> Array:
+        """Fills in own bars before ``end``."""
+        return self.logs.fills[self.fill_bars() < end]
+
+    def trades(self, end: int) -> Array:
+        """Round trips closed in own bars before ``end``: those whose closing fill lies there."""
+        after = self.fills(end)["position"]
+        before = np.concatenate([[0.0], after[:-1]]) if after.size else after
+        closed = (before != 0.0) & ((after == 0.0) | (np.sign(after) != np.sign(before)))
+        return self.logs.trades[: int(closed.sum())]
+
+    def ended(self, end: int) -> Array:
+        """Orders that ended in own bars before ``end``, in that order.
+
+        Left out are the few that ended at the instant at which one bar is known and the next one opens, for a reason
+        that fits both: the fill that caused it is compared, and says which bar it was.
+        """
+        orders, last = self.logs.orders, int(self.known_at[end - 1])
+        time, reason = orders["t_end"], orders["reason"]
+        filled = np.isin(orders["id"], self.fills(end)["order"]) & (orders["status"] == L.FILLED)
+        next_open = int(self.open_at[end]) if end < len(self.open_at) else None
+        sure = time < last if next_open == last else time <= last
+        kept = sure | ((time == last) & (filled | np.isin(reason, NOT_AT_OPEN)))
+        return orders[kept & (reason != L.R_END)]
+
+    def submitted(self, end: int) -> Array:
+        """What orders of own bars before ``end`` were when they were submitted, by id."""
+        orders = self.logs.orders[self.logs.orders["t_submit"] <= self.known_at[end - 1]]
+        orders = np.sort(orders, order="id")
+        own = (orders["parent"] == 0) & (orders["flags"] & L.AT_FILL == 0)
+        out = np.zeros(len(orders), [(n, orders.dtype[n]) for n in (*SUBMITTED, "lots", "price")])
+        for name in SUBMITTED:
+            out[name] = orders[name]
+        for name in ("lots", "price"):  # of children they follow from the parent's fill
+            out[name] = np.where(own, orders[name], 0)
+        return out
+
+
+@dataclass
+class Traces:
+    """An event-driven strategy, observed through all that its accounts did."""
+
+    plan: Planner
+
+    def see(self, bars: xr.Dataset) -> list[Trace]:
+        """One trace for each asset."""
+        recipe = self.plan(bars)
+        out = []
+        for k, (asset, place) in enumerate(zip(recipe.assets, recipe.places, strict=True)):
+            recorder = Recorder(recipe.job, k)
+            logs = recorder.all()
+            columns = recipe.job.tables[k].columns
+            clock = columns[L.COLUMNS.index("open_at")], columns[L.COLUMNS.index("known_at")]
+            first, names = int(recipe.job.trials[k]["trade_from"]), tuple(recipe.job.plan.records)
+            out.append(Trace(logs, asset, *clock, place, first, bool(recorder.outcome.errors), names))
+        return out
+
+    def busy(self, seen: list[Trace]) -> NDArray[np.int64]:
+        """Rows in which something was filled."""
+        return np.unique(np.concatenate([trace.place[trace.fill_bars()] for trace in seen]))
+
+    def differ(self, one: list[Trace], other: list[Trace], cut: int) -> Difference | None:
+        """The earliest difference in any account."""
+        found = [d for a, b in zip(one, other, strict=True) if (d := first_difference(a, b, cut)) is not None]
+        return min(found, key=lambda d: d.bar, default=None)
+
+
+def first_difference(one: Trace, other: Trace, cut: int) -> Difference | None:
+    """The earliest difference between two traces of one account, up to row ``cut`` of ``time``, bit by bit."""
+    end = int(np.searchsorted(one.place, cut, side="right"))
+    if end <= one.first:
+        return None
+    found = [*_curves(one, other, end), *_logs(one, other, end)]
+    if not found:
+        return None
+    bar, what, was, became = min(found, key=lambda d: d[0])
+    return Difference(int(one.place[bar]), one.asset, what, was, became)
+
+
+Found = tuple[int, str, str, str]
+
+
+def _curves(one: Trace, other: Trace, end: int) -> Iterator[Found]:
+    columns: Mapping[str, tuple[Array, Array]] = {
+        **{n: (one.logs.curves[:, k], other.logs.curves[:, k]) for k, n in enumerate(L.CURVES)},
+        **{f"record {n}": (one.logs.records[:, k], other.logs.records[:, k]) for k, n in enumerate(one.names)},
+    }
+    for name, (a, b) in columns.items():
+        x, y = a[: end - one.first], b[: end - one.first]
+        differs = (x.view(np.int64) != y.view(np.int64)) & ~(np.isnan(x) & np.isnan(y))
+        if differs.any():
+            row = int(differs.argmax())
+            yield one.first + row, name, f"{x[row]!s}", f"{y[row]!s}"
+
+
+def _logs(one: Trace, other: Trace, end: int) -> Iterator[Found]:
+    pairs = [
+        ("fill", one.fills(end), other.fills(end), "time", _fill_text),
+        ("trade", one.trades(end), other.trades(end), "closed", _trade_text),
+        ("order", one.ended(end), other.ended(end), "t_end", _order_text),
+    ]
+    if not (one.failed or other.failed):  # a run that failed kept no record of the orders that were live
+        pairs.append(("order", one.submitted(end), other.submitted(end), "t_submit", _order_text))
+    for what, a, b, time, text in pairs:
+        row = _first_unequal(a, b)
+        if row is not None:
+            when = min(int(r[row][time]) for r in (a, b) if row < len(r))
+            bar = max(one.first, int(np.searchsorted(one.known_at, when)))
+            yield bar, what, *(text(r[row]) if row < len(r) else "none" for r in (a, b))
+
+
+def _first_unequal(a: Array, b: Array) -> int | None:
+    n = min(len(a), len(b))
+    x, y = (np.ascontiguousarray(r[:n]).view(np.uint8).reshape(n, -1) for r in (a, b))
+    rows = np.flatnonzero((x != y).any(axis=1)) if n else np.empty(0, np.int64)
+    if rows.size:
+        return int(rows[0])
+    return None if len(a) == len(b) else n
+
+
+def _fill_text(fill: Any) -> str:
+    return f"order {fill['order']}: {fill['lots']:+d} lots at {fill['ticks']} ticks"
+
+
+def _trade_text(trade: Any) -> str:
+    return f"{trade['lots']} lots, pnl {trade['pnl']:.2f}"
+
+
+def _order_text(order: Any) -> str:
+    end = f", {L.STATUSES[order['status']]} {L.REASONS[order['reason']]}" if "status" in order.dtype.names else ""
+    return f"order {order['id']}: {L.KINDS[order['kind']]} {order['lots']:+d} lots{end}".rstrip()

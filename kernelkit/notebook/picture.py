@@ -1,0 +1,115 @@
+"""The pictures of a result as inline SVG: no script, no file, no colour that needs to know the background."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from kernelkit.notebook import words
+from kernelkit.notebook.scale import Scale, number_scale, seconds, time_ticks
+
+# Ink is the text colour of wherever the picture stands; these three are legible on white and on black.
+BLUE, RED, INK = "#3b82f6", "#e5533d", "currentColor"
+
+WIDTH, LEFT, RIGHT = 960.0, 62.0, 14.0
+EQUITY, DRAWDOWN, HEIGHT = (12.0, 232.0), (262.0, 342.0), 368.0
+
+# A growth beyond this factor is drawn on a logarithmic axis, on which equal slopes are equal returns.
+LOG_FROM = 3.0
+
+Maybe = float | None
+
+
+def tag(name: str, content: str = "", **attributes: object) -> str:
+    """An element; underscores in attribute names become dashes, numbers are written short.
+
+    >>> tag("line", x1=1.0, stroke_width=2)
+    '<line x1="1" stroke-width="2"/>'
+    """
+    texts = "".join(f' {k.rstrip("_").replace("_", "-")}="{_short(v)}"' for k, v in attributes.items())
+    return f"<{name}{texts}>{content}</{name}>" if content else f"<{name}{texts}/>"
+
+
+def _short(value: object) -> str:
+    return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else escape(str(value))
+
+
+def _text(x: float, y: float, content: str, anchor: str, **more: object) -> str:
+    style: dict[str, object] = {"fill": INK, "fill_opacity": "0.65", "font_size": 12} | more
+    return tag("text", escape(content), x=x, y=y, text_anchor=anchor, dominant_baseline="central", **style)
+
+
+def _line(x1: float, x2: float, y1: float, y2: float, opacity: str = "0.12") -> str:
+    return tag("line", x1=x1, x2=x2, y1=y1, y2=y2, stroke=INK, stroke_opacity=opacity, shape_rendering="crispEdges")
+
+
+def svg(height: float, title: str, parts: Iterable[str], width: float = WIDTH) -> str:
+    """A picture that scales with the room it has."""
+    box = f"0 0 {_short(width)} {_short(height)}"
+    style = f"display:block;width:100%;max-width:{_short(width)}px;height:auto"
+    content = "".join(parts)
+    named = {"role": "img", "aria_label": title, "style": style, "font_family": "inherit"}
+    return tag("svg", content, viewBox=box, width=width, height=height, **named)
+
+
+def _path(xs: Sequence[float], values: Sequence[Maybe], y: Scale) -> str:
+    """The line through a series, interrupted where a value is missing."""
+    found, pen = [], "M"
+    for x, value in zip(xs, values, strict=True):
+        if value is None:
+            pen = "M"
+        else:
+            found.append(f"{pen}{x:.1f} {y.at(value):.1f}")
+            pen = "L"
+    return "".join(found)
+
+
+def _stroke(path: str, colour: str, width: float, opacity: str = "1") -> str:
+    style = {"stroke_opacity": opacity, "stroke_linejoin": "round"}
+    return tag("path", d=path, fill="none", stroke=colour, stroke_width=width, **style)
+
+
+def money_scale(curve: Mapping[str, Any]) -> Scale:
+    """The axis of both equities: logarithmic where they grow or fall a lot."""
+    values = [v for name in ("equity", "benchmark") for v in curve[name] if v is not None]
+    lo, hi = min(values), max(values)
+    log = lo > 0 and hi / lo > LOG_FROM
+    # a little air, so that no line runs along the edge
+    air = (hi / lo) ** 0.03 if log else (hi - lo) * 0.03
+    lo, hi = (lo / air, hi * air) if log else (lo - air, hi + air)
+    return number_scale(lo, hi, EQUITY[1], EQUITY[0], log)
+
+
+def curves(curve: Mapping[str, Any], who: str, benchmark: str) -> str:
+    """Equity of the trial and of the benchmark, and below it the trial's drawdown, over one time axis."""
+    moments = seconds(curve["time"])
+    time = number_scale(moments[0], moments[-1], LEFT, WIDTH - RIGHT)
+    xs = [time.at(m) for m in moments]
+    money = money_scale(curve)
+    worst = min((v for v in curve["drawdown"] if v is not None), default=0.0)
+    depth = number_scale(min(worst, -0.01), 0.0, DRAWDOWN[1], DRAWDOWN[0])
+    parts = [_text(LEFT, EQUITY[1] + 17, f"Drawdown of {who}", "start", font_weight=600, fill_opacity="0.8")]
+    for moment, label in time_ticks(moments[0], moments[-1], 11):
+        x = time.at(moment)
+        parts += [_line(x, x, *EQUITY), _line(x, x, *DRAWDOWN), _text(x, HEIGHT - 12, label, "middle")]
+    parts += _rows(money, words.compact) + _rows(depth, lambda v: f"{words.compact(round(100 * v, 6))} %")
+    under = _path(xs, curve["drawdown"], depth)
+    zero = f"{depth.at(0.0):.1f}"
+    area = f"M{xs[0]:.1f} {zero}{under.replace('M', 'L')}L{xs[-1]:.1f} {zero}Z"
+    parts += [
+        _stroke(_path(xs, curve["benchmark"], money), INK, 1.2, "0.55"),
+        _stroke(_path(xs, curve["equity"], money), BLUE, 1.8),
+        tag("path", d=area, fill=RED, fill_opacity="0.18"),
+        _stroke(under, RED, 1.2),
+    ]
+    return svg(HEIGHT, f"Equity and drawdown of {who} beside {benchmark}", parts)
+
+
+def _rows(scale: Scale, text: Any) -> list[str]:
+    """Grid lines across, labelled at the left."""
+    found = []
+    for tick in scale.ticks:
+        y = scale.at(tick)
+        found += [_line(LEFT, WIDTH - RIGHT, y, y), _text(LEFT - 8, y, text(tick), "end")]
+    return found
