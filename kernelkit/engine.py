@@ -323,7 +323,7 @@ def with_target(recipe: Recipe, first: int, last: int) -> Job:
             cell, values = k // n, recipe.signal(k // n)
         a = k % n
         column = np.ascontiguousarray(values[recipe.places[a], a])
-        trials[k - first]["data"] = len(tables)
+        trials[k - first]["dataset"] = len(tables)
         tables.append(replace(job.tables[a], columns=(*job.tables[a].columns, column, np.zeros(len(column), "i8"))))
     return replace(job, tables=tables, trials=trials, params=job.params[first:last])
 

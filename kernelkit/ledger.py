@@ -48,7 +48,7 @@ class _Log:
         folder.mkdir(parents=True, exist_ok=True)
         self.pid = os.getpid()
         self.path = folder / f"{self.pid}-{uuid.uuid4().hex[:8]}.log"
-        self.file = self.path.open("ab", buffering=0)
+        self.handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)  # for the life of the process
         self.previous = b"\0" * 32
 
     def append(self, rows: list[dict[str, Any]]) -> None:
@@ -59,7 +59,9 @@ class _Log:
             head = HEAD.pack(len(body), zlib.crc32(body), self.previous)
             out += head + body
             self.previous = hashlib.sha256(head + body).digest()
-        self.file.write(out)
+        view = memoryview(out)
+        while view:
+            view = view[os.write(self.handle, view) :]
 
 
 def record(rows: list[dict[str, Any]]) -> None:

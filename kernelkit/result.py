@@ -184,7 +184,7 @@ def _frame(res: xr.Dataset, what: str) -> tuple[Any, Any, pd.DataFrame, str]:
 
     curves, trial = one_trial(res)
     logs, recipe = curves.logs(trial), curves.recipe
-    table = recipe.job.tables[int(recipe.job.trials[trial]["data"]) if recipe.signal is None else trial % len(recipe.assets)]
+    table = recipe.job.tables[int(recipe.job.trials[trial]["dataset"]) if recipe.signal is None else trial % len(recipe.assets)]
     records = getattr(logs, what)
     return recipe, table, pd.DataFrame({n: records[n] for n in records.dtype.names}), recipe.assets[trial % len(recipe.assets)]
 

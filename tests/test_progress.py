@@ -123,6 +123,34 @@ def test_leaving_by_an_exception_tells_what_is_done() -> None:
     assert heard == [1, 3]
 
 
+def test_a_meter_takes_the_events_inside_it_as_parts_of_its_step() -> None:
+    clock = Clock()
+    heard: list[Progress] = []
+    with listen(heard.append), Meter("folds", 4, clock=clock) as folds:
+        folds.advance(2)
+        clock.now += 2.0
+        with Meter("grid", 10, clock=clock) as grid:
+            clock.now += 1.0
+            grid.advance(5, candles=1000)
+            clock.now += INTERVAL_S / 10
+            grid.advance(5, candles=1000)
+        clock.now += 1.0
+        folds.advance(2)
+        with Meter("the stitched run", 1, clock=clock) as stitched:
+            clock.now += 1.0
+            stitched.advance()
+    assert [(event.label, event.done, event.total) for event in heard] == [
+        ("folds", 2, 4),
+        ("folds", 2, 4),
+        ("folds", 4, 4),
+        ("folds", 4, 4),
+    ]
+    # three seconds for two and a half of four folds
+    assert heard[1].eta_s == pytest.approx(3.0 / 2.5 * 1.5)
+    assert heard[1].candles_per_s == pytest.approx(1000.0)
+    assert heard[-1].eta_s == 0.0
+
+
 def test_a_step_too_many_is_an_error() -> None:
     meter = Meter("grid", 2)
     meter.advance(2)

@@ -1,6 +1,6 @@
 /** How names, numbers and times are written. */
 
-type Kind = 'percent' | 'ratio' | 'days' | 'count' | 'money';
+type Kind = 'percent' | 'ratio' | 'count' | 'money';
 
 /** The metrics of a backtest in the order in which they are read. */
 const KINDS: Record<string, Kind> = {
@@ -11,7 +11,7 @@ const KINDS: Record<string, Kind> = {
   sortino_ratio: 'ratio',
   calmar_ratio: 'ratio',
   max_drawdown: 'percent',
-  max_drawdown_duration: 'days',
+  max_drawdown_duration: 'count',
   n_fills: 'count',
   n_trades: 'count',
   win_rate: 'percent',
@@ -22,11 +22,11 @@ const KINDS: Record<string, Kind> = {
   final_equity: 'money'
 };
 
-const WORDS: Record<string, string> = {
+const LABELS: Record<string, string> = {
   cagr: 'CAGR',
-  n: '',
-  oos: 'Out-of-sample',
-  is: 'In-sample'
+  n_fills: 'Fills',
+  n_trades: 'Trades',
+  max_drawdown_duration: 'Longest drawdown (days)'
 };
 
 const DASH = '–';
@@ -60,11 +60,7 @@ function decimal(value: number, digits: number): string {
 
 /** A metric's name in words: `sharpe_ratio` is "Sharpe ratio", `n_trades` is "Trades". */
 export function metricLabel(name: string): string {
-  const text = name
-    .split('_')
-    .map(word => WORDS[word] ?? word)
-    .join(' ')
-    .trim();
+  const text = LABELS[name] ?? name.replaceAll('_', ' ');
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
@@ -76,8 +72,6 @@ export function metricText(name: string, value: number | null | undefined): stri
   switch (kindOf(name)) {
     case 'percent':
       return `${decimal(100 * value, 1)} %`;
-    case 'days':
-      return `${decimal(value, 0)} d`;
     case 'count':
       return decimal(value, Number.isInteger(value) ? 0 : 1);
     case 'money':

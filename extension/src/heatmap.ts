@@ -7,8 +7,12 @@ import type { IHeatmap, Label, Maybe } from './result';
 const LEFT = 52;
 const TOP = 8;
 const BOTTOM = 40;
-const ROW = [18, 30] as const;
-const TEXT_FROM = 36;
+const ROW = [4, 30] as const;
+const TEXT_FROM = { width: 36, height: 16 };
+/** Cells smaller than this touch, larger ones have a gap. */
+const GAP_FROM = 8;
+/** More rows or columns than this are not told apart: every second, third ... is drawn. */
+const MOST = 100;
 
 /**
  * A theme colour: the brand's for gains, the error's for losses. With both in the picture, equal sizes are equally
@@ -22,9 +26,10 @@ function colour(value: number, lo: number, hi: number): string {
   return `color-mix(in srgb, var(${name}) ${(8 + 82 * share).toFixed(0)}%, var(--jp-layout-color1))`;
 }
 
-/** Every how many labels one is written, so that they do not touch. */
-function stride(count: number, room: number, size: number): number {
-  return Math.max(1, Math.ceil((count * size) / room));
+/** The places of the labels that are drawn. */
+function kept(labels: readonly Label[]): number[] {
+  const every = Math.ceil(labels.length / MOST);
+  return labels.map((_, i) => i).filter(i => i % every === 0);
 }
 
 interface IFrame {
@@ -33,22 +38,22 @@ interface IFrame {
   row: number;
 }
 
-function axes(map: IHeatmap, dims: Record<string, Label[]>, frame: IFrame): SVGGElement {
-  const [columns, rows] = [dims[map.x] ?? [], dims[map.y] ?? []];
+/** The labels of both axes, as many as do not touch, and the names. */
+function axes(map: IHeatmap, columns: readonly Label[], rows: readonly Label[], frame: IFrame): SVGGElement {
   const bottom = TOP + frame.row * rows.length;
   const middle = (TOP + bottom) / 2;
   const group = svg('g', { class: 'kk-Axis' });
-  const every = stride(columns.length, frame.cell * columns.length, 34);
   columns.forEach((label, j) => {
-    if (j % every === 0) {
+    if (j % Math.ceil(34 / frame.cell) === 0) {
       const x = LEFT + frame.cell * (j + 0.5);
       group.append(svg('text', { x, y: bottom + 14, 'text-anchor': 'middle' }, String(label)));
     }
   });
   rows.forEach((label, i) => {
-    const y = TOP + frame.row * (i + 0.5);
-    const place = { x: LEFT - 6, y, 'text-anchor': 'end', 'dominant-baseline': 'central' };
-    group.append(svg('text', place, String(label)));
+    if (i % Math.ceil(14 / frame.row) === 0) {
+      const place = { x: LEFT - 6, y: TOP + frame.row * (i + 0.5), 'text-anchor': 'end', 'dominant-baseline': 'central' };
+      group.append(svg('text', place, String(label)));
+    }
   });
   const across = { x: (LEFT + frame.width) / 2, y: bottom + 32, 'text-anchor': 'middle', class: 'kk-Axis-name' };
   const along = { transform: `translate(10 ${middle}) rotate(-90)`, 'text-anchor': 'middle', class: 'kk-Axis-name' };
@@ -58,7 +63,8 @@ function axes(map: IHeatmap, dims: Record<string, Label[]>, frame: IFrame): SVGG
 
 /** One cell, with its value as tooltip and, where there is room, as text. */
 function drawCell(value: Maybe, title: string, metric: string, range: readonly [number, number], frame: IFrame): SVGGElement {
-  const box = { width: frame.cell - 1, height: frame.row - 1, rx: 2 };
+  const gap = Math.min(frame.cell, frame.row) < GAP_FROM ? 0 : 1;
+  const box = { width: frame.cell - gap, height: frame.row - gap, rx: 2 * gap };
   if (value === null) {
     return svg('g', { class: 'kk-Cell kk-mod-empty' }, svg('rect', box), svg('title', {}, `${title}: not run`));
   }
@@ -70,7 +76,7 @@ function drawCell(value: Maybe, title: string, metric: string, range: readonly [
     'g',
     { class: 'kk-Cell' },
     rect,
-    frame.cell >= TEXT_FROM ? svg('text', place, text) : null,
+    frame.cell >= TEXT_FROM.width && frame.row >= TEXT_FROM.height ? svg('text', place, text) : null,
     svg('title', {}, `${title}: ${text}`)
   );
 }
@@ -82,11 +88,13 @@ export function drawHeatmap(
   best: Record<string, Label | null>,
   width: number
 ): HTMLElement {
-  const [columns, rows] = [dims[map.x] ?? [], dims[map.y] ?? []];
+  const [allColumns, allRows] = [dims[map.x] ?? [], dims[map.y] ?? []];
+  const [across, along] = [kept(allColumns), kept(allRows)];
+  const [columns, rows] = [across.map(j => allColumns[j] ?? ''), along.map(i => allRows[i] ?? '')];
   const frame: IFrame = {
     width,
     cell: (width - LEFT - 4) / columns.length,
-    row: Math.min(ROW[1], Math.max(ROW[0], 260 / rows.length))
+    row: Math.min(ROW[1], Math.max(ROW[0], 300 / rows.length))
   };
   const height = TOP + frame.row * rows.length + BOTTOM;
   const finite = map.values.flat().filter(v => v !== null);
@@ -95,12 +103,12 @@ export function drawHeatmap(
   const picture = svg(
     'svg',
     { class: 'kk-Picture', width, height, role: 'img', 'aria-label': `${name} over ${map.x} and ${map.y}` },
-    axes(map, dims, frame)
+    axes(map, columns, rows, frame)
   );
   let chosen: SVGGElement | null = null;
-  map.values.forEach((row, i) =>
-    row.forEach((value, j) => {
-      const [x, y] = [columns[j] ?? '', rows[i] ?? ''];
+  rows.forEach((y, i) =>
+    columns.forEach((x, j) => {
+      const value = map.values[along[i] ?? 0]?.[across[j] ?? 0] ?? null;
       const cell = drawCell(value, `${map.x}=${x}, ${map.y}=${y}`, map.metric, range, frame);
       cell.setAttribute('transform', `translate(${LEFT + frame.cell * j} ${TOP + frame.row * i})`);
       if (best[map.x] === x && best[map.y] === y) {
@@ -113,5 +121,7 @@ export function drawHeatmap(
   if (chosen !== null) {
     picture.append(chosen);
   }
-  return html('figure', { class: 'kk-Figure' }, html('figcaption', {}, name), picture);
+  const every = Math.ceil(Math.max(allColumns.length, allRows.length) / MOST);
+  const caption = `${name} of every trial${every > 1 ? `, every ${every}th value shown` : ''}`;
+  return html('figure', { class: 'kk-Figure' }, html('figcaption', {}, caption), picture);
 }

@@ -34,7 +34,8 @@ export function paceText(eta: number | null, speed: number | null): string {
 
 /** One line of text above a bar. */
 export function drawProgress(event: IProgress): HTMLElement[] {
-  const count = `${event.done.toLocaleString('en-US')} of ${event.total.toLocaleString('en-US')}`;
+  const [done, total] = [event.done, event.total].map(n => n.toLocaleString('en-US'));
+  const count = event.total === 1 ? '' : `${done} of ${total}`;
   const over = event.done >= event.total;
   const pace = paceText(over ? null : event.eta_s, event.candles_per_s);
   const line = [event.label, count, pace].filter(text => text !== '').join(' · ');

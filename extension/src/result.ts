@@ -25,7 +25,7 @@ export interface IResult {
   schema: 1;
   name: string;
   strategy: string;
-  data: { name: string; note: string };
+  data: { name: string; note: string; detail?: string };
   costs: string;
   dims: Record<string, Label[]>;
   n_trials: number;
@@ -33,6 +33,7 @@ export interface IResult {
   benchmark: { name: string; metrics: Record<string, Maybe> };
   curve: ICurve;
   heatmap: IHeatmap | null;
+  notes?: string[];
 }
 
 type Json = Record<string, unknown>;
@@ -116,6 +117,8 @@ export function readResult(value: unknown): IResult {
   const dims = part(value, 'dims');
   want(Object.values(dims).every(Array.isArray), 'dims', 'lists of labels');
   checkCurve(part(value, 'curve'));
+  const notes = value['notes'] ?? [];
+  want(Array.isArray(notes) && notes.every(note => typeof note === 'string'), 'notes', 'a list of texts');
   if (value['heatmap'] !== null) {
     checkHeatmap(part(value, 'heatmap'), dims);
   }

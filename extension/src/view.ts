@@ -24,23 +24,31 @@ function tile(name: string, result: IResult): HTMLElement {
   );
 }
 
+/** What has to be known before any number is read: costs that are none, data that is no market, a run that was stopped. */
+function chips(result: IResult): HTMLElement[] {
+  const interrupted = (result.notes ?? []).filter(note => note.startsWith('Interrupted')).map(note => note.split(';')[0]);
+  const warnings = [...result.data.note.split('; '), ...interrupted].filter(text => text !== undefined && text !== '');
+  const free = result.costs === 'none';
+  return [
+    html('span', { class: free ? 'kk-Chip kk-mod-warn' : 'kk-Chip' }, free ? 'COSTS: NONE' : `costs: ${result.costs}`),
+    ...warnings.map(text => html('span', { class: 'kk-Chip kk-mod-warn' }, text ?? ''))
+  ];
+}
+
 function heading(result: IResult): HTMLElement {
-  const size = Object.entries(result.dims).map(([dim, labels]) => `${labels.length} ${dim}`);
+  const size = Object.entries(result.dims).map(([dim, labels]) => `${labels.length.toLocaleString('en-US')} ${dim}`);
   const trials = `${result.n_trials.toLocaleString('en-US')} ${result.n_trials === 1 ? 'trial' : 'trials'}`;
-  const about = [result.strategy, result.data.name, size.length > 1 ? `${trials} (${size.join(' × ')})` : trials];
+  const about = [
+    result.strategy === result.name ? '' : result.strategy,
+    result.data.name,
+    size.length > 0 ? `${trials} (${size.join(' × ')})` : trials
+  ];
   return html(
     'header',
     {},
     html('h3', {}, result.name),
-    html('p', {}, about.join(' · ')),
-    html(
-      'p',
-      { class: 'kk-Chips' },
-      result.costs === 'none'
-        ? html('span', { class: 'kk-Chip kk-mod-warn' }, 'COSTS: NONE')
-        : html('span', { class: 'kk-Chip' }, `costs: ${result.costs}`),
-      result.data.note === '' ? null : html('span', { class: 'kk-Chip' }, result.data.note)
-    )
+    html('p', {}, about.filter(text => text !== '').join(' · ')),
+    html('p', { class: 'kk-Chips' }, ...chips(result))
   );
 }
 
@@ -64,13 +72,17 @@ function table(result: IResult, best: string): HTMLElement {
   );
 }
 
-/** What the numbers below are of; that the best was picked after the fact is part of it. */
+/** Which trial the numbers below are of, and that it was picked after the fact. */
 function chosen(result: IResult, params: string): HTMLElement | null {
   if (result.n_trials < 2) {
     return params === '' ? null : html('p', { class: 'kk-Chosen' }, html('b', {}, params));
   }
   const trials = result.n_trials.toLocaleString('en-US');
-  return html('p', { class: 'kk-Chosen' }, html('b', {}, params), ` is the best of ${trials} trials, picked in hindsight.`);
+  const why =
+    typeof result.best.metrics['sharpe_ratio'] === 'number'
+      ? ` has the highest Sharpe ratio of ${trials} trials. It was selected in-sample, on the very data it is shown on: part of what it shows is luck.`
+      : ` is the first of ${trials} trials; none has a Sharpe ratio.`;
+  return html('p', { class: 'kk-Chosen' }, html('b', {}, params), why);
 }
 
 /** The whole view, `width` pixels wide. */
@@ -91,6 +103,7 @@ export function drawResult(result: IResult, width: number): HTMLElement[] {
       { class: 'kk-Columns' },
       heatmap === null ? null : drawHeatmap(heatmap, result.dims, result.best.params, half),
       table(result, best)
-    )
+    ),
+    html('p', { class: 'kk-Foot' }, [...(result.notes ?? []), result.data.detail ?? ''].join(' '))
   ];
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import FunctionType
@@ -14,8 +13,8 @@ from kernelkit import engine
 from kernelkit.audit import future, trust
 from kernelkit.audit.observe import Difference, Observer, Targets, Traces
 from kernelkit.audit.report import COLUMNS, AuditReport
-from kernelkit.errors import StrategyError, UsageError, message
-from kernelkit.kernels import layout as L
+from kernelkit.errors import UsageError, message
+from kernelkit.kernels.lower import read_source
 from kernelkit.market.venue import CONSERVATIVE, FREE, Account, FillModel, Venue
 from kernelkit.progress import Meter
 from kernelkit.schema import FEATURE, PRICES
@@ -259,19 +258,10 @@ class _Audit:
 
 
 def _collect(function: FunctionType, seen: dict[str, Any]) -> None:
-    """Everything that a function and the helpers of its own module capture, by name."""
-    import ast
-    import textwrap
-
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
-    except (OSError, TypeError) as error:
-        found = f"no source of {function.__name__}"
-        raise StrategyError(message("audit", found, "functions of a cell or a file", "Write it there.")) from error
-    if not isinstance(tree, ast.FunctionDef):
-        return
-    for name, value in captured(function, tree).items():
+    """Everything that a function and the helpers beside it capture, by name."""
+    for name, value in captured(function, read_source(function).tree).items():
         if name not in seen:
             seen[name] = value
-            if isinstance(value, FunctionType) and value.__globals__ is function.__globals__:
+            beside = isinstance(value, FunctionType) and value.__globals__ is function.__globals__
+            if beside and value.__name__ != "<lambda>":
                 _collect(value, seen)

@@ -111,14 +111,16 @@ class Trace:
 
     def fills(self, end: int) -> Array:
         """Fills in own bars before ``end``."""
-        return self.logs.fills[self.fill_bars() < end]
+        fills: Array = self.logs.fills[self.fill_bars() < end]
+        return fills
 
     def trades(self, end: int) -> Array:
         """Round trips closed in own bars before ``end``: those whose closing fill lies there."""
         after = self.fills(end)["position"]
         before = np.concatenate([[0.0], after[:-1]]) if after.size else after
         closed = (before != 0.0) & ((after == 0.0) | (np.sign(after) != np.sign(before)))
-        return self.logs.trades[: int(closed.sum())]
+        trades: Array = self.logs.trades[: int(closed.sum())]
+        return trades
 
     def ended(self, end: int) -> Array:
         """Orders that ended in own bars before ``end``, in that order.
@@ -132,7 +134,8 @@ class Trace:
         next_open = int(self.open_at[end]) if end < len(self.open_at) else None
         sure = time < last if next_open == last else time <= last
         kept = sure | ((time == last) & (filled | np.isin(reason, NOT_AT_OPEN)))
-        return orders[kept & (reason != L.R_END)]
+        ended: Array = orders[kept & (reason != L.R_END)]
+        return ended
 
     def submitted(self, end: int) -> Array:
         """What orders of own bars before ``end`` were when they were submitted, by id."""
@@ -217,7 +220,8 @@ def _logs(one: Trace, other: Trace, end: int) -> Iterator[Found]:
         if row is not None:
             when = min(int(r[row][time]) for r in (a, b) if row < len(r))
             bar = max(one.first, int(np.searchsorted(one.known_at, when)))
-            yield bar, what, *(text(r[row]) if row < len(r) else "none" for r in (a, b))
+            was, became = (text(r[row]) if row < len(r) else "none" for r in (a, b))
+            yield bar, what, was, became
 
 
 def _first_unequal(a: Array, b: Array) -> int | None:

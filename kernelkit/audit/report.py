@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kernelkit.errors import LookaheadError, message
 
@@ -12,11 +12,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("bar", "time", "asset", "variable", "kind", "what", "was", "became", "cut", "ahead")
-HOW = {
-    "truncation": "when the later bars were taken away",
-    "perturbation": "when it was changed there",
-    "repeat": "when the same bars were run again",
-}
 
 
 @dataclass(frozen=True, repr=False)
@@ -43,7 +38,7 @@ class AuditReport:
     @property
     def blind(self) -> bool:
         """Whether no decision was found to depend on the future."""
-        return self.leaks.empty
+        return len(self.leaks) == 0
 
     def sentences(self) -> list[str]:
         """The report, sentence by sentence; the first is the verdict."""
@@ -65,18 +60,20 @@ class AuditReport:
             out.append(f"Targets that differ by rounding alone (relative {self.rounding:.0e} at most) count as equal.")
         return out
 
-    def _leak(self, row: object) -> str:
-        bar, time, variable, kind = (getattr(row, name) for name in ("bar", "time", "variable", "kind"))
-        what, was, became, cut = (getattr(row, name) for name in ("what", "was", "became", "cut"))
-        where = f"bar {bar} ({time:%Y-%m-%d %H:%M})"
-        if kind == "column":
-            return f"{variable} was made with the future, as {where} shows: {what}."
-        if kind == "repeat":
-            return f"It does not repeat itself: in {where} the {what} {was} became {became} {HOW[kind]}."
-        return (
-            f"In {where} the {what} {was} became {became}, {HOW[kind]}: {variable} after bar {cut} was known at least "
-            f"{getattr(row, 'ahead')} bars early."  # noqa: B009  a pandas row has no type
-        )
+    def _leak(self, row: Any) -> str:
+        when = f"{row.time:%Y-%m-%d}" if row.time == row.time.normalize() else f"{row.time:%Y-%m-%d %H:%M:%S}"
+        where = f"bar {row.bar} ({when})"
+        if row.kind == "column":
+            return f"{row.variable} was made with the future, as {where} shows: {row.what}."
+        change = f"in {where} the {row.what} was {row.was} and became {row.became}"
+        if row.kind == "repeat":
+            return f"It does not repeat itself: {change} when the same bars were run again."
+        if row.kind == "truncation":
+            return f"{change.capitalize()} without the bars after {row.cut}: {self._known(row)}."
+        return f"{change.capitalize()} with another {row.variable} after bar {row.cut}: {self._known(row)}."
+
+    def _known(self, row: Any) -> str:
+        return f"{row.variable} was known at least {row.ahead} {'bar' if row.ahead == 1 else 'bars'} early"
 
     def raise_if_leaking(self) -> None:
         """Raise `LookaheadError` with the first leak unless the strategy is blind."""

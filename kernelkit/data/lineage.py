@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernelkit.errors import DataError, message
-
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -31,29 +29,19 @@ def identify(bars: xr.Dataset) -> dict[str, str]:
 def extend(bars: xr.Dataset, whole: xr.Dataset) -> dict[str, str]:
     """Return the attrs of ``whole``, which begins with ``bars``, hashing only what follows their last full piece.
 
-    Bars that are not the whole their lineage names (a slice, say) have no chain to go on from: then everything is hashed.
+    A slice has no chain to go on from: then everything is hashed, as if ``whole`` had been loaded.
     """
-    try:
-        verify(bars)
-    except DataError:
+    if not is_whole(bars):
         return identify(whole)
     start = bars.sizes["time"] // PIECE * PIECE
     return _run(whole, bytes.fromhex(bars.attrs["lineage_chain"]), start)
 
 
-def verify(bars: xr.Dataset) -> None:
-    """Raise `DataError` where ``bars`` are not the whole that their lineage names (a slice, or edited)."""
+def is_whole(bars: xr.Dataset) -> bool:
+    """Return whether ``bars`` are all that their lineage names: not a slice, nor edited after the last full piece."""
     start = bars.sizes["time"] // PIECE * PIECE
     found = bars.attrs.get("lineage_chain")
-    if found is None or _run(bars, bytes.fromhex(found), start)["lineage"] != bars.attrs["lineage"]:
-        raise DataError(
-            message(
-                f"lineage of bars {bars.attrs.get('name')!r}",
-                f"{bars.sizes['time']} bars that do not give it",
-                "the whole Dataset as it was loaded",
-                "Use the Dataset before slicing or editing.",
-            )
-        )
+    return found is not None and _run(bars, bytes.fromhex(found), start)["lineage"] == bars.attrs["lineage"]
 
 
 def with_feature(bars: xr.Dataset, names: tuple[str, ...]) -> str:

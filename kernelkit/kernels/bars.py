@@ -60,7 +60,7 @@ def enter(frame: int, trial_at: int, instruments_at: int, venues_at: int, models
     """Point a frame at a trial's data, venue and fill model: folds, paths and dialects are data."""
     f = at(frame, FRAME)
     t = at(trial_at, TRIAL)
-    f.instrument = instruments_at + t.data * INSTRUMENT_BYTES
+    f.instrument = instruments_at + t.dataset * INSTRUMENT_BYTES
     f.venue = venues_at + t.venue * VENUE_BYTES
     f.fill_model = models_at + t.fill_model * FILL_MODEL_BYTES
     f.columns = at(f.instrument, INSTRUMENT).columns

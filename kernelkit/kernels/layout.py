@@ -27,7 +27,7 @@ STATUSES = ("live", "filled", "cancelled", "rejected", "expired")
 (R_NONE, R_USER, R_REPLACED, R_OCO, R_PARENT, R_CLOSED, R_CUT, R_REDUCE, R_RUIN, R_END, R_BELOW, R_INVALID, R_CASH, R_DAY, R_IOC) = range(15)
 REASONS = ("", "user", "replaced", "oco", "parent_ended", "position_closed", "cut_cash", "reduce_only", "ruin", "end_of_data",
            "below_lot", "invalid", "insufficient_cash", "day", "ioc")
-# order flags
+# marks on an order
 TARGET, REDUCE, AT_FILL, TRIGGERED, FRESH, SEEN, WAITING = 1, 2, 4, 8, 16, 32, 64
 # fill model codes
 THROUGH, TOUCH = 0, 1
@@ -61,7 +61,7 @@ HEADER = _record(
 ACCOUNT = _record("n_fills n_trades n_wins n_orders", "cash equity debt fees gross_profit gross_loss turnover cash0")
 POSITION = _record("lots opened peak_lots", "pnl fees")
 ORDER = _record(
-    "id asset venue kind tif flags status reason lots filled display price trigger trail group parent t_submit t_active t_expire session t_end "
+    "id asset venue kind tif marks status reason lots filled display price trigger trail group parent t_submit t_active t_expire session t_end "
     "touch_lo touch_hi reference fill_ticks",
     "fraction stop_loss take_profit weight fees",
 )
@@ -74,7 +74,7 @@ METRICS = _record(
 )
 FILL = _record("order asset time lots ticks reference rule", "fee slippage position cash")
 TRADE = _record("asset opened closed lots", "pnl fees")
-TRIAL = _record("i0 trade_from i1 data venue fill_model", "cash")
+TRIAL = _record("i0 trade_from i1 dataset venue fill_model", "cash")
 INSTRUMENT = _record("columns n_bars inverse", "tick lot multiplier unit periods")
 VENUE = _record("cash_rule fee slippage", "band", [("fee_slots", "f8", (MODEL_SLOTS,)), ("slippage_slots", "f8", (MODEL_SLOTS,))])
 FILL_MODEL = _record("limit same_bar trailing close_out sizing")

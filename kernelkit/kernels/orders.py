@@ -133,7 +133,7 @@ def end_order(frame: int, order_at: int, status: int, reason: int, time: int) ->
         f = at(frame, FRAME)
         for j in range(at(f.state, HEADER).n_live):
             c = at(f.orders + j * ORDER_BYTES, ORDER)
-            if c.status == LIVE and c.parent == o.id and (c.flags & WAITING) != 0:
+            if c.status == LIVE and c.parent == o.id and (c.marks & WAITING) != 0:
                 end_one(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_PARENT, time)
 
 
@@ -143,11 +143,11 @@ def watch(frame: int, order_at: int) -> None:
     thr = 0 if at(at(frame, FRAME).fill_model, FILL_MODEL).limit == TOUCH else 1
     o.touch_lo = -FAR
     o.touch_hi = FAR
-    if (o.flags & WAITING) != 0:
+    if (o.marks & WAITING) != 0:
         return
     if o.kind == MARKET or o.kind == TRAILING or o.tif != GTC:
         o.touch_lo = FAR
-    elif o.kind == LIMIT or (o.flags & TRIGGERED) != 0:
+    elif o.kind == LIMIT or (o.marks & TRIGGERED) != 0:
         if o.lots > 0:
             o.touch_lo = o.price - thr
         else:
@@ -169,7 +169,7 @@ def tidy(frame: int) -> None:
         o_at = f.orders + k * ORDER_BYTES
         o = at(o_at, ORDER)
         if o.status == LIVE:
-            o.flags &= ~FRESH
+            o.marks &= ~FRESH
             watch(frame, o_at)
             lo = max(lo, o.touch_lo)
             hi = min(hi, o.touch_hi)
@@ -229,11 +229,11 @@ def wake(frame: int, entry_at: int, time: int) -> None:
     for j in range(at(f.state, HEADER).n_live):
         c_at = f.orders + j * ORDER_BYTES
         c = at(c_at, ORDER)
-        if c.status == LIVE and c.parent == e.id and (c.flags & WAITING) != 0:
+        if c.status == LIVE and c.parent == e.id and (c.marks & WAITING) != 0:
             if not same_side(now, e.filled):
                 end_one(frame, c_at, CANCELLED, R_PARENT, time)
                 continue
-            c.flags = (c.flags & ~WAITING) | FRESH
+            c.marks = (c.marks & ~WAITING) | FRESH
             c.t_active = time
             size = min(abs(e.filled), abs(now))
             c.lots = -size if long else size
@@ -258,7 +258,7 @@ def after_fill(frame: int, order_at: int, held: int, time: int) -> None:
     if held != 0 and not same_side(held, now):
         for j in range(n):
             other = at(f.orders + j * ORDER_BYTES, ORDER)
-            if other.status == LIVE and (other.flags & REDUCE) != 0 and (other.flags & WAITING) == 0:
+            if other.status == LIVE and (other.marks & REDUCE) != 0 and (other.marks & WAITING) == 0:
                 end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_CLOSED, time)
     wake(frame, order_at, time)
 
@@ -269,14 +269,14 @@ def fill(frame: int, order_at: int, reference: int, slips: bool, rule: int, time
     o = at(order_at, ORDER)
     held = at(f.positions, POSITION).lots
     lots = o.lots
-    if (o.flags & REDUCE) != 0:
+    if (o.marks & REDUCE) != 0:
         if not same_side(held, -lots):
             end_order(frame, order_at, CANCELLED, R_REDUCE, time)
             return
         if abs(lots) > abs(held):
             lots = -held
     k = slipped(frame, order_at, lots, reference, time) if slips else reference
-    if (o.flags & AT_FILL) != 0:
+    if (o.marks & AT_FILL) != 0:
         equity = at(f.account, ACCOUNT).cash + price(f.instrument, k) * (float(held) * at(f.instrument, INSTRUMENT).unit)
         lots = -held if o.weight == 0.0 else int(sized_gap(frame, o.weight, k, equity, f.i - 1, time, False))
         if not same_side(lots, o.lots):
@@ -303,7 +303,7 @@ def trigger_stop(frame: int, order_at: int, reference: int, rule: int, time: int
     """F1-F3: a stop has triggered at `reference` ticks; it fills, or lets its limit rest."""
     o = at(order_at, ORDER)
     if o.kind == STOP_LIMIT:
-        o.flags |= TRIGGERED | FRESH
+        o.marks |= TRIGGERED | FRESH
         if (o.lots > 0 and reference <= o.price) or (o.lots < 0 and reference >= o.price):
             fill(frame, order_at, reference, False, rule, time)
     else:
@@ -325,7 +325,7 @@ def limit_reached(order_at: int, high: int, low: int, thr: int) -> bool:
 def rests(order_at: int) -> bool:
     """A limit order, or a stop-limit whose stop has triggered."""
     o = at(order_at, ORDER)
-    return o.kind == LIMIT or (o.flags & TRIGGERED) != 0
+    return o.kind == LIMIT or (o.marks & TRIGGERED) != 0
 
 
 def expire_days(frame: int, session: int, t_open: int) -> None:
@@ -343,7 +343,7 @@ def expire_days(frame: int, session: int, t_open: int) -> None:
 def ready(order_at: int, t_open: int) -> bool:
     """Live, active before this bar, and past its latency (T2)."""
     o = at(order_at, ORDER)
-    return o.status == LIVE and (o.flags & (WAITING | FRESH)) == 0 and o.t_active <= t_open
+    return o.status == LIVE and (o.marks & (WAITING | FRESH)) == 0 and o.t_active <= t_open
 
 
 def open_pass(frame: int, thr: int) -> None:
@@ -355,7 +355,7 @@ def open_pass(frame: int, thr: int) -> None:
         o_at = f.orders + k * ORDER_BYTES
         if ready(o_at, t_open):
             o = at(o_at, ORDER)
-            o.flags |= SEEN
+            o.marks |= SEEN
             if o.kind == MARKET:
                 fill(frame, o_at, first, True, OPEN_FILL, t_open)
             elif rests(o_at):
@@ -392,9 +392,9 @@ def range_passes(frame: int, thr: int) -> None:
         o = at(o_at, ORDER)
         if o.status != LIVE:
             continue
-        if (o.flags & FRESH) != 0 and o.parent != 0 and o.kind == STOP and m.same_bar == ADVERSE and stop_reached(o_at, high, low):
+        if (o.marks & FRESH) != 0 and o.parent != 0 and o.kind == STOP and m.same_bar == ADVERSE and stop_reached(o_at, high, low):
             trigger_stop(frame, o_at, max(o.trigger, o.reference) if o.lots > 0 else min(o.trigger, o.reference), BAR_FILL, t_close)
-        elif o.kind == TRAILING and (o.flags & SEEN) != 0 and o.tif != IOC and m.trailing != UPDATE_FIRST:
+        elif o.kind == TRAILING and (o.marks & SEEN) != 0 and o.tif != IOC and m.trailing != UPDATE_FIRST:
             move_trail(frame, o_at, high, low)
 
 
@@ -409,7 +409,7 @@ def match(frame: int, whole: bool) -> None:
     for k in range(at(f.state, HEADER).n_live):
         o_at = f.orders + k * ORDER_BYTES
         o = at(o_at, ORDER)
-        if o.status == LIVE and o.tif == IOC and (o.flags & SEEN) != 0:
+        if o.status == LIVE and o.tif == IOC and (o.marks & SEEN) != 0:
             end_order(frame, o_at, EXPIRED, R_IOC, column(frame, C_KNOWN_AT, f.i))
     tidy(frame)
 
@@ -429,7 +429,7 @@ def new_order(frame: int, kind: int, tif: int, lots: int) -> int:
     o.venue = 0
     o.kind = kind
     o.tif = tif
-    o.flags = 0
+    o.marks = 0
     o.status = LIVE
     o.reason = R_NONE
     o.lots = lots
@@ -580,7 +580,7 @@ def add_exit(frame: int, parent: int, kind: int, lots: int, level: float, fracti
     if o_at == 0:
         return
     o = at(o_at, ORDER)
-    o.flags = REDUCE | WAITING
+    o.marks = REDUCE | WAITING
     o.parent = parent
     o.group = parent + 1
     if kind == STOP:
@@ -631,7 +631,7 @@ def replace_target(frame: int) -> None:
     ended = False
     for k in range(h.n_live):
         o = at(f.orders + k * ORDER_BYTES, ORDER)
-        if o.status == LIVE and (o.flags & TARGET) != 0:
+        if o.status == LIVE and (o.marks & TARGET) != 0:
             end_order(frame, f.orders + k * ORDER_BYTES, CANCELLED, R_REPLACED, column(frame, C_KNOWN_AT, f.i))
             ended = True
     if ended:
@@ -674,9 +674,9 @@ def target(frame: int, verb: int, wish: float) -> int:
     if o_at == 0:
         return 0
     o = at(o_at, ORDER)
-    o.flags = TARGET
+    o.marks = TARGET
     if verb == V_WEIGHT and at(f.fill_model, FILL_MODEL).sizing == SIZE_AT_FILL:
-        o.flags = TARGET | AT_FILL
+        o.marks = TARGET | AT_FILL
         o.weight = wish
     return place(frame, o_at)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,8 @@ NAME = "buy and hold"
 
 
 @strategy
-def hold(ctx):  # type: ignore[no-untyped-def]
+def hold(ctx: Any) -> None:
+    """Buy what the cash can pay, once."""
     if ctx.position == 0.0:
         ctx.target_percent(1.0)
 

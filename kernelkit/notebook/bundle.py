@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -134,7 +135,7 @@ def compare(best: xr.Dataset, recipe: Recipe | None) -> tuple[dict[str, Any], di
     held = held[np.searchsorted(axis, best["time"].values)]
     equity, drawdown = best["equity"].values, best["drawdown"].values
     rows = thin(drawdown)
-    curve = {
+    curve: dict[str, list[Any]] = {
         "time": times(best["time"].values[rows]),
         "equity": [rounded(v, 7) for v in equity[rows]],
         "benchmark": [rounded(v, 7) for v in held[rows]],
@@ -144,7 +145,7 @@ def compare(best: xr.Dataset, recipe: Recipe | None) -> tuple[dict[str, Any], di
 
 
 def thin(drawdown: np.ndarray, points: int = POINTS) -> np.ndarray:
-    """At most `points` rows: of each piece of the time axis the deepest drawdown and the last row, and the first of all.
+    """At most `points` rows: the first, and of each piece of the time axis its last row and its deepest drawdown.
 
     >>> thin(np.array([0.0, 0.1, 0.5, 0.2, 0.0, 0.1]), points=5)
     array([0, 2, 5])
@@ -153,7 +154,7 @@ def thin(drawdown: np.ndarray, points: int = POINTS) -> np.ndarray:
     if n <= points:
         return np.arange(n)
     edges = np.linspace(0, n, (points - 1) // 2 + 1).astype(int)
-    deepest = [a + int(np.argmax(drawdown[a:b])) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    deepest = [a + int(np.argmax(drawdown[a:b])) for a, b in itertools.pairwise(edges)]
     return np.unique([0, *deepest, *(edges[1:] - 1)])
 
 
@@ -200,7 +201,7 @@ def plain(payload: dict[str, Any]) -> str:
     left, middle, right = (max(len(row[k]) for row in rows) for k in range(3))
     table = [f"{a:<{left}}  {b:>{middle}}  {c:>{right}}".rstrip() for a, b, c in rows]
     head = [
-        f"{payload['name']}: {payload['strategy']} on {data['name']}{note}",
+        f"{words.title(payload)} on {data['name']}{note}",
         f"{words.trials(payload)}, {words.costs(payload)}",
         words.chosen(payload),
         *payload["notes"],

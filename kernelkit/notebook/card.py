@@ -21,7 +21,8 @@ def html(payload: Mapping[str, Any]) -> str:
 
 def _head(payload: Mapping[str, Any]) -> str:
     data = payload["data"]
-    about = " · ".join((payload["strategy"], data["name"], words.trials(payload)))
+    strategy = [payload["strategy"]] if payload["strategy"] != payload["name"] else []
+    about = " · ".join((*strategy, data["name"], words.trials(payload)))
     chips = [_chip(words.costs(payload), payload["costs"] == "none")]
     chips += [_chip(text, True) for text in data["note"].split("; ") if text]
     chips += [_chip(text.partition(";")[0], True) for text in payload["notes"] if text.startswith("Interrupted")]

@@ -23,8 +23,9 @@ def execute(shell: Any, line: str, cell: str) -> Strategy | Signal:
     code = compile(tree, filename, "exec", shell.compile.flags, dont_inherit=True)
     try:
         exec(code, shell.user_ns)
-    except Exception as error:
-        raise in_cells(shell, error)  # noqa: B904  it is the same error
+    except BaseException as error:
+        in_cells(shell, error)
+        raise
     found = as_strategy(shell.user_ns[name], name)
     shell.user_ns[name] = found
     return found
@@ -34,7 +35,11 @@ def _parse(shell: Any, line: str, cell: str) -> tuple[ast.Module, str]:
     # one line above the body, where the notebook shows the magic: line numbers are those the user sees
     text = "\n" + shell.transform_cell(cell)
     filename = shell.compile.cache(text, shell.execution_count, raw_code=f"%%backtest {line}\n{cell}")
-    return shell.compile.ast_parse(text, filename), filename
+    try:
+        return shell.compile.ast_parse(text, filename), filename
+    except SyntaxError as error:
+        found = (error.text or "").strip()
+        raise UsageError(f"{filename}, line {error.lineno}: {error.msg}: {found}") from None
 
 
 def _last_function(tree: ast.Module) -> str:

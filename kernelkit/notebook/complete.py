@@ -85,18 +85,17 @@ def _parameters(text: str) -> list[str]:
     if not heads:
         return []
     try:
-        arguments = ast.parse(f"def f({heads[-1]}): pass").body[0]
+        tree = ast.parse(f"def f({heads[-1]}): pass")
     except SyntaxError:
         return []
-    assert isinstance(arguments, ast.FunctionDef)
-    return [a.arg for a in (*arguments.args.args, *arguments.args.kwonlyargs) if a.arg not in ("ctx", "ds", "s")]
+    return [node.arg for node in ast.walk(tree) if isinstance(node, ast.arg) and node.arg not in ("ctx", "ds", "s")]
 
 
 def matcher(shell: Any) -> Any:
     """The completer's matcher of `shell`."""
     from IPython.core.completer import SimpleCompletion, context_matcher
 
-    @context_matcher()
+    @context_matcher()  # type: ignore[no-untyped-call,untyped-decorator]
     def kernelkit_matcher(context: Any) -> Any:
         lines = context.full_text.split("\n")
         cursor = sum(len(row) + 1 for row in lines[: context.cursor_line]) + context.cursor_position

@@ -16,14 +16,13 @@ def one_line(shell: Any, error: KernelkitError) -> KernelkitError:
     return error
 
 
-def in_cells(shell: Any, error: BaseException) -> BaseException:
-    """`error` with a traceback that begins in the user's cells; unchanged where it never went through one."""
+def in_cells(shell: Any, error: BaseException) -> None:
+    """Let the traceback of `error` begin in the user's cells, if it went through one; raise it again."""
     trace = error.__traceback__
     while trace is not None and not is_cell(shell, trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     if trace is not None:
         _render(error, _structured(shell, error, trace))
-    return error
 
 
 def is_cell(shell: Any, filename: str) -> bool:

@@ -16,7 +16,7 @@ NUMBERS_FROM = 38.0
 
 
 def heat(payload: Mapping[str, Any]) -> str:
-    """The picture of ``payload["heatmap"]``, the chosen trial outlined; nothing of a cell that was not run but a dot."""
+    """The picture of ``payload["heatmap"]``: the chosen trial is outlined, a cell that was not run is a dot."""
     found = payload["heatmap"]
     columns, rows = payload["dims"][found["x"]], payload["dims"][found["y"]]
     across, along = kept(len(columns)), kept(len(rows))
@@ -90,13 +90,13 @@ class _Frame:
         return box + self.text(middle, words.number("sharpe_ratio", value), fill_opacity="0.9", pointer_events="none")
 
     def outline(self, i: int, j: int) -> str:
-        place = {"x": LEFT + self.column * j, "y": TOP + self.row * i}
-        size = {"width": self.column - 1, "height": self.row - 1, "rx": 2}
-        return tag("rect", **place, **size, fill="none", stroke=INK, stroke_width=2, pointer_events="none")
+        x, y, line = LEFT + self.column * j, TOP + self.row * i, {"stroke": INK, "stroke_width": "2"}
+        size = (self.column - 1, self.row - 1)
+        return tag("rect", x=x, y=y, width=size[0], height=size[1], rx=2, fill="none", pointer_events="none", **line)
 
     def text(self, at: tuple[float, float], content: str, **more: object) -> str:
-        style: dict[str, object] = {"text_anchor": "middle", "fill": INK, "fill_opacity": "0.65", "font_size": 11} | more
-        return tag("text", escape(content), x=at[0], y=at[1], dominant_baseline="central", **style)
+        style: dict[str, object] = {"text_anchor": "middle", "fill_opacity": "0.65", "font_size": 11} | more
+        return tag("text", escape(content), x=at[0], y=at[1], fill=INK, dominant_baseline="central", **style)
 
     def axes(self, found: Mapping[str, Any], columns: Sequence[Any], rows: Sequence[Any]) -> list[str]:
         bottom = TOP + self.row * len(rows)

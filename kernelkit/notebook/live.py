@@ -15,7 +15,7 @@ QUIET_S = 1.0
 
 
 class Live:
-    """Shows events of progress from the moment on at which the trials have taken `QUIET_S`, whichever thread emits them.
+    """Shows events of progress once the trials have taken `QUIET_S`, whichever thread emits them.
 
     Compilation is no trial: `compiling` shows it where it takes that long by itself.
     """
@@ -75,7 +75,7 @@ def progress_in_cell() -> Iterator[None]:
     """Show the progress of what runs inside the `with` block below the cell."""
     from IPython.display import display
 
-    live = Live(lambda data: display(data, raw=True, display_id=True))
+    live = Live(lambda data: display(data, raw=True, display_id=True))  # type: ignore[no-untyped-call]
     slow = threading.Timer(QUIET_S, live.compiling)
     slow.daemon = True
     slow.start()

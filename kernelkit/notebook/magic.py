@@ -68,18 +68,19 @@ class BacktestMagics(Magics):
 
     @no_var_expand
     @cell_magic
-    def backtest(self, line: str, cell: str) -> None:
+    def backtest(self, line: str, cell: str) -> None:  # noqa: D102  written below, from the table of options
         try:
             self._backtest(line, cell)
         except KernelkitError as error:
             raise fault.one_line(self.shell, error)  # noqa: B904  it is the same error
-        except Exception as error:
-            raise fault.in_cells(self.shell, error)  # noqa: B904
+        except BaseException as error:
+            fault.in_cells(self.shell, error)
+            raise
 
     def _backtest(self, line: str, cell: str) -> None:
         """Everything that can be wrong in the options is, before the cell runs; nothing is kept of what fails."""
         given = options.parse(line, cell)
-        namespace = self.shell.user_ns
+        namespace: dict[str, Any] = self.shell.user_ns  # type: ignore[union-attr]  # there is one: it called us
         into = settings.target(given)
         data = settings.bars(given, namespace)
         arguments = {
@@ -115,7 +116,7 @@ def simulate(given: options.Given, found: Any, data: Any, namespace: Any, argume
     with progress_in_cell():
         res = backtest(data, found, scalars, grid=axes, **arguments)
     if "interrupted" in res.attrs and not bool(res["final_equity"].notnull().any()):
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("no trial was done yet, there is nothing to keep")
     res.attrs["title"] = given.values.get("name", found.name)
     return res
 
@@ -132,11 +133,11 @@ def notice(given: options.Given, res: xr.Dataset) -> None:
 
 def say(text: str) -> None:
     """One line below the cell."""
-    display({"text/plain": text}, raw=True)
+    display({"text/plain": text}, raw=True)  # type: ignore[no-untyped-call]
 
 
 def show(res: xr.Dataset) -> None:
     """Display a result of `kk.backtest`: summary, metrics, equity beside buy and hold, heat map."""
     from kernelkit.notebook.bundle import result_bundle
 
-    display(result_bundle(res), raw=True)
+    display(result_bundle(res), raw=True)  # type: ignore[no-untyped-call]

@@ -47,7 +47,7 @@ def bars(given: Given, namespace: Namespace) -> xr.Dataset:
         return variable(text, "--data", namespace)  # type: ignore[no-any-return]  # the engine checks what it is
     if text not in names():
         hint = f"; did you mean the variable, --data @{text}?" if text in namespace else nearest(text, names())
-        raise UsageError(f"--data {text}: there is no such data set{hint}; there are {', '.join(names())}, and @variable")
+        raise UsageError(f"--data {text}: no such data set{hint}; there are {', '.join(names())}, and @variable")
     return _load(text)
 
 
@@ -163,13 +163,13 @@ def _made(text: str, written: str, module: ModuleType, kind: type, namespace: Na
     offered = makers(module)
     if found is None or found[1] not in offered:
         hint = nearest(found[1], offered) if found else ""
-        raise UsageError(f"{written} {text}: unknown{hint}; there are {', '.join(offered)}, numbers and @variable")
+        number = "" if module is venues else "a number, "
+        raise UsageError(f"{written} {text}: unknown{hint}; wanted {number}{', '.join(offered)} or @variable")
     try:
         args, kwargs = _arguments(found[2] or "")
         return offered[found[1]](*args, **kwargs)
     except (TypeError, ValueError, SyntaxError) as error:
-        signature = inspect.signature(offered[found[1]])
-        raise UsageError(f"{written} {text}: {str(error).split(': ')[-1]}; wanted {found[1]}{signature}") from None
+        raise UsageError(f"{written} {text}: {error}") from None
 
 
 def makers(module: ModuleType) -> dict[str, Callable[..., Any]]:

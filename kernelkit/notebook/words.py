@@ -69,6 +69,16 @@ def params(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in values.items())
 
 
+def title(payload: Mapping[str, Any]) -> str:
+    """The result's name, and the strategy where it is called otherwise.
+
+    >>> title({"name": "trend", "strategy": "sma_cross"}), title({"name": "hold", "strategy": "hold"})
+    ('trend: sma_cross', 'hold')
+    """
+    name, strategy = payload["name"], payload["strategy"]
+    return name if name == strategy else f"{name}: {strategy}"
+
+
 def trials(payload: Mapping[str, Any]) -> str:
     """How many trials a result holds, and along which axes.
 

@@ -53,9 +53,7 @@ def test_a_batch_in_two_processes(tmp_path: Path, write_notebook: Any, command: 
     reports = [(tmp_path / "runs" / run["id"] / "report.html").read_text() for run in listed]
     assert not any("headline" in html for html in reports if "AssertionError" not in html)
 
-    write_notebook(tmp_path / "b.ipynb", "1", parameters="n = 1")
-    command.run("run", "b.ipynb")
-    again = command.run("run", "b.ipynb")
+    again = command.run("run", "a.ipynb", "-p", "n=1", "-p", "text='x,\"y\"'")
     assert (again.returncode, again.stderr) == (0, "")
     assert again.stdout.endswith("already done; --force runs it again\n")
 

@@ -64,10 +64,11 @@ def test_append__other_asset_or_calendar(source):
         append(bars, from_pandas({"A": source.iloc[4:]}, like=bars.assign_attrs(calendar="XTSE")))
 
 
-def test_append__a_slice_is_not_a_whole(source):
-    bars = from_pandas(source.iloc[:4], calendar="XNYS")
-    with pytest.raises(DataError, match="before slicing"):
-        append(bars.isel(time=slice(1, None)), source.iloc[4:])
+def test_append__to_a_slice_gives_the_id_of_those_bars_loaded_afresh(source):
+    part = from_pandas(source, calendar="XNYS").isel(time=slice(1, 4))
+    joined = append(part, source.iloc[4:])
+    assert joined.attrs["lineage"] != from_pandas(source, calendar="XNYS").attrs["lineage"]
+    assert joined.attrs["lineage"] == from_pandas(source.iloc[1:], like=part).attrs["lineage"]
 
 
 def test_append__features_come_afterwards(source):

@@ -9,7 +9,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kernelkit.data import append, feature, from_pandas, lineage
-from kernelkit.errors import DataError
 from kernelkit.schema import PRICES
 
 INDEX = pd.date_range("2021-01-01", periods=100, freq="1min", tz="UTC")
@@ -81,16 +80,17 @@ def test_append__hashes_only_what_follows_the_last_full_piece(small_pieces, monk
     assert min(hashed) == 80
 
 
-def test_verify__refuses_slices_and_edits(small_pieces):
+def test_is_whole__neither_slices_nor_edits(small_pieces):
     bars = bars_of(source())
-    lineage.verify(bars)
-    for part in (bars.isel(time=slice(0, 99)), bars.isel(time=slice(1, None)), bars.isel(time=slice(16, None))):
-        with pytest.raises(DataError, match="Use the Dataset before slicing"):
-            lineage.verify(part)
+    assert lineage.is_whole(bars)
+    for part in (slice(0, 99), slice(1, None), slice(16, None), slice(0, 96)):
+        assert not lineage.is_whole(bars.isel(time=part))
     edited = bars.copy(deep=True)
     edited["close"].values[99] += 1.0
-    with pytest.raises(DataError, match="lineage of bars 'A'"):
-        lineage.verify(edited)
+    assert not lineage.is_whole(edited)
+    assert not lineage.is_whole(
+        from_pandas({"A": source(), "B": source()}, label="open", calendar="24/7").isel(asset=[0])
+    )
 
 
 def test_slices__keep_instruments_and_lineage():

@@ -1,4 +1,4 @@
-"""Hand-worked fills on bars (F)."""
+"""Hand-worked fills on bars (F1-F7)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.reference import Config, View, models, simulate
-from tests.reference.worked import CENTS, ONES, Ohlc, daily, ends, flat, order, play, prices
+from tests.reference.worked import CENTS, ONES, Ohlc, daily, ends, flat, gambler, noise, order, play, prices
 
 
 def test_f1__a_market_order_fills_at_the_open() -> None:
@@ -46,6 +46,64 @@ def test_f3__past_its_limit_it_rests_from_the_next_bar() -> None:
     bars = daily(*flat(110), (115, 120, 105, 115), (115, 116, 113, 114), (114, 120, 112, 113))
     outcome = play(bars, {0: lambda ctx: ctx.stop_limit(1, 112, 113)})
     assert [(fill["ticks"], fill["time"]) for fill in outcome.fills] == [(113, bars.known_at[3])]
+
+
+def test_f1__what_closes_at_the_open_closes_before_the_stop_below() -> None:
+    bars = daily(*flat(100, 2), (100, 100, 90, 95))
+    outcome = play(bars, {0: lambda ctx: ctx.bracket(10, stop=95), 1: lambda ctx: ctx.target(0)})
+    assert prices(outcome)[1:] == [(4, -10, 100, "open")]
+    assert (ends(outcome)[1], order(outcome, 2)["t_end"]) == ((2, "cancelled", "position_closed"), bars.open_at[2])
+    assert outcome.position[-1] == 0
+
+
+@pytest.mark.parametrize(
+    ("q", "stop", "target", "bar", "exit_"),
+    [
+        (1, 90, 120, (130, 130, 80, 100), (3, 130)),
+        (1, 90, 120, (85, 130, 80, 100), (2, 85)),
+        (-1, 120, 90, (80, 130, 80, 100), (3, 80)),
+        (-1, 120, 90, (125, 130, 80, 100), (2, 125)),
+    ],
+)
+def test_f1__a_gap_fills_at_the_open_what_it_passed(
+    q: int, stop: int, target: int, bar: Ohlc, exit_: tuple[int, int]
+) -> None:
+    outcome = play(daily(*flat(100, 2), bar), {0: lambda ctx: ctx.bracket(q, stop=stop, limit=target)})
+    assert prices(outcome)[1:] == [(exit_[0], -q, exit_[1], "open")]
+    assert outcome.position[-1] == 0
+
+
+def test_f1__the_open_comes_before_the_range_whatever_the_ids() -> None:
+    plan = {0: lambda ctx: (ctx.stop(1, 105), ctx.limit(1, 95), ctx.limit(1, 102), ctx.buy(1))}
+    outcome = play(daily(*flat(100), (100, 110, 90, 100)), plan)
+    assert [(fill[0], fill[3]) for fill in prices(outcome)] == [
+        (3, "open"),
+        (4, "open"),
+        (1, "intrabar"),
+        (2, "intrabar"),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("close_out", ["none", "last_open", "last_close"])
+def test_f1__fills_are_in_the_order_of_time(seed: int, close_out: str) -> None:
+    outcome = simulate(noise(seed, 90), ONES, Config(cash=3000.0, close_out=close_out), gambler(seed))
+    times = [fill["time"] for fill in outcome.fills]
+    assert len(times) > 10
+    assert times == sorted(times)
+    assert close_out == "none" or outcome.position[-1] == 0
+
+
+def test_f3__resting_it_fills_at_an_open_beyond_its_limit() -> None:
+    bars = daily(*flat(110), (115, 120, 105, 115), (109, 116, 109, 114))
+    assert prices(play(bars, {0: lambda ctx: ctx.stop_limit(1, 112, 113)})) == [(1, 1, 109, "open")]
+
+
+def test_f3__a_stop_behind_its_limit_rests_from_the_next_bar() -> None:
+    # the trigger 112 is worse than the limit 111, which the same bar and the next one pass
+    bars = daily(*flat(110), (110, 114, 104, 110), (112, 113, 104, 110))
+    outcome = play(bars, {0: lambda ctx: ctx.stop_limit(1, 112, 111)})
+    assert [(fill["ticks"], fill["time"]) for fill in outcome.fills] == [(111, bars.known_at[2])]
 
 
 def test_f4__a_stop_fills_before_a_target_in_one_bar() -> None:
@@ -115,63 +173,17 @@ def test_f7__the_stop_sees_the_real_range_and_the_entry_reference() -> None:
     assert prices(outcome) == [(1, 1, 95, "open"), (2, -1, 95, "intrabar")]
 
 
-HIGH_FIRST = [*flat(5000), (5000, 5050, 4950, 5000), (5000, 5200, 4550, 4850)]
-
-
-@pytest.mark.parametrize(
-    ("trailing", "last", "fills"),
-    [("check_first", 4550, []), ("check_first", 4545, [4545]), ("update_first", 4550, [4680])],
-)
-def test_f8__a_trailing_stop_is_checked_before_or_after_it_moves(trailing: str, last: int, fills: list[int]) -> None:
-    bars = daily(*HIGH_FIRST[:2], (5000, 5200, last, 4850))
-    outcome = play(bars, {0: lambda ctx: ctx.trailing_stop(-1, fraction=0.1)}, Config(trailing=trailing))
-    assert [fill["ticks"] for fill in outcome.fills] == fills
-
-
-def test_f8__a_distance_follows_the_low_for_a_buy_and_never_moves_back() -> None:
-    bars = daily(*flat(100), (95, 99, 90, 95), (95, 97, 93, 95), (95, 98, 95, 95))
-    outcome = play(bars, {0: lambda ctx: ctx.trailing_stop(1, trail=7.5)})
-    assert [(fill["ticks"], fill["time"]) for fill in outcome.fills] == [(98, bars.known_at[3])]
-
-
-def test_f8__the_trigger_starts_at_the_level_of_the_close_and_stays_above_zero() -> None:
-    bars = daily((100, 130, 100, 120), (115, 118, 110, 115), (115, 116, 1, 90))
-    outcome = play(bars, {0: lambda ctx: (ctx.trailing_stop(-1, trail=10), ctx.trailing_stop(-1, trail=500))})
-    assert prices(outcome) == [(1, -1, 110, "intrabar"), (2, -1, 1, "intrabar")]
-
-
-@pytest.mark.parametrize(("close_out", "ticks", "rule"), [("last_open", 104, "open"), ("last_close", 107, "intrabar")])
-def test_f9__the_position_is_closed_on_the_last_bar(close_out: str, ticks: int, rule: str) -> None:
-    called: list[int] = []
-
-    def decide(ctx: View) -> None:
-        called.append(ctx.i)
-        if ctx.i == 0:
-            ctx.buy(3)
-            ctx.limit(1, 10)
-
-    bars = daily(*flat(100, 2), (104, 110, 100, 107))
-    config = Config(close_out=close_out, slippage=models.fraction_slippage(0.02), fee=models.fixed_fee(1.0))
-    outcome = simulate(bars, ONES, config, decide)
-    assert (prices(outcome)[1], outcome.fills[1]["fee"]) == ((3, -3, ticks, rule), 1.0)
-    assert order(outcome, 3)["t_submit"] == order(outcome, 3)["t_end"] == outcome.fills[1]["time"]
-    assert (called, outcome.position[-1], len(outcome.trades)) == ([0, 1], 0, 1)
-    assert ends(outcome)[1] == (2, "cancelled", "end_of_data")
-
-
-def test_f9__a_flat_account_makes_no_order() -> None:
-    outcome = play(daily(*flat(100, 3)), {}, Config(close_out="last_close"))
-    assert (outcome.orders, outcome.fills) == ([], [])
-
-
-def test_f8__a_fraction_rounds_away_from_the_price() -> None:
-    bars = daily(*flat(1000), (950, 960, 903, 950), (950, 1000, 950, 990))
-    plan = {0: lambda ctx: (ctx.trailing_stop(1, fraction=0.05), ctx.trailing_stop(-1, fraction=0.0975))}
-    # 903 * 1.05 = 948.15 moves the buy down to 949; 1000 * 0.9025 = 902.5 puts the sell at 902
-    outcome = play(bars, plan)
-    assert prices(outcome) == [(1, 1, 950, "open")]
-    lower = daily(*flat(1000), (950, 960, 902, 950))
-    assert prices(play(lower, plan)) == [(2, -1, 902, "intrabar")]
+def test_f7__a_stop_behind_a_limit_entry_fills_no_better_than_the_entry() -> None:
+    bars = daily(*flat(100), (100, 103, 85, 100))
+    assert prices(play(bars, {0: lambda ctx: ctx.bracket(1, stop=97, entry=95)})) == [
+        (1, 1, 95, "intrabar"),
+        (2, -1, 95, "intrabar"),
+    ]
+    short = daily(*flat(100), (100, 115, 97, 100))
+    assert prices(play(short, {0: lambda ctx: ctx.bracket(-1, stop=103, entry=105)})) == [
+        (1, -1, 105, "intrabar"),
+        (2, 1, 105, "intrabar"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from itertools import pairwise
 import pytest
 
 from tests.reference import Config
-from tests.reference.metrics import Track, blocks, fold, leaf, leaves, longest_drawdown, merge, node
-from tests.reference.worked import DAY, daily, flat, play
+from tests.reference.account import Account
+from tests.reference.metrics import Track, blocks, fold, headline, leaf, leaves, longest_drawdown, merge, node, variance
+from tests.reference.worked import DAY, ONES, daily, flat, play
 
 
 def track(equity: list[float], per_session: int = 1, cash0: float = 100.0, first: int = 0) -> Track:
@@ -87,7 +88,9 @@ def test_m3__merging_gives_the_whole() -> None:
 
 
 def test_m3__after_ruin_nothing_is_left() -> None:
-    whole = fold(list(leaves(track([90.0, 0.0, 0.0, 0.0])).values()))
+    found = leaves(track([90.0, 0.0, 0.0, 0.0]))
+    assert [(found[1][name], found[3][name]) for name in ("w", "hi", "lo", "mdd")] == [(0, 1), (1, 1), (0, 1), (1, 0)]
+    whole = fold(list(found.values()))
     assert (whole["w"], whole["mdd"], whole["lo"], whole["hi"]) == (0.0, 1.0, 0.0, 1.0)
 
 
@@ -143,6 +146,36 @@ def test_m5__what_has_no_value_is_nan() -> None:
     assert (still["volatility"], still["cagr"], still["max_drawdown"], still["turnover"]) == (0.0, 0.0, 0.0, 0.0)
     single = play(daily(*flat(100)), {}).metrics
     assert all(math.isnan(single[name]) for name in ("cagr", "turnover", "volatility", "sharpe_ratio"))
+
+
+def summary(path: Track, cash0: float = 100.0) -> dict[str, float]:
+    account = Account(daily(*flat(100)), ONES, Config(), cash=cash0, equity=cash0)
+    return headline(path, fold(blocks(leaves(path))[1]), account, 252)
+
+
+@pytest.mark.parametrize("rate", [0.001, -0.001, 0.1, 1e-7, 2.0])
+@pytest.mark.parametrize("count", [2, 3, 64, 200])
+def test_m5__equal_samples_have_no_variance(rate: float, count: int) -> None:
+    found = summary(track([100.0 * (1.0 + rate) ** t for t in range(1, count + 1)]))
+    assert (found["volatility"], math.isnan(found["sharpe_ratio"])) == (0.0, True)
+
+
+def test_m5__a_small_variance_counts() -> None:
+    # samples of 0.1 % and 0.1001 %: the deviation is a ten thousandth of the mean
+    equity = [100.0]
+    for t in range(200):
+        equity.append(equity[-1] * (1.001 if t % 2 else 1.00101))
+    found = summary(track(equity[1:]))
+    assert found["volatility"] == pytest.approx(0.5e-5 * math.sqrt(200 / 199 * 252), rel=1e-4)
+    assert found["sharpe_ratio"] == pytest.approx(0.001005 / 0.5e-5 * math.sqrt(199 / 200 * 252), rel=1e-4)
+
+
+def test_m5__the_bound_itself_counts_as_no_variance() -> None:
+    # s1 = 0 leaves var = s2 / (n - 1), far above the bound; one sample is not enough for a variance
+    assert variance(4.0, 0.0, 3.0) == 1.0
+    assert variance(4.0, 0.0, 0.0) == 0.0
+    assert variance(2.0, 2.0, 2.0 - 2.0**-52) == 0.0
+    assert math.isnan(variance(1.0, 0.5, 0.25))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 
 from tests.reference.config import Config, Model, ModelView, Outcome, Record
@@ -13,6 +14,7 @@ HOUR = 3_600 * 10**9
 DAY = 24 * HOUR
 ONES = Grid(tick=1.0, inverse=0, lot=1.0)
 CENTS = Grid(tick=0.01, inverse=100, lot=1.0)
+HALF_LOTS = Grid(tick=0.25, inverse=0, lot=0.5, multiplier=4.0)
 
 Ohlc = tuple[int, int, int, int]
 Plan = Mapping[int, Callable[[View], object]]
@@ -66,3 +68,37 @@ def ends(outcome: Outcome) -> list[tuple[int, str, str]]:
 def order(outcome: Outcome, order_id: int) -> Record:
     """The order of that id."""
     return next(record for record in outcome.orders if record["id"] == order_id)
+
+
+def noise(seed: int, count: int) -> Bars:
+    draw = random.Random(seed)
+    ohlc: list[Ohlc] = []
+    close = 100
+    for _ in range(count):
+        opened = max(20, close + draw.randint(-3, 3))
+        close = max(20, opened + draw.randint(-5, 5))
+        ohlc.append((opened, max(opened, close) + draw.randint(0, 4), min(opened, close) - draw.randint(0, 4), close))
+    return daily(*ohlc, volume=[draw.uniform(0, 500) for _ in range(count)], per_session=3)
+
+
+def gambler(seed: int) -> Callable[[View], None]:
+    """A strategy that uses every kind of order; its choice at bar i depends on the seed, i and the close alone."""
+
+    def decide(ctx: View) -> None:
+        draw = random.Random(f"{seed} {ctx.i} {ctx.close()}")
+        q, price, tif = draw.choice([-3, -1, 2, 4]), ctx.close(), draw.choice(["GTC", "DAY", "IOC"])
+        acts: list[Callable[[], object]] = [
+            lambda: ctx.order(q, tif),
+            lambda: ctx.limit(q, price + draw.randint(-4, 4), tif),
+            lambda: ctx.stop(q, price + draw.randint(-4, 4), tif),
+            lambda: ctx.stop_limit(q, price + draw.randint(-4, 4), price + draw.randint(-4, 4), tif),
+            lambda: ctx.trailing_stop(q, fraction=0.03, tif=tif),
+            lambda: ctx.bracket(q, stop_loss=0.02, take_profit=0.03),
+            lambda: ctx.bracket(q, stop=price - q, limit=price + q, entry=price, tif=tif),
+            lambda: ctx.target_percent(draw.uniform(-1.5, 1.5)),
+            lambda: ctx.oco(ctx.stop(q, price + 3), ctx.limit(q, price - 3)),
+            lambda: ctx.cancel_all(),
+        ]
+        draw.choice(acts)()
+
+    return decide

@@ -13,7 +13,7 @@ import pytest
 from kernelkit.batch import runs
 
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
-METRICS = {"sharpe_ratio": 0.8312, "cagr": 0.0714, "max_drawdown": -0.2138, "n_trades": 214.0}
+METRICS = {"sharpe_ratio": 0.8312, "cagr": 0.0714, "max_drawdown": 0.2138, "n_trades": 214.0}
 
 
 def write_run(root: Path, **fields: object) -> None:
@@ -83,7 +83,7 @@ def test_panel__lists_every_run_with_its_status(session, panel):
     assert "its process is gone" in shown["killed-1"].inner_text()
     done = panel.locator('[data-run="walk_forward-0a1b2c3d4e"]')
     assert done.locator("dt").all_inner_texts() == ["Sharpe", "CAGR", "Max DD"]
-    assert done.locator("dd").all_inner_texts() == ["0.83", "7.1 %", "−21.4 %"]
+    assert done.locator("dd").all_inner_texts() == ["0.83", "7.1 %", "21.4 %"]
     assert "finished in 2 min 11 s" in done.inner_text()
     session.shoot("panel")
     assert session.problems == []

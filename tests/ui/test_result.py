@@ -47,14 +47,15 @@ def bundle(**changes: object) -> dict[str, object]:
         "n_trials": 63,
         "best": {
             "params": {"fast": 20, "slow": 120},
-            "metrics": dict(zip(names, [3.214, 0.0746, 0.1132, 0.649, -0.2138, 811], strict=True))
+            "metrics": dict(zip(names, [3.214, 0.0746, 0.1132, 0.649, 0.2138, 811], strict=True))
             | {"n_trades": 47, "win_rate": 0.5319, "profit_factor": None, "fees": 0.0, "final_equity": 4214318.27},
         },
         "benchmark": {
             "name": "buy and hold",
-            "metrics": dict(zip(names, [1.041, 0.0363, 0.1921, 0.281, -0.5678, 1376], strict=True)),
+            "metrics": dict(zip(names, [1.041, 0.0363, 0.1921, 0.281, 0.5678, 1376], strict=True)),
         },
         "curve": curve(600),
+        "notes": ["Evaluated 1999-01-04 to 2018-12-31."],
         "heatmap": {
             "x": "fast",
             "y": "slow",
@@ -108,14 +109,18 @@ def test_result__shows_summary_pictures_and_metrics(session, output):
     assert "63 trials (9 fast × 7 slow)" in result.locator("header").inner_text()
     assert result.get_by_text("COSTS: NONE").is_visible()
     assert result.get_by_text("price index, not tradable as such").is_visible()
-    assert "is the best of 63 trials, picked in hindsight" in result.locator(".kk-Chosen").inner_text()
-    assert result.locator(".kk-Tile-value").all_inner_texts() == ["0.65", "7.5 %", "−21.4 %", "11.3 %", "47"]
+    assert "Evaluated 1999-01-04 to 2018-12-31." in result.locator(".kk-Foot").inner_text()
+    assert (
+        "has the highest Sharpe ratio of 63 trials. It was selected in-sample"
+        in result.locator(".kk-Chosen").inner_text()
+    )
+    assert result.locator(".kk-Tile-value").all_inner_texts() == ["0.65", "7.5 %", "21.4 %", "11.3 %", "47"]
     rows = {
         row.locator("th").inner_text(): row.locator("td").all_inner_texts() for row in result.locator("tbody tr").all()
     }
     assert list(rows)[:3] == ["Total return", "CAGR", "Volatility"]
     assert rows["Total return"] == ["321.4 %", "104.1 %"]
-    assert rows["Max drawdown duration"] == ["811 d", "1,376 d"]
+    assert rows["Longest drawdown (days)"] == ["811", "1,376"]
     assert rows["Profit factor"] == ["–", "–"]
     assert rows["Trades"] == ["47", "–"]
     assert rows["Final equity"] == ["4,214,318", "–"]

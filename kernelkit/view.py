@@ -1,0 +1,303 @@
+"""The engine in plain Python: the user's own function, its lines, prints and breakpoints, over the very memory that compiled code uses."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kernelkit.errors import LookaheadError, StrategyError, message
+from kernelkit.kernels import bars, context, indicators, memory, orders
+from kernelkit.kernels import layout as L
+from kernelkit.kernels.drive import Job, Outcome, Session, new_outcome
+from kernelkit.kernels.lower import Plan, Ring
+from kernelkit.strategy import Indicator, Strategy
+
+if TYPE_CHECKING:
+    from kernelkit.engine import Recipe
+    from kernelkit.market.venue import Venue
+
+
+class Value(float):
+    """An indicator's value, with the previous bar's at ``[-1]``."""
+
+    before: float
+
+    def __getitem__(self, k: int) -> float:
+        if k == 0:
+            return float(self)
+        if k == -1:
+            return self.before
+        raise LookaheadError(message("index of an indicator", k, "0 or -1", "Keep older values in a kk.ring."))
+
+
+class Series:
+    """A column as a strategy sees it: ``[0]`` the bar that has just closed, ``[-k]`` earlier ones, and its rolling indicators."""
+
+    def __init__(self, ctx: Ctx, column: int) -> None:
+        self._ctx, self._column = ctx, column
+
+    def __getitem__(self, k: int) -> np.float64:
+        i = self._ctx.i
+        if k > 0:
+            raise LookaheadError(message(f"bar {i}", f"index [{k}]", "0 for the present bar, -1 for the one before", "A positive index is a bar that has not happened yet."))
+        return orders.column_f(self._ctx._frame, self._column, i + k) if i + k >= 0 else np.float64("nan")
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "age" and self._column >= L.FIRST_FEATURE:
+            return int(orders.column(self._ctx._frame, self._column + 1, self._ctx.i))
+        if name not in context.ROLLING:
+            raise StrategyError(message(f"series.{name}", "no such indicator", f"one of {', '.join(context.ROLLING)}", "Check the name."))
+        rolling = context.ROLLING[name]
+        kind = rolling.price if self._column in [context.SERIES[p] for p in context.PRICES] else rolling.other
+        return lambda n: self._ctx._value(kind, self._column, (n,))
+
+    def own(self, indicator: Indicator, arguments: tuple[Any, ...]) -> Value:
+        """The value of an own indicator on this series."""
+        return self._ctx._value(f"{indicator.name}_update", self._column, arguments)
+
+
+class Features:
+    """``ctx.x``."""
+
+    def __init__(self, ctx: Ctx) -> None:
+        self._ctx = ctx
+
+    def __getattr__(self, name: str) -> Series:
+        return Series(self._ctx, L.FIRST_FEATURE + 2 * self._ctx._plan.features.index(name))
+
+
+class Sizes:
+    """``ctx.size``: quantities in base units."""
+
+    def __init__(self, ctx: Ctx) -> None:
+        self._ctx = ctx
+
+    def risk(self, fraction: float, stop: float) -> float:
+        """Lose ``fraction`` of the equity when the price moves by ``stop``."""
+        return fraction * self._ctx.equity / (stop * self._ctx._instrument.multiplier)
+
+    def notional(self, value: float) -> float:
+        """A position worth ``value``."""
+        return value / (self._ctx.close[0] * self._ctx._instrument.multiplier)
+
+    def vol_target(self, volatility: float, n: int = 20) -> float:
+        """A position with this annual volatility, from the last ``n`` bar returns."""
+        sigma = self._ctx.close.volatility(n) * self._ctx._instrument.periods**0.5
+        return volatility * self._ctx.equity / (self._ctx.close[0] * self._ctx._instrument.multiplier * np.float64(sigma))
+
+
+class Slots:
+    """Declared state, read and written in the trial's own block."""
+
+    def __init__(self, base: int, places: dict[str, int], declared: dict[str, Any]) -> None:
+        self.__dict__.update(_base=base, _places=places, _declared=declared)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._declared:
+            raise StrategyError(message(f"state {name!r}", "not declared", f"one of {', '.join(self._declared)}", f"Declare it: state=dict({name}=0.0)."))
+        value, at = self._declared[name], self._base + 8 * self._places[name]
+        if isinstance(value, Ring):
+            return RingView(at, value.n)
+        return memory.f8(at) if isinstance(value, float) else (bool(memory.i8(at)) if isinstance(value, bool) else int(memory.i8(at)))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        declared = self._declared.get(name)
+        if declared is None or isinstance(declared, Ring):
+            raise StrategyError(message(f"state {name!r}", "cannot be set", f"one of {', '.join(self._declared)}", "Rings take .push(value)."))
+        at = self._base + 8 * self._places[name]
+        if isinstance(declared, float):
+            memory.put_f8(at, value)
+        else:
+            memory.put_i8(at, int(value))
+
+
+class RingView:
+    """A ring of the last ``n`` values."""
+
+    def __init__(self, at: int, n: int) -> None:
+        self._at, self._n = at, n
+
+    @property
+    def count(self) -> int:
+        """How many values were ever pushed."""
+        return int(memory.i8(self._at))
+
+    def push(self, value: float) -> None:
+        """Add the newest value."""
+        memory.put_f8(self._at + 8 + 8 * (self.count % self._n), value)
+        memory.put_i8(self._at, self.count + 1)
+
+    def __getitem__(self, k: int) -> np.float64:
+        if k > 0 or -k >= min(self.count, self._n):
+            return np.float64("nan")
+        return memory.f8(self._at + 8 + 8 * ((self.count - 1 + k) % self._n))
+
+
+class Ctx:
+    """What a strategy sees, by `context.py`'s tables."""
+
+    def __init__(self, frame: int, plan: Plan, slots: dict[tuple[Any, ...], int]) -> None:
+        f = memory.at(frame, L.FRAME)
+        self.__dict__.update(_frame=frame, _plan=plan, _slots=slots, _words=int(f.strategy), _instrument=memory.at(f.instrument, L.INSTRUMENT),
+                             i=int(f.i), x=Features(self), size=Sizes(self))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise StrategyError(message(f"ctx.{name}", "an assignment", "reading", "Orders change the account; keep own values in declared state."))
+
+    def __getattr__(self, name: str) -> Any:
+        frame = self._frame
+        f = memory.at(frame, L.FRAME)
+        if name in context.SERIES:
+            return Series(self, context.SERIES[name])
+        if name in context.VERBS:
+            return lambda *a, **k: self._order(name, a, k)
+        if name in context.BAR_ROLLING:
+            return lambda n: self._value(context.BAR_ROLLING[name].price, 0, (n,))
+        account = memory.at(f.account, L.ACCOUNT)
+        if name == "time":
+            return int(orders.column(frame, L.C_KNOWN_AT, f.i))
+        if name == "position":
+            return float(memory.at(f.positions, L.POSITION).lots) * self._instrument.lot
+        if name == "orders":
+            return int(memory.at(f.state, L.HEADER).n_live)
+        if name in ("cash", "equity"):
+            return getattr(account, name)
+        raise StrategyError(message(f"ctx.{name}", "nothing", f"one of {', '.join([*context.ATTRIBUTES, *context.SERIES, *context.VERBS])}", "Check the name."))
+
+    def _value(self, kind: str, column: int, arguments: tuple[Any, ...]) -> Value:
+        slot = self._words + 8 * self._slots[kind, column, tuple(float(a) for a in arguments)]
+        value = Value(memory.f8(slot))
+        value.before = float(memory.f8(slot + 8))
+        return value
+
+    def record(self, name: str, value: float) -> None:
+        """Keep a value for this bar; it appears as ``res[name]``."""
+        f = memory.at(self._frame, L.FRAME)
+        row = int(f.i) - int(f.curve_0)
+        if f.records != 0 and row % int(f.curve_step) == 0:
+            memory.put_f8(f.records + 8 * ((row // int(f.curve_step)) * int(f.n_record) + self._plan.records.index(name)), value)
+
+    def _order(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+        verb = context.VERBS[name]
+        given = dict(zip((*verb.arguments, "tif"), args, strict=False)) | kwargs
+        tif = context.TIF[given.pop("tif", "GTC")]
+        code = verb.code
+        if name == "trailing_stop":
+            code = L.V_TRAIL_FRACTION if "fraction" in given else L.V_TRAIL
+            numbers = [given["quantity"], given.get("trail", given.get("fraction"))]
+        else:
+            if name == "bracket":
+                tif += 8 * sum(1 << k for k, a in enumerate(verb.optional) if a in given)
+            numbers = [given.get(a, 0.0) for a in verb.arguments]
+        if verb.sign < 0:
+            numbers[0] = -numbers[0]
+        six = [np.float64(x) for x in numbers] + [np.float64(0.0)] * (6 - len(numbers))
+        return int(orders.act(self._frame, code, tif, *six))
+
+
+class Python:
+    """Binds a session to the uncompiled kernels and a strategy's own function."""
+
+    def __init__(self, strategy: Strategy, own: dict[str, Indicator], job: Job, venue: Venue | None) -> None:
+        self.strategy, self.own, self.job, self.venue = strategy, own, job, venue
+        self.handles: list[int] = []
+
+    def handle(self, function: Callable[[int], Any]) -> int:
+        """A callable's number; the callable is kept alive here."""
+        key = memory.handle(function)
+        self.handles.append(key)
+        return key
+
+    def bind(self, _: Session) -> tuple[Callable[..., int], int, Callable[[str | None], int]]:
+        """What Session needs: the sweep, the strategy's handle, and handles for cost models."""
+        models = {m.text: m for m in (self.venue.fees, self.venue.slippage) if m is not None} if self.venue is not None else {}
+
+        def model(text: str | None) -> int:
+            return 0 if text is None else self.handle(lambda at: models[text].python(memory.at(at, L.MODEL)))
+
+        def sweep(*args: int) -> int:
+            with np.errstate(all="ignore"):
+                return int(bars.sweep(*args))
+
+        return sweep, self.handle(self.decide), model
+
+    def decide(self, frame: int) -> int:
+        """What the compiled entry point does: update every indicator, then decide."""
+        f = memory.at(frame, L.FRAME)
+        words, plan = int(f.strategy), self.job.plan
+        params: dict[str, Any] = {}
+        for k, (name, kind) in enumerate(plan.params.items()):
+            params[name] = float(memory.f8(words + 8 * k)) if kind is float else (bool(memory.i8(words + 8 * k)) if kind is bool else int(memory.i8(words + 8 * k)))
+        slots: dict[tuple[Any, ...], int] = {}
+        for site in plan.sites:
+            arguments = [params[a] if a in params else ast.literal_eval(a) for a in site.arguments]
+            slots[site.kind, site.column, tuple(float(a) for a in arguments)] = site.slot
+            at = words + 8 * site.slot
+            if site.custom:
+                own = self.own[site.custom]
+                places = Plan({}, own.state).places
+                state = Slots(at + 8 * context.FIRST_WORD, places, own.state)
+                indicators.publish(at, own.function(state, orders.column_f(frame, site.column, f.i), *arguments))
+            else:
+                getattr(indicators, site.kind)(frame, at, site.column, arguments[0])
+        if f.live == 0:
+            return 0
+        head: list[Any] = [Ctx(frame, plan, slots)]
+        if self.strategy.s is not None:
+            head.append(Slots(words, plan.places, self.strategy.state))
+        fixed = {n: d for n, d in self.strategy.defaults.items() if isinstance(d, str)}
+        self.strategy.function(*head, **(fixed | params))
+        return 0
+
+    def close(self) -> None:
+        """Forget the handles."""
+        for key in self.handles:
+            memory.release(key)
+
+
+def binding(recipe: Recipe, job: Job, venue: Any) -> Python:
+    """The Python binding of a recipe's strategy."""
+    strategy = recipe.strategy if isinstance(recipe.strategy, Strategy) else recipe.strategy.follower
+    return Python(strategy, strategy.parts()[2], job, venue)
+
+
+def run_in_python(recipe: Recipe, venue: Venue) -> Outcome:
+    """All trials of a recipe in plain Python, one after the other, exceptions straight from the user's lines."""
+    from kernelkit.engine import with_target
+
+    n = len(recipe.job.trials)
+    job = recipe.job if recipe.signal is None else with_target(recipe, 0, n)
+    outcome = new_outcome(n, True)
+    python = binding(recipe, job, venue)
+    try:
+        Session(job, python).run(outcome, 0, n)
+    finally:
+        python.close()
+    return outcome
+
+
+def replay(recipe: Recipe, trial: int, i: int, venue: Any, where: str) -> None:
+    """Run bar `i` of a trial in Python, from the state that compiled code had before it: an exception comes with the user's traceback."""
+    from dataclasses import replace
+
+    from kernelkit.engine import with_target
+
+    if recipe.signal is None:
+        job = replace(recipe.job, trials=recipe.job.trials[trial : trial + 1].copy(), params=recipe.job.params[trial : trial + 1])
+    else:
+        job = with_target(recipe, trial, trial + 1)
+    native = Session(job)
+    native.advance(i)
+    python = binding(recipe, job, venue)
+    try:
+        session = Session(job, python)
+        session.block, session.frame["resume"] = native.block, 1
+        session.call(new_outcome(1, True), 0, 1, 1)
+    except Exception as error:
+        error.add_note(where)
+        raise
+    finally:
+        python.close()

@@ -1,0 +1,112 @@
+"""The uncompiled engine computes the same bits, and shows the user's own lines."""
+
+from __future__ import annotations
+
+import traceback
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+import kernelkit as kk
+from kernelkit.kernels.drive import Recorder
+from kernelkit.view import Python
+from tests.programs import Case, actor, job
+from tests.test_engine_is_reference import cases
+
+
+@kk.indicator(state=dict(e=0.0, n=0))
+def decay(s, x, rate):  # type: ignore[no-untyped-def]
+    s.n += 1
+    s.e += rate * (x - s.e)
+    return s.e
+
+
+def half(ctx, x):  # type: ignore[no-untyped-def]
+    return 0.5 * x + 0.0 * ctx.close[0]
+
+
+@kk.strategy(state=dict(entry=0.0, win=kk.ring(7), flag=False, n=0), warmup=30)
+def everything(ctx, s, fast=5, slow=20, k=0.5, loud=True):  # type: ignore[no-untyped-def]
+    s.win.push(ctx.close[0] - ctx.close[-1])
+    total = 0.0
+    for j in range(7):
+        total += s.win[-j]
+    a = ctx.close.sma(fast) - ctx.close.sma(slow)
+    b = ctx.high.max(fast) - ctx.low.min(slow) + ctx.atr(14) + ctx.close.std(slow) + ctx.volume.sma(fast)
+    c = ctx.close.rsi(14) + ctx.vwap(fast) + ctx.close.ema(slow)[-1] + decay(ctx.close, k) + ctx.close.volatility(slow) + ctx.open.sum(fast)
+    ctx.record("mix", a + b + c + half(ctx, total))
+    s.n += 1
+    if a > 0 and not s.flag:
+        s.flag = True
+        s.entry = ctx.close[0]
+        ctx.bracket(ctx.size.risk(0.01, stop=2.0 * ctx.atr(14)), stop_loss=0.02, take_profit=0.05)
+    elif a < 0:
+        s.flag = False
+        ctx.cancel_all()
+        ctx.target_percent(0.0 if loud else -0.5)
+    if s.n % 50 == 0:
+        ctx.trailing_stop(-ctx.size.notional(1000.0), fraction=0.03, tif="DAY")
+        ctx.order(ctx.size.vol_target(0.1))
+
+
+def test_debug_is_compiled__everything() -> None:
+    bars = kk.data.load("sp500_index").isel(time=slice(0, 900))
+    fast = kk.backtest(bars, everything, grid=dict(fast=[5, 9], slow=[20, 31]), venue=kk.venues.us_equity())
+    slow = kk.backtest(bars, everything, grid=dict(fast=[5, 9], slow=[20, 31]), venue=kk.venues.us_equity(), debug=True)
+    assert float(fast["n_fills"].sum()) > 50
+    for name in fast.data_vars:
+        if "time" not in fast[name].dims:
+            np.testing.assert_array_equal(fast[name].values, slow[name].values, str(name))
+    assert np.isfinite(fast["mix"].isel(fast=0, slow=0).values).mean() > 0.9
+
+
+@settings(max_examples=25, deadline=None)
+@given(cases())
+def test_debug_is_compiled__random_programs(case: Case) -> None:
+    compiled = Recorder(job(case), 0)
+    python = Recorder(job(case), 0, python=_binding(case))
+    a, b = compiled.all(), python.all()
+    for name in ("fills", "orders", "trades", "curves"):
+        assert getattr(a, name).tobytes() == getattr(b, name).tobytes(), name
+    assert compiled.outcome.headline.tobytes() == python.outcome.headline.tobytes()
+    assert compiled.outcome.blocks.tobytes() == python.outcome.blocks.tobytes()
+
+
+def _binding(case: Case) -> Python:
+    venue = kk.Venue(fees=case.fee, slippage=case.slippage)
+    return Python(actor, {}, job(case), venue)
+
+
+@kk.strategy
+def raising(ctx, n=100):  # type: ignore[no-untyped-def]
+    if ctx.i == n:
+        raise ValueError("this far")
+    ctx.target_percent(1.0)
+
+
+def test_an_exception_comes_with_the_users_traceback_and_the_bar() -> None:
+    bars = kk.data.load("sp500_index")
+    with pytest.raises(ValueError, match="this far") as caught:
+        kk.backtest(bars, raising)
+    assert "bar 100" in caught.value.__notes__[0]
+    assert 'raise ValueError("this far")' in "".join(traceback.format_exception(caught.value))
+
+
+def test_lookahead_at_run_time_names_the_bar() -> None:
+    @kk.strategy
+    def peek(ctx, k=1):  # type: ignore[no-untyped-def]
+        if ctx.close[k] > ctx.close[0]:
+            ctx.target_percent(1.0)
+
+    with pytest.raises(kk.errors.LookaheadError, match=r"bar 0 .*index \[1\]"):
+        kk.backtest(kk.data.load("sp500_index"), peek)
+
+
+def test_lookahead_at_definition_names_the_line() -> None:
+    with pytest.raises(kk.errors.StrategyError, match="lookahead: index 1"):
+
+        @kk.strategy
+        def peek(ctx):  # type: ignore[no-untyped-def]
+            if ctx.close[1] > ctx.close[0]:
+                ctx.target_percent(1.0)
