@@ -328,8 +328,8 @@ def with_target(recipe: Recipe, first: int, last: int) -> Job:
     return replace(job, tables=tables, trials=trials, params=job.params[first:last])
 
 
-def run_trials(recipe: Recipe, blocks: bool, client: Any, label: str) -> tuple[Outcome, bool]:
-    """All trials of a recipe on threads, or on a cluster; the outcome, and whether it was interrupted (what is done is kept)."""
+def run_trials(recipe: Recipe, blocks: bool, client: Any, label: str, workers: int | None = None) -> tuple[Outcome, bool]:
+    """All trials of a recipe on `workers` threads (None: one for each core), or on a cluster; the outcome, and whether it was interrupted (what is done is kept)."""
     job = recipe.job
     n = len(job.trials)
     outcome = new_outcome(n, blocks)
@@ -353,14 +353,15 @@ def run_trials(recipe: Recipe, blocks: bool, client: Any, label: str) -> tuple[O
             outcome.blocks[a:b] = part.blocks
         outcome.errors.update({a + k: e for k, e in part.errors.items()})
 
-    workers = os.cpu_count() or 1
-    least = 64 if recipe.signal is not None else max(1, int(2e6 / max(1.0, float(bars.mean()))))
-    pieces = spread(n, workers, 1 if recipe.signal is not None else least)
     if client is not None:
         from kernelkit.cluster import run_on
 
-        run_on(client, job if recipe.signal is None else None, recipe, pieces, blocks, take, tick)
-        return outcome, False
+        interrupted = run_on(client, recipe, blocks, take, tick)
+        meter.close()
+        return outcome, interrupted
+    workers = workers or os.cpu_count() or 1
+    least = 64 if recipe.signal is not None else max(1, int(2e6 / max(1.0, float(bars.mean()))))
+    pieces = spread(n, workers, 1 if recipe.signal is not None else least)
     if len(pieces) == 1:
         try:
             take(*piece(0, n))

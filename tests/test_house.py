@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -51,6 +53,17 @@ def pins() -> Iterator[tuple[str, str]]:
         yield canonicalize_name(name), version
 
 
+def imported(path: Path) -> set[str]:
+    """The packages that a module imports, at its top or inside functions."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module is not None and node.level == 0:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
 def test_environment_yml__same_requirements_as_pyproject():
     groups = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     by_pip = next(group["pip"] for group in groups if isinstance(group, dict))
@@ -69,6 +82,15 @@ def test_constraints__pin_every_requirement_but_gpu():
         versions = pinned.get(canonicalize_name(wanted.name), [])
         assert versions, f"constraints.txt has no {wanted.name}: make constraints"
         assert all(wanted.specifier.contains(version) for version in versions), f"constraints.txt against {line}"
+
+
+def test_imports__are_declared():
+    declared = {canonicalize_name(Requirement(line).name) for line in requirements("test")}
+    providers = importlib.metadata.packages_distributions()
+    for path in sorted((ROOT / "kernelkit").rglob("*.py")):
+        for name in imported(path) - sys.stdlib_module_names - {"kernelkit"}:
+            found = {canonicalize_name(provider) for provider in providers.get(name, [name])}
+            assert found & declared, f"{path.relative_to(ROOT)} imports {name}, which pyproject.toml does not require"
 
 
 def test_build_requirements__are_pinned_too():
@@ -137,8 +159,9 @@ def test_make__says_which_python_it_needs(tmp_path):
     old.chmod(0o755)
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path)
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     for python, said in ((str(old), "is Python 3.9.1"), ("no-such-python", "there is no no-such-python")):
-        made = subprocess.run(["make", f"PY={python}"], cwd=tmp_path, capture_output=True, text=True)
+        made = subprocess.run(["make", f"PY={python}"], cwd=tmp_path, env=outside, capture_output=True, text=True)
         assert made.returncode != 0
         assert "kernelkit needs Python 3.11 or newer" in made.stderr
         assert said in made.stderr

@@ -62,6 +62,8 @@ def execute_watched(nb: Any, kernel_name: str, where: Surroundings, watch: Watch
             client.execute(env=dict(where.environment), stdout=log, stderr=log)
     finally:
         manager.notebook_complete()
+        if where.log.exists() and where.log.stat().st_size == 0:
+            where.log.unlink()
     return manager.nb
 
 

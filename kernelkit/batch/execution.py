@@ -119,7 +119,8 @@ class _Execution:
             text = str(error.evalue).strip().partition("\n")[0]
             return f"cell {self._record.run.cell}: {error.ename}: {text}"
         except DeadKernelError:
-            said = (self._job.folder / LOG).read_text(errors="replace").strip().rpartition("\n")[2]
+            log = self._job.folder / LOG
+            said = log.read_text(errors="replace").strip().rpartition("\n")[2] if log.exists() else ""
             hint = said or "if the system killed it for its memory, use fewer --jobs"
             return f"cell {self._record.run.cell}: the kernel died; {hint}"
         return None

@@ -75,7 +75,7 @@ def _environment(run: Run) -> Iterator[tuple[str, str]]:
     yield from run.versions.items()
     for name, value in (run.data or {}).items():
         if value is not None:
-            yield f"data {name}", str(value)
+            yield f"data {name}", str(value)[:20]
     if run.seed is not None:
         yield "seed", str(run.seed)
     if run.git:

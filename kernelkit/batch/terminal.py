@@ -74,7 +74,8 @@ def line(run: Run) -> str:
     if run.eta_s is not None:
         parts.append(f"{_clock(run.eta_s)} left in it")
     if run.candles_per_s is not None:
-        parts.append(f"{run.candles_per_s / 1e6:.1f}M candles/s")
+        million = run.candles_per_s >= 1e6
+        parts.append(f"{run.candles_per_s / (1e6 if million else 1e3):.1f}{'M' if million else 'k'} candles/s")
     return "  ".join(parts)
 
 

@@ -161,12 +161,12 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
         fills = a.n_fills
         if h.touch_lo != -FAR or h.touch_hi != FAR:
             if i8(low_at + at_bar) <= h.touch_lo or i8(high_at + at_bar) >= h.touch_hi:
-                match(frame, i != last or code != LAST_OPEN)
+                match(frame, 0 if i == last and code == LAST_OPEN else 1)
                 if f.error != 0:
                     status = f.error
                     break
         if i == last and code != KEEP:
-            close_out(frame, code == LAST_OPEN)
+            close_out(frame, 1 if code == LAST_OPEN else 0)
         lots = x.lots
         close = f8(close_at + at_bar)
         equity = a.cash + close * (float(lots) * unit)

@@ -17,7 +17,7 @@ from types import ModuleType
 import llvmlite
 import numba
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba import cfunc, njit  # noqa: F401  re-exported to generated modules
@@ -104,7 +104,6 @@ def call_act(typingctx, entry, frame, verb, tif, q, a, b, c, d, e):
     return types.int64(*[types.int64] * 4, *[types.float64] * 6), codegen
 
 
-SWEEP = "int64(" + ", ".join(["int64"] * 14) + ")"
 ACT = "int64(int64, int64, int64, float64, float64, float64, float64, float64, float64)"
 
 
@@ -121,8 +120,6 @@ def address(function) -> int:
 @cache
 def cpu() -> str:
     """Name and features of the processor that code is compiled for."""
-    from llvmlite import binding
-
     return f"{binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()}"
 
 
@@ -175,53 +172,96 @@ def signature(node: ast.FunctionDef) -> str:
 
 def jitted(source: str) -> str:
     """Kernel source with its package imports dropped and every top-level function compiled for the types it is annotated with."""
-    tree = ast.parse(source)
+    return ast.unparse(bare(source, decorate=True))
+
+
+def bare(source: str, decorate: bool = False) -> ast.Module:
+    """The tree of a kernel module without package imports and docstrings."""
     body: list[ast.stmt] = []
-    for node in tree.body:
+    for node in ast.parse(source).body:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kernelkit."):
             continue
         if isinstance(node, ast.FunctionDef):
-            node.decorator_list = [ast.parse(f"jit({signature(node)!r})", mode="eval").body]
+            if decorate:
+                node.decorator_list = [ast.parse(f"jit({signature(node)!r})", mode="eval").body]
             if ast.get_docstring(node):
                 node.body = node.body[1:]
         body.append(node)
-    return ast.unparse(ast.Module(body, []))
+    return ast.Module(body, [])
 
 
-PRELUDE = """from kernelkit.kernels.compile import ACT, SWEEP, at, bits, call, call_act, call_model, f8, i8, jit, put_f8, put_i8, unbits
+PRELUDE = """from kernelkit.kernels.compile import at, bits, call, call_act, call_model, f8, i8, put_f8, put_i8, unbits
 from kernelkit.kernels.layout import *
-from numba import cfunc, njit
 """
+# The engine is compiled in a few units that call each other by symbol. numba links all that a function calls into it and optimises
+# that anew for every caller; one unit would optimise the code of a fill eight times over.
+UNITS = ("fill", "match", "close_out", "end_all", "next_session", "settle", "act", "sweep")
 
 
 def jit(types_text: str):
-    """Compile an inner kernel function for one signature, without the wrappers that only Python would call."""
-    return numba.njit(types_text, nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    """Compile an inner kernel function for one signature, without the wrappers that only Python would call.
+
+    Its own machine code is never run: callers link its LLVM code into theirs and optimise that. So it stays unoptimised here.
+    """
+
+    def compiled(function):
+        level, numba.config.OPT = numba.config.OPT, numba.core.config._OptLevel(0)
+        try:
+            return numba.njit(types_text, nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+        finally:
+            numba.config.OPT = level
+
+    return compiled
 
 
 @cache
-def core_text() -> str:
-    """All kernel modules as one module bound to numba."""
+def core() -> tuple[str, dict[str, tuple[str, tuple[str, ...]]]]:
+    """The kernel modules as one module's text, and for each function its signature and the functions it names."""
     here = Path(__file__).parent
-    return PRELUDE + "\n".join(jitted((here / f"{name}.py").read_text()) for name in CORE[1:])
+    tree = ast.Module([n for name in CORE[1:] for n in bare((here / f"{name}.py").read_text()).body], [])
+    functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
+    calls = {n: tuple(dict.fromkeys(c.func.id for c in ast.walk(f) if isinstance(c, ast.Call) and isinstance(c.func, ast.Name) and c.func.id in functions)) for n, f in functions.items()}
+    return PRELUDE + ast.unparse(tree), {n: (signature(f), calls[n]) for n, f in functions.items()}
 
 
-ENTRIES = """
-@cfunc(ACT, cache=True, nopython=True, error_model='numpy')
-def enter_orders(frame, verb, tif, q, a, b, c, d, e):
-    return act(frame, verb, tif, q, a, b, c, d, e)
+class Engine:
+    """The compiled engine: `sweep` for Python to call, and the address of `act` for strategies."""
 
-@njit(ACT, nogil=True, error_model='numpy', cache=True)
-def act_entry(frame, verb, tif, q, a, b, c, d, e):
-    return act(frame, verb, tif, q, a, b, c, d, e)
+    def __init__(self) -> None:
+        text, self.functions = core()
+        self.home = module(f"# {build_id()}\n{text}", "engine").__dict__
+        self.done: set[str] = set()
+        for unit in UNITS[:-1]:
+            entry = self.load(unit, numba.cfunc(self.functions[unit][0], nopython=True, error_model="numpy", cache=True))
+            symbol = f"kernelkit_{unit}_{build_id()}"
+            binding.add_symbol(symbol, entry.address)
+            self.home[unit] = types.ExternalFunction(symbol, numba.core.sigutils._parse_signature_string(self.functions[unit][0]))
+            self.done.add(unit)
+            if unit == "act":
+                self.enter_orders = entry
+        self.sweep = self.load("sweep", numba.njit(self.functions["sweep"][0], nogil=True, error_model="numpy", cache=True))
 
-@njit(SWEEP, nogil=True, error_model='numpy', cache=True)
-def sweep_entry(frame, entry, block, template, trials, params, n_param, tables, outs, blocks, meta, first, n, budget):
-    return sweep(frame, entry, block, template, trials, params, n_param, tables, outs, blocks, meta, first, n, budget)
-"""
+    def load(self, unit: str, decorate):
+        """From the disk cache, which needs none of the functions that the unit calls; else compile those first."""
+        function = self.home[unit]
+        try:
+            return decorate(function)
+        except numba.core.errors.TypingError:
+            for name in self.functions[unit][1]:
+                self.inner(name)
+        return decorate(function)
+
+    def inner(self, name: str) -> None:
+        """Compile a function that others link in, after those that it calls."""
+        if name in self.done:
+            return
+        self.done.add(name)
+        for callee in self.functions[name][1]:
+            self.inner(callee)
+        self.home[name] = jit(self.functions[name][0])(self.home[name])
 
 
 @cache
-def engine() -> ModuleType:
-    """The compiled engine: `sweep_entry` and the order entry point, from the disk cache if it has them."""
-    return module(f"# {build_id()}\n{core_text()}\n{ENTRIES}", "engine")
+def engine() -> Engine:
+    """The engine of this process."""
+    return Engine()

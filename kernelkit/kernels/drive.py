@@ -171,9 +171,9 @@ class Session:
         if python is None:
             from kernelkit.kernels import compile as native
 
-            engine = native.engine()
-            self.sweep: Callable[..., int] = engine.sweep_entry
-            self.frame["act"] = native.address(engine.enter_orders)
+            self.sweep: Callable[..., int]
+            self.sweep = native.engine().sweep
+            self.frame["act"] = native.address(native.engine().enter_orders)
             self.entry = native.address(native.module(job.text, "strategy").entry)
 
             def model_entry(text: str | None) -> int:
@@ -228,7 +228,7 @@ class Session:
         """One order between two bars, as if decided at the last bar: what a walk-forward switch does."""
         from kernelkit.kernels import compile as native
 
-        return int(native.engine().act_entry(self.frame.ctypes.data, verb, 0, *numbers, *[0.0] * (6 - len(numbers))))
+        return int(native.engine().enter_orders.ctypes(self.frame.ctypes.data, verb, 0, *numbers, *[0.0] * (6 - len(numbers))))
 
     def grow(self) -> None:
         """Twice the room for orders."""

@@ -263,7 +263,7 @@ def after_fill(frame: int, order_at: int, held: int, time: int) -> None:
     wake(frame, order_at, time)
 
 
-def fill(frame: int, order_at: int, reference: int, slips: bool, rule: int, time: int) -> None:
+def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time: int) -> None:
     """Fill an order at `reference` ticks, as far as costs, reduce-only and cash let it (C1, S5, A2-A4)."""
     f = at(frame, FRAME)
     o = at(order_at, ORDER)
@@ -275,7 +275,7 @@ def fill(frame: int, order_at: int, reference: int, slips: bool, rule: int, time
             return
         if abs(lots) > abs(held):
             lots = -held
-    k = slipped(frame, order_at, lots, reference, time) if slips else reference
+    k = slipped(frame, order_at, lots, reference, time) if slips != 0 else reference
     if (o.marks & AT_FILL) != 0:
         equity = at(f.account, ACCOUNT).cash + price(f.instrument, k) * (float(held) * at(f.instrument, INSTRUMENT).unit)
         lots = -held if o.weight == 0.0 else int(sized_gap(frame, o.weight, k, equity, f.i - 1, time, False))
@@ -305,9 +305,9 @@ def trigger_stop(frame: int, order_at: int, reference: int, rule: int, time: int
     if o.kind == STOP_LIMIT:
         o.marks |= TRIGGERED | FRESH
         if (o.lots > 0 and reference <= o.price) or (o.lots < 0 and reference >= o.price):
-            fill(frame, order_at, reference, False, rule, time)
+            fill(frame, order_at, reference, 0, rule, time)
     else:
-        fill(frame, order_at, reference, True, rule, time)
+        fill(frame, order_at, reference, 1, rule, time)
 
 
 def stop_reached(order_at: int, high: int, low: int) -> bool:
@@ -357,10 +357,10 @@ def open_pass(frame: int, thr: int) -> None:
             o = at(o_at, ORDER)
             o.marks |= SEEN
             if o.kind == MARKET:
-                fill(frame, o_at, first, True, OPEN_FILL, t_open)
+                fill(frame, o_at, first, 1, OPEN_FILL, t_open)
             elif rests(o_at):
                 if limit_reached(o_at, first, first, thr):
-                    fill(frame, o_at, first, False, OPEN_FILL, t_open)
+                    fill(frame, o_at, first, 0, OPEN_FILL, t_open)
             elif stop_reached(o_at, first, first):
                 trigger_stop(frame, o_at, first, OPEN_FILL, t_open)
 
@@ -386,7 +386,7 @@ def range_passes(frame: int, thr: int) -> None:
         o_at = f.orders + k * ORDER_BYTES
         o = at(o_at, ORDER)
         if ready(o_at, t_open) and o.tif != IOC and rests(o_at) and limit_reached(o_at, high, low, thr):
-            fill(frame, o_at, o.price, False, BAR_FILL, t_close)
+            fill(frame, o_at, o.price, 0, BAR_FILL, t_close)
     for k in range(n):
         o_at = f.orders + k * ORDER_BYTES
         o = at(o_at, ORDER)
@@ -398,13 +398,13 @@ def range_passes(frame: int, thr: int) -> None:
             move_trail(frame, o_at, high, low)
 
 
-def match(frame: int, whole: bool) -> None:
-    """T5: all that a bar does to the live orders; with `whole` false only what its open does (F9)."""
+def match(frame: int, whole: int) -> None:
+    """T5: all that a bar does to the live orders; with `whole` 0 only what its open does (F9)."""
     f = at(frame, FRAME)
     thr = 0 if at(f.fill_model, FILL_MODEL).limit == TOUCH else 1
     expire_days(frame, column(frame, C_SESSION, f.i), column(frame, C_OPEN_AT, f.i))
     open_pass(frame, thr)
-    if whole:
+    if whole != 0:
         range_passes(frame, thr)
     for k in range(at(f.state, HEADER).n_live):
         o_at = f.orders + k * ORDER_BYTES
@@ -458,20 +458,20 @@ def new_order(frame: int, kind: int, tif: int, lots: int) -> int:
     return o_at
 
 
-def close_out(frame: int, at_open: bool) -> None:
+def close_out(frame: int, at_open: int) -> None:
     """F9: one order that ends the position at the bar's open or close."""
     f = at(frame, FRAME)
     held = at(f.positions, POSITION).lots
     if held == 0:
         return
-    k = column(frame, C_OPEN if at_open else C_CLOSE, f.i)
-    time = column(frame, C_OPEN_AT if at_open else C_KNOWN_AT, f.i)
+    k = column(frame, C_OPEN if at_open != 0 else C_CLOSE, f.i)
+    time = column(frame, C_OPEN_AT if at_open != 0 else C_KNOWN_AT, f.i)
     o_at = new_order(frame, MARKET, GTC, -held)
     o = at(o_at, ORDER)
     o.t_submit = time
     o.t_active = time
     fee = fee_of(frame, o_at, -held, k, time)
-    book(frame, o_at, -held, k, k, fee, time, OPEN_FILL if at_open else BAR_FILL)
+    book(frame, o_at, -held, k, k, fee, time, OPEN_FILL if at_open != 0 else BAR_FILL)
     end_one(frame, o_at, FILLED, R_NONE, time)
     after_fill(frame, o_at, held, time)
     tidy(frame)

@@ -39,17 +39,21 @@ class Store:
         return f"{self.folder} is not below {self.root}, where JupyterLab was started: its files cannot be opened here."
 
     def link(self, run: runs.Run, file: str | None) -> str | None:
-        """The path JupyterLab opens for a file of the run; None where there is none inside the run's folder."""
-        if file is None:
+        """The path JupyterLab opens for a file of the run; None where there is none directly in the run's folder."""
+        if file is None or self.notice is not None or not (_is_name(run.id) and _is_name(file)):
             return None
-        path = (self.folder / run.id / file).resolve()
-        inside = path.is_relative_to((self.folder / run.id).resolve()) and path.is_relative_to(self.root)
-        return path.relative_to(self.root).as_posix() if inside and path.is_file() else None
+        path = self.folder / run.id / file
+        return path.relative_to(self.root).as_posix() if path.is_file() else None
 
     def describe(self, run: runs.Run) -> dict[str, Any]:
         """The record of the run with the paths of what can be opened."""
         links = {"notebook": self.link(run, run.notebook), "report": self.link(run, run.report)}
         return {**run.to_json(), "links": links}
+
+
+def _is_name(text: str) -> bool:
+    """Whether `text` names something in a folder, and is no way out of it."""
+    return Path(text).name == text and text != ".."
 
 
 class Handler(APIHandler):
@@ -94,10 +98,9 @@ class RunHandler(Handler):
     async def get(self, run_id: str) -> None:
         """Answer the record with links."""
         store = self.store
-        folder = store.folder / run_id
-        if folder.parent != store.folder or run_id in (".", ".."):
+        if not _is_name(run_id):
             raise HTTPError(404, f"{run_id!r} is not the id of a run".replace("%", "%%"))
-        await self.answer(lambda: store.describe(runs.read_run(folder)))
+        await self.answer(lambda: store.describe(runs.read_run(store.folder / run_id)))
 
 
 class TemplatesHandler(Handler):

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import xarray as xr
+    from kernelkit.notebook.benchmark import buy_and_hold as buy_and_hold
+    from kernelkit.notebook.bundle import result_bundle as result_bundle
+    from kernelkit.notebook.bundle import show as show
+    from kernelkit.notebook.live import progress_in_cell as progress_in_cell
+    from kernelkit.notebook.table import compare as compare
+
+_HOMES = {
+    "buy_and_hold": "benchmark",
+    "compare": "table",
+    "progress_in_cell": "live",
+    "result_bundle": "bundle",
+    "show": "bundle",
+}
+
+__all__ = ["load", *_HOMES]  # noqa: PLE0604
 
 
 def load(shell: Any) -> None:
@@ -19,15 +34,11 @@ def load(shell: Any) -> None:
         matchers.append(matcher(shell))
 
 
-def show(res: xr.Dataset) -> None:
-    """Display a result of `kk.backtest`: summary, metrics, equity beside buy and hold, heat map."""
-    from kernelkit.notebook.magic import show
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; there are {', '.join(__all__)}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
-    show(res)
 
-
-def result_bundle(res: xr.Dataset) -> dict[str, Any]:
-    """The MIME bundle of a result: the JSON that the Lab extension draws, HTML, plain text."""
-    from kernelkit.notebook.bundle import result_bundle
-
-    return result_bundle(res)
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -14,7 +14,10 @@ from kernelkit.result import Curves
 from kernelkit.strategy import Program, strategy
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from kernelkit.engine import Recipe
+    from kernelkit.market.venue import Account, FillModel, Venue
 
 NAME = "buy and hold"
 
@@ -31,8 +34,33 @@ def _program() -> Program:
     return hold.program({})
 
 
-def buy_and_hold(recipe: Recipe, asset: int) -> tuple[dict[str, float], np.ndarray]:
-    """Metrics, and equity over the result's time axis, of buying and holding one asset.
+def buy_and_hold(
+    bars: xr.Dataset,
+    *,
+    start: Any = None,
+    end: Any = None,
+    account: Account | None = None,
+    venue: Venue | None = None,
+    fill_model: FillModel | None = None,
+) -> xr.Dataset:
+    """Backtest buying at the first bar of a span and holding to its end; the ledger keeps it as a benchmark, no rival.
+
+    >>> import kernelkit as kk
+    >>> held = buy_and_hold(kk.data.load("sp500_index"), start="2009", end="2009")
+    >>> round(float(held["total_return"]), 2), int(held["n_fills"])
+    (0.2, 1)
+    """
+    from kernelkit import ledger
+    from kernelkit.engine import backtest
+
+    settings: dict[str, Any] = {"account": account, "venue": venue, "fill_model": fill_model}
+    with ledger.role("benchmark"):
+        res = backtest(bars, hold, start=start, end=end, **settings)
+    return res.assign_attrs(title=NAME)
+
+
+def beside(recipe: Recipe, asset: int) -> tuple[dict[str, float], np.ndarray]:
+    """Metrics, and equity over the result's time axis, of buying and holding one asset of a result.
 
     It decides at the bar at which the recipe's trials first may, with their cash, costs and fill model: both pay alike.
     It is no trial: nothing is chosen by it, so the ledger does not count it.

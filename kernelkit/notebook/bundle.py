@@ -38,6 +38,13 @@ def result_bundle(res: xr.Dataset) -> dict[str, Any]:
     return {RESULT_MIME: payload, "text/html": html(payload), "text/plain": plain(payload)}
 
 
+def show(res: xr.Dataset) -> None:
+    """Display a result of `kk.backtest`: summary, metrics, equity beside buy and hold, heat map."""
+    from IPython.display import display
+
+    display(result_bundle(res), raw=True)  # type: ignore[no-untyped-call]
+
+
 def summary(res: xr.Dataset) -> dict[str, Any]:
     """The result as JSON, schema 1: metrics to 10 digits, curves thinned to at most `POINTS` points to 7 digits."""
     if SELECTED_BY not in res or "final_equity" not in res:
@@ -125,12 +132,12 @@ def rounded(value: float, digits: int = 10) -> float | None:
 
 def compare(best: xr.Dataset, recipe: Recipe | None) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     """The benchmark's metrics, and the thinned curves of both."""
-    from kernelkit.notebook.benchmark import NAME, buy_and_hold
+    from kernelkit.notebook.benchmark import NAME, beside
 
     if recipe is None or "equity" not in best:
         return {"name": NAME, "metrics": {}}, {"time": [], "equity": [], "benchmark": [], "drawdown": []}
     asset = recipe.assets.index(str(best["asset"].values)) if len(recipe.assets) > 1 else 0
-    found, held = buy_and_hold(recipe, asset)
+    found, held = beside(recipe, asset)
     axis = recipe.bars["time"].values[recipe.start : recipe.stop]
     held = held[np.searchsorted(axis, best["time"].values)]
     equity, drawdown = best["equity"].values, best["drawdown"].values

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from kernelkit.market import fees, slippage, venues
@@ -62,7 +62,7 @@ def _values(option: str, word: str, text: str, namespace: dict[str, Any]) -> Ite
 
     if word.startswith("@"):
         return _variables(word, namespace)
-    offered = {
+    offered: dict[str, Callable[[], Iterable[str]]] = {
         "data": names,
         "fee": lambda: makers(fees),
         "slippage": lambda: makers(slippage),
@@ -95,7 +95,7 @@ def matcher(shell: Any) -> Any:
     """The completer's matcher of `shell`."""
     from IPython.core.completer import SimpleCompletion, context_matcher
 
-    @context_matcher()  # type: ignore[no-untyped-call,untyped-decorator]
+    @context_matcher()  # type: ignore[untyped-decorator]
     def kernelkit_matcher(context: Any) -> Any:
         lines = context.full_text.split("\n")
         cursor = sum(len(row) + 1 for row in lines[: context.cursor_line]) + context.cursor_position

@@ -3,45 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 from kernelkit.notebook import words
-from kernelkit.notebook.picture import BLUE, INK, RED, svg, tag
+from kernelkit.notebook.picture import BLUE, INK, RED, labels, svg, tag, text
 
-WIDTH, LEFT, TOP, BOTTOM = 560.0, 58.0, 4.0, 44.0
+WIDTH, LEFT, TOP, BOTTOM, FONT = 560.0, 58.0, 4.0, 44.0, 11
 # More rows or columns than this are thinned: a cell must stay a cell.
 MOST = 60
-NUMBERS_FROM = 38.0
+# Room that a number needs.
+ROOM = (38.0, 16.0)
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Sizes of a cell, and where the cell in row i and column j lies."""
+
+    column: float
+    row: float
+
+    def corner(self, i: int, j: int) -> tuple[float, float]:
+        return LEFT + self.column * j, TOP + self.row * i
+
+    def middle(self, i: int, j: int) -> tuple[float, float]:
+        return LEFT + self.column * (j + 0.5), TOP + self.row * (i + 0.5)
 
 
 def heat(payload: Mapping[str, Any]) -> str:
     """The picture of ``payload["heatmap"]``: the chosen trial is outlined, a cell that was not run is a dot."""
     found = payload["heatmap"]
-    columns, rows = payload["dims"][found["x"]], payload["dims"][found["y"]]
+    x, y, metric = found["x"], found["y"], found["metric"]
+    columns, rows = payload["dims"][x], payload["dims"][y]
     across, along = kept(len(columns)), kept(len(rows))
     frame = _Frame((WIDTH - LEFT - 4) / len(across), min(30.0, max(7.0, 300.0 / len(along))))
     values = [v for row in found["values"] for v in row if v is not None]
-    low, high = min(values, default=0.0), max(values, default=0.0)
+    ends = min(values, default=0.0), max(values, default=0.0)
     best = payload["best"]["params"]
-    parts, chosen = [], ""
+    cells, numbers, outline = [], [], ""
     for i, r in enumerate(along):
         for j, c in enumerate(across):
             value = found["values"][r][c]
-            title = f"{found['x']}={columns[c]}, {found['y']}={rows[r]}: "
-            picked = (best.get(found["x"]), best.get(found["y"])) == (columns[c], rows[r])
-            cell = frame.cell(i, j, value, title + _told(found["metric"], value), shade(value, low, high))
-            if picked:
-                chosen = frame.outline(i, j)
-            parts.append(cell)
-    axes = frame.axes(found, [columns[c] for c in across], [rows[r] for r in along])
-    height = TOP + frame.row * len(along) + BOTTOM
-    name = f"{words.label(found['metric'])} over {found['x']} and {found['y']}"
-    return svg(height, name, [*parts, chosen, *axes], WIDTH)
-
-
-def _told(metric: str, value: float | None) -> str:
-    return "not run" if value is None else words.number(metric, value)
+            written = "not run" if value is None else words.number(metric, value)
+            cells.append(_cell(frame, i, j, f"{x}={columns[c]}, {y}={rows[r]}: {written}", shade(value, *ends)))
+            if value is not None and frame.column >= ROOM[0] and frame.row >= ROOM[1]:
+                numbers.append(text(*frame.middle(i, j), written, FONT))
+            if (best.get(x), best.get(y)) == (columns[c], rows[r]):
+                outline = _outline(frame, i, j)
+    over = tag("g", labels(numbers, "middle", FONT, "0.9") + outline, pointer_events="none")
+    axes = _axes(frame, (x, [columns[c] for c in across]), (y, [rows[r] for r in along]))
+    title = f"{words.label(metric)} over {x} and {y}"
+    return svg(TOP + frame.row * len(along) + BOTTOM, title, [*cells, over, *axes], WIDTH)
 
 
 def kept(n: int) -> Sequence[int]:
@@ -53,7 +66,7 @@ def kept(n: int) -> Sequence[int]:
     return range(0, n, -(-n // MOST))
 
 
-def shade(value: float | None, low: float, high: float) -> tuple[str, float]:
+def shade(value: float | None, low: float, high: float) -> tuple[str, float] | None:
     """Colour and opacity of a value: blue above zero, red below, as strong as it is far from zero.
 
     With one sign alone, the range of the values is spread out instead.
@@ -62,52 +75,39 @@ def shade(value: float | None, low: float, high: float) -> tuple[str, float]:
     True
     """
     if value is None:
-        return INK, 0.0
+        return None
     size = max(abs(low), abs(high))
     least = 0.0 if low < 0.0 < high else min(abs(low), abs(high))
     share = (abs(value) - least) / (size - least) if size > least else 1.0
     return (BLUE if value >= 0 else RED), 0.06 + 0.6 * share
 
 
-class _Frame:
-    """Sizes of the cells, and what is drawn with them."""
+def _cell(frame: _Frame, i: int, j: int, title: str, colour: tuple[str, float] | None) -> str:
+    note = tag("title", escape(title))
+    if colour is None:
+        x, y = frame.middle(i, j)
+        return tag("circle", note, cx=x, cy=y, r=1.5, fill=INK, fill_opacity="0.25")
+    x, y = frame.corner(i, j)
+    gap = 1.0 if min(frame.column, frame.row) > 8 else 0.0
+    size: dict[str, object] = {"width": frame.column - gap, "height": frame.row - gap}
+    return tag("rect", note, x=x, y=y, **size, fill=colour[0], fill_opacity=f"{colour[1]:.2f}")
 
-    def __init__(self, column: float, row: float) -> None:
-        self.column, self.row = column, row
 
-    def cell(self, i: int, j: int, value: float | None, title: str, colour: tuple[str, float]) -> str:
-        x, y = LEFT + self.column * j, TOP + self.row * i
-        middle = (x + self.column / 2, y + self.row / 2)
-        note = tag("title", escape(title))
-        if value is None:
-            dot = tag("circle", note, cx=middle[0], cy=middle[1], r=1.5, fill=INK, fill_opacity="0.25")
-            return tag("g", dot)
-        gap = 1.0 if min(self.column, self.row) > 8 else 0.0
-        fill = {"fill": colour[0], "fill_opacity": f"{colour[1]:.3f}"}
-        box = tag("rect", note, x=x, y=y, width=self.column - gap, height=self.row - gap, rx=2 * gap, **fill)
-        if self.column < NUMBERS_FROM or self.row < 16:
-            return box
-        return box + self.text(middle, words.number("sharpe_ratio", value), fill_opacity="0.9", pointer_events="none")
+def _outline(frame: _Frame, i: int, j: int) -> str:
+    x, y = frame.corner(i, j)
+    size: dict[str, object] = {"width": frame.column - 1, "height": frame.row - 1}
+    return tag("rect", x=x, y=y, **size, rx="2", fill="none", stroke=INK, stroke_width="2")
 
-    def outline(self, i: int, j: int) -> str:
-        x, y, line = LEFT + self.column * j, TOP + self.row * i, {"stroke": INK, "stroke_width": "2"}
-        size = (self.column - 1, self.row - 1)
-        return tag("rect", x=x, y=y, width=size[0], height=size[1], rx=2, fill="none", pointer_events="none", **line)
 
-    def text(self, at: tuple[float, float], content: str, **more: object) -> str:
-        style: dict[str, object] = {"text_anchor": "middle", "fill_opacity": "0.65", "font_size": 11} | more
-        return tag("text", escape(content), x=at[0], y=at[1], fill=INK, dominant_baseline="central", **style)
-
-    def axes(self, found: Mapping[str, Any], columns: Sequence[Any], rows: Sequence[Any]) -> list[str]:
-        bottom = TOP + self.row * len(rows)
-        parts = []
-        for j in range(0, len(columns), max(1, -(-34 // int(self.column)))):
-            parts.append(self.text((LEFT + self.column * (j + 0.5), bottom + 12), str(columns[j])))
-        for i in range(0, len(rows), max(1, -(-13 // int(self.row)))):
-            at = (LEFT - 7, TOP + self.row * (i + 0.5))
-            parts.append(self.text(at, str(rows[i]), text_anchor="end"))
-        strong = {"font_weight": 600, "fill_opacity": "0.8", "font_size": 12}
-        middle = (TOP + bottom) / 2
-        parts.append(self.text(((LEFT + WIDTH) / 2, bottom + 34), str(found["x"]), **strong))
-        turned = f"rotate(-90 10 {middle:.1f})"
-        return [*parts, self.text((10.0, middle), str(found["y"]), transform=turned, **strong)]
+def _axes(frame: _Frame, across: tuple[str, list[Any]], along: tuple[str, list[Any]]) -> list[str]:
+    """Labels below and beside the cells, as many as there is room for, and the names of both axes."""
+    bottom = TOP + frame.row * len(along[1])
+    every_x, every_y = max(1, -(-34 // int(frame.column))), max(1, -(-13 // int(frame.row)))
+    under = [text(frame.middle(0, j)[0], bottom + 12, across[1][j], FONT) for j in range(0, len(across[1]), every_x)]
+    beside = [text(LEFT - 7, frame.middle(i, 0)[1], along[1][i], FONT) for i in range(0, len(along[1]), every_y)]
+    middle = (TOP + bottom) / 2
+    names = [
+        text((LEFT + WIDTH) / 2, bottom + 34, across[0], font_weight=600),
+        text(10.0, middle, along[0], font_weight=600, transform=f"rotate(-90 10 {middle:.1f})"),
+    ]
+    return [labels(under, "middle", FONT), labels(beside, "end", FONT), labels(names, "middle", opacity="0.8")]

@@ -9,8 +9,8 @@ from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
 from IPython.display import display
 
 from kernelkit.errors import KernelkitError
+from kernelkit.notebook import bundle, fault, options, settings
 from kernelkit.notebook import cell as cells
-from kernelkit.notebook import fault, options, settings
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -95,7 +95,7 @@ class BacktestMagics(Magics):
         if into is not None:
             namespace[into] = res
         notice(given, res)
-        show(res)
+        bundle.show(res)
 
 
 BacktestMagics.backtest.__doc__ = help_text()
@@ -134,10 +134,3 @@ def notice(given: options.Given, res: xr.Dataset) -> None:
 def say(text: str) -> None:
     """One line below the cell."""
     display({"text/plain": text}, raw=True)  # type: ignore[no-untyped-call]
-
-
-def show(res: xr.Dataset) -> None:
-    """Display a result of `kk.backtest`: summary, metrics, equity beside buy and hold, heat map."""
-    from kernelkit.notebook.bundle import result_bundle
-
-    display(result_bundle(res), raw=True)  # type: ignore[no-untyped-call]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
 from kernelkit.notebook import words
 from kernelkit.notebook.scale import Scale, number_scale, seconds, time_ticks
 
-# Ink is the text colour of wherever the picture stands; these three are legible on white and on black.
+# Ink is the text colour of wherever the picture stands; these are legible on white and on black.
 BLUE, RED, INK = "#3b82f6", "#e5533d", "currentColor"
 
 WIDTH, LEFT, RIGHT = 960.0, 62.0, 14.0
 EQUITY, DRAWDOWN, HEIGHT = (12.0, 232.0), (262.0, 342.0), 368.0
+FONT = 12
 
 # A growth beyond this factor is drawn on a logarithmic axis, on which equal slopes are equal returns.
 LOG_FROM = 3.0
@@ -27,7 +28,7 @@ def tag(name: str, content: str = "", **attributes: object) -> str:
     >>> tag("line", x1=1.0, stroke_width=2)
     '<line x1="1" stroke-width="2"/>'
     """
-    texts = "".join(f' {k.rstrip("_").replace("_", "-")}="{_short(v)}"' for k, v in attributes.items())
+    texts = "".join(f' {name.replace("_", "-")}="{_short(value)}"' for name, value in attributes.items())
     return f"<{name}{texts}>{content}</{name}>" if content else f"<{name}{texts}/>"
 
 
@@ -35,22 +36,22 @@ def _short(value: object) -> str:
     return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else escape(str(value))
 
 
-def _text(x: float, y: float, content: str, anchor: str, **more: object) -> str:
-    style: dict[str, object] = {"fill": INK, "fill_opacity": "0.65", "font_size": 12} | more
-    return tag("text", escape(content), x=x, y=y, text_anchor=anchor, dominant_baseline="central", **style)
+def text(x: float, y: float, content: object, size: int = FONT, **more: object) -> str:
+    """A label whose middle is at height y; its group says how it looks."""
+    return tag("text", escape(str(content)), x=x, y=y + 0.35 * size, **more)
 
 
-def _line(x1: float, x2: float, y1: float, y2: float, opacity: str = "0.12") -> str:
-    return tag("line", x1=x1, x2=x2, y1=y1, y2=y2, stroke=INK, stroke_opacity=opacity, shape_rendering="crispEdges")
+def labels(parts: Iterable[str], anchor: str, size: int = FONT, opacity: str = "0.65") -> str:
+    """Labels that look alike."""
+    return tag("g", "".join(parts), fill=INK, fill_opacity=opacity, font_size=size, text_anchor=anchor)
 
 
 def svg(height: float, title: str, parts: Iterable[str], width: float = WIDTH) -> str:
     """A picture that scales with the room it has."""
     box = f"0 0 {_short(width)} {_short(height)}"
     style = f"display:block;width:100%;max-width:{_short(width)}px;height:auto"
-    content = "".join(parts)
     named = {"role": "img", "aria_label": title, "style": style, "font_family": "inherit"}
-    return tag("svg", content, viewBox=box, width=width, height=height, **named)
+    return tag("svg", "".join(parts), viewBox=box, width=width, height=height, **named)
 
 
 def _path(xs: Sequence[float], values: Sequence[Maybe], y: Scale) -> str:
@@ -60,7 +61,7 @@ def _path(xs: Sequence[float], values: Sequence[Maybe], y: Scale) -> str:
         if value is None:
             pen = "M"
         else:
-            found.append(f"{pen}{x:.1f} {y.at(value):.1f}")
+            found.append(f"{pen}{_short(x)} {_short(y.at(value))}")
             pen = "L"
     return "".join(found)
 
@@ -78,7 +79,7 @@ def money_scale(curve: Mapping[str, Any]) -> Scale:
     # a little air, so that no line runs along the edge
     air = (hi / lo) ** 0.03 if log else (hi - lo) * 0.03
     lo, hi = (lo / air, hi * air) if log else (lo - air, hi + air)
-    return number_scale(lo, hi, EQUITY[1], EQUITY[0], log)
+    return number_scale(lo, hi, EQUITY[1], EQUITY[0], log=log)
 
 
 def curves(curve: Mapping[str, Any], who: str, benchmark: str) -> str:
@@ -89,15 +90,15 @@ def curves(curve: Mapping[str, Any], who: str, benchmark: str) -> str:
     money = money_scale(curve)
     worst = min((v for v in curve["drawdown"] if v is not None), default=0.0)
     depth = number_scale(min(worst, -0.01), 0.0, DRAWDOWN[1], DRAWDOWN[0])
-    parts = [_text(LEFT, EQUITY[1] + 17, f"Drawdown of {who}", "start", font_weight=600, fill_opacity="0.8")]
-    for moment, label in time_ticks(moments[0], moments[-1], 11):
-        x = time.at(moment)
-        parts += [_line(x, x, *EQUITY), _line(x, x, *DRAWDOWN), _text(x, HEIGHT - 12, label, "middle")]
-    parts += _rows(money, words.compact) + _rows(depth, lambda v: f"{words.compact(round(100 * v, 6))} %")
+    ticks = [(time.at(moment), label) for moment, label in time_ticks(moments[0], moments[-1], 11)]
     under = _path(xs, curve["drawdown"], depth)
-    zero = f"{depth.at(0.0):.1f}"
-    area = f"M{xs[0]:.1f} {zero}{under.replace('M', 'L')}L{xs[-1]:.1f} {zero}Z"
-    parts += [
+    zero = _short(depth.at(0.0))
+    area = f"M{_short(xs[0])} {zero}{under.replace('M', 'L')}L{_short(xs[-1])} {zero}Z"
+    parts = [
+        _grid([x for x, _ in ticks], money, depth),
+        labels([text(x, HEIGHT - 12, label) for x, label in ticks], "middle"),
+        labels([*_heights(money, words.compact), *_heights(depth, _percent)], "end"),
+        labels([text(LEFT, EQUITY[1] + 17, f"Drawdown of {who}", font_weight=600)], "start", opacity="0.8"),
         _stroke(_path(xs, curve["benchmark"], money), INK, 1.2, "0.55"),
         _stroke(_path(xs, curve["equity"], money), BLUE, 1.8),
         tag("path", d=area, fill=RED, fill_opacity="0.18"),
@@ -106,10 +107,18 @@ def curves(curve: Mapping[str, Any], who: str, benchmark: str) -> str:
     return svg(HEIGHT, f"Equity and drawdown of {who} beside {benchmark}", parts)
 
 
-def _rows(scale: Scale, text: Any) -> list[str]:
-    """Grid lines across, labelled at the left."""
-    found = []
-    for tick in scale.ticks:
-        y = scale.at(tick)
-        found += [_line(LEFT, WIDTH - RIGHT, y, y), _text(LEFT - 8, y, text(tick), "end")]
-    return found
+def _grid(xs: Sequence[float], money: Scale, depth: Scale) -> str:
+    """The lines behind the curves."""
+    down = [f"M{_short(x)} {_short(pane[0])}V{_short(pane[1])}" for x in xs for pane in (EQUITY, DRAWDOWN)]
+    ys = [scale.at(tick) for scale in (money, depth) for tick in scale.ticks]
+    across = [f"M{_short(LEFT)} {_short(y)}H{_short(WIDTH - RIGHT)}" for y in ys]
+    style = {"stroke_opacity": "0.12", "shape_rendering": "crispEdges"}
+    return tag("path", d="".join((*down, *across)), stroke=INK, **style)
+
+
+def _heights(scale: Scale, written: Callable[[float], str]) -> list[str]:
+    return [text(LEFT - 8, scale.at(tick), written(tick)) for tick in scale.ticks]
+
+
+def _percent(value: float) -> str:
+    return f"{words.compact(round(100 * value, 6))} %"

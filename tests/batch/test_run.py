@@ -204,3 +204,14 @@ def test_a_run_that_runs_elsewhere_is_left_alone(tmp_path: Path, write_notebook:
     (job.folder / runs.FILE).write_text(json.dumps(record.to_json()))
     with pytest.raises(RunError, match="is running \\(process 1 on elsewhere\\)"):
         run(path, {}, tmp_path / "runs")
+
+
+def test_papermill_itself_may_use_the_engine(tmp_path: Path, write_notebook: Any) -> None:
+    import papermill
+
+    path = write_notebook(tmp_path / "a.ipynb", "n + 1", parameters="n = 1")
+    found = papermill.execute_notebook(
+        str(path), str(tmp_path / "out.ipynb"), {"n": 2}, engine_name="kernelkit", language="python", progress_bar=False
+    )
+    assert found.cells[-1].outputs[0].data["text/plain"] == "3"
+    assert (tmp_path / "out.ipynb").exists()

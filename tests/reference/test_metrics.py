@@ -170,11 +170,10 @@ def test_m5__a_small_variance_counts() -> None:
     assert found["sharpe_ratio"] == pytest.approx(0.001005 / 0.5e-5 * math.sqrt(199 / 200 * 252), rel=1e-4)
 
 
-def test_m5__the_bound_itself_counts_as_no_variance() -> None:
-    # s1 = 0 leaves var = s2 / (n - 1), far above the bound; one sample is not enough for a variance
-    assert variance(4.0, 0.0, 3.0) == 1.0
-    assert variance(4.0, 0.0, 0.0) == 0.0
-    assert variance(2.0, 2.0, 2.0 - 2.0**-52) == 0.0
+def test_m5__where_variance_begins() -> None:
+    # two samples with a sum of 2: s2 moves in steps of 2^-51, and the bound lies just above two of them
+    assert [variance(2.0, 2.0, 2.0 + k * 2.0**-51) for k in (-1, 0, 2, 3)] == [0.0, 0.0, 0.0, 3 * 2.0**-51]
+    assert (variance(4.0, 0.0, 3.0), variance(4.0, 0.0, 0.0)) == (1.0, 0.0)
     assert math.isnan(variance(1.0, 0.5, 0.25))
 
 

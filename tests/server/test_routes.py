@@ -103,9 +103,20 @@ async def test_runs__a_broken_record_is_told(get, jp_root_dir):
 
 async def test_run__links_never_leave_the_run(get, jp_root_dir):
     (jp_root_dir / "secret.ipynb").write_text("")
-    (jp_root_dir / "runs").mkdir()
     write_run(jp_root_dir, id="a-1", notebook="../../secret.ipynb")
     assert (await get("runs", "a-1"))["links"]["notebook"] is None
+    folder = jp_root_dir / "runs" / "a-2"
+    folder.mkdir()
+    run = runs.Run(id="..", name="a", template="t", status="done", notebook="secret.ipynb")
+    (folder / runs.FILE).write_text(json.dumps(run.to_json()))
+    assert (await get("runs", "a-2"))["links"]["notebook"] is None
+
+
+async def test_runs__in_a_folder_behind_a_symbolic_link_can_be_opened(get, jp_root_dir, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("disk")
+    write_run(elsewhere, id="a-1", notebook="notebook.ipynb")
+    (jp_root_dir / "runs").symlink_to(elsewhere / "runs")
+    assert (await get("runs"))["runs"][0]["links"]["notebook"] == "runs/a-1/notebook.ipynb"
 
 
 @pytest.mark.parametrize("run_id", ["..", ".", "../runs", "a%2-1", "no-such-run"])

@@ -150,3 +150,27 @@ def test_panel__keeps_the_focus_while_it_refreshes(session, panel, at_work):
     at_work.update(progress=0.7, cell=8)
     panel.get_by_text("70 % · cell 8 of 12").wait_for()
     assert session.page.evaluate("document.activeElement.dataset.run") == "grid-1"
+
+
+@pytest.fixture
+def answer(session):
+    """Let the server answer the next questions for runs with this."""
+
+    def answer(status: int, body: dict[str, object]) -> None:
+        session.page.route("**/kernelkit/runs*", lambda route: route.fulfill(status=status, body=json.dumps(body)))
+        session.command("kernelkit:refresh-runs")
+
+    yield answer
+    session.page.unroute("**/kernelkit/runs*")
+    session.command("kernelkit:refresh-runs")
+
+
+def test_panel__says_what_the_server_said(panel, answer):
+    answer(500, {"message": "the disk is gone"})
+    panel.get_by_text("The runs cannot be read: the disk is gone").wait_for()
+
+
+def test_panel__without_runs_says_how_to_start_one(panel, answer):
+    answer(200, {"root": "runs", "notice": None, "runs": []})
+    panel.get_by_text("kernelkit run walk_forward --out runs").wait_for()
+    assert panel.get_by_placeholder("Filter runs").is_hidden()
