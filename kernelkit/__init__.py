@@ -11,11 +11,34 @@ __version__ = "0.1.0"
 
 # public name -> module that defines it; a module of that name when the value ends with a dot
 _PUBLIC = {
-    "Account": "market.venue", "FillModel": "market.venue", "Venue": "market.venue", "audit": "audit", "backtest": "engine", "cost_model": "market.models",
-    "feature": "data", "fills": "result", "fixed": "engine", "indicator": "strategy", "orders": "result", "resume": "run", "ring": "strategy", "save": "result",
-    "signal": "strategy", "start": "run", "strategy": "strategy", "trades": "result", "walk_forward": "study.splits",
+    "Account": "market.venue",
+    "FillModel": "market.venue",
+    "Venue": "market.venue",
+    "audit": "audit",
+    "backtest": "engine",
+    "cost_model": "market.models",
+    "feature": "data",
+    "fills": "result",
+    "fixed": "recipe",
+    "indicator": "strategy",
+    "orders": "result",
+    "resume": "run",
+    "ring": "strategy",
+    "save": "result",
+    "signal": "strategy",
+    "start": "run",
+    "strategy": "strategy",
+    "trades": "result",
+    "walk_forward": "study.splits",
 }
-_MODULES = {"data": "data", "errors": "errors", "fees": "market.fees", "ledger": "ledger", "slippage": "market.slippage", "venues": "market.venues"}
+_MODULES = {
+    "data": "data",
+    "errors": "errors",
+    "fees": "market.fees",
+    "ledger": "ledger",
+    "slippage": "market.slippage",
+    "venues": "market.venues",
+}
 __all__ = sorted([*_PUBLIC, *_MODULES])
 
 

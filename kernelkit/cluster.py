@@ -21,7 +21,7 @@ from kernelkit.kernels.drive import Job, Outcome, Table, simulate, spread
 from kernelkit.kernels.layout import MAX_CELLS
 
 if TYPE_CHECKING:
-    from kernelkit.engine import Recipe
+    from kernelkit.recipe import Recipe
 
 # A task costs about 5 ms of scheduling, so a block takes 0.2 s or more; what runs cannot be stopped, so 10 s or less.
 CANDLES_PER_S = 5e7

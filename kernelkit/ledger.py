@@ -102,7 +102,9 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
         yield json.loads(body)
 
 
-def rows_of(name: str, source: str, lineage: str, settings: dict[str, Any], cells: list[dict[str, Any]], outcome: Outcome) -> list[dict[str, Any]]:
+def rows_of(
+    name: str, source: str, lineage: str, settings: dict[str, Any], cells: list[dict[str, Any]], outcome: Outcome
+) -> list[dict[str, Any]]:
     """One row per batch of trials of one call: what they share once, then each trial's parameters and headline.
 
     The block summaries stay with the result; the full ledger stores them.
@@ -110,5 +112,16 @@ def rows_of(name: str, source: str, lineage: str, settings: dict[str, Any], cell
     shared = {"strategy": name, "source": hashlib.sha256(source.encode()).hexdigest(), "lineage": lineage, **settings}
     key = hashlib.sha256(json.dumps([shared, cells], sort_keys=True, default=str).encode()).hexdigest()
     done = outcome.done
-    return [{"at": time.time(), "key": key, "role": _role.get(), **shared, "trials": int(done.sum()), "params": cells if len(cells) <= 1000 else f"{len(cells)} cells",
-             "final_equity": [None if not d else float(e) for d, e in zip(done[:1000], outcome.headline[:1000, -1], strict=True)]}]
+    return [
+        {
+            "at": time.time(),
+            "key": key,
+            "role": _role.get(),
+            **shared,
+            "trials": int(done.sum()),
+            "params": cells if len(cells) <= 1000 else f"{len(cells)} cells",
+            "final_equity": [
+                None if not d else float(e) for d, e in zip(done[:1000], outcome.headline[:1000, -1], strict=True)
+            ],
+        }
+    ]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from kernelkit.engine import Recipe
     from kernelkit.market.venue import FillModel
+    from kernelkit.recipe import Recipe
 
 LIMIT_BYTES = 1 << 30
 KEPT_TRIALS = 8
@@ -41,7 +41,7 @@ class Curves:
             self.cache.move_to_end(trial)
             return self.cache[trial]
         if self.recipe.signal is not None:
-            from kernelkit.engine import with_target
+            from kernelkit.recipe import with_target
 
             logs = Recorder(with_target(self.recipe, trial, trial + 1), 0).all()
         else:
@@ -90,9 +90,19 @@ def lazy_array(curves: Curves, name: str, shape: tuple[int, ...]) -> Any:
             picked = [np.arange(n)[k] for n, k in zip(self.shape, key, strict=True)]
             size = 8 * int(np.prod([max(1, np.size(p)) for p in picked[:-1]])) * self.shape[-1]
             if size > LIMIT_BYTES:
-                raise UsageError(message(f"loading {name!r}", f"{size / 1e9:.1f} GB of curves", f"at most {LIMIT_BYTES / 1e9:.1f} GB at once",
-                                         "Choose trials first, with .sel or .isel; or .chunk() and reduce with dask."))
-            numbers = trial_numbers(self.curves.recipe)[np.ix_(*[np.atleast_1d(p) for p in picked[:-1]])] if picked[:-1] else trial_numbers(self.curves.recipe)
+                raise UsageError(
+                    message(
+                        f"loading {name!r}",
+                        f"{size / 1e9:.1f} GB of curves",
+                        f"at most {LIMIT_BYTES / 1e9:.1f} GB at once",
+                        "Choose trials first, with .sel or .isel; or .chunk() and reduce with dask.",
+                    )
+                )
+            numbers = (
+                trial_numbers(self.curves.recipe)[np.ix_(*[np.atleast_1d(p) for p in picked[:-1]])]
+                if picked[:-1]
+                else trial_numbers(self.curves.recipe)
+            )
             out = np.full((*numbers.shape, np.size(picked[-1])), np.nan)
             for where, trial in np.ndenumerate(numbers):
                 if trial >= 0:
@@ -111,7 +121,9 @@ def trial_numbers(recipe: Recipe) -> np.ndarray:
     return np.where(recipe.cells[..., None] >= 0, wide, -1)
 
 
-def build(recipe: Recipe, outcome: Outcome, outputs: Sequence[str], costs: str, venue: str, fill_model: FillModel) -> xr.Dataset:
+def build(
+    recipe: Recipe, outcome: Outcome, outputs: Sequence[str], costs: str, venue: str, fill_model: FillModel
+) -> xr.Dataset:
     """The result Dataset."""
     import xarray as xr
 
@@ -120,7 +132,11 @@ def build(recipe: Recipe, outcome: Outcome, outputs: Sequence[str], costs: str, 
     whole = np.vstack([outcome.headline, np.full((1, outcome.headline.shape[1]), np.nan)])  # -1 finds the NaN row
     coords: dict[str, Any] = {n: (n, np.array(v), {"role": "param"}) for n, v in recipe.axes.items()}
     coords["asset"] = ("asset", recipe.assets) if len(recipe.assets) > 1 else recipe.assets[0]
-    names = L.HEADLINE if "metrics" in outputs else (["final_equity"] if "final_equity" in outputs or "blocks" in outputs else [])
+    names = (
+        L.HEADLINE
+        if "metrics" in outputs
+        else (["final_equity"] if "final_equity" in outputs or "blocks" in outputs else [])
+    )
     variables: dict[str, Any] = {n: (dims, whole[numbers, L.HEADLINE.index(n)]) for n in names}
     if outcome.blocks is not None:
         cells = int(outcome.meta[:, 0].max(initial=1))
@@ -142,11 +158,23 @@ def build(recipe: Recipe, outcome: Outcome, outputs: Sequence[str], costs: str, 
     ds = xr.Dataset(variables, coords)
     ds = schema.label(ds)
     ds.attrs = {
-        "name": str(recipe.bars.attrs.get("name", "")), "strategy": recipe.strategy.name, "params": {k: v for k, v in recipe.params.items() if isinstance(v, (int, float, str, bool))},
-        "costs": costs, "venue": venue, "fill_model": ", ".join(f"{k}={v}" for k, v in vars(fill_model).items()) if hasattr(fill_model, "__dict__") else repr(fill_model),
-        "sampling": "session close", "ddof": 1, "periods_per_year": float(recipe.bars.attrs["periods_per_year"]), "risk_free": 0.0,
-        "lineage": str(recipe.bars.attrs.get("lineage", "")), "synthetic": int(recipe.bars.attrs.get("synthetic", 0)), "tradable": int(recipe.bars.attrs.get("tradable", 1)),
-        "note": str(recipe.bars.attrs.get("note", "")), "trials": int(len(recipe.job.trials)),
+        "name": str(recipe.bars.attrs.get("name", "")),
+        "strategy": recipe.strategy.name,
+        "params": {k: v for k, v in recipe.params.items() if isinstance(v, (int, float, str, bool))},
+        "costs": costs,
+        "venue": venue,
+        "fill_model": ", ".join(f"{k}={v}" for k, v in vars(fill_model).items())
+        if hasattr(fill_model, "__dict__")
+        else repr(fill_model),
+        "sampling": "session close",
+        "ddof": 1,
+        "periods_per_year": float(recipe.bars.attrs["periods_per_year"]),
+        "risk_free": 0.0,
+        "lineage": str(recipe.bars.attrs.get("lineage", "")),
+        "synthetic": int(recipe.bars.attrs.get("synthetic", 0)),
+        "tradable": int(recipe.bars.attrs.get("tradable", 1)),
+        "note": str(recipe.bars.attrs.get("note", "")),
+        "trials": len(recipe.job.trials),
     }
     if "curves" in outputs:
         ds.attrs["recipe"] = curves.key
@@ -157,7 +185,14 @@ def curves_of(res: xr.Dataset) -> Curves:
     """The simulator behind a result."""
     found = _recipes.get(str(res.attrs.get("recipe", "")))
     if found is None:
-        raise RunError(message("this result", "metrics only", "a result whose curves are still there", "Run kk.backtest with outputs including 'curves' in this process, and keep the result."))
+        raise RunError(
+            message(
+                "this result",
+                "metrics only",
+                "a result whose curves are still there",
+                "Run kk.backtest with outputs including 'curves' in this process, and keep the result.",
+            )
+        )
     return found
 
 
@@ -165,9 +200,18 @@ def one_trial(res: xr.Dataset) -> tuple[Curves, int]:
     """The trial that a result has been narrowed down to."""
     curves = curves_of(res)
     recipe = curves.recipe
-    left = [d for d in (*recipe.axes, *(["asset"] if len(recipe.assets) > 1 else [])) if d in res.dims and res.sizes[d] != 1]
+    left = [
+        d for d in (*recipe.axes, *(["asset"] if len(recipe.assets) > 1 else [])) if d in res.dims and res.sizes[d] != 1
+    ]
     if left:
-        raise UsageError(message("this result", f"several trials along {', '.join(left)}", "one trial", f"Choose one: res.sel({left[0]}=...)."))
+        raise UsageError(
+            message(
+                "this result",
+                f"several trials along {', '.join(left)}",
+                "one trial",
+                f"Choose one: res.sel({left[0]}=...).",
+            )
+        )
     where = []
     for name, values in recipe.axes.items():
         where.append(values.index(res[name].values.ravel()[0].item()))
@@ -184,9 +228,16 @@ def _frame(res: xr.Dataset, what: str) -> tuple[Any, Any, pd.DataFrame, str]:
 
     curves, trial = one_trial(res)
     logs, recipe = curves.logs(trial), curves.recipe
-    table = recipe.job.tables[int(recipe.job.trials[trial]["dataset"]) if recipe.signal is None else trial % len(recipe.assets)]
+    table = recipe.job.tables[
+        int(recipe.job.trials[trial]["dataset"]) if recipe.signal is None else trial % len(recipe.assets)
+    ]
     records = getattr(logs, what)
-    return recipe, table, pd.DataFrame({n: records[n] for n in records.dtype.names}), recipe.assets[trial % len(recipe.assets)]
+    return (
+        recipe,
+        table,
+        pd.DataFrame({n: records[n] for n in records.dtype.names}),
+        recipe.assets[trial % len(recipe.assets)],
+    )
 
 
 def _times(column: Any) -> np.ndarray:
@@ -209,11 +260,22 @@ def fills(res: xr.Dataset) -> pd.DataFrame:
 
     _, table, raw, asset = _frame(res, "fills")
     lots = raw["lots"].to_numpy()
-    return pd.DataFrame({
-        "time": _times(raw["time"]), "asset": asset, "order": raw["order"], "side": np.where(lots > 0, "buy", "sell"), "quantity": np.abs(lots) * table.lot,
-        "price": _prices(raw["ticks"], table), "reference": _prices(raw["reference"], table), "fee": raw["fee"], "slippage": raw["slippage"],
-        "at": np.where(raw["rule"] == 0, "open", "bar"), "position": raw["position"] * table.lot, "cash": raw["cash"],
-    })
+    return pd.DataFrame(
+        {
+            "time": _times(raw["time"]),
+            "asset": asset,
+            "order": raw["order"],
+            "side": np.where(lots > 0, "buy", "sell"),
+            "quantity": np.abs(lots) * table.lot,
+            "price": _prices(raw["ticks"], table),
+            "reference": _prices(raw["reference"], table),
+            "fee": raw["fee"],
+            "slippage": raw["slippage"],
+            "at": np.where(raw["rule"] == 0, "open", "bar"),
+            "position": raw["position"] * table.lot,
+            "cash": raw["cash"],
+        }
+    )
 
 
 def orders(res: xr.Dataset) -> pd.DataFrame:
@@ -227,12 +289,27 @@ def orders(res: xr.Dataset) -> pd.DataFrame:
     def text(column: str, names: Sequence[str]) -> list[str]:
         return [names[int(k)] for k in raw[column]]
 
-    return pd.DataFrame({
-        "order": raw["id"], "asset": asset, "kind": text("kind", L.KINDS), "tif": text("tif", L.TIFS), "side": np.where(lots >= 0, "buy", "sell"), "quantity": np.abs(lots) * table.lot,
-        "filled": np.abs(raw["filled"]) * table.lot, "limit": _prices(raw["price"], table), "trigger": _prices(raw["trigger"], table), "status": text("status", L.STATUSES),
-        "reason": text("reason", L.REASONS), "submitted": _times(raw["t_submit"]), "active": _times(raw["t_active"]), "ended": _times(raw["t_end"]), "fees": raw["fees"],
-        "group": raw["group"], "parent": raw["parent"],
-    })
+    return pd.DataFrame(
+        {
+            "order": raw["id"],
+            "asset": asset,
+            "kind": text("kind", L.KINDS),
+            "tif": text("tif", L.TIFS),
+            "side": np.where(lots >= 0, "buy", "sell"),
+            "quantity": np.abs(lots) * table.lot,
+            "filled": np.abs(raw["filled"]) * table.lot,
+            "limit": _prices(raw["price"], table),
+            "trigger": _prices(raw["trigger"], table),
+            "status": text("status", L.STATUSES),
+            "reason": text("reason", L.REASONS),
+            "submitted": _times(raw["t_submit"]),
+            "active": _times(raw["t_active"]),
+            "ended": _times(raw["t_end"]),
+            "fees": raw["fees"],
+            "group": raw["group"],
+            "parent": raw["parent"],
+        }
+    )
 
 
 def trades(res: xr.Dataset) -> pd.DataFrame:
@@ -240,4 +317,13 @@ def trades(res: xr.Dataset) -> pd.DataFrame:
     import pandas as pd
 
     _, table, raw, asset = _frame(res, "trades")
-    return pd.DataFrame({"asset": asset, "opened": _times(raw["opened"]), "closed": _times(raw["closed"]), "quantity": raw["lots"] * table.lot, "pnl": raw["pnl"], "fees": raw["fees"]})
+    return pd.DataFrame(
+        {
+            "asset": asset,
+            "opened": _times(raw["opened"]),
+            "closed": _times(raw["closed"]),
+            "quantity": raw["lots"] * table.lot,
+            "pnl": raw["pnl"],
+            "fees": raw["fees"],
+        }
+    )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit.data import append, store
-from kernelkit.engine import Recipe, ast_text, bind, check_bars, costs_of, explain, own_state, param_words, record, resolve, table_of
+from kernelkit.engine import ast_text, explain, record
 from kernelkit.errors import OrderError, RunError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.compile import build_id
@@ -24,6 +24,7 @@ from kernelkit.kernels.context import Rolling
 from kernelkit.kernels.drive import Costs, Failed, Job, Session, header_of, new_outcome
 from kernelkit.kernels.lower import Plan, Ring, Site, Source
 from kernelkit.market.venue import CONSERVATIVE, FREE, Account, FillModel, Venue
+from kernelkit.recipe import Recipe, bind, check_bars, costs_of, own_state, param_words, resolve, table_of
 from kernelkit.strategy import Signal, Strategy
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ ENDLESS = 1 << 60  # the bar at which a run that may always go on would end
 class Run:
     """One trial over one asset, advanced as its bars arrive. Make it with `start` or `resume`."""
 
-    def __init__(self, recipe: Recipe, venue: Any, fill_model: FillModel, free: bool, state: np.ndarray | None = None) -> None:
+    def __init__(
+        self, recipe: Recipe, venue: Any, fill_model: FillModel, free: bool, state: np.ndarray | None = None
+    ) -> None:
         self._recipe, self._venue, self._fill_model, self._free = recipe, venue, fill_model, free
         self._session = session_of(recipe, state)
         self._advance()
@@ -73,13 +76,27 @@ class Run:
         import xarray as xr
 
         old = self._recipe.bars
-        longer = isinstance(more, xr.Dataset) and more.sizes["time"] > old.sizes["time"] and more.indexes["time"][0] == old.indexes["time"][0]
+        longer = (
+            isinstance(more, xr.Dataset)
+            and more.sizes["time"] > old.sizes["time"]
+            and more.indexes["time"][0] == old.indexes["time"][0]
+        )
         bars = check_bars(more) if longer else append(old, more)
         features = self._recipe.job.plan.features
         table, rows = table_of(bars, 0, features)
         before = self._recipe.job.tables[0]
-        if any(not np.array_equal(a, b[: len(a)], equal_nan=a.dtype.kind == "f") for a, b in zip(before.columns, table.columns, strict=True)):
-            raise UsageError(message("feed", "bars that differ from those already run", "the same bars, continued", "Start a new run: history has changed."))
+        if any(
+            not np.array_equal(a, b[: len(a)], equal_nan=a.dtype.kind == "f")
+            for a, b in zip(before.columns, table.columns, strict=True)
+        ):
+            raise UsageError(
+                message(
+                    "feed",
+                    "bars that differ from those already run",
+                    "the same bars, continued",
+                    "Start a new run: history has changed.",
+                )
+            )
         recipe = replace(self._recipe, bars=bars, job=replace(self._recipe.job, tables=[table]), places=[rows])
         old_state = self._recipe, self._session
         self._recipe, self._session = recipe, session_of(recipe, self._session.block.copy())
@@ -96,14 +113,25 @@ class Run:
 
         n, begin = self._recipe.job.tables[0].n_bars, int(self._recipe.job.trials[0]["trade_from"])
         if n <= begin:
-            raise RunError(message("this run", f"{n} bars, all of them warm-up", f"more than {begin}", "Feed it more bars."))
+            raise RunError(
+                message("this run", f"{n} bars, all of them warm-up", f"more than {begin}", "Feed it more bars.")
+            )
         trials = self._recipe.job.trials.copy()
         trials["i1"] = n
         place = self._recipe.places[0]
-        recipe = replace(self._recipe, job=replace(self._recipe.job, trials=trials), start=int(place[begin]), stop=int(place[-1]) + 1)
+        recipe = replace(
+            self._recipe, job=replace(self._recipe.job, trials=trials), start=int(place[begin]), stop=int(place[-1]) + 1
+        )
         outcome = self._session.ended(n)
         record(recipe, outcome, self._venue, self._fill_model)
-        return build(recipe, outcome, ("metrics", "blocks", "curves"), "none" if self._free else self._venue.costs, self._venue.name, self._fill_model)
+        return build(
+            recipe,
+            outcome,
+            ("metrics", "blocks", "curves"),
+            "none" if self._free else self._venue.costs,
+            self._venue.name,
+            self._fill_model,
+        )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the run to the folder ``path``, whole or not at all; an older one there is replaced."""
@@ -131,10 +159,24 @@ class Run:
     def _document(self, block: bytes) -> dict[str, Any]:
         recipe, job = self._recipe, self._recipe.job
         return {
-            "format": FORMAT, "layout": L.VERSION, "build": build_id(), "crc": zlib.crc32(block),
-            "strategy": recipe.strategy.name, "source": ast_text(recipe.strategy), "program": job.text, "plan": plan_to_json(job.plan), "params": job.params.tolist(), "bound": recipe.params,
-            "trial": [float(x) if isinstance(x, float) else int(x) for x in job.trials[0].item()], "custom_state": job.custom_state, "ring_sizes": job.ring_sizes,
-            "venue": [asdict(c) for c in job.venues], "venue_name": self._venue.name, "costs": self._venue.costs, "free": self._free, "fill_model": asdict(self._fill_model),
+            "format": FORMAT,
+            "layout": L.VERSION,
+            "build": build_id(),
+            "crc": zlib.crc32(block),
+            "strategy": recipe.strategy.name,
+            "source": ast_text(recipe.strategy),
+            "program": job.text,
+            "plan": plan_to_json(job.plan),
+            "params": job.params.tolist(),
+            "bound": recipe.params,
+            "trial": [float(x) if isinstance(x, float) else int(x) for x in job.trials[0].item()],
+            "custom_state": job.custom_state,
+            "ring_sizes": job.ring_sizes,
+            "venue": [asdict(c) for c in job.venues],
+            "venue_name": self._venue.name,
+            "costs": self._venue.costs,
+            "free": self._free,
+            "fill_model": asdict(self._fill_model),
         }
 
 
@@ -175,8 +217,13 @@ class SavedVenue:
 def plan_to_json(plan: Plan) -> dict[str, Any]:
     """A plan as JSON."""
     return {
-        "params": {n: t.__name__ for n, t in plan.params.items()}, "state": {n: {"ring": v.n} if isinstance(v, Ring) else v for n, v in plan.state.items()},
-        "features": plan.features, "records": plan.records, "reach": plan.reach, "raises": plan.raises, "words": plan.words,
+        "params": {n: t.__name__ for n, t in plan.params.items()},
+        "state": {n: {"ring": v.n} if isinstance(v, Ring) else v for n, v in plan.state.items()},
+        "features": plan.features,
+        "records": plan.records,
+        "reach": plan.reach,
+        "raises": plan.raises,
+        "words": plan.words,
         "sites": [[s.kind, s.column, list(s.arguments), list(s.rolling), s.slot, s.custom] for s in plan.sites],
     }
 
@@ -185,14 +232,30 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
     """The plan again."""
     kinds = {"int": int, "float": float, "bool": bool}
     state = {n: Ring(v["ring"]) if isinstance(v, dict) else v for n, v in data["state"].items()}
-    plan = Plan({n: kinds[t] for n, t in data["params"].items()}, state, list(data["features"]), [], list(data["records"]), data["reach"], data["raises"])
+    plan = Plan(
+        {n: kinds[t] for n, t in data["params"].items()},
+        state,
+        list(data["features"]),
+        [],
+        list(data["records"]),
+        data["reach"],
+        data["raises"],
+    )
     plan.sites = [Site(k, c, tuple(a), Rolling(*r), slot, custom) for k, c, a, r, slot, custom in data["sites"]]
     plan.words = data["words"]
     return plan
 
 
-def start(bars: xr.Dataset, strategy: Strategy, params: Mapping[str, Any] | None = None, *, start: Any = None, account: Account | None = None,
-          venue: Venue | None = None, fill_model: FillModel | None = None) -> Run:
+def start(
+    bars: xr.Dataset,
+    strategy: Strategy,
+    params: Mapping[str, Any] | None = None,
+    *,
+    start: Any = None,
+    account: Account | None = None,
+    venue: Venue | None = None,
+    fill_model: FillModel | None = None,
+) -> Run:
     """Begin a backtest of one strategy, with scalar parameters, over one asset; it runs over ``bars`` and waits for more.
 
     Raises UsageError for a signal (it sees whole arrays) or several assets, OrderError for a fill model with a close-out (nobody knows the last bar).
@@ -209,31 +272,75 @@ def start(bars: xr.Dataset, strategy: Strategy, params: Mapping[str, Any] | None
     bars, strategy = check_bars(bars), resolve(strategy)
     fill_model = fill_model or CONSERVATIVE
     if isinstance(strategy, Signal):
-        raise UsageError(message(f"signal {strategy.name}", "a function of whole arrays", "a @kk.strategy", "Only an event-driven strategy can be fed bar by bar."))
+        raise UsageError(
+            message(
+                f"signal {strategy.name}",
+                "a function of whole arrays",
+                "a @kk.strategy",
+                "Only an event-driven strategy can be fed bar by bar.",
+            )
+        )
     if fill_model.close_out != "none":
-        raise OrderError(message("close_out of a run", fill_model.close_out, "none", "A run that may go on does not know its last bar."))
+        raise OrderError(
+            message(
+                "close_out of a run", fill_model.close_out, "none", "A run that may go on does not know its last bar."
+            )
+        )
     if bars.sizes["asset"] != 1:
         raise UsageError(message("bars", f"{bars.sizes['asset']} assets", "one", "Choose one: bars.sel(asset=[name])."))
     scalars, axes = bind(strategy, params, None)
     if axes:
-        raise UsageError(message("params of a run", f"sequences for {', '.join(axes)}", "scalars", "Use kk.backtest for a grid."))
+        raise UsageError(
+            message("params of a run", f"sequences for {', '.join(axes)}", "scalars", "Use kk.backtest for a grid.")
+        )
     recipe = one_recipe(bars, strategy, scalars, start, account or Account(), venue or FREE, fill_model)
     return Run(recipe, venue or FREE, fill_model, venue is None)
 
 
-def one_recipe(bars: xr.Dataset, strategy: Strategy, scalars: dict[str, Any], start: Any, account: Account, venue: Venue, fill_model: FillModel) -> Recipe:
+def one_recipe(
+    bars: xr.Dataset,
+    strategy: Strategy,
+    scalars: dict[str, Any],
+    start: Any,
+    account: Account,
+    venue: Venue,
+    fill_model: FillModel,
+) -> Recipe:
     """The recipe of a single trial that has no end yet."""
     types = {n: type(v) if not isinstance(strategy.defaults[n], float) else float for n, v in scalars.items()}
     program = strategy.program(types, {n: v for n, v in scalars.items() if isinstance(v, str)})
     table, rows = table_of(bars, 0, program.plan.features)
-    first = 0 if start is None else int(np.searchsorted(rows, bars.indexes["time"].slice_indexer(start, None).start or 0))
+    first = (
+        0 if start is None else int(np.searchsorted(rows, bars.indexes["time"].slice_indexer(start, None).start or 0))
+    )
     begin = max(first, strategy.bars_needed(program, scalars))
     trials = np.zeros(1, L.TRIAL)
     trials[0] = (0, begin, ENDLESS, 0, 0, 0, account.cash)
     params = param_words(program, [()], [], scalars)
-    job = Job(program.text, program.plan, [table], [costs_of(venue)], [fill_model.codes()], trials, params, True, own_state(strategy, program))
+    job = Job(
+        program.text,
+        program.plan,
+        [table],
+        [costs_of(venue)],
+        [fill_model.codes()],
+        trials,
+        params,
+        True,
+        own_state(strategy, program),
+    )
     stop = int(rows[-1]) + 1
-    return Recipe(bars, strategy, job, {}, [str(bars["asset"].values[0])], [rows], np.zeros((), "i8"), min(begin, stop - 1), stop, scalars)
+    return Recipe(
+        bars,
+        strategy,
+        job,
+        {},
+        [str(bars["asset"].values[0])],
+        [rows],
+        np.zeros((), "i8"),
+        min(begin, stop - 1),
+        stop,
+        scalars,
+    )
 
 
 def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Run:
@@ -246,19 +353,65 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
         document = json.loads((folder / "run.json").read_text())
         raw = (folder / "state.bin").read_bytes()
     except (OSError, ValueError) as error:
-        raise RunError(message(f"run at {folder}", str(error), "a folder written by run.save", "Check the path.")) from None
+        raise RunError(
+            message(f"run at {folder}", str(error), "a folder written by run.save", "Check the path.")
+        ) from None
     if document["format"] != FORMAT or document["layout"] != L.VERSION or document["build"] != build_id():
-        raise RunError(message(f"run at {folder}", f"build {document['build']}", f"this build, {build_id()}", "Run it again with kk.start: other code may compute other bits."))
+        raise RunError(
+            message(
+                f"run at {folder}",
+                f"build {document['build']}",
+                f"this build, {build_id()}",
+                "Run it again with kk.start: other code may compute other bits.",
+            )
+        )
     if zlib.crc32(raw) != document["crc"]:
-        raise RunError(message(f"run at {folder}", "a damaged state.bin", "the bytes that were saved", "Start again, or restore the folder."))
+        raise RunError(
+            message(
+                f"run at {folder}",
+                "a damaged state.bin",
+                "the bytes that were saved",
+                "Start again, or restore the folder.",
+            )
+        )
     bars = store.load(folder / "bars.zarr")
     plan = plan_from_json(document["plan"])
     table, rows = table_of(bars, 0, plan.features)
     trials = np.zeros(1, L.TRIAL)
     trials[0] = tuple(document["trial"])
-    venues = [Costs(**(v | {"fee_slots": tuple(v["fee_slots"]), "slippage_slots": tuple(v["slippage_slots"])})) for v in document["venue"]]
+    venues = [
+        Costs(**(v | {"fee_slots": tuple(v["fee_slots"]), "slippage_slots": tuple(v["slippage_slots"])}))
+        for v in document["venue"]
+    ]
     fill_model = FillModel(**document["fill_model"])
-    job = Job(document["program"], plan, [table], venues, [fill_model.codes()], trials, np.array(document["params"], "i8").reshape(1, -1), True,
-              [tuple(c) for c in document["custom_state"]], {int(k): v for k, v in document["ring_sizes"].items()})
-    recipe = Recipe(bars, strategy or SavedStrategy(document["strategy"], document["source"]), job, {}, [str(bars["asset"].values[0])], [rows], np.zeros((), "i8"), 0, int(rows[-1]) + 1, document["bound"])
-    return Run(recipe, SavedVenue(document["venue_name"], document["costs"]), fill_model, document["free"], np.frombuffer(raw, "u1").copy())
+    job = Job(
+        document["program"],
+        plan,
+        [table],
+        venues,
+        [fill_model.codes()],
+        trials,
+        np.array(document["params"], "i8").reshape(1, -1),
+        True,
+        [tuple(c) for c in document["custom_state"]],
+        {int(k): v for k, v in document["ring_sizes"].items()},
+    )
+    recipe = Recipe(
+        bars,
+        strategy or SavedStrategy(document["strategy"], document["source"]),
+        job,
+        {},
+        [str(bars["asset"].values[0])],
+        [rows],
+        np.zeros((), "i8"),
+        0,
+        int(rows[-1]) + 1,
+        document["bound"],
+    )
+    return Run(
+        recipe,
+        SavedVenue(document["venue_name"], document["costs"]),
+        fill_model,
+        document["free"],
+        np.frombuffer(raw, "u1").copy(),
+    )

@@ -16,7 +16,19 @@ from typing import Any, overload
 from kernelkit.errors import StrategyError, message
 from kernelkit.kernels import context
 from kernelkit.kernels.layout import FRAME, RAISED
-from kernelkit.kernels.lower import PRELUDE, TOOLS, Lowering, Plan, Returns, Ring, Site, Source, emit, offset, read_source
+from kernelkit.kernels.lower import (
+    PRELUDE,
+    TOOLS,
+    Lowering,
+    Plan,
+    Returns,
+    Ring,
+    Site,
+    Source,
+    emit,
+    offset,
+    read_source,
+)
 
 FRAME_I = offset(FRAME, "i")
 ALLOWED_MODULES = ("math", "numpy")
@@ -89,7 +101,9 @@ class Indicator:
         self.source = read_source(function)
         self.arguments = list(inspect.signature(function).parameters)
         if len(self.arguments) < 2:
-            raise StrategyError(message(f"indicator {self.name}", self.arguments, "(s, x, ...)", "Take the state and the value first."))
+            raise StrategyError(
+                message(f"indicator {self.name}", self.arguments, "(s, x, ...)", "Take the state and the value first.")
+            )
 
     @property
     def words(self) -> int:
@@ -100,7 +114,10 @@ class Indicator:
         """Kernel source of the update."""
         plan = Plan({}, self.state)
         plan.places = {n: p + context.FIRST_WORD for n, p in plan.places.items()}
-        body = [Returned(self.name).visit(Lowering(self.source, plan, None, self.arguments[0], {}, 1).visit(n)) for n in self.source.tree.body]
+        body = [
+            Returned(self.name).visit(Lowering(self.source, plan, None, self.arguments[0], {}, 1).visit(n))
+            for n in self.source.tree.body
+        ]
         extra = "".join(f", {a}" for a in self.arguments[2:])
         return (
             f"@njit(error_model='numpy')\ndef {self.name}_value(_s, {self.arguments[1]}{extra}):\n"
@@ -123,31 +140,61 @@ class Returned(ast.NodeTransformer):
 
     def visit_Return(self, node: ast.Return) -> ast.AST:
         if node.value is None:
-            raise StrategyError(message(f"indicator {self.name}", "a bare return", "a value", "Return a float; nan while there is none."))
+            raise StrategyError(
+                message(
+                    f"indicator {self.name}", "a bare return", "a value", "Return a float; nan while there is none."
+                )
+            )
         return node
 
 
 class Strategy:
     """An event-driven strategy: ``f(ctx, **params)``, or ``f(ctx, s, **params)`` with declared state."""
 
-    def __init__(self, function: FunctionType, state: Mapping[str, Any] | None = None, warmup: int | Callable[[Any], int] | None = None) -> None:
+    def __init__(
+        self,
+        function: FunctionType,
+        state: Mapping[str, Any] | None = None,
+        warmup: int | Callable[[Any], int] | None = None,
+    ) -> None:
         self.function, self.name, self.warmup = function, function.__name__, warmup
         self.state = dict(state or {})
         self.source = read_source(function)
         signature = list(inspect.signature(function).parameters.values())
         skip = 2 if self.state else 1
         if len(signature) < skip:
-            raise StrategyError(message(f"strategy {self.name}", f"{len(signature)} parameters", f"at least {skip}", "The first is ctx, with state the second is s."))
+            raise StrategyError(
+                message(
+                    f"strategy {self.name}",
+                    f"{len(signature)} parameters",
+                    f"at least {skip}",
+                    "The first is ctx, with state the second is s.",
+                )
+            )
         self.ctx, self.s = signature[0].name, signature[1].name if self.state else None
         for p in signature[skip:]:
             if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
-                raise StrategyError(message(f"strategy {self.name}", f"*{p.name}", "named parameters", "Name each parameter."))
+                raise StrategyError(
+                    message(f"strategy {self.name}", f"*{p.name}", "named parameters", "Name each parameter.")
+                )
         self.defaults = {p.name: p.default for p in signature[skip:]}
         for name, value in self.state.items():
             if not isinstance(value, (*SCALARS, Ring)):
-                raise StrategyError(message(f"state {name!r} of {self.name}", type(value).__name__, "a number, a bool or kk.ring(n)", "Declare state=dict(x=0.0)."))
-        self.program({n: type(v) if isinstance(v, SCALARS) else (str if isinstance(v, str) else float) for n, v in self.defaults.items()},
-                     {n: v for n, v in self.defaults.items() if isinstance(v, str)})
+                raise StrategyError(
+                    message(
+                        f"state {name!r} of {self.name}",
+                        type(value).__name__,
+                        "a number, a bool or kk.ring(n)",
+                        "Declare state=dict(x=0.0).",
+                    )
+                )
+        self.program(
+            {
+                n: type(v) if isinstance(v, SCALARS) else (str if isinstance(v, str) else float)
+                for n, v in self.defaults.items()
+            },
+            {n: v for n, v in self.defaults.items() if isinstance(v, str)},
+        )
 
     def __repr__(self) -> str:
         text = ", ".join(n if d is inspect.Parameter.empty else f"{n}={d!r}" for n, d in self.defaults.items())
@@ -186,8 +233,11 @@ class Strategy:
                     collect(value, inner, own_context)
                     helpers.append((name, inner, own_context))
                 else:
-                    source.refuse(source.tree, f"it captures `{name}`, a {type(value).__name__}",
-                                  "only numbers, math, numpy and functions can be captured; arrays would be a way to see the future and enter with kk.feature")
+                    source.refuse(
+                        source.tree,
+                        f"it captures `{name}`, a {type(value).__name__}",
+                        "only numbers, math, numpy and functions can be captured; arrays would be a way to see the future and enter with kk.feature",
+                    )
 
         helpers: list[tuple[str, Source, str | None]] = []
         collect(self.function, self.source, self.ctx)
@@ -205,8 +255,19 @@ class Strategy:
         body = [lowering.visit(node) for node in copy_body(self.source.tree)]
         body = flatten([Returns().visit(node) for node in body])
         lines = emit(self.source, [ast.fix_missing_locations(n) for n in body], 2 if plan.raises else 1)
-        text = "\n".join([PRELUDE, tools_text(plan), *[i.text() for i in own.values()], *texts,
-                          *[f"{n} = {v!r}" for n, v in strings.items()], entry_text(plan, lines)]) + "\n"
+        text = (
+            "\n".join(
+                [
+                    PRELUDE,
+                    tools_text(plan),
+                    *[i.text() for i in own.values()],
+                    *texts,
+                    *[f"{n} = {v!r}" for n, v in strings.items()],
+                    entry_text(plan, lines),
+                ]
+            )
+            + "\n"
+        )
         return Program(self.name, text, plan)
 
     def bars_needed(self, program: Program, params: Mapping[str, Any]) -> int:
@@ -271,7 +332,9 @@ def passes_context(tree: ast.FunctionDef, helper: str, context_name: str | None)
     return None
 
 
-def prepare_helper(source: Source, context_name: str | None, plan: Plan, roles: dict[str, str], texts: list[str]) -> None:
+def prepare_helper(
+    source: Source, context_name: str | None, plan: Plan, roles: dict[str, str], texts: list[str]
+) -> None:
     """Lower a captured function and add its text."""
     arguments = ["frame" if a.arg == context_name else a.arg for a in source.tree.args.args]
     defaults = [ast.unparse(d) for d in source.tree.args.defaults]
@@ -311,14 +374,22 @@ def tools_text(plan: Plan) -> str:
 
     for kind in kinds:
         need(kind)
-    kept = [n for n in tree.body if isinstance(n, ast.Assign) or (isinstance(n, ast.FunctionDef) and n.name in wanted and n.name != "column_at")]
+    kept = [
+        n
+        for n in tree.body
+        if isinstance(n, ast.Assign) or (isinstance(n, ast.FunctionDef) and n.name in wanted and n.name != "column_at")
+    ]
     return text + jitted(ast.unparse(ast.Module(kept, [])))
 
 
 def entry_text(plan: Plan, lines: list[str]) -> str:
     """The compiled entry point: update every indicator, then decide if the account is live."""
-    head = ["@cfunc('int64(int64)', cache=True, nopython=True, error_model='numpy')", "def entry(frame):",
-            f"    _s = i8(frame + {offset(FRAME, 'strategy')})", f"    _i = i8(frame + {FRAME_I})"]
+    head = [
+        "@cfunc('int64(int64)', cache=True, nopython=True, error_model='numpy')",
+        "def entry(frame):",
+        f"    _s = i8(frame + {offset(FRAME, 'strategy')})",
+        f"    _i = i8(frame + {FRAME_I})",
+    ]
     for k, (name, kind) in enumerate(plan.params.items()):
         load = f"{'f8' if kind is float else 'i8'}(_s + {8 * k})"
         head.append(f"    {name} = {load} != 0" if kind is bool else f"    {name} = {load}")
@@ -327,7 +398,9 @@ def entry_text(plan: Plan, lines: list[str]) -> str:
         head.append(f"    {site.kind}(frame, _s + {8 * site.slot}, {arguments})")
     head.append(f"    if i8(frame + {offset(FRAME, 'live')}) == 0:\n        return 0")
     if plan.raises:
-        return "\n".join([*head, "    try:", *lines, "    except Exception:", f"        return {RAISED}", "    return 0"])
+        return "\n".join(
+            [*head, "    try:", *lines, "    except Exception:", f"        return {RAISED}", "    return 0"]
+        )
     return "\n".join([*head, *lines, "    return 0"])
 
 
@@ -336,7 +409,9 @@ class Signal:
 
     def __init__(self, function: FunctionType, units: str = "weight") -> None:
         if units not in ("weight", "quantity"):
-            raise StrategyError(message("units of a signal", units, "'weight' or 'quantity'", "Leave it out for weights."))
+            raise StrategyError(
+                message("units of a signal", units, "'weight' or 'quantity'", "Leave it out for weights.")
+            )
         self.function, self.name, self.units = function, function.__name__, units
         signature = list(inspect.signature(function).parameters.values())
         if not signature:
@@ -352,7 +427,9 @@ class Signal:
 @overload
 def strategy(function: Callable[..., Any], /) -> Strategy: ...
 @overload
-def strategy(*, state: Mapping[str, Any] | None = None, warmup: int | Callable[[Any], int] | None = None) -> Callable[[Callable[..., Any]], Strategy]: ...
+def strategy(
+    *, state: Mapping[str, Any] | None = None, warmup: int | Callable[[Any], int] | None = None
+) -> Callable[[Callable[..., Any]], Strategy]: ...
 def strategy(function: Any = None, /, *, state: Any = None, warmup: Any = None) -> Any:
     """Make a function an event-driven strategy; it runs after each bar has closed, and its orders act from the next bar on.
 

@@ -16,8 +16,8 @@ from kernelkit.kernels.lower import Plan, Ring
 from kernelkit.strategy import Indicator, Strategy
 
 if TYPE_CHECKING:
-    from kernelkit.engine import Recipe
     from kernelkit.market.venue import Venue
+    from kernelkit.recipe import Recipe
 
 
 class Value(float):
@@ -42,14 +42,25 @@ class Series:
     def __getitem__(self, k: int) -> np.float64:
         i = self._ctx.i
         if k > 0:
-            raise LookaheadError(message(f"bar {i}", f"index [{k}]", "0 for the present bar, -1 for the one before", "A positive index is a bar that has not happened yet."))
+            raise LookaheadError(
+                message(
+                    f"bar {i}",
+                    f"index [{k}]",
+                    "0 for the present bar, -1 for the one before",
+                    "A positive index is a bar that has not happened yet.",
+                )
+            )
         return orders.column_f(self._ctx._frame, self._column, i + k) if i + k >= 0 else np.float64("nan")
 
     def __getattr__(self, name: str) -> Any:
         if name == "age" and self._column >= L.FIRST_FEATURE:
             return int(orders.column(self._ctx._frame, self._column + 1, self._ctx.i))
         if name not in context.ROLLING:
-            raise StrategyError(message(f"series.{name}", "no such indicator", f"one of {', '.join(context.ROLLING)}", "Check the name."))
+            raise StrategyError(
+                message(
+                    f"series.{name}", "no such indicator", f"one of {', '.join(context.ROLLING)}", "Check the name."
+                )
+            )
         rolling = context.ROLLING[name]
         kind = rolling.price if self._column in [context.SERIES[p] for p in context.PRICES] else rolling.other
         return lambda n: self._ctx._value(kind, self._column, (n,))
@@ -86,7 +97,9 @@ class Sizes:
     def vol_target(self, volatility: float, n: int = 20) -> float:
         """A position with this annual volatility, from the last ``n`` bar returns."""
         sigma = self._ctx.close.volatility(n) * self._ctx._instrument.periods**0.5
-        return volatility * self._ctx.equity / (self._ctx.close[0] * self._ctx._instrument.multiplier * np.float64(sigma))
+        return (
+            volatility * self._ctx.equity / (self._ctx.close[0] * self._ctx._instrument.multiplier * np.float64(sigma))
+        )
 
 
 class Slots:
@@ -97,16 +110,34 @@ class Slots:
 
     def __getattr__(self, name: str) -> Any:
         if name not in self._declared:
-            raise StrategyError(message(f"state {name!r}", "not declared", f"one of {', '.join(self._declared)}", f"Declare it: state=dict({name}=0.0)."))
+            raise StrategyError(
+                message(
+                    f"state {name!r}",
+                    "not declared",
+                    f"one of {', '.join(self._declared)}",
+                    f"Declare it: state=dict({name}=0.0).",
+                )
+            )
         value, at = self._declared[name], self._base + 8 * self._places[name]
         if isinstance(value, Ring):
             return RingView(at, value.n)
-        return memory.f8(at) if isinstance(value, float) else (bool(memory.i8(at)) if isinstance(value, bool) else int(memory.i8(at)))
+        return (
+            memory.f8(at)
+            if isinstance(value, float)
+            else (bool(memory.i8(at)) if isinstance(value, bool) else int(memory.i8(at)))
+        )
 
     def __setattr__(self, name: str, value: Any) -> None:
         declared = self._declared.get(name)
         if declared is None or isinstance(declared, Ring):
-            raise StrategyError(message(f"state {name!r}", "cannot be set", f"one of {', '.join(self._declared)}", "Rings take .push(value)."))
+            raise StrategyError(
+                message(
+                    f"state {name!r}",
+                    "cannot be set",
+                    f"one of {', '.join(self._declared)}",
+                    "Rings take .push(value).",
+                )
+            )
         at = self._base + 8 * self._places[name]
         if isinstance(declared, float):
             memory.put_f8(at, value)
@@ -141,11 +172,26 @@ class Ctx:
 
     def __init__(self, frame: int, plan: Plan, slots: dict[tuple[Any, ...], int]) -> None:
         f = memory.at(frame, L.FRAME)
-        self.__dict__.update(_frame=frame, _plan=plan, _slots=slots, _words=int(f.strategy), _instrument=memory.at(f.instrument, L.INSTRUMENT),
-                             i=int(f.i), x=Features(self), size=Sizes(self))
+        self.__dict__.update(
+            _frame=frame,
+            _plan=plan,
+            _slots=slots,
+            _words=int(f.strategy),
+            _instrument=memory.at(f.instrument, L.INSTRUMENT),
+            i=int(f.i),
+            x=Features(self),
+            size=Sizes(self),
+        )
 
     def __setattr__(self, name: str, value: Any) -> None:
-        raise StrategyError(message(f"ctx.{name}", "an assignment", "reading", "Orders change the account; keep own values in declared state."))
+        raise StrategyError(
+            message(
+                f"ctx.{name}",
+                "an assignment",
+                "reading",
+                "Orders change the account; keep own values in declared state.",
+            )
+        )
 
     def __getattr__(self, name: str) -> Any:
         frame = self._frame
@@ -165,7 +211,14 @@ class Ctx:
             return int(memory.at(f.state, L.HEADER).n_live)
         if name in ("cash", "equity"):
             return getattr(account, name)
-        raise StrategyError(message(f"ctx.{name}", "nothing", f"one of {', '.join([*context.ATTRIBUTES, *context.SERIES, *context.VERBS])}", "Check the name."))
+        raise StrategyError(
+            message(
+                f"ctx.{name}",
+                "nothing",
+                f"one of {', '.join([*context.ATTRIBUTES, *context.SERIES, *context.VERBS])}",
+                "Check the name.",
+            )
+        )
 
     def _value(self, kind: str, column: int, arguments: tuple[Any, ...]) -> Value:
         slot = self._words + 8 * self._slots[kind, column, tuple(float(a) for a in arguments)]
@@ -178,7 +231,9 @@ class Ctx:
         f = memory.at(self._frame, L.FRAME)
         row = int(f.i) - int(f.curve_0)
         if f.records != 0 and row % int(f.curve_step) == 0:
-            memory.put_f8(f.records + 8 * ((row // int(f.curve_step)) * int(f.n_record) + self._plan.records.index(name)), value)
+            memory.put_f8(
+                f.records + 8 * ((row // int(f.curve_step)) * int(f.n_record) + self._plan.records.index(name)), value
+            )
 
     def _order(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
         verb = context.VERBS[name]
@@ -213,7 +268,11 @@ class Python:
 
     def bind(self, _: Session) -> tuple[Callable[..., int], int, Callable[[str | None], int]]:
         """What Session needs: the sweep, the strategy's handle, and handles for cost models."""
-        models = {m.text: m for m in (self.venue.fees, self.venue.slippage) if m is not None} if self.venue is not None else {}
+        models = (
+            {m.text: m for m in (self.venue.fees, self.venue.slippage) if m is not None}
+            if self.venue is not None
+            else {}
+        )
 
         def model(text: str | None) -> int:
             return 0 if text is None else self.handle(lambda at: models[text].python(memory.at(at, L.MODEL)))
@@ -230,7 +289,11 @@ class Python:
         words, plan = int(f.strategy), self.job.plan
         params: dict[str, Any] = {}
         for k, (name, kind) in enumerate(plan.params.items()):
-            params[name] = float(memory.f8(words + 8 * k)) if kind is float else (bool(memory.i8(words + 8 * k)) if kind is bool else int(memory.i8(words + 8 * k)))
+            params[name] = (
+                float(memory.f8(words + 8 * k))
+                if kind is float
+                else (bool(memory.i8(words + 8 * k)) if kind is bool else int(memory.i8(words + 8 * k)))
+            )
         slots: dict[tuple[Any, ...], int] = {}
         for site in plan.sites:
             arguments = [params[a] if a in params else ast.literal_eval(a) for a in site.arguments]
@@ -266,7 +329,7 @@ def binding(recipe: Recipe, job: Job, venue: Any) -> Python:
 
 def run_in_python(recipe: Recipe, venue: Venue) -> Outcome:
     """All trials of a recipe in plain Python, one after the other, exceptions straight from the user's lines."""
-    from kernelkit.engine import with_target
+    from kernelkit.recipe import with_target
 
     n = len(recipe.job.trials)
     job = recipe.job if recipe.signal is None else with_target(recipe, 0, n)
@@ -283,10 +346,12 @@ def replay(recipe: Recipe, trial: int, i: int, venue: Any, where: str) -> None:
     """Run bar `i` of a trial in Python, from the state that compiled code had before it: an exception comes with the user's traceback."""
     from dataclasses import replace
 
-    from kernelkit.engine import with_target
+    from kernelkit.recipe import with_target
 
     if recipe.signal is None:
-        job = replace(recipe.job, trials=recipe.job.trials[trial : trial + 1].copy(), params=recipe.job.params[trial : trial + 1])
+        job = replace(
+            recipe.job, trials=recipe.job.trials[trial : trial + 1].copy(), params=recipe.job.params[trial : trial + 1]
+        )
     else:
         job = with_target(recipe, trial, trial + 1)
     native = Session(job)

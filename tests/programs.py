@@ -85,9 +85,15 @@ def one(ctx: Any, verb: float, tif: float, q: float, a: float, b: float, c: floa
 
 @kk.strategy
 def actor(ctx):  # type: ignore[no-untyped-def]
-    one(ctx, ctx.x.verb0[0], ctx.x.tif0[0], ctx.x.q0[0], ctx.x.a0[0], ctx.x.b0[0], ctx.x.c0[0], ctx.x.d0[0], ctx.x.e0[0])
-    one(ctx, ctx.x.verb1[0], ctx.x.tif1[0], ctx.x.q1[0], ctx.x.a1[0], ctx.x.b1[0], ctx.x.c1[0], ctx.x.d1[0], ctx.x.e1[0])
-    one(ctx, ctx.x.verb2[0], ctx.x.tif2[0], ctx.x.q2[0], ctx.x.a2[0], ctx.x.b2[0], ctx.x.c2[0], ctx.x.d2[0], ctx.x.e2[0])
+    one(
+        ctx, ctx.x.verb0[0], ctx.x.tif0[0], ctx.x.q0[0], ctx.x.a0[0], ctx.x.b0[0], ctx.x.c0[0], ctx.x.d0[0], ctx.x.e0[0]
+    )
+    one(
+        ctx, ctx.x.verb1[0], ctx.x.tif1[0], ctx.x.q1[0], ctx.x.a1[0], ctx.x.b1[0], ctx.x.c1[0], ctx.x.d1[0], ctx.x.e1[0]
+    )
+    one(
+        ctx, ctx.x.verb2[0], ctx.x.tif2[0], ctx.x.q2[0], ctx.x.a2[0], ctx.x.b2[0], ctx.x.c2[0], ctx.x.d2[0], ctx.x.e2[0]
+    )
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,14 @@ def table(case: Case) -> Table:
     b, g = case.bars, case.grid
     ticks = [np.array(v, "i8") for v in (b.o, b.h, b.l, b.c)]
     prices = [np.array([g.price(int(k)) for k in t]) for t in ticks]
-    columns = [*ticks, np.array(b.v, "f8"), np.array(b.open_at, "i8"), np.array(b.known_at, "i8"), np.array(b.session, "i8"), *prices]
+    columns = [
+        *ticks,
+        np.array(b.v, "f8"),
+        np.array(b.open_at, "i8"),
+        np.array(b.known_at, "i8"),
+        np.array(b.session, "i8"),
+        *prices,
+    ]
     order = {name: k for k, name in enumerate(FEATURES)}
     values = np.zeros((len(order), len(b.o)))
     for t, actions in enumerate(case.program):
@@ -127,7 +140,14 @@ def job(case: Case) -> Job:
     """The case as the engine takes it."""
     c = case.config
     fee, slip = case.fee, case.slippage
-    costs = Costs(fee and fee.text, tuple(v for _, v in fee.values) if fee else (), slip and slip.text, tuple(v for _, v in slip.values) if slip else (), CASH_RULES[c.cash_rule], c.band)
+    costs = Costs(
+        fee and fee.text,
+        tuple(v for _, v in fee.values) if fee else (),
+        slip and slip.text,
+        tuple(v for _, v in slip.values) if slip else (),
+        CASH_RULES[c.cash_rule],
+        c.band,
+    )
     codes = FillModel(c.limit, c.same_bar, c.trailing, c.close_out, c.sizing).codes()
     trials = np.zeros(1, L.TRIAL)
     trials[0] = (0, c.trade_from, c.end or len(case.bars.o), 0, 0, 0, c.cash)
@@ -141,7 +161,12 @@ def run_engine(case: Case) -> tuple[Logs, dict[str, float], np.ndarray, int]:
     assert not recorder.outcome.errors, recorder.outcome.errors
     assert recorder.outcome.blocks is not None
     meta = recorder.outcome.meta[0]
-    return logs, dict(zip(L.HEADLINE, recorder.outcome.headline[0], strict=True)), recorder.outcome.blocks[0][: meta[0]], int(meta[1])
+    return (
+        logs,
+        dict(zip(L.HEADLINE, recorder.outcome.headline[0], strict=True)),
+        recorder.outcome.blocks[0][: meta[0]],
+        int(meta[1]),
+    )
 
 
 def run_reference(case: Case) -> Outcome:

@@ -34,7 +34,14 @@ def everything(ctx, s, fast=5, slow=20, k=0.5, loud=True):  # type: ignore[no-un
         total += s.win[-j]
     a = ctx.close.sma(fast) - ctx.close.sma(slow)
     b = ctx.high.max(fast) - ctx.low.min(slow) + ctx.atr(14) + ctx.close.std(slow) + ctx.volume.sma(fast)
-    c = ctx.close.rsi(14) + ctx.vwap(fast) + ctx.close.ema(slow)[-1] + decay(ctx.close, k) + ctx.close.volatility(slow) + ctx.open.sum(fast)
+    c = (
+        ctx.close.rsi(14)
+        + ctx.vwap(fast)
+        + ctx.close.ema(slow)[-1]
+        + decay(ctx.close, k)
+        + ctx.close.volatility(slow)
+        + ctx.open.sum(fast)
+    )
     ctx.record("mix", a + b + c + half(ctx, total))
     s.n += 1
     if a > 0 and not s.flag:

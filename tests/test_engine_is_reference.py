@@ -17,9 +17,18 @@ from tests.reference import models as plain
 
 DAY = 86_400_000_000_000
 GRIDS = [Grid(0.01, 100, 1.0), Grid(2.0**-10, 0, 1.0), Grid(0.25, 0, 0.001, 50.0), Grid(0.05, 20, 2.0**-20)]
-FEES = [(None, None), (fees.fraction(0.001), plain.fraction_fee(0.001)), (fees.per_unit(0.005, 1.0), plain.per_unit_fee(0.005, 1.0)),
-        (fees.fixed(2.5), plain.fixed_fee(2.5)), (fees.fraction(-0.0002), plain.fraction_fee(-0.0002))]
-SLIPPAGES = [(None, None), (slippage.fraction(0.0007), plain.fraction_slippage(0.0007)), (slippage.square_root(0.02), plain.square_root_slippage(0.02))]
+FEES = [
+    (None, None),
+    (fees.fraction(0.001), plain.fraction_fee(0.001)),
+    (fees.per_unit(0.005, 1.0), plain.per_unit_fee(0.005, 1.0)),
+    (fees.fixed(2.5), plain.fixed_fee(2.5)),
+    (fees.fraction(-0.0002), plain.fraction_fee(-0.0002)),
+]
+SLIPPAGES = [
+    (None, None),
+    (slippage.fraction(0.0007), plain.fraction_slippage(0.0007)),
+    (slippage.square_root(0.02), plain.square_root_slippage(0.02)),
+]
 
 
 @st.composite
@@ -39,10 +48,18 @@ def cases(draw: st.DrawFn) -> Case:
     fee, fee_plain = draw(st.sampled_from(FEES))
     slip, slip_plain = draw(st.sampled_from(SLIPPAGES))
     config = Config(
-        cash=draw(st.sampled_from([1e6, 10_000.0, 50.0])), cash_rule=draw(st.sampled_from(["reduce", "reject", "debt"])), fee=fee_plain, slippage=slip_plain,
-        band=draw(st.sampled_from([0.005, 0.0, 0.2])), limit=draw(st.sampled_from(["through", "touch"])), same_bar=draw(st.sampled_from(["adverse", "next"])),
-        trailing=draw(st.sampled_from(["check_first", "update_first"])), close_out=draw(st.sampled_from(["none", "none", "last_open", "last_close"])),
-        sizing=draw(st.sampled_from(["at_decision", "at_fill"])), trade_from=draw(st.integers(0, n - 1)), periods_per_year=draw(st.sampled_from([252, 365])),
+        cash=draw(st.sampled_from([1e6, 10_000.0, 50.0])),
+        cash_rule=draw(st.sampled_from(["reduce", "reject", "debt"])),
+        fee=fee_plain,
+        slippage=slip_plain,
+        band=draw(st.sampled_from([0.005, 0.0, 0.2])),
+        limit=draw(st.sampled_from(["through", "touch"])),
+        same_bar=draw(st.sampled_from(["adverse", "next"])),
+        trailing=draw(st.sampled_from(["check_first", "update_first"])),
+        close_out=draw(st.sampled_from(["none", "none", "last_open", "last_close"])),
+        sizing=draw(st.sampled_from(["at_decision", "at_fill"])),
+        trade_from=draw(st.integers(0, n - 1)),
+        periods_per_year=draw(st.sampled_from([252, 365])),
     )
     program = []
     busy = draw(st.floats(0.05, 1.0))
@@ -52,19 +69,49 @@ def cases(draw: st.DrawFn) -> Case:
         for _ in range(ACTIONS):
             if rng.random() > busy / 2:
                 continue
-            verb = float(rng.choice([1, 2, 3, 4, 5, 6, 6, 6, 7, 8, 8, 9, 10, 11], p=[0.1, 0.14, 0.1, 0.07, 0.07, 0.06, 0.06, 0.06, 0.06, 0.08, 0.08, 0.06, 0.02, 0.04]))
+            verb = float(
+                rng.choice(
+                    [1, 2, 3, 4, 5, 6, 6, 6, 7, 8, 8, 9, 10, 11],
+                    p=[0.1, 0.14, 0.1, 0.07, 0.07, 0.06, 0.06, 0.06, 0.06, 0.08, 0.08, 0.06, 0.02, 0.04],
+                )
+            )
             lots = float(rng.integers(-5, 6)) if rng.random() < 0.5 else float(np.round(rng.normal() * afford * 0.7))
             q = {9.0: float(rng.integers(1, 40)), 11.0: float(rng.integers(1, 40))}.get(verb, lots * grid.lot)
 
             def level() -> float:
-                return grid.price(int(max(1, close[t] + rng.integers(-2 * wide, 2 * wide + 1)))) * (1.0 if rng.random() < 0.9 else 1.0003)
+                return grid.price(int(max(1, close[t] + rng.integers(-2 * wide, 2 * wide + 1)))) * (
+                    1.0 if rng.random() < 0.9 else 1.0003
+                )
 
-            a = {5.0: grid.price(int(rng.integers(1, 3 * wide))), 8.0: float(rng.choice([0.0, 1.0, -1.0, 0.5, 1.7, -0.3])), 11.0: float(rng.integers(1, 40))}.get(verb, level())
+            a = {
+                5.0: grid.price(int(rng.integers(1, 3 * wide))),
+                8.0: float(rng.choice([0.0, 1.0, -1.0, 0.5, 1.7, -0.3])),
+                11.0: float(rng.integers(1, 40)),
+            }.get(verb, level())
             b = float(rng.choice([0.02, 0.1])) if verb == 5.0 else level()
-            rows.append((verb, float(rng.integers(0, 5 if verb == 6.0 else 3)), q, a, b, float(rng.choice([0.01, 0.05, 0.2])), float(rng.choice([0.01, 0.05, 0.2])), level()))
+            rows.append(
+                (
+                    verb,
+                    float(rng.integers(0, 5 if verb == 6.0 else 3)),
+                    q,
+                    a,
+                    b,
+                    float(rng.choice([0.01, 0.05, 0.2])),
+                    float(rng.choice([0.01, 0.05, 0.2])),
+                    level(),
+                )
+            )
         program.append(rows)
-    bars = Bars(open_at.tolist(), (open_at + DAY // per_session).tolist(), session.tolist(), opens.tolist(), high.tolist(), low.tolist(), close.tolist(),
-                np.round(rng.exponential(1000.0, n) * (rng.random(n) > 0.1)).tolist())
+    bars = Bars(
+        open_at.tolist(),
+        (open_at + DAY // per_session).tolist(),
+        session.tolist(),
+        opens.tolist(),
+        high.tolist(),
+        low.tolist(),
+        close.tolist(),
+        np.round(rng.exponential(1000.0, n) * (rng.random(n) > 0.1)).tolist(),
+    )
     return Case(bars, grid, config, program, fee, slip)
 
 
@@ -78,18 +125,59 @@ def same(a: float, b: float) -> bool:
 def test_engine_is_reference(case: Case) -> None:
     logs, headline, blocks, level = run_engine(case)
     expected = run_reference(case)
-    fills = [(int(r["order"]), int(r["time"]), int(r["lots"]), int(r["ticks"]), int(r["reference"]), float(r["fee"]), float(r["slippage"])) for r in logs.fills]
-    assert fills == [(f["order"], f["time"], f["lots"], f["ticks"], f["reference"], f["fee"], f["slippage_cost"]) for f in expected.fills]
+    fills = [
+        (
+            int(r["order"]),
+            int(r["time"]),
+            int(r["lots"]),
+            int(r["ticks"]),
+            int(r["reference"]),
+            float(r["fee"]),
+            float(r["slippage"]),
+        )
+        for r in logs.fills
+    ]
+    assert fills == [
+        (f["order"], f["time"], f["lots"], f["ticks"], f["reference"], f["fee"], f["slippage_cost"])
+        for f in expected.fills
+    ]
     assert [("open", "intrabar")[int(r["rule"])] for r in logs.fills] == [f["rule"] for f in expected.fills]
-    orders = {int(r["id"]): (L.KINDS[r["kind"]], L.TIFS[r["tif"]], int(r["filled"]), L.STATUSES[r["status"]], L.REASONS[r["reason"]], int(r["t_submit"]),
-                             float(r["fees"]), int(r["parent"])) for r in logs.orders}
-    assert orders == {o["id"]: (o["kind"], o["tif"], o["filled"], o["status"], o["reason"] or "", o["t_submit"], o["fees"], o["parent"] or 0) for o in expected.orders}
-    trades = [(int(r["opened"]), int(r["closed"]), int(r["lots"]), float(r["pnl"]), float(r["fees"])) for r in logs.trades]
+    orders = {
+        int(r["id"]): (
+            L.KINDS[r["kind"]],
+            L.TIFS[r["tif"]],
+            int(r["filled"]),
+            L.STATUSES[r["status"]],
+            L.REASONS[r["reason"]],
+            int(r["t_submit"]),
+            float(r["fees"]),
+            int(r["parent"]),
+        )
+        for r in logs.orders
+    }
+    assert orders == {
+        o["id"]: (
+            o["kind"],
+            o["tif"],
+            o["filled"],
+            o["status"],
+            o["reason"] or "",
+            o["t_submit"],
+            o["fees"],
+            o["parent"] or 0,
+        )
+        for o in expected.orders
+    }
+    trades = [
+        (int(r["opened"]), int(r["closed"]), int(r["lots"]), float(r["pnl"]), float(r["fees"])) for r in logs.trades
+    ]
     assert trades == [(t["opened"], t["closed"], t["lots"], t["pnl"], t["fees"]) for t in expected.trades]
     assert logs.curves[:, 0].tolist() == expected.equity
     assert logs.curves[:, 1].tolist() == expected.cash
     assert level == expected.k
-    assert [{n: r[n].item() for n in L.NODE.names} for r in blocks] == [{n: b["i" if n == "index" else n] for n in L.NODE.names} for b in expected.blocks]
+    assert [{n: r[n].item() for n in L.NODE.names} for r in blocks] == [
+        {n: b["i" if n == "index" else n] for n in L.NODE.names} for b in expected.blocks
+    ]
     for name, value in headline.items():
         if name in ("cagr", "calmar_ratio"):
             assert value == pytest.approx(expected.metrics[name], rel=1e-14, nan_ok=True), name

@@ -15,7 +15,7 @@ from kernelkit.kernels.drive import Logs, Recorder
 if TYPE_CHECKING:
     import xarray as xr
 
-    from kernelkit.engine import Recipe
+    from kernelkit.recipe import Recipe
 
 Array = NDArray[Any]
 Planner = Callable[["xr.Dataset"], "Recipe"]

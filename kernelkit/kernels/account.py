@@ -77,7 +77,9 @@ def mean_volume(frame: int, last: int) -> float:
     return total / float(n) if n > 0 else 0.0
 
 
-def ask_model(frame: int, entry: int, slots_at: int, size: float, p: float, filled: float, paid: float, last: int, time: int) -> float:
+def ask_model(
+    frame: int, entry: int, slots_at: int, size: float, p: float, filled: float, paid: float, last: int, time: int
+) -> float:
     """C3: show a model this trade of `size` lots (signed) at price `p`; what it answers. `last` is the newest bar whose volume is known."""
     f = at(frame, FRAME)
     g = at(f.instrument, INSTRUMENT)
@@ -109,7 +111,9 @@ def call_fee(frame: int, size: float, p: float, filled: float, paid: float, last
 def call_slippage(frame: int, size: float, p: float, filled: float, paid: float, last: int, time: int) -> float:
     """The venue's slippage model, which must exist."""
     f = at(frame, FRAME)
-    return ask_model(frame, at(f.venue, VENUE).slippage, f.venue + OFF_SLIPPAGE_SLOTS, size, p, filled, paid, last, time)
+    return ask_model(
+        frame, at(f.venue, VENUE).slippage, f.venue + OFF_SLIPPAGE_SLOTS, size, p, filled, paid, last, time
+    )
 
 
 def fee_of(frame: int, order_at: int, lots: int, k: int, time: int) -> float:

@@ -1,5 +1,6 @@
 """The event loop over bars (rule T5): match, mark, sample, decide; one trial, or one trial after the other."""
 
+from kernelkit.kernels.account import close_trade
 from kernelkit.kernels.layout import (
     ACCOUNT,
     C_CLOSE_P,
@@ -31,10 +32,8 @@ from kernelkit.kernels.layout import (
     RESERVE,
     TRIAL,
     TRIAL_BYTES,
-    VENUE,
     VENUE_BYTES,
 )
-from kernelkit.kernels.account import close_trade
 from kernelkit.kernels.memory import at, call, f8, i8, put_f8, put_i8
 from kernelkit.kernels.orders import close_out, column, column_f, end_all, match
 from kernelkit.kernels.scan import NODE_WORDS, OFF_CELL, copy_words, finish, headline, next_session, start
@@ -124,7 +123,9 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
         a.cash = t.cash
         a.cash0 = t.cash
         a.equity = t.cash
-        start(f.metrics, column(frame, C_SESSION, i), t.cash, column(frame, C_KNOWN_AT, i), column_f(frame, C_CLOSE_P, i))
+        start(
+            f.metrics, column(frame, C_SESSION, i), t.cash, column(frame, C_KNOWN_AT, i), column_f(frame, C_CLOSE_P, i)
+        )
     high_at = i8(f.columns + 16 * C_HIGH)
     low_at = i8(f.columns + 16 * C_LOW)
     close_at = i8(f.columns + 16 * C_CLOSE_P)
@@ -241,7 +242,22 @@ def settle(frame: int, trial_at: int, out_at: int, blocks_at: int, meta_at: int)
     put_i8(meta_at + 16, h.ruined)
 
 
-def sweep(frame: int, entry: int, block_at: int, template_at: int, trials_at: int, params_at: int, n_param: int, tables_at: int, outs_at: int, blocks_at: int, meta_at: int, first: int, n: int, budget: int) -> int:
+def sweep(
+    frame: int,
+    entry: int,
+    block_at: int,
+    template_at: int,
+    trials_at: int,
+    params_at: int,
+    n_param: int,
+    tables_at: int,
+    outs_at: int,
+    blocks_at: int,
+    meta_at: int,
+    first: int,
+    n: int,
+    budget: int,
+) -> int:
     """Trials one after the other in one block: the index of the first that is not finished, as -1 - index when it stopped for a reason.
 
     `tables_at` holds the addresses of the INSTRUMENT, VENUE and FILL_MODEL tables.
@@ -271,7 +287,13 @@ def sweep(frame: int, entry: int, block_at: int, template_at: int, trials_at: in
         if f.logging != 0 and f.cap_ended - f.n_ended < h.n_live:
             h.status = FLUSH
             return -1 - k
-        settle(frame, trial_at, outs_at + HEADLINE_BYTES * k, blocks_at + BLOCKS_BYTES * k if blocks_at != 0 else 0, meta_at + 24 * k)
+        settle(
+            frame,
+            trial_at,
+            outs_at + HEADLINE_BYTES * k,
+            blocks_at + BLOCKS_BYTES * k if blocks_at != 0 else 0,
+            meta_at + 24 * k,
+        )
         f.resume = 0
         if left <= 0:
             h.status = PAUSED

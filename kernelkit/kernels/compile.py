@@ -9,8 +9,7 @@ import hashlib
 import importlib.util
 import os
 import sys
-from collections.abc import Iterable
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -18,12 +17,8 @@ import llvmlite
 import numba
 import numpy as np
 from llvmlite import binding, ir
-from numba import types
-from numba.core import cgutils
-from numba import cfunc, njit  # noqa: F401  re-exported to generated modules
+from numba import cfunc, njit, types  # noqa: F401  re-exported to generated modules
 from numba.extending import intrinsic
-
-import kernelkit
 
 I8 = ir.IntType(64)
 F8 = ir.DoubleType()
@@ -134,7 +129,9 @@ def build_id() -> str:
 
 def cache_dir() -> Path:
     """Where compiled modules live: $KERNELKIT_CACHE, else the user's cache folder; one folder per build id."""
-    base = os.environ.get("KERNELKIT_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "kernelkit")
+    base = os.environ.get("KERNELKIT_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "kernelkit"
+    )
     return Path(base) / build_id()
 
 
@@ -207,7 +204,9 @@ def jit(types_text: str):
     def compiled(function):
         level, numba.config.OPT = numba.config.OPT, numba.core.config._OptLevel(0)
         try:
-            return numba.njit(types_text, nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+            return numba.njit(
+                types_text, nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
+            )(function)
         finally:
             numba.config.OPT = level
 
@@ -220,7 +219,16 @@ def core() -> tuple[str, dict[str, tuple[str, tuple[str, ...]]]]:
     here = Path(__file__).parent
     tree = ast.Module([n for name in CORE[1:] for n in bare((here / f"{name}.py").read_text()).body], [])
     functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
-    calls = {n: tuple(dict.fromkeys(c.func.id for c in ast.walk(f) if isinstance(c, ast.Call) and isinstance(c.func, ast.Name) and c.func.id in functions)) for n, f in functions.items()}
+    calls = {
+        n: tuple(
+            dict.fromkeys(
+                c.func.id
+                for c in ast.walk(f)
+                if isinstance(c, ast.Call) and isinstance(c.func, ast.Name) and c.func.id in functions
+            )
+        )
+        for n, f in functions.items()
+    }
     return PRELUDE + ast.unparse(tree), {n: (signature(f), calls[n]) for n, f in functions.items()}
 
 
@@ -232,14 +240,20 @@ class Engine:
         self.home = module(f"# {build_id()}\n{text}", "engine").__dict__
         self.done: set[str] = set()
         for unit in UNITS[:-1]:
-            entry = self.load(unit, numba.cfunc(self.functions[unit][0], nopython=True, error_model="numpy", cache=True))
+            entry = self.load(
+                unit, numba.cfunc(self.functions[unit][0], nopython=True, error_model="numpy", cache=True)
+            )
             symbol = f"kernelkit_{unit}_{build_id()}"
             binding.add_symbol(symbol, entry.address)
-            self.home[unit] = types.ExternalFunction(symbol, numba.core.sigutils._parse_signature_string(self.functions[unit][0]))
+            self.home[unit] = types.ExternalFunction(
+                symbol, numba.core.sigutils._parse_signature_string(self.functions[unit][0])
+            )
             self.done.add(unit)
             if unit == "act":
                 self.enter_orders = entry
-        self.sweep = self.load("sweep", numba.njit(self.functions["sweep"][0], nogil=True, error_model="numpy", cache=True))
+        self.sweep = self.load(
+            "sweep", numba.njit(self.functions["sweep"][0], nogil=True, error_model="numpy", cache=True)
+        )
 
     def load(self, unit: str, decorate):
         """From the disk cache, which needs none of the functions that the unit calls; else compile those first."""

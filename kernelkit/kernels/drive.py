@@ -62,7 +62,9 @@ class Job:
     params: np.ndarray
     measure: bool = True
     custom_state: list[tuple[int, object]] = field(default_factory=list)
-    ring_sizes: dict[int, int] = field(default_factory=dict)  # by site, where later parameters may need more than these trials do
+    ring_sizes: dict[int, int] = field(
+        default_factory=dict
+    )  # by site, where later parameters may need more than these trials do
 
 
 @dataclass
@@ -87,7 +89,7 @@ class Logs:
     records: np.ndarray
 
 
-class Failed(Exception):  # noqa: N818  it carries a status, the caller words the error
+class Failed(Exception):
     """A trial stopped: status, bar, argument."""
 
     def __init__(self, status: int, i: int, argument: int) -> None:
@@ -166,7 +168,16 @@ class Session:
         for k, t in enumerate(job.tables):
             columns = pointers(t)
             self.keep.append(columns)
-            instruments[k] = (columns.ctypes.data, t.n_bars, t.inverse, t.tick, t.lot, t.multiplier, t.lot * t.multiplier, t.periods)
+            instruments[k] = (
+                columns.ctypes.data,
+                t.n_bars,
+                t.inverse,
+                t.tick,
+                t.lot,
+                t.multiplier,
+                t.lot * t.multiplier,
+                t.periods,
+            )
         venues = np.zeros(len(job.venues), L.VENUE)
         if python is None:
             from kernelkit.kernels import compile as native
@@ -197,10 +208,24 @@ class Session:
     def call(self, outcome: Outcome, first: int, last: int, budget: int) -> int:
         """One kernel call over trials [first, last)."""
         blocks = outcome.blocks.ctypes.data if outcome.blocks is not None else 0
-        return int(self.sweep(
-            self.frame.ctypes.data, self.entry, self.block.ctypes.data, self.template.ctypes.data, self.trials.ctypes.data, self.params.ctypes.data,
-            self.params.shape[1], self.tables.ctypes.data, outcome.headline.ctypes.data, blocks, outcome.meta.ctypes.data, first, last, budget,
-        ))
+        return int(
+            self.sweep(
+                self.frame.ctypes.data,
+                self.entry,
+                self.block.ctypes.data,
+                self.template.ctypes.data,
+                self.trials.ctypes.data,
+                self.params.ctypes.data,
+                self.params.shape[1],
+                self.tables.ctypes.data,
+                outcome.headline.ctypes.data,
+                blocks,
+                outcome.meta.ctypes.data,
+                first,
+                last,
+                budget,
+            )
+        )
 
     def advance(self, until: int) -> None:
         """Bring trial 0 to bar `until` without ending it; its `i1` must lie beyond. The block is then the checkpoint."""
@@ -228,7 +253,9 @@ class Session:
         """One order between two bars, as if decided at the last bar: what a walk-forward switch does."""
         from kernelkit.kernels import compile as native
 
-        return int(native.engine().enter_orders.ctypes(self.frame.ctypes.data, verb, 0, *numbers, *[0.0] * (6 - len(numbers))))
+        return int(
+            native.engine().enter_orders.ctypes(self.frame.ctypes.data, verb, 0, *numbers, *[0.0] * (6 - len(numbers)))
+        )
 
     def grow(self) -> None:
         """Twice the room for orders."""
@@ -236,7 +263,14 @@ class Session:
         self.block = L.grown(self.block, capacity)
         self.template = L.grown(self.template, capacity)
 
-    def run(self, outcome: Outcome, first: int, last: int, stop: Stop | None = None, tick: Callable[[int], None] | None = None) -> None:
+    def run(
+        self,
+        outcome: Outcome,
+        first: int,
+        last: int,
+        stop: Stop | None = None,
+        tick: Callable[[int], None] | None = None,
+    ) -> None:
         """Run trials [first, last), in slices of about SLICE_S."""
         budget = FIRST_SLICE
         k = first
@@ -273,10 +307,19 @@ class Session:
 def new_outcome(n: int, blocks: bool) -> Outcome:
     """Room for the results of `n` trials, NaN until they are done."""
     headline = np.full((n, len(L.HEADLINE)), np.nan)
-    return Outcome(headline, np.zeros((n, L.MAX_CELLS), L.NODE) if blocks else None, np.zeros((n, 3), "i8"), np.zeros(n, bool), {})
+    return Outcome(
+        headline, np.zeros((n, L.MAX_CELLS), L.NODE) if blocks else None, np.zeros((n, 3), "i8"), np.zeros(n, bool), {}
+    )
 
 
-def simulate(job: Job, first: int, last: int, blocks: bool = True, stop: Stop | None = None, tick: Callable[[int], None] | None = None) -> Outcome:
+def simulate(
+    job: Job,
+    first: int,
+    last: int,
+    blocks: bool = True,
+    stop: Stop | None = None,
+    tick: Callable[[int], None] | None = None,
+) -> Outcome:
     """Trials [first, last) of a job, on this thread; the outcome's rows count from `first`."""
     part = replace(job, trials=job.trials[first:last], params=job.params[first:last])
     outcome = new_outcome(last - first, blocks)
@@ -295,7 +338,9 @@ class Recorder(Session):
         row = self.trials[0]
         n = (int(row["i1"]) - int(row["trade_from"]) + step - 1) // step
         self.buffers = {
-            "fills": np.zeros(self.ROWS, L.FILL), "ended": np.zeros(self.ROWS, L.ORDER), "trades": np.zeros(self.ROWS, L.TRADE),
+            "fills": np.zeros(self.ROWS, L.FILL),
+            "ended": np.zeros(self.ROWS, L.ORDER),
+            "trades": np.zeros(self.ROWS, L.TRADE),
         }
         self.kept: dict[str, list[np.ndarray]] = {"fills": [], "ended": [], "trades": []}
         self.curves = np.full((n, len(L.CURVES)), np.nan)
@@ -326,7 +371,13 @@ class Recorder(Session):
         self.run(self.outcome, 0, 1)
         self.flush()
         joined = {name: np.concatenate(parts) for name, parts in self.kept.items()}
-        return Logs(joined["fills"], joined["ended"], joined["trades"], self.curves, self.records[:, : len(self.job.plan.records)])
+        return Logs(
+            joined["fills"],
+            joined["ended"],
+            joined["trades"],
+            self.curves,
+            self.records[:, : len(self.job.plan.records)],
+        )
 
 
 def spread(n: int, workers: int, least: int = 1) -> Sequence[tuple[int, int]]:

@@ -218,7 +218,9 @@ def atr(frame: int, slot: int, c: int, n: int) -> None:
 
 def typical(frame: int, i: int) -> float:
     """(high + low + close) / 3."""
-    return (f8(column_at(frame, C_HIGH_P, i)) + f8(column_at(frame, C_LOW_P, i)) + f8(column_at(frame, C_CLOSE_P, i))) / 3.0
+    return (
+        f8(column_at(frame, C_HIGH_P, i)) + f8(column_at(frame, C_LOW_P, i)) + f8(column_at(frame, C_CLOSE_P, i))
+    ) / 3.0
 
 
 def vwap(frame: int, slot: int, c: int, n: int) -> None:

@@ -24,9 +24,40 @@ TIFS = ("GTC", "DAY", "IOC")
 LIVE, FILLED, CANCELLED, REJECTED, EXPIRED = 0, 1, 2, 3, 4
 STATUSES = ("live", "filled", "cancelled", "rejected", "expired")
 # reasons (O6)
-(R_NONE, R_USER, R_REPLACED, R_OCO, R_PARENT, R_CLOSED, R_CUT, R_REDUCE, R_RUIN, R_END, R_BELOW, R_INVALID, R_CASH, R_DAY, R_IOC) = range(15)
-REASONS = ("", "user", "replaced", "oco", "parent_ended", "position_closed", "cut_cash", "reduce_only", "ruin", "end_of_data",
-           "below_lot", "invalid", "insufficient_cash", "day", "ioc")
+(
+    R_NONE,
+    R_USER,
+    R_REPLACED,
+    R_OCO,
+    R_PARENT,
+    R_CLOSED,
+    R_CUT,
+    R_REDUCE,
+    R_RUIN,
+    R_END,
+    R_BELOW,
+    R_INVALID,
+    R_CASH,
+    R_DAY,
+    R_IOC,
+) = range(15)
+REASONS = (
+    "",
+    "user",
+    "replaced",
+    "oco",
+    "parent_ended",
+    "position_closed",
+    "cut_cash",
+    "reduce_only",
+    "ruin",
+    "end_of_data",
+    "below_lot",
+    "invalid",
+    "insufficient_cash",
+    "day",
+    "ioc",
+)
 # marks on an order
 TARGET, REDUCE, AT_FILL, TRIGGERED, FRESH, SEEN, WAITING = 1, 2, 4, 8, 16, 32, 64
 # fill model codes
@@ -40,13 +71,40 @@ CUT, REJECT, DEBT = 0, 1, 2
 # what a kernel call comes back with
 DONE, PAUSED, GROW, FLUSH, RAISED, LOOKAHEAD, CROWDED, BAD_MODEL = range(8)
 # verbs of the order entry point
-(V_ORDER, V_LIMIT, V_STOP, V_STOP_LIMIT, V_TRAIL, V_TRAIL_FRACTION, V_BRACKET, V_TARGET, V_WEIGHT, V_CANCEL,
- V_CANCEL_ALL, V_OCO) = range(12)
+(
+    V_ORDER,
+    V_LIMIT,
+    V_STOP,
+    V_STOP_LIMIT,
+    V_TRAIL,
+    V_TRAIL_FRACTION,
+    V_BRACKET,
+    V_TARGET,
+    V_WEIGHT,
+    V_CANCEL,
+    V_CANCEL_ALL,
+    V_OCO,
+) = range(12)
 # which numbers of a bracket count: sent as tif + 8 * mask
 HAS_STOP, HAS_LIMIT, HAS_STOP_LOSS, HAS_TAKE_PROFIT, HAS_ENTRY = 1, 2, 4, 8, 16
 # columns every data set has; features follow, value and age in turn
-COLUMNS = ("open_ticks", "high_ticks", "low_ticks", "close_ticks", "volume", "open_at", "known_at", "session", "open", "high", "low", "close")
-C_OPEN, C_HIGH, C_LOW, C_CLOSE, C_VOLUME, C_OPEN_AT, C_KNOWN_AT, C_SESSION, C_OPEN_P, C_HIGH_P, C_LOW_P, C_CLOSE_P = range(12)
+COLUMNS = (
+    "open_ticks",
+    "high_ticks",
+    "low_ticks",
+    "close_ticks",
+    "volume",
+    "open_at",
+    "known_at",
+    "session",
+    "open",
+    "high",
+    "low",
+    "close",
+)
+C_OPEN, C_HIGH, C_LOW, C_CLOSE, C_VOLUME, C_OPEN_AT, C_KNOWN_AT, C_SESSION, C_OPEN_P, C_HIGH_P, C_LOW_P, C_CLOSE_P = (
+    range(12)
+)
 FIRST_FEATURE = len(COLUMNS)
 
 
@@ -76,7 +134,9 @@ FILL = _record("order asset time lots ticks reference rule", "fee slippage posit
 TRADE = _record("asset opened closed lots", "pnl fees")
 TRIAL = _record("i0 trade_from i1 dataset venue fill_model", "cash")
 INSTRUMENT = _record("columns n_bars inverse", "tick lot multiplier unit periods")
-VENUE = _record("cash_rule fee slippage", "band", [("fee_slots", "f8", (MODEL_SLOTS,)), ("slippage_slots", "f8", (MODEL_SLOTS,))])
+VENUE = _record(
+    "cash_rule fee slippage", "band", [("fee_slots", "f8", (MODEL_SLOTS,)), ("slippage_slots", "f8", (MODEL_SLOTS,))]
+)
 FILL_MODEL = _record("limit same_bar trailing close_out sizing")
 MODEL = _record("time slots", "side quantity price notional filled paid volume position equity")
 # FRAME: addresses and buffers of the running call; built anew each time, never saved
@@ -85,9 +145,17 @@ FRAME = _record(
     "fills n_fills cap_fills ended n_ended cap_ended trades n_trades cap_trades curve curve_0 curve_step records n_record error error_arg model resume inert"
 )
 # sizes as plain integers: compiled code cannot ask a dtype
-(HEADER_BYTES, NODE_BYTES, ORDER_BYTES, FILL_BYTES, TRADE_BYTES, TRIAL_BYTES, INSTRUMENT_BYTES, VENUE_BYTES, FILL_MODEL_BYTES) = (
-    r.itemsize for r in (HEADER, NODE, ORDER, FILL, TRADE, TRIAL, INSTRUMENT, VENUE, FILL_MODEL)
-)
+(
+    HEADER_BYTES,
+    NODE_BYTES,
+    ORDER_BYTES,
+    FILL_BYTES,
+    TRADE_BYTES,
+    TRIAL_BYTES,
+    INSTRUMENT_BYTES,
+    VENUE_BYTES,
+    FILL_MODEL_BYTES,
+) = (r.itemsize for r in (HEADER, NODE, ORDER, FILL, TRADE, TRIAL, INSTRUMENT, VENUE, FILL_MODEL))
 # headline of one trial, as the kernel writes it
 HEADLINE = (
     "total_return cagr volatility sharpe_ratio sortino_ratio calmar_ratio max_drawdown max_drawdown_duration n_fills n_trades win_rate "
@@ -103,8 +171,13 @@ def block_offsets(n_asset: int, capacity: int, n_slot: int) -> dict[str, int]:
     True
     """
     at, out = HEADER.itemsize, {}
-    for name, size in (("off_account", ACCOUNT.itemsize), ("off_positions", POSITION.itemsize * n_asset), ("off_metrics", METRICS.itemsize),
-                       ("off_strategy", 8 * n_slot), ("off_orders", ORDER.itemsize * capacity)):
+    for name, size in (
+        ("off_account", ACCOUNT.itemsize),
+        ("off_positions", POSITION.itemsize * n_asset),
+        ("off_metrics", METRICS.itemsize),
+        ("off_strategy", 8 * n_slot),
+        ("off_orders", ORDER.itemsize * capacity),
+    ):
         out[name] = at
         at += size
     return out | {"nbytes": at}
@@ -115,8 +188,18 @@ def new_block(n_asset: int, capacity: int, n_slot: int) -> np.ndarray:
     offsets = block_offsets(n_asset, capacity, n_slot)
     block = np.zeros(offsets["nbytes"], "u1")
     header = block[: HEADER.itemsize].view(HEADER)[0]
-    for name, value in (offsets | {"version": VERSION, "n_asset": n_asset, "capacity": capacity, "n_slot": n_slot, "next_id": 1,
-                                   "touch_lo": -FAR, "touch_hi": FAR}).items():
+    for name, value in (
+        offsets
+        | {
+            "version": VERSION,
+            "n_asset": n_asset,
+            "capacity": capacity,
+            "n_slot": n_slot,
+            "next_id": 1,
+            "touch_lo": -FAR,
+            "touch_hi": FAR,
+        }
+    ).items():
         header[name] = value
     return block
 

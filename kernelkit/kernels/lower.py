@@ -115,7 +115,9 @@ class Source:
     def refuse(self, node: ast.AST, what: str, instead: str) -> NoReturn:
         """Raise the error that names the line and the way out."""
         where = f"{self.filename}, line {self.line(node)}"
-        raise StrategyError(f"{where}, in {self.tree.name}: {what}: `{ast.unparse(node)[:80]}`. {instead[:1].upper()}{instead[1:]}.")
+        raise StrategyError(
+            f"{where}, in {self.tree.name}: {what}: `{ast.unparse(node)[:80]}`. {instead[:1].upper()}{instead[1:]}."
+        )
 
 
 def read_source(function) -> Source:
@@ -124,10 +126,14 @@ def read_source(function) -> Source:
         lines, first = inspect.getsourcelines(function)
     except (OSError, TypeError) as error:
         name = getattr(function, "__name__", function)
-        raise StrategyError(message(f"source of {name}", "none", "a function defined in a cell or a file", "Write it there.")) from error
+        raise StrategyError(
+            message(f"source of {name}", "none", "a function defined in a cell or a file", "Write it there.")
+        ) from error
     tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
     if not isinstance(tree, ast.FunctionDef):
-        raise StrategyError(message("a strategy", type(tree).__name__, "a function written with def", "Write def name(ctx, ...)."))
+        raise StrategyError(
+            message("a strategy", type(tree).__name__, "a function written with def", "Write def name(ctx, ...).")
+        )
     tree.decorator_list = []
     return Source(tree, inspect.getfile(function), first)
 
@@ -135,7 +141,9 @@ def read_source(function) -> Source:
 class Lowering(ast.NodeTransformer):
     """Rewrites one function. `ctx` and `s` are the names of its context and state arguments (None: it has none)."""
 
-    def __init__(self, source: Source, plan: Plan, ctx: str | None, s: str | None, names: dict[str, str], depth: int = 0) -> None:
+    def __init__(
+        self, source: Source, plan: Plan, ctx: str | None, s: str | None, names: dict[str, str], depth: int = 0
+    ) -> None:
         self.source, self.plan, self.ctx, self.s, self.names, self.depth = source, plan, ctx, s, names, depth
         self.loops = 0
 
@@ -198,7 +206,9 @@ class Lowering(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         if node.id in (self.ctx, self.s):
-            self.source.refuse(node, f"`{node.id}` cannot be stored or passed on as a value", "use its attributes directly")
+            self.source.refuse(
+                node, f"`{node.id}` cannot be stored or passed on as a value", "use its attributes directly"
+            )
         if isinstance(node.ctx, ast.Store) and node.id in self.plan.params and self.depth == 0:
             self.source.refuse(node, f"parameter `{node.id}` is read-only", "use another name")
         return node
@@ -211,14 +221,22 @@ class Lowering(ast.NodeTransformer):
             if isinstance(node.value, ast.Attribute) and self.column(node.value) is not None:
                 if node.attr == "age" and self.attribute_of_ctx(node.value.value) == "x":
                     return self.expression(f"i8(column_at(frame, {self.column(node.value) + 1}, _i))", node)
-                self.source.refuse(node, "a series has no such attribute", f"use [0], [-1] or one of {', '.join(ROLLING)}")
+                self.source.refuse(
+                    node, "a series has no such attribute", f"use [0], [-1] or one of {', '.join(ROLLING)}"
+                )
             if self.column(node) is not None:
                 self.source.refuse(node, "a feature is a series", f"write {ast.unparse(node)}[0] for its present value")
             return self.generic_visit(node)
         if isinstance(node.ctx, ast.Store):
-            self.source.refuse(node, f"ctx.{name} is read-only", "orders change the account; keep own values in declared state")
+            self.source.refuse(
+                node, f"ctx.{name} is read-only", "orders change the account; keep own values in declared state"
+            )
         if name in SERIES:
-            self.source.refuse(node, f"ctx.{name} is a series", f"write ctx.{name}[0] for the bar that has just closed, [-1] for the one before")
+            self.source.refuse(
+                node,
+                f"ctx.{name} is a series",
+                f"write ctx.{name}[0] for the bar that has just closed, [-1] for the one before",
+            )
         if name not in ATTRIBUTES:
             self.unknown(node, name)
         texts = {
@@ -247,19 +265,27 @@ class Lowering(ast.NodeTransformer):
     def state_value(self, node: ast.Attribute) -> ast.AST:
         place, value = self.state_place(node)
         if isinstance(value, Ring):
-            self.source.refuse(node, f"`{node.attr}` is a ring", f"write {ast.unparse(node)}[0], [-1], .push(value) or .count")
+            self.source.refuse(
+                node, f"`{node.attr}` is a ring", f"write {ast.unparse(node)}[0], [-1], .push(value) or .count"
+            )
         load = f"{LOADS[type(value)]}({place})"
         return self.expression(f"({load} != 0)" if isinstance(value, bool) else load, node)
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
-        if len(node.targets) == 1 and isinstance(node.targets[0], ast.Attribute) and self.is_state(node.targets[0].value):
+        if (
+            len(node.targets) == 1
+            and isinstance(node.targets[0], ast.Attribute)
+            and self.is_state(node.targets[0].value)
+        ):
             return self.store(node, node.targets[0], self.text(node.value))
         return self.generic_visit(node)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
         if isinstance(node.target, ast.Attribute) and self.is_state(node.target.value):
             read = ast.Attribute(node.target.value, node.target.attr, ast.Load())
-            return self.store(node, node.target, self.text(ast.BinOp(ast.copy_location(read, node.target), node.op, node.value)))
+            return self.store(
+                node, node.target, self.text(ast.BinOp(ast.copy_location(read, node.target), node.op, node.value))
+            )
         return self.generic_visit(node)
 
     def store(self, node: ast.AST, target: ast.Attribute, value: str) -> ast.AST:
@@ -281,7 +307,9 @@ class Lowering(ast.NodeTransformer):
         column = self.column(base)
         if column is not None:
             if isinstance(node.slice, ast.Slice):
-                self.source.refuse(node, "slices of a series cannot be compiled", "use a rolling indicator, or a for loop over [-k]")
+                self.source.refuse(
+                    node, "slices of a series cannot be compiled", "use a rolling indicator, or a for loop over [-k]"
+                )
             k = self.constant(node.slice)
             self.no_future(node)
             if k == 0:
@@ -294,7 +322,11 @@ class Lowering(ast.NodeTransformer):
             if site is not None:
                 k = self.constant(node.slice)
                 if k not in (0, -1):
-                    self.source.refuse(node, "an indicator remembers its present and previous value", "use [0] or [-1]; keep older ones in a kk.ring")
+                    self.source.refuse(
+                        node,
+                        "an indicator remembers its present and previous value",
+                        "use [0] or [-1]; keep older ones in a kk.ring",
+                    )
                 self.plan.reach = max(self.plan.reach, -k)
                 return self.expression(f"f8(_s + {8 * (site.slot - k)})", node)
         return self.generic_visit(node)
@@ -311,7 +343,9 @@ class Lowering(ast.NodeTransformer):
         """A positive index is the future."""
         k = self.constant(node.slice)
         if k is not None and k > 0:
-            self.source.refuse(node, f"lookahead: index {k} is a bar that has not happened", "0 is the present bar, -1 the one before")
+            self.source.refuse(
+                node, f"lookahead: index {k} is a bar that has not happened", "0 is the present bar, -1 the one before"
+            )
 
     def site(self, node: ast.Call) -> Site | None:
         """The indicator that a call means, numbered on first sight; None for other calls."""
@@ -320,7 +354,9 @@ class Lowering(ast.NodeTransformer):
             column = self.column(function.value)
             if column is not None:
                 if function.attr not in ROLLING:
-                    self.source.refuse(node, f"no indicator `{function.attr}`", f"there are {', '.join(ROLLING)}, and @kk.indicator")
+                    self.source.refuse(
+                        node, f"no indicator `{function.attr}`", f"there are {', '.join(ROLLING)}, and @kk.indicator"
+                    )
                 rolling = ROLLING[function.attr]
                 price = column in [SERIES[p] for p in PRICES]
                 return self.number(node, rolling.price if price else rolling.other, column, node.args, rolling)
@@ -330,25 +366,37 @@ class Lowering(ast.NodeTransformer):
         if isinstance(function, ast.Name) and self.names.get(function.id, "").startswith("indicator "):
             column = self.column(node.args[0]) if node.args else None
             if column is None:
-                self.source.refuse(node, "an indicator's first argument is a series", f"write {function.id}(ctx.close, ...)")
+                self.source.refuse(
+                    node, "an indicator's first argument is a series", f"write {function.id}(ctx.close, ...)"
+                )
             words = int(self.names[function.id].split()[1])
             rolling = Rolling(f"{function.id}_update", f"{function.id}_update", -1, FIRST_WORD + words)
             return self.number(node, rolling.price, column, node.args[1:], rolling, function.id)
         return None
 
-    def number(self, node: ast.Call, kind: str, column: int, arguments: list, rolling: Rolling, custom: str = "") -> Site:
+    def number(
+        self, node: ast.Call, kind: str, column: int, arguments: list, rolling: Rolling, custom: str = ""
+    ) -> Site:
         if self.depth:
-            self.source.refuse(node, "an indicator inside a helper function", "call it in the strategy and pass the value on")
+            self.source.refuse(
+                node, "an indicator inside a helper function", "call it in the strategy and pass the value on"
+            )
         if self.loops:
             self.source.refuse(node, "an indicator inside a loop", "call it once, outside the loop")
         if node.keywords:
             self.source.refuse(node, "an indicator takes its arguments by position", "write sma(20)")
         if not custom and len(arguments) != 1:
-            self.source.refuse(node, f"this indicator takes one argument, found {len(arguments)}", "pass the window length in bars")
+            self.source.refuse(
+                node, f"this indicator takes one argument, found {len(arguments)}", "pass the window length in bars"
+            )
         for a in arguments:
             fixed = isinstance(a, ast.Constant) and isinstance(a.value, int | float)
             if not fixed and not (isinstance(a, ast.Name) and a.id in self.plan.params):
-                self.source.refuse(a, "an indicator's argument must be a parameter or a constant", "make it a parameter of the strategy")
+                self.source.refuse(
+                    a,
+                    "an indicator's argument must be a parameter or a constant",
+                    "make it a parameter of the strategy",
+                )
         key = (kind, column, tuple(ast.unparse(a) for a in arguments))
         for site in self.plan.sites:
             if (site.kind, site.column, site.arguments) == key:
@@ -376,12 +424,18 @@ class Lowering(ast.NodeTransformer):
             if isinstance(function.value, ast.Attribute) and self.is_state(function.value.value):
                 place, value = self.state_place(function.value)
                 if not isinstance(value, Ring) or function.attr != "push" or len(node.args) != 1:
-                    self.source.refuse(node, "no such operation on state", "rings have .push(value), [0], [-1] and .count")
+                    self.source.refuse(
+                        node, "no such operation on state", "rings have .push(value), [0], [-1] and .count"
+                    )
                 return self.expression(f"ring_push({place}, {value.n}, float({self.text(node.args[0])}))", node)
         if isinstance(function, ast.Name):
             role = self.names.get(function.id)
             if role == "print" or function.id == "print":
-                self.source.refuse(node, "print cannot be compiled", "use ctx.record(name, value) and read res[name], or run with debug=True")
+                self.source.refuse(
+                    node,
+                    "print cannot be compiled",
+                    "use ctx.record(name, value) and read res[name], or run with debug=True",
+                )
             if role == "helper":
                 return self.helper_call(node)
         return self.generic_visit(node)
@@ -392,7 +446,9 @@ class Lowering(ast.NodeTransformer):
         keywords = [f"{k.arg}={self.text(k.value)}" for k in node.keywords]
         return self.expression(f"{node.func.id}({', '.join(arguments + keywords)})", node)
 
-    def bound(self, node: ast.Call, names: tuple[str, ...], optional: tuple[str, ...], extra: tuple[str, ...] = ()) -> dict[str, ast.expr]:
+    def bound(
+        self, node: ast.Call, names: tuple[str, ...], optional: tuple[str, ...], extra: tuple[str, ...] = ()
+    ) -> dict[str, ast.expr]:
         """Arguments of a ctx method by name."""
         given: dict[str, ast.expr] = {}
         if len(node.args) > len(names + extra):
@@ -405,7 +461,9 @@ class Lowering(ast.NodeTransformer):
             given[keyword.arg] = keyword.value
         missing = [n for n in names if n not in given and n not in optional]
         if missing:
-            self.source.refuse(node, f"argument `{missing[0]}` is missing", f"the arguments are {', '.join(names + extra)}")
+            self.source.refuse(
+                node, f"argument `{missing[0]}` is missing", f"the arguments are {', '.join(names + extra)}"
+            )
         return given
 
     def verb(self, node: ast.Call, name: str) -> ast.AST:
@@ -420,13 +478,19 @@ class Lowering(ast.NodeTransformer):
         code = verb.code
         if name == "trailing_stop":
             if ("trail" in given) == ("fraction" in given):
-                self.source.refuse(node, "a trailing stop trails by a price distance or by a fraction", "pass either trail= or fraction=")
+                self.source.refuse(
+                    node,
+                    "a trailing stop trails by a price distance or by a fraction",
+                    "pass either trail= or fraction=",
+                )
             code = L.V_TRAIL_FRACTION if "fraction" in given else L.V_TRAIL
             texts = [self.text(given["quantity"]), self.text(given.get("trail") or given["fraction"])]
         else:
             for price, fraction in (("stop", "stop_loss"), ("limit", "take_profit")):
                 if price in given and fraction in given:
-                    self.source.refuse(node, f"both {price}= and {fraction}=", "pass the exit as a price or as a fraction")
+                    self.source.refuse(
+                        node, f"both {price}= and {fraction}=", "pass the exit as a price or as a fraction"
+                    )
             if name == "bracket":
                 tif += 8 * sum(1 << k for k, a in enumerate(verb.optional) if a in given)
             texts = [self.text(given[a]) if a in given else "0.0" for a in verb.arguments]
@@ -442,11 +506,16 @@ class Lowering(ast.NodeTransformer):
         if name not in SIZERS:
             self.source.refuse(node, f"ctx.size has no `{name}`", f"there are {', '.join(SIZERS)}")
         given = self.bound(node, SIZERS[name], ("n",))
-        equity, close = self.text(ast.parse(f"{self.ctx}.equity", mode="eval").body), f"f8(column_at(frame, {L.C_CLOSE_P}, _i))"
+        equity, close = (
+            self.text(ast.parse(f"{self.ctx}.equity", mode="eval").body),
+            f"f8(column_at(frame, {L.C_CLOSE_P}, _i))",
+        )
         g = f"i8(frame + {offset(L.FRAME, 'instrument')})"
         multiplier, periods = (f"f8({g} + {offset(L.INSTRUMENT, n)})" for n in ("multiplier", "periods"))
         if name == "risk":
-            return self.expression(f"(({self.text(given['fraction'])}) * {equity} / (({self.text(given['stop'])}) * {multiplier}))", node)
+            return self.expression(
+                f"(({self.text(given['fraction'])}) * {equity} / (({self.text(given['stop'])}) * {multiplier}))", node
+            )
         if name == "notional":
             return self.expression(f"(({self.text(given['value'])}) / ({close} * {multiplier}))", node)
         window = given.get("n") or ast.Constant(20)
@@ -454,16 +523,22 @@ class Lowering(ast.NodeTransformer):
         series.args = [window]
         site = self.site(ast.copy_location(series, node))
         sigma = f"(f8(_s + {8 * site.slot}) * {periods} ** 0.5)"
-        return self.expression(f"(({self.text(given['volatility'])}) * {equity} / ({close} * {multiplier} * {sigma}))", node)
+        return self.expression(
+            f"(({self.text(given['volatility'])}) * {equity} / ({close} * {multiplier} * {sigma}))", node
+        )
 
     def record(self, node: ast.Call) -> ast.AST:
         given = self.bound(node, ("name", "value"), ())
         name = given["name"]
         if not isinstance(name, ast.Constant) or not isinstance(name.value, str) or not name.value.isidentifier():
-            self.source.refuse(node, "the name of a record must be a literal identifier", 'write ctx.record("z", value)')
+            self.source.refuse(
+                node, "the name of a record must be a literal identifier", 'write ctx.record("z", value)'
+            )
         if name.value not in self.plan.records:
             self.plan.records.append(name.value)
-        return self.expression(f"record(frame, {self.plan.records.index(name.value)}, float({self.text(given['value'])}))", node)
+        return self.expression(
+            f"record(frame, {self.plan.records.index(name.value)}, float({self.text(given['value'])}))", node
+        )
 
 
 def emit(source: Source, statements: list[ast.stmt], indent: int = 1) -> list[str]:
@@ -524,7 +599,7 @@ def past(frame, c, k):
         return NAN
     return f8(column_at(frame, c, i))
 """,
-    "ring_at": f"""
+    "ring_at": """
 @njit(error_model='numpy')
 def ring_at(place, n, k):
     count = i8(place)

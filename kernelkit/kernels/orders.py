@@ -1,6 +1,5 @@
 """The life of an order: submitted, matched against a bar, filled, ended (rules O1-O10, F1-F9, S1-S5)."""
 
-from math import floor
 
 from kernelkit.kernels.account import (
     REFUSED,
@@ -80,7 +79,6 @@ from kernelkit.kernels.layout import (
     V_CANCEL_ALL,
     V_LIMIT,
     V_OCO,
-    V_ORDER,
     V_STOP,
     V_STOP_LIMIT,
     V_TARGET,
@@ -185,9 +183,13 @@ def trail_level(instrument_at: int, order_at: int, k: int) -> int:
     """F8: the trigger that a trailing stop takes from the price of `k` ticks."""
     o = at(order_at, ORDER)
     if o.lots > 0:
-        level = k + o.trail if o.trail > 0 else to_ticks(instrument_at, price(instrument_at, k) * (1.0 + o.fraction), True)
+        level = (
+            k + o.trail if o.trail > 0 else to_ticks(instrument_at, price(instrument_at, k) * (1.0 + o.fraction), True)
+        )
     else:
-        level = k - o.trail if o.trail > 0 else to_ticks(instrument_at, price(instrument_at, k) * (1.0 - o.fraction), False)
+        level = (
+            k - o.trail if o.trail > 0 else to_ticks(instrument_at, price(instrument_at, k) * (1.0 - o.fraction), False)
+        )
     return max(level, 1)
 
 
@@ -239,9 +241,15 @@ def wake(frame: int, entry_at: int, time: int) -> None:
             c.lots = -size if long else size
             c.reference = e.reference
             if c.kind == STOP and c.stop_loss > 0.0:
-                c.trigger = to_ticks(g, p * (1.0 - c.stop_loss), False) if long else to_ticks(g, p * (1.0 + c.stop_loss), True)
+                c.trigger = (
+                    to_ticks(g, p * (1.0 - c.stop_loss), False) if long else to_ticks(g, p * (1.0 + c.stop_loss), True)
+                )
             elif c.kind == LIMIT and c.take_profit > 0.0:
-                c.price = to_ticks(g, p * (1.0 + c.take_profit), True) if long else to_ticks(g, p * (1.0 - c.take_profit), False)
+                c.price = (
+                    to_ticks(g, p * (1.0 + c.take_profit), True)
+                    if long
+                    else to_ticks(g, p * (1.0 - c.take_profit), False)
+                )
 
 
 def after_fill(frame: int, order_at: int, held: int, time: int) -> None:
@@ -277,7 +285,9 @@ def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time:
             lots = -held
     k = slipped(frame, order_at, lots, reference, time) if slips != 0 else reference
     if (o.marks & AT_FILL) != 0:
-        equity = at(f.account, ACCOUNT).cash + price(f.instrument, k) * (float(held) * at(f.instrument, INSTRUMENT).unit)
+        equity = at(f.account, ACCOUNT).cash + price(f.instrument, k) * (
+            float(held) * at(f.instrument, INSTRUMENT).unit
+        )
         lots = -held if o.weight == 0.0 else int(sized_gap(frame, o.weight, k, equity, f.i - 1, time, False))
         if not same_side(lots, o.lots):
             end_order(frame, order_at, CANCELLED, R_REPLACED, time)
@@ -392,8 +402,20 @@ def range_passes(frame: int, thr: int) -> None:
         o = at(o_at, ORDER)
         if o.status != LIVE:
             continue
-        if (o.marks & FRESH) != 0 and o.parent != 0 and o.kind == STOP and m.same_bar == ADVERSE and stop_reached(o_at, high, low):
-            trigger_stop(frame, o_at, max(o.trigger, o.reference) if o.lots > 0 else min(o.trigger, o.reference), BAR_FILL, t_close)
+        if (
+            (o.marks & FRESH) != 0
+            and o.parent != 0
+            and o.kind == STOP
+            and m.same_bar == ADVERSE
+            and stop_reached(o_at, high, low)
+        ):
+            trigger_stop(
+                frame,
+                o_at,
+                max(o.trigger, o.reference) if o.lots > 0 else min(o.trigger, o.reference),
+                BAR_FILL,
+                t_close,
+            )
         elif o.kind == TRAILING and (o.marks & SEEN) != 0 and o.tif != IOC and m.trailing != UPDATE_FIRST:
             move_trail(frame, o_at, high, low)
 
@@ -595,14 +617,30 @@ def add_exit(frame: int, parent: int, kind: int, lots: int, level: float, fracti
     place(frame, o_at)
 
 
-def bracket(frame: int, tif: int, given: int, q: float, stop: float, limit: float, stop_loss: float, take_profit: float, entry: float) -> int:
+def bracket(
+    frame: int,
+    tif: int,
+    given: int,
+    q: float,
+    stop: float,
+    limit: float,
+    stop_loss: float,
+    take_profit: float,
+    entry: float,
+) -> int:
     """O4, F6: an entry (market, or limit at `entry`) with a stop and a target that live once it is filled; `given` says which numbers count."""
     f = at(frame, FRAME)
     g = f.instrument
     kind = LIMIT if (given & HAS_ENTRY) != 0 else MARKET
     good = finite(q / at(g, INSTRUMENT).lot)
-    good = good and ((given & HAS_STOP) == 0 or good_price(g, stop)) and ((given & HAS_LIMIT) == 0 or good_price(g, limit))
-    good = good and ((given & HAS_STOP_LOSS) == 0 or is_fraction(stop_loss)) and ((given & HAS_TAKE_PROFIT) == 0 or is_profit(take_profit, q))
+    good = (
+        good and ((given & HAS_STOP) == 0 or good_price(g, stop)) and ((given & HAS_LIMIT) == 0 or good_price(g, limit))
+    )
+    good = (
+        good
+        and ((given & HAS_STOP_LOSS) == 0 or is_fraction(stop_loss))
+        and ((given & HAS_TAKE_PROFIT) == 0 or is_profit(take_profit, q))
+    )
     if not good or (kind == LIMIT and not good_price(g, entry)):
         return reject(frame, kind, tif, R_INVALID)
     lots = to_lots(g, q)
@@ -668,7 +706,10 @@ def target(frame: int, verb: int, wish: float) -> int:
         if lots == 0:
             return 0
         through = held != 0 and not same_side(held, held + lots)
-        if not through and (column_f(frame, C_CLOSE_P, f.i) * (float(abs(lots)) * g.unit)) / equity <= at(f.venue, VENUE).band:
+        if (
+            not through
+            and (column_f(frame, C_CLOSE_P, f.i) * (float(abs(lots)) * g.unit)) / equity <= at(f.venue, VENUE).band
+        ):
             return 0
     o_at = new_order(frame, MARKET, GTC, lots)
     if o_at == 0:

@@ -6,7 +6,7 @@ Rules M1-M8. Every formula exists here once; the engine calls it while bars stre
 from math import sqrt
 
 from kernelkit.kernels.layout import ACCOUNT, MAX_CELLS, METRICS, NODE, NODE_BYTES
-from kernelkit.kernels.memory import at, bits, f8, i8, put_f8, put_i8, unbits
+from kernelkit.kernels.memory import at, bits, i8, put_f8, put_i8, unbits
 
 NAN = float("nan")
 INF = float("inf")
@@ -19,7 +19,12 @@ DAY_NS = 86400e9
 LN2_HI = 6.93147180369123816490e-01
 LN2_LO = 1.90821492927058770002e-10
 # minimax coefficients of log1p(f) - f on the reduced range (public domain fdlibm, e_log.c)
-LG1, LG2, LG3, LG4 = 6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01, 2.222219843214978396e-01
+LG1, LG2, LG3, LG4 = (
+    6.666666666666735130e-01,
+    3.999999999940941908e-01,
+    2.857142874366239149e-01,
+    2.222219843214978396e-01,
+)
 LG5, LG6, LG7 = 1.818357216161805012e-01, 1.531383769920937332e-01, 1.479819860511658591e-01
 # and of the remainder of exp on |r| <= ln2 / 2 (e_exp.c)
 EP1, EP2, EP3 = 1.66666666666666019037e-01, -2.77777777770155933842e-03, 6.61375632143793436117e-05

@@ -46,7 +46,9 @@ class CostModel:
 
 
 def _travelled(*_: Any) -> float:
-    raise StrategyError("a cost model that came from another process runs compiled only; use debug=True where it was defined")
+    raise StrategyError(
+        "a cost model that came from another process runs compiled only; use debug=True where it was defined"
+    )
 
 
 def cost_model(function: Callable[..., float]) -> Callable[..., CostModel]:
@@ -61,7 +63,14 @@ def cost_model(function: Callable[..., float]) -> Callable[..., CostModel]:
     source = read_source(function)
     parameters = list(inspect.signature(function).parameters.values())
     if not parameters or len(parameters) - 1 > MODEL_SLOTS:
-        raise StrategyError(message(f"cost model {function.__name__}", f"{len(parameters)} parameters", f"m and at most {MODEL_SLOTS} numbers", "Shorten it."))
+        raise StrategyError(
+            message(
+                f"cost model {function.__name__}",
+                f"{len(parameters)} parameters",
+                f"m and at most {MODEL_SLOTS} numbers",
+                "Shorten it.",
+            )
+        )
     names = [p.name for p in parameters[1:]]
     text = model_text(source, parameters[0].name, names)
     signature = inspect.Signature(parameters[1:])

@@ -30,7 +30,11 @@ class Account:
     cash: float = 1_000_000.0
 
     def __post_init__(self) -> None:
-        if isinstance(self.cash, bool) or not isinstance(self.cash, (int, float)) or not (math.isfinite(self.cash) and self.cash > 0):
+        if (
+            isinstance(self.cash, bool)
+            or not isinstance(self.cash, (int, float))
+            or not (math.isfinite(self.cash) and self.cash > 0)
+        ):
             raise OrderError(message("cash of the account", self.cash, "a positive amount", "Write Account(cash=1e6)."))
         object.__setattr__(self, "cash", float(self.cash))
 
@@ -51,13 +55,26 @@ class Venue:
 
     def __post_init__(self) -> None:
         if self.cash_rule not in CASH_RULES:
-            raise OrderError(message("cash_rule of the venue", self.cash_rule, f"one of {', '.join(CASH_RULES)}", "Choose what happens to an order that cash cannot pay."))
+            raise OrderError(
+                message(
+                    "cash_rule of the venue",
+                    self.cash_rule,
+                    f"one of {', '.join(CASH_RULES)}",
+                    "Choose what happens to an order that cash cannot pay.",
+                )
+            )
         for name in ("fees", "slippage"):
             model = getattr(self, name)
             if model is not None and not isinstance(model, CostModel):
-                raise OrderError(message(f"{name} of the venue", repr(model), "a cost model", f"Write {name}=kk.{name}.fraction(0.001)."))
+                raise OrderError(
+                    message(
+                        f"{name} of the venue", repr(model), "a cost model", f"Write {name}=kk.{name}.fraction(0.001)."
+                    )
+                )
         if not 0.0 <= self.band < 1.0:
-            raise OrderError(message("band of the venue", self.band, "a fraction of equity in [0, 1)", "Write band=0.005."))
+            raise OrderError(
+                message("band of the venue", self.band, "a fraction of equity in [0, 1)", "Write band=0.005.")
+            )
 
     @property
     def costs(self) -> str:
@@ -84,7 +101,14 @@ class FillModel:
         for f in fields(self):
             value = getattr(self, f.name)
             if value not in CODES[f.name]:
-                raise OrderError(message(f"{f.name} of the fill model", value, f"one of {', '.join(CODES[f.name])}", "Other behaviour is not built."))
+                raise OrderError(
+                    message(
+                        f"{f.name} of the fill model",
+                        value,
+                        f"one of {', '.join(CODES[f.name])}",
+                        "Other behaviour is not built.",
+                    )
+                )
 
     def codes(self) -> list[int]:
         """Integers of layout.FILL_MODEL, in order."""

@@ -16,7 +16,7 @@ from kernelkit.strategy import Program, strategy
 if TYPE_CHECKING:
     import xarray as xr
 
-    from kernelkit.engine import Recipe
+    from kernelkit.recipe import Recipe
     from kernelkit.market.venue import Account, FillModel, Venue
 
 NAME = "buy and hold"

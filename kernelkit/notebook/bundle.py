@@ -15,7 +15,7 @@ from kernelkit.notebook import words
 if TYPE_CHECKING:
     import xarray as xr
 
-    from kernelkit.engine import Recipe
+    from kernelkit.recipe import Recipe
 
 RESULT_MIME = "application/vnd.kernelkit.result.v1+json"
 

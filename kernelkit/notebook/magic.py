@@ -103,7 +103,8 @@ BacktestMagics.backtest.__doc__ = help_text()
 
 def simulate(given: options.Given, found: Any, data: Any, namespace: Any, arguments: dict[str, Any]) -> xr.Dataset:
     """The backtest itself, with its progress in the cell; an interrupt before the first trial was done goes on."""
-    from kernelkit.engine import backtest, check_bars
+    from kernelkit.engine import backtest
+    from kernelkit.recipe import check_bars
     from kernelkit.notebook.live import progress_in_cell
 
     scalars, axes = settings.parameters(given, found, namespace)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from kernelkit import ledger
-from kernelkit.engine import ast_text, backtest, bind, check_bars, explain, record, resolve, span
+from kernelkit.engine import ast_text, backtest, explain, record
 from kernelkit.errors import OrderError, UsageError, message
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.drive import Failed, Session, header_of, new_outcome, slots_of
+from kernelkit.kernels.drive import Failed, Session, new_outcome, slots_of
 from kernelkit.market.venue import CONSERVATIVE, FREE, Account, FillModel, Venue
 from kernelkit.progress import Meter
+from kernelkit.recipe import bind, check_bars, resolve, span
 from kernelkit.result import build
 from kernelkit.run import one_recipe
 from kernelkit.strategy import Signal, Strategy
@@ -58,7 +59,9 @@ def duration(text: str, name: str) -> pd.DateOffset:
     return pd.DateOffset(**{UNITS[found[2]]: int(found[1])})
 
 
-def folds(bars: xr.Dataset, train: str, test: str, *, anchored: bool = False, start: Any = None, end: Any = None) -> list[Fold]:
+def folds(
+    bars: xr.Dataset, train: str, test: str, *, anchored: bool = False, start: Any = None, end: Any = None
+) -> list[Fold]:
     """Consecutive test windows over the bars, each after its training window (anchored: all of history since the start).
 
     The last test window may be shorter; it is kept if it holds at least two bars.
@@ -72,20 +75,45 @@ def folds(bars: xr.Dataset, train: str, test: str, *, anchored: bool = False, st
         moved = origin
         for _ in range(k):
             moved = moved + step
-        at = [int(index.searchsorted(d)) for d in (origin if anchored else moved, moved + length, moved + length + step)]
+        at = [
+            int(index.searchsorted(d)) for d in (origin if anchored else moved, moved + length, moved + length + step)
+        ]
         if min(at[1], last) + 2 > last:
             break
         if at[1] > at[0]:
             out.append(Fold(at[0], at[1], min(at[2], last)))
         k += 1
     if not out:
-        raise UsageError(message("train and test", f"{train} and {test}", f"windows that fit into {index[first].date()} ... {index[last - 1].date()}", "Shorten them."))
+        raise UsageError(
+            message(
+                "train and test",
+                f"{train} and {test}",
+                f"windows that fit into {index[first].date()} ... {index[last - 1].date()}",
+                "Shorten them.",
+            )
+        )
     return out
 
 
-def walk_forward(bars: xr.Dataset, strategy: Strategy, *, grid: Mapping[str, Any], params: Mapping[str, Any] | None = None, where: str | Callable[..., Any] | None = None,
-                 train: str = "5Y", test: str = "1Y", anchored: bool = False, carry: bool = True, start: Any = None, end: Any = None, account: Account | None = None,
-                 venue: Venue | None = None, fill_model: FillModel | None = None, checkpoint: Store | None = None, client: Any = None) -> xr.Dataset:
+def walk_forward(
+    bars: xr.Dataset,
+    strategy: Strategy,
+    *,
+    grid: Mapping[str, Any],
+    params: Mapping[str, Any] | None = None,
+    where: str | Callable[..., Any] | None = None,
+    train: str = "5Y",
+    test: str = "1Y",
+    anchored: bool = False,
+    carry: bool = True,
+    start: Any = None,
+    end: Any = None,
+    account: Account | None = None,
+    venue: Venue | None = None,
+    fill_model: FillModel | None = None,
+    checkpoint: Store | None = None,
+    client: Any = None,
+) -> xr.Dataset:
     """Walk forward through one asset: each fold trades the cell with the highest training Sharpe ratio (ties: the earliest).
 
     The test windows form one run of one account under the switch rule: at a switch live orders are cancelled, the new parameters' strategy state is
@@ -103,11 +131,22 @@ def walk_forward(bars: xr.Dataset, strategy: Strategy, *, grid: Mapping[str, Any
     settings = {"account": account, "venue": venue, "fill_model": fill_model}
     scalars, axes = bind(strategy, params, grid)
     if not axes:
-        raise UsageError(message("grid of a walk-forward", "no axis", "at least one", "Write grid=dict(fast=range(5, 55, 5))."))
+        raise UsageError(
+            message("grid of a walk-forward", "no axis", "at least one", "Write grid=dict(fast=range(5, 55, 5)).")
+        )
     chosen: list[dict[str, Any]] = []
     with Meter(f"walk-forward: {len(windows)} folds", len(windows)) as meter:
         for fold in windows:
-            key = [ast_text(strategy), str(bars.attrs.get("lineage", "")), repr(sorted(axes.items())), repr(sorted(scalars.items())), str(where), fold.train, fold.test, repr(settings)]
+            key = [
+                ast_text(strategy),
+                str(bars.attrs.get("lineage", "")),
+                repr(sorted(axes.items())),
+                repr(sorted(scalars.items())),
+                str(where),
+                fold.train,
+                fold.test,
+                repr(settings),
+            ]
             best = checkpoint.get(key) if checkpoint is not None else None
             if best is None:
                 best = select(bars, strategy, scalars, axes, where, fold, settings, client)
@@ -115,39 +154,95 @@ def walk_forward(bars: xr.Dataset, strategy: Strategy, *, grid: Mapping[str, Any
                     checkpoint.put(key, best)
             chosen.append(best)
             meter.advance()
-    recipe, outcome, curve = trade(bars, strategy, scalars, [b["params"] for b in chosen], windows, carry, account, own, fill_model, axes)
+    recipe, outcome, curve = trade(
+        bars, strategy, scalars, [b["params"] for b in chosen], windows, carry, account, own, fill_model, axes
+    )
     record(recipe, outcome, own, fill_model)
     return assemble(bars, recipe, outcome, curve, windows, chosen, axes, own, fill_model, venue is None)
 
 
 def _check(bars: xr.Dataset, strategy: Strategy | Signal, fill_model: FillModel) -> None:
     if isinstance(strategy, Signal):
-        raise UsageError(message(f"signal {strategy.name}", "a function of whole arrays", "a @kk.strategy", "Walk-forward switches parameters bar by bar."))
+        raise UsageError(
+            message(
+                f"signal {strategy.name}",
+                "a function of whole arrays",
+                "a @kk.strategy",
+                "Walk-forward switches parameters bar by bar.",
+            )
+        )
     if fill_model.close_out != "none":
-        raise OrderError(message("close_out of a walk-forward", fill_model.close_out, "none", "Positions carry over; use carry=False to close them."))
+        raise OrderError(
+            message(
+                "close_out of a walk-forward",
+                fill_model.close_out,
+                "none",
+                "Positions carry over; use carry=False to close them.",
+            )
+        )
     if bars.sizes["asset"] != 1:
         raise UsageError(message("bars", f"{bars.sizes['asset']} assets", "one", "Choose one: bars.sel(asset=[name])."))
 
 
-def select(bars: xr.Dataset, strategy: Strategy, scalars: Mapping[str, Any], axes: Mapping[str, Sequence[Any]], where: Any, fold: Fold,
-           settings: Mapping[str, Any], client: Any) -> dict[str, Any]:
+def select(
+    bars: xr.Dataset,
+    strategy: Strategy,
+    scalars: Mapping[str, Any],
+    axes: Mapping[str, Sequence[Any]],
+    where: Any,
+    fold: Fold,
+    settings: Mapping[str, Any],
+    client: Any,
+) -> dict[str, Any]:
     """The best cell of a training window; the bars of the test window are not even passed on."""
     seen = bars.isel(time=slice(0, fold.test))
     with ledger.role("training"):
-        res = backtest(seen, strategy, dict(scalars), grid=axes, where=where, start=bars["time"].values[fold.train], outputs=("metrics",), client=client, **settings)
+        res = backtest(
+            seen,
+            strategy,
+            dict(scalars),
+            grid=axes,
+            where=where,
+            start=bars["time"].values[fold.train],
+            outputs=("metrics",),
+            client=client,
+            **settings,
+        )
     values = np.where(np.isnan(res[SELECTED].values), -np.inf, res[SELECTED].values)
     best = np.unravel_index(int(np.argmax(values)), values.shape)
-    return {"params": {n: v[k] for (n, v), k in zip(axes.items(), best, strict=True)}, SELECTED: float(res[SELECTED].values[best]), "trials": int(np.isfinite(values).sum())}
+    return {
+        "params": {n: v[k] for (n, v), k in zip(axes.items(), best, strict=True)},
+        SELECTED: float(res[SELECTED].values[best]),
+        "trials": int(np.isfinite(values).sum()),
+    }
 
 
-def trade(bars: xr.Dataset, strategy: Strategy, scalars: dict[str, Any], chosen: Sequence[Mapping[str, Any]], windows: Sequence[Fold], carry: bool,
-          account: Account, venue: Venue, fill_model: FillModel, axes: Mapping[str, Sequence[Any]]) -> tuple[Any, Any, np.ndarray]:
+def trade(
+    bars: xr.Dataset,
+    strategy: Strategy,
+    scalars: dict[str, Any],
+    chosen: Sequence[Mapping[str, Any]],
+    windows: Sequence[Fold],
+    carry: bool,
+    account: Account,
+    venue: Venue,
+    fill_model: FillModel,
+    axes: Mapping[str, Sequence[Any]],
+) -> tuple[Any, Any, np.ndarray]:
     """One account through all test windows: recipe, outcome and the (time, [equity, cash, position]) curve."""
     recipes = [one_recipe(bars, strategy, scalars | dict(c), None, account, venue, fill_model) for c in chosen]
     rows = recipes[0].places[0]
     begin, stop = int(np.searchsorted(rows, windows[0].test)), int(np.searchsorted(rows, windows[-1].stop))
-    rings = {k: max(int(r.job.params[0, list(r.job.plan.params).index(s.arguments[0])]) if s.arguments[0] in r.job.plan.params else int(s.arguments[0]) for r in recipes)
-             for k, s in enumerate(recipes[0].job.plan.sites) if s.rolling.ring}
+    rings = {
+        k: max(
+            int(r.job.params[0, list(r.job.plan.params).index(s.arguments[0])])
+            if s.arguments[0] in r.job.plan.params
+            else int(s.arguments[0])
+            for r in recipes
+        )
+        for k, s in enumerate(recipes[0].job.plan.sites)
+        if s.rolling.ring
+    }
     first = replace(recipes[0], job=replace(recipes[0].job, ring_sizes=rings))
     first.job.trials["trade_from"] = begin
     main = Session(first.job)
@@ -168,7 +263,13 @@ def trade(bars: xr.Dataset, strategy: Strategy, scalars: dict[str, Any], chosen:
         outcome.errors[0] = (failure.status, failure.i, failure.argument)
         explain(first, outcome, venue)
     outcome = main.ended(stop)
-    recipe = replace(first, axes={}, start=int(rows[begin]), stop=int(rows[stop - 1]) + 1, params=dict(scalars) | {"walk_forward": [dict(c) for c in chosen]})
+    recipe = replace(
+        first,
+        axes={},
+        start=int(rows[begin]),
+        stop=int(rows[stop - 1]) + 1,
+        params=dict(scalars) | {"walk_forward": [dict(c) for c in chosen]},
+    )
     recipe.job.trials["i1"] = stop
     return recipe, outcome, curve
 
@@ -182,8 +283,18 @@ def replayed(job: Any, at: int) -> np.ndarray:
     return slots_of(session.block)
 
 
-def assemble(bars: xr.Dataset, recipe: Any, outcome: Any, curve: np.ndarray, windows: Sequence[Fold], chosen: Sequence[Mapping[str, Any]], axes: Mapping[str, Sequence[Any]],
-             venue: Venue, fill_model: FillModel, free: bool) -> xr.Dataset:
+def assemble(
+    bars: xr.Dataset,
+    recipe: Any,
+    outcome: Any,
+    curve: np.ndarray,
+    windows: Sequence[Fold],
+    chosen: Sequence[Mapping[str, Any]],
+    axes: Mapping[str, Sequence[Any]],
+    venue: Venue,
+    fill_model: FillModel,
+    free: bool,
+) -> xr.Dataset:
     """The study's Dataset."""
     times, place = bars["time"].values, recipe.places[0]
     ds = build(recipe, outcome, ("metrics", "blocks"), "none" if free else venue.costs, venue.name, fill_model)
@@ -192,13 +303,25 @@ def assemble(bars: xr.Dataset, recipe: Any, outcome: Any, curve: np.ndarray, win
     cash = float(recipe.job.trials[0]["cash"])
     number = np.searchsorted([f.test for f in windows], own, side="right") - 1
     sessions = bars["session"].values[own]
-    oos = [sharpe(equity, sessions, number == k, cash, float(bars.attrs["periods_per_year"])) for k in range(len(windows))]
+    oos = [
+        sharpe(equity, sessions, number == k, cash, float(bars.attrs["periods_per_year"])) for k in range(len(windows))
+    ]
     inside = np.array([c[SELECTED] for c in chosen])
-    ds = ds.assign_coords({
-        "fold": np.arange(len(windows)), "time": times[own],
-        **{name: ("fold", times[[pick(f) for f in windows]]) for name, pick in (
-            ("train_start", lambda f: f.train), ("train_end", lambda f: f.test - 1), ("test_start", lambda f: f.test), ("test_end", lambda f: f.stop - 1))},
-    })
+    ds = ds.assign_coords(
+        {
+            "fold": np.arange(len(windows)),
+            "time": times[own],
+            **{
+                name: ("fold", times[[pick(f) for f in windows]])
+                for name, pick in (
+                    ("train_start", lambda f: f.train),
+                    ("train_end", lambda f: f.test - 1),
+                    ("test_start", lambda f: f.test),
+                    ("test_end", lambda f: f.stop - 1),
+                )
+            },
+        }
+    )
     ds["equity_oos"], ds["fold_of"] = ("time", equity), ("time", number)
     ds["drawdown_oos"] = ("time", 1.0 - equity / np.maximum(np.maximum.accumulate(equity), cash))
     for name in axes:
@@ -206,8 +329,13 @@ def assemble(bars: xr.Dataset, recipe: Any, outcome: Any, curve: np.ndarray, win
     ds["is_sharpe_ratio"], ds["oos_sharpe_ratio"] = ("fold", inside), ("fold", np.array(oos))
     ds["efficiency"] = ("fold", np.where(inside > 0, np.array(oos) / np.where(inside > 0, inside, 1.0), np.nan))
     ds["training_trials"] = ("fold", np.array([c["trials"] for c in chosen]))
-    for name, text in (("equity_oos", "equity, out of sample"), ("drawdown_oos", "drawdown, out of sample"), ("is_sharpe_ratio", "annual Sharpe ratio in training"),
-                       ("oos_sharpe_ratio", "annual Sharpe ratio out of sample"), ("efficiency", "walk-forward efficiency: out-of-sample over training Sharpe ratio")):
+    for name, text in (
+        ("equity_oos", "equity, out of sample"),
+        ("drawdown_oos", "drawdown, out of sample"),
+        ("is_sharpe_ratio", "annual Sharpe ratio in training"),
+        ("oos_sharpe_ratio", "annual Sharpe ratio out of sample"),
+        ("efficiency", "walk-forward efficiency: out-of-sample over training Sharpe ratio"),
+    ):
         ds[name].attrs = {"long_name": text, "units": "quote" if name == "equity_oos" else "1"}
     ds.attrs |= {"study": "walk_forward", "selected_by": SELECTED}
     return ds

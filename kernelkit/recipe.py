@@ -1,0 +1,509 @@
+"""From bars, a strategy and settings to a recipe: every trial laid out as data, ready to be run or run again."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kernelkit.errors import DataError, StrategyError, UsageError, message
+from kernelkit.kernels import layout as L
+from kernelkit.kernels.drive import Costs, Job, Table
+from kernelkit.market.venue import CASH_RULES, Account, FillModel, Venue
+from kernelkit.strategy import SCALARS, Program, Signal, Strategy
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A sequence bound as one value, not as an axis."""
+
+    value: Any
+
+
+def fixed(value: Any) -> Fixed:
+    """Bind a sequence as a value: ``grid=dict(hours=kk.fixed([9, 10]))``.
+
+    >>> fixed([9, 10]).value
+    [9, 10]
+    """
+    return Fixed(value)
+
+
+@dataclass
+class Recipe:
+    """How a result came about: enough to simulate any of its trials again."""
+
+    bars: Any
+    strategy: Strategy | Signal
+    job: Job
+    axes: dict[str, list[Any]]
+    assets: list[str]
+    places: list[np.ndarray]  # per asset: rows of the time axis that its bars are
+    cells: np.ndarray  # trial of each cell, -1 where `where` excludes it
+    start: int
+    stop: int
+    params: dict[str, Any]
+    signal: Callable[[int], np.ndarray] | None = None
+
+
+_SOURCES = ("open", "high", "low", "close", "volume", "valid", "open_at", "known_at", "session")
+_tables: dict[tuple[Any, ...], tuple[list[weakref.ref[np.ndarray]], Table, np.ndarray]] = {}
+
+
+def table_of(bars: xr.Dataset, asset: int, features: Sequence[str]) -> tuple[Table, np.ndarray]:
+    """The columns of one asset's valid bars, and the rows of `time` they came from. Features follow as value and age.
+
+    Kept for as long as the bars' own arrays live. Those become read-only: bars that changed in place would be answered from here.
+    """
+    names = (*_SOURCES, *(f"{kind}.{name}" for name in features for kind in ("x", "age")))
+    missing = [n for n in names if n not in bars.variables]
+    if missing:
+        have = ", ".join(str(v)[2:] for v in bars.data_vars if str(v).startswith("x.")) or "none"
+        name = missing[0].partition(".")[2]
+        raise DataError(
+            message(
+                f"feature {name!r}",
+                f"features {have}",
+                f"a feature {name!r} on the bars",
+                f"Add it: bars = kk.feature(bars, {name!r}, series, known_at=...).",
+            )
+        )
+    sources = [bars.variables[n].values for n in names]
+    grid = tuple(bars.variables[n].values[asset].item() for n in ("tick", "inverse", "lot", "multiplier"))
+    key = (asset, names, grid, bars.attrs["periods_per_year"], *(id(a) for a in sources))
+    known = _tables.get(key)
+    if known is None or any(ref() is not a for ref, a in zip(known[0], sources, strict=True)):
+        table, rows = make_table(
+            dict(zip(names, sources, strict=True)), asset, grid, float(bars.attrs["periods_per_year"]), features
+        )
+        for a in sources:
+            a.flags.writeable = False
+        known = _tables[key] = ([weakref.ref(a, lambda _: _tables.pop(key, None)) for a in sources], table, rows)
+    return known[1], known[2]
+
+
+def make_table(
+    sources: Mapping[str, np.ndarray], asset: int, grid: tuple[Any, ...], periods: float, features: Sequence[str]
+) -> tuple[Table, np.ndarray]:
+    """Lay the arrays out as the kernel reads them."""
+    valid = sources["valid"][:, asset]
+    whole, rows = bool(valid.all()), np.flatnonzero(valid)
+
+    def column(name: str, dtype: str = "f8") -> np.ndarray:
+        values = sources[name]
+        values = values[:, asset] if values.ndim == 2 else values
+        values = (
+            values.astype("datetime64[ns]").astype("i8")
+            if values.dtype.kind == "M"
+            else values.astype(dtype, copy=False)
+        )
+        return np.ascontiguousarray(values if whole else values[rows])
+
+    tick, inverse, lot, multiplier = grid
+    prices = [column(n) for n in ("open", "high", "low", "close")]
+    ticks = [to_ticks(p, tick, inverse, n) for p, n in zip(prices, ("open", "high", "low", "close"), strict=True)]
+    columns = [*ticks, column("volume"), column("open_at"), column("known_at"), column("session", "i8"), *prices]
+    for name in features:
+        columns += [column(f"x.{name}"), column(f"age.{name}", "i8")]
+    return Table(tuple(columns), int(inverse), float(tick), float(lot), float(multiplier), periods), rows
+
+
+def to_ticks(prices: np.ndarray, tick: float, inverse: int, name: str) -> np.ndarray:
+    """Prices as int64 ticks; they must lie on the grid exactly, as `kk.data` leaves them."""
+    ticks = np.rint(prices / tick if inverse == 0 else prices * float(inverse)).astype("i8")
+    back = ticks * tick if inverse == 0 else ticks / float(inverse)
+    if not np.array_equal(back, prices):
+        row = int(np.flatnonzero(back != prices)[0])
+        raise DataError(
+            message(
+                f"{name} in row {row}",
+                float(prices[row]),
+                "a price on the instrument's tick grid",
+                "Build bars with kk.data.from_pandas.",
+            )
+        )
+    return ticks
+
+
+def check_bars(bars: Any) -> xr.Dataset:
+    """Refuse anything that is not a bars Dataset."""
+    import xarray as xr
+
+    if not isinstance(bars, xr.Dataset):
+        raise DataError(
+            message(
+                "bars",
+                type(bars).__name__,
+                "a Dataset(time, asset) from kk.data",
+                "Use kk.data.load or kk.data.from_pandas.",
+            )
+        )
+    missing = [
+        n
+        for n in (
+            "open",
+            "high",
+            "low",
+            "close",
+            "volume",
+            "valid",
+            "open_at",
+            "known_at",
+            "session",
+            "tick",
+            "inverse",
+            "lot",
+            "multiplier",
+        )
+        if n not in bars.variables
+    ]
+    if missing or "periods_per_year" not in bars.attrs:
+        raise DataError(
+            message(
+                "bars",
+                f"no {', '.join(missing) or 'periods_per_year'}",
+                "a Dataset(time, asset) from kk.data",
+                "Use kk.data.load or kk.data.from_pandas.",
+            )
+        )
+    return bars
+
+
+def resolve(strategy: Any) -> Strategy | Signal:
+    """Accept a strategy or a signal; never guess from a bare function."""
+    if isinstance(strategy, (Strategy, Signal)):
+        return strategy
+    name = getattr(strategy, "__name__", repr(strategy))
+    raise StrategyError(
+        message(
+            f"strategy {name}",
+            type(strategy).__name__,
+            "a @kk.strategy or @kk.signal",
+            "Put @kk.strategy above its def: it is never guessed which one is meant.",
+        )
+    )
+
+
+def bind(
+    strategy: Strategy | Signal, params: Mapping[str, Any] | None, grid: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """Scalars and axes by parameter name; defaults fill in, unknown names are refused."""
+    scalars = {n: d for n, d in strategy.defaults.items() if d is not inspect.Parameter.empty}
+    axes: dict[str, list[Any]] = {}
+    for source in (params or {}, grid or {}):
+        for name, value in source.items():
+            if name not in strategy.defaults:
+                raise UsageError(
+                    message(
+                        f"parameter {name!r} of {strategy.name}",
+                        name,
+                        f"one of {', '.join(strategy.defaults) or 'none'}",
+                        "Check the name.",
+                    )
+                )
+            if isinstance(value, Fixed):
+                scalars[name] = value.value
+            elif source is (grid or {}) or (isinstance(value, Iterable) and not isinstance(value, str)):
+                values = [
+                    v.item() if isinstance(v, np.generic) else v
+                    for v in (value if isinstance(value, Iterable) and not isinstance(value, str) else [value])
+                ]
+                if not values:
+                    raise UsageError(
+                        message(
+                            f"axis {name!r}", "no values", "at least one", f"Write grid=dict({name}=range(5, 50, 5))."
+                        )
+                    )
+                if len(set(values)) != len(values):
+                    raise UsageError(
+                        message(f"axis {name!r}", "repeated values", "distinct values", "Remove the duplicates.")
+                    )
+                axes[name] = values
+                scalars.pop(name, None)
+            else:
+                scalars[name] = value.item() if isinstance(value, np.generic) else value
+                axes.pop(name, None)
+    missing = [n for n in strategy.defaults if n not in scalars and n not in axes]
+    if missing:
+        raise UsageError(
+            message(
+                f"parameter {missing[0]!r} of {strategy.name}",
+                "no value",
+                "a value or a default",
+                f"Pass params=dict({missing[0]}=...).",
+            )
+        )
+    return scalars, axes
+
+
+def chosen(
+    axes: Mapping[str, list[Any]], scalars: Mapping[str, Any], where: str | Callable[..., Any] | None
+) -> tuple[np.ndarray, list[tuple[Any, ...]]]:
+    """Trial number of every cell (-1: excluded) and the axis values of every trial."""
+    shape = tuple(len(v) for v in axes.values())
+    combos = list(itertools.product(*axes.values()))
+    keep = np.ones(len(combos), bool)
+    if where is not None:
+        code = compile(where, "<where>", "eval") if isinstance(where, str) else None
+        for k, combo in enumerate(combos):
+            names = dict(scalars) | dict(zip(axes, combo, strict=True))
+            try:
+                keep[k] = bool(
+                    eval(code, {"__builtins__": {}}, names) if code else where(**names)
+                )  # the user's own expression
+            except NameError as error:
+                raise UsageError(
+                    message(
+                        f"where={where!r}",
+                        str(error),
+                        f"an expression of {', '.join(names)}",
+                        'Write where="fast < slow".',
+                    )
+                ) from None
+        if not keep.any():
+            raise UsageError(message(f"where={where!r}", "no cell left", "at least one", "Check the condition."))
+    cells = np.where(keep, np.cumsum(keep) - 1, -1).reshape(shape)
+    return cells, [c for c, k in zip(combos, keep, strict=True) if k]
+
+
+def kind_of(name: str, values: Sequence[Any], default: Any) -> type:
+    """The slot type of a parameter: its default's, widened to float where a value needs it."""
+    for v in values:
+        if not isinstance(v, (*SCALARS, str)):
+            raise UsageError(
+                message(
+                    f"parameter {name!r}",
+                    f"{v!r} ({type(v).__name__})",
+                    "an int, float, bool or str",
+                    "Bind numbers; arrays enter with kk.feature.",
+                )
+            )
+    kinds = {type(v) for v in values} | ({type(default)} if isinstance(default, SCALARS) else set())
+    if len(kinds) == 1:
+        return kinds.pop()
+    if kinds <= {int, float}:
+        return float
+    raise UsageError(
+        message(
+            f"parameter {name!r}",
+            f"values of types {', '.join(sorted(k.__name__ for k in kinds))}",
+            "one type",
+            "Bind values of one type.",
+        )
+    )
+
+
+def span(bars: xr.Dataset, start: Any, end: Any) -> tuple[int, int]:
+    """Rows [first, last) of `time` that `start=` and `end=` delimit; both inclusive, partial dates as in pandas."""
+    index = bars.indexes["time"]
+    first = 0 if start is None else int(index.slice_indexer(start, None).start or 0)
+    last = len(index) if end is None else int(index.slice_indexer(None, end).stop)
+    if last <= first:
+        raise UsageError(
+            message(
+                "start and end", f"{start} ... {end}", f"a span inside {index[0]} ... {index[-1]}", "Check the dates."
+            )
+        )
+    return first, last
+
+
+def costs_of(venue: Venue) -> Costs:
+    """A venue as plain data."""
+    fee, slip = venue.fees, venue.slippage
+    return Costs(
+        fee.text if fee else None,
+        tuple(v for _, v in fee.values) if fee else (),
+        slip.text if slip else None,
+        tuple(v for _, v in slip.values) if slip else (),
+        CASH_RULES[venue.cash_rule],
+        venue.band,
+    )
+
+
+def param_words(
+    program: Program, combos: Sequence[tuple[Any, ...]], axes: Sequence[str], scalars: Mapping[str, Any]
+) -> np.ndarray:
+    """Parameter slots (trial, slot) as int64 words."""
+    out = np.zeros((len(combos), len(program.plan.params)), "i8")
+    for k, (name, kind) in enumerate(program.plan.params.items()):
+        values = [c[list(axes).index(name)] for c in combos] if name in axes else [scalars[name]] * len(combos)
+        out[:, k] = np.array(values, "f8").view("i8") if kind is float else np.array(values, "i8")
+    return out
+
+
+def plan_job(
+    bars: xr.Dataset,
+    strategy: Strategy | Signal,
+    scalars: dict[str, Any],
+    axes: dict[str, list[Any]],
+    where: Any,
+    limits: tuple[int, int],
+    account: Account,
+    venue: Venue,
+    fill_model: FillModel,
+    measure: bool,
+) -> Recipe:
+    """Lay out all trials: cells x assets, asset fastest."""
+    cells, combos = chosen(axes, scalars, where)
+    first, last = limits
+    if isinstance(strategy, Signal):
+        return plan_signal(bars, strategy, scalars, axes, cells, combos, limits, account, venue, fill_model, measure)
+    types = {n: kind_of(n, axes.get(n, [scalars.get(n)]), d) for n, d in strategy.defaults.items()}
+    if any(t is str for n, t in types.items() if n in axes):
+        raise UsageError(
+            message(
+                "a text parameter",
+                "an axis",
+                "one value",
+                "Text parameters are compiled in; run one backtest for each.",
+            )
+        )
+    program = strategy.program(types, {n: v for n, v in scalars.items() if isinstance(v, str)})
+    params = param_words(program, combos, list(axes), scalars)
+    need = max(
+        (strategy.bars_needed(program, scalars | dict(zip(axes, c, strict=True))) for c in extremes(combos)), default=0
+    )
+    tables, places, rows = [], [], []
+    for a in range(bars.sizes["asset"]):
+        table, place = table_of(bars, a, program.plan.features)
+        tables.append(table)
+        places.append(place)
+        i1 = int(np.searchsorted(place, last))
+        begin = max(int(np.searchsorted(place, first)), need)
+        if begin >= i1:
+            name = str(bars["asset"].values[a])
+            raise UsageError(
+                message(
+                    f"bars of {name}",
+                    f"{i1} bars up to the end, {need} needed for warm-up",
+                    "at least one bar to decide on",
+                    "Load more bars, shorten the windows, or move end=.",
+                )
+            )
+        rows.append((0, begin, i1))
+    n = len(tables)
+    trials = np.zeros(len(combos) * n, L.TRIAL)
+    for a, (i0, begin, i1) in enumerate(rows):
+        trials[a::n] = (i0, begin, i1, a, 0, 0, account.cash)
+    job = Job(
+        program.text,
+        program.plan,
+        tables,
+        [costs_of(venue)],
+        [fill_model.codes()],
+        trials,
+        np.repeat(params, n, axis=0),
+        measure,
+        own_state(strategy, program),
+    )
+    start = min(int(p[r[1]]) for p, r in zip(places, rows, strict=True))
+    return Recipe(
+        bars, strategy, job, axes, [str(a) for a in bars["asset"].values], places, cells, start, last, scalars
+    )
+
+
+def extremes(combos: Sequence[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
+    """The combinations that can need the longest warm-up: all, while they are few; else the corners of each axis."""
+    if len(combos) <= 64:
+        return combos
+    picks = {max(combos, key=lambda c, k=k: c[k]) for k in range(len(combos[0]))}  # type: ignore[misc]
+    return [*picks, tuple(max(c[k] for c in combos) for k in range(len(combos[0])))]
+
+
+def own_state(strategy: Strategy, program: Program) -> list[tuple[int, object]]:
+    """Initial words of the own indicators' slots."""
+    own = strategy.parts()[2]
+    out: list[tuple[int, object]] = []
+    for site in program.plan.sites:
+        if site.custom:
+            at = site.slot + 2
+            for value in own[site.custom].state.values():
+                if isinstance(value, SCALARS):
+                    out.append((at, value))
+                    at += 1
+                else:
+                    at += value.n + 1
+    return out
+
+
+def plan_signal(
+    bars: xr.Dataset,
+    strategy: Signal,
+    scalars: dict[str, Any],
+    axes: dict[str, list[Any]],
+    cells: np.ndarray,
+    combos: list[tuple[Any, ...]],
+    limits: tuple[int, int],
+    account: Account,
+    venue: Venue,
+    fill_model: FillModel,
+    measure: bool,
+) -> Recipe:
+    """A signal's trials: each has its own data set, the bars with a target column that `Recipe.signal` computes when its turn comes."""
+    first, last = limits
+    program = strategy.follower.program({})
+    program.plan.features[:] = ["target"]
+    base, places = [], []
+    for a in range(bars.sizes["asset"]):
+        table, place = table_of(bars, a, [])
+        base.append(table)
+        places.append(place)
+    n = len(base)
+    trials = np.zeros(len(combos) * n, L.TRIAL)
+    for a, place in enumerate(places):
+        trials[a::n] = (0, int(np.searchsorted(place, first)), int(np.searchsorted(place, last)), a, 0, 0, account.cash)
+
+    def target(cell: int) -> np.ndarray:
+        values = strategy.function(bars, **(scalars | dict(zip(axes, combos[cell], strict=True))))
+        array = np.asarray(getattr(values, "values", values), "f8")
+        if array.ndim == 1:
+            array = array[:, None]
+        if array.shape != (bars.sizes["time"], n):
+            raise StrategyError(
+                message(
+                    f"signal {strategy.name}",
+                    f"an array of shape {array.shape}",
+                    f"(time, asset) = {(bars.sizes['time'], n)}",
+                    "Return one target per bar and asset.",
+                )
+            )
+        return array
+
+    job = Job(
+        program.text,
+        program.plan,
+        base,
+        [costs_of(venue)],
+        [fill_model.codes()],
+        trials,
+        np.zeros((len(trials), 0), "i8"),
+        measure,
+    )
+    start = min(int(p[np.searchsorted(p, first)]) for p in places)
+    return Recipe(
+        bars, strategy, job, axes, [str(a) for a in bars["asset"].values], places, cells, start, last, scalars, target
+    )
+
+
+def with_target(recipe: Recipe, first: int, last: int) -> Job:
+    """The job of a signal's trials [first, last): their targets computed, one cell at a time, into data sets of their own."""
+    job, n = recipe.job, len(recipe.assets)
+    assert recipe.signal is not None
+    tables, trials = [], job.trials[first:last].copy()
+    cell, values = -1, np.empty(0)
+    for k in range(first, last):
+        if k // n != cell:
+            cell, values = k // n, recipe.signal(k // n)
+        a = k % n
+        column = np.ascontiguousarray(values[recipe.places[a], a])
+        trials[k - first]["dataset"] = len(tables)
+        tables.append(replace(job.tables[a], columns=(*job.tables[a].columns, column, np.zeros(len(column), "i8"))))
+    return replace(job, tables=tables, trials=trials, params=job.params[first:last])
