@@ -10,7 +10,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -19,9 +19,7 @@ from numpy.typing import NDArray
 from kernelkit.errors import RunError, UsageError, extra, message
 from kernelkit.kernels.drive import Job, Outcome, Table, simulate, spread
 from kernelkit.kernels.layout import MAX_CELLS
-
-if TYPE_CHECKING:
-    from kernelkit.recipe import Recipe
+from kernelkit.recipe import Recipe, with_target
 
 # A task costs about 5 ms of scheduling, so a block takes 0.2 s or more; what runs cannot be stopped, so 10 s or less.
 CANDLES_PER_S = 5e7
@@ -214,13 +212,9 @@ class _Feed:
 
 
 def _targets(recipe: Recipe, first: int, last: int) -> Targets:
-    """Compute the targets of the cells whose trials are [first, last)."""
-    n, signal = len(recipe.assets), recipe.signal
-    if signal is None:
-        raise TypeError("targets of a recipe without a signal")
-    cells = [signal(cell) for cell in range(first // n, last // n)]
-    columns = [np.ascontiguousarray(values[place, a]) for values in cells for a, place in enumerate(recipe.places)]
-    return Targets(columns, [a for _ in cells for a in range(n)])
+    """Compute the targets of trials [first, last), which are whole cells."""
+    tables = with_target(recipe, first, last).tables
+    return Targets([table.columns[-2] for table in tables], [k % len(recipe.assets) for k in range(first, last)])
 
 
 def work(job: Job, tables: list[Table], rows: tuple[Any, Any], targets: Targets | None, blocks: bool) -> Outcome:

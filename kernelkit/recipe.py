@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,9 +12,10 @@ import numpy as np
 
 from kernelkit.errors import DataError, StrategyError, UsageError, message
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.drive import Costs, Job, Table
+from kernelkit.kernels.drive import Costs, Job
 from kernelkit.market.venue import CASH_RULES, Account, FillModel, Venue
 from kernelkit.strategy import SCALARS, Program, Signal, Strategy
+from kernelkit.table import SOURCES, table_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -54,87 +54,13 @@ class Recipe:
     signal: Callable[[int], np.ndarray] | None = None
 
 
-_SOURCES = ("open", "high", "low", "close", "volume", "valid", "open_at", "known_at", "session")
-_tables: dict[tuple[Any, ...], tuple[list[weakref.ref[np.ndarray]], Table, np.ndarray]] = {}
-
-
-def table_of(bars: xr.Dataset, asset: int, features: Sequence[str]) -> tuple[Table, np.ndarray]:
-    """The columns of one asset's valid bars, and the rows of `time` they came from. Features follow as value and age.
-
-    Kept for as long as the bars' own arrays live. Those become read-only: bars that changed in place would be answered from here.
-    """
-    names = (*_SOURCES, *(f"{kind}.{name}" for name in features for kind in ("x", "age")))
-    missing = [n for n in names if n not in bars.variables]
-    if missing:
-        have = ", ".join(str(v)[2:] for v in bars.data_vars if str(v).startswith("x.")) or "none"
-        name = missing[0].partition(".")[2]
-        raise DataError(
-            message(
-                f"feature {name!r}",
-                f"features {have}",
-                f"a feature {name!r} on the bars",
-                f"Add it: bars = kk.feature(bars, {name!r}, series, known_at=...).",
-            )
-        )
-    sources = [bars.variables[n].values for n in names]
-    grid = tuple(bars.variables[n].values[asset].item() for n in ("tick", "inverse", "lot", "multiplier"))
-    key = (asset, names, grid, bars.attrs["periods_per_year"], *(id(a) for a in sources))
-    known = _tables.get(key)
-    if known is None or any(ref() is not a for ref, a in zip(known[0], sources, strict=True)):
-        table, rows = make_table(
-            dict(zip(names, sources, strict=True)), asset, grid, float(bars.attrs["periods_per_year"]), features
-        )
-        for a in sources:
-            a.flags.writeable = False
-        known = _tables[key] = ([weakref.ref(a, lambda _: _tables.pop(key, None)) for a in sources], table, rows)
-    return known[1], known[2]
-
-
-def make_table(
-    sources: Mapping[str, np.ndarray], asset: int, grid: tuple[Any, ...], periods: float, features: Sequence[str]
-) -> tuple[Table, np.ndarray]:
-    """Lay the arrays out as the kernel reads them."""
-    valid = sources["valid"][:, asset]
-    whole, rows = bool(valid.all()), np.flatnonzero(valid)
-
-    def column(name: str, dtype: str = "f8") -> np.ndarray:
-        values = sources[name]
-        values = values[:, asset] if values.ndim == 2 else values
-        values = (
-            values.astype("datetime64[ns]").astype("i8")
-            if values.dtype.kind == "M"
-            else values.astype(dtype, copy=False)
-        )
-        return np.ascontiguousarray(values if whole else values[rows])
-
-    tick, inverse, lot, multiplier = grid
-    prices = [column(n) for n in ("open", "high", "low", "close")]
-    ticks = [to_ticks(p, tick, inverse, n) for p, n in zip(prices, ("open", "high", "low", "close"), strict=True)]
-    columns = [*ticks, column("volume"), column("open_at"), column("known_at"), column("session", "i8"), *prices]
-    for name in features:
-        columns += [column(f"x.{name}"), column(f"age.{name}", "i8")]
-    return Table(tuple(columns), int(inverse), float(tick), float(lot), float(multiplier), periods), rows
-
-
-def to_ticks(prices: np.ndarray, tick: float, inverse: int, name: str) -> np.ndarray:
-    """Prices as int64 ticks; they must lie on the grid exactly, as `kk.data` leaves them."""
-    ticks = np.rint(prices / tick if inverse == 0 else prices * float(inverse)).astype("i8")
-    back = ticks * tick if inverse == 0 else ticks / float(inverse)
-    if not np.array_equal(back, prices):
-        row = int(np.flatnonzero(back != prices)[0])
-        raise DataError(
-            message(
-                f"{name} in row {row}",
-                float(prices[row]),
-                "a price on the instrument's tick grid",
-                "Build bars with kk.data.from_pandas.",
-            )
-        )
-    return ticks
-
-
 def check_bars(bars: Any) -> xr.Dataset:
-    """Refuse anything that is not a bars Dataset."""
+    """The same Dataset (time, asset); raises DataError for anything that is not bars.
+
+    >>> check_bars([1.0, 2.0])
+    Traceback (most recent call last):
+    kernelkit.errors.DataError: bars: found list, expected a Dataset(time, asset) from kk.data. Use kk.data.load or ...
+    """
     import xarray as xr
 
     if not isinstance(bars, xr.Dataset):
@@ -146,25 +72,7 @@ def check_bars(bars: Any) -> xr.Dataset:
                 "Use kk.data.load or kk.data.from_pandas.",
             )
         )
-    missing = [
-        n
-        for n in (
-            "open",
-            "high",
-            "low",
-            "close",
-            "volume",
-            "valid",
-            "open_at",
-            "known_at",
-            "session",
-            "tick",
-            "inverse",
-            "lot",
-            "multiplier",
-        )
-        if n not in bars.variables
-    ]
+    missing = [n for n in (*SOURCES, "tick", "inverse", "lot", "multiplier") if n not in bars.variables]
     if missing or "periods_per_year" not in bars.attrs:
         raise DataError(
             message(
@@ -178,7 +86,12 @@ def check_bars(bars: Any) -> xr.Dataset:
 
 
 def resolve(strategy: Any) -> Strategy | Signal:
-    """Accept a strategy or a signal; never guess from a bare function."""
+    """The strategy or signal itself; raises StrategyError for a bare function, which is never guessed about.
+
+    >>> resolve(len)
+    Traceback (most recent call last):
+    kernelkit.errors.StrategyError: strategy len: found builtin_function_or_method, expected a @kk.strategy or ...
+    """
     if isinstance(strategy, (Strategy, Signal)):
         return strategy
     name = getattr(strategy, "__name__", repr(strategy))
@@ -195,7 +108,17 @@ def resolve(strategy: Any) -> Strategy | Signal:
 def bind(
     strategy: Strategy | Signal, params: Mapping[str, Any] | None, grid: Mapping[str, Any] | None
 ) -> tuple[dict[str, Any], dict[str, list[Any]]]:
-    """Scalars and axes by parameter name; defaults fill in, unknown names are refused."""
+    """Scalars and axes by parameter name; defaults fill in, ``grid`` wins over ``params``.
+
+    Raises UsageError for an unknown name, an empty axis, a repeated value or a parameter without a value.
+
+    >>> from kernelkit.strategy import strategy
+    >>> @strategy
+    ... def hold(ctx, weight=1.0, n=20):
+    ...     ctx.target_percent(weight)
+    >>> bind(hold, {"weight": 0.5}, {"n": range(10, 30, 10)})
+    ({'weight': 0.5}, {'n': [10, 20]})
+    """
     scalars = {n: d for n, d in strategy.defaults.items() if d is not inspect.Parameter.empty}
     axes: dict[str, list[Any]] = {}
     for source in (params or {}, grid or {}):
@@ -275,7 +198,13 @@ def chosen(
 
 
 def kind_of(name: str, values: Sequence[Any], default: Any) -> type:
-    """The slot type of a parameter: its default's, widened to float where a value needs it."""
+    """The slot type of a parameter: its default's, widened to float where a value needs it.
+
+    Raises UsageError for values that are not numbers or text, and for values of several types.
+
+    >>> kind_of("k", [1, 2.5], 3).__name__
+    'float'
+    """
     for v in values:
         if not isinstance(v, (*SCALARS, str)):
             raise UsageError(
@@ -302,7 +231,16 @@ def kind_of(name: str, values: Sequence[Any], default: Any) -> type:
 
 
 def span(bars: xr.Dataset, start: Any, end: Any) -> tuple[int, int]:
-    """Rows [first, last) of `time` that `start=` and `end=` delimit; both inclusive, partial dates as in pandas."""
+    """Rows [first, last) of ``time`` that ``start`` and ``end`` delimit: both inclusive, partial dates as in pandas.
+
+    Raises UsageError for a span without bars.
+
+    >>> from kernelkit.data import load
+    >>> bars = load("sp500_index")
+    >>> first, last = span(bars, "2009", "2009")
+    >>> {int(d.year) for d in bars.indexes["time"][first:last]}, last - first
+    ({2009}, 252)
+    """
     index = bars.indexes["time"]
     first = 0 if start is None else int(index.slice_indexer(start, None).start or 0)
     last = len(index) if end is None else int(index.slice_indexer(None, end).stop)

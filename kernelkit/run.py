@@ -24,8 +24,9 @@ from kernelkit.kernels.context import Rolling
 from kernelkit.kernels.drive import Costs, Failed, Job, Session, header_of, new_outcome
 from kernelkit.kernels.lower import Plan, Ring, Site, Source
 from kernelkit.market.venue import CONSERVATIVE, FREE, Account, FillModel, Venue
-from kernelkit.recipe import Recipe, bind, check_bars, costs_of, own_state, param_words, resolve, table_of
+from kernelkit.recipe import Recipe, bind, check_bars, costs_of, own_state, param_words, resolve
 from kernelkit.strategy import Signal, Strategy
+from kernelkit.table import table_of
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -124,7 +124,7 @@ class Indicator:
             + "\n".join(emit(self.source, [ast.fix_missing_locations(n) for n in body]))
             + f"\n\n@njit(error_model='numpy')\ndef {self.name}_update(frame, slot, c{extra}):\n"
             + f"    value = {self.name}_value(slot, f8(column_at(frame, c, i8(frame + {FRAME_I}))){extra})\n"
-            + "    put_f8(slot + 8, f8(slot))\n    put_f8(slot, float(value))\n"
+            + "    put_f8(slot + 8, f8(slot))\n    put_f8(slot, float(value))\n    return float(value)\n"
         )
 
     def __call__(self, series: Any, *arguments: Any) -> Any:
@@ -395,7 +395,7 @@ def entry_text(plan: Plan, lines: list[str]) -> str:
         head.append(f"    {name} = {load} != 0" if kind is bool else f"    {name} = {load}")
     for site in plan.sites:
         arguments = ", ".join((str(site.column), *site.arguments))
-        head.append(f"    {site.kind}(frame, _s + {8 * site.slot}, {arguments})")
+        head.append(f"    _v{site.slot} = {site.kind}(frame, _s + {8 * site.slot}, {arguments})")
     head.append(f"    if i8(frame + {offset(FRAME, 'live')}) == 0:\n        return 0")
     if plan.raises:
         return "\n".join(

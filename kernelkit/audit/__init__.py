@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernelkit import engine
+from kernelkit import recipe as recipes
 from kernelkit.audit import future, trust
 from kernelkit.audit.observe import Difference, Observer, Targets, Traces
 from kernelkit.audit.report import COLUMNS, AuditReport
@@ -65,9 +65,9 @@ def audit(  # noqa: PLR0913  the settings of a backtest, and its own
     >>> report.blind, sorted(set(report.leaks["variable"]))
     (False, ['close'])
     """
-    engine.check_bars(bars)
+    recipes.check_bars(bars)
     settings = (account or Account(), venue or FREE, replace(fill_model or CONSERVATIVE, close_out="none"))
-    subject = Subject.of(bars, engine.resolve(strategy), params, engine.span(bars, start, end), settings, features)
+    subject = Subject.of(bars, recipes.resolve(strategy), params, recipes.span(bars, start, end), settings, features)
     return _Audit(bars, subject, seed).run(cuts)
 
 
@@ -92,20 +92,20 @@ class Subject:
         features: Columns | None,
     ) -> Subject:
         """Bind the parameters; one combination is audited at a time."""
-        scalars, axes = engine.bind(strategy, params, None)
+        scalars, axes = recipes.bind(strategy, params, None)
         if axes:
             found, fix = f"several values of {', '.join(axes)}", "Audit one combination; kk.fixed([...]) binds a list."
             raise UsageError(message(f"audit of {strategy.name}", found, "one value for each parameter", fix))
         return cls(strategy, scalars, limits, settings, features)
 
-    def plan(self, bars: xr.Dataset) -> engine.Recipe:
+    def plan(self, bars: xr.Dataset) -> recipes.Recipe:
         """The one trial (per asset) over ``bars``, which may be cut short."""
         whole = self.features(bars) if self.features is not None else bars
         if whole.sizes["time"] != bars.sizes["time"]:
             found = f"{whole.sizes['time']} rows from {bars.sizes['time']}"
             raise UsageError(message("features=", found, "a function that adds columns", "Return bars.assign(...)."))
         limits = self.limits[0], min(self.limits[1], bars.sizes["time"])
-        return engine.plan_job(whole, self.strategy, self.scalars, {}, None, limits, *self.settings, True)
+        return recipes.plan_job(whole, self.strategy, self.scalars, {}, None, limits, *self.settings, True)
 
 
 class _Audit:

@@ -95,6 +95,44 @@ def room(frame: int) -> int:
     return DONE
 
 
+def warm_up(frame: int, entry: int, until: int) -> int:
+    """T4: let indicators see the bars before the account starts; DONE or the strategy's status. HEADER.i moves on."""
+    f = at(frame, FRAME)
+    h = at(f.state, HEADER)
+    f.live = 0
+    while h.i < until:
+        f.i = h.i
+        status = call(entry, frame)
+        if status != DONE:
+            return status
+        h.i += 1
+    return DONE
+
+
+def open_account(frame: int, trial_at: int) -> None:
+    """T4: the account starts with the trial's cash at the bar HEADER.i."""
+    f = at(frame, FRAME)
+    h = at(f.state, HEADER)
+    a = at(f.account, ACCOUNT)
+    cash = at(trial_at, TRIAL).cash
+    h.started = 1
+    a.cash = cash
+    a.cash0 = cash
+    a.equity = cash
+    start(f.metrics, column(frame, C_SESSION, h.i), cash, column(frame, C_KNOWN_AT, h.i), column_f(frame, C_CLOSE_P, h.i))
+
+
+def log_curve(frame: int, i: int, equity: float) -> None:
+    """Write the bar's row of the curves."""
+    f = at(frame, FRAME)
+    k = i - f.curve_0
+    if k % f.curve_step == 0:
+        row = f.curve + k // f.curve_step * (8 * CURVE_WORDS)
+        put_f8(row, equity)
+        put_f8(row + 8, at(f.account, ACCOUNT).cash)
+        put_f8(row + 16, float(at(f.positions, POSITION).lots) * at(f.instrument, INSTRUMENT).lot)
+
+
 def run(frame: int, entry: int, trial_at: int, until: int) -> int:
     """Advance the trial to bar `until` (at most its own end); DONE, or why it had to come back early. HEADER.i is the next bar."""
     f = at(frame, FRAME)
@@ -103,83 +141,84 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
     m = at(f.metrics, METRICS)
     x = at(f.positions, POSITION)
     t = at(trial_at, TRIAL)
-    unit = at(f.instrument, INSTRUMENT).unit
-    code = at(f.fill_model, FILL_MODEL).close_out
-    trade_from = t.trade_from
-    last = t.i1 - 1
     until = min(until, t.i1)
+    status = warm_up(frame, entry, min(until, t.trade_from))
+    if status != DONE or h.i >= until:
+        return status
+    if h.started == 0:
+        open_account(frame, trial_at)
+    # What every bar reads lives in local variables: a store through an address makes the compiler load everything again.
+    code = at(f.fill_model, FILL_MODEL).close_out
+    last = t.i1 - 1 if code != KEEP else FAR  # the bar that closes out, if one does
     measure = f.measure != 0
-    i = h.i
-    while i < min(until, trade_from):  # T4: indicators warm up
-        f.i = i
-        f.live = 0
-        status = call(entry, frame)
-        if status != 0:
-            h.i = i
-            return status
-        i += 1
-    if i >= trade_from and i < until and h.started == 0:
-        h.started = 1
-        a.cash = t.cash
-        a.cash0 = t.cash
-        a.equity = t.cash
-        start(
-            f.metrics, column(frame, C_SESSION, i), t.cash, column(frame, C_KNOWN_AT, i), column_f(frame, C_CLOSE_P, i)
-        )
+    logging = f.logging != 0
+    curve = f.curve != 0
+    unit = at(f.instrument, INSTRUMENT).unit
     high_at = i8(f.columns + 16 * C_HIGH)
     low_at = i8(f.columns + 16 * C_LOW)
     close_at = i8(f.columns + 16 * C_CLOSE_P)
     session_at = i8(f.columns + 16 * C_SESSION)
     step = i8(f.columns + 16 * C_CLOSE_P + 8)
+    i = h.i
     f.live = 1
+    ruined = h.ruined
+    cash = a.cash
+    lots = x.lots
+    held = float(lots) * unit
     equity = a.equity
     close = m.c_last
     day = m.day
     hi = m.hi_e
     low = m.low
     peak = m.peak
+    peak_bar = -1  # -1: METRICS.t_peak holds its time
+    under = m.under
+    active = m.active
     exposed = m.exposed
-    status = DONE
     while i < until:
         at_bar = i * step
-        if f.logging != 0 or h.capacity - h.n_live < RESERVE:
+        f.i = i
+        if logging or h.n_live > 0:
             status = room(frame)
             if status != DONE:
                 break
-        f.i = i
         session = i8(session_at + at_bar)
         if session != day:
             if measure:
                 m.hi_e = hi
                 m.low = low
                 m.c_last = close
+                m.active = active
                 next_session(f.metrics, session, equity)
                 hi = equity
                 low = equity
-            else:
-                m.day = session
+                active = 0
             day = session
-        fills = a.n_fills
-        if h.touch_lo != -FAR or h.touch_hi != FAR:
+        if h.n_live > 0 or i == last:
+            fills = a.n_fills
             if i8(low_at + at_bar) <= h.touch_lo or i8(high_at + at_bar) >= h.touch_hi:
                 match(frame, 0 if i == last and code == LAST_OPEN else 1)
                 if f.error != 0:
                     status = f.error
                     break
-        if i == last and code != KEEP:
-            close_out(frame, 1 if code == LAST_OPEN else 0)
-        lots = x.lots
+            if i == last:
+                close_out(frame, 1 if code == LAST_OPEN else 0)
+            if a.n_fills != fills:
+                active = 1
+                cash = a.cash
+                lots = x.lots
+                held = float(lots) * unit
         close = f8(close_at + at_bar)
-        equity = a.cash + close * (float(lots) * unit)
+        equity = cash + close * held
         a.equity = equity
-        if not equity > 0.0 and h.ruined == 0:
+        if not equity > 0.0 and ruined == 0:
             ruin(frame)
+            ruined = 1
             equity = 0.0
         if measure:
-            if lots != 0 or a.n_fills != fills:
-                m.active = 1
-                if lots != 0:
-                    exposed += 1
+            if lots != 0:
+                active = 1
+                exposed += 1
             if equity > hi:
                 m.mdd = max(m.mdd, 1.0 - low / hi)
                 hi = equity
@@ -187,32 +226,35 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
             elif equity < low:
                 low = equity
                 m.lo_e = min(m.lo_e, equity)
-            if equity >= peak:
-                now = column(frame, C_KNOWN_AT, i)
-                if m.under != 0:
-                    m.longest = max(m.longest, now - m.t_peak)
-                    m.under = 0
-                peak = equity
-                m.t_peak = now
+            if equity < peak:
+                under = 1
             else:
-                m.under = 1
-        if f.curve != 0 and (i - f.curve_0) % f.curve_step == 0:
-            row = f.curve + (i - f.curve_0) // f.curve_step * (8 * CURVE_WORDS)
-            put_f8(row, equity)
-            put_f8(row + 8, a.cash)
-            put_f8(row + 16, float(x.lots) * at(f.instrument, INSTRUMENT).lot)
-        i += 1
-        if h.ruined == 0 and not (i > last and code != KEEP):
+                if under != 0:
+                    t_peak = m.t_peak if peak_bar < 0 else column(frame, C_KNOWN_AT, peak_bar)
+                    m.longest = max(m.longest, column(frame, C_KNOWN_AT, i) - t_peak)
+                    under = 0
+                peak = equity
+                peak_bar = i
+        if curve:
+            log_curve(frame, i, equity)
+        if ruined != 0:
+            cash = 0.0
+            lots = 0
+            held = 0.0
+        elif i != last:
             status = call(entry, frame)
-            if status != 0:
-                i -= 1
+            if status != DONE or f.error != 0:
+                status = max(status, f.error)
                 break
-            if f.error != 0:
-                status = f.error
-                break
+        i += 1
+    m.day = day
     m.hi_e = hi
     m.low = low
     m.peak = peak
+    if peak_bar >= 0:
+        m.t_peak = column(frame, C_KNOWN_AT, peak_bar)
+    m.under = under
+    m.active = active
     m.exposed = exposed
     m.c_last = close
     h.i = i

@@ -20,16 +20,19 @@ def column_at(frame: int, c: int, i: int) -> int:
     return i8(columns + 16 * c) + i * i8(columns + 16 * c + 8)
 
 
-def money(frame: int, k: int) -> float:
-    """Price of `k` ticks."""
+def mean_price(frame: int, total: int, n: int) -> float:
+    """Mean of `n` prices that sum to `total` ticks, with one rounding (and none in the product where the tick is dyadic)."""
     g = at(at(frame, FRAME).instrument, INSTRUMENT)
-    return float(k) * g.tick if g.inverse == 0 else float(k) / float(g.inverse)
+    if g.inverse == 0:
+        return float(total) * g.tick / float(n)
+    return float(total) / (float(g.inverse) * float(n))
 
 
-def publish(slot: int, value: float) -> None:
+def publish(slot: int, value: float) -> float:
     """The bar's value; the old one becomes `[-1]`."""
     put_f8(slot + 8, f8(slot))
     put_f8(slot, value)
+    return value
 
 
 def tick_sum(frame: int, slot: int, c: int, n: int) -> int:
@@ -58,31 +61,31 @@ def float_sum(frame: int, slot: int, c: int, n: int) -> float:
     return total
 
 
-def sma_price(frame: int, slot: int, c: int, n: int) -> None:
+def sma_price(frame: int, slot: int, c: int, n: int) -> float:
     """Simple moving average of prices, exact."""
     total = tick_sum(frame, slot, c, n)
-    publish(slot, money(frame, total) / float(n) if at(frame, FRAME).i + 1 >= n else NAN)
+    return publish(slot, mean_price(frame, total, n) if at(frame, FRAME).i + 1 >= n else NAN)
 
 
-def sum_price(frame: int, slot: int, c: int, n: int) -> None:
+def sum_price(frame: int, slot: int, c: int, n: int) -> float:
     """Rolling sum of prices, exact."""
     total = tick_sum(frame, slot, c, n)
-    publish(slot, money(frame, total) if at(frame, FRAME).i + 1 >= n else NAN)
+    return publish(slot, mean_price(frame, total, 1) if at(frame, FRAME).i + 1 >= n else NAN)
 
 
-def sma_float(frame: int, slot: int, c: int, n: int) -> None:
+def sma_float(frame: int, slot: int, c: int, n: int) -> float:
     """Simple moving average of volume or a feature."""
     total = float_sum(frame, slot, c, n)
-    publish(slot, total / float(n) if at(frame, FRAME).i + 1 >= n else NAN)
+    return publish(slot, total / float(n) if at(frame, FRAME).i + 1 >= n else NAN)
 
 
-def sum_float(frame: int, slot: int, c: int, n: int) -> None:
+def sum_float(frame: int, slot: int, c: int, n: int) -> float:
     """Rolling sum of volume or a feature."""
     total = float_sum(frame, slot, c, n)
-    publish(slot, total if at(frame, FRAME).i + 1 >= n else NAN)
+    return publish(slot, total if at(frame, FRAME).i + 1 >= n else NAN)
 
 
-def ema(frame: int, slot: int, c: int, n: int) -> None:
+def ema(frame: int, slot: int, c: int, n: int) -> float:
     """Exponential moving average, alpha = 2 / (n + 1), seeded with the first value."""
     i = at(frame, FRAME).i
     x = f8(column_at(frame, c, i))
@@ -91,7 +94,7 @@ def ema(frame: int, slot: int, c: int, n: int) -> None:
         e = f8(slot + 16)
         e = e + 2.0 / (float(n) + 1.0) * (x - e)
     put_f8(slot + 16, e)
-    publish(slot, e if i + 1 >= n else NAN)
+    return publish(slot, e if i + 1 >= n else NAN)
 
 
 def deviation(slot: int, x: float, old: float, i: int, n: int) -> float:
@@ -111,7 +114,7 @@ def deviation(slot: int, x: float, old: float, i: int, n: int) -> float:
     return sqrt(var) if var > 0.0 else 0.0
 
 
-def std(frame: int, slot: int, c: int, n: int) -> None:
+def std(frame: int, slot: int, c: int, n: int) -> float:
     """Sample standard deviation (ddof = 1) of the last `n` values."""
     i = at(frame, FRAME).i
     if i % RESTART == 0:
@@ -120,10 +123,10 @@ def std(frame: int, slot: int, c: int, n: int) -> None:
         put_f8(slot + 32, 0.0)
         for j in range(max(0, i + 1 - n), i):
             deviation(slot, f8(column_at(frame, c, j)), 0.0, 0, n)
-        publish(slot, deviation(slot, f8(column_at(frame, c, i)), 0.0, min(i, n - 1), n))
+        return publish(slot, deviation(slot, f8(column_at(frame, c, i)), 0.0, min(i, n - 1), n))
     else:
         old = f8(column_at(frame, c, max(0, i - n)))
-        publish(slot, deviation(slot, f8(column_at(frame, c, i)), old, i, n))
+        return publish(slot, deviation(slot, f8(column_at(frame, c, i)), old, i, n))
 
 
 def simple_return(frame: int, c: int, i: int) -> float:
@@ -131,7 +134,7 @@ def simple_return(frame: int, c: int, i: int) -> float:
     return f8(column_at(frame, c, i)) / f8(column_at(frame, c, i - 1)) - 1.0 if i > 0 else 0.0
 
 
-def volatility(frame: int, slot: int, c: int, n: int) -> None:
+def volatility(frame: int, slot: int, c: int, n: int) -> float:
     """Sample standard deviation of the last `n` bar returns, per bar."""
     i = at(frame, FRAME).i
     if i % RESTART == 0:
@@ -143,7 +146,7 @@ def volatility(frame: int, slot: int, c: int, n: int) -> None:
         sigma = deviation(slot, simple_return(frame, c, i), 0.0, min(i, n - 1), n)
     else:
         sigma = deviation(slot, simple_return(frame, c, i), simple_return(frame, c, max(0, i - n)), i, n)
-    publish(slot, sigma if i >= n else NAN)
+    return publish(slot, sigma if i >= n else NAN)
 
 
 def extreme(frame: int, slot: int, c: int, n: int, sign: float) -> float:
@@ -166,14 +169,14 @@ def extreme(frame: int, slot: int, c: int, n: int, sign: float) -> float:
     return sign * f8(ring + 16 * head + 8) if i + 1 >= n else NAN
 
 
-def max_of(frame: int, slot: int, c: int, n: int) -> None:
+def max_of(frame: int, slot: int, c: int, n: int) -> float:
     """Largest of the last `n` values."""
-    publish(slot, extreme(frame, slot, c, n, 1.0))
+    return publish(slot, extreme(frame, slot, c, n, 1.0))
 
 
-def min_of(frame: int, slot: int, c: int, n: int) -> None:
+def min_of(frame: int, slot: int, c: int, n: int) -> float:
     """Smallest of the last `n` values."""
-    publish(slot, extreme(frame, slot, c, n, -1.0))
+    return publish(slot, extreme(frame, slot, c, n, -1.0))
 
 
 def smoothed(slot: int, x: float, k: int, n: int) -> float:
@@ -186,24 +189,23 @@ def smoothed(slot: int, x: float, k: int, n: int) -> float:
     return f8(slot)
 
 
-def rsi(frame: int, slot: int, c: int, n: int) -> None:
+def rsi(frame: int, slot: int, c: int, n: int) -> float:
     """Wilder's relative strength index, 0 to 100; 100 without losses, 50 without any change."""
     i = at(frame, FRAME).i
     if i == 0:
-        publish(slot, NAN)
-        return
+        return publish(slot, NAN)
     change = f8(column_at(frame, c, i)) - f8(column_at(frame, c, i - 1))
     up = smoothed(slot + 16, max(change, 0.0), i, n)
     down = smoothed(slot + 24, max(-change, 0.0), i, n)
     if i < n:
-        publish(slot, NAN)
+        return publish(slot, NAN)
     elif down > 0.0:
-        publish(slot, 100.0 - 100.0 / (1.0 + up / down))
+        return publish(slot, 100.0 - 100.0 / (1.0 + up / down))
     else:
-        publish(slot, 100.0 if up > 0.0 else 50.0)
+        return publish(slot, 100.0 if up > 0.0 else 50.0)
 
 
-def atr(frame: int, slot: int, c: int, n: int) -> None:
+def atr(frame: int, slot: int, c: int, n: int) -> float:
     """Wilder's average true range, in price units; the first bar's range is high - low."""
     i = at(frame, FRAME).i
     high = f8(column_at(frame, C_HIGH_P, i))
@@ -213,7 +215,7 @@ def atr(frame: int, slot: int, c: int, n: int) -> None:
         high = max(high, before)
         low = min(low, before)
     value = smoothed(slot + 16, high - low, i + 1, n)
-    publish(slot, value if i + 1 >= n else NAN)
+    return publish(slot, value if i + 1 >= n else NAN)
 
 
 def typical(frame: int, i: int) -> float:
@@ -223,7 +225,7 @@ def typical(frame: int, i: int) -> float:
     ) / 3.0
 
 
-def vwap(frame: int, slot: int, c: int, n: int) -> None:
+def vwap(frame: int, slot: int, c: int, n: int) -> float:
     """Volume-weighted typical price of the last `n` bars; NaN without volume."""
     i = at(frame, FRAME).i
     if i % RESTART == 0:
@@ -243,4 +245,4 @@ def vwap(frame: int, slot: int, c: int, n: int) -> None:
             volume -= v
     put_f8(slot + 16, value)
     put_f8(slot + 24, volume)
-    publish(slot, value / volume if i + 1 >= n and volume > 0.0 else NAN)
+    return publish(slot, value / volume if i + 1 >= n and volume > 0.0 else NAN)

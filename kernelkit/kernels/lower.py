@@ -328,7 +328,7 @@ class Lowering(ast.NodeTransformer):
                         "use [0] or [-1]; keep older ones in a kk.ring",
                     )
                 self.plan.reach = max(self.plan.reach, -k)
-                return self.expression(f"f8(_s + {8 * (site.slot - k)})", node)
+                return self.expression(f"f8(_s + {8 * (site.slot + 1)})" if k else f"_v{site.slot}", node)
         return self.generic_visit(node)
 
     def constant(self, node: ast.AST) -> int | None:
@@ -409,7 +409,7 @@ class Lowering(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         site = self.site(node)
         if site is not None:
-            return self.expression(f"f8(_s + {8 * site.slot})", node)
+            return self.expression(f"_v{site.slot}", node)
         function = node.func
         if isinstance(function, ast.Attribute):
             name = self.attribute_of_ctx(function)
@@ -522,7 +522,7 @@ class Lowering(ast.NodeTransformer):
         series = ast.parse(f"{self.ctx}.close.volatility()", mode="eval").body
         series.args = [window]
         site = self.site(ast.copy_location(series, node))
-        sigma = f"(f8(_s + {8 * site.slot}) * {periods} ** 0.5)"
+        sigma = f"(_v{site.slot} * {periods} ** 0.5)"
         return self.expression(
             f"(({self.text(given['volatility'])}) * {equity} / ({close} * {multiplier} * {sigma}))", node
         )
@@ -632,7 +632,7 @@ def aim(frame, verb, wish):
     if i8(i8(frame + {offset(L.FRAME, "state")}) + {offset(L.HEADER, "n_live")}) == 0:
         lots = i8(i8(frame + {offset(L.FRAME, "positions")}))
         if verb == {L.V_TARGET}:
-            if wish / f8(i8(frame + {offset(L.FRAME, "instrument")}) + {offset(L.INSTRUMENT, "lot")}) == float(lots):
+            if wish == float(lots) * f8(i8(frame + {offset(L.FRAME, "instrument")}) + {offset(L.INSTRUMENT, "lot")}):
                 return 0
         elif lots == 0 and wish == 0.0:
             return 0

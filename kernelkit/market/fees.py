@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from kernelkit.market.models import cost_model
+from kernelkit.market.models import Trade, cost_model
 
 
 @cost_model
-def fraction(m: Any, rate: float) -> float:
-    """``rate`` of the traded value.
+def fraction(m: Trade, rate: float) -> float:
+    """The fraction ``rate`` of the traded value (0.001 is 10 basis points).
 
     >>> fraction(0.001)
     fraction(rate=0.001)
@@ -18,8 +16,8 @@ def fraction(m: Any, rate: float) -> float:
 
 
 @cost_model
-def per_unit(m: Any, rate: float, minimum: float = 0.0) -> float:
-    """``rate`` per unit, at least ``minimum`` per order: the minimum is charged once, however many fills there are.
+def per_unit(m: Trade, rate: float, minimum: float = 0.0) -> float:
+    """``rate`` per base unit, at least ``minimum`` per order: charged once, however many fills there are.
 
     >>> per_unit(0.005, minimum=1.0)
     per_unit(rate=0.005, minimum=1)
@@ -28,7 +26,7 @@ def per_unit(m: Any, rate: float, minimum: float = 0.0) -> float:
 
 
 @cost_model
-def fixed(m: Any, amount: float) -> float:
+def fixed(m: Trade, amount: float) -> float:
     """``amount`` per order, charged with its first fill.
 
     >>> fixed(1.5)

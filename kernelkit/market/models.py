@@ -7,11 +7,31 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from kernelkit.errors import StrategyError, message
 from kernelkit.kernels.layout import MODEL_SLOTS
 from kernelkit.kernels.lower import model_text, read_source
+
+
+class Trade(Protocol):
+    """What a cost model sees of one trade (rule C3).
+
+    ``side`` is +1 or -1; ``quantity``, ``filled`` (of this order, before) and ``volume`` (mean of the 20 bars before)
+    are in base units, ``price``, ``notional``, ``paid`` (fees of this order, before) and ``equity`` in quote currency;
+    ``position`` is signed, ``time`` in ns since 1970, UTC.
+    """
+
+    side: float
+    quantity: float
+    price: float
+    notional: float
+    filled: float
+    paid: float
+    volume: float
+    position: float
+    equity: float
+    time: int
 
 
 @dataclass(frozen=True)
@@ -31,7 +51,7 @@ class CostModel:
 
     @cached_property
     def slots(self) -> list[float]:
-        """Parameter slots, padded."""
+        """Parameter values as the VENUE record takes them, padded with zeros to MODEL_SLOTS."""
         return [v for _, v in self.values] + [0.0] * (MODEL_SLOTS - len(self.values))
 
     def entry(self) -> int:
@@ -41,7 +61,7 @@ class CostModel:
         return native.address(native.module(self.text, "model").entry)
 
     def python(self, view: Any) -> float:
-        """The model in plain Python."""
+        """The model's answer in plain Python, for debug mode."""
         return float(self.function(view, *(v for _, v in self.values)))
 
 
@@ -52,7 +72,10 @@ def _travelled(*_: Any) -> float:
 
 
 def cost_model(function: Callable[..., float]) -> Callable[..., CostModel]:
-    """Turn ``f(m, a=..., b=...)`` into a factory of models; ``m`` shows side, quantity, price, notional, filled, paid, volume, position, equity and time.
+    """Turn ``f(m, a=..., b=...)`` into a factory of models with their numbers bound (rules C1-C5).
+
+    ``m`` is a `Trade`. A fee model answers in quote currency, a slippage model with a fraction of the price. Raises
+    StrategyError for what cannot be compiled, and for a parameter that is not a finite number.
 
     >>> @cost_model
     ... def half_spread(m, ticks=1.0):

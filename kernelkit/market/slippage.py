@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from math import sqrt
-from typing import Any
 
-from kernelkit.market.models import cost_model
+from kernelkit.market.models import Trade, cost_model
 
 
 @cost_model
-def fraction(m: Any, rate: float) -> float:
-    """A fixed fraction of the price.
+def fraction(m: Trade, rate: float) -> float:
+    """Every trade moves its price by the fraction ``rate`` (0.0005 is 5 basis points).
 
     >>> fraction(0.0005)
     fraction(rate=0.0005)
@@ -19,10 +18,11 @@ def fraction(m: Any, rate: float) -> float:
 
 
 @cost_model
-def square_root(m: Any, coefficient: float) -> float:
+def square_root(m: Trade, coefficient: float) -> float:
     """``coefficient * sqrt(quantity / mean volume of the 20 bars before)``: the square-root law of market impact.
 
-    Source: Torre and Ferrari, BARRA Market Impact Model Handbook (1997); Almgren et al., Direct Estimation of Equity Market Impact (2005).
+    Where no volume is known, the whole ``coefficient``. Source: Torre and Ferrari, BARRA Market Impact Model Handbook
+    (1997); Almgren et al., Direct Estimation of Equity Market Impact (2005).
 
     >>> square_root(0.1)
     square_root(coefficient=0.1)

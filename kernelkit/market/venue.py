@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import Any
 
 from kernelkit.errors import OrderError, message
 from kernelkit.kernels import layout as L
@@ -21,7 +22,7 @@ CODES = {
 
 @dataclass(frozen=True)
 class Account:
-    """Money at the start, in quote currency.
+    """Money at the start, in quote currency. Raises OrderError unless it is positive and finite.
 
     >>> Account(cash=10_000)
     Account(cash=10000.0)
@@ -30,18 +31,19 @@ class Account:
     cash: float = 1_000_000.0
 
     def __post_init__(self) -> None:
-        if (
-            isinstance(self.cash, bool)
-            or not isinstance(self.cash, (int, float))
-            or not (math.isfinite(self.cash) and self.cash > 0)
-        ):
-            raise OrderError(message("cash of the account", self.cash, "a positive amount", "Write Account(cash=1e6)."))
-        object.__setattr__(self, "cash", float(self.cash))
+        cash: Any = self.cash
+        number = isinstance(cash, (int, float)) and not isinstance(cash, bool)
+        if not (number and math.isfinite(cash) and cash > 0):
+            raise OrderError(message("cash of the account", cash, "a positive amount", "Write Account(cash=1e6)."))
+        object.__setattr__(self, "cash", float(cash))
 
 
 @dataclass(frozen=True)
 class Venue:
-    """What a venue charges and allows: ``fees`` and ``slippage`` are cost models (None: free), ``cash_rule`` one of reduce, reject, debt (rule A3).
+    """What a venue charges and allows: ``fees`` and ``slippage`` are cost models (None: free).
+
+    ``cash_rule`` says what becomes of an order that cash cannot pay: reduce, reject or debt (rule A3). ``band`` is the
+    fraction of equity below which a target is not traded (rule S3). Raises OrderError for anything else.
 
     >>> Venue("free").costs
     'none'
@@ -87,6 +89,8 @@ class Venue:
 class FillModel:
     """How orders meet bars (rules F1-F9, S5); the defaults are the model ``conservative``.
 
+    Raises OrderError for a value that is not in CODES.
+
     >>> FillModel(limit="touch").codes()
     [1, 0, 0, 0, 0]
     """
@@ -117,3 +121,26 @@ class FillModel:
 
 CONSERVATIVE = FillModel()
 FREE = Venue("none")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a backtest is run under besides its strategy: the money, the venue, and how orders meet bars."""
+
+    account: Account
+    venue: Venue
+    fill_model: FillModel
+
+    @classmethod
+    def of(cls, account: Account | None, venue: Venue | None, fill_model: FillModel | None) -> Settings:
+        """The settings with defaults filled in: a million in cash, no costs, ``conservative``.
+
+        Raises OrderError for a fill model that is not a FillModel.
+
+        >>> Settings.of(None, None, None).venue.costs
+        'none'
+        """
+        model: Any = fill_model or CONSERVATIVE
+        if not isinstance(model, FillModel):
+            raise OrderError(message("fill_model", repr(model), "a kk.FillModel", "Write kk.FillModel(limit='touch')."))
+        return cls(account or Account(), venue or FREE, model)

@@ -7,7 +7,7 @@ from kernelkit.market.venue import Venue
 
 
 def us_equity(slippage_rate: float = 0.0005) -> Venue:
-    """US shares at a discount broker: 0.005 per share, at least 1.00 per order, and slippage as a fraction of the price.
+    """US shares at a discount broker: 0.005 USD a share, at least 1 USD an order; slippage is a fraction of the price.
 
     Source: the fixed per-share schedule that LEAN's InteractiveBrokersFeeModel documents for US equities.
 
@@ -18,7 +18,7 @@ def us_equity(slippage_rate: float = 0.0005) -> Venue:
 
 
 def fraction(fee: float = 0.001, slip: float = 0.0) -> Venue:
-    """A venue that charges a fraction of every traded value, and slips market and stop orders by a fraction of the price.
+    """A venue that charges the fraction ``fee`` of every traded value; ``slip`` moves market and stop orders' prices.
 
     >>> fraction(0.001).costs
     'fees fraction(rate=0.001)'

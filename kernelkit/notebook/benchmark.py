@@ -16,8 +16,8 @@ from kernelkit.strategy import Program, strategy
 if TYPE_CHECKING:
     import xarray as xr
 
-    from kernelkit.recipe import Recipe
     from kernelkit.market.venue import Account, FillModel, Venue
+    from kernelkit.recipe import Recipe
 
 NAME = "buy and hold"
 

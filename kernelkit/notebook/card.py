@@ -75,9 +75,7 @@ def _columns(payload: Mapping[str, Any]) -> str:
     found = payload["heatmap"]
     if found is None:
         return f'<div class="kkr-columns">{_table(payload)}</div>'
-    sizes = [len(payload["dims"][found[axis]]) for axis in ("x", "y")]
-    thinned = f", every {-(-max(sizes) // heat.MOST)}th value shown" if max(sizes) > heat.MOST else ""
-    caption = f"{words.label(found['metric'])} of every trial{thinned}"
+    caption = f"{words.label(found['metric'])} of every trial{heat.thinned(payload)}"
     figure = f'<figure class="kkr-heat"><figcaption>{escape(caption)}</figcaption>{heat.heat(payload)}</figure>'
     return f'<div class="kkr-columns">{figure}{_table(payload)}</div>'
 

@@ -63,7 +63,24 @@ def kept(n: int) -> Sequence[int]:
     >>> list(kept(3)), len(kept(100))
     ([0, 1, 2], 50)
     """
-    return range(0, n, -(-n // MOST))
+    return range(0, n, _step(n))
+
+
+def _step(n: int) -> int:
+    return -(-n // MOST)
+
+
+def thinned(payload: Mapping[str, Any]) -> str:
+    """What is left out of the picture, as the end of a sentence.
+
+    >>> thinned({"heatmap": {"x": "fast", "y": "slow"}, "dims": {"fast": range(150), "slow": range(9)}})
+    '; every 3rd value of fast is drawn'
+    """
+    found, ordinals = [], {2: "2nd", 3: "3rd"}
+    for name in (payload["heatmap"]["x"], payload["heatmap"]["y"]):
+        step = _step(len(payload["dims"][name]))
+        found += [f"; every {ordinals.get(step, f'{step}th')} value of {name} is drawn"] if step > 1 else []
+    return "".join(found)
 
 
 def shade(value: float | None, low: float, high: float) -> tuple[str, float] | None:

@@ -104,13 +104,13 @@ BacktestMagics.backtest.__doc__ = help_text()
 def simulate(given: options.Given, found: Any, data: Any, namespace: Any, arguments: dict[str, Any]) -> xr.Dataset:
     """The backtest itself, with its progress in the cell; an interrupt before the first trial was done goes on."""
     from kernelkit.engine import backtest
-    from kernelkit.recipe import check_bars
     from kernelkit.notebook.live import progress_in_cell
+    from kernelkit.recipe import check_bars
 
     scalars, axes = settings.parameters(given, found, namespace)
     index = check_bars(data).indexes["time"]
     arguments = arguments | {
-        "where": settings.condition(given, found),
+        "where": settings.condition(given, found, found.defaults | scalars | {n: axis[0] for n, axis in axes.items()}),
         "start": settings.date(given, "start", index),
         "end": settings.date(given, "end", index),
     }

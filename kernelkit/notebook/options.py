@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -58,7 +59,7 @@ def parse(line: str, cell: str = "") -> Given:
     {'fast': '5:50:5', 'slow': '60, 80'}
     """
     given = Given()
-    for name, value, written in (*_line_pairs(line), *_header_pairs(cell)):
+    for name, value, written in itertools.chain(_line_pairs(line), _header_pairs(cell)):
         _take(given, name, value, written)
     return given
 

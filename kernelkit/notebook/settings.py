@@ -84,8 +84,8 @@ def parameters(given: Given, found: Strategy | Signal, namespace: Namespace) -> 
     return scalars, axes
 
 
-def condition(given: Given, found: Strategy | Signal) -> str | None:
-    """The expression of --where, over parameters of the strategy alone."""
+def condition(given: Given, found: Strategy | Signal, values: Mapping[str, Any]) -> str | None:
+    """The expression of --where, over parameters of the strategy alone; it is tried with some `values` of them."""
     text = given.values.get("where")
     if text is None:
         return None
@@ -98,6 +98,11 @@ def condition(given: Given, found: Strategy | Signal) -> str | None:
             names = ", ".join(found.defaults) or "none"
             hint = nearest(node.id, found.defaults)
             raise UsageError(f"--where {text}: {found.name} has no parameter {node.id!r}{hint}; there are {names}")
+    try:
+        eval(compile(tree, "--where", "eval"), {"__builtins__": {}}, dict(values))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        told = ", ".join(f"{name}={value!r}" for name, value in values.items())
+        raise UsageError(f"--where {text}: {error}, for {told}") from None
     return text
 
 

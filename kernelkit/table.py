@@ -1,0 +1,103 @@
+"""The columns of an asset as the kernel reads them, made from a bars Dataset once and kept while its arrays live."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kernelkit.errors import DataError, message
+from kernelkit.kernels.drive import Table
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SOURCES = ("open", "high", "low", "close", "volume", "valid", "open_at", "known_at", "session")
+_tables: dict[tuple[Any, ...], tuple[list[weakref.ref[np.ndarray]], Table, np.ndarray]] = {}
+
+
+def table_of(bars: xr.Dataset, asset: int, features: Sequence[str]) -> tuple[Table, np.ndarray]:
+    """The columns of one asset's valid bars, and the rows of ``time`` they came from; features follow as value and age.
+
+    Kept for as long as the bars' own arrays live. Those become read-only: bars that changed in place would be answered
+    from here. Raises DataError for a feature that the bars do not have, and for a price off the tick grid.
+
+    >>> from kernelkit.data import load
+    >>> table, rows = table_of(load("sp500_index"), 0, [])
+    >>> len(table.columns), table.n_bars == len(rows), table.columns[0][0] * table.tick == table.columns[8][0]
+    (12, True, True)
+    """
+    names = (*SOURCES, *(f"{kind}.{name}" for name in features for kind in ("x", "age")))
+    missing = [n for n in names if n not in bars.variables]
+    if missing:
+        have = ", ".join(str(v)[2:] for v in bars.data_vars if str(v).startswith("x.")) or "none"
+        name = missing[0].partition(".")[2]
+        raise DataError(
+            message(
+                f"feature {name!r}",
+                f"features {have}",
+                f"a feature {name!r} on the bars",
+                f"Add it: bars = kk.feature(bars, {name!r}, series, known_at=...).",
+            )
+        )
+    sources = [bars.variables[n].values for n in names]
+    grid = tuple(bars.variables[n].values[asset].item() for n in ("tick", "inverse", "lot", "multiplier"))
+    key = (asset, names, grid, bars.attrs["periods_per_year"], *(id(a) for a in sources))
+    known = _tables.get(key)
+    if known is None or any(ref() is not a for ref, a in zip(known[0], sources, strict=True)):
+        table, rows = make_table(
+            dict(zip(names, sources, strict=True)), asset, grid, float(bars.attrs["periods_per_year"]), features
+        )
+        for a in sources:
+            a.flags.writeable = False
+        known = _tables[key] = ([weakref.ref(a, lambda _: _tables.pop(key, None)) for a in sources], table, rows)
+    return known[1], known[2]
+
+
+def make_table(
+    sources: Mapping[str, np.ndarray], asset: int, grid: tuple[Any, ...], periods: float, features: Sequence[str]
+) -> tuple[Table, np.ndarray]:
+    """Lay the arrays (time, asset) out as the kernel reads them; ``grid`` is tick, inverse, lot and multiplier."""
+    valid = sources["valid"][:, asset]
+    whole, rows = bool(valid.all()), np.flatnonzero(valid)
+
+    def column(name: str, dtype: str = "f8") -> np.ndarray:
+        values = sources[name]
+        values = values[:, asset] if values.ndim == 2 else values
+        values = (
+            values.astype("datetime64[ns]").astype("i8")
+            if values.dtype.kind == "M"
+            else values.astype(dtype, copy=False)
+        )
+        return np.ascontiguousarray(values if whole else values[rows])
+
+    tick, inverse, lot, multiplier = grid
+    prices = [column(n) for n in ("open", "high", "low", "close")]
+    ticks = [to_ticks(p, tick, inverse, n) for p, n in zip(prices, ("open", "high", "low", "close"), strict=True)]
+    columns = [*ticks, column("volume"), column("open_at"), column("known_at"), column("session", "i8"), *prices]
+    for name in features:
+        columns += [column(f"x.{name}"), column(f"age.{name}", "i8")]
+    return Table(tuple(columns), int(inverse), float(tick), float(lot), float(multiplier), periods), rows
+
+
+def to_ticks(prices: np.ndarray, tick: float, inverse: int, name: str) -> np.ndarray:
+    """Prices as int64 ticks; raises DataError unless they lie on the grid exactly, as `kk.data` leaves them.
+
+    >>> to_ticks(np.array([0.25, 1.5]), 0.25, 0, "close").tolist()
+    [1, 6]
+    """
+    ticks = np.rint(prices / tick if inverse == 0 else prices * float(inverse)).astype("i8")
+    back = ticks * tick if inverse == 0 else ticks / float(inverse)
+    if not np.array_equal(back, prices):
+        row = int(np.flatnonzero(back != prices)[0])
+        raise DataError(
+            message(
+                f"{name} in row {row}",
+                float(prices[row]),
+                "a price on the instrument's tick grid",
+                "Build bars with kk.data.from_pandas.",
+            )
+        )
+    return ticks

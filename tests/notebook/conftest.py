@@ -1,0 +1,72 @@
+"""A real IPython shell with the extension loaded, and cells that are run in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from traitlets.config import Config
+
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+CROSSING = """
+def crossing(ctx, fast, slow=100):
+    if ctx.close.sma(fast) > ctx.close.sma(slow):
+        ctx.target_percent(1.0)
+    else:
+        ctx.target_percent(0.0)
+"""
+
+
+@dataclass
+class Ran:
+    """What came of a cell: its error, its text without colours, the data of its displays in order."""
+
+    error: BaseException | None
+    text: str
+    displays: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def one_shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InteractiveShell]:
+    config = Config()
+    config.HistoryManager.enabled = False
+    shell = InteractiveShell.instance(config=config, ipython_dir=str(tmp_path_factory.mktemp("ipython")))
+    yield shell
+    InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def shell(one_shell: InteractiveShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InteractiveShell:
+    # the ledger of the trials goes to the current folder
+    monkeypatch.chdir(tmp_path)
+    one_shell.reset(new_session=False)
+    one_shell.run_line_magic("reload_ext", "kernelkit")
+    return one_shell
+
+
+@pytest.fixture
+def run(shell: InteractiveShell) -> Callable[[str], Ran]:
+    def run(cell: str) -> Ran:
+        with capture_output() as captured:
+            result = shell.run_cell(cell)
+        error = result.error_before_exec or result.error_in_exec
+        return Ran(error, ANSI.sub("", captured.stdout), [output.data for output in captured.outputs])
+
+    return run
+
+
+@pytest.fixture
+def backtest(run: Callable[[str], Ran]) -> Callable[..., Ran]:
+    """backtest("-p fast=5,10"): the magic over the crossing of two averages on the index, or over another body."""
+
+    def backtest(options: str, body: str = CROSSING, data: str = "sp500_index") -> Ran:
+        return run(f"%%backtest --data {data} {options}\n{body}")
+
+    return backtest

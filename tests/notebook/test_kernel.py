@@ -1,0 +1,112 @@
+"""The magic in a real kernel: what reaches a front end, and an interrupt."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from jupyter_client.manager import KernelManager
+
+from kernelkit import progress
+from kernelkit.notebook.bundle import RESULT_MIME
+
+CELL = """%%backtest --data sp500_index -p fast={fast} -p slow=210:409:1 --into res
+def crossing(ctx, fast, slow):
+    if ctx.close.sma(fast) > ctx.close.sma(slow):
+        ctx.target_percent(1.0)
+    else:
+        ctx.target_percent(0.0)
+"""
+
+
+class Kernel:
+    """A kernel and its messages."""
+
+    def __init__(self, folder):
+        # over files and not TCP, which newer kernels warn about
+        self.manager = KernelManager(kernel_name="python3", transport="ipc", ip=f"{folder}/k")
+        self.manager.start_kernel(cwd=str(folder))
+        self.client = self.manager.client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=60)
+
+    def messages(self, code, on_message=lambda message: None, timeout=300.0):
+        """The messages of a cell until it is done, oldest first, and its reply."""
+        sent = self.client.execute(code)
+        found, end = [], time.monotonic() + timeout
+        while time.monotonic() < end:
+            message = self.client.get_iopub_msg(timeout=timeout)
+            if message["parent_header"].get("msg_id") != sent:
+                continue
+            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                return found, self.client.get_shell_msg(timeout=timeout)["content"]
+            found.append(message)
+            on_message(message)
+        raise TimeoutError(code)
+
+    def stop(self):
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+        self.manager.cleanup_resources()
+        self.client.context.destroy()
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory):
+    import tempfile
+
+    # the path of a socket is short
+    with tempfile.TemporaryDirectory(prefix="kk-", dir="/tmp") as folder:
+        kernel = Kernel(folder)
+        kernel.messages("%load_ext kernelkit")
+        yield kernel
+        kernel.stop()
+
+
+def data(messages, mime):
+    return [m["content"]["data"][mime] for m in messages if mime in m["content"].get("data", {})]
+
+
+def test_kernel__a_result_arrives_as_a_bundle(kernel):
+    messages, reply = kernel.messages(CELL.format(fast="10,20"))
+    assert reply["status"] == "ok"
+    shown = [m for m in messages if RESULT_MIME in m["content"].get("data", {})]
+    assert len(shown) == 1
+    assert shown[0]["content"]["data"][RESULT_MIME]["n_trials"] == 400
+
+
+def test_kernel__progress_is_one_display_below_its_cell_and_an_interrupt_keeps_what_is_done(kernel):
+    stopped = []
+
+    def stop(message):
+        event = message["content"].get("data", {}).get(progress.MIME)
+        if event and event["label"].startswith("crossing") and not stopped:
+            stopped.append(event)
+            kernel.manager.interrupt_kernel()
+
+    large = CELL.format(fast="2:205:1").replace("409", "2409")
+    messages, reply = kernel.messages(large, stop)
+    assert reply["status"] == "ok"
+    assert stopped
+    kinds = [m["msg_type"] for m in messages if progress.MIME in m["content"].get("data", {})]
+    assert kinds[0] == "display_data"
+    assert set(kinds[1:]) <= {"update_display_data"}
+    assert any(text.startswith("interrupted: ") for text in data(messages, "text/plain"))
+    assert 0 < data(messages, RESULT_MIME)[0]["n_trials"] < 204 * 2200
+
+
+def test_kernel__a_mistake_is_an_error_of_one_line(kernel):
+    messages, reply = kernel.messages("%%backtest --data sp500\ndef f(ctx):\n    pass")
+    errors = [m["content"] for m in messages if m["msg_type"] == "error"]
+    assert reply["status"] == "error"
+    assert len(errors) == 1
+    assert errors[0]["ename"] == "UsageError"
+    assert len(errors[0]["traceback"]) == 1
+    assert "did you mean 'sp500_index'?" in errors[0]["traceback"][0]
+
+
+def test_kernel__a_strategy_that_cannot_be_compiled_names_its_cell(kernel):
+    messages, _ = kernel.messages("%%backtest --data sp500_index\ndef f(ctx):\n    x = [1, 2]")
+    error = next(m["content"] for m in messages if m["msg_type"] == "error")
+    assert "line 3, in f" in error["evalue"]
+    assert error["evalue"].startswith("Cell In[")

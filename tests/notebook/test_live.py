@@ -1,0 +1,86 @@
+"""The display of progress."""
+
+from __future__ import annotations
+
+import pytest
+
+from kernelkit.notebook.live import QUIET_S, Live, text
+from kernelkit.progress import MIME, Progress
+
+
+class Screen:
+    """A display that remembers what it showed, first and later."""
+
+    def __init__(self):
+        self.shown, self.updates = [], []
+
+    def __call__(self, data):
+        self.shown.append(data)
+        return self
+
+    def update(self, data, raw):
+        assert raw
+        self.updates.append(data)
+
+
+@pytest.fixture
+def screen():
+    return Screen()
+
+
+@pytest.fixture
+def clock():
+    class Clock:
+        now = 100.0
+
+        def __call__(self):
+            return self.now
+
+    return Clock()
+
+
+def test_live__one_display_that_is_updated(screen, clock):
+    live = Live(screen, clock)
+    for done in (1, 2, 3):
+        live(Progress("grid", done, 3))
+        clock.now += QUIET_S
+    assert [data[MIME]["done"] for data in screen.shown + screen.updates] == [2, 3]
+    assert len(screen.shown) == 1
+
+
+def test_live__short_work_shows_nothing(screen, clock):
+    live = Live(screen, clock)
+    live(Progress("grid", 1, 3))
+    clock.now += QUIET_S / 2
+    live(Progress("grid", 2, 3))
+    clock.now += QUIET_S
+    live(Progress("grid", 3, 3))
+    assert screen.shown == []
+
+
+def test_live__compilation_is_named_and_then_gives_way(screen, clock):
+    live = Live(screen, clock)
+    live.compiling()
+    live(Progress("grid", 1, 3))
+    assert "compiling" in screen.shown[0]["text/plain"]
+    assert [data[MIME]["label"] for data in screen.updates] == ["grid"]
+
+
+def test_live__nothing_is_compiling_once_trials_are_done(screen, clock):
+    live = Live(screen, clock)
+    live(Progress("grid", 1, 3))
+    live.compiling()
+    assert screen.shown == []
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (Progress("a", 1, 2), "a: 1 of 2 done"),
+        (Progress("a", 1, 2, 7.4), "a: 1 of 2 done, 7 s left"),
+        (Progress("a", 1, 2, 7384.0), "a: 1 of 2 done, 2 h 3 min left"),
+        (Progress("a", 2, 2, 0.0, 3.1e8), "a: 2 of 2 done, 310.0M candles/s"),
+    ],
+)
+def test_text(event, said):
+    assert text(event) == said

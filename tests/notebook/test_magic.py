@@ -1,0 +1,168 @@
+"""`%%backtest` end to end, in a real shell."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import numpy as np
+import pytest
+
+import kernelkit as kk
+from kernelkit import progress
+from kernelkit.notebook.bundle import RESULT_MIME
+
+HOLD = "def hold(ctx):\n    ctx.target_percent(1.0)\n"
+
+
+def finite(res) -> int:
+    return int(np.isfinite(res["final_equity"].values).sum())
+
+
+def test_magic__every_combination_is_a_cell_of_the_result(shell, backtest):
+    ran = backtest("-p fast=5:15:5 -p slow=60,100 --into res --name 'two averages'")
+    assert ran.error is None
+    res = shell.user_ns["res"]
+    assert dict(res["sharpe_ratio"].sizes) == {"fast": 3, "slow": 2}
+    grid = {"fast": [5, 10, 15], "slow": [60, 100]}
+    direct = kk.backtest(kk.data.load("sp500_index"), shell.user_ns["crossing"], grid=grid)
+    np.testing.assert_array_equal(res["final_equity"].values, direct["final_equity"].values)
+    assert ran.displays[-1][RESULT_MIME]["name"] == "two averages"
+    assert set(ran.displays[-1]) == {RESULT_MIME, "text/html", "text/plain"}
+
+
+def test_magic__the_latest_result_is_kept_without_a_name(shell, backtest):
+    backtest("-p fast=5")
+    assert shell.user_ns["_kk"].attrs["title"] == "crossing"
+    assert "res" not in shell.user_ns
+
+
+def test_magic__the_header_holds_long_options(shell, backtest):
+    header = "#| where: fast < slow\n#| p: slow=5:50:5\n\n#| start: 2008-03\n#| end: 2009\n#| cash: 5_000\n"
+    body = header + "#| fee: per_unit(0.005, minimum=1)\n#| slippage: 0.001\n"
+    ran = backtest("-p fast=5:50:5 --into res", body + "def f(ctx, fast, slow):\n    ctx.target_percent(1.0)\n")
+    assert ran.error is None
+    res = shell.user_ns["res"]
+    assert finite(res) == 45
+    assert res.attrs["costs"] == "fees per_unit(rate=0.005, minimum=1), slippage fraction(rate=0.001)"
+    assert str(res["time"].values[0])[:10] == "2008-03-03"
+    assert str(res["time"].values[-1])[:10] == "2009-12-31"
+    assert float(res["equity"].isel(fast=0, slow=1)[0]) == 5_000
+
+
+def test_magic__the_cell_runs_in_the_notebooks_namespace(shell, run, backtest):
+    run("weight = 0.5\nwindows = [20, 40]")
+    body = "import math\nlimit = math.sqrt(4.0) - 1.0\ndef half(ctx, n):\n    ctx.target_percent(min(weight, limit))\n"
+    assert backtest("-p n=@windows", body).error is None
+    assert shell.user_ns["limit"] == 1.0
+    assert repr(shell.user_ns["half"]) == "<strategy half(n)>"
+    assert shell.user_ns["_kk"]["n"].values.tolist() == [20, 40]
+
+
+def test_magic__bars_of_a_variable(shell, run, backtest):
+    run('import kernelkit as kk\nbars = kk.data.load("aapl")')
+    assert backtest("--venue us_equity", HOLD, data="@bars").error is None
+    assert shell.user_ns["_kk"].attrs["name"] == "aapl"
+    assert shell.user_ns["_kk"].attrs["venue"] == "us_equity"
+
+
+def test_magic__models_and_venues_of_variables(shell, run, backtest):
+    run("import kernelkit as kk\nfee = kk.fees.fixed(2.0)\nvenue = kk.Venue('mine', fee)")
+    assert backtest("--fee @fee --slippage 0", HOLD).error is None
+    assert shell.user_ns["_kk"].attrs["costs"] == "fees fixed(amount=2)"
+    assert backtest("--venue @venue", HOLD).error is None
+    assert shell.user_ns["_kk"].attrs["venue"] == "mine"
+
+
+def test_magic__a_function_of_ds_is_a_signal(shell, backtest):
+    body = "def trend(ds, n=50):\n    return (ds['close'] > ds['close'].rolling(time=n).mean()) * 1.0\n"
+    assert backtest("-p n=50,100", body).error is None
+    assert repr(shell.user_ns["trend"]).startswith("<signal trend")
+    assert finite(shell.user_ns["_kk"]) == 2
+
+
+def test_magic__a_decorated_strategy_is_taken_as_it_is(shell, backtest):
+    body = """
+import kernelkit as kk
+@kk.strategy(state=dict(days=0))
+def every(c, s, n):
+    s.days += 1
+    if s.days % n == 0:
+        c.target_percent(1.0)
+"""
+    assert backtest("-p n=50,100", body).error is None
+    assert shell.user_ns["every"].state == {"days": 0}
+
+
+def test_magic__tells_why_there_is_no_gpu_in_one_line(backtest):
+    ran = backtest("--gpu", HOLD)
+    assert ran.error is None
+    notices = [display["text/plain"] for display in ran.displays[:-1]]
+    assert len(notices) == 1
+    assert "\n" not in notices[0]
+    assert notices[0].endswith(f"ran on {os.cpu_count()} threads")
+
+
+def test_magic__an_interrupt_keeps_the_trials_that_are_done(shell, backtest, monkeypatch):
+    stopped = []
+
+    def stop(self, event):
+        if not stopped and 0 < event.done < event.total:
+            stopped.append(event)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("kernelkit.notebook.live.Live.__call__", stop)
+    ran = backtest("-p fast=2:201:1 -p slow=210:409:1 --into res")
+    assert ran.error is None
+    assert stopped
+    res = shell.user_ns["res"]
+    assert 0 < finite(res) < 40_000
+    assert res.attrs["interrupted"] == f"{finite(res)} of 40000 trials done"
+    said = ran.displays[-2]["text/plain"]
+    assert said == f"interrupted: {res.attrs['interrupted']}; the result holds these, the other cells are NaN"
+    assert ran.displays[-1][RESULT_MIME]["n_trials"] == finite(res)
+    assert "Interrupted: " in ran.displays[-1]["text/html"]
+
+
+def test_magic__shows_progress_of_what_takes_long(backtest, monkeypatch):
+    monkeypatch.setattr("kernelkit.notebook.live.QUIET_S", 0.0)
+    ran = backtest("-p fast=2:101:1 -p slow=110:209:1")
+    events = [progress.Progress.from_json(d[progress.MIME]) for d in ran.displays if progress.MIME in d]
+    assert [event.done for event in events] == sorted(event.done for event in events)
+    assert events[-1].done == events[-1].total == 10_000
+    assert any(event.candles_per_s and event.eta_s for event in events)
+
+
+def test_magic__what_is_over_at_once_shows_no_progress(backtest):
+    backtest("-p fast=5,10")
+    assert not [d for d in backtest("-p fast=5,10").displays if progress.MIME in d]
+
+
+def test_magic__help_lists_every_option(shell):
+    from kernelkit.notebook.options import OPTIONS
+
+    text = shell.find_cell_magic("backtest").__doc__
+    assert all(f"--{option.name}" in text for option in OPTIONS)
+    assert "%%backtest --name ma-cross --data sp500_index" in text
+
+
+def test_magic__help_speaks_the_truth(shell, run):
+    text = shell.find_cell_magic("backtest").__doc__
+    example = text.partition("\n\n")[2].partition("\n\nThe cell runs")[0]
+    ran = run("\n".join(line.removeprefix("    ") for line in example.splitlines()))
+    assert ran.error is None
+    assert finite(shell.user_ns["res"]) == 80
+
+
+@pytest.mark.parametrize("name", ["show", "result_bundle", "compare", "buy_and_hold", "progress_in_cell"])
+def test_notebook__offers(name):
+    from kernelkit import notebook
+
+    assert callable(getattr(notebook, name))
+    assert name in dir(notebook)
+
+
+def test_load_ext__twice_changes_nothing(shell):
+    before = len(shell.Completer.custom_matchers)
+    shell.run_line_magic("reload_ext", "kernelkit")
+    assert len(shell.Completer.custom_matchers) == before
