@@ -12,8 +12,8 @@ import numpy as np
 
 from kernelkit.errors import DataError, StrategyError, UsageError, message
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.drive import Costs, Job
-from kernelkit.market.venue import CASH_RULES, Account, FillModel, Venue
+from kernelkit.kernels.drive import Costs, Job, Table
+from kernelkit.market.venue import CASH_RULES, Settings, Venue
 from kernelkit.strategy import SCALARS, Program, Signal, Strategy
 from kernelkit.table import SOURCES, table_of
 
@@ -54,12 +54,26 @@ class Recipe:
     signal: Callable[[int], np.ndarray] | None = None
 
 
+@dataclass(frozen=True)
+class Sweep:
+    """The parameters of a set of trials: what is bound once, and the axes that vary."""
+
+    scalars: dict[str, Any]
+    axes: dict[str, list[Any]]
+    cells: np.ndarray  # trial of each cell, -1 where `where` excludes it
+    combos: list[tuple[Any, ...]]  # axis values of each trial
+
+    def bound(self, trial: int) -> dict[str, Any]:
+        """All parameters of one trial, by name."""
+        return self.scalars | dict(zip(self.axes, self.combos[trial], strict=True))
+
+
 def check_bars(bars: Any) -> xr.Dataset:
     """The same Dataset (time, asset); raises DataError for anything that is not bars.
 
     >>> check_bars([1.0, 2.0])
     Traceback (most recent call last):
-    kernelkit.errors.DataError: bars: found list, expected a Dataset(time, asset) from kk.data. Use kk.data.load or ...
+    kernelkit.errors.DataError: bars: found list, wanted a Dataset(time, asset) from kk.data. Use kk.data.load or ...
     """
     import xarray as xr
 
@@ -90,7 +104,7 @@ def resolve(strategy: Any) -> Strategy | Signal:
 
     >>> resolve(len)
     Traceback (most recent call last):
-    kernelkit.errors.StrategyError: strategy len: found builtin_function_or_method, expected a @kk.strategy or ...
+    kernelkit.errors.StrategyError: strategy len: found builtin_function_or_method, wanted a @kk.strategy or ...
     """
     if isinstance(strategy, (Strategy, Signal)):
         return strategy
@@ -175,13 +189,12 @@ def chosen(
     combos = list(itertools.product(*axes.values()))
     keep = np.ones(len(combos), bool)
     if where is not None:
-        code = compile(where, "<where>", "eval") if isinstance(where, str) else None
+        code = compile("" if callable(where) else where, "<where>", "eval")
         for k, combo in enumerate(combos):
             names = dict(scalars) | dict(zip(axes, combo, strict=True))
             try:
-                keep[k] = bool(
-                    eval(code, {"__builtins__": {}}, names) if code else where(**names)
-                )  # the user's own expression
+                # the user's own expression
+                keep[k] = bool(where(**names) if callable(where) else eval(code, {"__builtins__": {}}, names))
             except NameError as error:
                 raise UsageError(
                     message(
@@ -284,16 +297,17 @@ def plan_job(
     axes: dict[str, list[Any]],
     where: Any,
     limits: tuple[int, int],
-    account: Account,
-    venue: Venue,
-    fill_model: FillModel,
+    settings: Settings,
     measure: bool,
 ) -> Recipe:
-    """Lay out all trials: cells x assets, asset fastest."""
-    cells, combos = chosen(axes, scalars, where)
-    first, last = limits
+    """Lay out all trials over the rows ``limits`` of ``time``: cells x assets, asset fastest.
+
+    Raises UsageError for a text parameter on an axis, a ``where`` that leaves nothing, and bars too few to warm up.
+    """
+    sweep = Sweep(scalars, axes, *chosen(axes, scalars, where))
+    combos, (first, last) = sweep.combos, limits
     if isinstance(strategy, Signal):
-        return plan_signal(bars, strategy, scalars, axes, cells, combos, limits, account, venue, fill_model, measure)
+        return plan_signal(bars, strategy, sweep, limits, settings, measure)
     types = {n: kind_of(n, axes.get(n, [scalars.get(n)]), d) for n, d in strategy.defaults.items()}
     if any(t is str for n, t in types.items() if n in axes):
         raise UsageError(
@@ -330,22 +344,21 @@ def plan_job(
     n = len(tables)
     trials = np.zeros(len(combos) * n, L.TRIAL)
     for a, (i0, begin, i1) in enumerate(rows):
-        trials[a::n] = (i0, begin, i1, a, 0, 0, account.cash)
+        trials[a::n] = (i0, begin, i1, a, 0, 0, settings.account.cash)
     job = Job(
         program.text,
         program.plan,
         tables,
-        [costs_of(venue)],
-        [fill_model.codes()],
+        [costs_of(settings.venue)],
+        [settings.fill_model.codes()],
         trials,
         np.repeat(params, n, axis=0),
         measure,
         own_state(strategy, program),
     )
     start = min(int(p[r[1]]) for p, r in zip(places, rows, strict=True))
-    return Recipe(
-        bars, strategy, job, axes, [str(a) for a in bars["asset"].values], places, cells, start, last, scalars
-    )
+    assets = [str(a) for a in bars["asset"].values]
+    return Recipe(bars, strategy, job, axes, assets, places, sweep.cells, start, last, scalars)
 
 
 def extremes(combos: Sequence[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
@@ -375,17 +388,15 @@ def own_state(strategy: Strategy, program: Program) -> list[tuple[int, object]]:
 def plan_signal(
     bars: xr.Dataset,
     strategy: Signal,
-    scalars: dict[str, Any],
-    axes: dict[str, list[Any]],
-    cells: np.ndarray,
-    combos: list[tuple[Any, ...]],
+    sweep: Sweep,
     limits: tuple[int, int],
-    account: Account,
-    venue: Venue,
-    fill_model: FillModel,
+    settings: Settings,
     measure: bool,
 ) -> Recipe:
-    """A signal's trials: each has its own data set, the bars with a target column that `Recipe.signal` computes when its turn comes."""
+    """A signal's trials: each has a data set of its own, the bars with the target that `Recipe.signal` computes.
+
+    That happens when the trial's turn comes. Raises StrategyError for a target that is not of shape (time, asset).
+    """
     first, last = limits
     program = strategy.follower.program({})
     program.plan.features[:] = ["target"]
@@ -394,13 +405,13 @@ def plan_signal(
         table, place = table_of(bars, a, [])
         base.append(table)
         places.append(place)
-    n = len(base)
-    trials = np.zeros(len(combos) * n, L.TRIAL)
+    n, cash = len(base), settings.account.cash
+    trials = np.zeros(len(sweep.combos) * n, L.TRIAL)
     for a, place in enumerate(places):
-        trials[a::n] = (0, int(np.searchsorted(place, first)), int(np.searchsorted(place, last)), a, 0, 0, account.cash)
+        trials[a::n] = (0, int(np.searchsorted(place, first)), int(np.searchsorted(place, last)), a, 0, 0, cash)
 
     def target(cell: int) -> np.ndarray:
-        values = strategy.function(bars, **(scalars | dict(zip(axes, combos[cell], strict=True))))
+        values = strategy.function(bars, **sweep.bound(cell))
         array = np.asarray(getattr(values, "values", values), "f8")
         if array.ndim == 1:
             array = array[:, None]
@@ -419,23 +430,26 @@ def plan_signal(
         program.text,
         program.plan,
         base,
-        [costs_of(venue)],
-        [fill_model.codes()],
+        [costs_of(settings.venue)],
+        [settings.fill_model.codes()],
         trials,
         np.zeros((len(trials), 0), "i8"),
         measure,
     )
     start = min(int(p[np.searchsorted(p, first)]) for p in places)
+    assets = [str(a) for a in bars["asset"].values]
     return Recipe(
-        bars, strategy, job, axes, [str(a) for a in bars["asset"].values], places, cells, start, last, scalars, target
+        bars, strategy, job, sweep.axes, assets, places, sweep.cells, start, last, sweep.scalars, target
     )
 
 
 def with_target(recipe: Recipe, first: int, last: int) -> Job:
-    """The job of a signal's trials [first, last): their targets computed, one cell at a time, into data sets of their own."""
+    """The job of a signal's trials [first, last): their targets computed, cell by cell, into data sets of their own."""
     job, n = recipe.job, len(recipe.assets)
-    assert recipe.signal is not None
-    tables, trials = [], job.trials[first:last].copy()
+    if recipe.signal is None:
+        raise TypeError(f"{recipe.strategy.name} is no signal: its trials share the bars and need no targets")
+    tables: list[Table] = []
+    trials = job.trials[first:last].copy()
     cell, values = -1, np.empty(0)
     for k in range(first, last):
         if k // n != cell:

@@ -141,7 +141,7 @@ class Trace:
         """What orders of own bars before ``end`` were when they were submitted, by id."""
         orders = self.logs.orders[self.logs.orders["t_submit"] <= self.known_at[end - 1]]
         orders = np.sort(orders, order="id")
-        own = (orders["parent"] == 0) & (orders["flags"] & L.AT_FILL == 0)
+        own = (orders["parent"] == 0) & (orders["marks"] & L.AT_FILL == 0)
         out = np.zeros(len(orders), [(n, orders.dtype[n]) for n in (*SUBMITTED, "lots", "price")])
         for name in SUBMITTED:
             out[name] = orders[name]

@@ -344,7 +344,7 @@ def expire_days(frame: int, session: int, t_open: int) -> None:
     for k in range(at(f.state, HEADER).n_live):
         o = at(f.orders + k * ORDER_BYTES, ORDER)
         if o.status == LIVE and o.tif == DAY and o.t_active <= t_open:
-            if o.session == -1:
+            if o.session == -FAR:
                 o.session = session
             elif session > o.session:
                 end_order(frame, f.orders + k * ORDER_BYTES, EXPIRED, R_DAY, t_open)
@@ -465,7 +465,7 @@ def new_order(frame: int, kind: int, tif: int, lots: int) -> int:
     o.t_submit = time
     o.t_active = time
     o.t_expire = 0
-    o.session = -1
+    o.session = -FAR
     o.t_end = 0
     o.reference = 0
     o.fill_ticks = 0

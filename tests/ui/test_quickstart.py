@@ -6,17 +6,21 @@ import shutil
 from pathlib import Path
 
 QUICKSTART = Path(__file__).parents[2] / "notebooks" / "01_quickstart.ipynb"
+COMPLAINTS = "[data-mime-type='application/vnd.jupyter.stderr'], [data-mime-type='application/vnd.jupyter.error']"
 
 
 def test_quickstart__runs_and_shows_its_result(session, lab):
     shutil.copy(QUICKSTART, lab.root)
     panel = session.open(QUICKSTART.name)
     session.await_kernel()
+    session.command("notebook:clear-all-cell-outputs")
     session.command("notebook:run-all-cells")
-    panel.locator(".kk-Result .kk-Table").first.wait_for()
-    assert panel.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    result = panel.locator(".kk-Result").first
+    result.locator(".kk-Table").wait_for()
     session.command("kernelkit:show-runs")
     session.page.locator("#kernelkit-runs").get_by_text("Backtest runs").wait_for()
-    panel.locator(".kk-Result").first.scroll_into_view_if_needed()
+    result.locator("header").scroll_into_view_if_needed()
     session.shoot("quickstart")
+    assert panel.locator(COMPLAINTS).all_inner_texts() == []
+    assert panel.locator(".kk-Error").all_inner_texts() == []
     assert session.problems == []
