@@ -1,4 +1,4 @@
-"""`backtest`: labelled bars, a strategy and settings in; one labelled Dataset of results out, curves computed only when looked at."""
+"""`backtest`: labelled bars, a strategy and settings in; one labelled Dataset of results out, its curves lazy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from kernelkit.errors import LookaheadError, OrderError, RunError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.drive import Outcome, Stop, new_outcome, simulate, spread
-from kernelkit.market.venue import CONSERVATIVE, FREE, Account, FillModel, Venue
+from kernelkit.market.venue import Account, FillModel, Settings, Venue
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, bind, check_bars, plan_job, resolve, span, with_target
 from kernelkit.strategy import Signal, Strategy
@@ -29,7 +29,10 @@ OUTPUTS = ("metrics", "blocks", "curves")
 def run_trials(
     recipe: Recipe, blocks: bool, client: Any, label: str, workers: int | None = None
 ) -> tuple[Outcome, bool]:
-    """All trials of a recipe on `workers` threads (None: one for each core), or on a cluster; the outcome, and whether it was interrupted (what is done is kept)."""
+    """All trials of a recipe on ``workers`` threads (None: one for each core), or on a cluster.
+
+    Returns the outcome and whether it was interrupted; trials that were done by then are kept.
+    """
     job = recipe.job
     n = len(job.trials)
     outcome = new_outcome(n, blocks)
@@ -83,7 +86,7 @@ def run_trials(
     return outcome, interrupted
 
 
-def backtest(
+def backtest(  # noqa: PLR0913  its settings are keywords of the public interface
     bars: xr.Dataset,
     strategy: Strategy | Signal,
     params: Mapping[str, Any] | None = None,
@@ -101,13 +104,14 @@ def backtest(
 ) -> xr.Dataset:
     """Backtest a strategy over bars: every cell of ``grid`` is one trial, every sequence in it one dim of the result.
 
-    Parameters: ``params`` binds scalars; ``where`` (an expression or a function of the parameters) excludes cells, which stay NaN; ``start`` and ``end``
-    delimit the evaluated span (earlier bars warm up); several assets run as separate accounts along dim ``asset``. ``outputs`` is any of
-    ``"metrics"``, ``"blocks"``, ``"curves"``, or ``("final_equity",)`` for that number alone. ``client`` is a dask.distributed Client or its
-    address. ``debug=True`` runs the strategy in plain Python: breakpoints, prints and tracebacks in your own lines.
+    ``params`` binds scalars; ``where`` (an expression or a function of the parameters) excludes cells, which stay NaN;
+    ``start`` and ``end`` delimit the evaluated span (earlier bars warm up); several assets run as separate accounts
+    along dim ``asset``. ``outputs`` is any of ``"metrics"``, ``"blocks"``, ``"curves"``, or ``("final_equity",)`` for
+    that number alone. ``client`` is a dask.distributed Client or its address. ``debug=True`` runs the strategy in plain
+    Python: breakpoints, prints and tracebacks in your own lines.
 
-    Returns a Dataset: scalar metrics over the swept parameters (fractions, quote currency, days; see each ``attrs``), and lazy curves ``equity``,
-    ``cash``, ``position``, ``drawdown`` and own records over ``time``.
+    Returns a Dataset: scalar metrics over the swept parameters (fractions, quote currency, days; see each ``attrs``),
+    and lazy curves ``equity``, ``cash``, ``position``, ``drawdown`` and own records over ``time``.
 
     Raises UsageError, DataError, StrategyError, OrderError, LookaheadError. Rules: docs/rules.md.
 
@@ -123,11 +127,8 @@ def backtest(
 
     bars, strategy = check_bars(bars), resolve(strategy)
     scalars, axes = bind(strategy, params, grid)
-    account, free, fill_model = account or Account(), venue is None, fill_model or CONSERVATIVE
-    if not isinstance(fill_model, FillModel):
-        raise OrderError(
-            message("fill_model", repr(fill_model), "a kk.FillModel", "Write kk.FillModel(limit='touch').")
-        )
+    settings = Settings.of(account, venue, fill_model)
+    venue, fill_model = settings.venue, settings.fill_model
     unknown = [o for o in outputs if o not in (*OUTPUTS, "final_equity")]
     if unknown:
         raise UsageError(
@@ -136,13 +137,11 @@ def backtest(
             )
         )
     measure = "metrics" in outputs or "blocks" in outputs
-    recipe = plan_job(
-        bars, strategy, scalars, axes, where, span(bars, start, end), account, venue or FREE, fill_model, measure
-    )
+    recipe = plan_job(bars, strategy, scalars, axes, where, span(bars, start, end), settings, measure)
     if debug:
         from kernelkit.view import run_in_python
 
-        outcome, interrupted = run_in_python(recipe, venue or FREE), False
+        outcome, interrupted = run_in_python(recipe, venue), False
     else:
         began = time.perf_counter()
         outcome, interrupted = run_trials(
@@ -150,10 +149,9 @@ def backtest(
         )
         took = time.perf_counter() - began
     if outcome.errors:
-        explain(recipe, outcome, venue or FREE)
-    costs = "none" if free else (venue or FREE).costs
-    record(recipe, outcome, venue or FREE, fill_model)
-    ds = build(recipe, outcome, outputs, costs, (venue or FREE).name, fill_model)
+        explain(recipe, outcome, venue)
+    record(recipe, outcome, venue, fill_model)
+    ds = build(recipe, outcome, outputs, venue.costs, venue.name, fill_model)
     if interrupted:
         ds.attrs["interrupted"] = f"{int(outcome.done.sum())} of {len(outcome.done)} trials done"
     if not debug:
@@ -181,12 +179,25 @@ def record(recipe: Recipe, outcome: Outcome, venue: Venue, fill_model: FillModel
 
 
 def ast_text(strategy: Strategy | Signal) -> str:
-    """The strategy's source without comments and layout: what its identity is made of."""
+    """The strategy's source without comments and layout: what its identity is made of.
+
+    >>> from kernelkit.strategy import strategy
+    >>> @strategy
+    ... def hold(ctx):  # for ever
+    ...     ctx.target_percent( 1.0 )
+    >>> print(ast_text(hold))
+    def hold(ctx):
+        ctx.target_percent(1.0)
+    """
     return ast.unparse(strategy.source.tree)
 
 
 def explain(recipe: Recipe, outcome: Outcome, venue: Venue) -> None:
-    """Raise what went wrong in the first failed trial, with the bar and, for an exception, the user's own traceback."""
+    """Raise what went wrong in the first failed trial: LookaheadError, OrderError, or the user's own exception.
+
+    All name the bar. The exception comes from a replay of its bar in Python, so its traceback shows the user's lines;
+    RunError where the replay does not raise.
+    """
     trial, (status, i, argument) = min(outcome.errors.items())
     a = trial % len(recipe.assets)
     when = recipe.bars["time"].values[recipe.places[a][i]]
@@ -222,12 +233,17 @@ def explain(recipe: Recipe, outcome: Outcome, venue: Venue) -> None:
 
     replay(recipe, trial, i, venue, where)
     raise RunError(
-        f"{where}: the compiled strategy raised, but its replay in Python did not; please report this with the strategy's source"
+        f"{where}: the compiled strategy raised, but its replay in Python did not; "
+        "please report this with the strategy's source"
     )
 
 
 def warmup() -> float:
-    """Compile the engine into the disk cache; seconds it took."""
+    """Compile the engine into the disk cache, or find it there; seconds it took.
+
+    >>> warmup() >= 0.0
+    True
+    """
     from kernelkit.kernels import compile as native
 
     began = time.perf_counter()

@@ -181,20 +181,38 @@ def bind(
     return scalars, axes
 
 
+def condition(where: str | Callable[..., Any]) -> Callable[..., Any]:
+    """``where`` as a function of the parameters; text is compiled once, and sees nothing but them.
+
+    >>> condition("fast < slow")(fast=5, slow=20)
+    True
+    """
+    if not isinstance(where, str):
+        return where
+    code = compile(where, "<where>", "eval")
+    return lambda **names: eval(code, {"__builtins__": {}}, names)  # the user's own expression
+
+
 def chosen(
     axes: Mapping[str, list[Any]], scalars: Mapping[str, Any], where: str | Callable[..., Any] | None
 ) -> tuple[np.ndarray, list[tuple[Any, ...]]]:
-    """Trial number of every cell (-1: excluded) and the axis values of every trial."""
+    """Trial number of every cell (-1: excluded) and the axis values of every trial.
+
+    Raises UsageError for a ``where`` that names something else than parameters, and for one that leaves no cell.
+
+    >>> cells, combos = chosen({"fast": [5, 9], "slow": [8]}, {}, "fast < slow")
+    >>> cells.tolist(), combos
+    ([[0], [-1]], [(5, 8)])
+    """
     shape = tuple(len(v) for v in axes.values())
     combos = list(itertools.product(*axes.values()))
     keep = np.ones(len(combos), bool)
     if where is not None:
-        code = compile("" if callable(where) else where, "<where>", "eval")
+        holds = condition(where)
         for k, combo in enumerate(combos):
             names = dict(scalars) | dict(zip(axes, combo, strict=True))
             try:
-                # the user's own expression
-                keep[k] = bool(where(**names) if callable(where) else eval(code, {"__builtins__": {}}, names))
+                keep[k] = bool(holds(**names))
             except NameError as error:
                 raise UsageError(
                     message(
@@ -438,9 +456,7 @@ def plan_signal(
     )
     start = min(int(p[np.searchsorted(p, first)]) for p in places)
     assets = [str(a) for a in bars["asset"].values]
-    return Recipe(
-        bars, strategy, job, sweep.axes, assets, places, sweep.cells, start, last, sweep.scalars, target
-    )
+    return Recipe(bars, strategy, job, sweep.axes, assets, places, sweep.cells, start, last, sweep.scalars, target)
 
 
 def with_target(recipe: Recipe, first: int, last: int) -> Job:

@@ -1,4 +1,4 @@
-"""A function becomes a strategy: its source, what it captures and its parameters, bound together and addressed by content."""
+"""A function becomes a strategy: its source, what it captures and its parameters, addressed by content."""
 
 from __future__ import annotations
 
@@ -33,15 +33,18 @@ from kernelkit.kernels.lower import (
 FRAME_I = offset(FRAME, "i")
 ALLOWED_MODULES = ("math", "numpy")
 SCALARS = (bool, int, float)
+REWRITE = "Rewrite it with numbers, or run with debug=True."
 
 
 def ring(n: int) -> Ring:
-    """Declare state that keeps the last ``n`` floats: ``.push(x)``, ``[0]`` the newest, ``[-1]`` the one before, ``.count``.
+    """Declare state that keeps the last ``n`` floats: ``.push(x)``, ``[0]`` the newest, ``[-1]`` the one before.
+
+    ``.count`` is how many were ever pushed. Raises StrategyError unless ``n`` is a positive int.
 
     >>> ring(3).n
     3
     """
-    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+    if type(n) is not int or n < 1:
         raise StrategyError(message("ring", n, "a positive number of values", "Write kk.ring(20)."))
     return Ring(n)
 
@@ -61,7 +64,7 @@ def captured(function: FunctionType, tree: ast.FunctionDef) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Program:
-    """A strategy bound to parameter types: the text to compile and the plan of its slots. Plain data: it travels to workers."""
+    """A strategy bound to parameter types: the text to compile and the plan of its slots; plain data, it travels."""
 
     name: str
     text: str
@@ -89,8 +92,8 @@ class Program:
             if 0 < number <= len(lines) and "# L" in lines[number - 1]:
                 first = next((t for t in text.splitlines() if t and not t.startswith("Failed in")), text)
                 code, _, line = lines[number - 1].rpartition("# L")
-                return f"{self.name}, line {line}: cannot be compiled: `{code.strip()}`. {first.strip()}. Rewrite it with numbers, or run with debug=True."
-        return f"{self.name} cannot be compiled: {text.strip().splitlines()[0]}. Rewrite it with numbers, or run with debug=True."
+                return f"{self.name}, line {line}: cannot be compiled: `{code.strip()}`. {first.strip()}. {REWRITE}"
+        return f"{self.name} cannot be compiled: {text.strip().splitlines()[0]}. {REWRITE}"
 
 
 class Indicator:
@@ -139,6 +142,7 @@ class Returned(ast.NodeTransformer):
         self.name = name
 
     def visit_Return(self, node: ast.Return) -> ast.AST:
+        """Refuse a bare return."""
         if node.value is None:
             raise StrategyError(
                 message(
@@ -236,7 +240,8 @@ class Strategy:
                     source.refuse(
                         source.tree,
                         f"it captures `{name}`, a {type(value).__name__}",
-                        "only numbers, math, numpy and functions can be captured; arrays would be a way to see the future and enter with kk.feature",
+                        "only numbers, math, numpy and functions can be captured; "
+                        "arrays would be a way to see the future and enter with kk.feature",
                     )
 
         helpers: list[tuple[str, Source, str | None]] = []
@@ -374,7 +379,7 @@ def tools_text(plan: Plan) -> str:
 
     for kind in kinds:
         need(kind)
-    kept = [
+    kept: list[ast.stmt] = [
         n
         for n in tree.body
         if isinstance(n, ast.Assign) or (isinstance(n, ast.FunctionDef) and n.name in wanted and n.name != "column_at")
@@ -405,7 +410,7 @@ def entry_text(plan: Plan, lines: list[str]) -> str:
 
 
 class Signal:
-    """A vectorised strategy: ``f(ds, **params)`` returns target weights over ``time`` (NaN leaves the position as it is)."""
+    """A vectorised strategy: ``f(ds, **params)`` returns targets over ``time``; NaN leaves the position as it is."""
 
     def __init__(self, function: FunctionType, units: str = "weight") -> None:
         if units not in ("weight", "quantity"):
@@ -431,7 +436,10 @@ def strategy(
     *, state: Mapping[str, Any] | None = None, warmup: int | Callable[[Any], int] | None = None
 ) -> Callable[[Callable[..., Any]], Strategy]: ...
 def strategy(function: Any = None, /, *, state: Any = None, warmup: Any = None) -> Any:
-    """Make a function an event-driven strategy; it runs after each bar has closed, and its orders act from the next bar on.
+    """Make ``f(ctx, **params)`` an event-driven strategy: it runs after each bar has closed, its orders act later (T5).
+
+    With ``state`` it is ``f(ctx, s, **params)``. ``warmup`` is the bars before the first decision, or a function of the
+    parameters; without it they are inferred. Raises StrategyError for what cannot be compiled, with its line.
 
     >>> @strategy(state=dict(entry=0.0), warmup=10)
     ... def hold(ctx, s, weight=1.0):
@@ -445,7 +453,10 @@ def strategy(function: Any = None, /, *, state: Any = None, warmup: Any = None) 
 
 
 def signal(function: Any = None, /, *, units: str = "weight") -> Any:
-    """Make a function of labelled arrays a strategy; its row ``t`` is traded at the open of ``t + 1``. Audit it: only `kk.audit` can show it is blind.
+    """Make ``f(ds, **params)``, which returns targets (time,) or (time, asset), a strategy.
+
+    Row ``t`` is traded at the open of ``t + 1``; ``units`` says whether it is an equity ``"weight"`` or a ``"quantity"``
+    in base units. Only `kk.audit` can show that such a function is blind to the future.
 
     >>> @signal
     ... def trend(ds, n=20):
@@ -475,6 +486,7 @@ def indicator(function: Any = None, /, *, state: Mapping[str, Any] | None = None
 
 @strategy
 def follow_weight(ctx):  # type: ignore[no-untyped-def]
+    """What a signal of weights trades (rule S3)."""
     w = ctx.x.target[0]
     if w == w:
         ctx.target_percent(w)
@@ -482,6 +494,7 @@ def follow_weight(ctx):  # type: ignore[no-untyped-def]
 
 @strategy
 def follow_quantity(ctx):  # type: ignore[no-untyped-def]
+    """What a signal of quantities trades (rule S4)."""
     q = ctx.x.target[0]
     if q == q:
         ctx.target(q)

@@ -1,4 +1,4 @@
-"""The engine in plain Python: the user's own function, its lines, prints and breakpoints, over the very memory that compiled code uses."""
+"""The engine in plain Python: the user's own function, its prints and breakpoints, over the memory of compiled code."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Value(float):
 
 
 class Series:
-    """A column as a strategy sees it: ``[0]`` the bar that has just closed, ``[-k]`` earlier ones, and its rolling indicators."""
+    """A column as a strategy sees it: ``[0]`` the bar that has just closed, ``[-k]`` earlier ones, and indicators."""
 
     def __init__(self, ctx: Ctx, column: int) -> None:
         self._ctx, self._column = ctx, column
@@ -50,7 +50,7 @@ class Series:
                     "A positive index is a bar that has not happened yet.",
                 )
             )
-        return orders.column_f(self._ctx._frame, self._column, i + k) if i + k >= 0 else np.float64("nan")
+        return np.float64(orders.column_f(self._ctx._frame, self._column, i + k) if i + k >= 0 else "nan")
 
     def __getattr__(self, name: str) -> Any:
         if name == "age" and self._column >= L.FIRST_FEATURE:
@@ -86,20 +86,19 @@ class Sizes:
     def __init__(self, ctx: Ctx) -> None:
         self._ctx = ctx
 
-    def risk(self, fraction: float, stop: float) -> float:
+    def risk(self, fraction: float, stop: float) -> np.float64:
         """Lose ``fraction`` of the equity when the price moves by ``stop``."""
-        return fraction * self._ctx.equity / (stop * self._ctx._instrument.multiplier)
+        return np.float64(fraction * self._ctx.equity / (stop * self._ctx._instrument.multiplier))
 
-    def notional(self, value: float) -> float:
+    def notional(self, value: float) -> np.float64:
         """A position worth ``value``."""
-        return value / (self._ctx.close[0] * self._ctx._instrument.multiplier)
+        return np.float64(value / (self._ctx.close[0] * self._ctx._instrument.multiplier))
 
-    def vol_target(self, volatility: float, n: int = 20) -> float:
+    def vol_target(self, volatility: float, n: int = 20) -> np.float64:
         """A position with this annual volatility, from the last ``n`` bar returns."""
-        sigma = self._ctx.close.volatility(n) * self._ctx._instrument.periods**0.5
-        return (
-            volatility * self._ctx.equity / (self._ctx.close[0] * self._ctx._instrument.multiplier * np.float64(sigma))
-        )
+        sigma = np.float64(self._ctx.close.volatility(n) * self._ctx._instrument.periods**0.5)
+        one = self._ctx.close[0] * self._ctx._instrument.multiplier
+        return np.float64(volatility * self._ctx.equity / (one * sigma))
 
 
 class Slots:
@@ -343,7 +342,10 @@ def run_in_python(recipe: Recipe, venue: Venue) -> Outcome:
 
 
 def replay(recipe: Recipe, trial: int, i: int, venue: Any, where: str) -> None:
-    """Run bar `i` of a trial in Python, from the state that compiled code had before it: an exception comes with the user's traceback."""
+    """Run bar ``i`` of a trial in Python, from the state that compiled code had before it.
+
+    Raises the strategy's own exception, with the user's traceback and a note that says ``where``.
+    """
     from dataclasses import replace
 
     from kernelkit.recipe import with_target

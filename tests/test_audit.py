@@ -373,7 +373,7 @@ def test_audit__what_does_not_repeat_is_not_blind(minutes):
 @kk.signal
 def noisy_sum(ds):
     wide = ds["close"].values
-    return np.tanh(wide * (1.0 + 1e-15 * ds.sizes["time"]) / wide[0])
+    return np.tanh(wide * (1.0 + 1e-16 * ds.sizes["time"]) / wide[0])
 
 
 def test_audit__rounding_is_no_leak(minutes):

@@ -15,7 +15,7 @@ from kernelkit.audit.observe import Difference, Observer, Targets, Traces
 from kernelkit.audit.report import COLUMNS, AuditReport
 from kernelkit.errors import UsageError, message
 from kernelkit.kernels.lower import read_source
-from kernelkit.market.venue import CONSERVATIVE, FREE, Account, FillModel, Venue
+from kernelkit.market.venue import CONSERVATIVE, FREE, Account, FillModel, Settings, Venue
 from kernelkit.progress import Meter
 from kernelkit.schema import FEATURE, PRICES
 from kernelkit.strategy import Signal, Strategy, captured
@@ -105,7 +105,7 @@ class Subject:
             found = f"{whole.sizes['time']} rows from {bars.sizes['time']}"
             raise UsageError(message("features=", found, "a function that adds columns", "Return bars.assign(...)."))
         limits = self.limits[0], min(self.limits[1], bars.sizes["time"])
-        return recipes.plan_job(whole, self.strategy, self.scalars, {}, None, limits, *self.settings, True)
+        return recipes.plan_job(whole, self.strategy, self.scalars, {}, None, limits, Settings(*self.settings), True)
 
 
 class _Audit:

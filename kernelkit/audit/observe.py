@@ -225,9 +225,9 @@ def _logs(one: Trace, other: Trace, end: int) -> Iterator[Found]:
 
 
 def _first_unequal(a: Array, b: Array) -> int | None:
-    n = min(len(a), len(b))
-    x, y = (np.ascontiguousarray(r[:n]).view(np.uint8).reshape(n, -1) for r in (a, b))
-    rows = np.flatnonzero((x != y).any(axis=1)) if n else np.empty(0, np.int64)
+    n, size = min(len(a), len(b)), a.dtype.itemsize
+    x, y = (np.ascontiguousarray(r[:n]).view(np.uint8).reshape(n, size) for r in (a, b))
+    rows = np.flatnonzero((x != y).any(axis=1))
     if rows.size:
         return int(rows[0])
     return None if len(a) == len(b) else n

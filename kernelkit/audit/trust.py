@@ -70,22 +70,21 @@ def _without(design: Floats, values: Floats) -> Floats:
 
 
 def _copied(column: Floats, prices: dict[str, Floats]) -> tuple[int, str] | None:
-    """A value that a price takes later, and never took before."""
+    """A value that a price takes later, and no price took before."""
     rows = np.flatnonzero(np.isfinite(column) & (column != _lag(column, 1)))
     if rows.size < CHANGES:
         return None
-    for name, price in prices.items():
-        order = np.argsort(price, kind="stable")
-        place = np.searchsorted(price[order], column[rows])
-        known = place < len(price)
-        known[known] = price[order][place[known]] == column[rows][known]
-        first = np.full(rows.size, -1)
-        first[known] = order[place[known]]  # stable: the earliest bar at this price
-        early = first > rows
-        if early.mean() > 0.5:
-            row = int(rows[early.argmax()])
-            return row, f"its value is the {name} {int(first[early.argmax()]) - row} bars later, and no {name} before"
-    return None
+    every = np.column_stack(list(prices.values())).ravel()  # bar after bar: the stable order finds the earliest
+    order = np.argsort(every, kind="stable")
+    place = np.minimum(np.searchsorted(every[order], column[rows]), every.size - 1)
+    found = order[place]
+    bar = found // len(prices)
+    early = (every[found] == column[rows]) & (bar > rows)
+    if early.mean() <= 0.5:
+        return None
+    k = int(early.argmax())
+    name = list(prices)[int(found[k]) % len(prices)]
+    return int(rows[k]), f"its value is the {name} {int(bar[k] - rows[k])} bars later, and no price before"
 
 
 def _scaled(column: Floats, prices: dict[str, Floats]) -> tuple[int, str] | None:

@@ -22,13 +22,13 @@ LOG_FROM = 3.0
 Maybe = float | None
 
 
-def tag(name: str, content: str = "", **attributes: object) -> str:
+def tag(name: str, content: str = "", /, **attributes: object) -> str:
     """An element; underscores in attribute names become dashes, numbers are written short.
 
     >>> tag("line", x1=1.0, stroke_width=2)
     '<line x1="1" stroke-width="2"/>'
     """
-    texts = "".join(f' {name.replace("_", "-")}="{_short(value)}"' for name, value in attributes.items())
+    texts = "".join(f' {key.replace("_", "-")}="{_short(value)}"' for key, value in attributes.items())
     return f"<{name}{texts}>{content}</{name}>" if content else f"<{name}{texts}/>"
 
 

@@ -39,10 +39,15 @@ class Kernel:
             if message["parent_header"].get("msg_id") != sent:
                 continue
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
-                return found, self.client.get_shell_msg(timeout=timeout)["content"]
+                return found, self.reply(sent, timeout)
             found.append(message)
             on_message(message)
         raise TimeoutError(code)
+
+    def reply(self, sent, timeout):
+        while (message := self.client.get_shell_msg(timeout=timeout))["parent_header"].get("msg_id") != sent:
+            pass
+        return message["content"]
 
     def stop(self):
         self.client.stop_channels()
