@@ -63,7 +63,7 @@ def run_trials(
         meter.close()
         return outcome, interrupted
     workers = workers or os.cpu_count() or 1
-    least = 64 if recipe.signal is not None else max(1, int(2e6 / max(1.0, float(bars.mean()))))
+    least = 64 if recipe.signal is not None else max(1, int(2e5 / max(1.0, float(bars.mean()))))
     pieces = spread(n, workers, 1 if recipe.signal is not None else least)
     if len(pieces) == 1:
         try:

@@ -1,10 +1,11 @@
-"""The result of a backtest: metrics as plain variables, curves as one lazy array that simulates the trials one looks at."""
+"""The result of a backtest: metrics as plain variables, curves as lazy arrays that simulate the trials one looks at."""
 
 from __future__ import annotations
 
 import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from kernelkit import schema
 from kernelkit.errors import RunError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.drive import Logs, Outcome, Recorder
+from kernelkit.lazy import lazy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from kernelkit.market.venue import FillModel
     from kernelkit.recipe import Recipe
 
-LIMIT_BYTES = 1 << 30
 KEPT_TRIALS = 8
 _recipes: weakref.WeakValueDictionary[str, Curves] = weakref.WeakValueDictionary()
 
@@ -52,7 +53,10 @@ class Curves:
         return logs
 
     def on_time(self, trial: int, values: np.ndarray, before: float) -> np.ndarray:
-        """A curve of the asset's own bars on the result's time axis: carried forward over missing bars, `before` until the account starts."""
+        """A curve of the asset's own bars on the result's time axis.
+
+        Carried forward over missing bars; ``before`` until the account starts.
+        """
         r = self.recipe
         place = r.places[trial % len(r.assets)]
         row = r.job.trials[trial]
@@ -61,7 +65,7 @@ class Curves:
         return np.where(last >= 0, values[np.maximum(last, 0)], before)
 
     def curve(self, name: str, trial: int) -> np.ndarray:
-        """One curve of one trial over the result's time axis."""
+        """One curve of one trial over the result's time axis, float64 (time,)."""
         logs, cash = self.logs(trial), float(self.recipe.job.trials[trial]["cash"])
         if name in L.CURVES:
             return self.on_time(trial, logs.curves[:, L.CURVES.index(name)], 0.0 if name == "position" else cash)
@@ -69,47 +73,6 @@ class Curves:
             equity = self.on_time(trial, logs.curves[:, 0], cash)
             return 1.0 - equity / np.maximum(np.maximum.accumulate(equity), cash)
         return self.on_time(trial, logs.records[:, self.recipe.job.plan.records.index(name)], np.nan)
-
-
-def lazy_array(curves: Curves, name: str, shape: tuple[int, ...]) -> Any:
-    """An xarray backend array of one curve over (cells, asset, time)."""
-    from xarray.backends import BackendArray
-    from xarray.core import indexing
-
-    class CurveArray(BackendArray):
-        """Indexing it simulates the chosen trials."""
-
-        def __init__(self) -> None:
-            self.curves, self.shape, self.dtype = curves, shape, np.dtype("f8")
-
-        def __getitem__(self, key: Any) -> Any:
-            return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self.read)
-
-        def read(self, key: tuple[Any, ...]) -> np.ndarray:
-            """Rows of the chosen cells, then the chosen times."""
-            picked = [np.arange(n)[k] for n, k in zip(self.shape, key, strict=True)]
-            size = 8 * int(np.prod([max(1, np.size(p)) for p in picked[:-1]])) * self.shape[-1]
-            if size > LIMIT_BYTES:
-                raise UsageError(
-                    message(
-                        f"loading {name!r}",
-                        f"{size / 1e9:.1f} GB of curves",
-                        f"at most {LIMIT_BYTES / 1e9:.1f} GB at once",
-                        "Choose trials first, with .sel or .isel; or .chunk() and reduce with dask.",
-                    )
-                )
-            numbers = (
-                trial_numbers(self.curves.recipe)[np.ix_(*[np.atleast_1d(p) for p in picked[:-1]])]
-                if picked[:-1]
-                else trial_numbers(self.curves.recipe)
-            )
-            out = np.full((*numbers.shape, np.size(picked[-1])), np.nan)
-            for where, trial in np.ndenumerate(numbers):
-                if trial >= 0:
-                    out[where] = self.curves.curve(name, int(trial))[picked[-1]]
-            return out.reshape([np.size(p) for p in picked if np.ndim(p)])
-
-    return indexing.LazilyIndexedArray(CurveArray())
 
 
 def trial_numbers(recipe: Recipe) -> np.ndarray:
@@ -121,10 +84,20 @@ def trial_numbers(recipe: Recipe) -> np.ndarray:
     return np.where(recipe.cells[..., None] >= 0, wide, -1)
 
 
+def summaries(outcome: Outcome, trial: int, cells: int) -> np.ndarray:
+    """One trial's block summaries (block, summary) as float64, NaN beyond its own blocks."""
+    if outcome.blocks is None:
+        raise RunError(message("block summaries", "none", "a result with outputs including 'blocks'", "Run it again."))
+    rows = outcome.blocks[trial, :cells]
+    out = np.stack([rows[n].astype("f8") for n in L.NODE_FIELDS], axis=1)
+    out[int(outcome.meta[trial, 0]) :] = np.nan
+    return out
+
+
 def build(
     recipe: Recipe, outcome: Outcome, outputs: Sequence[str], costs: str, venue: str, fill_model: FillModel
 ) -> xr.Dataset:
-    """The result Dataset."""
+    """The result Dataset: metrics over (axes, asset) in the units of their ``attrs``, curves over ``time`` besides."""
     import xarray as xr
 
     numbers = trial_numbers(recipe)
@@ -140,21 +113,17 @@ def build(
     variables: dict[str, Any] = {n: (dims, whole[numbers, L.HEADLINE.index(n)]) for n in names}
     if outcome.blocks is not None:
         cells = int(outcome.meta[:, 0].max(initial=1))
-        fields = [n for n in L.NODE.names if n != "index"]
-        flat = np.full((len(outcome.blocks) + 1, cells, len(fields) + 1), np.nan)
-        flat[:-1] = outcome.blocks[:, :cells].view("f8").reshape(len(outcome.blocks), cells, -1)
-        for k, name in enumerate(L.NODE.names):
-            if name in ("index", "n", "active"):
-                flat[:-1, :, k] = outcome.blocks[name][:, :cells]
-        flat[:-1][np.arange(cells)[None, :] >= outcome.meta[:, :1]] = np.nan
-        variables["blocks"] = ((*dims, "block", "summary"), flat[numbers])
-        coords["summary"] = ("summary", list(L.NODE.names))
+        variables["blocks"] = (
+            (*dims, "block", "summary"),
+            lazy("blocks", numbers, (cells, len(L.NODE_FIELDS)), lambda trial: summaries(outcome, trial, cells), outcome),
+        )
+        coords["summary"] = ("summary", list(L.NODE_FIELDS))
     if "curves" in outputs:
         curves = Curves(recipe)
         coords["time"] = recipe.bars["time"].values[recipe.start : recipe.stop]
-        shape = (*numbers.shape, recipe.stop - recipe.start)
+        tail = (recipe.stop - recipe.start,)
         for name in (*L.CURVES, "drawdown", *recipe.job.plan.records):
-            variables[name] = ((*dims, "time"), lazy_array(curves, name, shape))
+            variables[name] = ((*dims, "time"), lazy(name, numbers, tail, partial(curves.curve, name), curves))
     ds = xr.Dataset(variables, coords)
     ds = schema.label(ds)
     ds.attrs = {
@@ -182,7 +151,7 @@ def build(
 
 
 def curves_of(res: xr.Dataset) -> Curves:
-    """The simulator behind a result."""
+    """The simulator behind a result; raises RunError where it is gone or was never kept."""
     found = _recipes.get(str(res.attrs.get("recipe", "")))
     if found is None:
         raise RunError(
@@ -197,7 +166,7 @@ def curves_of(res: xr.Dataset) -> Curves:
 
 
 def one_trial(res: xr.Dataset) -> tuple[Curves, int]:
-    """The trial that a result has been narrowed down to."""
+    """The trial that a result has been narrowed down to; raises UsageError for several, and for an excluded cell."""
     curves = curves_of(res)
     recipe = curves.recipe
     left = [
@@ -252,9 +221,18 @@ def _prices(column: Any, table: Any) -> np.ndarray:
 
 
 def fills(res: xr.Dataset) -> pd.DataFrame:
-    """Every fill of the selected trial, in order: time, order, side, quantity, price, fee, slippage cost, position and cash after it.
+    """Every fill of the selected trial, in order (rule A1): what was traded, at which costs, what was held after it.
 
     Units: UTC, base units, quote currency. Raises UsageError unless the result is narrowed down to one trial.
+
+    >>> import kernelkit as kk
+    >>> @kk.strategy
+    ... def hold(ctx):
+    ...     ctx.target_percent(1.0)
+    >>> bars = kk.data.load("sp500_index")
+    >>> res = kk.backtest(bars, hold, venue=kk.venues.us_equity())
+    >>> fills(res)[["side", "at"]].to_dict("records")
+    [{'side': 'buy', 'at': 'open'}]
     """
     import pandas as pd
 
@@ -279,7 +257,19 @@ def fills(res: xr.Dataset) -> pd.DataFrame:
 
 
 def orders(res: xr.Dataset) -> pd.DataFrame:
-    """Every order of the selected trial by id: what it asked for, when it was submitted and ended, and why (rule O6)."""
+    """Every order of the selected trial by id: what it asked for, when it was submitted and ended, and why (rule O6).
+
+    Units: UTC, base units, quote currency; a price it does not have is NaN, a time that never came NaT. Raises
+    UsageError unless the result is narrowed down to one trial.
+
+    >>> import kernelkit as kk
+    >>> @kk.strategy
+    ... def wait(ctx):
+    ...     if ctx.i == 0:
+    ...         ctx.limit(1.0, 0.5 * ctx.close[0])
+    >>> orders(kk.backtest(kk.data.load("sp500_index"), wait))[["kind", "status", "reason"]].to_dict("records")
+    [{'kind': 'limit', 'status': 'cancelled', 'reason': 'end_of_data'}]
+    """
     import pandas as pd
 
     _, table, raw, asset = _frame(res, "orders")
@@ -313,7 +303,18 @@ def orders(res: xr.Dataset) -> pd.DataFrame:
 
 
 def trades(res: xr.Dataset) -> pd.DataFrame:
-    """Every closed round trip of the selected trial (rule A7): from flat to flat, or to the other side; pnl net of fees."""
+    """Every closed round trip of the selected trial (rule A7): from flat to flat, or to the other side.
+
+    Units: UTC, base units (the largest position), quote currency; ``pnl`` is net of fees. Raises UsageError unless the
+    result is narrowed down to one trial.
+
+    >>> import kernelkit as kk
+    >>> @kk.strategy
+    ... def flip(ctx):
+    ...     ctx.target(1.0 if ctx.i % 1000 < 500 else -1.0)
+    >>> trades(kk.backtest(kk.data.load("sp500_index"), flip))["quantity"].unique().tolist()
+    [1.0]
+    """
     import pandas as pd
 
     _, table, raw, asset = _frame(res, "trades")

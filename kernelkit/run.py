@@ -1,4 +1,7 @@
-"""A backtest that goes on: start it, feed it bars as they come, save it, resume it in another process. The bits are those of one whole run."""
+"""A backtest that goes on: start it, feed it bars as they come, save it, resume it in another process.
+
+The bits are those of one whole run.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -23,7 +26,7 @@ from kernelkit.kernels.compile import build_id
 from kernelkit.kernels.context import Rolling
 from kernelkit.kernels.drive import Costs, Failed, Job, Session, header_of, new_outcome
 from kernelkit.kernels.lower import Plan, Ring, Site, Source
-from kernelkit.market.venue import CONSERVATIVE, FREE, Account, FillModel, Venue
+from kernelkit.market.venue import Account, FillModel, Settings, Venue
 from kernelkit.recipe import Recipe, bind, check_bars, costs_of, own_state, param_words, resolve
 from kernelkit.strategy import Signal, Strategy
 from kernelkit.table import table_of
@@ -50,12 +53,12 @@ class Run:
 
     @property
     def bars(self) -> int:
-        """Bars done."""
+        """Bars done, those of the warm-up included."""
         return int(header_of(self._session.block)["i"])
 
     @property
     def equity(self) -> float:
-        """Equity at the last mark; the initial cash while the run warms up."""
+        """Equity at the last mark, in quote currency; the initial cash while the run warms up."""
         header = header_of(self._session.block)
         at = int(header["off_account"])
         account = self._session.block[at : at + L.ACCOUNT.itemsize].view(L.ACCOUNT)[0]
@@ -70,9 +73,10 @@ class Run:
             explain(self._recipe, outcome, self._venue)
 
     def feed(self, more: Any) -> Run:
-        """Go on with more bars: a frame or Dataset that follows, or the whole Dataset extended (needed where features are used).
+        """Go on with more bars: a frame or Dataset that follows, or the whole Dataset extended.
 
-        Raises DataError when they do not follow. A failed feed leaves the run as it was.
+        Where features are used it must be the whole. Raises DataError when they do not follow, UsageError when bars
+        that were run already have changed. A failed feed leaves the run as it was.
         """
         import xarray as xr
 
@@ -109,7 +113,10 @@ class Run:
         return self
 
     def result(self) -> xr.Dataset:
-        """The result as if the data ended here: what `kk.backtest` over the same bars returns, bit for bit."""
+        """The result as if the data ended here: what `kk.backtest` over the same bars returns, bit for bit.
+
+        Raises RunError while the run warms up.
+        """
         from kernelkit.result import build
 
         n, begin = self._recipe.job.tables[0].n_bars, int(self._recipe.job.trials[0]["trade_from"])
@@ -203,7 +210,9 @@ class SavedStrategy:
     def source(self) -> Source:
         """Its tree."""
         tree = ast.parse(self.text).body[0]
-        assert isinstance(tree, ast.FunctionDef)
+        if not isinstance(tree, ast.FunctionDef):
+            found, fix = type(tree).__name__, "Start again, or restore the folder."
+            raise RunError(message("source of a saved run", found, "the function of its strategy", fix))
         return Source(tree, "saved run", 1)
 
 
@@ -257,9 +266,10 @@ def start(
     venue: Venue | None = None,
     fill_model: FillModel | None = None,
 ) -> Run:
-    """Begin a backtest of one strategy, with scalar parameters, over one asset; it runs over ``bars`` and waits for more.
+    """Begin a backtest of one strategy, with scalar parameters, over one asset; it runs ``bars`` and waits for more.
 
-    Raises UsageError for a signal (it sees whole arrays) or several assets, OrderError for a fill model with a close-out (nobody knows the last bar).
+    Raises UsageError for a signal (it sees whole arrays), a grid or several assets, OrderError for a fill model with a
+    close-out (nobody knows the last bar), and what `kk.backtest` raises.
 
     >>> import kernelkit as kk
     >>> bars = kk.data.load("sp500_index")
@@ -270,43 +280,32 @@ def start(
     >>> float(run.result()["final_equity"]) == float(kk.backtest(bars, hold)["final_equity"])
     True
     """
-    bars, strategy = check_bars(bars), resolve(strategy)
-    fill_model = fill_model or CONSERVATIVE
-    if isinstance(strategy, Signal):
+    bars, subject = check_bars(bars), resolve(strategy)
+    settings = Settings.of(account, venue, fill_model)
+    if isinstance(subject, Signal):
         raise UsageError(
             message(
-                f"signal {strategy.name}",
+                f"signal {subject.name}",
                 "a function of whole arrays",
                 "a @kk.strategy",
                 "Only an event-driven strategy can be fed bar by bar.",
             )
         )
-    if fill_model.close_out != "none":
-        raise OrderError(
-            message(
-                "close_out of a run", fill_model.close_out, "none", "A run that may go on does not know its last bar."
-            )
-        )
+    if settings.fill_model.close_out != "none":
+        found, fix = settings.fill_model.close_out, "A run that may go on does not know its last bar."
+        raise OrderError(message("close_out of a run", found, "none", fix))
     if bars.sizes["asset"] != 1:
         raise UsageError(message("bars", f"{bars.sizes['asset']} assets", "one", "Choose one: bars.sel(asset=[name])."))
-    scalars, axes = bind(strategy, params, None)
+    scalars, axes = bind(subject, params, None)
     if axes:
         raise UsageError(
             message("params of a run", f"sequences for {', '.join(axes)}", "scalars", "Use kk.backtest for a grid.")
         )
-    recipe = one_recipe(bars, strategy, scalars, start, account or Account(), venue or FREE, fill_model)
-    return Run(recipe, venue or FREE, fill_model, venue is None)
+    recipe = one_recipe(bars, subject, scalars, start, settings)
+    return Run(recipe, settings.venue, settings.fill_model, venue is None)
 
 
-def one_recipe(
-    bars: xr.Dataset,
-    strategy: Strategy,
-    scalars: dict[str, Any],
-    start: Any,
-    account: Account,
-    venue: Venue,
-    fill_model: FillModel,
-) -> Recipe:
+def one_recipe(bars: xr.Dataset, strategy: Strategy, scalars: dict[str, Any], start: Any, settings: Settings) -> Recipe:
     """The recipe of a single trial that has no end yet."""
     types = {n: type(v) if not isinstance(strategy.defaults[n], float) else float for n, v in scalars.items()}
     program = strategy.program(types, {n: v for n, v in scalars.items() if isinstance(v, str)})
@@ -316,14 +315,14 @@ def one_recipe(
     )
     begin = max(first, strategy.bars_needed(program, scalars))
     trials = np.zeros(1, L.TRIAL)
-    trials[0] = (0, begin, ENDLESS, 0, 0, 0, account.cash)
+    trials[0] = (0, begin, ENDLESS, 0, 0, 0, settings.account.cash)
     params = param_words(program, [()], [], scalars)
     job = Job(
         program.text,
         program.plan,
         [table],
-        [costs_of(venue)],
-        [fill_model.codes()],
+        [costs_of(settings.venue)],
+        [settings.fill_model.codes()],
         trials,
         params,
         True,
@@ -345,9 +344,22 @@ def one_recipe(
 
 
 def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Run:
-    """Take up a saved run, in any process of the same build; ``strategy`` (the same source) is needed only for debugging and for own tracebacks.
+    """Take up a saved run, in any process of the same build.
 
-    Raises RunError when the folder is damaged, or was written by another build (its bits could differ).
+    ``strategy`` (the same source) is needed only for the tracebacks of its own exceptions. Raises RunError when the
+    folder is damaged, or was written by another build (its bits could differ).
+
+    >>> import tempfile
+    >>> import kernelkit as kk
+    >>> @kk.strategy
+    ... def hold(ctx):
+    ...     ctx.target_percent(1.0)
+    >>> bars = kk.data.load("sp500_index")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = kk.start(bars.isel(time=slice(0, 3000)), hold).save(f"{folder}/run")
+    ...     run = kk.resume(path).feed(bars.isel(time=slice(3000, None)))
+    >>> float(run.result()["final_equity"]) == float(kk.backtest(bars, hold)["final_equity"])
+    True
     """
     folder = Path(path)
     try:
@@ -399,7 +411,7 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
     )
     recipe = Recipe(
         bars,
-        strategy or SavedStrategy(document["strategy"], document["source"]),
+        strategy or cast(Strategy, SavedStrategy(document["strategy"], document["source"])),
         job,
         {},
         [str(bars["asset"].values[0])],

@@ -167,14 +167,8 @@ class Strategy:
         signature = list(inspect.signature(function).parameters.values())
         skip = 2 if self.state else 1
         if len(signature) < skip:
-            raise StrategyError(
-                message(
-                    f"strategy {self.name}",
-                    f"{len(signature)} parameters",
-                    f"at least {skip}",
-                    "The first is ctx, with state the second is s.",
-                )
-            )
+            found, fix = f"{len(signature)} parameters", "The first is ctx, with state the second is s."
+            raise StrategyError(message(f"strategy {self.name}", found, f"at least {skip}", fix))
         self.ctx, self.s = signature[0].name, signature[1].name if self.state else None
         for p in signature[skip:]:
             if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
@@ -184,14 +178,8 @@ class Strategy:
         self.defaults = {p.name: p.default for p in signature[skip:]}
         for name, value in self.state.items():
             if not isinstance(value, (*SCALARS, Ring)):
-                raise StrategyError(
-                    message(
-                        f"state {name!r} of {self.name}",
-                        type(value).__name__,
-                        "a number, a bool or kk.ring(n)",
-                        "Declare state=dict(x=0.0).",
-                    )
-                )
+                wanted, fix = "a number, a bool or kk.ring(n)", "Declare state=dict(x=0.0)."
+                raise StrategyError(message(f"state {name!r} of {self.name}", type(value).__name__, wanted, fix))
         self.program(
             {
                 n: type(v) if isinstance(v, SCALARS) else (str if isinstance(v, str) else float)
@@ -438,8 +426,8 @@ def strategy(
 def strategy(function: Any = None, /, *, state: Any = None, warmup: Any = None) -> Any:
     """Make ``f(ctx, **params)`` an event-driven strategy: it runs after each bar has closed, its orders act later (T5).
 
-    With ``state`` it is ``f(ctx, s, **params)``. ``warmup`` is the bars before the first decision, or a function of the
-    parameters; without it they are inferred. Raises StrategyError for what cannot be compiled, with its line.
+    With ``state`` it is ``f(ctx, s, **params)``. ``warmup`` is the bars before the first decision, or a function of
+    the parameters; without it they are inferred. Raises StrategyError for what cannot be compiled, with its line.
 
     >>> @strategy(state=dict(entry=0.0), warmup=10)
     ... def hold(ctx, s, weight=1.0):
@@ -455,8 +443,8 @@ def strategy(function: Any = None, /, *, state: Any = None, warmup: Any = None) 
 def signal(function: Any = None, /, *, units: str = "weight") -> Any:
     """Make ``f(ds, **params)``, which returns targets (time,) or (time, asset), a strategy.
 
-    Row ``t`` is traded at the open of ``t + 1``; ``units`` says whether it is an equity ``"weight"`` or a ``"quantity"``
-    in base units. Only `kk.audit` can show that such a function is blind to the future.
+    Row ``t`` is traded at the open of ``t + 1``; ``units`` says whether it is an equity ``"weight"`` or a
+    ``"quantity"`` in base units. Only `kk.audit` can show that such a function is blind to the future.
 
     >>> @signal
     ... def trend(ds, n=20):
@@ -471,6 +459,8 @@ def signal(function: Any = None, /, *, units: str = "weight") -> Any:
 
 def indicator(function: Any = None, /, *, state: Mapping[str, Any] | None = None) -> Any:
     """Make ``f(s, x, *arguments)`` a causal indicator with its own state per call site, called for every bar.
+
+    Raises StrategyError for fewer than two parameters and for a bare return.
 
     >>> @indicator(state=dict(e=0.0))
     ... def decay(s, x, rate):

@@ -15,13 +15,17 @@ function roundTicks(lo: number, hi: number, count: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
 }
 
-/** Values 1, 2, 5 times powers of ten between lo and hi. */
+/** Values 1, 2, 5 times powers of ten between lo and hi; less round ones too where that makes fewer than four. */
 function logTicks(lo: number, hi: number): number[] {
-  const ticks: number[] = [];
-  for (let power = 10 ** Math.floor(Math.log10(lo)); power <= hi; power *= 10) {
-    ticks.push(...[1, 2, 5].map(m => m * power).filter(v => v >= lo && v <= hi));
-  }
-  return ticks;
+  const between = (factors: readonly number[]): number[] => {
+    const ticks: number[] = [];
+    for (let power = 10 ** Math.floor(Math.log10(lo)); power <= hi; power *= 10) {
+      ticks.push(...factors.map(m => m * power).filter(v => v >= lo && v <= hi));
+    }
+    return ticks;
+  };
+  const round = between([1, 2, 5]);
+  return round.length < 4 ? between([1, 1.5, 2, 3, 4, 5, 7]) : round;
 }
 
 /** A scale from [lo, hi] to [from, to] in pixels, logarithmic if asked; an empty range is widened. */

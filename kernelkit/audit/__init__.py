@@ -66,7 +66,7 @@ def audit(  # noqa: PLR0913  the settings of a backtest, and its own
     (False, ['close'])
     """
     recipes.check_bars(bars)
-    settings = (account or Account(), venue or FREE, replace(fill_model or CONSERVATIVE, close_out="none"))
+    settings = Settings(account or Account(), venue or FREE, replace(fill_model or CONSERVATIVE, close_out="none"))
     subject = Subject.of(bars, recipes.resolve(strategy), params, recipes.span(bars, start, end), settings, features)
     return _Audit(bars, subject, seed).run(cuts)
 
@@ -78,7 +78,7 @@ class Subject:
     strategy: Strategy | Signal
     scalars: dict[str, Any]
     limits: tuple[int, int]
-    settings: tuple[Account, Venue, FillModel]
+    settings: Settings
     features: Columns | None
 
     @classmethod
@@ -88,7 +88,7 @@ class Subject:
         strategy: Strategy | Signal,
         params: Mapping[str, Any] | None,
         limits: tuple[int, int],
-        settings: tuple[Account, Venue, FillModel],
+        settings: Settings,
         features: Columns | None,
     ) -> Subject:
         """Bind the parameters; one combination is audited at a time."""
@@ -105,7 +105,7 @@ class Subject:
             found = f"{whole.sizes['time']} rows from {bars.sizes['time']}"
             raise UsageError(message("features=", found, "a function that adds columns", "Return bars.assign(...)."))
         limits = self.limits[0], min(self.limits[1], bars.sizes["time"])
-        return recipes.plan_job(whole, self.strategy, self.scalars, {}, None, limits, Settings(*self.settings), True)
+        return recipes.plan_job(whole, self.strategy, self.scalars, {}, None, limits, self.settings, True)
 
 
 class _Audit:

@@ -25,7 +25,7 @@ ROUNDING = 1e-12
 # Set when an order is submitted and never again.
 SUBMITTED = ["id", "asset", "venue", "kind", "tif", "parent", "t_submit", "fraction", "stop_loss", "take_profit"]
 # Orders that end for these reasons end at a decision or at the end of a bar, never at an open (rule O6).
-NOT_AT_OPEN = (L.R_USER, L.R_REPLACED, L.R_BELOW, L.R_INVALID, L.R_IOC, L.R_RUIN)
+NOT_AT_OPEN = (L.R_USER, L.R_BELOW, L.R_INVALID, L.R_IOC, L.R_RUIN)
 
 
 @dataclass(frozen=True)
@@ -122,19 +122,20 @@ class Trace:
         trades: Array = self.logs.trades[: int(closed.sum())]
         return trades
 
-    def ended(self, end: int) -> Array:
-        """Orders that ended in own bars before ``end``, in that order.
+    def ended(self, end: int, next_open: int | None) -> Array:
+        """Orders that ended in own bars before ``end``, in that order; the bar after them opens at ``next_open``.
 
-        Left out are the few that ended at the instant at which one bar is known and the next one opens, for a reason
-        that fits both: the fill that caused it is compared, and says which bar it was.
+        Where it opens at the instant at which the last of them is known, the few orders are left out that ended then
+        for a reason that fits both: the fills behind such ends are compared, and say which bar it was.
         """
         orders, last = self.logs.orders, int(self.known_at[end - 1])
         time, reason = orders["t_end"], orders["reason"]
         filled = np.isin(orders["id"], self.fills(end)["order"]) & (orders["status"] == L.FILLED)
-        next_open = int(self.open_at[end]) if end < len(self.open_at) else None
         sure = time < last if next_open == last else time <= last
-        kept = sure | ((time == last) & (filled | np.isin(reason, NOT_AT_OPEN)))
-        ended: Array = orders[kept & (reason != L.R_END)]
+        replaced = (reason == L.R_REPLACED) & (orders["marks"] & L.AT_FILL == 0)  # S5 replaces at the fill
+        kept = sure | ((time == last) & (filled | replaced | np.isin(reason, NOT_AT_OPEN)))
+        by_end = np.isin(orders["parent"], orders["id"][reason == L.R_END]) & (reason == L.R_PARENT)
+        ended: Array = orders[kept & (reason != L.R_END) & ~by_end]
         return ended
 
     def submitted(self, end: int) -> Array:
@@ -208,10 +209,11 @@ def _curves(one: Trace, other: Trace, end: int) -> Iterator[Found]:
 
 
 def _logs(one: Trace, other: Trace, end: int) -> Iterator[Found]:
+    next_open = int(one.open_at[end]) if end < len(one.open_at) else None
     pairs = [
         ("fill", one.fills(end), other.fills(end), "time", _fill_text),
         ("trade", one.trades(end), other.trades(end), "closed", _trade_text),
-        ("order", one.ended(end), other.ended(end), "t_end", _order_text),
+        ("order", one.ended(end, next_open), other.ended(end, next_open), "t_end", _order_text),
     ]
     if not (one.failed or other.failed):  # a run that failed kept no record of the orders that were live
         pairs.append(("order", one.submitted(end), other.submitted(end), "t_submit", _order_text))

@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import os
 import sys
+import threading
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +23,7 @@ from numba.extending import intrinsic
 
 I8 = ir.IntType(64)
 F8 = ir.DoubleType()
+LOCK = threading.RLock()
 CORE = ("layout", "scan", "account", "orders", "bars")  # in the order of their imports
 
 
@@ -137,25 +139,26 @@ def cache_dir() -> Path:
 
 def module(text: str, stem: str) -> ModuleType:
     """Import `text` as the module `<stem>_<hash>` from the cache folder, writing it first if need be."""
-    name = f"{stem}_{hashlib.sha256(text.encode()).hexdigest()[:20]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    folder = cache_dir()
-    path = folder / f"{name}.py"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f"{name}.{os.getpid()}.{id(text)}"
-        part.write_text(text)
-        os.replace(part, path)
-    spec = importlib.util.spec_from_file_location(name, path)
-    loaded = importlib.util.module_from_spec(spec)
-    sys.modules[name] = loaded
-    try:
-        spec.loader.exec_module(loaded)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return loaded
+    with LOCK:  # a second thread must not see a module that is still being executed
+        name = f"{stem}_{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+        if name in sys.modules:
+            return sys.modules[name]
+        folder = cache_dir()
+        path = folder / f"{name}.py"
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            part = folder / f"{name}.{os.getpid()}.{id(text)}"
+            part.write_text(text)
+            os.replace(part, path)
+        spec = importlib.util.spec_from_file_location(name, path)
+        loaded = importlib.util.module_from_spec(spec)
+        sys.modules[name] = loaded
+        try:
+            spec.loader.exec_module(loaded)
+        except BaseException:
+            del sys.modules[name]
+            raise
+        return loaded
 
 
 NUMBA = {"int": "int64", "float": "float64", "bool": "boolean", "None": "void"}
@@ -277,6 +280,11 @@ class Engine:
 
 
 @cache
+def _engine() -> Engine:
+    return Engine()
+
+
 def engine() -> Engine:
     """The engine of this process."""
-    return Engine()
+    with LOCK:
+        return _engine()

@@ -1,8 +1,9 @@
 """Plain-old-data records: what a trial is made of, byte by byte.
 
-A trial's state is one contiguous block: HEADER, ACCOUNT, METRICS, POSITION[n_asset], ORDER[capacity], STRATEGY slots. The block holds
-values only, never addresses, so it *is* the checkpoint. Addresses live in FRAME, which is rebuilt for every call and never saved.
-Every field is 8 bytes wide: no padding, the same layout on a CPU and on a GPU. Fields may be appended, never reordered.
+A trial's state is one contiguous block: HEADER, ACCOUNT, POSITION[n_asset], METRICS, strategy slots, ORDER[capacity].
+The block holds values only, never addresses, so it *is* the checkpoint. Addresses live in FRAME, which is rebuilt for
+every call and never saved. Every field is 8 bytes wide: no padding, the same layout on a CPU and on a GPU. Fields may
+be appended, never reordered.
 """
 
 import numpy as np
@@ -20,10 +21,10 @@ KINDS = ("market", "limit", "stop", "stop_limit", "trailing_stop")
 # time in force
 GTC, DAY, IOC = 0, 1, 2
 TIFS = ("GTC", "DAY", "IOC")
-# status
+# how an order stands
 LIVE, FILLED, CANCELLED, REJECTED, EXPIRED = 0, 1, 2, 3, 4
 STATUSES = ("live", "filled", "cancelled", "rejected", "expired")
-# reasons (O6)
+# why it ended (O6)
 (
     R_NONE,
     R_USER,
@@ -119,12 +120,12 @@ HEADER = _record(
 ACCOUNT = _record("n_fills n_trades n_wins n_orders", "cash equity debt fees gross_profit gross_loss turnover cash0")
 POSITION = _record("lots opened peak_lots", "pnl fees")
 ORDER = _record(
-    "id asset venue kind tif marks status reason lots filled display price trigger trail group parent t_submit t_active t_expire session t_end "
-    "touch_lo touch_hi reference fill_ticks",
+    "id asset venue kind tif marks status reason lots filled display price trigger trail group parent "
+    "t_submit t_active t_expire session t_end touch_lo touch_hi reference fill_ticks",
     "fraction stop_loss take_profit weight fees",
 )
-NODE_SUMS = "s1 s2 s3 s4 d2 sb sbb sxb"
-NODE = _record("index n active", NODE_SUMS + " w hi lo mdd")
+NODE = _record("index n active", "s1 s2 s3 s4 d2 sb sbb sxb w hi lo mdd")
+NODE_FIELDS = tuple(NODE.names)
 METRICS = _record(
     "k first day n_cells n_bars exposed active under t_start t_peak longest",
     "e_prev hi_e lo_e low mdd peak c_prev c_last",
@@ -142,7 +143,8 @@ MODEL = _record("time slots", "side quantity price notional filled paid volume p
 # FRAME: addresses and buffers of the running call; built anew each time, never saved
 FRAME = _record(
     "state account metrics positions orders strategy instrument venue fill_model columns i act live logging measure "
-    "fills n_fills cap_fills ended n_ended cap_ended trades n_trades cap_trades curve curve_0 curve_step records n_record error error_arg model resume inert"
+    "fills n_fills cap_fills ended n_ended cap_ended trades n_trades cap_trades curve curve_0 curve_step "
+    "records n_record error error_arg model resume inert"
 )
 # sizes as plain integers: compiled code cannot ask a dtype
 (
@@ -158,14 +160,14 @@ FRAME = _record(
 ) = (r.itemsize for r in (HEADER, NODE, ORDER, FILL, TRADE, TRIAL, INSTRUMENT, VENUE, FILL_MODEL))
 # headline of one trial, as the kernel writes it
 HEADLINE = (
-    "total_return cagr volatility sharpe_ratio sortino_ratio calmar_ratio max_drawdown max_drawdown_duration n_fills n_trades win_rate "
-    "profit_factor exposure turnover fees final_equity"
+    "total_return cagr volatility sharpe_ratio sortino_ratio calmar_ratio max_drawdown max_drawdown_duration "
+    "n_fills n_trades win_rate profit_factor exposure turnover fees final_equity"
 ).split()
 CURVES = ("equity", "cash", "position")
 
 
 def block_offsets(n_asset: int, capacity: int, n_slot: int) -> dict[str, int]:
-    """Byte offsets of the sections of a state block and its size, for `n_asset` assets, `capacity` orders, `n_slot` strategy slots.
+    """Byte offsets of the sections of a state block, and its size.
 
     >>> block_offsets(1, 128, 4)["off_account"] == HEADER.itemsize
     True
@@ -184,7 +186,12 @@ def block_offsets(n_asset: int, capacity: int, n_slot: int) -> dict[str, int]:
 
 
 def new_block(n_asset: int, capacity: int, n_slot: int) -> np.ndarray:
-    """A zeroed state block with its header filled in; uint8."""
+    """A zeroed state block with its header filled in; uint8 (nbytes,).
+
+    >>> block = new_block(1, 128, 4)
+    >>> int(block[: HEADER.itemsize].view(HEADER)[0]["nbytes"]) == block.size
+    True
+    """
     offsets = block_offsets(n_asset, capacity, n_slot)
     block = np.zeros(offsets["nbytes"], "u1")
     header = block[: HEADER.itemsize].view(HEADER)[0]
@@ -205,7 +212,11 @@ def new_block(n_asset: int, capacity: int, n_slot: int) -> np.ndarray:
 
 
 def grown(block: np.ndarray, capacity: int) -> np.ndarray:
-    """The same state with room for `capacity` orders."""
+    """The same state with room for `capacity` orders, at least as many as before.
+
+    >>> int(grown(new_block(1, 128, 4), 256)[: HEADER.itemsize].view(HEADER)[0]["capacity"])
+    256
+    """
     old = block[: HEADER.itemsize].view(HEADER)[0]
     new = np.zeros(int(old["off_orders"]) + ORDER.itemsize * capacity, "u1")
     new[: block.size] = block[: new.size]

@@ -634,8 +634,17 @@ def aim(frame, verb, wish):
         if verb == {L.V_TARGET}:
             if wish == float(lots) * f8(i8(frame + {offset(L.FRAME, "instrument")}) + {offset(L.INSTRUMENT, "lot")}):
                 return 0
-        elif lots == 0 and wish == 0.0:
-            return 0
+        elif lots == 0:
+            if wish == 0.0:
+                return 0
+        elif wish != 0.0 and (wish > 0.0) == (lots > 0):
+            g = i8(frame + {offset(L.FRAME, "instrument")})
+            close = f8(column_at(frame, {L.C_CLOSE_P}, i8(frame + {offset(L.FRAME, "i")})))
+            equity = f8(i8(frame + {offset(L.FRAME, "account")}) + {offset(L.ACCOUNT, "equity")})
+            band = f8(i8(frame + {offset(L.FRAME, "venue")}) + {offset(L.VENUE, "band")})
+            gap = wish * equity - close * (float(lots) * f8(g + {offset(L.INSTRUMENT, "unit")}))
+            if abs(gap) < band * {1 - 1e-9!r} * equity:  # S3, with room for the rounding of S2
+                return 0
     return call_act(i8(frame + {offset(L.FRAME, "act")}), frame, verb, 0, wish, 0.0, 0.0, 0.0, 0.0, 0.0)
 """,
 }

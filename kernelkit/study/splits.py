@@ -13,10 +13,10 @@ from kernelkit import ledger
 from kernelkit.engine import ast_text, backtest, explain, record
 from kernelkit.errors import OrderError, UsageError, message
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.drive import Failed, Session, new_outcome, slots_of
-from kernelkit.market.venue import CONSERVATIVE, FREE, Account, FillModel, Venue
+from kernelkit.kernels.drive import Failed, Job, Outcome, Session, new_outcome, slots_of
+from kernelkit.market.venue import Account, FillModel, Settings, Venue
 from kernelkit.progress import Meter
-from kernelkit.recipe import bind, check_bars, resolve, span
+from kernelkit.recipe import Recipe, bind, check_bars, resolve, span
 from kernelkit.result import build
 from kernelkit.run import one_recipe
 from kernelkit.strategy import Signal, Strategy
@@ -32,8 +32,11 @@ SELECTED = "sharpe_ratio"
 class Store(Protocol):
     """Where finished folds are kept, so that a resumed study does not compute them again."""
 
-    def get(self, key: Any) -> Any | None: ...
-    def put(self, key: Any, value: Any) -> None: ...
+    def get(self, key: Any) -> Any | None:
+        """What was put under this key, None when nothing was."""
+
+    def put(self, key: Any, value: Any) -> None:
+        """Keep a value, which JSON can carry, under a key."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Fold:
 
 
 def duration(text: str, name: str) -> pd.DateOffset:
-    """A calendar duration: a number and one of Y, M, W, D.
+    """A calendar duration: a number and one of Y, M, W, D; raises UsageError for anything else, naming ``name``.
 
     >>> duration("5Y", "train")
     <DateOffset: years=5>
@@ -62,9 +65,14 @@ def duration(text: str, name: str) -> pd.DateOffset:
 def folds(
     bars: xr.Dataset, train: str, test: str, *, anchored: bool = False, start: Any = None, end: Any = None
 ) -> list[Fold]:
-    """Consecutive test windows over the bars, each after its training window (anchored: all of history since the start).
+    """Consecutive test windows over the bars, each after its training window (anchored: all history since the start).
 
-    The last test window may be shorter; it is kept if it holds at least two bars.
+    The last test window may be shorter; it is kept if it holds at least two bars. Raises UsageError when none fits.
+
+    >>> from kernelkit.data import load
+    >>> bars = load("sp500_index")
+    >>> [f.stop - f.test for f in folds(bars, "2Y", "1Y", start="2008", end="2011")]
+    [252, 252]
     """
     first, last = span(bars, start, end)
     index = bars.indexes["time"]
@@ -95,7 +103,7 @@ def folds(
     return out
 
 
-def walk_forward(
+def walk_forward(  # noqa: PLR0913  its settings are keywords of the public interface
     bars: xr.Dataset,
     strategy: Strategy,
     *,
@@ -116,19 +124,28 @@ def walk_forward(
 ) -> xr.Dataset:
     """Walk forward through one asset: each fold trades the cell with the highest training Sharpe ratio (ties: the earliest).
 
-    The test windows form one run of one account under the switch rule: at a switch live orders are cancelled, the new parameters' strategy state is
-    replayed over all earlier bars with orders inert, and account and position carry on (``carry=False``: a target of zero is sent, which the next
-    open fills). Selection sees bars before the test window only. ``checkpoint`` keeps finished selections.
+    The test windows form one run of one account under the switch rule: at a switch live orders are cancelled, the new
+    parameters' strategy state is replayed over all earlier bars with orders inert, and account and position carry on
+    (``carry=False``: a target of zero is sent, which the next open fills). Selection sees bars before the test window
+    only. ``checkpoint`` keeps finished selections.
 
-    Returns a Dataset with dim ``fold`` (coords ``train_start train_end test_start test_end``; the chosen parameters, ``is_sharpe_ratio``, ``oos_sharpe_ratio``,
-    ``efficiency`` = OOS / IS, NaN where IS <= 0), the stitched ``equity_oos``, ``drawdown_oos`` and ``fold_of`` over ``time``, and the out-of-sample headline
-    metrics as scalars. Raises UsageError, DataError, StrategyError.
+    Returns a Dataset with dim ``fold`` (coords ``train_start train_end test_start test_end``; the chosen parameters,
+    ``is_sharpe_ratio``, ``oos_sharpe_ratio``, ``efficiency`` = OOS / IS, NaN where IS <= 0), the stitched
+    ``equity_oos`` (quote currency), ``drawdown_oos`` and ``fold_of`` over ``time``, and the out-of-sample headline
+    metrics as scalars. Raises UsageError, DataError, StrategyError, OrderError.
+
+    >>> import kernelkit as kk
+    >>> @kk.strategy
+    ... def trend(ctx, n=50):
+    ...     ctx.target_percent(1.0 if ctx.close[0] > ctx.close.sma(n) else 0.0)
+    >>> bars = kk.data.load("sp500_index")
+    >>> wf = kk.walk_forward(bars, trend, grid={"n": [20, 100]}, train="2Y", test="1Y", start="2006", end="2010")
+    >>> wf.sizes["fold"], set(wf["n"].values.tolist()) <= {20, 100}
+    (3, True)
     """
-    bars, strategy = check_bars(bars), resolve(strategy)
-    account, fill_model, own = account or Account(), fill_model or CONSERVATIVE, venue or FREE
-    _check(bars, strategy, fill_model)
+    bars, settings = check_bars(bars), Settings.of(account, venue, fill_model)
+    strategy = _check(bars, resolve(strategy), settings.fill_model)
     windows = folds(bars, train, test, anchored=anchored, start=start, end=end)
-    settings = {"account": account, "venue": venue, "fill_model": fill_model}
     scalars, axes = bind(strategy, params, grid)
     if not axes:
         raise UsageError(
@@ -154,14 +171,12 @@ def walk_forward(
                     checkpoint.put(key, best)
             chosen.append(best)
             meter.advance()
-    recipe, outcome, curve = trade(
-        bars, strategy, scalars, [b["params"] for b in chosen], windows, carry, account, own, fill_model, axes
-    )
-    record(recipe, outcome, own, fill_model)
-    return assemble(bars, recipe, outcome, curve, windows, chosen, axes, own, fill_model, venue is None)
+    recipe, outcome, curve = trade(bars, strategy, scalars, [b["params"] for b in chosen], windows, carry, settings)
+    record(recipe, outcome, settings.venue, settings.fill_model)
+    return assemble(recipe, outcome, curve, windows, chosen, axes, settings)
 
 
-def _check(bars: xr.Dataset, strategy: Strategy | Signal, fill_model: FillModel) -> None:
+def _check(bars: xr.Dataset, strategy: Strategy | Signal, fill_model: FillModel) -> Strategy:
     if isinstance(strategy, Signal):
         raise UsageError(
             message(
@@ -182,6 +197,7 @@ def _check(bars: xr.Dataset, strategy: Strategy | Signal, fill_model: FillModel)
         )
     if bars.sizes["asset"] != 1:
         raise UsageError(message("bars", f"{bars.sizes['asset']} assets", "one", "Choose one: bars.sel(asset=[name])."))
+    return strategy
 
 
 def select(
@@ -191,10 +207,13 @@ def select(
     axes: Mapping[str, Sequence[Any]],
     where: Any,
     fold: Fold,
-    settings: Mapping[str, Any],
+    settings: Settings,
     client: Any,
 ) -> dict[str, Any]:
-    """The best cell of a training window; the bars of the test window are not even passed on."""
+    """The best cell of a training window; the bars of the test window are not even passed on.
+
+    Returns its parameters, its annual Sharpe ratio and the number of cells that have one.
+    """
     seen = bars.isel(time=slice(0, fold.test))
     with ledger.role("training"):
         res = backtest(
@@ -206,12 +225,14 @@ def select(
             start=bars["time"].values[fold.train],
             outputs=("metrics",),
             client=client,
-            **settings,
+            account=settings.account,
+            venue=settings.venue,
+            fill_model=settings.fill_model,
         )
     values = np.where(np.isnan(res[SELECTED].values), -np.inf, res[SELECTED].values)
     best = np.unravel_index(int(np.argmax(values)), values.shape)
     return {
-        "params": {n: v[k] for (n, v), k in zip(axes.items(), best, strict=True)},
+        "params": {n: v[int(k)] for (n, v), k in zip(axes.items(), best, strict=True)},
         SELECTED: float(res[SELECTED].values[best]),
         "trials": int(np.isfinite(values).sum()),
     }
@@ -224,13 +245,10 @@ def trade(
     chosen: Sequence[Mapping[str, Any]],
     windows: Sequence[Fold],
     carry: bool,
-    account: Account,
-    venue: Venue,
-    fill_model: FillModel,
-    axes: Mapping[str, Sequence[Any]],
-) -> tuple[Any, Any, np.ndarray]:
+    settings: Settings,
+) -> tuple[Recipe, Outcome, np.ndarray]:
     """One account through all test windows: recipe, outcome and the (time, [equity, cash, position]) curve."""
-    recipes = [one_recipe(bars, strategy, scalars | dict(c), None, account, venue, fill_model) for c in chosen]
+    recipes = [one_recipe(bars, strategy, scalars | dict(c), None, settings) for c in chosen]
     rows = recipes[0].places[0]
     begin, stop = int(np.searchsorted(rows, windows[0].test)), int(np.searchsorted(rows, windows[-1].stop))
     rings = {
@@ -261,7 +279,7 @@ def trade(
     except Failed as failure:
         outcome = new_outcome(1, False)
         outcome.errors[0] = (failure.status, failure.i, failure.argument)
-        explain(first, outcome, venue)
+        explain(first, outcome, settings.venue)
     outcome = main.ended(stop)
     recipe = replace(
         first,
@@ -274,8 +292,8 @@ def trade(
     return recipe, outcome, curve
 
 
-def replayed(job: Any, at: int) -> np.ndarray:
-    """The strategy's words after it has seen bars [0, at) with orders inert."""
+def replayed(job: Job, at: int) -> np.ndarray:
+    """The strategy's words, int64, after it has seen bars [0, at) with orders inert."""
     trials = job.trials.copy()
     session = Session(replace(job, trials=trials, measure=False))
     session.frame["inert"] = 1
@@ -284,20 +302,18 @@ def replayed(job: Any, at: int) -> np.ndarray:
 
 
 def assemble(
-    bars: xr.Dataset,
-    recipe: Any,
-    outcome: Any,
+    recipe: Recipe,
+    outcome: Outcome,
     curve: np.ndarray,
     windows: Sequence[Fold],
     chosen: Sequence[Mapping[str, Any]],
     axes: Mapping[str, Sequence[Any]],
-    venue: Venue,
-    fill_model: FillModel,
-    free: bool,
+    settings: Settings,
 ) -> xr.Dataset:
-    """The study's Dataset."""
-    times, place = bars["time"].values, recipe.places[0]
-    ds = build(recipe, outcome, ("metrics", "blocks"), "none" if free else venue.costs, venue.name, fill_model)
+    """The study's Dataset, as `walk_forward` describes it."""
+    bars, place, venue = recipe.bars, recipe.places[0], settings.venue
+    times = bars["time"].values
+    ds = build(recipe, outcome, ("metrics", "blocks"), venue.costs, venue.name, settings.fill_model)
     own = place[np.searchsorted(place, recipe.start) : np.searchsorted(place, recipe.stop)]
     equity = curve[:, 0]
     cash = float(recipe.job.trials[0]["cash"])
@@ -311,15 +327,10 @@ def assemble(
         {
             "fold": np.arange(len(windows)),
             "time": times[own],
-            **{
-                name: ("fold", times[[pick(f) for f in windows]])
-                for name, pick in (
-                    ("train_start", lambda f: f.train),
-                    ("train_end", lambda f: f.test - 1),
-                    ("test_start", lambda f: f.test),
-                    ("test_end", lambda f: f.stop - 1),
-                )
-            },
+            "train_start": ("fold", times[[f.train for f in windows]]),
+            "train_end": ("fold", times[[f.test - 1 for f in windows]]),
+            "test_start": ("fold", times[[f.test for f in windows]]),
+            "test_end": ("fold", times[[f.stop - 1 for f in windows]]),
         }
     )
     ds["equity_oos"], ds["fold_of"] = ("time", equity), ("time", number)
@@ -342,7 +353,12 @@ def assemble(
 
 
 def sharpe(equity: np.ndarray, sessions: np.ndarray, inside: np.ndarray, cash: float, periods: float) -> float:
-    """M5 over the sessions of one window of a stitched curve; NaN without variance."""
+    """M5 over the sessions of one window of a stitched curve: annual Sharpe ratio, NaN without variance.
+
+    >>> equity, sessions = np.array([101.0, 99.0, 102.0]), np.array([1, 2, 3])
+    >>> round(sharpe(equity, sessions, np.ones(3, bool), 100.0, 252.0), 2)
+    4.42
+    """
     last = np.flatnonzero(np.r_[sessions[1:] != sessions[:-1], True])
     closes = np.r_[cash, equity[last]]
     x = (closes[1:] / closes[:-1] - 1.0)[inside[last]]

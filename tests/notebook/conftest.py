@@ -43,12 +43,15 @@ def one_shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InteractiveS
 
 
 @pytest.fixture
-def shell(one_shell: InteractiveShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InteractiveShell:
+def shell(one_shell: InteractiveShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
     # the ledger of the trials goes to the current folder
     monkeypatch.chdir(tmp_path)
-    one_shell.reset(new_session=False)
+    before = set(one_shell.user_ns)
     one_shell.run_line_magic("reload_ext", "kernelkit")
-    return one_shell
+    yield one_shell
+    # the shell's own reset collects garbage, which takes a second
+    for name in set(one_shell.user_ns) - before:
+        del one_shell.user_ns[name]
 
 
 @pytest.fixture

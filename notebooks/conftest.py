@@ -1,0 +1,25 @@
+"""nbval compares all that the cells of these notebooks show, but progress: whether there is any depends on the machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kernelkit import progress
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let the outputs of a cell be compared without displays of progress."""
+    compare: Any = getattr(item, "compare_outputs", None)
+    if compare is not None:
+        vars(item)["compare_outputs"] = lambda test, reference, *more: compare(lasting(test), lasting(reference), *more)
+
+
+def lasting(outputs: list[Any]) -> list[Any]:
+    """The outputs that are no progress.
+
+    >>> lasting([{"text": "a"}, {"data": {progress.MIME: {}, "text/plain": "1 of 2"}}])
+    [{'text': 'a'}]
+    """
+    return [output for output in outputs if progress.MIME not in output.get("data", {})]

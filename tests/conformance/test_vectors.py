@@ -1,0 +1,201 @@
+"""Other engines' answers to single bars, fees and slippage, asked of the compiled engine in the dialect of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import kernelkit as kk
+from kernelkit.kernels import compile as native
+from kernelkit.kernels import layout as L
+
+pytestmark = pytest.mark.market_data
+
+FAMILIES = ("bar_", "trailing", "fee", "slippage")
+# What the vectors ask beyond rules F1-F9 and C1-C5, and why no fill model answers it.
+NOT_BUILT = {
+    "bar.volume_split4": "a bar is matched as a whole, not as four prints of a quarter of its volume",
+    "bar.limit.through_vs_touch:close_only_mode": "limits are matched against the range, never against the close alone",
+    "bar.stop.gap.dialects:lean_base_fillmodel": "a stop beyond the open fills at the open, not at the close",
+    "bar.stop.gap.dialects:zipline": "the same",
+    "bar.stop.gap_recross:freqtrade_optimistic": "a stop beyond the open does not fill at a better price later",
+    "bar.sl_before_tp:tp_first": "the stop comes before the target (F4)",
+}
+STOPS = ["bar.stop.unfavourable_gap", "bar.stop.gap.dialects", "bar.stop.gap_recross", "bar.stop.move_through"]
+TRIGGERS: list[
+    tuple[str, dict[str, Any], float]
+] = [  # vector, order, and the close that puts its trigger where the vector has it
+    ("trail.sell.bps.103", {"kind": "trail_fraction", "q": -1.0, "a": 0.01}, 101.02),
+    ("trail.buy.ticks0.01.98", {"kind": "trail", "q": 1.0, "a": 0.05}, 99.95),
+    ("trail.sell.price.102", {"kind": "trail", "q": -1.0, "a": 1.0}, 101.0),
+    ("trail.buy.price.99", {"kind": "trail", "q": 1.0, "a": 1.0}, 99.0),
+]
+MINIMA = ["1", "2.5", "3.5", "5.5"]
+CASES = ["5.0.1.100", "5.0.1.-100", "5.0.1.10", "10.0.1.100"]
+
+
+@kk.strategy
+def once(ctx, kind="limit", q=1.0, a=0.0, b=0.0):  # type: ignore[no-untyped-def]
+    if ctx.i == 0:
+        if kind == "market":
+            ctx.order(q)
+        elif kind == "limit":
+            ctx.limit(q, a)
+        elif kind == "stop":
+            ctx.stop(q, a)
+        elif kind == "stop_limit":
+            ctx.stop_limit(q, a, b)
+        elif kind == "trail":
+            ctx.trailing_stop(q, trail=a)
+        elif kind == "trail_fraction":
+            ctx.trailing_stop(q, fraction=a)
+        else:
+            ctx.bracket(q, stop_loss=a, take_profit=b)
+
+
+def daily(*ohlc: Any, tick: float = 0.01, volume: float = 1000.0) -> xr.Dataset:
+    """Bars of one UTC day each."""
+    days = pd.date_range("2021-03-01", periods=len(ohlc), freq="1D")
+    frame = pd.DataFrame(np.array(ohlc, "f8"), index=days, columns=["open", "high", "low", "close"])
+    return kk.data.from_pandas(
+        frame.assign(volume=volume), label="open", bar="1D", calendar="24/7", tick_size=tick, lot_size=1.0
+    )
+
+
+def still(price: float) -> list[float]:
+    """A bar that does not move."""
+    return [price] * 4
+
+
+def run(
+    bars: xr.Dataset, venue: kk.Venue | None = None, model: dict[str, str] | None = None, **order: Any
+) -> xr.Dataset:
+    return kk.backtest(bars, once, order, venue=venue, fill_model=kk.FillModel(**(model or {})))
+
+
+def first_price(*ohlc: Any, model: dict[str, str] | None = None, **order: Any) -> float | None:
+    """Price of the first fill of an order sent before the first of these bars, None if it never fills."""
+    fills = kk.fills(run(daily(still(ohlc[0][0]), *ohlc), model=model, **order))
+    return None if fills.empty else float(fills["price"].iloc[0])
+
+
+def test_every_vector_is_asked(vectors: dict[str, Any]) -> None:
+    """A vector of these families that no test below asks, and that is not excused above, is a hole."""
+    names = {n for n, v in vectors.items() if v["family"].startswith(FAMILIES)}
+    asked = {
+        "bar.limit.through_vs_touch",
+        *STOPS,
+        "bar.stoplimit.same_bar",
+        "bar.trailing.high_first",
+        "bar.sl_before_tp",
+    }
+    asked |= (
+        {t[0] for t in TRIGGERS}
+        | {f"zipline.pershare.min{m}" for m in MINIMA}
+        | {f"zipline.fixedbps.{c}" for c in CASES}
+    )
+    assert names == asked | {n for n in NOT_BUILT if ":" not in n}
+    for name in NOT_BUILT:
+        vector, _, dialect = name.partition(":")
+        assert not dialect or dialect in vectors[vector]["expected"], name
+
+
+@pytest.mark.parametrize(("limit", "expected"), [("touch", "touch_mode"), ("through", "through_mode")])
+def test_f5_limit(vectors: dict[str, Any], limit: str, expected: str) -> None:
+    vector = vectors["bar.limit.through_vs_touch"]
+    price = first_price(vector["input"]["bar"], model={"limit": limit}, kind="limit", a=vector["input"]["limit"])
+    assert price == vector["expected"][expected]
+
+
+@pytest.mark.parametrize("name", STOPS)
+def test_f1_f2_stop(vectors: dict[str, Any], name: str) -> None:
+    vector = vectors[name]
+    price = first_price(vector["input"]["bar"], kind="stop", q=-1.0, a=vector["input"]["stop"])
+    answers = {k: v for k, v in vector["expected"].items() if f"{name}:{k}" not in NOT_BUILT}
+    assert answers
+    assert {price} == set(answers.values())
+
+
+@pytest.mark.parametrize(
+    ("side", "q", "bar"), [("buy", 1.0, [110, 114, 109, 112]), ("sell", -1.0, [110, 111, 104, 106])]
+)
+def test_f3_stop_limit(vectors: dict[str, Any], side: str, q: float, bar: list[float]) -> None:
+    vector = vectors["bar.stoplimit.same_bar"]
+    prices = vector["input"][side]
+    price = first_price(bar, kind="stop_limit", q=q, a=prices["stop"], b=prices["limit"])
+    assert price == vector["expected"][f"{side}_fill"]
+
+
+def test_f8_trailing_bar(vectors: dict[str, Any]) -> None:
+    vector = vectors["bar.trailing.high_first"]
+    given, expected = vector["input"], vector["expected"]
+    order = {"kind": "trail_fraction", "q": -1.0, "a": given["trail_pct"]}
+    high_first = first_price(*given["bars"], model={"trailing": "update_first"}, **order)
+    assert high_first == expected["high_first_fill"]
+    assert high_first / given["entry_bar"][0] - 1.0 == pytest.approx(expected["high_first_ret"], abs=1e-12)
+    assert first_price(*given["bars"], model={"trailing": "check_first"}, **order) is expected["check_then_update_fill"]
+    reached = [given["bars"][0], [5000, 5200, expected["check_then_update_stop_before"], 4850]]
+    price = first_price(*reached, model={"trailing": "check_first"}, **order)
+    assert price == expected["check_then_update_stop_before"]
+
+
+def test_f4_stop_before_target(vectors: dict[str, Any]) -> None:
+    vector = vectors["bar.sl_before_tp"]
+    given = vector["input"]
+    bars = daily(still(given["entry"]), still(given["entry"]), given["bar"])
+    fills = kk.fills(run(bars, kind="bracket", a=given["sl_pct"], b=given["tp_pct"]))
+    assert fills["price"].tolist() == [given["entry"], vector["expected"]["sl_first"]]
+
+
+@pytest.mark.parametrize(("name", "order", "close"), TRIGGERS)
+def test_f8_new_trigger(vectors: dict[str, Any], name: str, order: dict[str, Any], close: float) -> None:
+    """The bar after the order's ends at ``last``."""
+    given, wanted = vectors[name]["input"], vectors[name]["expected"]["new_trigger"]
+    before = kk.orders(run(daily(still(close), still(close)), **order))
+    assert before["trigger"].tolist() == [given["trigger"]]
+    low, high = sorted([close, given["last"]])
+    after = kk.orders(run(daily(still(close), [close, high, low, given["last"]]), **order))
+    assert after["status"].tolist() == ["cancelled"]
+    assert after["reason"].tolist() == ["end_of_data"]
+    assert after["trigger"].tolist() == [given["trigger"] if wanted is None else wanted]
+
+
+def answer(model: kk.CostModel, **view: float) -> float:
+    """What the compiled model says to this view, called through its address as the engine calls it."""
+    record, slots = np.zeros(1, L.MODEL), np.array(model.slots, "f8")
+    record["slots"] = slots.ctypes.data
+    for name, value in view.items():
+        record[name] = value
+    entry = native.module(model.text, "model").entry
+    assert native.address(entry) == model.entry()
+    return float(entry.ctypes(record.ctypes.data))
+
+
+@pytest.mark.parametrize("minimum", MINIMA)
+def test_c4_per_unit_fee(vectors: dict[str, Any], minimum: str) -> None:
+    vector = vectors[f"zipline.pershare.min{minimum}"]
+    model = kk.fees.per_unit(vector["input"]["cost"], vector["input"]["min_trade_cost"])
+    filled, paid, cumulative = 0.0, 0.0, []
+    for quantity in vector["input"]["fills"]:
+        paid += answer(model, quantity=quantity, filled=filled, paid=paid, price=10.0, notional=10.0 * quantity)
+        filled += quantity
+        cumulative.append(paid)
+    assert cumulative == pytest.approx(vector["expected"]["cumulative"], abs=1e-12)
+    whole = run(daily(still(10.0), still(10.0)), kk.Venue("v", model), kind="market", q=vector["input"]["fills"][0])
+    assert float(whole["fees"]) == pytest.approx(vector["expected"]["cumulative"][0], abs=1e-12)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_c1_slippage(vectors: dict[str, Any], case: str) -> None:
+    """The price of a market order; the vector's quantity is cut by a volume limit, which is a rule of order size."""
+    vector = vectors[f"zipline.fixedbps.{case}"]
+    given = vector["input"]
+    bars = daily(still(given["close"]), still(given["close"]), tick=1e-4, volume=given["bar_volume"])
+    venue = kk.Venue("v", slippage=kk.slippage.fraction(given["bps"] / 1e4))
+    fills = kk.fills(run(bars, venue, kind="market", q=float(vector["expected"]["qty"])))
+    assert fills["price"].tolist() == [vector["expected"]["price"]]
+    assert (fills["quantity"] * np.where(fills["side"] == "buy", 1, -1)).tolist() == [vector["expected"]["qty"]]
