@@ -1,4 +1,7 @@
-"""A research environment that finds out whether a trading strategy is real. Importing it loads neither numba nor xarray."""
+"""A research environment that finds out whether a trading strategy is real.
+
+Importing it loads neither numba nor xarray: names are imported when they are first used (PEP 562).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-# public name -> module that defines it; a module of that name when the value ends with a dot
+# public name -> module that defines it
 _PUBLIC = {
     "Account": "market.venue",
     "FillModel": "market.venue",
@@ -39,7 +42,7 @@ _MODULES = {
     "slippage": "market.slippage",
     "venues": "market.venues",
 }
-__all__ = sorted([*_PUBLIC, *_MODULES])
+__all__ = tuple(sorted((*_PUBLIC, *_MODULES)))
 
 
 def __getattr__(name: str) -> Any:
@@ -54,7 +57,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return list(__all__)
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -63,7 +66,10 @@ def load_ipython_extension(shell: Any) -> None:
 
 
 class _Package(ModuleType):
-    """Keeps public names that modules share (`kk.strategy`, `kk.audit`): importing the module would put it in the function's place."""
+    """Keeps public names that modules share, such as `kk.strategy` and `kk.audit`.
+
+    Importing the module would put it in the function's place.
+    """
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not (name in _PUBLIC and isinstance(value, ModuleType)):

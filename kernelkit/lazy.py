@@ -35,7 +35,8 @@ class TrialArray(BackendArray):
         inside = np.ix_(*map(np.atleast_1d, picked[cells:]))
         size = 8 * trials.size * int(np.prod(self.shape[cells:]))
         if size > LIMIT_BYTES:
-            found, wanted = f"{size / 1e9:.1f} GB of {trials.size} trials", f"at most {LIMIT_BYTES / 1e9:.1f} GB at once"
+            found = f"{size / 1e9:.1f} GB of {trials.size} trials"
+            wanted = f"at most {LIMIT_BYTES / 1e9:.1f} GB at once"
             fix = "Choose trials first, with .sel or .isel; or .chunk() and reduce with dask."
             raise UsageError(message(f"loading {self.name!r}", found, wanted, fix))
         out = np.full((*trials.shape, *(np.size(p) for p in picked[cells:])), np.nan)

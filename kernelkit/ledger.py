@@ -1,7 +1,7 @@
 """The trial ledger: every trial that was run, appended by the engine before its result is seen.
 
-The log is append-only, one file per process: records of (length, CRC-32, SHA-256 of the record before, JSON row). A torn tail, left by a
-killed process, is dropped and reported by the reader.
+The log is append-only, one file per process: records of (length, CRC-32, SHA-256 of the record before, JSON row). A
+torn tail, left by a killed process, is dropped and reported by the reader.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _open: dict[str, _Log] = {}
 
 
 def root() -> Path:
-    """Where the ledger of this project lives: the nearest `.kernelkit` above, else `.kernelkit` at the git root, else in this folder."""
+    """Where this project's ledger lives: the nearest `.kernelkit` above, else beside `.git`, else in this folder."""
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / ".kernelkit").is_dir():
@@ -65,7 +65,7 @@ class _Log:
 
 
 def record(rows: list[dict[str, Any]]) -> None:
-    """Append rows to this process's log."""
+    """Append rows to this process's log under `root`; raises OSError where it cannot be written."""
     folder = root() / "ledger"
     with _lock:
         log = _open.get(str(folder))
@@ -76,7 +76,12 @@ def record(rows: list[dict[str, Any]]) -> None:
 
 @contextmanager
 def role(name: str) -> Iterator[None]:
-    """Trials recorded inside have this role: ``training`` cells, for one, are no rivals of the curve they lead to."""
+    """Trials recorded inside have this role: ``training`` cells, for one, are no rivals of the curve they lead to.
+
+    >>> with role("training"):
+    ...     _role.get()
+    'training'
+    """
     token = _role.set(name)
     try:
         yield
@@ -85,7 +90,16 @@ def role(name: str) -> Iterator[None]:
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows of one log; stops with a ValueError at the first record that is torn or was altered."""
+    """Rows of one log; stops with a ValueError at the first record that is torn or was altered.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     log = _Log(Path(folder))
+    ...     log.append([{"trials": 1}, {"trials": 2}])
+    ...     os.close(log.handle)
+    ...     [row["trials"] for row in read(log.path)]
+    [1, 2]
+    """
     data, at, previous = path.read_bytes(), 0, b"\0" * 32
     while at < len(data):
         head = data[at : at + HEAD.size]

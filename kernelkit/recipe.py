@@ -380,7 +380,11 @@ def plan_job(
 
 
 def extremes(combos: Sequence[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
-    """The combinations that can need the longest warm-up: all, while they are few; else the corners of each axis."""
+    """The combinations that can need the longest warm-up: all, while they are few; else the corners of each axis.
+
+    >>> list(extremes([(a, b) for a in range(10) for b in range(10)]))[-1]
+    (9, 9)
+    """
     if len(combos) <= 64:
         return combos
     picks = {max(combos, key=lambda c, k=k: c[k]) for k in range(len(combos[0]))}  # type: ignore[misc]

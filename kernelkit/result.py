@@ -113,10 +113,9 @@ def build(
     variables: dict[str, Any] = {n: (dims, whole[numbers, L.HEADLINE.index(n)]) for n in names}
     if outcome.blocks is not None:
         cells = int(outcome.meta[:, 0].max(initial=1))
-        variables["blocks"] = (
-            (*dims, "block", "summary"),
-            lazy("blocks", numbers, (cells, len(L.NODE_FIELDS)), lambda trial: summaries(outcome, trial, cells), outcome),
-        )
+        each = cells, len(L.NODE_FIELDS)
+        blocks = lazy("blocks", numbers, each, lambda trial: summaries(outcome, trial, cells), outcome)
+        variables["blocks"] = ((*dims, "block", "summary"), blocks)
         coords["summary"] = ("summary", list(L.NODE_FIELDS))
     if "curves" in outputs:
         curves = Curves(recipe)

@@ -6,12 +6,13 @@ The bits are those of one whole run.
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import os
 import shutil
 import uuid
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -25,7 +26,8 @@ from kernelkit.kernels import layout as L
 from kernelkit.kernels.compile import build_id
 from kernelkit.kernels.context import Rolling
 from kernelkit.kernels.drive import Costs, Failed, Job, Session, header_of, new_outcome
-from kernelkit.kernels.lower import Plan, Ring, Site, Source
+from kernelkit.kernels.plan import Plan, Ring, Site
+from kernelkit.kernels.source import Source
 from kernelkit.market.venue import Account, FillModel, Settings, Venue
 from kernelkit.recipe import Recipe, bind, check_bars, costs_of, own_state, param_words, resolve
 from kernelkit.strategy import Signal, Strategy
@@ -142,26 +144,25 @@ class Run:
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the run to the folder ``path``, whole or not at all; an older one there is replaced."""
-        target = Path(path).absolute()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-        part.mkdir()
+        """Write the run to the folder ``path``, whole or not at all; an older one there is replaced.
+
+        ``run.json`` names the other files and is put in place last: until then the folder holds the older run.
+        """
+        target, mark = Path(path).absolute(), uuid.uuid4().hex
+        target.mkdir(parents=True, exist_ok=True)
+        state, bars, part = target / f"state-{mark}.bin", target / f"bars-{mark}.zarr", target / f"run-{mark}.json"
+        block = self._session.block.tobytes()
         try:
-            store.save(self._recipe.bars, part / "bars.zarr")
-            block = self._session.block.tobytes()
-            (part / "state.bin").write_bytes(block)
-            (part / "run.json").write_text(json.dumps(self._document(block), indent=1))
-            for name in ("state.bin", "run.json"):
-                with (part / name).open("rb") as file:
-                    os.fsync(file.fileno())
-            aside = part.with_name(part.name + ".old")
-            if target.exists():
-                target.replace(aside)
-            part.replace(target)
-            shutil.rmtree(aside, ignore_errors=True)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+            store.save(self._recipe.bars, bars)
+            _write(state, block)
+            document = {**self._document(block), "state": state.name, "bars": bars.name}
+            _write(part, json.dumps({**document, "digest": _digest(document)}, indent=1).encode())
+            part.replace(target / "run.json")
+        except BaseException:
+            _remove([state, bars, part])
+            raise
+        _sync(target)
+        _remove(p for p in target.iterdir() if p.name not in ("run.json", state.name, bars.name))
         return target
 
     def _document(self, block: bytes) -> dict[str, Any]:
@@ -186,6 +187,36 @@ class Run:
             "free": self._free,
             "fill_model": asdict(self._fill_model),
         }
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    """Hash of what a ``run.json`` says, its own digest apart."""
+    told = {k: v for k, v in document.items() if k != "digest"}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    """Delete what no run needs; what cannot be deleted now is deleted by the next save."""
+    for path in list(paths):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def session_of(recipe: Recipe, state: np.ndarray | None) -> Session:
@@ -362,32 +393,13 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
     True
     """
     folder = Path(path)
-    try:
-        document = json.loads((folder / "run.json").read_text())
-        raw = (folder / "state.bin").read_bytes()
-    except (OSError, ValueError) as error:
+    document, state = _read(folder)
+    if strategy is not None and ast_text(strategy) != document["source"]:
+        fix = "Pass the strategy that the run was started with, or none."
         raise RunError(
-            message(f"run at {folder}", str(error), "a folder written by run.save", "Check the path.")
-        ) from None
-    if document["format"] != FORMAT or document["layout"] != L.VERSION or document["build"] != build_id():
-        raise RunError(
-            message(
-                f"run at {folder}",
-                f"build {document['build']}",
-                f"this build, {build_id()}",
-                "Run it again with kk.start: other code may compute other bits.",
-            )
+            message(f"run at {folder}", f"another {strategy.name}", f"the saved {document['strategy']}", fix)
         )
-    if zlib.crc32(raw) != document["crc"]:
-        raise RunError(
-            message(
-                f"run at {folder}",
-                "a damaged state.bin",
-                "the bytes that were saved",
-                "Start again, or restore the folder.",
-            )
-        )
-    bars = store.load(folder / "bars.zarr")
+    bars = store.load(folder / document["bars"])
     plan = plan_from_json(document["plan"])
     table, rows = table_of(bars, 0, plan.features)
     trials = np.zeros(1, L.TRIAL)
@@ -426,5 +438,25 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
         SavedVenue(document["venue_name"], document["costs"]),
         fill_model,
         document["free"],
-        np.frombuffer(raw, "u1").copy(),
+        state,
     )
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], np.ndarray]:
+    """What a saved run says of itself, and its state block."""
+    fix = "Start again, or restore the folder."
+    try:
+        document = json.loads((folder / "run.json").read_text())
+        if not isinstance(document, dict) or document.get("digest") != _digest(document):
+            raise RunError(message(f"run at {folder}", "a damaged run.json", "what was saved", fix))
+        if (document["format"], document["layout"], document["build"]) != (FORMAT, L.VERSION, build_id()):
+            found, wanted = f"build {document['build']}", f"this build, {build_id()}"
+            again = "Run it again with kk.start: other code may compute other bits."
+            raise RunError(message(f"run at {folder}", found, wanted, again))
+        raw = (folder / document["state"]).read_bytes()
+    except (OSError, ValueError) as error:
+        wanted = "a folder written by run.save"
+        raise RunError(message(f"run at {folder}", str(error), wanted, "Check the path.")) from None
+    if zlib.crc32(raw) != document["crc"]:
+        raise RunError(message(f"run at {folder}", f"a damaged {document['state']}", "the bytes that were saved", fix))
+    return document, np.frombuffer(raw, "u1").copy()

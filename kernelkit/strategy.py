@@ -16,19 +16,10 @@ from typing import Any, overload
 from kernelkit.errors import StrategyError, message
 from kernelkit.kernels import context
 from kernelkit.kernels.layout import FRAME, RAISED
-from kernelkit.kernels.lower import (
-    PRELUDE,
-    TOOLS,
-    Lowering,
-    Plan,
-    Returns,
-    Ring,
-    Site,
-    Source,
-    emit,
-    offset,
-    read_source,
-)
+from kernelkit.kernels.lower import Lowering, Returns
+from kernelkit.kernels.plan import Plan, Ring, Site
+from kernelkit.kernels.source import Source, emit, read_source
+from kernelkit.kernels.tools import PRELUDE, TOOLS, offset
 
 FRAME_I = offset(FRAME, "i")
 ALLOWED_MODULES = ("math", "numpy")
@@ -296,7 +287,11 @@ def site_period(site: Site, params: Mapping[str, Any]) -> int:
 
 
 def constant(value: Any) -> str:
-    """A scalar as source text."""
+    """A scalar as source text.
+
+    >>> constant(0.1), constant(float("inf"))
+    ('0.1', "float('inf')")
+    """
     if isinstance(value, float) and not math.isfinite(value):
         return f"float({str(value)!r})"
     return repr(value)

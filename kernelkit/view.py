@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit.errors import LookaheadError, StrategyError, message
-from kernelkit.kernels import bars, context, indicators, memory, orders
+from kernelkit.kernels import bars, context, indicators, matching, memory, orders
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.drive import Job, Outcome, Session, new_outcome
-from kernelkit.kernels.lower import Plan, Ring
+from kernelkit.kernels.plan import Plan, Ring
 from kernelkit.strategy import Indicator, Strategy
 
 if TYPE_CHECKING:
@@ -50,11 +50,11 @@ class Series:
                     "A positive index is a bar that has not happened yet.",
                 )
             )
-        return np.float64(orders.column_f(self._ctx._frame, self._column, i + k) if i + k >= 0 else "nan")
+        return np.float64(matching.column_f(self._ctx._frame, self._column, i + k) if i + k >= 0 else "nan")
 
     def __getattr__(self, name: str) -> Any:
         if name == "age" and self._column >= L.FIRST_FEATURE:
-            return int(orders.column(self._ctx._frame, self._column + 1, self._ctx.i))
+            return int(matching.column(self._ctx._frame, self._column + 1, self._ctx.i))
         if name not in context.ROLLING:
             raise StrategyError(
                 message(
@@ -203,7 +203,7 @@ class Ctx:
             return lambda n: self._value(context.BAR_ROLLING[name].price, 0, (n,))
         account = memory.at(f.account, L.ACCOUNT)
         if name == "time":
-            return int(orders.column(frame, L.C_KNOWN_AT, f.i))
+            return int(matching.column(frame, L.C_KNOWN_AT, f.i))
         if name == "position":
             return float(memory.at(f.positions, L.POSITION).lots) * self._instrument.lot
         if name == "orders":
@@ -302,7 +302,7 @@ class Python:
                 own = self.own[site.custom]
                 places = Plan({}, own.state).places
                 state = Slots(at + 8 * context.FIRST_WORD, places, own.state)
-                indicators.publish(at, own.function(state, orders.column_f(frame, site.column, f.i), *arguments))
+                indicators.publish(at, own.function(state, matching.column_f(frame, site.column, f.i), *arguments))
             else:
                 getattr(indicators, site.kind)(frame, at, site.column, arguments[0])
         if f.live == 0:

@@ -1,4 +1,4 @@
-"""nbval compares all that the cells of these notebooks show, but progress: whether there is any depends on the machine."""
+"""nbval compares what the cells of these notebooks show, but no progress: that depends on the machine."""
 
 from __future__ import annotations
 

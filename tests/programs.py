@@ -32,7 +32,9 @@ def bracket(ctx: Any, form: float, q: float, a: float, b: float, c: float, d: fl
         ctx.bracket(q, take_profit=d, entry=e, tif="DAY")
 
 
-def one(ctx: Any, verb: float, tif: float, q: float, a: float, b: float, c: float, d: float, e: float) -> None:
+def one(  # noqa: PLR0913  an action is eight numbers
+    ctx: Any, verb: float, tif: float, q: float, a: float, b: float, c: float, d: float, e: float
+) -> None:
     """Carry out one action; `b` of a bracket chooses prices (0) or fractions (1)."""
     if verb == 1.0:
         if tif == 0.0:

@@ -489,7 +489,7 @@ def with_another_future(case: Case, cut: int, seed: int) -> Case:
     return replace(case, bars=Bars(**bars), program=[*case.program[: cut + 1], *(case.program[k] for k in order)])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(cases(), st.data())
 def test_truncation_law(case: Case, data: st.DataObject) -> None:
     n = len(case.bars.o)

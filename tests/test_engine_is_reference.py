@@ -1,4 +1,4 @@
-"""The compiled engine and the reference simulator agree on random bars and random orders: every fill, every order, every bit."""
+"""The compiled engine and the reference simulator agree on random bars and orders: every fill, order and bit."""
 
 from __future__ import annotations
 
@@ -64,6 +64,11 @@ def cases(draw: st.DrawFn) -> Case:
     program = []
     busy = draw(st.floats(0.05, 1.0))
     afford = config.cash / (grid.price(base) * grid.unit)
+
+    def level(t: int) -> float:
+        k = int(max(1, close[t] + rng.integers(-2 * wide, 2 * wide + 1)))
+        return grid.price(k) * (1.0 if rng.random() < 0.9 else 1.0003)
+
     for t in range(n):
         rows = []
         for _ in range(ACTIONS):
@@ -77,18 +82,12 @@ def cases(draw: st.DrawFn) -> Case:
             )
             lots = float(rng.integers(-5, 6)) if rng.random() < 0.5 else float(np.round(rng.normal() * afford * 0.7))
             q = {9.0: float(rng.integers(1, 40)), 11.0: float(rng.integers(1, 40))}.get(verb, lots * grid.lot)
-
-            def level() -> float:
-                return grid.price(int(max(1, close[t] + rng.integers(-2 * wide, 2 * wide + 1)))) * (
-                    1.0 if rng.random() < 0.9 else 1.0003
-                )
-
             a = {
                 5.0: grid.price(int(rng.integers(1, 3 * wide))),
                 8.0: float(rng.choice([0.0, 1.0, -1.0, 0.5, 1.7, -0.3])),
                 11.0: float(rng.integers(1, 40)),
-            }.get(verb, level())
-            b = float(rng.choice([0.02, 0.1])) if verb == 5.0 else level()
+            }.get(verb, level(t))
+            b = float(rng.choice([0.02, 0.1])) if verb == 5.0 else level(t)
             rows.append(
                 (
                     verb,
@@ -98,7 +97,7 @@ def cases(draw: st.DrawFn) -> Case:
                     b,
                     float(rng.choice([0.01, 0.05, 0.2])),
                     float(rng.choice([0.01, 0.05, 0.2])),
-                    level(),
+                    level(t),
                 )
             )
         program.append(rows)

@@ -14,7 +14,7 @@ from kernelkit.audit import future, trust
 from kernelkit.audit.observe import Difference, Observer, Targets, Traces
 from kernelkit.audit.report import COLUMNS, AuditReport
 from kernelkit.errors import UsageError, message
-from kernelkit.kernels.lower import read_source
+from kernelkit.kernels.source import read_source
 from kernelkit.market.venue import CONSERVATIVE, FREE, Account, FillModel, Settings, Venue
 from kernelkit.progress import Meter
 from kernelkit.schema import FEATURE, PRICES

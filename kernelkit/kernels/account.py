@@ -31,7 +31,11 @@ REFUSED = -(1 << 62)
 
 
 def same_side(a: int, b: int) -> bool:
-    """Both long or both short (their product may not fit an int64)."""
+    """Both long or both short (their product may not fit an int64).
+
+    >>> same_side(3, 5), same_side(3, -5), same_side(0, 5)
+    (True, False, False)
+    """
     return (a > 0 and b > 0) or (a < 0 and b < 0)
 
 
@@ -56,9 +60,9 @@ def to_ticks(instrument_at: int, p: float, up: bool) -> int:
     """Q2; the price must be finite."""
     g = at(instrument_at, INSTRUMENT)
     x = p / g.tick if g.inverse == 0 else p * float(g.inverse)
-    r = int(floor(x + 0.5))
+    r = floor(x + 0.5)
     if abs(x - float(r)) > SNAP:
-        r = int(floor(x))
+        r = floor(x)
         if up:
             r += 1
     return max(r, 1)
@@ -80,7 +84,10 @@ def mean_volume(frame: int, last: int) -> float:
 def ask_model(
     frame: int, entry: int, slots_at: int, size: float, p: float, filled: float, paid: float, last: int, time: int
 ) -> float:
-    """C3: show a model this trade of `size` lots (signed) at price `p`; what it answers. `last` is the newest bar whose volume is known."""
+    """C3: what a model answers when shown this trade of `size` lots (signed) at price `p`.
+
+    `last` is the newest bar whose volume is known.
+    """
     f = at(frame, FRAME)
     g = at(f.instrument, INSTRUMENT)
     m = at(f.model, MODEL)

@@ -34,8 +34,9 @@ from kernelkit.kernels.layout import (
     TRIAL_BYTES,
     VENUE_BYTES,
 )
+from kernelkit.kernels.matching import column, column_f, end_all, match
 from kernelkit.kernels.memory import at, call, f8, i8, put_f8, put_i8
-from kernelkit.kernels.orders import close_out, column, column_f, end_all, match
+from kernelkit.kernels.orders import close_out
 from kernelkit.kernels.scan import NODE_WORDS, OFF_CELL, copy_words, finish, headline, next_session, start
 
 CURVE_WORDS = 3
@@ -66,7 +67,7 @@ def enter(frame: int, trial_at: int, instruments_at: int, venues_at: int, models
 
 
 def ruin(frame: int) -> None:
-    """A6."""
+    """A6: the account is worth nothing; what it owed beyond that is its debt."""
     f = at(frame, FRAME)
     a = at(f.account, ACCOUNT)
     a.debt = -a.equity
@@ -119,7 +120,8 @@ def open_account(frame: int, trial_at: int) -> None:
     a.cash = cash
     a.cash0 = cash
     a.equity = cash
-    start(f.metrics, column(frame, C_SESSION, h.i), cash, column(frame, C_KNOWN_AT, h.i), column_f(frame, C_CLOSE_P, h.i))
+    session = column(frame, C_SESSION, h.i)
+    start(f.metrics, session, cash, column(frame, C_KNOWN_AT, h.i), column_f(frame, C_CLOSE_P, h.i))
 
 
 def log_curve(frame: int, i: int, equity: float) -> None:
@@ -134,7 +136,10 @@ def log_curve(frame: int, i: int, equity: float) -> None:
 
 
 def run(frame: int, entry: int, trial_at: int, until: int) -> int:
-    """Advance the trial to bar `until` (at most its own end); DONE, or why it had to come back early. HEADER.i is the next bar."""
+    """Advance the trial to bar `until` (at most its own end); DONE, or why it had to come back early.
+
+    HEADER.i is the next bar.
+    """
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
     a = at(f.account, ACCOUNT)
@@ -147,7 +152,7 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
         return status
     if h.started == 0:
         open_account(frame, trial_at)
-    # What every bar reads lives in local variables: a store through an address makes the compiler load everything again.
+    # What every bar reads lives in local variables: a store through an address makes the compiler load all again.
     code = at(f.fill_model, FILL_MODEL).close_out
     last = t.i1 - 1 if code != KEEP else FAR  # the bar that closes out, if one does
     measure = f.measure != 0
@@ -262,7 +267,10 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
 
 
 def settle(frame: int, trial_at: int, out_at: int, blocks_at: int, meta_at: int) -> None:
-    """The data has ended: end live orders (O10), close the last sample, write headline (and blocks, when `blocks_at` is not 0)."""
+    """The data has ended: end live orders (O10), close the last sample, write headline and blocks.
+
+    No blocks are written when `blocks_at` is 0.
+    """
     f = at(frame, FRAME)
     m = at(f.metrics, METRICS)
     a = at(f.account, ACCOUNT)
@@ -300,9 +308,10 @@ def sweep(
     n: int,
     budget: int,
 ) -> int:
-    """Trials one after the other in one block: the index of the first that is not finished, as -1 - index when it stopped for a reason.
+    """Trials one after the other in one block: the index of the first that is not finished.
 
-    `tables_at` holds the addresses of the INSTRUMENT, VENUE and FILL_MODEL tables.
+    It comes back as -1 - index when the trial stopped for a reason, which is HEADER.status. `tables_at` holds the
+    addresses of the INSTRUMENT, VENUE and FILL_MODEL tables.
     """
     f = at(frame, FRAME)
     h = at(block_at, HEADER)

@@ -1,7 +1,8 @@
-"""The only file that touches numba's internals: memory operations as machine instructions, and content-addressed compilation.
+"""The only file that touches numba's internals: memory operations as machine instructions, compilation by content.
 
-numba's own disk cache does not see changed helpers, globals or options of a function (each reproduced), so what is compiled here is
-first written to a module whose name is the hash of everything it depends on; numba's cache then cannot be stale.
+numba's own disk cache does not see changed helpers, globals or options of a function (each reproduced), so what is
+compiled here is first written to a module whose name is the hash of everything it depends on; numba's cache then cannot
+be stale.
 """
 
 import ast
@@ -24,7 +25,7 @@ from numba.extending import intrinsic
 I8 = ir.IntType(64)
 F8 = ir.DoubleType()
 LOCK = threading.RLock()
-CORE = ("layout", "scan", "account", "orders", "bars")  # in the order of their imports
+CORE = ("layout", "scan", "account", "matching", "orders", "bars")  # in the order of their imports
 
 
 def _load(element, numba_type):
@@ -122,7 +123,7 @@ def cpu() -> str:
 
 @cache
 def build_id() -> str:
-    """Hash of everything that decides the machine code of the engine: its sources, numba, llvmlite, numpy, the processor."""
+    """Hash of all that decides the engine's machine code: its sources, numba, llvmlite, numpy, Python, processor."""
     here = Path(__file__).parent
     parts = [path.read_bytes() for path in sorted(here.glob("*.py"))]
     parts += [v.encode() for v in (numba.__version__, llvmlite.__version__, np.__version__, sys.version, cpu())]
@@ -131,10 +132,9 @@ def build_id() -> str:
 
 def cache_dir() -> Path:
     """Where compiled modules live: $KERNELKIT_CACHE, else the user's cache folder; one folder per build id."""
-    base = os.environ.get("KERNELKIT_CACHE") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "kernelkit"
-    )
-    return Path(base) / build_id()
+    named = os.environ.get("KERNELKIT_CACHE")
+    base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kernelkit"
+    return base / build_id()
 
 
 def module(text: str, stem: str) -> ModuleType:
@@ -149,7 +149,7 @@ def module(text: str, stem: str) -> ModuleType:
             folder.mkdir(parents=True, exist_ok=True)
             part = folder / f"{name}.{os.getpid()}.{id(text)}"
             part.write_text(text)
-            os.replace(part, path)
+            part.replace(path)
         spec = importlib.util.spec_from_file_location(name, path)
         loaded = importlib.util.module_from_spec(spec)
         sys.modules[name] = loaded
@@ -165,13 +165,17 @@ NUMBA = {"int": "int64", "float": "float64", "bool": "boolean", "None": "void"}
 
 
 def signature(node: ast.FunctionDef) -> str:
-    """The numba signature that a kernel function's annotations state."""
+    """The numba signature that a kernel function's annotations state.
+
+    >>> signature(ast.parse("def f(frame: int, x: float) -> bool: ...").body[0])
+    'boolean(int64, float64)'
+    """
     arguments = ", ".join(NUMBA[ast.unparse(a.annotation)] for a in node.args.args)
     return f"{NUMBA[ast.unparse(node.returns)]}({arguments})"
 
 
 def jitted(source: str) -> str:
-    """Kernel source with its package imports dropped and every top-level function compiled for the types it is annotated with."""
+    """Kernel source without its package imports, every top-level function compiled for its annotated types."""
     return ast.unparse(bare(source, decorate=True))
 
 
@@ -193,16 +197,17 @@ def bare(source: str, decorate: bool = False) -> ast.Module:
 PRELUDE = """from kernelkit.kernels.compile import at, bits, call, call_act, call_model, f8, i8, put_f8, put_i8, unbits
 from kernelkit.kernels.layout import *
 """
-# The engine is compiled in a few units that call each other by symbol. numba links all that a function calls into it and optimises
-# that anew for every caller; one unit would optimise the code of a fill eight times over.
+# The engine is compiled in a few units that call each other by symbol. numba links all that a function calls into it
+# and optimises that anew for every caller; one unit would optimise the code of a fill eight times over.
 UNITS = ("fill", "match", "close_out", "end_all", "next_session", "settle", "act", "sweep")
 
 
 def jit(types_text: str):
     """Compile an inner kernel function for one signature, without the wrappers that only Python would call.
 
-    Its own machine code is never run: callers link its LLVM code into theirs and optimise that. So it is optimised lightly here: at level 3 a
-    cold start takes half as long again, at level 0 the final pass no longer finds the registers (4 x slower, measured).
+    Its own machine code is never run: callers link its LLVM code into theirs and optimise that. So it is optimised
+    lightly here: at level 3 a cold start takes half as long again, at level 0 the final pass no longer finds the
+    registers (4 x slower, measured).
     """
 
     def compiled(function):

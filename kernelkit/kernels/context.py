@@ -1,4 +1,7 @@
-"""What a strategy can see and do, as tables. The compiler (`lower.py`) and the Python view (`view.py`) both read them; neither knows more."""
+"""What a strategy can see and do, as tables.
+
+The compiler (`lower.py`) and the Python view (`view.py`) both read them; neither knows more.
+"""
 
 from typing import NamedTuple
 
@@ -10,7 +13,10 @@ ATTRIBUTES = ("time", "i", "position", "cash", "equity", "orders")
 
 
 class Rolling(NamedTuple):
-    """A rolling indicator: kernel functions for price and for float columns, bars until its first value less n, words of scratch."""
+    """A rolling indicator: its kernel functions for price and for float columns.
+
+    Its first value comes after `n + late` bars; it keeps `words` of scratch, and a ring of n values with `ring`.
+    """
 
     price: str
     other: str
@@ -33,7 +39,7 @@ BAR_ROLLING = {"atr": Rolling("atr", "atr", -1), "vwap": Rolling("vwap", "vwap",
 
 
 class Verb(NamedTuple):
-    """An order method: its verb, the parameters in call order, those that may be absent, and the sign put on the quantity."""
+    """An order method: its verb, its parameters in call order, those that may be absent, the sign of the quantity."""
 
     code: int
     arguments: tuple[str, ...]

@@ -1,6 +1,6 @@
-"""Drives the compiled engine: lays out the tables of a job, runs trials, enlarges and flushes what the kernel asks for.
+"""Drives the compiled engine: lays out the tables of a job, runs trials, enlarges and flushes what the kernel asks.
 
-A `Job` is plain data (arrays, text and numbers), so the same object runs on a thread, in another process or on a cluster.
+A `Job` is plain data (arrays, text and numbers): the same object runs on a thread, in another process or on a cluster.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.lower import Plan, Ring
+from kernelkit.kernels.plan import Plan, Ring
 
 CAPACITY = 2 * L.RESERVE
 SLICE_S = 0.02  # a kernel call should come back this often, so that an interrupt is felt
@@ -22,7 +23,10 @@ FIRST_SLICE = 1 << 17  # bars
 
 @dataclass(frozen=True)
 class Table:
-    """The columns of one asset as the kernel reads them, with its instrument. Columns are contiguous and in layout.COLUMNS order."""
+    """The columns of one asset as the kernel reads them, with its instrument.
+
+    Columns are contiguous, 8 bytes an item, in the order of layout.COLUMNS; features follow, value and age in turn.
+    """
 
     columns: tuple[np.ndarray, ...]
     inverse: int
@@ -62,14 +66,16 @@ class Job:
     params: np.ndarray
     measure: bool = True
     custom_state: list[tuple[int, object]] = field(default_factory=list)
-    ring_sizes: dict[int, int] = field(
-        default_factory=dict
-    )  # by site, where later parameters may need more than these trials do
+    # by site, where later parameters may need more than these trials do
+    ring_sizes: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass
 class Outcome:
-    """What trials came to: headline (trial, metric), block summaries (trial, cell) or None, meta (trial, [cells, level, ruined]), errors by trial."""
+    """What trials came to: headline (trial, metric), block summaries (trial, cell) or None, errors by trial.
+
+    meta is (trial, [cells, level, ruined]), int64; an error is (status, bar, argument).
+    """
 
     headline: np.ndarray
     blocks: np.ndarray | None
@@ -80,7 +86,10 @@ class Outcome:
 
 @dataclass
 class Logs:
-    """What one trial did: fills, ended orders, trades (records of layout) and curves (time, [equity, cash, position]), own records."""
+    """What one trial did: fills, ended orders and trades (records of layout), curves and own records.
+
+    Curves are (bar, [equity, cash, position]), records (bar, name), both float64 from the first decision on.
+    """
 
     fills: np.ndarray
     orders: np.ndarray
@@ -155,7 +164,10 @@ def header_of(block: np.ndarray) -> np.void:
 
 
 class Session:
-    """Tables laid out in memory for one thread, and the calls into the engine. `python=True` runs the same kernels uncompiled."""
+    """Tables laid out in memory for one thread, and the calls into the engine.
+
+    With `python`, a binding such as `view.Python`, the same kernels run uncompiled.
+    """
 
     def __init__(self, job: Job, python: object | None = None) -> None:
         self.job = job
@@ -228,7 +240,10 @@ class Session:
         )
 
     def advance(self, until: int) -> None:
-        """Bring trial 0 to bar `until` without ending it; its `i1` must lie beyond. The block is then the checkpoint."""
+        """Bring trial 0 to bar `until` without ending it; its `i1` must lie beyond. The block is then the checkpoint.
+
+        Raises Failed when the strategy, an order or a model stops it.
+        """
         outcome = new_outcome(1, False)
         if not int(self.frame[0]["resume"]):
             self.call(outcome, 0, 1, 0)  # lays the trial out and stops before its first bar
@@ -301,11 +316,16 @@ class Session:
                 budget = max(budget // 2, 1 << 10)
 
     def flush(self) -> None:
+        """Make room in the logs; this session has none, so being asked is a defect."""
         raise RuntimeError("a log is full, but this run keeps no logs")
 
 
 def new_outcome(n: int, blocks: bool) -> Outcome:
-    """Room for the results of `n` trials, NaN until they are done."""
+    """Room for the results of `n` trials, NaN until they are done.
+
+    >>> new_outcome(2, False).headline.shape == (2, len(L.HEADLINE))
+    True
+    """
     headline = np.full((n, len(L.HEADLINE)), np.nan)
     return Outcome(
         headline, np.zeros((n, L.MAX_CELLS), L.NODE) if blocks else None, np.zeros((n, 3), "i8"), np.zeros(n, bool), {}
@@ -381,7 +401,11 @@ class Recorder(Session):
 
 
 def spread(n: int, workers: int, least: int = 1) -> Sequence[tuple[int, int]]:
-    """`n` trials in contiguous pieces, about four for each worker so that they finish together."""
+    """`n` trials in contiguous pieces, about four for each worker so that they finish together.
+
+    >>> spread(10, 1, 3)
+    [(0, 3), (3, 6), (6, 10)]
+    """
     pieces = max(1, min(4 * workers, n // max(1, least)))
     edges = [n * k // pieces for k in range(pieces + 1)]
-    return [(a, b) for a, b in zip(edges, edges[1:], strict=False) if b > a]
+    return [(a, b) for a, b in pairwise(edges) if b > a]

@@ -1,8 +1,9 @@
-"""Rolling indicators, O(1) a bar: one function each, `(frame, slot, column, n)`, called for every bar before the strategy decides.
+"""Rolling indicators, O(1) a bar: one function each, `(frame, slot, column, n)`, called for every bar.
 
-A slot is `[value, previous value, own words ...]`. Values are NaN until the window is full, depend on bars `<= t` only, and recursions
-start at the first loaded bar. Sums over tick columns are exact integers; float sums restart at absolute bars divisible by 1024, so they do
-not depend on how the data was cut. Only the functions that a strategy uses are compiled, into its own module.
+They are called before the strategy decides. A slot is `[value, previous value, own words ...]`. Values are NaN until
+the window is full, depend on bars `<= t` only, and recursions start at the first loaded bar. Sums over tick columns are
+exact integers; float sums restart at absolute bars divisible by 1024, so they do not depend on how the data was cut.
+Only the functions that a strategy uses are compiled, into its own module.
 """
 
 from math import sqrt
@@ -21,7 +22,7 @@ def column_at(frame: int, c: int, i: int) -> int:
 
 
 def mean_price(frame: int, total: int, n: int) -> float:
-    """Mean of `n` prices that sum to `total` ticks, with one rounding (and none in the product where the tick is dyadic)."""
+    """Mean of `n` prices that sum to `total` ticks, with one rounding (a product with a dyadic tick has none)."""
     g = at(at(frame, FRAME).instrument, INSTRUMENT)
     if g.inverse == 0:
         return float(total) * g.tick / float(n)
@@ -47,9 +48,9 @@ def tick_sum(frame: int, slot: int, c: int, n: int) -> int:
 
 
 def float_sum(frame: int, slot: int, c: int, n: int) -> float:
-    """Sum of the last `n` values of a float column."""
+    """Sum of the last `n` values of a float column; a NaN lasts as long as the window holds it."""
     i = at(frame, FRAME).i
-    if i % RESTART == 0:
+    if i % RESTART == 0 or f8(slot + 16) != f8(slot + 16):
         total = 0.0
         for j in range(max(0, i + 1 - n), i + 1):
             total += f8(column_at(frame, c, j))
@@ -86,11 +87,11 @@ def sum_float(frame: int, slot: int, c: int, n: int) -> float:
 
 
 def ema(frame: int, slot: int, c: int, n: int) -> float:
-    """Exponential moving average, alpha = 2 / (n + 1), seeded with the first value."""
+    """Exponential moving average, alpha = 2 / (n + 1), seeded with the first value (the first that is not NaN)."""
     i = at(frame, FRAME).i
     x = f8(column_at(frame, c, i))
     e = x
-    if i > 0:
+    if i > 0 and f8(slot + 16) == f8(slot + 16):
         e = f8(slot + 16)
         e = e + 2.0 / (float(n) + 1.0) * (x - e)
     put_f8(slot + 16, e)
@@ -111,13 +112,13 @@ def deviation(slot: int, x: float, old: float, i: int, n: int) -> float:
     if i + 1 < n or n < 2:
         return NAN
     var = (s2 - s1 * s1 / float(n)) / (float(n) - 1.0)
-    return sqrt(var) if var > 0.0 else 0.0
+    return 0.0 if var <= 0.0 else sqrt(var)
 
 
 def std(frame: int, slot: int, c: int, n: int) -> float:
     """Sample standard deviation (ddof = 1) of the last `n` values."""
     i = at(frame, FRAME).i
-    if i % RESTART == 0:
+    if i % RESTART == 0 or f8(slot + 32) != f8(slot + 32):
         put_f8(slot + 16, f8(column_at(frame, c, i)))
         put_f8(slot + 24, 0.0)
         put_f8(slot + 32, 0.0)
@@ -137,7 +138,7 @@ def simple_return(frame: int, c: int, i: int) -> float:
 def volatility(frame: int, slot: int, c: int, n: int) -> float:
     """Sample standard deviation of the last `n` bar returns, per bar."""
     i = at(frame, FRAME).i
-    if i % RESTART == 0:
+    if i % RESTART == 0 or f8(slot + 32) != f8(slot + 32):
         put_f8(slot + 16, 0.0)
         put_f8(slot + 24, 0.0)
         put_f8(slot + 32, 0.0)
@@ -150,7 +151,10 @@ def volatility(frame: int, slot: int, c: int, n: int) -> float:
 
 
 def extreme(frame: int, slot: int, c: int, n: int, sign: float) -> float:
-    """Rolling maximum of sign * x by a monotone queue: word 2 its byte offset from the slot, 3 head, 4 length, entries (bar, value)."""
+    """Rolling maximum of sign * x by a monotone queue of (bar, value).
+
+    Word 2 is its byte offset from the slot, 3 its head, 4 its length.
+    """
     i = at(frame, FRAME).i
     x = sign * f8(column_at(frame, c, i))
     ring = slot + i8(slot + 16)
@@ -159,7 +163,7 @@ def extreme(frame: int, slot: int, c: int, n: int, sign: float) -> float:
     if size > 0 and i8(ring + 16 * head) <= i - n:
         head = (head + 1) % n
         size -= 1
-    while size > 0 and f8(ring + 16 * ((head + size - 1) % n) + 8) <= x:
+    while size > 0 and (f8(ring + 16 * ((head + size - 1) % n) + 8) <= x or x != x):
         size -= 1
     tail = ring + 16 * ((head + size) % n)
     put_i8(tail, i)
@@ -195,9 +199,15 @@ def rsi(frame: int, slot: int, c: int, n: int) -> float:
     if i == 0:
         return publish(slot, NAN)
     change = f8(column_at(frame, c, i)) - f8(column_at(frame, c, i - 1))
-    up = smoothed(slot + 16, max(change, 0.0), i, n)
-    down = smoothed(slot + 24, max(-change, 0.0), i, n)
-    if i < n:
+    if change != change:  # begin anew after it
+        put_f8(slot + 16, 0.0)
+        put_f8(slot + 24, 0.0)
+        put_i8(slot + 32, i)
+        return publish(slot, NAN)
+    k = i - i8(slot + 32)
+    up = smoothed(slot + 16, max(change, 0.0), k, n)
+    down = smoothed(slot + 24, max(-change, 0.0), k, n)
+    if k < n:
         return publish(slot, NAN)
     elif down > 0.0:
         return publish(slot, 100.0 - 100.0 / (1.0 + up / down))

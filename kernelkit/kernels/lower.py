@@ -1,23 +1,18 @@
-"""From a strategy's source to the source that is compiled: `ctx` and the state argument become loads, stores and calls by address.
+"""From a strategy's source to the source that is compiled: `ctx` and state become loads, stores and calls by address.
 
-A strategy may use what `context.py` lists and plain arithmetic. Anything else is refused here, with its line and what to write instead.
-Lowered code takes one argument, the address of the FRAME, so the engine that calls it never changes.
+A strategy may use what `context.py` lists and plain arithmetic. Anything else is refused here, with its line and what
+to write instead. Lowered code takes one argument, the address of the FRAME, so the engine that calls it never changes.
 """
 
 import ast
 import difflib
-import inspect
-import textwrap
-from dataclasses import dataclass, field
 from typing import NoReturn
 
-from kernelkit.errors import StrategyError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.context import (
     ATTRIBUTES,
     BAR_ROLLING,
     FIRST_WORD,
-    MODEL_FIELDS,
     PRICES,
     ROLLING,
     SERIES,
@@ -26,6 +21,9 @@ from kernelkit.kernels.context import (
     VERBS,
     Rolling,
 )
+from kernelkit.kernels.plan import Plan, Ring, Site
+from kernelkit.kernels.source import Source
+from kernelkit.kernels.tools import offset
 
 LOADS = {int: "i8", float: "f8", bool: "i8"}
 STORES = {int: "put_i8", float: "put_f8", bool: "put_i8"}
@@ -53,91 +51,6 @@ INSTEAD = {
 }
 
 
-def offset(record, name: str) -> int:
-    """Byte offset of a record's field."""
-    return int(record.fields[name][1])
-
-
-@dataclass(frozen=True)
-class Ring:
-    """Declared user state that remembers the last `n` values; `[0]` is the newest."""
-
-    n: int
-
-
-@dataclass(frozen=True)
-class Site:
-    """One rolling indicator of a strategy: its kernel function, column, argument expressions and slot."""
-
-    kind: str
-    column: int
-    arguments: tuple[str, ...]
-    rolling: Rolling
-    slot: int
-    custom: str = ""
-
-
-@dataclass
-class Plan:
-    """What lowering learned about a strategy: slots, indicators, features, records, how far back it looks."""
-
-    params: dict[str, type]
-    state: dict[str, object]
-    features: list[str] = field(default_factory=list)
-    sites: list[Site] = field(default_factory=list)
-    records: list[str] = field(default_factory=list)
-    reach: int = 0
-    raises: bool = False
-    words: int = 0
-
-    def __post_init__(self) -> None:
-        self.words = len(self.params)
-        self.places: dict[str, int] = {}
-        for name, value in self.state.items():
-            self.places[name] = self.words
-            self.words += value.n + 1 if isinstance(value, Ring) else 1
-
-    def param_slot(self, name: str) -> int:
-        """Word of a parameter."""
-        return list(self.params).index(name)
-
-
-class Source:
-    """A user's function: its tree, file and first line, for messages."""
-
-    def __init__(self, tree: ast.FunctionDef, filename: str, first_line: int) -> None:
-        self.tree, self.filename, self.first_line = tree, filename, first_line
-
-    def line(self, node: ast.AST) -> int:
-        """The node's line in the user's file."""
-        return self.first_line + getattr(node, "lineno", 1) - 1
-
-    def refuse(self, node: ast.AST, what: str, instead: str) -> NoReturn:
-        """Raise the error that names the line and the way out."""
-        where = f"{self.filename}, line {self.line(node)}"
-        raise StrategyError(
-            f"{where}, in {self.tree.name}: {what}: `{ast.unparse(node)[:80]}`. {instead[:1].upper()}{instead[1:]}."
-        )
-
-
-def read_source(function) -> Source:
-    """The tree of a function's source, its file and first line."""
-    try:
-        lines, first = inspect.getsourcelines(function)
-    except (OSError, TypeError) as error:
-        name = getattr(function, "__name__", function)
-        raise StrategyError(
-            message(f"source of {name}", "none", "a function defined in a cell or a file", "Write it there.")
-        ) from error
-    tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
-    if not isinstance(tree, ast.FunctionDef):
-        raise StrategyError(
-            message("a strategy", type(tree).__name__, "a function written with def", "Write def name(ctx, ...).")
-        )
-    tree.decorator_list = []
-    return Source(tree, inspect.getfile(function), first)
-
-
 class Lowering(ast.NodeTransformer):
     """Rewrites one function. `ctx` and `s` are the names of its context and state arguments (None: it has none)."""
 
@@ -159,9 +72,11 @@ class Lowering(ast.NodeTransformer):
         return ast.unparse(self.visit(node))
 
     def is_ctx(self, node: ast.AST) -> bool:
+        """Whether node is the name of the context."""
         return isinstance(node, ast.Name) and node.id == self.ctx
 
     def is_state(self, node: ast.AST) -> bool:
+        """Whether node is the name of the declared state."""
         return isinstance(node, ast.Name) and node.id == self.s
 
     def attribute_of_ctx(self, node: ast.AST) -> str | None:
@@ -180,6 +95,7 @@ class Lowering(ast.NodeTransformer):
         return None
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
+        """Refuse what cannot be compiled; else visit the parts."""
         for kind, instead in INSTEAD.items():
             if isinstance(node, kind):
                 self.source.refuse(node, f"{kind.__name__} cannot be compiled", instead + ", or run with debug=True")
@@ -239,13 +155,14 @@ class Lowering(ast.NodeTransformer):
             )
         if name not in ATTRIBUTES:
             self.unknown(node, name)
+        part = {n: f"i8(frame + {offset(L.FRAME, n)})" for n in ("positions", "instrument", "account", "state")}
         texts = {
             "i": "_i",
             "time": f"i8(column_at(frame, {L.C_KNOWN_AT}, _i))",
-            "position": f"(float(i8(i8(frame + {offset(L.FRAME, 'positions')}))) * f8(i8(frame + {offset(L.FRAME, 'instrument')}) + {offset(L.INSTRUMENT, 'lot')}))",
-            "cash": f"f8(i8(frame + {offset(L.FRAME, 'account')}) + {offset(L.ACCOUNT, 'cash')})",
-            "equity": f"f8(i8(frame + {offset(L.FRAME, 'account')}) + {offset(L.ACCOUNT, 'equity')})",
-            "orders": f"i8(i8(frame + {offset(L.FRAME, 'state')}) + {offset(L.HEADER, 'n_live')})",
+            "position": f"(float(i8({part['positions']})) * f8({part['instrument']} + {offset(L.INSTRUMENT, 'lot')}))",
+            "cash": f"f8({part['account']} + {offset(L.ACCOUNT, 'cash')})",
+            "equity": f"f8({part['account']} + {offset(L.ACCOUNT, 'equity')})",
+            "orders": f"i8({part['state']} + {offset(L.HEADER, 'n_live')})",
         }
         return self.expression(texts[name], node)
 
@@ -263,6 +180,7 @@ class Lowering(ast.NodeTransformer):
         return f"_s + {8 * self.plan.places[node.attr]}", self.plan.state[node.attr]
 
     def state_value(self, node: ast.Attribute) -> ast.AST:
+        """The load of `s.name`."""
         place, value = self.state_place(node)
         if isinstance(value, Ring):
             self.source.refuse(
@@ -289,6 +207,7 @@ class Lowering(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def store(self, node: ast.AST, target: ast.Attribute, value: str) -> ast.AST:
+        """The store of `s.name = value`, as the declared type."""
         place, declared = self.state_place(target)
         if isinstance(declared, Ring):
             self.source.refuse(target, f"`{target.attr}` is a ring", f"write s.{target.attr}.push(value)")
@@ -377,6 +296,7 @@ class Lowering(ast.NodeTransformer):
     def number(
         self, node: ast.Call, kind: str, column: int, arguments: list, rolling: Rolling, custom: str = ""
     ) -> Site:
+        """The site of an indicator: the one that is there, or the next slot."""
         if self.depth:
             self.source.refuse(
                 node, "an indicator inside a helper function", "call it in the strategy and pass the value on"
@@ -467,6 +387,7 @@ class Lowering(ast.NodeTransformer):
         return given
 
     def verb(self, node: ast.Call, name: str) -> ast.AST:
+        """The call into the engine that an order method becomes."""
         verb = VERBS[name]
         given = self.bound(node, verb.arguments, verb.optional, ("tif",) if verb.tif else ())
         tif = 0
@@ -503,6 +424,7 @@ class Lowering(ast.NodeTransformer):
         return self.expression(f"call_act({act}, frame, {code}, {tif}, {', '.join(floats)})", node)
 
     def sizer(self, node: ast.Call, name: str) -> ast.AST:
+        """The quantity, in base units, that `ctx.size.name(...)` means."""
         if name not in SIZERS:
             self.source.refuse(node, f"ctx.size has no `{name}`", f"there are {', '.join(SIZERS)}")
         given = self.bound(node, SIZERS[name], ("n",))
@@ -528,6 +450,7 @@ class Lowering(ast.NodeTransformer):
         )
 
     def record(self, node: ast.Call) -> ast.AST:
+        """The store of `ctx.record(name, value)`."""
         given = self.bound(node, ("name", "value"), ())
         name = given["name"]
         if not isinstance(name, ast.Constant) or not isinstance(name.value, str) or not name.value.isidentifier():
@@ -541,29 +464,6 @@ class Lowering(ast.NodeTransformer):
         )
 
 
-def emit(source: Source, statements: list[ast.stmt], indent: int = 1) -> list[str]:
-    """Statements as text, each line tagged with the user's line it came from."""
-    out: list[str] = []
-    pad = "    " * indent
-    for node in statements:
-        tag = f"  # L{source.line(node)}"
-        if isinstance(node, ast.If | ast.For | ast.While):
-            head = {
-                ast.If: lambda n: f"if {ast.unparse(n.test)}:",
-                ast.While: lambda n: f"while {ast.unparse(n.test)}:",
-                ast.For: lambda n: f"for {ast.unparse(n.target)} in {ast.unparse(n.iter)}:",
-            }[type(node)](node)
-            out.append(pad + head + tag)
-            out += emit(source, node.body, indent + 1)
-            if node.orelse:
-                out.append(f"{pad}else:")
-                out += emit(source, node.orelse, indent + 1)
-        else:
-            lines = ast.unparse(node).splitlines()
-            out += [f"{pad}{line}{tag if k == 0 else ''}" for k, line in enumerate(lines)]
-    return out
-
-
 class Returns(ast.NodeTransformer):
     """`return` and `return anything` end the decision."""
 
@@ -572,98 +472,3 @@ class Returns(ast.NodeTransformer):
         if node.value is None or isinstance(node.value, ast.Constant):
             return new
         return [ast.copy_location(ast.Expr(node.value), node), new]
-
-
-PRELUDE = """from math import sqrt
-from kernelkit.kernels.compile import call_act, f8, i8, jit, njit, cfunc, put_f8, put_i8, at
-from kernelkit.kernels.layout import *
-NAN = float('nan')
-INF = float('inf')
-"""
-TOOLS = {
-    "column_at": f"""
-@jit('int64(int64, int64, int64)')
-def column_at(frame, c, i):
-    c_at = i8(frame + {offset(L.FRAME, "columns")}) + 16 * c
-    return i8(c_at) + i * i8(c_at + 8)
-""",
-    "past": f"""
-@jit('float64(int64, int64, int64)')
-def past(frame, c, k):
-    i = i8(frame + {offset(L.FRAME, "i")}) + k
-    if k > 0:
-        put_i8(frame + {offset(L.FRAME, "error")}, {L.LOOKAHEAD})
-        put_i8(frame + {offset(L.FRAME, "error_arg")}, k)
-        return NAN
-    if i < 0:
-        return NAN
-    return f8(column_at(frame, c, i))
-""",
-    "ring_at": """
-@njit(error_model='numpy')
-def ring_at(place, n, k):
-    count = i8(place)
-    if k > 0 or -k >= min(count, n):
-        return NAN
-    return f8(place + 8 + 8 * ((count - 1 + k) % n))
-""",
-    "ring_push": """
-@njit(error_model='numpy')
-def ring_push(place, n, value):
-    count = i8(place)
-    put_f8(place + 8 + 8 * (count % n), value)
-    put_i8(place, count + 1)
-""",
-    "record": f"""
-@jit('int64(int64, int64, float64)')
-def record(frame, k, value):
-    rows = i8(frame + {offset(L.FRAME, "records")})
-    if rows != 0:
-        row = i8(frame + {offset(L.FRAME, "i")}) - i8(frame + {offset(L.FRAME, "curve_0")})
-        step = i8(frame + {offset(L.FRAME, "curve_step")})
-        if row % step == 0:
-            put_f8(rows + 8 * ((row // step) * i8(frame + {offset(L.FRAME, "n_record")}) + k), value)
-    return 0
-""",
-    # the common case, nothing to do, is decided here; the rest is one call into the engine
-    "aim": f"""
-@jit('int64(int64, int64, float64)')
-def aim(frame, verb, wish):
-    if i8(i8(frame + {offset(L.FRAME, "state")}) + {offset(L.HEADER, "n_live")}) == 0:
-        lots = i8(i8(frame + {offset(L.FRAME, "positions")}))
-        if verb == {L.V_TARGET}:
-            if wish == float(lots) * f8(i8(frame + {offset(L.FRAME, "instrument")}) + {offset(L.INSTRUMENT, "lot")}):
-                return 0
-        elif lots == 0:
-            if wish == 0.0:
-                return 0
-        elif wish != 0.0 and (wish > 0.0) == (lots > 0):
-            g = i8(frame + {offset(L.FRAME, "instrument")})
-            close = f8(column_at(frame, {L.C_CLOSE_P}, i8(frame + {offset(L.FRAME, "i")})))
-            equity = f8(i8(frame + {offset(L.FRAME, "account")}) + {offset(L.ACCOUNT, "equity")})
-            band = f8(i8(frame + {offset(L.FRAME, "venue")}) + {offset(L.VENUE, "band")})
-            gap = wish * equity - close * (float(lots) * f8(g + {offset(L.INSTRUMENT, "unit")}))
-            if abs(gap) < band * {1 - 1e-9!r} * equity:  # S3, with room for the rounding of S2
-                return 0
-    return call_act(i8(frame + {offset(L.FRAME, "act")}), frame, verb, 0, wish, 0.0, 0.0, 0.0, 0.0, 0.0)
-""",
-}
-
-
-def model_text(source: Source, argument: str, params: list[str]) -> str:
-    """A fee or slippage model `f(m, *params)`: `m.field` becomes a load from the MODEL record, parameters from its slots."""
-
-    class Fields(ast.NodeTransformer):
-        def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-            if not (isinstance(node.value, ast.Name) and node.value.id == argument):
-                return self.generic_visit(node)
-            if node.attr not in MODEL_FIELDS:
-                source.refuse(node, f"a model's view has no `{node.attr}`", f"it has {', '.join(MODEL_FIELDS)}")
-            load = "i8" if node.attr == "time" else "f8"
-            return ast.parse(f"{load}(model + {offset(L.MODEL, node.attr)})", mode="eval").body
-
-    body = [Fields().visit(n) for n in source.tree.body]
-    lines = [f"    {p} = f8(i8(model + {offset(L.MODEL, 'slots')}) + {8 * k})" for k, p in enumerate(params)]
-    lines += emit(source, [ast.fix_missing_locations(n) for n in body])
-    head = "@cfunc('float64(int64)', cache=True, nopython=True, error_model='numpy')\ndef entry(model):\n"
-    return PRELUDE + head + "\n".join(lines) + "\n"

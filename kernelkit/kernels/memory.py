@@ -1,7 +1,7 @@
 """Reading and writing raw memory by address, in plain Python.
 
-The kernels are written against these few operations. Imported as they stand, the kernels run in Python: slow, and steppable in a
-debugger. `compile.py` binds the same names to machine instructions.
+The kernels are written against these few operations. Imported as they stand, the kernels run in Python: slow, and
+steppable in a debugger. `compile.py` binds the same names to machine instructions.
 """
 
 import ctypes
@@ -46,7 +46,7 @@ def put_f8(address: int, value: float) -> None:
 
 
 def at(address: int, dtype: np.dtype) -> Any:
-    """The record of type `dtype` that lies at `address`: reading and writing its attributes reads and writes that memory."""
+    """The record of type `dtype` that lies at `address`; its attributes are that memory."""
     raw = (ctypes.c_char * dtype.itemsize).from_address(int(address))
     return np.frombuffer(raw, dtype, 1).view(np.recarray)[0]
 
@@ -62,10 +62,18 @@ def call_model(entry: int, model: int) -> np.float64:
 
 
 def bits(value: float) -> np.int64:
-    """The bit pattern of a float64 as an int64."""
+    """The bit pattern of a float64 as an int64.
+
+    >>> hex(bits(1.0))
+    '0x3ff0000000000000'
+    """
     return np.float64(value).view(np.int64)
 
 
 def unbits(value: int) -> np.float64:
-    """The float64 with this bit pattern."""
+    """The float64 with this bit pattern.
+
+    >>> float(unbits(0x4000000000000000))
+    2.0
+    """
     return np.int64(value).view(np.float64)

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from kernelkit.errors import StrategyError, message
 from kernelkit.kernels.layout import MODEL_SLOTS
-from kernelkit.kernels.lower import model_text, read_source
+from kernelkit.kernels.source import read_source
+from kernelkit.kernels.tools import model_text
 
 
 class Trade(Protocol):

@@ -30,8 +30,8 @@ def _head(payload: Mapping[str, Any]) -> str:
     values = words.params(payload["best"]["params"])
     said = escape(chosen).replace(escape(values), f"<b>{escape(values)}</b>", 1) if values else escape(chosen)
     return (
-        f"<header><h3>{escape(payload['name'])}</h3><p>{escape(about)}</p>"
-        f'<p class="kkr-chips">{"".join(chips)}</p></header>' + (f'<p class="kkr-chosen">{said}</p>' if said else "")
+        f'<div class="kkr-head"><h3>{escape(payload["name"])}</h3><p>{escape(about)}</p>'
+        f'<p class="kkr-chips">{"".join(chips)}</p></div>' + (f'<p class="kkr-chosen">{said}</p>' if said else "")
     )
 
 

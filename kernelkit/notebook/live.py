@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from kernelkit.notebook.words import compact
 from kernelkit.progress import MIME, Progress, listen
 
 # What is over sooner needs no bar: it would only flicker.
@@ -53,13 +54,13 @@ def text(event: Progress) -> str:
     """An event in one line.
 
     >>> text(Progress("sma: 80 trials", 30, 80, eta_s=75.2, candles_per_s=5.2e7))
-    'sma: 80 trials: 30 of 80 done, 1 min 15 s left, 52.0M candles/s'
+    'sma: 80 trials: 30 of 80 done, 1 min 15 s left, 52M candles/s'
     """
     parts = [f"{event.label}: {event.done:,} of {event.total:,} done"]
     if event.eta_s is not None and event.done < event.total:
         parts.append(f"{_duration(event.eta_s)} left")
     if event.candles_per_s is not None:
-        parts.append(f"{event.candles_per_s / 1e6:.1f}M candles/s")
+        parts.append(f"{compact(float(f'{event.candles_per_s:.3g}'))} candles/s")
     return ", ".join(parts)
 
 

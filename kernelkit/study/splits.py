@@ -122,7 +122,9 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
     checkpoint: Store | None = None,
     client: Any = None,
 ) -> xr.Dataset:
-    """Walk forward through one asset: each fold trades the cell with the highest training Sharpe ratio (ties: the earliest).
+    """Walk forward through one asset: each fold trades the cell with the highest training Sharpe ratio.
+
+    Of equal ones it is the earliest.
 
     The test windows form one run of one account under the switch rule: at a switch live orders are cancelled, the new
     parameters' strategy state is replayed over all earlier bars with orders inert, and account and position carry on
@@ -357,7 +359,7 @@ def sharpe(equity: np.ndarray, sessions: np.ndarray, inside: np.ndarray, cash: f
 
     >>> equity, sessions = np.array([101.0, 99.0, 102.0]), np.array([1, 2, 3])
     >>> round(sharpe(equity, sessions, np.ones(3, bool), 100.0, 252.0), 2)
-    4.42
+    4.3
     """
     last = np.flatnonzero(np.r_[sessions[1:] != sessions[:-1], True])
     closes = np.r_[cash, equity[last]]

@@ -61,9 +61,9 @@ def daily(*ohlc: Any, tick: float = 0.01, volume: float = 1000.0) -> xr.Dataset:
     """Bars of one UTC day each."""
     days = pd.date_range("2021-03-01", periods=len(ohlc), freq="1D")
     frame = pd.DataFrame(np.array(ohlc, "f8"), index=days, columns=["open", "high", "low", "close"])
-    return kk.data.from_pandas(
-        frame.assign(volume=volume), label="open", bar="1D", calendar="24/7", tick_size=tick, lot_size=1.0
-    )
+    reading = {"label": "open", "bar": "1D", "calendar": "24/7", "tick_size": tick, "lot_size": 1.0}
+    bars: xr.Dataset = kk.data.from_pandas(frame.assign(volume=volume), **reading)
+    return bars
 
 
 def still(price: float) -> list[float]:
@@ -74,7 +74,8 @@ def still(price: float) -> list[float]:
 def run(
     bars: xr.Dataset, venue: kk.Venue | None = None, model: dict[str, str] | None = None, **order: Any
 ) -> xr.Dataset:
-    return kk.backtest(bars, once, order, venue=venue, fill_model=kk.FillModel(**(model or {})))
+    res: xr.Dataset = kk.backtest(bars, once, order, venue=venue, fill_model=kk.FillModel(**(model or {})))
+    return res
 
 
 def first_price(*ohlc: Any, model: dict[str, str] | None = None, **order: Any) -> float | None:
@@ -93,11 +94,8 @@ def test_every_vector_is_asked(vectors: dict[str, Any]) -> None:
         "bar.trailing.high_first",
         "bar.sl_before_tp",
     }
-    asked |= (
-        {t[0] for t in TRIGGERS}
-        | {f"zipline.pershare.min{m}" for m in MINIMA}
-        | {f"zipline.fixedbps.{c}" for c in CASES}
-    )
+    asked |= {name for name, _, _ in TRIGGERS}
+    asked |= {f"zipline.pershare.min{m}" for m in MINIMA} | {f"zipline.fixedbps.{c}" for c in CASES}
     assert names == asked | {n for n in NOT_BUILT if ":" not in n}
     for name in NOT_BUILT:
         vector, _, dialect = name.partition(":")

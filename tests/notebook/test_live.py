@@ -79,7 +79,7 @@ def test_live__nothing_is_compiling_once_trials_are_done(screen, clock):
         (Progress("a", 1, 2), "a: 1 of 2 done"),
         (Progress("a", 1, 2, 7.4), "a: 1 of 2 done, 7 s left"),
         (Progress("a", 1, 2, 7384.0), "a: 1 of 2 done, 2 h 3 min left"),
-        (Progress("a", 2, 2, 0.0, 3.1e8), "a: 2 of 2 done, 310.0M candles/s"),
+        (Progress("a", 2, 2, 0.0, 3.1e8), "a: 2 of 2 done, 310M candles/s"),
     ],
 )
 def test_text(event, said):

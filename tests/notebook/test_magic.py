@@ -166,3 +166,17 @@ def test_load_ext__twice_changes_nothing(shell):
     before = len(shell.Completer.custom_matchers)
     shell.run_line_magic("reload_ext", "kernelkit")
     assert len(shell.Completer.custom_matchers) == before
+
+
+def test_magic__runs_on_a_cluster(shell, backtest):
+    from distributed import Client, LocalCluster
+
+    backtest("-p fast=5:50:5 -p slow=60,100 --into here")
+    quiet = {"processes": False, "n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
+    with LocalCluster(**quiet) as cluster, Client(cluster) as client:
+        shell.user_ns["cluster"] = client
+        for option in ("@cluster", cluster.scheduler_address):
+            ran = backtest(f"-p fast=5:50:5 -p slow=60,100 --into there --client {option}")
+            assert ran.error is None
+            here, there = (shell.user_ns[name]["final_equity"].values for name in ("here", "there"))
+            np.testing.assert_array_equal(there, here)

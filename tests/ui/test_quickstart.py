@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from playwright.sync_api import expect
+
 QUICKSTART = Path(__file__).parents[2] / "notebooks" / "01_quickstart.ipynb"
 COMPLAINTS = "[data-mime-type='application/vnd.jupyter.stderr'], [data-mime-type='application/vnd.jupyter.error']"
 
@@ -20,6 +22,8 @@ def test_quickstart__runs_and_shows_its_result(session, lab):
     session.command("kernelkit:show-runs")
     session.page.locator("#kernelkit-runs").get_by_text("Backtest runs").wait_for()
     result.locator("header").scroll_into_view_if_needed()
+    expect(result.locator("header")).to_be_in_viewport()
+    expect(result.locator(".kk-Picture").first).to_be_in_viewport()
     session.shoot("quickstart")
     assert panel.locator(COMPLAINTS).all_inner_texts() == []
     assert panel.locator(".kk-Error").all_inner_texts() == []

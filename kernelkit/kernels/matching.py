@@ -1,0 +1,421 @@
+"""How a bar meets the live orders: watched, matched, filled, ended (rules O1, O6-O8, O10, F1-F8, S2)."""
+
+from kernelkit.kernels.account import (
+    REFUSED,
+    affordable,
+    book,
+    call_fee,
+    call_slippage,
+    fee_of,
+    price,
+    same_side,
+    slipped,
+    to_ticks,
+)
+from kernelkit.kernels.layout import (
+    ACCOUNT,
+    ADVERSE,
+    AT_FILL,
+    C_HIGH,
+    C_KNOWN_AT,
+    C_LOW,
+    C_OPEN,
+    C_OPEN_AT,
+    C_SESSION,
+    CANCELLED,
+    CROWDED,
+    DAY,
+    EXPIRED,
+    FAR,
+    FILL_MODEL,
+    FILLED,
+    FRAME,
+    FRESH,
+    GTC,
+    HEADER,
+    INSTRUMENT,
+    IOC,
+    LIMIT,
+    LIVE,
+    MARKET,
+    ORDER,
+    ORDER_BYTES,
+    POSITION,
+    R_CASH,
+    R_CLOSED,
+    R_CUT,
+    R_DAY,
+    R_IOC,
+    R_NONE,
+    R_OCO,
+    R_PARENT,
+    R_REDUCE,
+    R_REPLACED,
+    REDUCE,
+    REJECTED,
+    SEEN,
+    STOP,
+    STOP_LIMIT,
+    TOUCH,
+    TRAILING,
+    TRIGGERED,
+    UPDATE_FIRST,
+    VENUE,
+    WAITING,
+)
+from kernelkit.kernels.memory import at, f8, i8
+from kernelkit.kernels.scan import copy_words
+
+ORDER_WORDS = ORDER_BYTES // 8
+OPEN_FILL, BAR_FILL = 0, 1
+
+
+def column(frame: int, c: int, i: int) -> int:
+    """The int64 in column `c` at bar `i`."""
+    columns = at(frame, FRAME).columns
+    return i8(i8(columns + 16 * c) + i * i8(columns + 16 * c + 8))
+
+
+def column_f(frame: int, c: int, i: int) -> float:
+    """The float64 in column `c` at bar `i`."""
+    columns = at(frame, FRAME).columns
+    return f8(i8(columns + 16 * c) + i * i8(columns + 16 * c + 8))
+
+
+def end_one(frame: int, order_at: int, status: int, reason: int, time: int) -> None:
+    """O6: the order's last word, logged."""
+    f = at(frame, FRAME)
+    o = at(order_at, ORDER)
+    o.status = status
+    o.reason = reason
+    o.t_end = time
+    if f.logging != 0 and f.n_ended >= f.cap_ended:
+        f.error = CROWDED
+    elif f.logging != 0:
+        copy_words(f.ended + f.n_ended * ORDER_BYTES, order_at, ORDER_WORDS)
+        f.n_ended += 1
+
+
+def end_order(frame: int, order_at: int, status: int, reason: int, time: int) -> None:
+    """O6, O8: end an order, and the children that it never got to activate."""
+    end_one(frame, order_at, status, reason, time)
+    o = at(order_at, ORDER)
+    if o.filled == 0:
+        f = at(frame, FRAME)
+        for j in range(at(f.state, HEADER).n_live):
+            c = at(f.orders + j * ORDER_BYTES, ORDER)
+            if c.status == LIVE and c.parent == o.id and (c.marks & WAITING) != 0:
+                end_one(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_PARENT, time)
+
+
+def watch(frame: int, order_at: int) -> None:
+    """Where a bar must reach for this order to act: low <= touch_lo or high >= touch_hi.
+
+    Lets the loop pass resting orders by.
+    """
+    o = at(order_at, ORDER)
+    thr = 0 if at(at(frame, FRAME).fill_model, FILL_MODEL).limit == TOUCH else 1
+    o.touch_lo = -FAR
+    o.touch_hi = FAR
+    if (o.marks & WAITING) != 0:
+        return
+    if o.kind == MARKET or o.kind == TRAILING or o.tif != GTC:
+        o.touch_lo = FAR
+    elif o.kind == LIMIT or (o.marks & TRIGGERED) != 0:
+        if o.lots > 0:
+            o.touch_lo = o.price - thr
+        else:
+            o.touch_hi = o.price + thr
+    elif o.lots > 0:
+        o.touch_hi = o.trigger
+    else:
+        o.touch_lo = o.trigger
+
+
+def tidy(frame: int) -> None:
+    """Close the ranks of the live orders and renew the account's watch."""
+    f = at(frame, FRAME)
+    h = at(f.state, HEADER)
+    lo = -FAR
+    hi = FAR
+    n = 0
+    for k in range(h.n_live):
+        o_at = f.orders + k * ORDER_BYTES
+        o = at(o_at, ORDER)
+        if o.status == LIVE:
+            o.marks &= ~FRESH
+            watch(frame, o_at)
+            lo = max(lo, o.touch_lo)
+            hi = min(hi, o.touch_hi)
+            if n != k:
+                copy_words(f.orders + n * ORDER_BYTES, o_at, ORDER_WORDS)
+            n += 1
+    h.n_live = n
+    h.touch_lo = lo
+    h.touch_hi = hi
+
+
+def trail_level(instrument_at: int, order_at: int, k: int) -> int:
+    """F8: the trigger that a trailing stop takes from the price of `k` ticks."""
+    o = at(order_at, ORDER)
+    if o.lots > 0:
+        level = (
+            k + o.trail if o.trail > 0 else to_ticks(instrument_at, price(instrument_at, k) * (1.0 + o.fraction), True)
+        )
+    else:
+        level = (
+            k - o.trail if o.trail > 0 else to_ticks(instrument_at, price(instrument_at, k) * (1.0 - o.fraction), False)
+        )
+    return max(level, 1)
+
+
+def move_trail(frame: int, order_at: int, high: int, low: int) -> None:
+    """F8: let a trailing stop follow the bar."""
+    o = at(order_at, ORDER)
+    level = trail_level(at(frame, FRAME).instrument, order_at, low if o.lots > 0 else high)
+    o.trigger = min(o.trigger, level) if o.lots > 0 else max(o.trigger, level)
+
+
+def sized_gap(frame: int, weight: float, k: int, equity: float, last: int, time: int, with_slippage: bool) -> float:
+    """S2: the lots (float) from the position held to `weight` of `equity` at `k` ticks, costs of the trade deducted."""
+    f = at(frame, FRAME)
+    v = at(f.venue, VENUE)
+    g = at(f.instrument, INSTRUMENT)
+    p = price(f.instrument, k)
+    held = float(at(f.positions, POSITION).lots)
+    wanted = ((weight * equity) / p) / g.unit
+    gap = wanted - held
+    if gap != 0.0 and (abs(wanted) > abs(held) or (held != 0.0 and (wanted < 0.0) != (held < 0.0))):
+        fee = 0.0
+        slip = 0.0
+        if v.fee != 0:
+            fee = call_fee(frame, gap, p, 0.0, 0.0, last, time) / (p * (abs(gap) * g.unit))
+        if v.slippage != 0 and with_slippage:
+            slip = call_slippage(frame, gap, p, 0.0, 0.0, last, time)
+        gap = gap / ((1.0 + fee) + slip)
+    return gap
+
+
+def wake(frame: int, entry_at: int, time: int) -> None:
+    """O7, F6: the exits of a filled entry come to life, or end where there is nothing for them to close."""
+    f = at(frame, FRAME)
+    e = at(entry_at, ORDER)
+    g = f.instrument
+    p = price(g, e.fill_ticks)
+    now = at(f.positions, POSITION).lots
+    long = e.filled > 0
+    for j in range(at(f.state, HEADER).n_live):
+        c_at = f.orders + j * ORDER_BYTES
+        c = at(c_at, ORDER)
+        if c.status == LIVE and c.parent == e.id and (c.marks & WAITING) != 0:
+            if not same_side(now, e.filled):
+                end_one(frame, c_at, CANCELLED, R_PARENT, time)
+                continue
+            c.marks = (c.marks & ~WAITING) | FRESH
+            c.t_active = time
+            size = min(abs(e.filled), abs(now))
+            c.lots = -size if long else size
+            c.reference = e.reference
+            if c.kind == STOP and c.stop_loss > 0.0:
+                c.trigger = (
+                    to_ticks(g, p * (1.0 - c.stop_loss), False) if long else to_ticks(g, p * (1.0 + c.stop_loss), True)
+                )
+            elif c.kind == LIMIT and c.take_profit > 0.0:
+                c.price = (
+                    to_ticks(g, p * (1.0 + c.take_profit), True)
+                    if long
+                    else to_ticks(g, p * (1.0 - c.take_profit), False)
+                )
+
+
+def after_fill(frame: int, order_at: int, held: int, time: int) -> None:
+    """O7: what a fill sets off; `held` is the position before it."""
+    f = at(frame, FRAME)
+    o = at(order_at, ORDER)
+    n = at(f.state, HEADER).n_live
+    if o.group != 0:
+        for j in range(n):
+            other = at(f.orders + j * ORDER_BYTES, ORDER)
+            if other.status == LIVE and other.group == o.group:
+                end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_OCO, time)
+    now = at(f.positions, POSITION).lots
+    if held != 0 and not same_side(held, now):
+        for j in range(n):
+            other = at(f.orders + j * ORDER_BYTES, ORDER)
+            if other.status == LIVE and (other.marks & REDUCE) != 0 and (other.marks & WAITING) == 0:
+                end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_CLOSED, time)
+    wake(frame, order_at, time)
+
+
+def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time: int) -> None:
+    """Fill an order at `reference` ticks, as far as costs, reduce-only and cash let it (C1, S5, A2-A4)."""
+    f = at(frame, FRAME)
+    o = at(order_at, ORDER)
+    held = at(f.positions, POSITION).lots
+    lots = o.lots
+    if (o.marks & REDUCE) != 0:
+        if not same_side(held, -lots):
+            end_order(frame, order_at, CANCELLED, R_REDUCE, time)
+            return
+        if abs(lots) > abs(held):
+            lots = -held
+    k = slipped(frame, order_at, lots, reference, time) if slips != 0 else reference
+    if (o.marks & AT_FILL) != 0:
+        equity = at(f.account, ACCOUNT).cash + price(f.instrument, k) * (
+            float(held) * at(f.instrument, INSTRUMENT).unit
+        )
+        lots = -held if o.weight == 0.0 else int(sized_gap(frame, o.weight, k, equity, f.i - 1, time, False))
+        if not same_side(lots, o.lots):
+            end_order(frame, order_at, CANCELLED, R_REPLACED, time)
+            return
+        o.lots = lots
+    paid_for = affordable(frame, order_at, lots, k, time)
+    if paid_for == REFUSED:
+        end_order(frame, order_at, REJECTED, R_CASH, time)
+        return
+    if paid_for == 0:
+        end_order(frame, order_at, CANCELLED, R_CUT, time)
+        return
+    fee = fee_of(frame, order_at, paid_for, k, time)
+    book(frame, order_at, paid_for, k, reference, fee, time, rule)
+    if paid_for == lots:
+        end_one(frame, order_at, FILLED, R_NONE, time)
+    else:
+        end_one(frame, order_at, CANCELLED, R_CUT, time)
+    after_fill(frame, order_at, held, time)
+
+
+def trigger_stop(frame: int, order_at: int, reference: int, rule: int, time: int) -> None:
+    """F1-F3: a stop has triggered at `reference` ticks; it fills, or lets its limit rest."""
+    o = at(order_at, ORDER)
+    if o.kind == STOP_LIMIT:
+        o.marks |= TRIGGERED | FRESH
+        if (o.lots > 0 and reference <= o.price) or (o.lots < 0 and reference >= o.price):
+            fill(frame, order_at, reference, 0, rule, time)
+    else:
+        fill(frame, order_at, reference, 1, rule, time)
+
+
+def stop_reached(order_at: int, high: int, low: int) -> bool:
+    """Whether prices that went from `low` to `high` set a stop off."""
+    o = at(order_at, ORDER)
+    return high >= o.trigger if o.lots > 0 else low <= o.trigger
+
+
+def limit_reached(order_at: int, high: int, low: int, thr: int) -> bool:
+    """Whether prices that went from `low` to `high` fill a limit order, `thr` ticks beyond its price."""
+    o = at(order_at, ORDER)
+    return low <= o.price - thr if o.lots > 0 else high >= o.price + thr
+
+
+def rests(order_at: int) -> bool:
+    """A limit order, or a stop-limit whose stop has triggered."""
+    o = at(order_at, ORDER)
+    return o.kind == LIMIT or (o.marks & TRIGGERED) != 0
+
+
+def expire_days(frame: int, session: int, t_open: int) -> None:
+    """O1: end the DAY orders whose session is over."""
+    f = at(frame, FRAME)
+    for k in range(at(f.state, HEADER).n_live):
+        o = at(f.orders + k * ORDER_BYTES, ORDER)
+        if o.status == LIVE and o.tif == DAY and o.t_active <= t_open:
+            if o.session == -FAR:
+                o.session = session
+            elif session > o.session:
+                end_order(frame, f.orders + k * ORDER_BYTES, EXPIRED, R_DAY, t_open)
+
+
+def ready(order_at: int, t_open: int) -> bool:
+    """Live, active before this bar, and past its latency (T2)."""
+    o = at(order_at, ORDER)
+    return o.status == LIVE and (o.marks & (WAITING | FRESH)) == 0 and o.t_active <= t_open
+
+
+def open_pass(frame: int, thr: int) -> None:
+    """F1: what the open settles."""
+    f = at(frame, FRAME)
+    first = column(frame, C_OPEN, f.i)
+    t_open = column(frame, C_OPEN_AT, f.i)
+    for k in range(at(f.state, HEADER).n_live):
+        o_at = f.orders + k * ORDER_BYTES
+        if ready(o_at, t_open):
+            o = at(o_at, ORDER)
+            o.marks |= SEEN
+            if o.kind == MARKET:
+                fill(frame, o_at, first, 1, OPEN_FILL, t_open)
+            elif rests(o_at):
+                if limit_reached(o_at, first, first, thr):
+                    fill(frame, o_at, first, 0, OPEN_FILL, t_open)
+            elif stop_reached(o_at, first, first):
+                trigger_stop(frame, o_at, first, OPEN_FILL, t_open)
+
+
+def range_passes(frame: int, thr: int) -> None:
+    """F2, F5, F7, F8: what the bar's range settles, and how far trailing stops follow it."""
+    f = at(frame, FRAME)
+    m = at(f.fill_model, FILL_MODEL)
+    high = column(frame, C_HIGH, f.i)
+    low = column(frame, C_LOW, f.i)
+    t_open = column(frame, C_OPEN_AT, f.i)
+    t_close = column(frame, C_KNOWN_AT, f.i)
+    n = at(f.state, HEADER).n_live
+    for k in range(n):
+        o_at = f.orders + k * ORDER_BYTES
+        o = at(o_at, ORDER)
+        if ready(o_at, t_open) and o.tif != IOC and o.kind != MARKET and not rests(o_at):
+            if o.kind == TRAILING and m.trailing == UPDATE_FIRST:
+                move_trail(frame, o_at, high, low)
+            if stop_reached(o_at, high, low):
+                trigger_stop(frame, o_at, o.trigger, BAR_FILL, t_close)
+    for k in range(n):
+        o_at = f.orders + k * ORDER_BYTES
+        o = at(o_at, ORDER)
+        if ready(o_at, t_open) and o.tif != IOC and rests(o_at) and limit_reached(o_at, high, low, thr):
+            fill(frame, o_at, o.price, 0, BAR_FILL, t_close)
+    for k in range(n):
+        o_at = f.orders + k * ORDER_BYTES
+        o = at(o_at, ORDER)
+        if o.status != LIVE:
+            continue
+        if (
+            (o.marks & FRESH) != 0
+            and o.parent != 0
+            and o.kind == STOP
+            and m.same_bar == ADVERSE
+            and stop_reached(o_at, high, low)
+        ):
+            trigger_stop(
+                frame,
+                o_at,
+                max(o.trigger, o.reference) if o.lots > 0 else min(o.trigger, o.reference),
+                BAR_FILL,
+                t_close,
+            )
+        elif o.kind == TRAILING and (o.marks & SEEN) != 0 and o.tif != IOC and m.trailing != UPDATE_FIRST:
+            move_trail(frame, o_at, high, low)
+
+
+def match(frame: int, whole: int) -> None:
+    """T5: all that a bar does to the live orders; with `whole` 0 only what its open does (F9)."""
+    f = at(frame, FRAME)
+    thr = 0 if at(f.fill_model, FILL_MODEL).limit == TOUCH else 1
+    expire_days(frame, column(frame, C_SESSION, f.i), column(frame, C_OPEN_AT, f.i))
+    open_pass(frame, thr)
+    if whole != 0:
+        range_passes(frame, thr)
+    for k in range(at(f.state, HEADER).n_live):
+        o_at = f.orders + k * ORDER_BYTES
+        o = at(o_at, ORDER)
+        if o.status == LIVE and o.tif == IOC and (o.marks & SEEN) != 0:
+            end_order(frame, o_at, EXPIRED, R_IOC, column(frame, C_KNOWN_AT, f.i))
+    tidy(frame)
+
+
+def end_all(frame: int, status: int, reason: int, time: int) -> None:
+    """O10, A6: no order outlives its account."""
+    f = at(frame, FRAME)
+    for k in range(at(f.state, HEADER).n_live):
+        if at(f.orders + k * ORDER_BYTES, ORDER).status == LIVE:
+            end_order(frame, f.orders + k * ORDER_BYTES, status, reason, time)
+    tidy(frame)

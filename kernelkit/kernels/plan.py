@@ -1,0 +1,49 @@
+"""What lowering learned about a strategy: its slots, indicators, features and records."""
+
+from dataclasses import dataclass, field
+
+from kernelkit.kernels.context import Rolling
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Declared user state that remembers the last `n` values; `[0]` is the newest."""
+
+    n: int
+
+
+@dataclass(frozen=True)
+class Site:
+    """One rolling indicator of a strategy: its kernel function, column, argument expressions and slot."""
+
+    kind: str
+    column: int
+    arguments: tuple[str, ...]
+    rolling: Rolling
+    slot: int
+    custom: str = ""
+
+
+@dataclass
+class Plan:
+    """What lowering learned about a strategy: slots, indicators, features, records, how far back it looks."""
+
+    params: dict[str, type]
+    state: dict[str, object]
+    features: list[str] = field(default_factory=list)
+    sites: list[Site] = field(default_factory=list)
+    records: list[str] = field(default_factory=list)
+    reach: int = 0
+    raises: bool = False
+    words: int = 0
+
+    def __post_init__(self) -> None:
+        self.words = len(self.params)
+        self.places: dict[str, int] = {}
+        for name, value in self.state.items():
+            self.places[name] = self.words
+            self.words += value.n + 1 if isinstance(value, Ring) else 1
+
+    def param_slot(self, name: str) -> int:
+        """Word of a parameter."""
+        return list(self.params).index(name)

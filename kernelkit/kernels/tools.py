@@ -1,0 +1,117 @@
+"""What lowered code stands on: its imports, its tools, and cost models as text."""
+
+import ast
+
+from kernelkit.kernels import layout as L
+from kernelkit.kernels.context import MODEL_FIELDS
+from kernelkit.kernels.source import Source, emit
+
+
+def offset(record, name: str) -> int:
+    """Byte offset of a record's field.
+
+    >>> offset(L.ORDER, "asset")
+    8
+    """
+    return int(record.fields[name][1])
+
+
+PRELUDE = """from math import sqrt
+from kernelkit.kernels.compile import call_act, f8, i8, jit, njit, cfunc, put_f8, put_i8, at
+from kernelkit.kernels.layout import *
+NAN = float('nan')
+INF = float('inf')
+"""
+TOOLS = {
+    "column_at": f"""
+@jit('int64(int64, int64, int64)')
+def column_at(frame, c, i):
+    c_at = i8(frame + {offset(L.FRAME, "columns")}) + 16 * c
+    return i8(c_at) + i * i8(c_at + 8)
+""",
+    "past": f"""
+@jit('float64(int64, int64, int64)')
+def past(frame, c, k):
+    i = i8(frame + {offset(L.FRAME, "i")}) + k
+    if k > 0:
+        put_i8(frame + {offset(L.FRAME, "error")}, {L.LOOKAHEAD})
+        put_i8(frame + {offset(L.FRAME, "error_arg")}, k)
+        return NAN
+    if i < 0:
+        return NAN
+    return f8(column_at(frame, c, i))
+""",
+    "ring_at": """
+@njit(error_model='numpy')
+def ring_at(place, n, k):
+    count = i8(place)
+    if k > 0 or -k >= min(count, n):
+        return NAN
+    return f8(place + 8 + 8 * ((count - 1 + k) % n))
+""",
+    "ring_push": """
+@njit(error_model='numpy')
+def ring_push(place, n, value):
+    count = i8(place)
+    put_f8(place + 8 + 8 * (count % n), value)
+    put_i8(place, count + 1)
+""",
+    "record": f"""
+@jit('int64(int64, int64, float64)')
+def record(frame, k, value):
+    rows = i8(frame + {offset(L.FRAME, "records")})
+    if rows != 0:
+        row = i8(frame + {offset(L.FRAME, "i")}) - i8(frame + {offset(L.FRAME, "curve_0")})
+        step = i8(frame + {offset(L.FRAME, "curve_step")})
+        if row % step == 0:
+            put_f8(rows + 8 * ((row // step) * i8(frame + {offset(L.FRAME, "n_record")}) + k), value)
+    return 0
+""",
+    # the common case, nothing to do, is decided here; the rest is one call into the engine
+    "aim": f"""
+@jit('int64(int64, int64, float64)')
+def aim(frame, verb, wish):
+    if i8(i8(frame + {offset(L.FRAME, "state")}) + {offset(L.HEADER, "n_live")}) == 0:
+        lots = i8(i8(frame + {offset(L.FRAME, "positions")}))
+        if verb == {L.V_TARGET}:
+            if wish == float(lots) * f8(i8(frame + {offset(L.FRAME, "instrument")}) + {offset(L.INSTRUMENT, "lot")}):
+                return 0
+        elif lots == 0:
+            if wish == 0.0:
+                return 0
+        elif wish != 0.0 and (wish > 0.0) == (lots > 0):
+            g = i8(frame + {offset(L.FRAME, "instrument")})
+            close = f8(column_at(frame, {L.C_CLOSE_P}, i8(frame + {offset(L.FRAME, "i")})))
+            equity = f8(i8(frame + {offset(L.FRAME, "account")}) + {offset(L.ACCOUNT, "equity")})
+            band = f8(i8(frame + {offset(L.FRAME, "venue")}) + {offset(L.VENUE, "band")})
+            gap = wish * equity - close * (float(lots) * f8(g + {offset(L.INSTRUMENT, "unit")}))
+            if abs(gap) < band * {1 - 1e-9!r} * equity:  # S3, with room for the rounding of S2
+                return 0
+    return call_act(i8(frame + {offset(L.FRAME, "act")}), frame, verb, 0, wish, 0.0, 0.0, 0.0, 0.0, 0.0)
+""",
+}
+
+
+def model_text(source: Source, argument: str, params: list[str]) -> str:
+    """A fee or slippage model `f(m, *params)` as the text of a module whose `entry(model)` the engine can call.
+
+    `m.field` becomes a load from the MODEL record, a parameter one from its slots. Raises StrategyError for a field
+    that a model does not see.
+    """
+
+    class Fields(ast.NodeTransformer):
+        """Rewrites what the model reads."""
+
+        def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+            if not (isinstance(node.value, ast.Name) and node.value.id == argument):
+                return self.generic_visit(node)
+            if node.attr not in MODEL_FIELDS:
+                source.refuse(node, f"a model's view has no `{node.attr}`", f"it has {', '.join(MODEL_FIELDS)}")
+            load = "i8" if node.attr == "time" else "f8"
+            return ast.parse(f"{load}(model + {offset(L.MODEL, node.attr)})", mode="eval").body
+
+    body = [Fields().visit(n) for n in source.tree.body]
+    lines = [f"    {p} = f8(i8(model + {offset(L.MODEL, 'slots')}) + {8 * k})" for k, p in enumerate(params)]
+    lines += emit(source, [ast.fix_missing_locations(n) for n in body])
+    head = "@cfunc('float64(int64)', cache=True, nopython=True, error_model='numpy')\ndef entry(model):\n"
+    return PRELUDE + head + "\n".join(lines) + "\n"

@@ -1,0 +1,98 @@
+"""How the benchmarks run: small and quick by default, at full size with ``--table README.md``, which also writes the table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bench import table
+from tests.bench.pair import Pair, Timed
+from tests.bench.series import MILLION, Series, fresh, random_walk
+from tests.bench.targets import TARGETS
+
+FOUND: pytest.StashKey[dict[str, table.Found]] = pytest.StashKey()
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured: series of a million bars, rounds, every how manieth combination of the sweep, bars for memory."""
+
+    series: int
+    rounds: int
+    every: int
+    memory_bars: int
+
+
+QUICK = Size(series=2, rounds=7, every=10, memory_bars=200_000)
+FULL = Size(series=4, rounds=15, every=1, memory_bars=MILLION)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--table", metavar="FILE", help="measure at full size and write the table of speeds into this file")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FOUND] = {}
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The table tells what was found, also where a target is missed."""
+    file, found = session.config.getoption("--table"), session.config.stash[FOUND]
+    if file and found:
+        path = Path(file)
+        table.write(path, table.replaced(path.read_text(), table.text(found)))
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger of these trials stays out of the project's."""
+    (tmp_path / ".kernelkit").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def size(pytestconfig: pytest.Config) -> Size:
+    return FULL if pytestconfig.getoption("--table") else QUICK
+
+
+@pytest.fixture(scope="session")
+def base() -> Series:
+    """The series whose results are known to the last digit."""
+    return random_walk(MILLION)
+
+
+@pytest.fixture(scope="session")
+def many(size: Size) -> list[Series]:
+    """Several series: one alone would teach the branch predictor its every turn."""
+    return fresh(size.series, MILLION)
+
+
+@pytest.fixture
+def compare(benchmark: Any, size: Size) -> Callable[..., Pair]:
+    """compare(ours, yardstick, items): CPU seconds of both in turns; pytest-benchmark shows ours."""
+
+    def run(ours: Callable[[], object], yardstick: Callable[[], object], items: int) -> Pair:
+        a, b = Timed(ours, time.process_time), Timed(yardstick, time.process_time)
+        benchmark.pedantic(a, setup=b, rounds=size.rounds)
+        pair = Pair(a.seconds, b.seconds, items)
+        benchmark.extra_info["ratio"] = pair.ratio
+        return pair
+
+    return run
+
+
+@pytest.fixture
+def hold(pytestconfig: pytest.Config) -> Callable[[str, float, str], None]:
+    """hold(name, ratio, measured): note what was found for a row of the table; too much fails."""
+
+    def check(name: str, ratio: float, measured: str) -> None:
+        pytestconfig.stash[FOUND][name] = table.Found(ratio, measured)
+        target = TARGETS[name]
+        assert ratio <= target.allowed, f"{ratio:.2f}x {target.yardstick}, at most {target.allowed:.2f}x is allowed"
+
+    return check

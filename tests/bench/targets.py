@@ -1,0 +1,183 @@
+"""What kernelkit promises of its speed: each figure once, as the ratio to something that is measured in the same run.
+
+The figures were set on a 2-core AMD EPYC (Zen 5, idle). The rates of the yardsticks there turn them into ratios, which hold
+on other machines too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+RAW_CROSS = 342e6  # candles a second, hand-written loops there
+RAW_BRACKET = 348e6
+RAW_SWEEP = 770e6
+NUMPY_CROSS = 54e6
+ONE_KERNEL = 0.94  # seconds: a process that imports numba and compiles one small loop
+
+
+@dataclass(frozen=True)
+class Target:
+    """One row of the table. `at_most` is our time / the yardstick's; `gate`, where given, is what the tests hold meanwhile."""
+
+    what: str
+    figure: str
+    yardstick: str
+    at_most: float
+    limit: str
+    gate: float | None = None
+
+    @property
+    def allowed(self) -> float:
+        """What the tests hold."""
+        return self.at_most if self.gate is None else self.gate
+
+
+TARGETS = {
+    "bracket": Target(
+        "Limit entry, stop and target decided per bar, all metrics",
+        "50 M candles/s",
+        "the loop by hand, final equity alone",
+        RAW_BRACKET / 50e6,
+        "",
+    ),
+    "bracket_fused": Target(
+        "The same",
+        "within 5x",
+        "the loop by hand, all metrics",
+        5.0,
+        "",
+    ),
+    "ema": Target(
+        "Two exponential averages with resting brackets, all metrics",
+        "50 M candles/s",
+        "the limit-entry loop by hand, final equity alone",
+        RAW_BRACKET / 50e6,
+        "",
+    ),
+    "ema_fused": Target(
+        "The same",
+        "within 5x",
+        "the loop by hand, all metrics",
+        5.0,
+        "",
+    ),
+    "empty": Target(
+        "An empty strategy, all metrics",
+        "3 ns a bar",
+        "the moving-average loop by hand, final equity alone",
+        RAW_CROSS * 3e-9,
+        "",
+    ),
+    "empty_fused": Target(
+        "The same",
+        "within 5x",
+        "a loop by hand that only marks the account, all metrics",
+        5.0,
+        "",
+    ),
+    "cross": Target(
+        "Moving averages 20/100, next open, fees, all metrics",
+        "80 M candles/s",
+        "the loop by hand, final equity alone",
+        RAW_CROSS / 80e6,
+        "",
+    ),
+    "cross_equity": Target(
+        "The same, final equity alone",
+        "100 M candles/s",
+        "the loop by hand, final equity alone",
+        RAW_CROSS / 100e6,
+        "",
+    ),
+    "cross_numpy": Target(
+        "The same, all metrics",
+        "80 M candles/s",
+        "25 lines of NumPy with an equity curve and no metrics",
+        NUMPY_CROSS / 80e6,
+        "",
+    ),
+    "sweep_equity": Target(
+        "1,000 combinations of averages, final equity alone",
+        "300 M candles/s",
+        "the loop by hand, final equity alone",
+        RAW_SWEEP / 300e6,
+        "",
+    ),
+    "sweep": Target(
+        "The same, all metrics",
+        "half of the loop",
+        "the loop by hand, all metrics",
+        2.0,
+        "",
+    ),
+    "threads": Target(
+        "The same on 2 threads",
+        "1.6x of one thread",
+        "what the loop by hand gains from 2 threads (1.9x where the target was set)",
+        1.9 / 1.6,
+        "",
+    ),
+    "small": Target(
+        "2,000 trials of 1,000 bars in one call",
+        "50 ms",
+        "the moving-average loop by hand over as many candles",
+        RAW_CROSS * 0.05 / 2e6,
+        "",
+    ),
+    "memory": Target(
+        "Memory of 1,000 trials x 1M bars beyond the bars, metrics alone",
+        "100 MB",
+        "100 MB",
+        1.0,
+        "",
+    ),
+    "build": Target(
+        "The result of 100,000 trials with lazy curves",
+        "0.2 s",
+        "an xarray Dataset of 16 such variables",
+        1.0,
+        "",
+    ),
+    "select": Target(
+        "Selecting one curve, beyond its simulation",
+        "50 ms",
+        "an xarray Dataset of 16 such variables",
+        1.0,
+        "",
+    ),
+    "first_cell": Target(
+        "First cell on a new machine, imports excluded",
+        "3 s",
+        "a process that imports numba and compiles one small loop",
+        3.0 / ONE_KERNEL,
+        "",
+    ),
+    "first_strategy": Target(
+        "First strategy of a later process, imports excluded",
+        "0.6 s",
+        "the same process",
+        0.6 / ONE_KERNEL,
+        "",
+    ),
+    "edit": Target(
+        "An edited strategy",
+        "0.2 s",
+        "the same process",
+        0.2 / ONE_KERNEL,
+        "",
+    ),
+    "unchanged": Target(
+        "An unchanged strategy",
+        "30 ms",
+        "the same process",
+        0.03 / ONE_KERNEL,
+        "",
+    ),
+    "import": Target(
+        "`import kernelkit`, without numba and xarray",
+        "50 ms",
+        "the same process",
+        0.05 / ONE_KERNEL,
+        "",
+    ),
+}

@@ -1,0 +1,107 @@
+"""Many trials in one call: candles a second of a grid, threads, and many small backtests."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+import kernelkit as kk
+from kernelkit.kernels.layout import HEADLINE
+from tests.bench import fused, hand, strategies
+from tests.bench.meter import market_of
+from tests.bench.pair import in_turns
+from tests.bench.series import Series, random_walk
+from tests.bench.strategies import CASH, CROSS, FEE, GRID, SETTINGS
+
+BARS = 100_000
+
+
+@pytest.fixture(scope="module")
+def series(base: Series) -> Series:
+    return base.first(BARS)
+
+
+@pytest.fixture(scope="module")
+def bars(series: Series) -> Any:
+    return series.bars()
+
+
+@pytest.fixture(scope="module")
+def grid(size) -> dict[str, range]:
+    """All 1,000 combinations, or a part of them that covers the same range."""
+    return {"fast": GRID["fast"][:: size.every], "slow": GRID["slow"]}
+
+
+@pytest.fixture(scope="module")
+def combinations(grid) -> np.ndarray:
+    return np.array([(f, s) for f in grid["fast"] for s in grid["slow"]]).T.copy()
+
+
+def test_backtest__a_grid_for_its_final_equities(series, bars, grid, combinations, compare, hold):
+    n = combinations.shape[1]
+    equity, trades = np.empty(n), np.empty(n, np.int64)
+    pair = compare(
+        lambda: kk.backtest(bars, strategies.sweep, grid=grid, outputs=("final_equity",), **SETTINGS),
+        lambda: hand.raw_sweep(series.open, series.close, *combinations, CASH, FEE, equity, trades),
+        n * BARS,
+    )
+    hold("sweep_equity", pair.ratio, f"{pair.rate / 1e6:.0f} M candles/s per core")
+
+
+def test_backtest__a_grid_with_all_metrics(series, bars, grid, combinations, compare, hold):
+    market, out = market_of(series), np.empty((combinations.shape[1], len(HEADLINE)))
+    pair = compare(
+        lambda: kk.backtest(bars, strategies.sweep, grid=grid, outputs=("metrics",), **SETTINGS),
+        lambda: fused.full_sweep(market, *combinations, CASH, FEE, out),
+        combinations.shape[1] * BARS,
+    )
+    hold("sweep", pair.ratio, f"{pair.rate / 1e6:.0f} M candles/s per core")
+
+
+def test_backtest__two_threads_gain_what_a_loop_by_hand_gains(series, bars, grid, combinations, size, monkeypatch, hold):
+    """Wall time, so it is compared with what the machine has to give at this moment."""
+    n = combinations.shape[1]
+    equity, trades = np.empty(n), np.empty(n, np.int64)
+    pieces = [slice(k * n // 8, (k + 1) * n // 8) for k in range(8)]
+
+    def by_hand(threads: int) -> None:
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(
+                lambda p: hand.raw_sweep(series.open, series.close, *combinations[:, p], CASH, FEE, equity[p], trades[p]),
+                pieces,
+            ):
+                pass
+
+    def ours(threads: int) -> None:
+        monkeypatch.setattr(os, "cpu_count", lambda: threads)
+        kk.backtest(bars, strategies.sweep, grid=grid, outputs=("metrics",), **SETTINGS)
+
+    gain = in_turns(lambda: ours(1), lambda: ours(2), time.perf_counter, size.rounds).ratio
+    possible = in_turns(lambda: by_hand(1), lambda: by_hand(2), time.perf_counter, size.rounds).ratio
+    if possible < 1.4:
+        pytest.skip(f"2 threads of a loop by hand gain only {possible:.2f}x here and now: the cores are taken")
+    hold("threads", possible / gain, f"{gain:.2f}x of one thread, the loop by hand {possible:.2f}x")
+
+
+def test_backtest__many_small_trials_in_one_call(compare, hold):
+    small = random_walk(1000)
+    bars, o, c = small.bars(), small.open, small.close
+    grid = {"fast": range(5, 45), "slow": range(50, 100)}
+    trials = len(grid["fast"]) * len(grid["slow"])
+
+    def by_hand() -> None:
+        for s in walks:
+            hand.raw_cross(s.open, s.close, *CROSS, CASH, FEE)
+
+    walks = [random_walk(trials * len(c) // 2, seed) for seed in (1, 2)]
+    pair = compare(
+        lambda: kk.backtest(bars, strategies.sweep, grid=grid, outputs=("metrics",), **SETTINGS), by_hand, trials
+    )
+    assert (trials, len(o)) == (2000, 1000)
+    hold("small", pair.ratio, f"{1e3 * statistics.median(pair.ours):.0f} ms of CPU")

@@ -1,0 +1,285 @@
+"""A canary for each internal of numba and llvmlite that `kernels/compile.py` needs: a new version that breaks one says which."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+
+from kernelkit.kernels import compile as native
+from kernelkit.kernels import memory
+
+ROOT = Path(__file__).parents[1]
+RECORD = np.dtype([("count", "i8"), ("price", "f8"), ("pair", "i8", (2,))])
+
+
+@contextlib.contextmanager
+def internal(name: str) -> Iterator[None]:
+    """Whatever goes wrong inside is told as the internal that no longer does what it did."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  pytest.fail raises
+        pytest.fail(f"numba {numba.__version__}: {name} no longer works as kernels/compile.py needs it: {error!r}")
+
+
+def test_memory__load_and_store():
+    with internal("@intrinsic with builder.load, builder.store and inttoptr (i8, f8, put_i8, put_f8)"):
+        i8, f8, put_i8, put_f8 = native.i8, native.f8, native.put_i8, native.put_f8
+
+        @numba.njit
+        def swap(a, b):
+            whole, real = i8(a), f8(b)
+            put_i8(a, whole + 1)
+            put_f8(b, real * 2.0)
+            return whole, real
+
+        words, reals = np.array([-(2**62), 7]), np.array([0.1, -0.0])
+        assert swap(words.ctypes.data, reals.ctypes.data) == (-(2**62), 0.1)
+        assert words.tolist() == [-(2**62) + 1, 7]
+        assert reals.tolist() == [0.2, 0.0]
+        assert swap(words.ctypes.data + 8, reals.ctypes.data + 8) == (7, 0.0)
+
+
+def test_memory__a_record_at_an_address():
+    with internal("context.get_value_type of a Record as a typed pointer (at)"):
+        at = native.at
+
+        @numba.njit
+        def touch(address):
+            r = at(address, RECORD)
+            r.count += 2
+            r.price = r.price + 0.5
+            return r.count, r.price
+
+        rows = np.zeros(2, RECORD)
+        rows["price"] = 1.0, 2.0
+        assert touch(rows.ctypes.data + RECORD.itemsize) == (2, 2.5)
+        assert rows["count"].tolist() == [0, 2]
+        assert rows["price"].tolist() == [1.0, 2.5]
+        again = memory.at(rows.ctypes.data + RECORD.itemsize, RECORD)
+        assert (again.count, again.price) == (2, 2.5)
+
+
+def test_memory__bit_patterns():
+    with internal("builder.bitcast between i64 and double (bits, unbits)"):
+        bits, unbits = native.bits, native.unbits
+
+        @numba.njit
+        def both(x):
+            return bits(x), unbits(bits(x))
+
+        for value in (0.1, -0.0, np.inf, 5e-324):
+            assert both(value) == (np.float64(value).view(np.int64), value)
+        assert np.isnan(both(np.nan)[1])
+
+
+@numba.cfunc("int64(int64)", nopython=True)
+def doubled(x):
+    return 2 * x
+
+
+@numba.cfunc("float64(int64)", nopython=True)
+def halved(x):
+    return x / 2
+
+
+@numba.cfunc(native.ACT, nopython=True)
+def weighed(frame, verb, tif, q, a, b, c, d, e):  # noqa: PLR0913  the engine's order entry
+    return frame + 10 * verb + 100 * tif + int(q + 2 * a + 4 * b + 8 * c + 16 * d + 32 * e)
+
+
+def test_calls__by_address():
+    with internal("builder.call of an inttoptr function pointer (call, call_model, call_act)"):
+        call, call_model, call_act = native.call, native.call_model, native.call_act
+
+        @numba.njit
+        def go(whole, real, act):
+            return call(whole, 21), call_model(real, 21), call_act(act, 1, 2, 3, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+
+        assert go(native.address(doubled), native.address(halved), native.address(weighed)) == (42, 10.5, 384)
+
+
+def test_address__of_a_cfunc():
+    with internal("CFunc.address (address)"):
+        assert ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(native.address(doubled))(21) == 42
+
+
+def test_jit__without_wrappers_at_a_lower_level():
+    with internal("njit(no_cpython_wrapper=True, no_cfunc_wrapper=True) with config.OPT replaced (jit)"):
+        level = numba.config.OPT
+
+        def inner(x: int) -> int:
+            return x + 1
+
+        compiled = native.jit("int64(int64)")(inner)
+        assert numba.config.OPT == level, "config.OPT was not put back"
+        text = next(iter(compiled.overloads.values())).library.get_llvm_str()
+        defined = [line for line in text.splitlines() if line.startswith("define")]
+        assert defined
+        assert not [line for line in defined if "cpython" in line or "cfunc" in line], "a wrapper was compiled"
+
+        @numba.njit
+        def outer(x):
+            return 2 * compiled(x)
+
+        assert outer(4) == 10
+
+
+def test_error_model__of_numpy():
+    with internal("error_model='numpy': a division by zero is inf, not an exception"):
+
+        @numba.njit("float64(float64)", error_model="numpy")
+        def reciprocal(x):
+            return 1.0 / x
+
+        assert reciprocal(0.0) == np.inf
+
+
+def test_nogil__lets_other_threads_run():
+    with internal("njit(nogil=True) releases the interpreter lock"):
+        i8, put_i8 = native.i8, native.put_i8
+
+        @numba.njit("int64(int64, int64, int64)", nogil=True)
+        def until_told(flag, seen, limit):
+            n = 0
+            while i8(flag) == 0 and n < limit:
+                n += 1
+                put_i8(seen, n)  # or the load would be moved out of the loop
+            return n
+
+        words, found = np.zeros(2, np.int64), []
+        flag, limit = words.ctypes.data, 1 << 34
+        thread = threading.Thread(target=lambda: found.append(until_told(flag, flag + 8, limit)))
+        thread.start()
+        words[0] = 1
+        thread.join()
+        assert found[0] < limit, "this thread could not run beside it"
+
+
+def test_errors__are_numba_errors():
+    with internal("errors.NumbaError is the root of what the compiler raises (compile_errors)"):
+
+        def impossible(x):
+            return open(x)  # noqa: PTH123  nothing that compiles
+
+        with pytest.raises(native.compile_errors()):
+            numba.cfunc("int64(int64)", nopython=True)(impossible)
+
+
+def test_exceptions__become_a_status():
+    with internal("try/except inside a nopython cfunc"):
+
+        @numba.cfunc("int64(int64)", nopython=True)
+        def entry(x):
+            try:
+                if x > 3:
+                    raise ValueError("too large")
+            except Exception:  # noqa: BLE001  the only form that numba compiles
+                return 4
+            return 0
+
+        call = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(native.address(entry))
+        assert (call(3), call(4)) == (0, 4)
+
+
+def test_cpu__is_named():
+    with internal("binding.get_host_cpu_name and get_host_cpu_features().flatten() (cpu)"):
+        name, _, features = native.cpu().partition(" ")
+        assert name
+        assert "+" in features
+    assert len(native.build_id()) == 16
+
+
+# What a process does with three modules: one with a helper, one that calls the first by symbol, one that needs its
+# callee compiled unless the disk cache has it.
+CHILD = """
+import json, sys
+import numba
+from llvmlite import binding
+from numba import types
+from kernelkit.kernels import compile as native
+
+factor = sys.argv[1]
+out = {}
+first = native.module(f'''
+from numba import cfunc, njit
+K = {factor}
+
+@njit("int64(int64)")
+def helper(x):
+    return K * x
+
+@cfunc("int64(int64)", nopython=True, cache=True)
+def entry(x):
+    return helper(x) + 1
+''', "canary")
+out["file"] = first.__name__
+out["hit"] = first.entry.cache_hits
+out["value"] = first.entry.ctypes(21)
+
+symbol = "kernelkit_canary_" + first.__name__
+binding.add_symbol(symbol, first.entry.address)
+second = native.module(f"# {symbol}\\ndef twice(x):\\n    return 2 * callee(x)\\n", "canary")
+kind = numba.core.sigutils._parse_signature_string("int64(int64)")
+second.callee = types.ExternalFunction(symbol, kind)
+twice = numba.njit("int64(int64)", nogil=True, cache=True)(second.twice)
+out["symbol_hit"], out["symbol"] = sum(twice.stats.cache_hits.values()), twice(21)
+
+third = native.module(f"def plain(x):\\n    return x\\n\\ndef lazy(x):\\n    return plain(x) + {factor}\\n", "canary")
+decorate = lambda: numba.cfunc("int64(int64)", nopython=True, cache=True)(third.lazy)
+try:
+    lazy = decorate()
+    out["refused"] = False
+except numba.core.errors.TypingError:
+    out["refused"] = True
+    third.plain = numba.njit("int64(int64)")(third.plain)
+    lazy = decorate()
+out["lazy"] = lazy.ctypes(5)
+print(json.dumps(out))
+"""
+
+
+def test_cache__is_hit_by_content_and_never_stale(tmp_path):
+    """Three processes share a cache folder; the helper is edited before the third."""
+    (tmp_path / "child.py").write_text(CHILD)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERNELKIT_CACHE": str(tmp_path / "cache")}
+
+    def child(factor: int) -> dict[str, Any]:
+        command = [sys.executable, "-W", "error", "child.py", str(factor)]
+        run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
+        found: dict[str, Any] = json.loads(run.stdout)
+        return found
+
+    with internal("the disk cache of cfunc and njit, keyed by the file of a content-addressed module (module)"):
+        new, again, edited = child(2), child(2), child(3)
+        assert (new["hit"], again["hit"], edited["hit"]) == (0, 1, 0), "CFunc.cache_hits"
+        assert new["file"] == again["file"] != edited["file"], "an edited helper must get a module of its own"
+        assert (new["value"], again["value"], edited["value"]) == (43, 43, 64)
+        files = {p.name for p in (tmp_path / "cache" / native.build_id()).glob("canary_*.py")}
+        assert {f"{new['file']}.py", f"{edited['file']}.py"} <= files
+    with internal("ExternalFunction with binding.add_symbol, also from the disk cache (Engine)"):
+        assert (new["symbol"], again["symbol"], edited["symbol"]) == (86, 86, 128)
+        assert (new["symbol_hit"], again["symbol_hit"], edited["symbol_hit"]) == (0, 1, 0)
+    with internal("TypingError for a callee that is not compiled, unless the disk cache has the caller (Engine.load)"):
+        assert (new["refused"], again["refused"], edited["refused"]) == (True, False, True)
+        assert (new["lazy"], again["lazy"], edited["lazy"]) == (7, 7, 8)
+
+
+def test_internal__names_what_failed():
+    with (
+        pytest.raises(pytest.fail.Exception, match=r"numba .*: CFunc\.address no longer works"),
+        internal("CFunc.address"),
+    ):
+        raise AttributeError("address")
