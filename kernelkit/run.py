@@ -9,6 +9,7 @@ import ast
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 import zlib
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 FORMAT = 1
+OWN = re.compile(r"\.?(state|bars|run)-[0-9a-f]{32}\..*")  # files of one save, finished or not
 ENDLESS = 1 << 60  # the bar at which a run that may always go on would end
 
 
@@ -162,7 +164,7 @@ class Run:
             _remove([state, bars, part])
             raise
         _sync(target)
-        _remove(p for p in target.iterdir() if p.name not in ("run.json", state.name, bars.name))
+        _remove(p for p in target.iterdir() if OWN.fullmatch(p.name) and p not in (state, bars))
         return target
 
     def _document(self, block: bytes) -> dict[str, Any]:
@@ -180,7 +182,7 @@ class Run:
             "bound": recipe.params,
             "trial": [float(x) if isinstance(x, float) else int(x) for x in job.trials[0].item()],
             "custom_state": job.custom_state,
-            "ring_sizes": job.ring_sizes,
+            "ring_sizes": {str(k): v for k, v in job.ring_sizes.items()},
             "venue": [asdict(c) for c in job.venues],
             "venue_name": self._venue.name,
             "costs": self._venue.costs,
@@ -396,9 +398,8 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
     document, state = _read(folder)
     if strategy is not None and ast_text(strategy) != document["source"]:
         fix = "Pass the strategy that the run was started with, or none."
-        raise RunError(
-            message(f"run at {folder}", f"another {strategy.name}", f"the saved {document['strategy']}", fix)
-        )
+        found, wanted = f"another {strategy.name}", f"the saved {document['strategy']}"
+        raise RunError(message(f"run at {folder}", found, wanted, fix))
     bars = store.load(folder / document["bars"])
     plan = plan_from_json(document["plan"])
     table, rows = table_of(bars, 0, plan.features)

@@ -10,6 +10,8 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, overload
 
@@ -71,7 +73,7 @@ class Program:
         from kernelkit.kernels import compile as native
 
         try:
-            return native.address(native.module(self.text, "strategy").entry)
+            return native.entry(self.text, "strategy")
         except native.compile_errors() as error:
             raise StrategyError(self.explain(str(error))) from None
 
@@ -114,9 +116,9 @@ class Indicator:
         ]
         extra = "".join(f", {a}" for a in self.arguments[2:])
         return (
-            f"@njit(error_model='numpy')\ndef {self.name}_value(_s, {self.arguments[1]}{extra}):\n"
+            f"def {self.name}_value(_s, {self.arguments[1]}{extra}):\n"
             + "\n".join(emit(self.source, [ast.fix_missing_locations(n) for n in body]))
-            + f"\n\n@njit(error_model='numpy')\ndef {self.name}_update(frame, slot, c{extra}):\n"
+            + f"\n\ndef {self.name}_update(frame, slot, c{extra}):\n"
             + f"    value = {self.name}_value(slot, f8(column_at(frame, c, i8(frame + {FRAME_I}))){extra})\n"
             + "    put_f8(slot + 8, f8(slot))\n    put_f8(slot, float(value))\n    return float(value)\n"
         )
@@ -243,7 +245,7 @@ class Strategy:
             "\n".join(
                 [
                     PRELUDE,
-                    tools_text(plan),
+                    tools_text(),
                     *[i.text() for i in own.values()],
                     *texts,
                     *[f"{n} = {v!r}" for n, v in strings.items()],
@@ -330,7 +332,7 @@ def prepare_helper(
         arguments[-1 - k] += f"={d}"
     lowering = Lowering(source, plan, context_name, None, roles, 1)
     body = [lowering.visit(n) for n in copy_body(source.tree)]
-    head = f"@njit(error_model='numpy')\ndef {source.tree.name}({', '.join(arguments)}):\n"
+    head = f"def {source.tree.name}({', '.join(arguments)}):\n"
     if context_name:
         head += f"    _i = i8(frame + {FRAME_I})\n"
     text = head + "\n".join(emit(source, [ast.fix_missing_locations(n) for n in body]))
@@ -338,43 +340,20 @@ def prepare_helper(
         texts.append(text)
 
 
-def tools_text(plan: Plan) -> str:
-    """The lowered code's tools and the indicator kernels that the plan uses."""
-    from pathlib import Path
+@cache
+def tools_text() -> str:
+    """What lowered code may call: its tools and the indicator kernels. Only what an entry reaches is compiled."""
+    from kernelkit.kernels.compile import bare
 
-    from kernelkit.kernels import indicators
-    from kernelkit.kernels.compile import jitted
-
-    text = "".join(TOOLS.values())
-    kinds = {s.kind for s in plan.sites if not s.custom}
-    if not kinds:
-        return text
-    tree = ast.parse(Path(indicators.__file__).read_text())
-    functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
-    wanted: set[str] = set()
-
-    def need(name: str) -> None:
-        if name in functions and name not in wanted:
-            wanted.add(name)
-            for node in ast.walk(functions[name]):
-                if isinstance(node, ast.Name):
-                    need(node.id)
-
-    for kind in kinds:
-        need(kind)
-    kept: list[ast.stmt] = [
-        n
-        for n in tree.body
-        if isinstance(n, ast.Assign) or (isinstance(n, ast.FunctionDef) and n.name in wanted and n.name != "column_at")
-    ]
-    return text + jitted(ast.unparse(ast.Module(kept, [])))
+    source = (Path(__file__).parent / "kernels" / "indicators.py").read_text()
+    kept = [n for n in bare(source).body if getattr(n, "name", "") not in TOOLS and not isinstance(n, ast.ImportFrom)]
+    return "".join(TOOLS.values()) + ast.unparse(ast.Module(kept, []))
 
 
 def entry_text(plan: Plan, lines: list[str]) -> str:
     """The compiled entry point: update every indicator, then decide if the account is live."""
     head = [
-        "@cfunc('int64(int64)', cache=True, nopython=True, error_model='numpy')",
-        "def entry(frame):",
+        "def entry(frame: int) -> int:",
         f"    _s = i8(frame + {offset(FRAME, 'strategy')})",
         f"    _i = i8(frame + {FRAME_I})",
     ]

@@ -1,4 +1,4 @@
-"""A canary for each internal of numba and llvmlite that `kernels/compile.py` needs: a new version that breaks one says which."""
+"""A canary for each internal of numba and llvmlite that `kernels/compile.py` needs: what breaks one is told by name."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -108,7 +109,10 @@ def crowd(n_bars: int, per_bar: int) -> Case:
         [p + 2 for p in price], [p - 2 for p in price], price, [100.0] * n,
     )  # fmt: skip
     # verb 6 form 2: a bracket entered at a limit, three orders each; verb 2: a limit
-    rows = [[(6.0, 2.0, 2.0, 0.0, 12.0, 0.05, 0.05, 9.0 - 0.01 * t), (2.0, 0.0, -1.0, 12.0 + 0.01 * t, 0.0, 0.0, 0.0, 0.0)] for t in range(n)]
+    rows = [
+        [(6.0, 2.0, 2.0, 0.0, 12.0, 0.05, 0.05, 9.0 - 0.01 * t), (2.0, 0.0, -1.0, 12.0 + 0.01 * t, 0.0, 0.0, 0.0, 0.0)]
+        for t in range(n)
+    ]
     program: list[list[tuple[float, ...]]] = [list(r[:per_bar]) if t < n_bars else [] for t, r in enumerate(rows)]
     return Case(bars, Grid(0.01, 100, 1.0), Config(cash=1e6, cash_rule="debt"), program)
 
@@ -122,15 +126,14 @@ def test_more_orders_than_room() -> None:
     expected = run_reference(case)
     assert len(expected.orders) > 128
     assert max(int(o["id"]) for o in expected.orders) == int(logs.orders["id"].max())
-    assert [(int(r["order"]), int(r["lots"]), int(r["ticks"])) for r in logs.fills] == [(f["order"], f["lots"], f["ticks"]) for f in expected.fills]
+    assert [(int(r["order"]), int(r["lots"]), int(r["ticks"])) for r in logs.fills] == [
+        (f["order"], f["lots"], f["ticks"]) for f in expected.fills
+    ]
     ended = {int(r["id"]): (L.STATUSES[r["status"]], L.REASONS[r["reason"]], int(r["filled"])) for r in logs.orders}
     assert ended == {o["id"]: (o["status"], o["reason"] or "", o["filled"]) for o in expected.orders}
     assert run_engine(case)[1]["final_equity"] == expected.metrics["final_equity"]
     assert logs.curves[:, 0].tolist() == expected.equity
     assert_same(chunked(job(case), [10, 40, 41, 79, 81]), (logs, recorder.outcome))
-
-
-# --- runs ---------------------------------------------------------------------------------------------------------
 
 
 def hourly(n: int, seed: int = 3) -> xr.Dataset:
@@ -210,7 +213,7 @@ def test_fed_is_whole__indicators_and_state(whole: xr.Dataset, cuts: list[int]) 
     """Rings of max and min, standard deviations across their restart at bar 1024, own state, brackets in flight."""
     edges = [*sorted(cuts), None]
     run = kk.start(part(0, edges[0]), channel, dict(n=40), venue=VENUE)
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in itertools.pairwise(edges):
         run.feed(part(a, b))
     res = run.result()
     assert facts(res) == facts(whole)
@@ -297,7 +300,11 @@ def python(code: str, *arguments: object) -> str:
     """What a new process prints."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)], env=env, capture_output=True, text=True, check=False
+        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -332,9 +339,8 @@ def test_saved_again_is_the_later_one(tmp_path: Path) -> None:
 
 
 KILLED = """
-    import os, sys
+    import json, os, shutil, sys
     from pathlib import Path
-    import numpy as np
     import kernelkit as kk
     from kernelkit.data import store
     folder = Path(sys.argv[1])
@@ -349,29 +355,157 @@ KILLED = """
                 os.kill(os.getpid(), 9)
             return function(*args, **kwargs)
         return call
-    last, states = 0, []
+    found = []
     while True:
-        last += 1
+        target = folder / f"copy{len(found)}"
+        shutil.copytree(folder / "run", target)
         pid = os.fork()
         if pid == 0:
-            for name in ("fsync", "replace", "rename", "open", "mkdir", "unlink", "rmdir", "link", "symlink", "write"):
-                setattr(os, name, dying(getattr(os, name), last))
-            later.save(folder / "run")
+            for name in ("fsync", "replace", "rename", "open", "mkdir", "unlink", "rmdir"):
+                setattr(os, name, dying(getattr(os, name), len(found) + 1))
+            later.save(target)
             os._exit(0)
-        _, status = os.waitpid(pid, 0)
-        states.append(kk.resume(folder / "run").bars)
-        if status == 0:
+        status = os.waitpid(pid, 0)[1]
+        run = kk.resume(target)
+        run.save(target)
+        left = sorted(p.name.partition("-")[0] for p in target.iterdir())
+        found.append([status, run.bars, run.equity, left])
+        shutil.rmtree(target)
+        if status != 9:
             break
-        assert os.WTERMSIG(status) == 9, status
-    print(last, sorted(set(states)), states[-1])
+    print(json.dumps(found))
 """
 
 
 def test_killed_while_saving_loses_nothing(tmp_path: Path) -> None:
-    """kill -9 at every call into the file system, one after the other: what is there is the old run or the new one."""
-    kk.start(part(0, 300), channel, dict(n=40)).save(tmp_path / "run")
+    """kill -9 at every call into the file system, one after the other: what is there is the old run or the new one.
+
+    The next save clears away what the killed one left.
+    """
+    run = kk.start(part(0, 300), channel, dict(n=40))
+    run.save(tmp_path / "run")
     store.save(part(300, 310), tmp_path / "run.rest")
-    steps, states, after = python(KILLED, tmp_path).strip().split(" ", 1)[0], None, None
-    printed = python("import sys; print(sys.argv[1])", steps)
-    assert int(printed) > 10
-    assert (states, after) == (None, None)
+    old = [300, run.equity]
+    new = [310, run.feed(part(300, 310)).equity]
+    found = json.loads(python(KILLED, tmp_path))
+    assert [row[0] for row in found] == [9] * (len(found) - 1) + [0]
+    assert len(found) > 50
+    kinds = [row[1:3] for row in found]
+    turn = kinds.index(new)
+    assert turn > 10
+    assert kinds == [old] * turn + [new] * (len(kinds) - turn)
+    assert all(row[3] == ["bars", "run.json", "state"] for row in found)
+
+
+def damage(path: Path) -> None:
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    path.write_bytes(raw)
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def saved(tmp_path: Path) -> Path:
+    path: Path = kk.start(part(0, 300), channel, dict(n=40)).save(tmp_path / "run")
+    return path
+
+
+@pytest.mark.parametrize("pattern", ["run.json", "state-*.bin", "bars-*.zarr/close/c/0/0"])
+@pytest.mark.parametrize("how", [damage, cut_short, Path.unlink])
+def test_a_damaged_run_is_refused(tmp_path: Path, pattern: str, how: Any) -> None:
+    path = saved(tmp_path)
+    (file,) = path.glob(pattern)
+    how(file)
+    with pytest.raises((RunError, DataError), match=r"(run at|content of|path) .*: found .*, wanted .*\. \w"):
+        kk.resume(path)
+
+
+def test_another_build_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path)
+    monkeypatch.setattr("kernelkit.run.build_id", lambda: "0123456789abcdef")
+    with pytest.raises(RunError, match="this build, 0123456789abcdef"):
+        kk.resume(path)
+
+
+def test_another_strategy_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    with pytest.raises(RunError, match="found another moody, wanted the saved channel"):
+        kk.resume(path, moody)
+    assert kk.resume(path, channel).bars == 300
+
+
+def test_what_is_not_of_the_run_stays_in_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    for name in ("state-of-the-art.txt", "run-2021.json"):
+        (tmp_path / "run" / name).write_text("mine")
+    run = kk.resume(saved(tmp_path))
+    run.save(tmp_path / "run")
+    assert (tmp_path / "run" / "state-of-the-art.txt").read_text() == "mine"
+    assert len(list((tmp_path / "run").iterdir())) == 5
+
+
+def test_a_failed_save_leaves_the_older_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path)
+    later = kk.resume(path).feed(part(300, 400))
+    with monkeypatch.context() as patch:
+        patch.setattr("kernelkit.run._digest", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            later.save(path)
+    assert len(list(path.iterdir())) == 3
+    assert kk.resume(path).bars == 300
+
+
+@kk.strategy
+def fragile(ctx, limit=1e9):  # type: ignore[no-untyped-def]
+    ctx.target_percent(0.1 + 0.1 * (ctx.i % 7))
+    if ctx.high[0] > limit:
+        raise ValueError("too high")
+
+
+def test_a_failed_feed_leaves_the_run_as_it_was() -> None:
+    high = BARS["high"].values[:, 0]
+    limit = float(high[:400].max())
+    first = int(np.flatnonzero(high > limit)[0])
+    run = kk.start(part(0, 400), fragile, dict(limit=limit))
+    before = facts(run.result())
+    with pytest.raises(ValueError, match="too high") as caught:
+        run.feed(part(400, None))
+    assert f"fragile, bar {first} (" in caught.value.__notes__[0]
+    assert facts(run.result()) == before
+    assert run.bars == 400
+    after = run.feed(part(400, first)) if first > 400 else run
+    assert facts(after.result()) == facts(kk.backtest(part(0, first), fragile, dict(limit=limit)))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        (lambda: part(399, 500), "1 bars before the end"),
+        (lambda: part(500, 600), "sessions without bars"),
+        (lambda: hourly(500, 4), "history has changed"),
+    ],
+)
+def test_bars_that_do_not_follow(wrong: Any, text: str) -> None:
+    run = kk.start(part(0, 400), fragile)
+    before = run.equity
+    with pytest.raises(KernelkitError, match=text):
+        run.feed(wrong())
+    assert (run.bars, run.equity) == (400, before)
+
+
+def test_what_cannot_be_started() -> None:
+    @kk.signal
+    def trend(ds):  # type: ignore[no-untyped-def]
+        return ds["close"]
+
+    two = xr.concat([BARS, BARS.assign_coords(asset=["other"])], "asset", data_vars="minimal", coords="minimal")
+    for error, text, bars, strategy, more in (
+        (UsageError, "a function of whole arrays", BARS, trend, {}),
+        (OrderError, "does not know its last bar", BARS, fragile, {"fill_model": kk.FillModel(close_out="last_open")}),
+        (UsageError, "found 2 assets, wanted one", two, fragile, {}),
+        (UsageError, r"Use kk\.backtest for a grid", BARS, fragile, {"params": {"limit": [1.0, 2.0]}}),
+    ):
+        with pytest.raises(error, match=text):
+            kk.start(bars, strategy, **more)

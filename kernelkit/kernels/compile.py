@@ -11,7 +11,7 @@ import importlib.util
 import os
 import sys
 import threading
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 
@@ -19,7 +19,7 @@ import llvmlite
 import numba
 import numpy as np
 from llvmlite import binding, ir
-from numba import cfunc, njit, types  # noqa: F401  re-exported to generated modules
+from numba import types
 from numba.extending import intrinsic
 
 I8 = ir.IntType(64)
@@ -164,32 +164,22 @@ def module(text: str, stem: str) -> ModuleType:
 NUMBA = {"int": "int64", "float": "float64", "bool": "boolean", "None": "void"}
 
 
-def signature(node: ast.FunctionDef) -> str:
-    """The numba signature that a kernel function's annotations state.
-
-    >>> signature(ast.parse("def f(frame: int, x: float) -> bool: ...").body[0])
-    'boolean(int64, float64)'
-    """
+def signature(node: ast.FunctionDef) -> str | None:
+    """The numba signature that a function's annotations state, None where they do not."""
+    if node.returns is None or any(a.annotation is None for a in node.args.args):
+        return None
     arguments = ", ".join(NUMBA[ast.unparse(a.annotation)] for a in node.args.args)
     return f"{NUMBA[ast.unparse(node.returns)]}({arguments})"
 
 
-def jitted(source: str) -> str:
-    """Kernel source without its package imports, every top-level function compiled for its annotated types."""
-    return ast.unparse(bare(source, decorate=True))
-
-
-def bare(source: str, decorate: bool = False) -> ast.Module:
+def bare(source: str) -> ast.Module:
     """The tree of a kernel module without package imports and docstrings."""
     body: list[ast.stmt] = []
     for node in ast.parse(source).body:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kernelkit."):
             continue
-        if isinstance(node, ast.FunctionDef):
-            if decorate:
-                node.decorator_list = [ast.parse(f"jit({signature(node)!r})", mode="eval").body]
-            if ast.get_docstring(node):
-                node.body = node.body[1:]
+        if isinstance(node, ast.FunctionDef) and ast.get_docstring(node):
+            node.body = node.body[1:]
         body.append(node)
     return ast.Module(body, [])
 
@@ -222,66 +212,78 @@ def jit(types_text: str):
     return compiled
 
 
-@cache
-def core() -> tuple[str, dict[str, tuple[str, tuple[str, ...]]]]:
-    """The kernel modules as one module's text, and for each function its signature and the functions it names."""
-    here = Path(__file__).parent
-    tree = ast.Module([n for name in CORE[1:] for n in bare((here / f"{name}.py").read_text()).body], [])
-    functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
-    calls = {
-        n: tuple(
-            dict.fromkeys(
-                c.func.id
-                for c in ast.walk(f)
-                if isinstance(c, ast.Call) and isinstance(c.func, ast.Name) and c.func.id in functions
-            )
-        )
-        for n, f in functions.items()
-    }
-    return PRELUDE + ast.unparse(tree), {n: (signature(f), calls[n]) for n, f in functions.items()}
+class Linker:
+    """Compiles entry points of a module of plain functions, with the functions they reach, and those only on a cache miss."""
 
-
-class Engine:
-    """The compiled engine: `sweep` for Python to call, and the address of `act` for strategies."""
-
-    def __init__(self) -> None:
-        text, self.functions = core()
-        self.home = module(f"# {build_id()}\n{text}", "engine").__dict__
+    def __init__(self, text: str, stem: str) -> None:
+        self.text = text
+        self.home = module(text, stem).__dict__
         self.done: set[str] = set()
-        for unit in UNITS[:-1]:
-            entry = self.load(
-                unit, numba.cfunc(self.functions[unit][0], nopython=True, error_model="numpy", cache=True)
-            )
-            symbol = f"kernelkit_{unit}_{build_id()}"
-            binding.add_symbol(symbol, entry.address)
-            self.home[unit] = types.ExternalFunction(
-                symbol, numba.core.sigutils._parse_signature_string(self.functions[unit][0])
-            )
-            self.done.add(unit)
-            if unit == "act":
-                self.enter_orders = entry
-        self.sweep = self.load(
-            "sweep", numba.njit(self.functions["sweep"][0], nogil=True, error_model="numpy", cache=True)
-        )
 
-    def load(self, unit: str, decorate):
-        """From the disk cache, which needs none of the functions that the unit calls; else compile those first."""
-        function = self.home[unit]
+    @cached_property
+    def functions(self) -> dict[str, ast.FunctionDef]:
+        """The module's functions by name."""
+        return {n.name: n for n in ast.parse(self.text).body if isinstance(n, ast.FunctionDef)}
+
+    def load(self, name: str, decorate):
+        """From the disk cache, which needs none of the functions that the entry calls; else compile those first."""
+        function = self.home[name]
         try:
             return decorate(function)
         except numba.core.errors.TypingError:
-            for name in self.functions[unit][1]:
-                self.inner(name)
+            self.link(name)
         return decorate(function)
 
-    def inner(self, name: str) -> None:
-        """Compile a function that others link in, after those that it calls."""
-        if name in self.done:
-            return
-        self.done.add(name)
-        for callee in self.functions[name][1]:
-            self.inner(callee)
-        self.home[name] = jit(self.functions[name][0])(self.home[name])
+    def link(self, name: str) -> None:
+        """Compile what a function calls."""
+        for node in ast.walk(self.functions[name]):
+            called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+            if called in self.functions and called not in self.done:
+                self.done.add(called)
+                self.link(called)
+                types_text, function = signature(self.functions[called]), self.home[called]
+                self.home[called] = jit(types_text)(function) if types_text else numba.njit(error_model="numpy")(function)
+
+
+def entry(text: str, stem: str) -> int:
+    """Machine address of the function `entry` of a module's text: an int64 in, what its annotation says out."""
+    with LOCK:
+        loaded = module(text, stem)
+        if not hasattr(loaded, "compiled"):
+            types_text = {"strategy": "int64(int64)", "model": "float64(int64)"}[stem]
+            loaded.compiled = Linker(text, stem).load("entry", cfunc(types_text))
+        return address(loaded.compiled)
+
+
+def cfunc(types_text: str):
+    """numba's C function decorator, as everything here uses it."""
+    return numba.cfunc(types_text, nopython=True, error_model="numpy", cache=True)
+
+
+@cache
+def core() -> str:
+    """The kernel modules as one module's text."""
+    here = Path(__file__).parent
+    tree = ast.Module([n for name in CORE[1:] for n in bare((here / f"{name}.py").read_text()).body], [])
+    return f"# {build_id()}\n{PRELUDE}{ast.unparse(tree)}\n"
+
+
+class Engine(Linker):
+    """The compiled engine: `sweep` for Python to call, and `enter_orders`, the C function through which strategies order."""
+
+    def __init__(self) -> None:
+        super().__init__(core(), "engine")
+        for unit in UNITS[:-1]:
+            types_text = signature(self.functions[unit])
+            compiled = self.load(unit, cfunc(types_text))
+            symbol = f"kernelkit_{unit}_{build_id()}"
+            binding.add_symbol(symbol, compiled.address)
+            self.home[unit] = types.ExternalFunction(symbol, numba.core.sigutils._parse_signature_string(types_text))
+            self.done.add(unit)
+            if unit == "act":
+                self.enter_orders = compiled
+        types_text = signature(self.functions["sweep"])
+        self.sweep = self.load("sweep", numba.njit(types_text, nogil=True, error_model="numpy", cache=True))
 
 
 @cache

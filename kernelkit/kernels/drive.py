@@ -197,10 +197,10 @@ class Session:
             self.sweep: Callable[..., int]
             self.sweep = native.engine().sweep
             self.frame["act"] = native.address(native.engine().enter_orders)
-            self.entry = native.address(native.module(job.text, "strategy").entry)
+            self.entry = native.entry(job.text, "strategy")
 
             def model_entry(text: str | None) -> int:
-                return native.address(native.module(text, "model").entry) if text else 0
+                return native.entry(text, "model") if text else 0
         else:
             self.sweep, self.entry, model_entry = python.bind(self)  # type: ignore[attr-defined]
         for k, v in enumerate(job.venues):

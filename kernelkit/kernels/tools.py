@@ -17,21 +17,19 @@ def offset(record, name: str) -> int:
 
 
 PRELUDE = """from math import sqrt
-from kernelkit.kernels.compile import call_act, f8, i8, jit, njit, cfunc, put_f8, put_i8, at
+from kernelkit.kernels.compile import at, call_act, f8, i8, put_f8, put_i8
 from kernelkit.kernels.layout import *
 NAN = float('nan')
 INF = float('inf')
 """
 TOOLS = {
     "column_at": f"""
-@jit('int64(int64, int64, int64)')
-def column_at(frame, c, i):
+def column_at(frame: int, c: int, i: int) -> int:
     c_at = i8(frame + {offset(L.FRAME, "columns")}) + 16 * c
     return i8(c_at) + i * i8(c_at + 8)
 """,
     "past": f"""
-@jit('float64(int64, int64, int64)')
-def past(frame, c, k):
+def past(frame: int, c: int, k: int) -> float:
     i = i8(frame + {offset(L.FRAME, "i")}) + k
     if k > 0:
         put_i8(frame + {offset(L.FRAME, "error")}, {L.LOOKAHEAD})
@@ -42,23 +40,20 @@ def past(frame, c, k):
     return f8(column_at(frame, c, i))
 """,
     "ring_at": """
-@njit(error_model='numpy')
-def ring_at(place, n, k):
+def ring_at(place: int, n: int, k: int) -> float:
     count = i8(place)
     if k > 0 or -k >= min(count, n):
         return NAN
     return f8(place + 8 + 8 * ((count - 1 + k) % n))
 """,
     "ring_push": """
-@njit(error_model='numpy')
-def ring_push(place, n, value):
+def ring_push(place: int, n: int, value: float) -> None:
     count = i8(place)
     put_f8(place + 8 + 8 * (count % n), value)
     put_i8(place, count + 1)
 """,
     "record": f"""
-@jit('int64(int64, int64, float64)')
-def record(frame, k, value):
+def record(frame: int, k: int, value: float) -> int:
     rows = i8(frame + {offset(L.FRAME, "records")})
     if rows != 0:
         row = i8(frame + {offset(L.FRAME, "i")}) - i8(frame + {offset(L.FRAME, "curve_0")})
@@ -69,8 +64,7 @@ def record(frame, k, value):
 """,
     # the common case, nothing to do, is decided here; the rest is one call into the engine
     "aim": f"""
-@jit('int64(int64, int64, float64)')
-def aim(frame, verb, wish):
+def aim(frame: int, verb: int, wish: float) -> int:
     if i8(i8(frame + {offset(L.FRAME, "state")}) + {offset(L.HEADER, "n_live")}) == 0:
         lots = i8(i8(frame + {offset(L.FRAME, "positions")}))
         if verb == {L.V_TARGET}:
@@ -113,5 +107,4 @@ def model_text(source: Source, argument: str, params: list[str]) -> str:
     body = [Fields().visit(n) for n in source.tree.body]
     lines = [f"    {p} = f8(i8(model + {offset(L.MODEL, 'slots')}) + {8 * k})" for k, p in enumerate(params)]
     lines += emit(source, [ast.fix_missing_locations(n) for n in body])
-    head = "@cfunc('float64(int64)', cache=True, nopython=True, error_model='numpy')\ndef entry(model):\n"
-    return PRELUDE + head + "\n".join(lines) + "\n"
+    return PRELUDE + "def entry(model: int) -> float:\n" + "\n".join(lines) + "\n"

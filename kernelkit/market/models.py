@@ -59,7 +59,7 @@ class CostModel:
         """Machine address, valid in this process."""
         from kernelkit.kernels import compile as native
 
-        return native.address(native.module(self.text, "model").entry)
+        return native.entry(self.text, "model")
 
     def python(self, view: Any) -> float:
         """The model's answer in plain Python, for debug mode."""

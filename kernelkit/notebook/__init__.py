@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from kernelkit.notebook.bundle import result_bundle as result_bundle
     from kernelkit.notebook.bundle import show as show
     from kernelkit.notebook.live import progress_in_cell as progress_in_cell
-    from kernelkit.notebook.table import compare as compare
+    from kernelkit.notebook.versus import compare as compare
 
 _HOMES = {
     "buy_and_hold": "benchmark",
-    "compare": "table",
+    "compare": "versus",
     "progress_in_cell": "live",
     "result_bundle": "bundle",
     "show": "bundle",

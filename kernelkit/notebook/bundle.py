@@ -155,7 +155,7 @@ def thin(drawdown: np.ndarray, points: int = POINTS) -> np.ndarray:
     """At most `points` rows: the first, and of each piece of the time axis its last row and its deepest drawdown.
 
     >>> thin(np.array([0.0, 0.1, 0.5, 0.2, 0.0, 0.1]), points=5)
-    array([0, 2, 5])
+    array([0, 2, 3, 5])
     """
     n = len(drawdown)
     if n <= points:

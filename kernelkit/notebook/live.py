@@ -13,6 +13,7 @@ from kernelkit.progress import MIME, Progress, listen
 
 # What is over sooner needs no bar: it would only flicker.
 QUIET_S = 1.0
+COMPILING_S = 2.0
 
 
 class Live:
@@ -77,7 +78,7 @@ def progress_in_cell() -> Iterator[None]:
     from IPython.display import display
 
     live = Live(lambda data: display(data, raw=True, display_id=True))  # type: ignore[no-untyped-call]
-    slow = threading.Timer(QUIET_S, live.compiling)
+    slow = threading.Timer(COMPILING_S, live.compiling)
     slow.daemon = True
     slow.start()
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -24,8 +25,6 @@ def main() -> None:
     grid = {"fast": range(2, 42), "slow": range(50, 50 + trials // 40)} if trials >= 40 else {"slow": range(50, 50 + trials)}
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / ".kernelkit").mkdir()
-        import os
-
         os.chdir(folder)
         kk.backtest(random_walk(500).bars(), strategies.sweep, outputs=("metrics",))
         bars = random_walk(n).bars()

@@ -93,7 +93,7 @@ def test_kernel__progress_is_one_display_below_its_cell_and_an_interrupt_keeps_w
     # on a fast machine nothing takes long
     kernel.messages("from kernelkit.notebook import live\nlive.QUIET_S = 0.0")
     messages, reply = kernel.messages(CELL.format(fast="2:51:1"), stop)
-    assert reply["status"] == "ok"
+    assert reply["status"] == "ok", "\n".join(reply["traceback"])
     assert stopped
     kinds = [m["msg_type"] for m in messages if progress.MIME in m["content"].get("data", {})]
     assert kinds[0] == "display_data"

@@ -48,6 +48,7 @@ MISTAKES = [
     ("-p fast=5 --start 2050", "wanted a span inside"),
     ("-p fast=5 -p slow=9000", "needed for warm-up"),
     ("-p fast=5 --client @nothing", "there is no variable 'nothing'"),
+    ("-p fast=5 --client @windows", "found list, wanted a dask.distributed Client"),
 ]
 
 CELLS = [

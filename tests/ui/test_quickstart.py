@@ -21,6 +21,8 @@ def test_quickstart__runs_and_shows_its_result(session, lab):
     result.locator(".kk-Table").wait_for()
     session.command("kernelkit:show-runs")
     session.page.locator("#kernelkit-runs").get_by_text("Backtest runs").wait_for()
+    # the cell that ran last is the active one, to which JupyterLab scrolls back
+    session.page.evaluate("window.jupyterapp.shell.currentWidget.content.activeCellIndex = 3")
     result.locator("header").scroll_into_view_if_needed()
     expect(result.locator("header")).to_be_in_viewport()
     expect(result.locator(".kk-Picture").first).to_be_in_viewport()

@@ -23,7 +23,7 @@ def compare(results: Mapping[str, xr.Dataset]) -> pd.DataFrame:
     >>> from kernelkit.notebook.benchmark import buy_and_hold
     >>> held = buy_and_hold(kk.data.load("sp500_index"), start="2009", end="2009")
     >>> compare({"hold": held}).loc["Total return", "hold"]
-    '20.2 %'
+    '20.0 %'
     """
     import pandas as pd
 
