@@ -10,8 +10,6 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-__version__ = "0.1.0"
-
 # public name -> module that defines it
 _PUBLIC = {
     "Account": "market.venue",
@@ -46,6 +44,9 @@ __all__ = tuple(sorted((*_PUBLIC, *_MODULES)))
 
 
 def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version("kernelkit")
     if name in _MODULES:
         value: Any = import_module(f"kernelkit.{_MODULES[name]}")
     elif name in _PUBLIC:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import json
+import os
+import shutil
+import uuid
+import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -326,4 +333,71 @@ def trades(res: xr.Dataset) -> pd.DataFrame:
             "pnl": raw["pnl"],
             "fees": raw["fees"],
         }
+    )
+
+
+def save(res: xr.Dataset, path: str | os.PathLike[str], curves: Sequence[str] = (), *, overwrite: bool = False) -> Path:
+    """Write a result as a Zarr folder, whole or not at all: metrics, block summaries, recipe, and the chosen ``curves``.
+
+    Curves are simulated to be written; narrow the result down first. The recipe is the attribute ``recipe``, as JSON:
+    strategy source, parameters, axes, data lineage, costs. Raises UsageError for a taken path, or unknown curves.
+
+    >>> import tempfile, kernelkit as kk, xarray as xr
+    >>> @kk.strategy
+    ... def hold(ctx):
+    ...     ctx.target_percent(1.0)
+    >>> res = kk.backtest(kk.data.load("sp500_index"), hold)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     stored = xr.open_zarr(save(res, folder + "/hold.zarr", ["equity"]), chunks=None, consolidated=False)
+    ...     stored["equity"].size == res.sizes["time"]
+    True
+    """
+    target = Path(path).absolute()
+    if target.exists() and not overwrite:
+        raise UsageError(message(f"path {target.name}", "something there", "a new path", "Pass overwrite=True."))
+    unknown = [n for n in curves if n not in res.variables]
+    if unknown:
+        have = ", ".join(map(str, res.data_vars))
+        raise UsageError(message("curves", unknown[0], f"variables of the result: {have}", "Check the name."))
+    lazies = {str(n) for n, v in res.data_vars.items() if not v.variable._in_memory}
+    kept = res.drop_vars(lazies - set(curves) - {"blocks"})
+    if "time" in kept.dims and not any("time" in v.dims for v in kept.data_vars.values()):
+        kept = kept.drop_vars("time")
+    kept = kept.load().assign_attrs(
+        params=json.dumps(res.attrs.get("params", {}), default=str), recipe=recipe_json(res)
+    )
+    kept = kept.assign_coords({str(n): c.astype(object) for n, c in kept.coords.items() if c.dtype.kind == "U"})
+    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with warnings.catch_warnings():
+            # Zarr 3 has no specification yet for the texts that xarray writes as variable-length strings.
+            warnings.filterwarnings("ignore", message=".*does not have a Zarr V3 specification.*")
+            kept.to_zarr(part, consolidated=False)
+        if target.exists():
+            shutil.rmtree(target)
+        part.replace(target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return target
+
+
+def recipe_json(res: xr.Dataset) -> str:
+    """How a result came about, as JSON; the empty string where its recipe is gone."""
+    curves = _recipes.get(str(res.attrs.get("recipe", "")))
+    if curves is None:
+        return ""
+    recipe = curves.recipe
+    return json.dumps(
+        {
+            "strategy": recipe.strategy.name,
+            "source": ast.unparse(recipe.strategy.source.tree),
+            "params": recipe.params,
+            "axes": recipe.axes,
+            "assets": recipe.assets,
+            "lineage": str(recipe.bars.attrs.get("lineage", "")),
+            "costs": res.attrs.get("costs"),
+            "fill_model": res.attrs.get("fill_model"),
+        },
+        default=str,
     )

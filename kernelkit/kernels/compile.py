@@ -213,7 +213,7 @@ def jit(types_text: str):
 
 
 class Linker:
-    """Compiles entry points of a module of plain functions, with the functions they reach, and those only on a cache miss."""
+    """Compiles entry points of a module of plain functions; the functions they reach only on a cache miss."""
 
     def __init__(self, text: str, stem: str) -> None:
         self.text = text
@@ -242,7 +242,9 @@ class Linker:
                 self.done.add(called)
                 self.link(called)
                 types_text, function = signature(self.functions[called]), self.home[called]
-                self.home[called] = jit(types_text)(function) if types_text else numba.njit(error_model="numpy")(function)
+                self.home[called] = (
+                    jit(types_text)(function) if types_text else numba.njit(error_model="numpy")(function)
+                )
 
 
 def entry(text: str, stem: str) -> int:
@@ -269,7 +271,7 @@ def core() -> str:
 
 
 class Engine(Linker):
-    """The compiled engine: `sweep` for Python to call, and `enter_orders`, the C function through which strategies order."""
+    """The compiled engine: `sweep` for Python to call, and `enter_orders`, through which strategies order."""
 
     def __init__(self) -> None:
         super().__init__(core(), "engine")
