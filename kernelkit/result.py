@@ -337,7 +337,7 @@ def trades(res: xr.Dataset) -> pd.DataFrame:
 
 
 def save(res: xr.Dataset, path: str | os.PathLike[str], curves: Sequence[str] = (), *, overwrite: bool = False) -> Path:
-    """Write a result as a Zarr folder, whole or not at all: metrics, block summaries, recipe, and the chosen ``curves``.
+    """Write a result as a Zarr folder, whole or not at all: metrics, block summaries, recipe, chosen ``curves``.
 
     Curves are simulated to be written; narrow the result down first. The recipe is the attribute ``recipe``, as JSON:
     strategy source, parameters, axes, data lineage, costs. Raises UsageError for a taken path, or unknown curves.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -46,7 +45,7 @@ def recorded() -> dict[str, Any]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernelkit.result, "build", keep)
-        kept["result"] = kk.backtest(random_walk(40).bars(), strategies.hold_some, grid=GRID)
+        kept["result"] = kk.backtest(random_walk(40).bars(), strategies.hold_some, grid=GRID, outputs=("metrics", "curves"))
     return kept
 
 

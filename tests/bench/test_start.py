@@ -26,7 +26,7 @@ def child(*arguments: str, cache: Path | None = None) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def modules() -> list[str]:
     """Everything that a first cell imports, numba's own late imports among it."""
-    return list(child("cells", "0")["late"])
+    return list(dict.fromkeys([*child("kernel")["late"], *child("cells", "0")["late"]]))
 
 
 @pytest.fixture(scope="module")
