@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -109,9 +110,12 @@ def about_data(res: xr.Dataset) -> dict[str, str]:
 
 def parameters(best: xr.Dataset, recipe: Recipe | None, dims: list[str]) -> dict[str, Any]:
     """The parameters of one trial in the strategy's order, then its place along other dims."""
-    names = list(recipe.strategy.defaults) if recipe else [*best.attrs.get("params", {})]
-    names += [d for d in dims if d not in names]
     fixed = best.attrs.get("params", {})
+    if isinstance(fixed, str):
+        # on disk they are text
+        fixed = json.loads(fixed)
+    names = list(recipe.strategy.defaults) if recipe else [*fixed]
+    names += [d for d in dims if d not in names]
     swept = {name: best[name].values.item() for name in names if name in best.coords and best[name].ndim == 0}
     return {name: swept.get(name, fixed.get(name)) for name in names if name in swept or name in fixed}
 

@@ -170,6 +170,17 @@ def test_bundle__a_result_without_its_simulator_shows_metrics_alone(bars):
     assert result_bundle(res)["text/html"].count("<svg") == 0
 
 
+def test_bundle__of_a_stored_result(grid, tmp_path):
+    import xarray as xr
+
+    kk.save(grid, tmp_path / "grid.zarr")
+    with xr.open_zarr(tmp_path / "grid.zarr", consolidated=False) as stored:
+        payload = as_json(stored.load())
+    assert payload["best"] == as_json(grid)["best"]
+    assert payload["heatmap"] == as_json(grid)["heatmap"]
+    assert payload["curve"]["time"] == []
+
+
 def test_bundle__needs_metrics(bars):
     with pytest.raises(UsageError, match="wanted metrics"):
         summary(kk.backtest(bars, crossing, outputs=("final_equity",)))
