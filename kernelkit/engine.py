@@ -14,7 +14,7 @@ import numpy as np
 
 from kernelkit.errors import LookaheadError, OrderError, RunError, UsageError, message
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.drive import Outcome, Stop, new_outcome, simulate, spread
+from kernelkit.kernels.drive import Outcome, Stop, new_outcome, prepare, simulate, spread
 from kernelkit.market.venue import Account, FillModel, Settings, Venue
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, bind, check_bars, plan_job, resolve, span, with_target
@@ -48,6 +48,8 @@ def run_trials(
     def piece(a: int, b: int) -> tuple[int, int, Outcome]:
         if recipe.signal is None:
             return a, b, simulate(job, a, b, blocks, stop, tick)
+        if stop.is_set():
+            return a, b, new_outcome(b - a, blocks)
         return a, b, simulate(with_target(recipe, a, b), 0, b - a, blocks, stop, tick)
 
     def take(a: int, b: int, part: Outcome) -> None:
@@ -65,13 +67,8 @@ def run_trials(
     workers = workers or os.cpu_count() or 1
     least = 64 if recipe.signal is not None else max(1, int(2e5 / max(1.0, float(bars.mean()))))
     pieces = spread(n, workers, 1 if recipe.signal is not None else least)
-    if len(pieces) == 1:
-        try:
-            take(*piece(0, n))
-        except KeyboardInterrupt:
-            return outcome, True
-        meter.close()
-        return outcome, False
+    prepare(job)
+    meter.start()
     with ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(piece, a, b) for a, b in pieces]
         interrupted = False

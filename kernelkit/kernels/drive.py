@@ -332,6 +332,14 @@ def new_outcome(n: int, blocks: bool) -> Outcome:
     )
 
 
+def prepare(job: Job) -> None:
+    """Compile, or load, what a job needs, so that no trial's time contains it."""
+    from kernelkit.kernels import compile as native
+
+    native.engine()
+    native.entry(job.text, "strategy")
+
+
 def simulate(
     job: Job,
     first: int,
