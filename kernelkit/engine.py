@@ -7,7 +7,7 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,9 +70,10 @@ def run_trials(
     prepare(job)
     meter.start()
     with ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(piece, a, b) for a, b in pieces]
+        futures: list[Future[tuple[int, int, Outcome]]] = []
         interrupted = False
         try:
+            futures += (pool.submit(piece, a, b) for a, b in pieces)
             wait(futures)
         except KeyboardInterrupt:
             interrupted = True
@@ -141,9 +142,7 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
         outcome, interrupted = run_in_python(recipe, venue), False
     else:
         began = time.perf_counter()
-        outcome, interrupted = run_trials(
-            recipe, "blocks" in outputs, client, f"{strategy.name}: {len(recipe.job.trials)} trials"
-        )
+        outcome, interrupted = run_trials(recipe, "blocks" in outputs, client, strategy.name)
         took = time.perf_counter() - began
     if outcome.errors:
         explain(recipe, outcome, venue)

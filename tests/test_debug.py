@@ -100,6 +100,26 @@ def test_an_exception_comes_with_the_users_traceback_and_the_bar() -> None:
     assert 'raise ValueError("this far")' in "".join(traceback.format_exception(caught.value))
 
 
+@kk.strategy
+def talkative(ctx, seen=3):  # type: ignore[no-untyped-def]
+    closes = [ctx.close[-k] for k in range(seen)]
+    try:
+        print("mean", sum(closes) / len(closes), "above", {"sma": ctx.close.sma(20) < closes[0]})  # noqa: T201
+    except ZeroDivisionError:
+        return
+    ctx.target_percent(1.0)
+
+
+def test_debug_takes_python_that_cannot_be_compiled(capsys: pytest.CaptureFixture[str]) -> None:
+    bars = kk.data.load("sp500_index").isel(time=slice(0, 25))
+    kk.backtest(bars, talkative, debug=True)
+    assert capsys.readouterr().out.count("mean") == 25 - 19
+    with pytest.raises(
+        kk.errors.StrategyError, match=r"line \d+, in talkative: ListComp cannot be compiled.*debug=True"
+    ):
+        kk.backtest(bars, talkative)
+
+
 def test_lookahead_at_run_time_names_the_bar() -> None:
     @kk.strategy
     def peek(ctx, k=1):  # type: ignore[no-untyped-def]

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from kernelkit.errors import StrategyError
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.plan import Plan, Ring
 
@@ -194,6 +195,8 @@ class Session:
         if python is None:
             from kernelkit.kernels import compile as native
 
+            if job.plan.uncompilable:
+                raise StrategyError(job.plan.uncompilable)
             self.sweep: Callable[..., int]
             self.sweep = native.engine().sweep
             self.frame["act"] = native.address(native.engine().enter_orders)
@@ -336,6 +339,8 @@ def prepare(job: Job) -> None:
     """Compile, or load, what a job needs, so that no trial's time contains it."""
     from kernelkit.kernels import compile as native
 
+    if job.plan.uncompilable:
+        raise StrategyError(job.plan.uncompilable)
     native.engine()
     native.entry(job.text, "strategy")
 

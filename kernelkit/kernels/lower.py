@@ -95,13 +95,18 @@ class Lowering(ast.NodeTransformer):
         return None
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
-        """Refuse what cannot be compiled; else visit the parts."""
+        """Note what cannot be compiled (debug mode takes it); visit the parts."""
         for kind, instead in INSTEAD.items():
             if isinstance(node, kind):
-                self.source.refuse(node, f"{kind.__name__} cannot be compiled", instead + ", or run with debug=True")
+                self.cannot_compile(node, kind.__name__, instead)
         if isinstance(node, ast.Raise | ast.Assert):
             self.plan.raises = True
         return super().generic_visit(node)
+
+    def cannot_compile(self, node: ast.AST, what: str, instead: str) -> None:
+        """The first such thing is what the error will name, should the strategy be compiled."""
+        note = self.source.refusal(node, f"{what} cannot be compiled", f"{instead}, or run with debug=True")
+        self.plan.uncompilable = self.plan.uncompilable or note
 
     def visit_For(self, node: ast.For) -> ast.AST:
         self.loops += 1
@@ -351,11 +356,7 @@ class Lowering(ast.NodeTransformer):
         if isinstance(function, ast.Name):
             role = self.names.get(function.id)
             if role == "print" or function.id == "print":
-                self.source.refuse(
-                    node,
-                    "print cannot be compiled",
-                    "use ctx.record(name, value) and read res[name], or run with debug=True",
-                )
+                self.cannot_compile(node, "print", "use ctx.record(name, value) and read res[name]")
             if role == "helper":
                 return self.helper_call(node)
         return self.generic_visit(node)

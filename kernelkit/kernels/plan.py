@@ -35,6 +35,7 @@ class Plan:
     records: list[str] = field(default_factory=list)
     reach: int = 0
     raises: bool = False
+    uncompilable: str = ""  # the first thing that only debug mode accepts, as the error will say it
     words: int = 0
 
     def __post_init__(self) -> None:

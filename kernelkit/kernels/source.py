@@ -18,12 +18,14 @@ class Source:
         """The node's line in the user's file."""
         return self.first_line + getattr(node, "lineno", 1) - 1
 
+    def refusal(self, node: ast.AST, what: str, instead: str) -> str:
+        """What is wrong, in which line, and the way out."""
+        where = f"{self.filename}, line {self.line(node)}, in {self.tree.name}"
+        return f"{where}: {what}: `{ast.unparse(node)[:80]}`. {instead[:1].upper()}{instead[1:]}."
+
     def refuse(self, node: ast.AST, what: str, instead: str) -> NoReturn:
-        """Raise the error that names the line and the way out."""
-        where = f"{self.filename}, line {self.line(node)}"
-        raise StrategyError(
-            f"{where}, in {self.tree.name}: {what}: `{ast.unparse(node)[:80]}`. {instead[:1].upper()}{instead[1:]}."
-        )
+        """Raise the error that says so."""
+        raise StrategyError(self.refusal(node, what, instead))
 
 
 def read_source(function) -> Source:
