@@ -30,7 +30,7 @@ from kernelkit.kernels.drive import Costs, Failed, Job, Session, header_of, new_
 from kernelkit.kernels.plan import Plan, Ring, Site
 from kernelkit.kernels.source import Source
 from kernelkit.market.venue import Account, FillModel, Settings, Venue
-from kernelkit.recipe import Recipe, bind, check_bars, costs_of, own_state, param_words, resolve
+from kernelkit.recipe import Recipe, bind, check_bars, costs_of, own_state, param_words, resolve, span
 from kernelkit.strategy import Signal, Strategy
 from kernelkit.table import table_of
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 FORMAT = 1
+DAMAGED = "Start again, or restore the folder."
 OWN = re.compile(r"\.?(state|bars|run)-[0-9a-f]{32}\..*")  # files of one save, finished or not
 ENDLESS = 1 << 60  # the bar at which a run that may always go on would end
 
@@ -343,9 +344,7 @@ def one_recipe(bars: xr.Dataset, strategy: Strategy, scalars: dict[str, Any], st
     types = {n: type(v) if not isinstance(strategy.defaults[n], float) else float for n, v in scalars.items()}
     program = strategy.program(types, {n: v for n, v in scalars.items() if isinstance(v, str)})
     table, rows = table_of(bars, 0, program.plan.features)
-    first = (
-        0 if start is None else int(np.searchsorted(rows, bars.indexes["time"].slice_indexer(start, None).start or 0))
-    )
+    first = int(np.searchsorted(rows, span(bars, start, None)[0]))
     begin = max(first, strategy.bars_needed(program, scalars))
     trials = np.zeros(1, L.TRIAL)
     trials[0] = (0, begin, ENDLESS, 0, 0, 0, settings.account.cash)
@@ -400,7 +399,10 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
         fix = "Pass the strategy that the run was started with, or none."
         found, wanted = f"another {strategy.name}", f"the saved {document['strategy']}"
         raise RunError(message(f"run at {folder}", found, wanted, fix))
-    bars = store.load(folder / document["bars"])
+    try:
+        bars = store.load(folder / document["bars"])
+    except RuntimeError as error:  # what the decoder says of a damaged chunk
+        raise RunError(message(f"run at {folder}", str(error), "bars as they were saved", DAMAGED)) from error
     plan = plan_from_json(document["plan"])
     table, rows = table_of(bars, 0, plan.features)
     trials = np.zeros(1, L.TRIAL)
@@ -445,11 +447,10 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
 
 def _read(folder: Path) -> tuple[dict[str, Any], np.ndarray]:
     """What a saved run says of itself, and its state block."""
-    fix = "Start again, or restore the folder."
     try:
         document = json.loads((folder / "run.json").read_text())
         if not isinstance(document, dict) or document.get("digest") != _digest(document):
-            raise RunError(message(f"run at {folder}", "a damaged run.json", "what was saved", fix))
+            raise RunError(message(f"run at {folder}", "a damaged run.json", "what was saved", DAMAGED))
         if (document["format"], document["layout"], document["build"]) != (FORMAT, L.VERSION, build_id()):
             found, wanted = f"build {document['build']}", f"this build, {build_id()}"
             again = "Run it again with kk.start: other code may compute other bits."
@@ -459,5 +460,7 @@ def _read(folder: Path) -> tuple[dict[str, Any], np.ndarray]:
         wanted = "a folder written by run.save"
         raise RunError(message(f"run at {folder}", str(error), wanted, "Check the path.")) from None
     if zlib.crc32(raw) != document["crc"]:
-        raise RunError(message(f"run at {folder}", f"a damaged {document['state']}", "the bytes that were saved", fix))
+        raise RunError(
+            message(f"run at {folder}", f"a damaged {document['state']}", "the bytes that were saved", DAMAGED)
+        )
     return document, np.frombuffer(raw, "u1").copy()

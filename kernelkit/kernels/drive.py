@@ -259,10 +259,11 @@ class Session:
 
     def ended(self, at: int) -> Outcome:
         """The outcome if the data ended before bar `at`, computed on a copy: the session can go on."""
-        outcome, block, trial = new_outcome(1, True), self.block, self.trials.copy()
-        self.block, self.trials["i1"] = block.copy(), at
+        outcome, block, trials = new_outcome(1, True), self.block, self.trials
+        self.block, self.trials = block.copy(), trials.copy()  # the job's own trials are never written
+        self.trials["i1"] = at
         self.call(outcome, 0, 1, 1)
-        self.block, self.trials = block, trial
+        self.block, self.trials = block, trials
         self.frame["resume"] = 1
         outcome.done[:] = True
         return outcome
