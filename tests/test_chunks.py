@@ -245,7 +245,7 @@ def test_start_later() -> None:
     first = str(BARS["time"].values[1500])[:19]
     run = kk.start(part(0, 1600), channel, start=first).feed(part(1600, 1700)).feed(part(1700, None))
     assert facts(run.result()) == facts(kk.backtest(BARS, channel, start=first))
-    with pytest.raises(UsageError, match="found 2021-05-02T12:00:00 .*, wanted a span inside"):
+    with pytest.raises(UsageError, match=r"found 2021-05-02T12:00:00 .*, wanted a span inside"):
         kk.start(part(0, 1500), channel, start=first)
 
 

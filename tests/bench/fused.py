@@ -78,7 +78,7 @@ def full_sweep(market, fasts, slows, cash, fee, out):
 
 
 @jit
-def full_bracket(market, cash, fee, limit, life, stop, target, window):  # noqa: PLR0913
+def full_bracket(market, cash, fee, limit, life, stop, target, window):
     """W4: a limit entry that expires, then a stop and a target."""
     flat, pending, holding = 0, 1, 2
     c = market.close
@@ -129,8 +129,8 @@ def full_bracket(market, cash, fee, limit, life, stop, target, window):  # noqa:
 
 
 @jit
-def full_ema(market, cash, fee, fast, slow, stop_loss, take_profit, per_unit):  # noqa: PLR0913
-    """Two exponential averages: buy at the open; stop and target resting, from the fill, on a grid of 1 / `per_unit`."""
+def full_ema(market, cash, fee, fast, slow, stop_loss, take_profit, per_unit):
+    """Two exponential averages: buy at the open; stop and target rest, from the fill, on a grid of 1 / `per_unit`."""
     c = market.close
     start = slow - 1
     rate_fast = 2.0 / (fast + 1.0)

@@ -95,7 +95,7 @@ def raw_bracket(o, h, lo, c, cash, fee, limit, life, stop, target, window):
 
 
 def numpy_cross(o: np.ndarray, c: np.ndarray, fast: int, slow: int, cash: float, fee: float) -> tuple[np.ndarray, int]:
-    """W1 as a notebook writes it: averages from one cumulative sum, the equity curve from the flows. And closed trades."""
+    """W1 as a notebook writes it: averages from one cumulative sum, equity from the flows. And closed trades."""
     total = np.concatenate([[0.0], np.cumsum(c)])
     above = np.zeros(len(c), bool)
     above[slow - 1 :] = (total[slow:] - total[:-slow]) / slow < ((total[fast:] - total[:-fast]) / fast)[slow - fast :]

@@ -22,7 +22,11 @@ def status(name: str) -> float:
 
 def main() -> None:
     n, trials = int(sys.argv[1]), int(sys.argv[2])
-    grid = {"fast": range(2, 42), "slow": range(50, 50 + trials // 40)} if trials >= 40 else {"slow": range(50, 50 + trials)}
+    grid = (
+        {"fast": range(2, 42), "slow": range(50, 50 + trials // 40)}
+        if trials >= 40
+        else {"slow": range(50, 50 + trials)}
+    )
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / ".kernelkit").mkdir()
         os.chdir(folder)

@@ -1,4 +1,4 @@
-"""Metrics for loops written by hand (rules M1-M6): an account's equity enters bar by bar, its metrics come out at the end.
+"""Metrics for loops written by hand (rules M1-M6): equity enters bar by bar, metrics come out at the end.
 
 Values travel in named tuples, which compile to registers: a loop keeps no memory but its block summaries.
 """
@@ -20,7 +20,7 @@ PERIODS = 365.0
 
 
 class Market(NamedTuple):
-    """Columns of the bars, and where the block summaries go: block `b` covers the sessions `b << width` and on, from the first."""
+    """Columns of the bars, and where block summaries go: block `b` covers sessions from `b << width` on."""
 
     open: np.ndarray
     high: np.ndarray
@@ -33,7 +33,7 @@ class Market(NamedTuple):
 
 
 class Meter(NamedTuple):
-    """What is running: of the present session `base`, `hi`, `low` (since `hi`), `lo`, `mdd`; of the whole `peak` and below."""
+    """What is running: of this session `base`, `hi`, `low` (since `hi`), `lo`, `mdd`; of the whole `peak` and below."""
 
     start: int
     day: int
@@ -124,7 +124,20 @@ def next_session(m, market, t, equity):
     day = market.session[t]
     before = market.close[t - 1]
     return Meter(
-        m.start, day, before, equity, equity, equity, equity, 0.0, False, m.peak, m.t_peak, m.under, m.longest, m.exposed
+        m.start,
+        day,
+        before,
+        equity,
+        equity,
+        equity,
+        equity,
+        0.0,
+        False,
+        m.peak,
+        m.t_peak,
+        m.under,
+        m.longest,
+        m.exposed,
     )
 
 

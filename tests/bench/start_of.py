@@ -2,8 +2,8 @@
 
 python start_of.py import               the package alone
 python start_of.py kernel               numba, and one small loop compiled and run: the yardstick
-python start_of.py cells NUMBER MODULE...   imports these, then runs a cell with a strategy that no cache knows if the NUMBER is
-new, the cell with an edited strategy, and that cell again
+python start_of.py cells NUMBER MODULE...   imports these, then runs a cell with a strategy (one that no cache
+knows if the NUMBER is new), the cell with an edited strategy, and that cell again
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ def import_alone() -> dict[str, Any]:
     began = time.process_time()
     import kernelkit  # noqa: F401
 
-    return {"import": time.process_time() - began, "heavy": [m for m in ("numba", "xarray", "pandas") if m in sys.modules]}
+    return {
+        "import": time.process_time() - began,
+        "heavy": [m for m in ("numba", "xarray", "pandas") if m in sys.modules],
+    }
 
 
 def run_cell(source: str, names: dict[str, Any], number: int) -> float:

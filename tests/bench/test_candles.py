@@ -72,6 +72,6 @@ def test_backtest__keeps_up_with_a_loop_written_by_hand(name, markets, compare, 
         for _, market in markets:
             loop(market)
 
-    pair: Pair = compare(ours, by_hand, sum(len(market.close) for _, market in markets))
+    pair: Pair = compare(name, ours, by_hand, sum(len(market.close) for _, market in markets))
     measured = f"{1e9 / pair.rate:.1f} ns a bar" if name.startswith("empty") else f"{pair.rate / 1e6:.0f} M candles/s"
     hold(name, pair.ratio, measured)

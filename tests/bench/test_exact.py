@@ -56,10 +56,8 @@ def test_cross__float_averages_give_the_digits_of_other_engines(base, bars):
 
 
 def test_cross__the_tie_is_the_whole_difference(bars):
-    """Exact and rounded averages trade alike but for one entry, a bar earlier where rounding calls the tie a crossing."""
-    exact, rounded = (
-        kk.fills(kk.backtest(bars, s, **SETTINGS)) for s in (strategies.cross, strategies.float_cross)
-    )
+    """Exact and rounded averages trade alike but for one entry, a bar early where rounding sees a crossing."""
+    exact, rounded = (kk.fills(kk.backtest(bars, s, **SETTINGS)) for s in (strategies.cross, strategies.float_cross))
     both = exact.merge(rounded, on=["time", "side", "price"], how="outer", indicator=True)
     odd = both[both["_merge"] != "both"].sort_values("time")
     assert odd["_merge"].tolist() == ["right_only", "left_only"]
@@ -84,7 +82,7 @@ def test_sweep__float_averages_give_the_digits_of_other_engines(short):
 
 
 def test_fused_loops__compute_the_same_metrics_and_blocks(base):
-    """They are written without a look at the engine, in another order of operations: agreement to rounding is agreement."""
+    """They were written without a look at the engine, in another order of operations: hence up to rounding."""
     m = market_of(base)
     cases = {
         strategies.empty: (base.bars(), fused.full_mark(m, CASH, 0.0)),

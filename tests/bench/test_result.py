@@ -45,7 +45,9 @@ def recorded() -> dict[str, Any]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernelkit.result, "build", keep)
-        kept["result"] = kk.backtest(random_walk(40).bars(), strategies.hold_some, grid=GRID, outputs=("metrics", "curves"))
+        kept["result"] = kk.backtest(
+            random_walk(40).bars(), strategies.hold_some, grid=GRID, outputs=("metrics", "curves")
+        )
     return kept
 
 
@@ -80,7 +82,7 @@ def peak(bars: int, trials: int) -> dict[str, float]:
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peak memory is read from Linux' /proc")
 def test_backtest__a_thousand_trials_need_little_memory(size, hold):
-    """What grows with the bars and what grows with the trials are measured apart where the whole would take too long."""
+    """What grows with bars and what grows with trials are measured apart where the whole would take too long."""
     million = 1_000_000
     if size.memory_bars == million:
         need = peak(million, 1000)["beyond"]

@@ -19,6 +19,7 @@ def child(*arguments: str, cache: Path | None = None) -> dict[str, Any]:
     """What a fresh process found, with this cache folder or the user's own."""
     script = str(Path(__file__).with_name("start_of.py"))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)} | ({"KERNELKIT_CACHE": str(cache)} if cache else {})
+    environment.pop("NUMBA_CACHE_DIR", None)
     out = subprocess.run([sys.executable, script, *arguments], env=environment, check=True, stdout=subprocess.PIPE)
     return dict(json.loads(out.stdout))
 

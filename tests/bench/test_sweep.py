@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,7 +15,7 @@ from kernelkit.kernels.layout import HEADLINE
 from tests.bench import fused, hand, strategies
 from tests.bench.meter import market_of
 from tests.bench.pair import in_turns
-from tests.bench.series import Series, random_walk
+from tests.bench.series import Series, fresh, random_walk
 from tests.bench.strategies import CASH, CROSS, FEE, GRID, SETTINGS
 
 BARS = 100_000
@@ -47,6 +46,7 @@ def test_backtest__a_grid_for_its_final_equities(series, bars, grid, combination
     n = combinations.shape[1]
     equity, trades = np.empty(n), np.empty(n, np.int64)
     pair = compare(
+        "sweep_equity",
         lambda: kk.backtest(bars, strategies.sweep, grid=grid, outputs=("final_equity",), **SETTINGS),
         lambda: hand.raw_sweep(series.open, series.close, *combinations, CASH, FEE, equity, trades),
         n * BARS,
@@ -57,6 +57,7 @@ def test_backtest__a_grid_for_its_final_equities(series, bars, grid, combination
 def test_backtest__a_grid_with_all_metrics(series, bars, grid, combinations, compare, hold):
     market, out = market_of(series), np.empty((combinations.shape[1], len(HEADLINE)))
     pair = compare(
+        "sweep",
         lambda: kk.backtest(bars, strategies.sweep, grid=grid, outputs=("metrics",), **SETTINGS),
         lambda: fused.full_sweep(market, *combinations, CASH, FEE, out),
         combinations.shape[1] * BARS,
@@ -64,19 +65,20 @@ def test_backtest__a_grid_with_all_metrics(series, bars, grid, combinations, com
     hold("sweep", pair.ratio, f"{pair.rate / 1e6:.0f} M candles/s per core")
 
 
-def test_backtest__two_threads_gain_what_a_loop_by_hand_gains(series, bars, grid, combinations, size, monkeypatch, hold):
+def test_backtest__two_threads_gain_what_a_loop_by_hand_gains(
+    series, bars, grid, combinations, size, monkeypatch, hold
+):
     """Wall time, so it is compared with what the machine has to give at this moment."""
     n = combinations.shape[1]
     equity, trades = np.empty(n), np.empty(n, np.int64)
     pieces = [slice(k * n // 8, (k + 1) * n // 8) for k in range(8)]
 
+    def one_piece(p: slice) -> None:
+        hand.raw_sweep(series.open, series.close, *combinations[:, p], CASH, FEE, equity[p], trades[p])
+
     def by_hand(threads: int) -> None:
         with ThreadPoolExecutor(threads) as pool:
-            for _ in pool.map(
-                lambda p: hand.raw_sweep(series.open, series.close, *combinations[:, p], CASH, FEE, equity[p], trades[p]),
-                pieces,
-            ):
-                pass
+            list(pool.map(one_piece, pieces))
 
     def ours(threads: int) -> None:
         monkeypatch.setattr(os, "cpu_count", lambda: threads)
@@ -90,18 +92,17 @@ def test_backtest__two_threads_gain_what_a_loop_by_hand_gains(series, bars, grid
 
 
 def test_backtest__many_small_trials_in_one_call(compare, hold):
-    small = random_walk(1000)
-    bars, o, c = small.bars(), small.open, small.close
+    small, lots_of = random_walk(1000), fresh(2, 1_000_000)
+    bars = small.bars()
     grid = {"fast": range(5, 45), "slow": range(50, 100)}
-    trials = len(grid["fast"]) * len(grid["slow"])
+
+    def ours() -> int:
+        return kk.backtest(bars, strategies.sweep, grid=grid, outputs=("metrics",), **SETTINGS)["n_trades"].size
 
     def by_hand() -> None:
-        for s in walks:
+        for s in lots_of:
             hand.raw_cross(s.open, s.close, *CROSS, CASH, FEE)
 
-    walks = [random_walk(trials * len(c) // 2, seed) for seed in (1, 2)]
-    pair = compare(
-        lambda: kk.backtest(bars, strategies.sweep, grid=grid, outputs=("metrics",), **SETTINGS), by_hand, trials
-    )
-    assert (trials, len(o)) == (2000, 1000)
-    hold("small", pair.ratio, f"{1e3 * statistics.median(pair.ours):.0f} ms of CPU")
+    assert ours() * small.n == sum(s.n for s in lots_of)
+    pair = compare("small", ours, by_hand, ours())
+    hold("small", pair.ratio, f"{1e3 * pair.seconds:.0f} ms of CPU")
