@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import itertools
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernelkit.errors import LookaheadError, OrderError, RunError, UsageError, message
+from kernelkit.errors import LookaheadError, OrderError, RunError, StrategyError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.drive import Outcome, Stop, new_outcome, prepare, simulate, spread
 from kernelkit.market.venue import Account, FillModel, Settings, Venue
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, bind, check_bars, plan_job, resolve, span, with_target
-from kernelkit.strategy import Signal, Strategy
+from kernelkit.strategy import SCALARS, Program, Signal, Strategy, captured
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -136,17 +139,21 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
         )
     measure = "metrics" in outputs or "blocks" in outputs
     recipe = plan_job(bars, strategy, scalars, axes, where, span(bars, start, end), settings, measure)
-    if debug:
-        from kernelkit.view import run_in_python
+    if not debug:
+        compiled(recipe, venue)
+    outcome, interrupted, began = new_outcome(len(recipe.job.trials), False), False, time.perf_counter()
+    try:
+        if debug:
+            from kernelkit.view import run_in_python
 
-        outcome, interrupted = run_in_python(recipe, venue), False
-    else:
-        began = time.perf_counter()
-        outcome, interrupted = run_trials(recipe, "blocks" in outputs, client, strategy.name)
+            outcome = run_in_python(recipe, venue)
+        else:
+            outcome, interrupted = run_trials(recipe, "blocks" in outputs, client, strategy.name)
         took = time.perf_counter() - began
+    finally:  # also what failed was tried
+        record(recipe, outcome, venue, fill_model, "debug" if debug else None)
     if outcome.errors:
         explain(recipe, outcome, venue)
-    record(recipe, outcome, venue, fill_model)
     ds = build(recipe, outcome, outputs, venue.costs, venue.name, fill_model)
     if interrupted:
         ds.attrs["interrupted"] = f"{int(outcome.done.sum())} of {len(outcome.done)} trials done"
@@ -155,27 +162,81 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     return ds
 
 
-def record(recipe: Recipe, outcome: Outcome, venue: Venue, fill_model: FillModel) -> None:
-    """Write every finished trial to the ledger, before anybody sees it."""
+def compiled(recipe: Recipe, venue: Venue) -> None:
+    """Compile the strategy and the venue's models, or find them in the cache.
+
+    Raises StrategyError that names the user's line where that cannot be done.
+    """
+    from kernelkit.kernels import compile as native
+
+    job = recipe.job
+    if job.plan.uncompilable:
+        raise StrategyError(job.plan.uncompilable)
+    Program(recipe.strategy.name, job.text, job.plan).entry()
+    for model in (m for m in (venue.fees, venue.slippage) if m is not None):
+        try:
+            model.entry()
+        except native.compile_errors() as error:
+            explained = Program(f"cost model {model.name}", model.text, job.plan).explain(str(error))
+            raise StrategyError(explained) from None
+
+
+def record(recipe: Recipe, outcome: Outcome, venue: Venue, fill_model: FillModel, role: str | None = None) -> None:
+    """Write every trial to the ledger, before anybody sees it."""
     from kernelkit import ledger
 
     names, n = list(recipe.axes), len(recipe.assets)
-    cells = [dict(zip(names, c, strict=True)) for c in itertools.islice(itertools.product(*recipe.axes.values()), 1000)]
+    kept = recipe.cells >= 0
+    tried = itertools.compress(itertools.product(*recipe.axes.values()), kept.ravel())
+    cells = [dict(zip(names, c, strict=True)) for c in itertools.islice(tried, ledger.MOST)]
     settings = {
-        "params": recipe.params,
+        "bound": recipe.params,
         "assets": recipe.assets,
+        "axes": recipe.axes,
+        "excluded": None if kept.all() else hashlib.sha256(kept.tobytes()).hexdigest(),
         "venue": f"{venue.name}: {venue.costs}",
+        "venue_id": hashlib.sha256(repr(recipe.job.venues).encode()).hexdigest(),
         "fill_model": fill_model.codes(),
         "cash": float(recipe.job.trials[0]["cash"]),
         "span": [str(recipe.bars["time"].values[recipe.start]), str(recipe.bars["time"].values[recipe.stop - 1])],
-        "cells": int((recipe.cells >= 0).sum()) * n,
+        "cells": int(kept.sum()) * n,
     }
     lineage = str(recipe.bars.attrs.get("lineage", ""))
-    ledger.record(ledger.rows_of(recipe.strategy.name, ast_text(recipe.strategy), lineage, settings, cells, outcome))
+    name, source = recipe.strategy.name, identity(recipe.strategy)
+    with ledger.role(role) if role else nullcontext():
+        ledger.record(ledger.rows_of(name, source, lineage, settings, cells, outcome))
+
+
+def identity(strategy: Strategy | Signal) -> str:
+    """All text that decides what a strategy does: its source and that of what it captures, constants, state, warm-up.
+
+    Of a signal's captured values only numbers, text and functions count.
+    """
+    saved = getattr(strategy, "identity", None)
+    if saved is not None:
+        return str(saved)
+    if isinstance(strategy, Signal):
+        values = captured(strategy.function, strategy.source.tree).items()
+        known = [f"{n} = {v!r}" for n, v in values if isinstance(v, (*SCALARS, str))]
+        inner = [v for _, v in values if isinstance(v, FunctionType) and v is not strategy.function]
+        helpers = [code_of(v) for v in inner]
+        return "\n".join([ast_text(strategy), strategy.units, *known, *helpers])
+    _, texts, own = strategy.parts()
+    helpers = [ast.unparse(source.tree) for _, source, _ in strategy.helpers]
+    indicators = [f"{ast.unparse(i.source.tree)}\n{i.state!r}" for i in own.values()]
+    warmup = code_of(strategy.warmup) if callable(strategy.warmup) else repr(strategy.warmup)
+    return "\n".join([ast_text(strategy), repr(strategy.state), warmup, *texts, *helpers, *indicators])
+
+
+def code_of(function: Any) -> str:
+    """What a function does, as far as its bytecode says (a lambda has no source of its own)."""
+    code = function.__code__
+    constants = [c for c in code.co_consts if not isinstance(c, CodeType)]
+    return f"{code.co_code.hex()} {constants} {code.co_names}"
 
 
 def ast_text(strategy: Strategy | Signal) -> str:
-    """The strategy's source without comments and layout: what its identity is made of.
+    """The strategy's source without comments and layout.
 
     >>> from kernelkit.strategy import strategy
     >>> @strategy
@@ -216,6 +277,11 @@ def explain(recipe: Recipe, outcome: Outcome, venue: Venue) -> None:
                 "Submit fewer orders per bar.",
             )
         )
+    here = type(recipe.strategy) in (Strategy, Signal)  # a resumed run has its strategy's and its venue's text only
+    if here and type(venue) is Venue:
+        from kernelkit.view import replay
+
+        replay(recipe, trial, i, venue, where)
     if status == L.BAD_MODEL:
         raise OrderError(
             message(
@@ -225,13 +291,10 @@ def explain(recipe: Recipe, outcome: Outcome, venue: Venue) -> None:
                 "Correct the model (rule C6).",
             )
         )
-    from kernelkit.view import replay
-
-    replay(recipe, trial, i, venue, where)
-    raise RunError(
-        f"{where}: the compiled strategy raised, but its replay in Python did not; "
-        "please report this with the strategy's source"
-    )
+    if here:
+        fix = "Please report this with the strategy's source."
+        raise RunError(message(where, "an exception in compiled code, none in Python", "the same in both", fix))
+    raise RunError(message(where, "an exception", "none", "Pass strategy= to kk.resume to see its traceback."))
 
 
 def warmup() -> float:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kernelkit.kernels.drive import Outcome
 
 HEAD = struct.Struct("<II32s")
+MOST = 1000  # cells and trials that a row spells out
 _lock = threading.Lock()
 _role: ContextVar[str] = ContextVar("role", default="rival")
 _open: dict[str, _Log] = {}
@@ -53,15 +54,16 @@ class _Log:
 
     def append(self, rows: list[dict[str, Any]]) -> None:
         """Write rows in one write call, so that a kill loses at most the last rows and never mixes them."""
-        out = bytearray()
+        out, previous = bytearray(), self.previous
         for row in rows:
-            body = json.dumps(row, separators=(",", ":"), allow_nan=True).encode()
-            head = HEAD.pack(len(body), zlib.crc32(body), self.previous)
+            body = json.dumps(row, separators=(",", ":"), allow_nan=True, default=str).encode()
+            head = HEAD.pack(len(body), zlib.crc32(body), previous)
             out += head + body
-            self.previous = hashlib.sha256(head + body).digest()
+            previous = hashlib.sha256(head + body).digest()
         view = memoryview(out)
         while view:
             view = view[os.write(self.handle, view) :]
+        self.previous = previous
 
 
 def record(rows: list[dict[str, Any]]) -> None:
@@ -71,7 +73,19 @@ def record(rows: list[dict[str, Any]]) -> None:
         log = _open.get(str(folder))
         if log is None or log.pid != os.getpid():
             log = _open[str(folder)] = _Log(folder)
-        log.append(rows)
+        try:
+            log.append(rows)
+        except BaseException:
+            del _open[str(folder)]  # its last record may be torn: what follows goes into another file
+            raise
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)  # another thread of the parent may have held it
 
 
 @contextmanager
@@ -119,12 +133,13 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
 def rows_of(
     name: str, source: str, lineage: str, settings: dict[str, Any], cells: list[dict[str, Any]], outcome: Outcome
 ) -> list[dict[str, Any]]:
-    """One row per batch of trials of one call: what they share once, then each trial's parameters and headline.
+    """One row for all trials of one call: what they share, then the first cells' parameters and trials' final equity.
 
-    The block summaries stay with the result; the full ledger stores them.
+    A cell has one trial for each asset, in the order of ``assets``; ``axes`` and ``excluded`` say which cells there
+    are. The block summaries stay with the result; the full ledger stores them.
     """
     shared = {"strategy": name, "source": hashlib.sha256(source.encode()).hexdigest(), "lineage": lineage, **settings}
-    key = hashlib.sha256(json.dumps([shared, cells], sort_keys=True, default=str).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps(shared, sort_keys=True, default=str).encode()).hexdigest()
     done = outcome.done
     return [
         {
@@ -133,9 +148,9 @@ def rows_of(
             "role": _role.get(),
             **shared,
             "trials": int(done.sum()),
-            "params": cells if len(cells) <= 1000 else f"{len(cells)} cells",
+            "params": cells[:MOST],
             "final_equity": [
-                None if not d else float(e) for d, e in zip(done[:1000], outcome.headline[:1000, -1], strict=True)
+                None if not d else float(e) for d, e in zip(done[:MOST], outcome.headline[:MOST, -1], strict=True)
             ],
         }
     ]

@@ -184,12 +184,20 @@ def bind(
 def condition(where: str | Callable[..., Any]) -> Callable[..., Any]:
     """``where`` as a function of the parameters; text is compiled once, and sees nothing but them.
 
+    Raises UsageError for what is neither a function nor an expression.
+
     >>> condition("fast < slow")(fast=5, slow=20)
     True
     """
     if not isinstance(where, str):
+        if not callable(where):
+            raise UsageError(message("where", repr(where), "text or a function", 'Write where="fast < slow".'))
         return where
-    code = compile(where, "<where>", "eval")
+    try:
+        code = compile(where.strip(), "<where>", "eval")
+    except SyntaxError as error:
+        found = f"{error.msg} at {error.offset}"
+        raise UsageError(message(f"where={where!r}", found, "an expression", 'Write where="fast < slow".')) from None
     return lambda **names: eval(code, {"__builtins__": {}}, names)  # the user's own expression
 
 
@@ -213,15 +221,10 @@ def chosen(
             names = dict(scalars) | dict(zip(axes, combo, strict=True))
             try:
                 keep[k] = bool(holds(**names))
-            except NameError as error:
-                raise UsageError(
-                    message(
-                        f"where={where!r}",
-                        str(error),
-                        f"an expression of {', '.join(names)}",
-                        'Write where="fast < slow".',
-                    )
-                ) from None
+            except (NameError, TypeError) as error:
+                given = ", ".join(f"{n}={v!r}" for n, v in names.items())
+                fix = 'Write where="fast < slow"; a function takes all of them by name.'
+                raise UsageError(message(f"where={where!r}", str(error), f"a condition on {given}", fix)) from error
         if not keep.any():
             raise UsageError(message(f"where={where!r}", "no cell left", "at least one", "Check the condition."))
     cells = np.where(keep, np.cumsum(keep) - 1, -1).reshape(shape)
@@ -264,7 +267,7 @@ def kind_of(name: str, values: Sequence[Any], default: Any) -> type:
 def span(bars: xr.Dataset, start: Any, end: Any) -> tuple[int, int]:
     """Rows [first, last) of ``time`` that ``start`` and ``end`` delimit: both inclusive, partial dates as in pandas.
 
-    Raises UsageError for a span without bars.
+    Raises UsageError for what is no time, and for a span without bars.
 
     >>> from kernelkit.data import load
     >>> bars = load("sp500_index")
@@ -273,8 +276,12 @@ def span(bars: xr.Dataset, start: Any, end: Any) -> tuple[int, int]:
     ({2009}, 252)
     """
     index = bars.indexes["time"]
-    first = 0 if start is None else int(index.slice_indexer(start, None).start or 0)
-    last = len(index) if end is None else int(index.slice_indexer(None, end).stop)
+    try:
+        first = 0 if start is None else int(index.slice_indexer(start, None).start or 0)
+        last = len(index) if end is None else int(index.slice_indexer(None, end).stop)
+    except (TypeError, ValueError, KeyError) as error:
+        found = f"{start!r} ... {end!r} ({error})"
+        raise UsageError(message("start and end", found, "dates or times (UTC)", 'Write start="2010".')) from None
     if last <= first:
         raise UsageError(
             message(
@@ -301,9 +308,13 @@ def param_words(
     program: Program, combos: Sequence[tuple[Any, ...]], axes: Sequence[str], scalars: Mapping[str, Any]
 ) -> np.ndarray:
     """Parameter slots (trial, slot) as int64 words."""
+    windows = {a for s in program.plan.sites if not s.custom for a in s.arguments}
     out = np.zeros((len(combos), len(program.plan.params)), "i8")
     for k, (name, kind) in enumerate(program.plan.params.items()):
         values = [c[list(axes).index(name)] for c in combos] if name in axes else [scalars[name]] * len(combos)
+        if name in windows and min(values) < 1:
+            fix = "A window counts bars."
+            raise UsageError(message(f"parameter {name!r}", min(values), "a positive window", fix))
         out[:, k] = np.array(values, "f8").view("i8") if kind is float else np.array(values, "i8")
     return out
 

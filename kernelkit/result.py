@@ -40,7 +40,7 @@ class Curves:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.cache: OrderedDict[int, Logs] = OrderedDict()
-        self.key = f"{id(self):x}"
+        self.key = uuid.uuid4().hex
         _recipes[self.key] = self
 
     def logs(self, trial: int) -> Logs:

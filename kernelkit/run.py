@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from kernelkit.data import append, store
-from kernelkit.engine import ast_text, explain, record
+from kernelkit.engine import ast_text, compiled, explain, identity, record
 from kernelkit.errors import OrderError, RunError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.compile import build_id
@@ -30,7 +30,7 @@ from kernelkit.kernels.drive import Costs, Failed, Job, Session, header_of, new_
 from kernelkit.kernels.plan import Plan, Ring, Site
 from kernelkit.kernels.source import Source
 from kernelkit.market.venue import Account, FillModel, Settings, Venue
-from kernelkit.recipe import Recipe, bind, check_bars, costs_of, own_state, param_words, resolve, span
+from kernelkit.recipe import Recipe, bind, check_bars, costs_of, kind_of, own_state, param_words, resolve, span
 from kernelkit.strategy import Signal, Strategy
 from kernelkit.table import table_of
 
@@ -133,7 +133,10 @@ class Run:
         trials["i1"] = n
         place = self._recipe.places[0]
         recipe = replace(
-            self._recipe, job=replace(self._recipe.job, trials=trials), start=int(place[begin]), stop=int(place[-1]) + 1
+            self._recipe,
+            job=replace(self._recipe.job, trials=trials),
+            start=int(place[begin]),
+            stop=self._recipe.bars.sizes["time"],
         )
         outcome = self._session.ended(n)
         record(recipe, outcome, self._venue, self._fill_model)
@@ -177,6 +180,7 @@ class Run:
             "crc": zlib.crc32(block),
             "strategy": recipe.strategy.name,
             "source": ast_text(recipe.strategy),
+            "identity": identity(recipe.strategy),
             "program": job.text,
             "plan": plan_to_json(job.plan),
             "params": job.params.tolist(),
@@ -239,6 +243,7 @@ class SavedStrategy:
 
     name: str
     text: str
+    identity: str
 
     @property
     def source(self) -> Source:
@@ -336,12 +341,20 @@ def start(
             message("params of a run", f"sequences for {', '.join(axes)}", "scalars", "Use kk.backtest for a grid.")
         )
     recipe = one_recipe(bars, subject, scalars, start, settings)
+    compiled(recipe, settings.venue)
     return Run(recipe, settings.venue, settings.fill_model, venue is None)
 
 
-def one_recipe(bars: xr.Dataset, strategy: Strategy, scalars: dict[str, Any], start: Any, settings: Settings) -> Recipe:
-    """The recipe of a single trial that has no end yet."""
-    types = {n: type(v) if not isinstance(strategy.defaults[n], float) else float for n, v in scalars.items()}
+def one_recipe(
+    bars: xr.Dataset,
+    strategy: Strategy,
+    scalars: dict[str, Any],
+    start: Any,
+    settings: Settings,
+    types: Mapping[str, type] | None = None,
+) -> Recipe:
+    """The recipe of a single trial that has no end yet; ``types`` are those of its parameters, from their values."""
+    types = types or {n: kind_of(n, [scalars[n]], d) for n, d in strategy.defaults.items()}
     program = strategy.program(types, {n: v for n, v in scalars.items() if isinstance(v, str)})
     table, rows = table_of(bars, 0, program.plan.features)
     first = int(np.searchsorted(rows, span(bars, start, None)[0]))
@@ -395,7 +408,7 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
     """
     folder = Path(path)
     document, state = _read(folder)
-    if strategy is not None and ast_text(strategy) != document["source"]:
+    if strategy is not None and identity(strategy) != document["identity"]:
         fix = "Pass the strategy that the run was started with, or none."
         found, wanted = f"another {strategy.name}", f"the saved {document['strategy']}"
         raise RunError(message(f"run at {folder}", found, wanted, fix))
@@ -426,7 +439,7 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
     )
     recipe = Recipe(
         bars,
-        strategy or cast(Strategy, SavedStrategy(document["strategy"], document["source"])),
+        strategy or cast(Strategy, SavedStrategy(document["strategy"], document["source"], document["identity"])),
         job,
         {},
         [str(bars["asset"].values[0])],

@@ -21,7 +21,7 @@ from kernelkit.kernels.layout import FRAME, RAISED
 from kernelkit.kernels.lower import Lowering, Returns
 from kernelkit.kernels.plan import Plan, Ring, Site
 from kernelkit.kernels.source import Source, emit, read_source
-from kernelkit.kernels.tools import PRELUDE, TOOLS, offset
+from kernelkit.kernels.tools import PRELUDE, TAIL, TOOLS, offset, safe
 
 FRAME_I = offset(FRAME, "i")
 ALLOWED_MODULES = ("math", "numpy")
@@ -55,6 +55,12 @@ def captured(function: FunctionType, tree: ast.FunctionDef) -> dict[str, Any]:
     return out
 
 
+def first_use(tree: ast.FunctionDef, name: str) -> ast.AST:
+    """Where a function's body first names something."""
+    uses = [n for n in ast.walk(ast.Module(tree.body, [])) if isinstance(n, ast.Name) and n.id == name]
+    return min(uses, key=lambda n: (n.lineno, n.col_offset))
+
+
 @dataclass(frozen=True)
 class Program:
     """A strategy bound to parameter types: the text to compile and the plan of its slots; plain data, it travels."""
@@ -80,13 +86,18 @@ class Program:
     def explain(self, text: str) -> str:
         """A compiler message in terms of the user's line."""
         lines = self.text.splitlines()
-        for found in reversed(re.findall(r"line (\d+)|\((\d+)\)", text)):
-            number = int(found[0] or found[1])
+        numbers = [int(a or b) for a, b in re.findall(r"line (\d+)|\((\d+)\)", text)]
+        missing = re.search(r"name '(\w+)' is not defined", text)
+        if missing:  # the compiler does not say where
+            numbers = [k for k, line in enumerate(lines, 1) if re.search(rf"\b{missing[1]}\b", line)][::-1]
+        said = [t for t in text.splitlines() if t and not t.startswith(("Failed in", "During"))] or [text.strip()]
+        first = re.sub(r",? defined at \S+( \(\d+\))?", "", said[0]).strip().replace(TAIL, "")
+        for number in reversed(numbers):
             if 0 < number <= len(lines) and "# L" in lines[number - 1]:
-                first = next((t for t in text.splitlines() if t and not t.startswith("Failed in")), text)
                 code, _, line = lines[number - 1].rpartition("# L")
-                return f"{self.name}, line {line}: cannot be compiled: `{code.strip()}`. {first.strip()}. {REWRITE}"
-        return f"{self.name} cannot be compiled: {text.strip().splitlines()[0]}. {REWRITE}"
+                what = code.strip().replace(TAIL, "")
+                return f"{self.name}, line {line}: cannot be compiled: `{what}`. {first}. {REWRITE}"
+        return f"{self.name} cannot be compiled: {first}. {REWRITE}"
 
 
 class Indicator:
@@ -100,23 +111,24 @@ class Indicator:
             raise StrategyError(
                 message(f"indicator {self.name}", self.arguments, "(s, x, ...)", "Take the state and the value first.")
             )
+        self.text(Plan({}, {}))
 
     @property
     def words(self) -> int:
         """Words of state."""
         return sum(v.n + 1 if isinstance(v, Ring) else 1 for v in self.state.values())
 
-    def text(self) -> str:
-        """Kernel source of the update."""
+    def text(self, strategy: Plan) -> str:
+        """Kernel source of the update; the strategy's plan hears whether it can raise, and what cannot be compiled."""
         plan = Plan({}, self.state)
         plan.places = {n: p + context.FIRST_WORD for n, p in plan.places.items()}
-        body = [
-            Returned(self.name).visit(Lowering(self.source, plan, None, self.arguments[0], {}, 1).visit(n))
-            for n in self.source.tree.body
-        ]
-        extra = "".join(f", {a}" for a in self.arguments[2:])
+        lowering = Lowering(self.source, plan, None, self.arguments[0], {}, 1)
+        body = [Returned(self.name).visit(lowering.visit(n)) for n in copy_body(self.source.tree)]
+        strategy.raises = strategy.raises or plan.raises
+        strategy.uncompilable = strategy.uncompilable or plan.uncompilable
+        extra = "".join(f", {safe(a)}" for a in self.arguments[2:])
         return (
-            f"def {self.name}_value(_s, {self.arguments[1]}{extra}):\n"
+            f"def {self.name}_value(_s, {safe(self.arguments[1])}{extra}):\n"
             + "\n".join(emit(self.source, [ast.fix_missing_locations(n) for n in body]))
             + f"\n\ndef {self.name}_update(frame, slot, c{extra}):\n"
             + f"    value = {self.name}_value(slot, f8(column_at(frame, c, i8(frame + {FRAME_I}))){extra})\n"
@@ -166,7 +178,7 @@ class Strategy:
         for p in signature[skip:]:
             if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
                 raise StrategyError(
-                    message(f"strategy {self.name}", f"*{p.name}", "named parameters", "Name each parameter.")
+                    message(f"strategy {self.name}", str(p), "named parameters", "Name each parameter.")
                 )
         self.defaults = {p.name: p.default for p in signature[skip:]}
         for name, value in self.state.items():
@@ -174,10 +186,7 @@ class Strategy:
                 wanted, fix = "a number, a bool or kk.ring(n)", "Declare state=dict(x=0.0)."
                 raise StrategyError(message(f"state {name!r} of {self.name}", type(value).__name__, wanted, fix))
         self.program(
-            {
-                n: type(v) if isinstance(v, SCALARS) else (str if isinstance(v, str) else float)
-                for n, v in self.defaults.items()
-            },
+            {n: type(v) if isinstance(v, (*SCALARS, str)) else int for n, v in self.defaults.items()},
             {n: v for n, v in self.defaults.items() if isinstance(v, str)},
         )
 
@@ -190,26 +199,31 @@ class Strategy:
         roles: dict[str, str] = {}
         texts: list[str] = []
         own: dict[str, Indicator] = {}
-        seen: set[str] = set()
+        seen: dict[str, Any] = {}
 
         def collect(function: FunctionType, source: Source, context_name: str | None) -> None:
             for name, value in captured(function, source.tree).items():
-                if name in seen or name in (context_name,):
-                    continue
-                seen.add(name)
                 value = getattr(value, "py_func", value)
+                if name in seen and not (seen[name] is value or (isinstance(value, SCALARS) and seen[name] == value)):
+                    source.refuse(
+                        first_use(source.tree, name), f"two different values are called `{name}`", "rename one of them"
+                    )
+                if name in seen or name == context_name:
+                    continue
+                seen[name] = value
                 if isinstance(value, Indicator):
-                    roles[name], own[name] = f"indicator {value.words}", value
+                    roles[name], own[name] = f"indicator {value.words} {value.name}", value
+                    collect(value.function, value.source, None)
                 elif isinstance(value, (*SCALARS, str)):
                     roles[name] = "constant"
-                    texts.append(f"{name} = {constant(value)}")
+                    texts.append(f"{safe(name)} = {constant(value)}")
                 elif isinstance(value, ModuleType) and value.__name__ in ALLOWED_MODULES:
                     roles[name] = "module"
-                    texts.append(f"import {value.__name__} as {name}")
+                    texts.append(f"import {value.__name__} as {safe(name)}")
                 elif getattr(value, "__module__", None) in ("math", "builtins") and callable(value):
                     roles[name] = "function"
                     if value.__module__ == "math":
-                        texts.append(f"from math import {value.__name__} as {name}")
+                        texts.append(f"from math import {value.__name__} as {safe(name)}")
                 elif isinstance(value, FunctionType):
                     roles[name] = "helper"
                     inner = read_source(value)
@@ -219,7 +233,7 @@ class Strategy:
                     helpers.append((name, inner, own_context))
                 else:
                     source.refuse(
-                        source.tree,
+                        first_use(source.tree, name),
                         f"it captures `{name}`, a {type(value).__name__}",
                         "only numbers, math, numpy and functions can be captured; "
                         "arrays would be a way to see the future and enter with kk.feature",
@@ -235,8 +249,9 @@ class Strategy:
         strings = dict(strings or {})
         roles, texts, own = self.parts()
         plan = Plan({n: t for n, t in types.items() if t is not str}, self.state)
-        for _, inner, name in self.helpers:
-            prepare_helper(inner, name, plan, roles, texts)
+        for name, inner, context_name in self.helpers:
+            prepare_helper(name, inner, context_name, plan, roles, texts)
+        indicators = [i.text(plan) for i in own.values()]
         lowering = Lowering(self.source, plan, self.ctx, self.s, roles)
         body = [lowering.visit(node) for node in copy_body(self.source.tree)]
         body = flatten([Returns().visit(node) for node in body])
@@ -246,9 +261,9 @@ class Strategy:
                 [
                     PRELUDE,
                     tools_text(),
-                    *[i.text() for i in own.values()],
+                    *indicators,
                     *texts,
-                    *[f"{n} = {v!r}" for n, v in strings.items()],
+                    *[f"{safe(n)} = {v!r}" for n, v in strings.items()],
                     entry_text(plan, lines),
                 ]
             )
@@ -323,16 +338,16 @@ def passes_context(tree: ast.FunctionDef, helper: str, context_name: str | None)
 
 
 def prepare_helper(
-    source: Source, context_name: str | None, plan: Plan, roles: dict[str, str], texts: list[str]
+    name: str, source: Source, context_name: str | None, plan: Plan, roles: dict[str, str], texts: list[str]
 ) -> None:
     """Lower a captured function and add its text."""
-    arguments = ["frame" if a.arg == context_name else a.arg for a in source.tree.args.args]
+    arguments = ["frame" if a.arg == context_name else safe(a.arg) for a in source.tree.args.args]
     defaults = [ast.unparse(d) for d in source.tree.args.defaults]
     for k, d in enumerate(reversed(defaults)):
         arguments[-1 - k] += f"={d}"
     lowering = Lowering(source, plan, context_name, None, roles, 1)
     body = [lowering.visit(n) for n in copy_body(source.tree)]
-    head = f"def {source.tree.name}({', '.join(arguments)}):\n"
+    head = f"def {safe(name)}({', '.join(arguments)}):\n"
     if context_name:
         head += f"    _i = i8(frame + {FRAME_I})\n"
     text = head + "\n".join(emit(source, [ast.fix_missing_locations(n) for n in body]))
@@ -359,16 +374,17 @@ def entry_text(plan: Plan, lines: list[str]) -> str:
     ]
     for k, (name, kind) in enumerate(plan.params.items()):
         load = f"{'f8' if kind is float else 'i8'}(_s + {8 * k})"
-        head.append(f"    {name} = {load} != 0" if kind is bool else f"    {name} = {load}")
+        head.append(f"    {safe(name)} = {load} != 0" if kind is bool else f"    {safe(name)} = {load}")
+    pad = "        " if plan.raises else "    "
+    update = []
     for site in plan.sites:
-        arguments = ", ".join((str(site.column), *site.arguments))
-        head.append(f"    _v{site.slot} = {site.kind}(frame, _s + {8 * site.slot}, {arguments})")
-    head.append(f"    if i8(frame + {offset(FRAME, 'live')}) == 0:\n        return 0")
+        arguments = ", ".join((str(site.column), *(safe(a) for a in site.arguments)))
+        update.append(f"{pad}_v{site.slot} = {site.kind}(frame, _s + {8 * site.slot}, {arguments})")
+    update.append(f"{pad}if i8(frame + {offset(FRAME, 'live')}) == 0:\n{pad}    return 0")
     if plan.raises:
-        return "\n".join(
-            [*head, "    try:", *lines, "    except Exception:", f"        return {RAISED}", "    return 0"]
-        )
-    return "\n".join([*head, *lines, "    return 0"])
+        caught = ["    except Exception:", f"        return {RAISED}"]
+        return "\n".join([*head, "    try:", *update, *lines, *caught, "    return 0"])
+    return "\n".join([*head, *update, *lines, "    return 0"])
 
 
 class Signal:

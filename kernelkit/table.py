@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,8 +53,14 @@ def table_of(bars: xr.Dataset, asset: int, features: Sequence[str]) -> tuple[Tab
         )
         for a in sources:
             a.flags.writeable = False
-        known = _tables[key] = ([weakref.ref(a, lambda _: _tables.pop(key, None)) for a in sources], table, rows)
+        forget = partial(_forget, _tables, key)
+        known = _tables[key] = ([weakref.ref(a, forget) for a in sources], table, rows)
     return known[1], known[2]
+
+
+def _forget(tables: dict[tuple[Any, ...], Any], key: tuple[Any, ...], _: object) -> None:
+    # The tables come as an argument: when the interpreter ends, this module's own names go before the arrays.
+    tables.pop(key, None)
 
 
 def make_table(

@@ -258,6 +258,7 @@ class Python:
     def __init__(self, strategy: Strategy, own: dict[str, Indicator], job: Job, venue: Venue | None) -> None:
         self.strategy, self.own, self.job, self.venue = strategy, own, job, venue
         self.handles: list[int] = []
+        self.texts = {n: d for n, d in strategy.defaults.items() if isinstance(d, str)}
 
     def handle(self, function: Callable[[int], Any]) -> int:
         """A callable's number; the callable is kept alive here."""
@@ -310,8 +311,7 @@ class Python:
         head: list[Any] = [Ctx(frame, plan, slots)]
         if self.strategy.s is not None:
             head.append(Slots(words, plan.places, self.strategy.state))
-        fixed = {n: d for n, d in self.strategy.defaults.items() if isinstance(d, str)}
-        self.strategy.function(*head, **(fixed | params))
+        self.strategy.function(*head, **(self.texts | params))
         return 0
 
     def close(self) -> None:
@@ -323,7 +323,9 @@ class Python:
 def binding(recipe: Recipe, job: Job, venue: Any) -> Python:
     """The Python binding of a recipe's strategy."""
     strategy = recipe.strategy if isinstance(recipe.strategy, Strategy) else recipe.strategy.follower
-    return Python(strategy, strategy.parts()[2], job, venue)
+    python = Python(strategy, strategy.parts()[2], job, venue)
+    python.texts |= {n: v for n, v in recipe.params.items() if n in strategy.defaults and isinstance(v, str)}
+    return python
 
 
 def run_in_python(recipe: Recipe, venue: Venue) -> Outcome:

@@ -3,6 +3,7 @@
 The compiler (`lower.py`) and the Python view (`view.py`) both read them; neither knows more.
 """
 
+import ast
 from typing import NamedTuple
 
 from kernelkit.kernels import layout as L
@@ -71,3 +72,31 @@ TIF = {"GTC": L.GTC, "DAY": L.DAY, "IOC": L.IOC}
 SIZERS = {"risk": ("fraction", "stop"), "notional": ("value",), "vol_target": ("volatility", "n")}
 MODEL_FIELDS = tuple(n for n in L.MODEL.names if n != "slots")
 FIRST_WORD = 2  # words 0 and 1 of a slot are the value and the one before
+# What only debug mode takes, and what to write instead.
+INSTEAD = {
+    ast.Try: "compiled strategies cannot catch exceptions; test the condition before",
+    ast.TryStar: "compiled strategies cannot catch exceptions; test the condition before",
+    ast.With: "move what needs a context manager out of the strategy",
+    ast.Lambda: "write a named helper function",
+    ast.ListComp: "write a for loop over declared state (kk.ring)",
+    ast.SetComp: "write a for loop",
+    ast.DictComp: "write a for loop",
+    ast.GeneratorExp: "write a for loop",
+    ast.Dict: "use declared state, state=dict(name=0.0)",
+    ast.Set: "use declared state, state=dict(name=0.0)",
+    ast.List: "use declared state, kk.ring(n)",
+    ast.JoinedStr: "use ctx.record(name, value) and read res[name]",
+    ast.Global: "use declared state, state=dict(name=0.0)",
+    ast.Nonlocal: "use declared state, state=dict(name=0.0)",
+    ast.Yield: "return ends the decision; keep values in declared state",
+    ast.YieldFrom: "return ends the decision; keep values in declared state",
+    ast.Await: "strategies are synchronous",
+    ast.ClassDef: "define it outside; a strategy computes with numbers",
+    ast.FunctionDef: "define the helper at the top level of the cell",
+    ast.AsyncFunctionDef: "define the helper at the top level of the cell",
+    ast.NamedExpr: "assign on a line of its own",
+    ast.Starred: "pass the arguments one by one",
+    ast.Import: "import at the top of the cell",
+    ast.ImportFrom: "import at the top of the cell",
+    ast.Delete: "set the value to 0.0 or nan",
+}

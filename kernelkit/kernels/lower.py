@@ -13,6 +13,7 @@ from kernelkit.kernels.context import (
     ATTRIBUTES,
     BAR_ROLLING,
     FIRST_WORD,
+    INSTEAD,
     PRICES,
     ROLLING,
     SERIES,
@@ -23,32 +24,12 @@ from kernelkit.kernels.context import (
 )
 from kernelkit.kernels.plan import Plan, Ring, Site
 from kernelkit.kernels.source import Source
-from kernelkit.kernels.tools import offset
+from kernelkit.kernels.tools import offset, safe
 
 LOADS = {int: "i8", float: "f8", bool: "i8"}
 STORES = {int: "put_i8", float: "put_f8", bool: "put_i8"}
-INSTEAD = {
-    ast.Try: "compiled strategies cannot catch exceptions; test the condition before",
-    ast.With: "move what needs a context manager out of the strategy",
-    ast.Lambda: "write a named helper function",
-    ast.ListComp: "write a for loop over declared state (kk.ring)",
-    ast.SetComp: "write a for loop",
-    ast.DictComp: "write a for loop",
-    ast.GeneratorExp: "write a for loop",
-    ast.Dict: "use declared state, state=dict(name=0.0)",
-    ast.Set: "use declared state, state=dict(name=0.0)",
-    ast.List: "use declared state, kk.ring(n)",
-    ast.JoinedStr: "use ctx.record(name, value) and read res[name]",
-    ast.Global: "use declared state, state=dict(name=0.0)",
-    ast.Nonlocal: "use declared state, state=dict(name=0.0)",
-    ast.Yield: "return ends the decision; keep values in declared state",
-    ast.Await: "strategies are synchronous",
-    ast.ClassDef: "define it outside; a strategy computes with numbers",
-    ast.FunctionDef: "define the helper at the top level of the cell",
-    ast.Import: "import at the top of the cell",
-    ast.ImportFrom: "import at the top of the cell",
-    ast.Delete: "set the value to 0.0 or nan",
-}
+# What a result has besides records.
+RESULT = {*L.HEADLINE, *L.CURVES, "drawdown", "blocks", "block", "summary", "time", "asset"}
 
 
 class Lowering(ast.NodeTransformer):
@@ -132,11 +113,15 @@ class Lowering(ast.NodeTransformer):
             )
         if isinstance(node.ctx, ast.Store) and node.id in self.plan.params and self.depth == 0:
             self.source.refuse(node, f"parameter `{node.id}` is read-only", "use another name")
-        return node
+        return ast.copy_location(ast.Name(safe(node.id), node.ctx), node)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         if self.is_state(node.value):
             return self.state_value(node)
+        if node.attr == "count" and isinstance(node.value, ast.Attribute) and self.is_state(node.value.value):
+            place, value = self.state_place(node.value)
+            if isinstance(value, Ring) and isinstance(node.ctx, ast.Load):
+                return self.expression(f"i8({place})", node)
         name = self.attribute_of_ctx(node)
         if name is None:
             if isinstance(node.value, ast.Attribute) and self.column(node.value) is not None:
@@ -173,6 +158,11 @@ class Lowering(ast.NodeTransformer):
 
     def unknown(self, node: ast.AST, name: str) -> NoReturn:
         """ctx has no such thing: name the nearest that it has."""
+        if name in {*VERBS, *BAR_ROLLING, "record"}:
+            self.source.refuse(node, f"ctx.{name} is a method", f"call it: ctx.{name}(...)")
+        if name in ("x", "size"):
+            wanted = "ctx.x.name[0]" if name == "x" else f"one of {', '.join(f'ctx.size.{n}(...)' for n in SIZERS)}"
+            self.source.refuse(node, f"ctx.{name} is not a value", f"write {wanted}")
         known = [*ATTRIBUTES, *SERIES, *VERBS, *BAR_ROLLING, "x", "size", "record"]
         near = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean ctx.{near[0]}" if near else f"ctx has {', '.join(known)}"
@@ -187,6 +177,8 @@ class Lowering(ast.NodeTransformer):
     def state_value(self, node: ast.Attribute) -> ast.AST:
         """The load of `s.name`."""
         place, value = self.state_place(node)
+        if not isinstance(node.ctx, ast.Load):
+            self.source.refuse(node, f"`{node.attr}` is state", f"set it by itself: s.{node.attr} = value")
         if isinstance(value, Ring):
             self.source.refuse(
                 node, f"`{node.attr}` is a ring", f"write {ast.unparse(node)}[0], [-1], .push(value) or .count"
@@ -224,18 +216,18 @@ class Lowering(ast.NodeTransformer):
         base = node.value
         if isinstance(base, ast.Attribute) and self.is_state(base.value):
             place, value = self.state_place(base)
+            if not isinstance(node.ctx, ast.Load):
+                self.source.refuse(node, f"`{base.attr}` cannot be set by index", f"write s.{base.attr}.push(value)")
             if not isinstance(value, Ring):
                 self.source.refuse(node, f"`{base.attr}` is a number, not a ring", f"write s.{base.attr}")
-            self.no_future(node)
+            self.check_index(node)
             return self.expression(f"ring_at({place}, {value.n}, {self.text(node.slice)})", node)
         column = self.column(base)
         if column is not None:
-            if isinstance(node.slice, ast.Slice):
-                self.source.refuse(
-                    node, "slices of a series cannot be compiled", "use a rolling indicator, or a for loop over [-k]"
-                )
+            if not isinstance(node.ctx, ast.Load):
+                self.source.refuse(node, "a series is read-only", "keep own values in declared state")
             k = self.constant(node.slice)
-            self.no_future(node)
+            self.check_index(node)
             if k == 0:
                 return self.expression(f"f8(column_at(frame, {column}, _i))", node)
             if k is not None:
@@ -263,9 +255,14 @@ class Lowering(ast.NodeTransformer):
             return None
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 
-    def no_future(self, node: ast.Subscript) -> None:
-        """A positive index is the future."""
+    def check_index(self, node: ast.Subscript) -> None:
+        """One whole number, and not a positive one: that is the future."""
+        if isinstance(node.slice, ast.Slice):
+            self.source.refuse(node, "a slice of the past", "use a rolling indicator, or a for loop over [-k]")
         k = self.constant(node.slice)
+        literal = node.slice.operand if isinstance(node.slice, ast.UnaryOp) else node.slice
+        if k is None and isinstance(literal, ast.Constant):
+            self.source.refuse(node, f"index {ast.unparse(node.slice)}", "write a whole number of bars")
         if k is not None and k > 0:
             self.source.refuse(
                 node, f"lookahead: index {k} is a bar that has not happened", "0 is the present bar, -1 the one before"
@@ -293,8 +290,8 @@ class Lowering(ast.NodeTransformer):
                 self.source.refuse(
                     node, "an indicator's first argument is a series", f"write {function.id}(ctx.close, ...)"
                 )
-            words = int(self.names[function.id].split()[1])
-            rolling = Rolling(f"{function.id}_update", f"{function.id}_update", -1, FIRST_WORD + words)
+            _, words, name = self.names[function.id].split()
+            rolling = Rolling(f"{name}_update", f"{name}_update", -1, FIRST_WORD + int(words))
             return self.number(node, rolling.price, column, node.args[1:], rolling, function.id)
         return None
 
@@ -322,6 +319,9 @@ class Lowering(ast.NodeTransformer):
                     "an indicator's argument must be a parameter or a constant",
                     "make it a parameter of the strategy",
                 )
+            whole = type(a.value) is int and a.value > 0 if fixed else self.plan.params[a.id] is int
+            if not custom and not whole:
+                self.source.refuse(a, "a window that is not a positive whole number of bars", "write 20, or n=20")
         key = (kind, column, tuple(ast.unparse(a) for a in arguments))
         for site in self.plan.sites:
             if (site.kind, site.column, site.arguments) == key:
@@ -364,8 +364,8 @@ class Lowering(ast.NodeTransformer):
     def helper_call(self, node: ast.Call) -> ast.AST:
         """Helpers get `frame` for ctx; other arguments are values."""
         arguments = ["frame" if self.is_ctx(a) else self.text(a) for a in node.args]
-        keywords = [f"{k.arg}={self.text(k.value)}" for k in node.keywords]
-        return self.expression(f"{node.func.id}({', '.join(arguments + keywords)})", node)
+        keywords = [f"{safe(k.arg or '')}={self.text(k.value)}" for k in node.keywords]
+        return self.expression(f"{safe(node.func.id)}({', '.join(arguments + keywords)})", node)
 
     def bound(
         self, node: ast.Call, names: tuple[str, ...], optional: tuple[str, ...], extra: tuple[str, ...] = ()
@@ -458,6 +458,8 @@ class Lowering(ast.NodeTransformer):
             self.source.refuse(
                 node, "the name of a record must be a literal identifier", 'write ctx.record("z", value)'
             )
+        if name.value in RESULT or name.value in self.plan.params:
+            self.source.refuse(node, f"a result has its own `{name.value}`", "record it by another name")
         if name.value not in self.plan.records:
             self.plan.records.append(name.value)
         return self.expression(

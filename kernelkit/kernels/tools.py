@@ -1,7 +1,9 @@
 """What lowered code stands on: its imports, its tools, and cost models as text."""
 
 import ast
+import re
 
+from kernelkit.kernels import indicators
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.context import MODEL_FIELDS
 from kernelkit.kernels.source import Source, emit
@@ -85,12 +87,25 @@ def aim(frame: int, verb: int, wish: float) -> int:
 """,
 }
 
+# Names that generated text uses itself; a user's variable of such a name gets a tail.
+GENERATED = {*vars(indicators), *vars(L), *TOOLS, "frame", "entry", "call_act", "put_f8", "put_i8", "INF"}
+TAIL = "_user"
+
+
+def safe(name: str) -> str:
+    """A user's name as generated text may hold it.
+
+    >>> safe("fast"), safe("rsi")
+    ('fast', 'rsi_user')
+    """
+    return name + TAIL if name in GENERATED or re.fullmatch(r"_[siv]\d*", name) else name
+
 
 def model_text(source: Source, argument: str, params: list[str]) -> str:
     """A fee or slippage model `f(m, *params)` as the text of a module whose `entry(model)` the engine can call.
 
-    `m.field` becomes a load from the MODEL record, a parameter one from its slots. Raises StrategyError for a field
-    that a model does not see.
+    `m.field` becomes a load from the MODEL record, a parameter one from its slots, an exception NaN. Raises
+    StrategyError for a field that a model does not see.
     """
 
     class Fields(ast.NodeTransformer):
@@ -103,6 +118,15 @@ def model_text(source: Source, argument: str, params: list[str]) -> str:
                 source.refuse(node, f"a model's view has no `{node.attr}`", f"it has {', '.join(MODEL_FIELDS)}")
             load = "i8" if node.attr == "time" else "f8"
             return ast.parse(f"{load}(model + {offset(L.MODEL, node.attr)})", mode="eval").body
+
+        def visit_Raise(self, node: ast.Raise) -> ast.AST:
+            """An exception has nowhere to go from here: NaN stops the trial (C6)."""
+            return ast.copy_location(ast.Return(ast.copy_location(ast.Name("NAN", ast.Load()), node)), node)
+
+        def visit_Assert(self, node: ast.Assert) -> ast.AST:
+            """The same for a condition that does not hold."""
+            test = ast.UnaryOp(ast.Not(), self.visit(node.test))
+            return ast.copy_location(ast.If(test, [self.visit_Raise(ast.copy_location(ast.Raise(), node))], []), node)
 
     body = [Fields().visit(n) for n in source.tree.body]
     lines = [f"    {p} = f8(i8(model + {offset(L.MODEL, 'slots')}) + {8 * k})" for k, p in enumerate(params)]

@@ -135,7 +135,7 @@ class Settings:
     def of(cls, account: Account | None, venue: Venue | None, fill_model: FillModel | None) -> Settings:
         """The settings with defaults filled in: a million in cash, no costs, ``conservative``.
 
-        Raises OrderError for a fill model that is not a FillModel.
+        Raises OrderError for one that is of another type.
 
         >>> Settings.of(None, None, None).venue.costs
         'none'
@@ -143,4 +143,10 @@ class Settings:
         model: Any = fill_model or CONSERVATIVE
         if not isinstance(model, FillModel):
             raise OrderError(message("fill_model", repr(model), "a kk.FillModel", "Write kk.FillModel(limit='touch')."))
-        return cls(account or Account(), venue or FREE, model)
+        money: Any = account or Account()
+        if not isinstance(money, Account):
+            raise OrderError(message("account", repr(money), "a kk.Account", "Write kk.Account(cash=1e6)."))
+        where: Any = venue or FREE
+        if not isinstance(where, Venue):
+            raise OrderError(message("venue", repr(where), "a kk.Venue", "Write kk.venues.us_equity()."))
+        return cls(money, where, model)

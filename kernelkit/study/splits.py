@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from kernelkit import ledger
-from kernelkit.engine import ast_text, backtest, explain, record
+from kernelkit.engine import backtest, explain, identity, record
 from kernelkit.errors import OrderError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.drive import Failed, Job, Outcome, Session, new_outcome, slots_of
 from kernelkit.market.venue import Account, FillModel, Settings, Venue
 from kernelkit.progress import Meter
-from kernelkit.recipe import Recipe, bind, check_bars, resolve, span
+from kernelkit.recipe import Recipe, bind, check_bars, costs_of, kind_of, resolve, span
+from kernelkit.recipe import chosen as cells_of
 from kernelkit.result import build
 from kernelkit.run import one_recipe
 from kernelkit.strategy import Signal, Strategy
@@ -156,16 +157,7 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
     chosen: list[dict[str, Any]] = []
     with Meter(f"walk-forward: {len(windows)} folds", len(windows)) as meter:
         for fold in windows:
-            key = [
-                ast_text(strategy),
-                str(bars.attrs.get("lineage", "")),
-                repr(sorted(axes.items())),
-                repr(sorted(scalars.items())),
-                str(where),
-                fold.train,
-                fold.test,
-                repr(settings),
-            ]
+            key = key_of(bars, strategy, scalars, axes, where, fold, settings)
             best = checkpoint.get(key) if checkpoint is not None else None
             if best is None:
                 best = select(bars, strategy, scalars, axes, where, fold, settings, client)
@@ -173,7 +165,8 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
                     checkpoint.put(key, best)
             chosen.append(best)
             meter.advance()
-    recipe, outcome, curve = trade(bars, strategy, scalars, [b["params"] for b in chosen], windows, carry, settings)
+    picks = [b["params"] for b in chosen]
+    recipe, outcome, curve = trade(bars, strategy, scalars, axes, picks, windows, carry, settings)
     record(recipe, outcome, settings.venue, settings.fill_model)
     return assemble(recipe, outcome, curve, windows, chosen, axes, settings)
 
@@ -200,6 +193,30 @@ def _check(bars: xr.Dataset, strategy: Strategy | Signal, fill_model: FillModel)
     if bars.sizes["asset"] != 1:
         raise UsageError(message("bars", f"{bars.sizes['asset']} assets", "one", "Choose one: bars.sel(asset=[name])."))
     return strategy
+
+
+def key_of(
+    bars: xr.Dataset,
+    strategy: Strategy,
+    scalars: Mapping[str, Any],
+    axes: Mapping[str, list[Any]],
+    where: Any,
+    fold: Fold,
+    settings: Settings,
+) -> list[Any]:
+    """All that a fold's selection depends on; of ``where``, the cells that it leaves."""
+    from kernelkit.kernels.compile import build_id
+
+    times = bars["time"].values
+    return [
+        identity(strategy),
+        str(bars.attrs.get("lineage", "")),
+        [str(times[k]) for k in (0, fold.train, fold.test - 1)],
+        repr((list(axes.items()), sorted(scalars.items()))),
+        (cells_of(axes, scalars, where)[0] >= 0).tobytes().hex(),
+        repr((costs_of(settings.venue), settings.fill_model, settings.account)),
+        build_id(),
+    ]
 
 
 def select(
@@ -244,13 +261,15 @@ def trade(
     bars: xr.Dataset,
     strategy: Strategy,
     scalars: dict[str, Any],
+    axes: Mapping[str, list[Any]],
     chosen: Sequence[Mapping[str, Any]],
     windows: Sequence[Fold],
     carry: bool,
     settings: Settings,
 ) -> tuple[Recipe, Outcome, np.ndarray]:
     """One account through all test windows: recipe, outcome and the (time, [equity, cash, position]) curve."""
-    recipes = [one_recipe(bars, strategy, scalars | dict(c), None, settings) for c in chosen]
+    types = {n: kind_of(n, axes.get(n, [scalars.get(n)]), d) for n, d in strategy.defaults.items()}
+    recipes = [one_recipe(bars, strategy, scalars | dict(c), None, settings, types) for c in chosen]
     rows = recipes[0].places[0]
     begin, stop = int(np.searchsorted(rows, windows[0].test)), int(np.searchsorted(rows, windows[-1].stop))
     rings = {
@@ -263,8 +282,9 @@ def trade(
         for k, s in enumerate(recipes[0].job.plan.sites)
         if s.rolling.ring
     }
-    first = replace(recipes[0], job=replace(recipes[0].job, ring_sizes=rings))
-    first.job.trials["trade_from"] = begin
+    trials = recipes[0].job.trials.copy()
+    trials["trade_from"] = begin
+    recipe = first = replace(recipes[0], job=replace(recipes[0].job, trials=trials, ring_sizes=rings))
     main = Session(first.job)
     curve = np.full((stop - begin, len(L.CURVES)), np.nan)
     main.frame["curve"], main.frame["curve_0"], main.frame["curve_step"] = curve.ctypes.data, begin, 1
@@ -281,7 +301,7 @@ def trade(
     except Failed as failure:
         outcome = new_outcome(1, False)
         outcome.errors[0] = (failure.status, failure.i, failure.argument)
-        explain(first, outcome, settings.venue)
+        explain(recipe, outcome, settings.venue)
     outcome = main.ended(stop)
     recipe = replace(
         first,

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-OPTIONS = {"nogil": True, "error_model": "numpy"}
-jit: Callable[[Callable[..., Any]], Callable[..., Any]] = njit(**OPTIONS)
+jit: Callable[[Callable[..., Any]], Callable[..., Any]] = njit(nogil=True, error_model="numpy")
 
 
 @jit

@@ -1,7 +1,11 @@
-"""Run as a script: peak memory of many trials beyond the bars, in MB. python memory_of.py BARS TRIALS"""
+"""Run as a script: peak memory of grids beyond their bars, as a list of MB.
+
+python memory_of.py BARS TRIALS [BARS TRIALS ...]
+"""
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
@@ -20,25 +24,36 @@ def status(name: str) -> float:
     return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:"))
 
 
+def give_back() -> None:
+    """Memory that was freed leaves the process, or later arrays would hide in it."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)
+
+
+def beyond(n: int, trials: int) -> float:
+    """What a grid of `trials` over `n` bars needs at most beyond the bars."""
+    grid = {"fast": range(2, 12), "slow": range(50, 50 + trials // 10)}
+    bars = random_walk(n).bars()
+    gc.collect()
+    give_back()
+    before = status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    res = kk.backtest(bars, strategies.sweep, grid=grid, outputs=("metrics",))
+    if res["n_trades"].size != trials:
+        raise ValueError(f"a grid of {res['n_trades'].size} trials, {trials} wanted: pass a multiple of 10")
+    return status("VmHWM") - before
+
+
 def main() -> None:
-    n, trials = int(sys.argv[1]), int(sys.argv[2])
-    grid = (
-        {"fast": range(2, 42), "slow": range(50, 50 + trials // 40)}
-        if trials >= 40
-        else {"slow": range(50, 50 + trials)}
-    )
+    numbers = [int(text) for text in sys.argv[1:]]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / ".kernelkit").mkdir()
         os.chdir(folder)
         kk.backtest(random_walk(500).bars(), strategies.sweep, outputs=("metrics",))
-        bars = random_walk(n).bars()
-        gc.collect()
-        before = status("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")
-        res = kk.backtest(bars, strategies.sweep, grid=grid, outputs=("metrics",))
-        beyond = status("VmHWM") - before
+        found = [beyond(n, trials) for n, trials in zip(numbers[::2], numbers[1::2], strict=True)]
         os.chdir("/")
-    sys.stdout.write(json.dumps({"beyond": beyond, "bars": bars.nbytes / 1e6, "trials": res["n_trades"].size}))
+    sys.stdout.write(json.dumps(found))
 
 
 if __name__ == "__main__":

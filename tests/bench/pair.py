@@ -30,6 +30,11 @@ class Pair:
         """Items a second."""
         return self.items / self.seconds
 
+    @property
+    def yardstick_rate(self) -> float:
+        """The yardstick's items a second."""
+        return self.items / statistics.median(self.yardstick)
+
 
 class Timed:
     """A function that notes how long each call took, on this clock; called once at first, to be compiled and warm."""

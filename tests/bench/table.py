@@ -12,15 +12,16 @@ from pathlib import Path
 from tests.bench.targets import TARGETS
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
-HEAD = "| | measured | target | takes as long as | of which allowed | limited by |\n|---|---:|---:|---|---:|---|"
+HEAD = "| | measured | target | ratio | allowed | to the time of | limited by |\n|---|---:|---:|---:|---:|---|---|"
 
 
 @dataclass(frozen=True)
 class Found:
-    """A ratio of times, ours / the yardstick's, and the figure in its own unit."""
+    """A ratio of times, ours / the yardstick's, the figure in its own unit, and what the yardstick came to."""
 
     ratio: float
     measured: str
+    yardstick: str = ""
 
 
 def processor() -> str:
@@ -41,19 +42,19 @@ def machine() -> str:
 
 
 def times(ratio: float) -> str:
-    """A ratio to two or three digits."""
-    return f"{ratio:.1f}x" if ratio >= 1.0 else f"{ratio:.2g}x"
+    """A ratio to three digits."""
+    return f"{ratio:.3g}x"
 
 
 def row(name: str, found: Found | None) -> str:
     """One line of the table; a row that was not measured says so."""
     target = TARGETS[name]
     if found is None:
-        cells = [target.what, "not measured", target.figure, target.yardstick, times(target.at_most), target.limit]
+        cells = [target.what, "not measured", target.figure, "", times(target.at_most), target.yardstick, target.limit]
     else:
-        missed = "" if found.ratio <= target.at_most else ", **missed**"
-        side = f"{times(found.ratio)} {target.yardstick}"
-        cells = [target.what, found.measured, target.figure, side, f"{times(target.at_most)}{missed}", target.limit]
+        ratio = times(found.ratio) if found.ratio <= target.at_most else f"**{times(found.ratio)}, missed**"
+        side = f"{target.yardstick} ({found.yardstick})" if found.yardstick else target.yardstick
+        cells = [target.what, found.measured, target.figure, ratio, times(target.at_most), side, target.limit]
     return f"| {' | '.join(cells)} |"
 
 

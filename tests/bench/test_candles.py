@@ -54,6 +54,14 @@ CASES: dict[str, tuple[Any, tuple[str, ...], Callable[[Market], object]]] = {
 }
 
 
+def candles(rate: float) -> str:
+    return f"{rate / 1e6:.0f} M candles/s"
+
+
+def nanoseconds(rate: float) -> str:
+    return f"{1e9 / rate:.1f} ns a bar"
+
+
 @pytest.fixture(scope="module")
 def markets(many: list[Series]) -> list[tuple[Any, Market]]:
     """Every series as kernelkit takes it and as the loops take it."""
@@ -73,5 +81,5 @@ def test_backtest__keeps_up_with_a_loop_written_by_hand(name, markets, compare, 
             loop(market)
 
     pair: Pair = compare(name, ours, by_hand, sum(len(market.close) for _, market in markets))
-    measured = f"{1e9 / pair.rate:.1f} ns a bar" if name.startswith("empty") else f"{pair.rate / 1e6:.0f} M candles/s"
-    hold(name, pair.ratio, measured)
+    unit = nanoseconds if name.startswith("empty") else candles
+    hold(name, pair.ratio, unit(pair.rate), unit(pair.yardstick_rate))

@@ -19,7 +19,7 @@ import kernelkit.result
 from kernelkit.kernels.layout import HEADLINE
 from tests.bench import strategies
 from tests.bench.pair import in_turns
-from tests.bench.series import random_walk
+from tests.bench.series import MILLION, random_walk
 
 ROOT = Path(__file__).parents[2]
 GRID = {"lots": range(1, 1001), "pause": range(1, 101)}
@@ -57,7 +57,7 @@ def test_build__a_hundred_thousand_trials_with_lazy_curves(recorded, size, hold)
     pair = in_turns(
         lambda: kernelkit.result.build(*recorded["arguments"]), plain_dataset, time.process_time, size.rounds
     )
-    hold("build", pair.ratio, f"{pair.seconds:.2g} s")
+    hold("build", pair.ratio, f"{pair.seconds:.2g} s", f"{1e3 * pair.seconds / pair.ratio:.1f} ms")
 
 
 def test_select__one_curve_of_a_large_result(recorded, size, hold):
@@ -72,21 +72,21 @@ def test_select__one_curve_of_a_large_result(recorded, size, hold):
     hold("select", pair.ratio, f"{1e3 * pair.seconds:.2g} ms")
 
 
-def peak(bars: int, trials: int) -> dict[str, float]:
-    """MB that a process of its own needs at most for these trials, beyond the bars it holds; and of the bars."""
-    child = Path(__file__).with_name("memory_of.py")
+def peaks(*bars_and_trials: int) -> list[float]:
+    """MB that a process of its own needs at most beyond the bars, for pairs of bars and trials."""
+    child = str(Path(__file__).with_name("memory_of.py"))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    out = subprocess.run([sys.executable, str(child), str(bars), str(trials)], env=environment, check=True, stdout=-1)
-    return json.loads(out.stdout)
+    command = [sys.executable, child, *map(str, bars_and_trials)]
+    out = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
+    return list(json.loads(out.stdout))
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peak memory is read from Linux' /proc")
 def test_backtest__a_thousand_trials_need_little_memory(size, hold):
-    """What grows with bars and what grows with trials are measured apart where the whole would take too long."""
-    million = 1_000_000
-    if size.memory_bars == million:
-        need = peak(million, 1000)["beyond"]
+    """What grows with the bars and what grows with the trials is measured apart where the whole takes too long."""
+    if size.memory_bars == MILLION:
+        (need,) = peaks(MILLION, 1000)
     else:
-        few, many = peak(size.memory_bars, 10)["beyond"], peak(size.memory_bars, 1000)["beyond"]
-        need = peak(million, 10)["beyond"] + max(0.0, many - few)
+        of_bars, few, many = peaks(MILLION, 10, size.memory_bars, 10, size.memory_bars, 1000)
+        need = of_bars + max(0.0, many - few)
     hold("memory", need / 100.0, f"{need:.0f} MB")

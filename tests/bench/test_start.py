@@ -31,11 +31,11 @@ def modules() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def starts(modules, tmp_path_factory) -> dict[str, list[float]]:
+def starts(size: Any, modules: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
     """A machine on which kernelkit has never run, then later processes with strategies that are new to it."""
     cache = tmp_path_factory.mktemp("cache")
     found: dict[str, list[float]] = {n: [] for n in ("kernel", "new_machine", "first", "edit", "unchanged", "import")}
-    for number in range(3):
+    for number in range(size.starts):
         found["kernel"].append(child("kernel")["whole"])
         cells = child("cells", str(number), *modules, cache=cache)
         assert cells["late"] == [], "modules that are imported inside the measured cell"
@@ -59,7 +59,7 @@ def starts(modules, tmp_path_factory) -> dict[str, list[float]]:
 )
 def test_start__beside_a_process_that_compiles_one_loop(name, key, starts, hold):
     seconds, unit = statistics.median(starts[key]), statistics.median(starts["kernel"])
-    hold(name, seconds / unit, f"{seconds:.2g} s" if seconds >= 0.1 else f"{1e3 * seconds:.0f} ms")
+    hold(name, seconds / unit, f"{seconds:.2g} s" if seconds >= 0.1 else f"{1e3 * seconds:.1f} ms", f"{unit:.2g} s")
 
 
 def test_import__brings_none_of_the_heavy_packages():

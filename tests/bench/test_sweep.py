@@ -19,6 +19,11 @@ from tests.bench.series import Series, fresh, random_walk
 from tests.bench.strategies import CASH, CROSS, FEE, GRID, SETTINGS
 
 BARS = 100_000
+THREAD_ROUNDS = 3
+
+
+def candles(rate: float) -> str:
+    return f"{rate / 1e6:.0f} M candles/s per core"
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +37,13 @@ def bars(series: Series) -> Any:
 
 
 @pytest.fixture(scope="module")
-def grid(size) -> dict[str, range]:
+def grid(size: Any) -> dict[str, range]:
     """All 1,000 combinations, or a part of them that covers the same range."""
     return {"fast": GRID["fast"][:: size.every], "slow": GRID["slow"]}
 
 
 @pytest.fixture(scope="module")
-def combinations(grid) -> np.ndarray:
+def combinations(grid: dict[str, range]) -> np.ndarray:
     return np.array([(f, s) for f in grid["fast"] for s in grid["slow"]]).T.copy()
 
 
@@ -51,7 +56,7 @@ def test_backtest__a_grid_for_its_final_equities(series, bars, grid, combination
         lambda: hand.raw_sweep(series.open, series.close, *combinations, CASH, FEE, equity, trades),
         n * BARS,
     )
-    hold("sweep_equity", pair.ratio, f"{pair.rate / 1e6:.0f} M candles/s per core")
+    hold("sweep_equity", pair.ratio, candles(pair.rate), candles(pair.yardstick_rate))
 
 
 def test_backtest__a_grid_with_all_metrics(series, bars, grid, combinations, compare, hold):
@@ -62,12 +67,10 @@ def test_backtest__a_grid_with_all_metrics(series, bars, grid, combinations, com
         lambda: fused.full_sweep(market, *combinations, CASH, FEE, out),
         combinations.shape[1] * BARS,
     )
-    hold("sweep", pair.ratio, f"{pair.rate / 1e6:.0f} M candles/s per core")
+    hold("sweep", pair.ratio, candles(pair.rate), candles(pair.yardstick_rate))
 
 
-def test_backtest__two_threads_gain_what_a_loop_by_hand_gains(
-    series, bars, grid, combinations, size, monkeypatch, hold
-):
+def test_backtest__two_threads_gain_what_a_loop_by_hand_gains(series, bars, grid, combinations, monkeypatch, hold):
     """Wall time, so it is compared with what the machine has to give at this moment."""
     n = combinations.shape[1]
     equity, trades = np.empty(n), np.empty(n, np.int64)
@@ -84,11 +87,11 @@ def test_backtest__two_threads_gain_what_a_loop_by_hand_gains(
         monkeypatch.setattr(os, "cpu_count", lambda: threads)
         kk.backtest(bars, strategies.sweep, grid=grid, outputs=("metrics",), **SETTINGS)
 
-    gain = in_turns(lambda: ours(1), lambda: ours(2), time.perf_counter, size.rounds).ratio
-    possible = in_turns(lambda: by_hand(1), lambda: by_hand(2), time.perf_counter, size.rounds).ratio
+    gain = in_turns(lambda: ours(1), lambda: ours(2), time.perf_counter, THREAD_ROUNDS).ratio
+    possible = in_turns(lambda: by_hand(1), lambda: by_hand(2), time.perf_counter, THREAD_ROUNDS).ratio
     if possible < 1.4:
         pytest.skip(f"2 threads of a loop by hand gain only {possible:.2f}x here and now: the cores are taken")
-    hold("threads", possible / gain, f"{gain:.2f}x of one thread, the loop by hand {possible:.2f}x")
+    hold("threads", possible / gain, f"{gain:.2f}x of one thread", f"{possible:.2f}x")
 
 
 def test_backtest__many_small_trials_in_one_call(compare, hold):

@@ -27,8 +27,12 @@ def test_replaced__half_a_pair_is_refused(page):
 def test_row__says_missed_where_it_is():
     allowed = TARGETS["cross"].at_most
     assert "missed" not in row("cross", Found(allowed, "80 M candles/s"))
-    assert "**missed**" in row("cross", Found(allowed * 1.01, "79 M candles/s"))
+    assert "missed**" in row("cross", Found(allowed * 1.01, "79 M candles/s"))
     assert "not measured" in row("cross", None)
+
+
+def test_row__shows_what_the_yardstick_came_to():
+    assert f"{TARGETS['cross'].yardstick} (342 M candles/s)" in row("cross", Found(4.0, "80 M", "342 M candles/s"))
 
 
 def test_text__has_a_row_for_every_target():

@@ -238,7 +238,7 @@ def of_feature(ctx, n=10):  # type: ignore[no-untyped-def]
     ctx.record("min", ctx.x.mood.min(n))
     ctx.record("ema", ctx.x.mood.ema(n))
     ctx.record("rsi", ctx.x.mood.rsi(n))
-    ctx.record("volatility", ctx.x.mood.volatility(n))
+    ctx.record("vol", ctx.x.mood.volatility(n))
 
 
 def test_indicators_of_a_feature_with_gaps() -> None:
@@ -255,7 +255,7 @@ def test_indicators_of_a_feature_with_gaps() -> None:
         "std": value.rolling(10).std(),
         "max": value.rolling(10).max(),
         "min": value.rolling(10).min(),
-        "volatility": (value / value.shift() - 1.0).rolling(10).std(),
+        "vol": (value / value.shift() - 1.0).rolling(10).std(),
     }
     for name, series in wanted.items():
         np.testing.assert_allclose(res[name].values, series.to_numpy(), rtol=1e-9, atol=1e-9, err_msg=name)

@@ -1,0 +1,586 @@
+"""Every misuse of strategies and backtests is answered with what was found, wanted and to be done, and where."""
+
+from __future__ import annotations
+
+import linecache
+import math
+import re
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import kernelkit as kk
+from kernelkit.errors import DataError, LookaheadError, OrderError, StrategyError, UsageError
+from kernelkit.kernels.context import INSTEAD
+
+CELLS = count()
+
+
+@pytest.fixture(autouse=True)
+def own_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".kernelkit").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def bars() -> xr.Dataset:
+    out: xr.Dataset = kk.data.load("sp500_index").isel(time=slice(0, 120))
+    return out
+
+
+def define(text: str, **names: Any) -> Any:
+    """What a notebook cell with this text leaves behind as `f`; the cell's file is called cell.py."""
+    file = f"<cell.py {next(CELLS)}>"
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    space = {"kk": kk, "np": np, "math": math, **names}
+    exec(compile(text, file, "exec"), space)
+    return space["f"]
+
+
+PLAIN = "@kk.strategy\ndef f(ctx, n=5):\n    pass\n    {}\n"
+STATE = "@kk.strategy(state=dict(a=0.0, b=0, on=False, w=kk.ring(3)))\ndef f(ctx, s, n=5):\n    pass\n    {}\n"
+
+DEFINITIONS = [
+    # what, the line that is wrong (the fourth of its cell), and what the error says
+    (PLAIN, "y = ctx.positon", "ctx has no `positon`: `ctx.positon`. Did you mean ctx.position."),
+    (PLAIN, "ctx.by(1.0)", "ctx has no `by`: `ctx.by(1.0)`|Did you mean ctx.buy."),
+    (PLAIN, "y = ctx.zzzzzz", "ctx has no `zzzzzz`: |Ctx has time, i, position"),
+    (PLAIN, "b = ctx.buy", "ctx.buy is a method|Call it: ctx.buy(...)."),
+    (PLAIN, "b = ctx.atr", "ctx.atr is a method|Call it: ctx.atr(...)."),
+    (PLAIN, "y = ctx.x", "ctx.x is not a value|Write ctx.x.name[0]."),
+    (PLAIN, "y = ctx.x.mood", "a feature is a series|Write ctx.x.mood[0]"),
+    (PLAIN, "y = ctx.size", "ctx.size is not a value|ctx.size.risk(...)"),
+    (PLAIN, "y = ctx.size.foo(1)", "ctx.size has no `foo`|There are risk, notional, vol_target."),
+    (PLAIN, "ctx.cash = 3.0", "ctx.cash is read-only|Orders change the account"),
+    (PLAIN, "ctx.cash += 3.0", "ctx.cash is read-only"),
+    (PLAIN, "c = ctx", "`ctx` cannot be stored or passed on as a value|Use its attributes directly."),
+    (PLAIN, "n = 3", "parameter `n` is read-only|Use another name."),
+    (PLAIN, "n += 3", "parameter `n` is read-only"),
+    (PLAIN, "for n in range(3): pass", "parameter `n` is read-only"),
+    (PLAIN, "y = ctx.close", "ctx.close is a series|Write ctx.close[0] for the bar that has just closed"),
+    (PLAIN, "y = ctx.close.smaa", "a series has no such attribute|sma, sum, ema"),
+    (PLAIN, "y = ctx.close.smaa(5)", "no indicator `smaa`|There are sma, sum, ema"),
+    (PLAIN, "y = ctx.close[1]", "lookahead: index 1 is a bar that has not happened|-1 the one before."),
+    (PLAIN, "y = ctx.close[0:3]", "a slice of the past|Use a rolling indicator, or a for loop over [-k]."),
+    (PLAIN, "y = ctx.close[-1.5]", "index -1.5|Write a whole number of bars."),
+    (PLAIN, "ctx.close[0] = 1.0", "a series is read-only|Keep own values in declared state."),
+    (PLAIN, "ctx.close[0] += 1.0", "a series is read-only"),
+    (PLAIN, "for k in range(3): y = ctx.close.sma(5)", "an indicator inside a loop|Call it once, outside the loop."),
+    (PLAIN, "while ctx.close.sma(5) > 0: pass", "an indicator inside a loop"),
+    (PLAIN, "y = ctx.close.sma(ctx.i)", "an indicator's argument must be a parameter or a constant: `ctx.i`"),
+    (PLAIN, "y = ctx.close.sma(n + 1)", "an indicator's argument must be a parameter or a constant: `n + 1`"),
+    (PLAIN, "y = ctx.close.sma(0)", "a window that is not a positive whole number of bars: `0`|Write 20"),
+    (PLAIN, "y = ctx.close.sma(2.5)", "a window that is not a positive whole number of bars: `2.5`"),
+    (PLAIN, "y = ctx.close.sma(True)", "a window that is not a positive whole number of bars: `True`"),
+    (PLAIN, "y = ctx.close.sma(n=5)", "an indicator takes its arguments by position"),
+    (PLAIN, "y = ctx.close.sma(5, 6)", "this indicator takes one argument, found 2"),
+    (PLAIN, "y = ctx.close.sma(5)[-2]", "an indicator remembers its present and previous value|in a kk.ring."),
+    (PLAIN, "y = ctx.close.sma(5)[ctx.i]", "an indicator remembers its present and previous value"),
+    (PLAIN, "y = ctx.size.vol_target(0.1, ctx.i)", "an indicator's argument must be a parameter or a constant"),
+    (PLAIN, "ctx.limit(1.0)", "argument `price` is missing|The arguments are quantity, price, tif."),
+    (PLAIN, "ctx.limit(1.0, 2.0, 'GTC', 3)", "at most 3 arguments|They are quantity, price, tif."),
+    (PLAIN, "ctx.limit(1.0, quantity=2.0, price=3.0)", "argument `quantity`|The arguments are quantity, price, tif."),
+    (PLAIN, "ctx.limit(1.0, 2.0, ctx.i)", "time in force must be a literal|One of 'GTC', 'DAY', 'IOC'."),
+    (PLAIN, "ctx.limit(1.0, 2.0, tif='FOK')", "time in force must be a literal"),
+    (PLAIN, "ctx.trailing_stop(1.0, trail=1.0, fraction=0.1)", "a trailing stop trails by a price distance or by"),
+    (PLAIN, "ctx.trailing_stop(1.0)", "a trailing stop trails by|Pass either trail= or fraction=."),
+    (PLAIN, "ctx.bracket(1.0, stop=1.0, stop_loss=0.1)", "both stop= and stop_loss=|as a price or as a fraction."),
+    (PLAIN, "ctx.record('a b', 1.0)", "the name of a record must be a literal identifier|Write ctx.record("),
+    (PLAIN, "ctx.record(n, 1.0)", "the name of a record must be a literal identifier"),
+    (PLAIN, "ctx.record('equity', 1.0)", "a result has its own `equity`|Record it by another name."),
+    (PLAIN, "ctx.record('sharpe_ratio', 1.0)", "a result has its own `sharpe_ratio`"),
+    (PLAIN, "ctx.record('n', 1.0)", "a result has its own `n`"),
+    (STATE, "s.zz = 1.0", "state `zz` is not declared|Declare it: state=dict(zz=0.0)."),
+    (STATE, "y = s.zz", "state `zz` is not declared"),
+    (STATE, "s.zz += 1", "state `zz` is not declared"),
+    (STATE, "y = s", "`s` cannot be stored or passed on as a value"),
+    (STATE, "s.a, s.b = 1.0, 2", "`a` is state|Set it by itself: s.a = value."),
+    (STATE, "s.a = s.b = 1", "`a` is state|Set it by itself"),
+    (STATE, "s.a: float = 1.0", "`a` is state|Set it by itself"),
+    (STATE, "for s.b in range(3): pass", "`b` is state|Set it by itself"),
+    (STATE, "y = s.w + 1.0", "`w` is a ring|Write s.w[0], [-1], .push(value) or .count."),
+    (STATE, "s.w = 1.0", "`w` is a ring|Write s.w.push(value)."),
+    (STATE, "s.w[0] = 1.0", "`w` cannot be set by index|Write s.w.push(value)."),
+    (STATE, "y = s.w[0:2]", "a slice of the past"),
+    (STATE, "y = s.w[1]", "lookahead: index 1"),
+    (STATE, "y = s.a[0]", "`a` is a number, not a ring|Write s.a."),
+    (STATE, "s.w.pop()", "no such operation on state|Rings have .push(value)"),
+    (STATE, "s.a.push(1.0)", "no such operation on state"),
+]
+
+
+def says(error: pytest.ExceptionInfo[BaseException], wanted: str) -> None:
+    for piece in wanted.split("|"):
+        assert piece in str(error.value), str(error.value)
+
+
+@pytest.mark.parametrize(("cell", "line", "wanted"), DEFINITIONS, ids=[d[1] for d in DEFINITIONS])
+def test_definitions(cell: str, line: str, wanted: str) -> None:
+    with pytest.raises(StrategyError) as caught:
+        define(cell.format(line))
+    assert re.match(r"<cell\.py \d+>, line 4, in f: ", str(caught.value)), str(caught.value)
+    says(caught, wanted)
+
+
+def test_a_line_deep_in_a_file() -> None:
+    """Decorators, blank lines and indentation before it do not move the number."""
+    text = "\n\nx = 1\nif x:\n    @kk.strategy(\n        warmup=3,\n    )\n    def f(ctx):\n        if ctx.i > 3:\n"
+    text += "\n            y = ctx.cloze[0]\n"
+    with pytest.raises(StrategyError, match=r"line 11, in f: .*Did you mean ctx.close"):
+        define(text)
+
+
+# Python that only debug mode takes: one line for each entry of INSTEAD.
+CANNOT = {
+    "Try": "try: y = 1\n    except ValueError: y = 2",
+    "TryStar": "try: y = 1\n    except* ValueError: y = 2",
+    "With": "with open('x') as y: pass",
+    "Lambda": "y = lambda: 1.0",
+    "ListComp": "y = [k for k in range(3)]",
+    "SetComp": "y = {k for k in range(3)}",
+    "DictComp": "y = {k: k for k in range(3)}",
+    "GeneratorExp": "y = sum(k for k in range(3))",
+    "Dict": "y = {1: 2}",
+    "Set": "y = {1, 2}",
+    "List": "y = [1.0]",
+    "JoinedStr": "y = f'{n}'",
+    "Global": "global zz",
+    "Nonlocal": "nonlocal zz",
+    "Yield": "yield 1.0",
+    "YieldFrom": "yield from range(3)",
+    "Await": "await n",
+    "ClassDef": "class K: pass",
+    "FunctionDef": "def g(): return 1.0",
+    "AsyncFunctionDef": "async def g(): return 1.0",
+    "NamedExpr": "y = (z := 1.0)",
+    "Starred": "y = max(*(1.0, 2.0))",
+    "Import": "import os",
+    "ImportFrom": "from os import path",
+    "Delete": "y = 1.0; del y",
+}
+# Nonlocal and await need a function around them to be Python at all.
+WRAPPED = {
+    "Nonlocal": "def outer(zz=1):\n\n    @kk.strategy\n    def f(ctx, n=5):\n        nonlocal zz\n    return f\n"
+    "f = outer()\n",
+    "Await": "@kk.strategy\ndef f(ctx, n=5):\n    pass\n    async def g(): await n\n",
+}
+
+
+def test_every_instead_is_tried() -> None:
+    assert {kind.__name__ for kind in INSTEAD} == set(CANNOT)
+
+
+@pytest.mark.parametrize("kind", CANNOT)
+def test_python_that_cannot_be_compiled(bars: xr.Dataset, kind: str) -> None:
+    """It can be defined; a backtest refuses it with its line and the way out, a run too; debug mode takes it."""
+    f = define(WRAPPED.get(kind) or PLAIN.format(CANNOT[kind]))
+    for attempt in (kk.backtest, kk.start):
+        with pytest.raises(StrategyError) as caught:
+            attempt(bars, f)
+        found = "AsyncFunctionDef" if kind == "Await" else kind
+        line = 5 if kind == "Nonlocal" else 4
+        assert re.match(rf"<cell\.py \d+>, line {line}, in f: {found} cannot be compiled: ", str(caught.value))
+        instead = {k.__name__: text for k, text in INSTEAD.items()}[found]
+        says(caught, f"{instead[1:]}, or run with debug=True.")
+
+
+def test_debug_accepts_what_cannot_be_compiled(bars: xr.Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    f = define(
+        "@kk.strategy\ndef f(ctx, n=5):\n    seen = [ctx.close[-k] for k in range(n)]\n    try:\n"
+        "        print(f'{ctx.i}: {max(seen)}')\n    finally:\n"
+        "        ctx.target_percent(1.0 if seen[0] > ctx.close.sma(n) else 0.0)\n"
+    )
+    with pytest.raises(StrategyError, match="line 3, in f: ListComp cannot be compiled"):
+        kk.backtest(bars, f)
+    res = kk.backtest(bars, f, debug=True)
+    plain = define(
+        "@kk.strategy(warmup=4)\ndef f(ctx, n=5):\n"
+        "    ctx.target_percent(1.0 if ctx.close[0] > ctx.close.sma(n) else 0.0)\n"
+    )
+    assert float(res["final_equity"]) == float(kk.backtest(bars, plain)["final_equity"])
+    assert capsys.readouterr().out.startswith("4: 12")
+
+
+UNCOMPILABLE = {
+    "an unknown name": (
+        "y = nowhere + 1.0",
+        "line 4: cannot be compiled: `y = nowhere + 1.0`. NameError: name 'nowhere'",
+    ),
+    "an attribute of a number": (
+        "y = n; z = y.foo",
+        "line 4: cannot be compiled: `z = y.foo`. Unknown attribute 'foo'",
+    ),
+    "two types": ("y = 1.0 if n > 3 else 'a'; ctx.order(y)", "cannot be compiled: "),
+    "a file": ("y = open('x').read()", "line 4: cannot be compiled: "),
+}
+
+
+@pytest.mark.parametrize("case", UNCOMPILABLE)
+def test_what_the_compiler_refuses_names_the_users_line(bars: xr.Dataset, case: str) -> None:
+    line, wanted = UNCOMPILABLE[case]
+    f = define(PLAIN.format(line))
+    for attempt in (kk.backtest, kk.start):
+        with pytest.raises(StrategyError) as caught:
+            attempt(bars, f)
+        assert str(caught.value).startswith("f, line 4: cannot be compiled: ") or "two types" in case, str(caught.value)
+        says(caught, wanted + "|debug=True")
+        assert "/" not in str(caught.value).partition("`. ")[2]  # no path of ours
+
+
+def test_helpers_and_indicators_name_their_own_lines(bars: xr.Dataset) -> None:
+    helper = "def h(y):\n    return nowhere * y\n@kk.strategy\ndef f(ctx):\n    ctx.record('v', h(3.0))\n"
+    with pytest.raises(StrategyError, match=r"line 2: cannot be compiled: `return nowhere \* y`"):
+        kk.backtest(bars, define(helper))
+    inside = "def h(ctx):\n    return ctx.close.sma(5)\n@kk.strategy\ndef f(ctx):\n    ctx.record('v', h(ctx))\n"
+    with pytest.raises(StrategyError, match=r"line 2, in h: an indicator inside a helper function"):
+        define(inside)
+    own = "@kk.indicator(state=dict(e=0.0))\ndef g(s, x):\n    s.q += x\n    return s.q\nf = g\n"
+    with pytest.raises(StrategyError, match=r"line 3, in g: state `q` is not declared"):
+        define(own)
+
+
+CAPTURES = [
+    (
+        "ctx.order(A[ctx.i])",
+        {"A": np.zeros(3)},
+        "it captures `A`, a ndarray: `A`. Only numbers, math, numpy and functions",
+    ),
+    ("ctx.order(A[0])", {"A": [1.0]}, "it captures `A`, a list"),
+    ("ctx.order(A.x)", {"A": pd.DataFrame()}, "it captures `A`, a DataFrame|enter with kk.feature"),
+    ("ctx.order(A.x)", {"A": pd}, "it captures `A`, a module"),
+]
+
+
+@pytest.mark.parametrize(("line", "names", "wanted"), CAPTURES, ids=["array", "list", "frame", "module"])
+def test_captures(line: str, names: dict[str, Any], wanted: str) -> None:
+    with pytest.raises(StrategyError) as caught:
+        define(PLAIN.format(line), **names)
+    assert re.match(r"<cell\.py \d+>, line 4, in f: ", str(caught.value))
+    says(caught, wanted)
+
+
+def test_two_values_of_one_name() -> None:
+    """A helper of another module sees its own `A`: compiled together they must not be confused."""
+    h = define("def f(x):\n    return A * x\n", A=2.0)
+    with pytest.raises(StrategyError, match="two different values are called `A`"):
+        define("@kk.strategy\ndef f(ctx):\n    ctx.order(h(A))\n", A=3.0, h=h)
+    assert define("@kk.strategy\ndef f(ctx):\n    ctx.order(h(A))\n", A=2.0, h=h).name == "f"
+
+
+@pytest.mark.parametrize(
+    "name", ["rsi", "std", "ema", "past", "frame", "record", "at", "_s", "_i", "_v7", "RESTART", "np", "NAN"]
+)
+def test_any_name_may_be_used(bars: xr.Dataset, name: str) -> None:
+    """Names that compiled code uses itself do not meet the user's."""
+    body = "    ctx.record('z', {0} + ctx.close.std(n) + ctx.volume.ema(n) + ctx.close[-1])\n"
+    own = define(f"@kk.strategy\ndef f(ctx, n=5):\n    {name} = ctx.close.rsi(n)\n" + body.format(name))
+    plain = define("@kk.strategy\ndef f(ctx, n=5):\n    y = ctx.close.rsi(n)\n" + body.format("y"))
+    expected = kk.backtest(bars, plain)["z"].values
+    np.testing.assert_array_equal(kk.backtest(bars, own)["z"].values, expected)
+    captured = define(
+        f"{name} = 2.0\n@kk.strategy\ndef f(ctx, n=5):\n    y = ctx.close.rsi(n)\n    y = y + {name} - 2.0\n"
+        + body.format("y")
+    )
+    np.testing.assert_array_equal(kk.backtest(bars, captured)["z"].values, expected)
+    assert np.isfinite(expected).sum() > 100
+
+
+def test_a_helper_under_another_name(bars: xr.Dataset) -> None:
+    h = define("def f(ctx, y=2.0):\n    past = ctx.close[-1] * y\n    return past\n")
+    f = define(
+        "@kk.strategy\ndef f(ctx):\n    ctx.record('z', twice(ctx, y=2.0) - twice(ctx))\n"
+        "    ctx.record('v', twice(ctx))\n",
+        twice=h,
+    )
+    res = kk.backtest(bars, f)
+    assert (res["z"].values == 0.0).all()
+    np.testing.assert_array_equal(res["v"].values, 2.0 * bars["close"].values[:-1, 0])
+
+
+def test_an_indicator_captures_what_a_strategy_may(bars: xr.Dataset) -> None:
+    f = define(
+        "BASE = 2.0\ndef scaled(x):\n    return x / BASE\n@kk.indicator(state=dict(e=0.0))\ndef root(s, x, std):\n"
+        "    s.e += math.sqrt(scaled(x)) * std\n    return s.e\n"
+        "@kk.strategy\ndef f(ctx, k=0.5):\n    ctx.record('v', root(ctx.close, k))\n"
+    )
+    expected = np.cumsum(np.sqrt(bars["close"].values[:, 0] / 2.0) * 0.5)
+    np.testing.assert_allclose(kk.backtest(bars, f)["v"].values, expected, rtol=1e-14)
+    np.testing.assert_allclose(kk.backtest(bars, f, debug=True)["v"].values, expected, rtol=1e-14)
+
+
+FORMS = [
+    ("@kk.strategy\ndef f():\n    pass\n", "found 0 parameters, wanted at least 1"),
+    (
+        "@kk.strategy(state=dict(a=0.0))\ndef f(ctx):\n    pass\n",
+        "wanted at least 2. The first is ctx, with state the second is s.",
+    ),
+    ("@kk.strategy\ndef f(ctx, *rest):\n    pass\n", "found *rest, wanted named parameters"),
+    ("@kk.strategy\ndef f(ctx, **rest):\n    pass\n", "found **rest, wanted named parameters"),
+    ("@kk.strategy(state=dict(a=[1]))\ndef f(ctx, s):\n    pass\n", "state 'a' of f: found list, wanted a number"),
+    ("f = kk.strategy(lambda ctx: None)\n", "wanted a function written with def"),
+    ("f = kk.strategy(len)\n", "source of len: found none, wanted a function defined in a cell or a file"),
+    ("f = kk.ring(0)\n", "ring: found 0, wanted a positive number of values"),
+    ("f = kk.ring(True)\n", "ring: found True"),
+    ("@kk.indicator\ndef f(x):\n    return x\n", "wanted (s, x, ...)"),
+    ("@kk.indicator\ndef f(s, x):\n    return\n", "found a bare return, wanted a value"),
+    ("@kk.signal\ndef f():\n    return 1\n", "found no parameters, wanted (ds, ...)"),
+    ("f = kk.signal(units='shares')(lambda ds: ds)\n", "units of a signal: found shares"),
+    ("@kk.cost_model\ndef f(m):\n    return m.nope\n", "line 3, in f: a model's view has no `nope`|It has time, side"),
+    ("@kk.cost_model\ndef f():\n    return 1.0\n", "found 0 parameters, wanted m and at most"),
+]
+
+
+@pytest.mark.parametrize(("cell", "wanted"), FORMS)
+def test_forms(cell: str, wanted: str) -> None:
+    with pytest.raises(StrategyError) as caught:
+        define(cell)
+    says(caught, wanted)
+
+
+CALLS: list[tuple[str, dict[str, Any], type[Exception], str]] = [
+    (
+        "an unknown parameter",
+        {"params": {"zz": 3}},
+        UsageError,
+        "parameter 'zz' of f: found zz, wanted one of n, x, flag, text",
+    ),
+    (
+        "no value",
+        {"params": {"n": None}},
+        UsageError,
+        "parameter 'n': found None (NoneType), wanted an int, float, bool or str",
+    ),
+    ("an array", {"params": {"x": kk.fixed([1.0])}}, UsageError, "found [1.0] (list)|arrays enter with kk.feature"),
+    ("text for a number", {"params": {"x": "a"}}, UsageError, "found values of types float, str, wanted one type"),
+    ("a bool for a window", {"params": {"n": True}}, UsageError, "values of types bool, int"),
+    ("a window of 0", {"params": {"n": 0}}, UsageError, "parameter 'n': found 0, wanted a positive window"),
+    ("a negative window", {"grid": {"n": [4, -5]}}, UsageError, "parameter 'n': found -5, wanted a positive window"),
+    (
+        "a float window",
+        {"params": {"n": 5.0}},
+        StrategyError,
+        "a window that is not a positive whole number of bars: `n`",
+    ),
+    ("an empty axis", {"grid": {"n": []}}, UsageError, "axis 'n': found no values, wanted at least one"),
+    ("a value twice", {"grid": {"n": [3, 3]}}, UsageError, "axis 'n': found repeated values"),
+    ("a text axis", {"grid": {"text": ["a", "b"]}}, UsageError, "Text parameters are compiled in"),
+    ("where: no expression", {"grid": {"n": [3, 4]}, "where": "n <"}, UsageError, "where='n <': found invalid syntax"),
+    (
+        "where: unknown",
+        {"grid": {"n": [3, 4]}, "where": "m < 3"},
+        UsageError,
+        "name 'm' is not defined, wanted a condition on",
+    ),
+    ("where: builtins", {"grid": {"n": [3, 4]}, "where": "open('x')"}, UsageError, "name 'open' is not defined"),
+    ("where: types", {"grid": {"n": [3, 4]}, "where": "text < 3"}, UsageError, "text='a', n=3|fast < slow"),
+    (
+        "where: nothing",
+        {"grid": {"n": [3, 4]}, "where": "n < 3"},
+        UsageError,
+        "found no cell left, wanted at least one",
+    ),
+    ("where: number", {"grid": {"n": [3, 4]}, "where": 3}, UsageError, "where: found 3, wanted text or a function"),
+    (
+        "where: function",
+        {"grid": {"n": [3]}, "where": lambda n: True},
+        UsageError,
+        "a function takes all of them by name",
+    ),
+    ("no time", {"start": "foo"}, UsageError, "start and end: found 'foo'"),
+    (
+        "no span",
+        {"start": "2000-01-01", "end": "1999-02-01"},
+        UsageError,
+        "found 2000-01-01 ... 1999-02-01, wanted a span inside 1999",
+    ),
+    ("too late", {"start": "2030"}, UsageError, "wanted a span inside 1999-01-04"),
+    ("no bar left", {"params": {"n": 400}}, UsageError, "found 120 bars up to the end, 399 needed for warm-up"),
+    (
+        "an output",
+        {"outputs": ("nope",)},
+        UsageError,
+        "outputs: found nope, wanted any of metrics, blocks, curves, or final_equity",
+    ),
+    ("a fill model", {"fill_model": "touch"}, OrderError, "wanted a kk.FillModel. Write kk.FillModel(limit='touch')."),
+    ("a venue", {"venue": "us"}, OrderError, "venue: found 'us', wanted a kk.Venue"),
+    ("an account", {"account": 10_000}, OrderError, "account: found 10000, wanted a kk.Account"),
+]
+
+
+@pytest.fixture(scope="module")
+def windowed() -> Any:
+    return define(
+        "@kk.strategy\ndef f(ctx, n=5, x=2.0, flag=True, text='a'):\n    ctx.record('v', ctx.close.max(n))\n"
+        "    ctx.target_percent(1.0)\n"
+    )
+
+
+@pytest.mark.parametrize(("arguments", "error", "wanted"), [c[1:] for c in CALLS], ids=[c[0] for c in CALLS])
+def test_calls(bars: xr.Dataset, windowed: Any, arguments: dict[str, Any], error: type[Exception], wanted: str) -> None:
+    with pytest.raises(error) as caught:
+        kk.backtest(bars, windowed, **arguments)
+    says(caught, wanted)
+
+
+def test_what_is_no_strategy_and_no_bars(bars: xr.Dataset, windowed: Any) -> None:
+    def bare(ctx: Any) -> None: ...
+
+    for arguments, error, wanted in (
+        ((bars, bare), StrategyError, "strategy bare: found function, wanted a @kk.strategy or @kk.signal"),
+        ((np.zeros(3), windowed), DataError, "bars: found ndarray, wanted a Dataset(time, asset) from kk.data"),
+        ((bars.drop_vars("tick"), windowed), DataError, "bars: found no tick"),
+        ((bars.drop_attrs(), windowed), DataError, "bars: found no periods_per_year"),
+        (
+            (bars, define(PLAIN.format("y = ctx.x.mood[0]"))),
+            DataError,
+            "feature 'mood': found features none|kk.feature(bars, 'mood'",
+        ),
+        (
+            (bars, define("@kk.strategy\ndef f(ctx, n):\n    ctx.order(ctx.close.sma(n))\n")),
+            UsageError,
+            "parameter 'n' of f: found no value",
+        ),
+    ):
+        with pytest.raises(error) as caught:
+            kk.backtest(*arguments)
+        says(caught, wanted)
+
+
+def test_settings() -> None:
+    makers: list[tuple[Callable[[], Any], str]] = [
+        (lambda: kk.Account(cash=0.0), "cash of the account: found 0.0, wanted a positive amount"),
+        (lambda: kk.Account(cash=float("nan")), "cash of the account: found nan"),
+        (lambda: kk.Account(cash=True), "cash of the account: found True"),
+        (
+            lambda: kk.Venue(cash_rule="maybe"),
+            "cash_rule of the venue: found maybe, wanted one of reduce, reject, debt",
+        ),
+        (lambda: kk.Venue(fees=0.001), "fees of the venue: found 0.001, wanted a cost model"),
+        (lambda: kk.Venue(band=1.0), "band of the venue: found 1.0"),
+        (lambda: kk.FillModel(limit="cross"), "limit of the fill model: found cross, wanted one of through, touch"),
+        (lambda: kk.FillModel(close_out="now"), "close_out of the fill model: found now"),
+    ]
+    for make, wanted in makers:
+        with pytest.raises(OrderError) as caught:
+            make()
+        says(caught, wanted)
+    with pytest.raises(StrategyError, match=r"rate of fraction: found inf, wanted a finite number"):
+        kk.fees.fraction(float("inf"))
+
+
+def test_lookahead_by_a_computed_index(bars: xr.Dataset) -> None:
+    f = define("@kk.strategy\ndef f(ctx, n=5):\n    ctx.record('v', ctx.close[-n + ctx.i])\n")
+    with pytest.raises(LookaheadError) as caught:
+        kk.backtest(bars, f)
+    says(caught, "f, bar 6 (1999-01-12T00:00:00): found index [1], wanted 0 for the present bar")
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_an_exception_comes_with_the_users_traceback(bars: xr.Dataset, debug: bool) -> None:
+    text = "def deep(x):\n    if x == 17:\n        raise ValueError('boom')\n    return x\n"
+    text += "@kk.strategy\ndef f(ctx):\n    ctx.record('v', deep(ctx.i) * 1.0)\n"
+    with pytest.raises(ValueError, match="boom") as caught:
+        kk.backtest(bars, define(text), debug=debug)
+    entry = caught.traceback[-1]
+    assert (entry.name, entry.lineno + 1) == ("deep", 3)
+    assert any(e.name == "f" and e.lineno + 1 == 7 for e in caught.traceback)
+    if not debug:
+        assert caught.value.__notes__ == ["f, bar 17 (1999-01-28T00:00:00)"]
+
+
+def test_an_assertion_and_an_own_indicator_raise(bars: xr.Dataset) -> None:
+    with pytest.raises(AssertionError, match="never"):
+        kk.backtest(bars, define("@kk.strategy\ndef f(ctx):\n    assert ctx.i < 30, 'never'\n"))
+    text = "@kk.indicator(state=dict(e=0.0))\ndef g(s, x):\n    if x > {0}:\n        raise ValueError('ind boom')\n"
+    text += "    s.e += x\n    return s.e\n"
+    text += "@kk.strategy\ndef f(ctx, k=0.1):\n    ctx.record('v', g(ctx.close))\n"
+    top = float(bars["close"].values[:60].max())
+    with pytest.raises(ValueError, match="ind boom") as caught:
+        kk.backtest(bars, define(text.format(top)))
+    first = int(np.flatnonzero(bars["close"].values[:, 0] > top)[0])
+    assert caught.value.__notes__[0].startswith(f"f, bar {first} (")
+    assert caught.traceback[-1].name == "g"
+
+
+def test_too_many_orders_in_one_decision(bars: xr.Dataset) -> None:
+    f = define("@kk.strategy\ndef f(ctx):\n    for k in range(200):\n        ctx.limit(1.0, 1.0)\n")
+    with pytest.raises(OrderError, match=r"bar 0 .*: found more than 64 new orders in one decision, wanted at most 64"):
+        kk.backtest(bars, f)
+
+
+@kk.strategy
+def trade(ctx):  # type: ignore[no-untyped-def]
+    if ctx.i == 5:
+        ctx.order(10.0)
+
+
+def model(body: str) -> Callable[[], Any]:
+    factory: Callable[[], Any] = define("from math import sqrt\n@kk.cost_model\ndef f(m):\n    " + body + "\n")
+    return factory
+
+
+@pytest.mark.parametrize("slot", ["fees", "slippage"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return float('nan')",
+        "return float('inf')",
+        "return -1e400",
+        "return (m.price - m.price) / (m.quantity - m.quantity)",
+    ],
+)
+def test_c6_a_model_that_does_not_answer_with_a_number(bars: xr.Dataset, slot: str, body: str) -> None:
+    with pytest.raises(OrderError) as caught:
+        kk.backtest(bars, trade, venue=kk.Venue(**{slot: model(body)()}))
+    says(caught, f"trade, bar 6 (1999-01-12T00:00:00): found a cost model that answered|({slot} f())|(rule C6)")
+
+
+def test_c6_negative_slippage_but_a_rebate_is_a_fee(bars: xr.Dataset) -> None:
+    with pytest.raises(OrderError, match="negative slippage"):
+        kk.backtest(bars, trade, venue=kk.Venue(slippage=model("return -0.001")()))
+    assert float(kk.backtest(bars, trade, venue=kk.Venue(fees=model("return -0.25")()))["fees"]) == -0.25
+
+
+@pytest.mark.parametrize("slot", ["fees", "slippage"])
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("raise ValueError('model boom')", ValueError),
+        ("assert m.price < 0, 'model boom'\n    return 0.0", AssertionError),
+    ],
+)
+def test_c6_an_exception_in_a_model(bars: xr.Dataset, slot: str, body: str, error: type[Exception]) -> None:
+    """It comes with the user's line, as one in a strategy does."""
+    with pytest.raises(error, match="model boom") as caught:
+        kk.backtest(bars, trade, venue=kk.Venue(**{slot: model(body)()}))
+    assert (caught.traceback[-1].name, caught.traceback[-1].lineno + 1) == ("f", 4)
+    assert caught.value.__notes__[0].startswith("trade, bar 6 (")
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        ("return", "`return`"),
+        ("return 'a'", "`return 'a'`"),
+        ("return nowhere", "name 'nowhere' is not defined"),
+        ("return [1.0][0].foo", "line 4"),
+    ],
+)
+def test_a_model_that_cannot_be_compiled(bars: xr.Dataset, body: str, wanted: str) -> None:
+    with pytest.raises(StrategyError) as caught:
+        kk.backtest(bars, trade, venue=kk.Venue(fees=model(body)()))
+    says(caught, f"cost model f, line 4: cannot be compiled: |{wanted}")
+
+
+def test_a_signal_of_the_wrong_shape(bars: xr.Dataset) -> None:
+    f = define("@kk.signal\ndef f(ds):\n    return ds['close'].values[1:]\n")
+    with pytest.raises(
+        StrategyError, match=r"signal f: found an array of shape \(119, 1\), wanted \(time, asset\) = \(120, 1\)"
+    ):
+        kk.backtest(bars, f)
