@@ -383,7 +383,8 @@ def sharpe(equity: np.ndarray, sessions: np.ndarray, inside: np.ndarray, cash: f
     """
     last = np.flatnonzero(np.r_[sessions[1:] != sessions[:-1], True])
     closes = np.r_[cash, equity[last]]
-    x = (closes[1:] / closes[:-1] - 1.0)[inside[last]]
+    with np.errstate(invalid="ignore"):  # 0 / 0 after ruin: such samples count as 0 (M1)
+        x = np.where(closes[:-1] > 0.0, closes[1:] / closes[:-1] - 1.0, 0.0)[inside[last]]
     n = len(x)
     var = (np.sum(x * x) - np.sum(x) ** 2 / n) / (n - 1) if n > 1 else np.nan
     return float(x.mean() / np.sqrt(var) * np.sqrt(periods)) if var > 0 else float("nan")
