@@ -374,12 +374,30 @@ def save(res: xr.Dataset, path: str | os.PathLike[str], curves: Sequence[str] = 
             # Zarr 3 has no specification yet for the texts that xarray writes as variable-length strings.
             warnings.filterwarnings("ignore", message=".*does not have a Zarr V3 specification.*")
             kept.to_zarr(part, consolidated=False)
-        if target.exists():
-            shutil.rmtree(target)
-        part.replace(target)
+        _put(part, target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return target
+
+
+def _put(part: Path, target: Path) -> None:
+    """Move a folder, flushed to the disk, to where it belongs; an older one is deleted when the new one stands."""
+    for path in (*part.rglob("*"), part):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    aside = part.with_name(f"{part.name}.old")
+    if target.exists():
+        target.replace(aside)
+    try:
+        part.replace(target)
+    except OSError:
+        if aside.exists():
+            aside.replace(target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def recipe_json(res: xr.Dataset) -> str:
