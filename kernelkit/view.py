@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import ctypes
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -268,14 +269,15 @@ class Python:
 
     def bind(self, _: Session) -> tuple[Callable[..., int], int, Callable[[str | None], int]]:
         """What Session needs: the sweep, the strategy's handle, and handles for cost models."""
-        models = (
-            {m.text: m for m in (self.venue.fees, self.venue.slippage) if m is not None}
-            if self.venue is not None
-            else {}
-        )
+        given = (getattr(self.venue, name, None) for name in ("fees", "slippage"))
+        models = {m.text: m for m in given if m is not None}
 
         def model(text: str | None) -> int:
-            return 0 if text is None else self.handle(lambda at: models[text].python(memory.at(at, L.MODEL)))
+            if text is None:
+                return 0
+            if text in models:
+                return self.handle(lambda at: models[text].python(memory.at(at, L.MODEL)))
+            return self.handle(compiled_model(text))  # a resumed run has no Python of its models
 
         def sweep(*args: int) -> int:
             with np.errstate(all="ignore"):
@@ -318,6 +320,13 @@ class Python:
         """Forget the handles."""
         for key in self.handles:
             memory.release(key)
+
+
+def compiled_model(text: str) -> Callable[[int], Any]:
+    """A cost model's compiled code, to be called from Python with the address of a MODEL record."""
+    from kernelkit.kernels import compile as native
+
+    return ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64)(native.entry(text, "model"))
 
 
 def binding(recipe: Recipe, job: Job, venue: Any) -> Python:

@@ -100,6 +100,15 @@ def test_sliced_is_whole__random_programs(case: Case, first: int) -> None:
         assert_same(recorded(job(case)), whole)
 
 
+@pytest.mark.parametrize("first", [1, 13, 1000])
+def test_sliced_is_whole__sweeps(first: int) -> None:
+    """Slices that end inside a trial, at its end, and several trials later."""
+    bars, grid = part(0, 400), {"n": [20, 40, 60], "k": [1.0, 2.0]}
+    whole = kk.backtest(bars, channel, grid=grid, venue=VENUE)
+    with mock.patch.object(drive, "FIRST_SLICE", first), mock.patch.object(drive, "SLICE_S", 1e-9):
+        assert facts(kk.backtest(bars, channel, grid=grid, venue=VENUE)) == facts(whole)
+
+
 def crowd(n_bars: int, per_bar: int) -> Case:
     """Bars that stay away from ever more resting orders, then sweep through all of them."""
     price = [1000] * n_bars + [400, 1600, 1000, 1000]
@@ -477,6 +486,17 @@ def test_a_failed_feed_leaves_the_run_as_it_was() -> None:
     assert run.bars == 400
     after = run.feed(part(400, first)) if first > 400 else run
     assert facts(after.result()) == facts(kk.backtest(part(0, first), fragile, dict(limit=limit)))
+
+
+def test_an_exception_in_a_resumed_run(tmp_path: Path) -> None:
+    """With its strategy it has the user's traceback; without, the error says how to get it."""
+    limit = float(BARS["high"].values[:400].max())
+    path = kk.start(part(0, 400), fragile, dict(limit=limit), venue=VENUE).save(tmp_path / "run")
+    with pytest.raises(RunError, match=r"fragile, bar \d+ .*Pass strategy= to kk\.resume to see its traceback"):
+        kk.resume(path).feed(part(400, None))
+    with pytest.raises(ValueError, match="too high") as caught:
+        kk.resume(path, fragile).feed(part(400, None))
+    assert caught.traceback[-1].name == "fragile"
 
 
 @pytest.mark.parametrize(
