@@ -349,9 +349,8 @@ def plan_job(
         )
     program = strategy.program(types, {n: v for n, v in scalars.items() if isinstance(v, str)})
     params = param_words(program, combos, list(axes), scalars)
-    need = max(
-        (strategy.bars_needed(program, scalars | dict(zip(axes, c, strict=True))) for c in extremes(combos)), default=0
-    )
+    widest = combos if callable(strategy.warmup) else extremes(combos)
+    need = max(strategy.bars_needed(program, scalars | dict(zip(axes, c, strict=True))) for c in widest)
     tables, places, rows = [], [], []
     for a in range(bars.sizes["asset"]):
         table, place = table_of(bars, a, program.plan.features)
@@ -391,15 +390,12 @@ def plan_job(
 
 
 def extremes(combos: Sequence[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
-    """The combinations that can need the longest warm-up: all, while they are few; else the corners of each axis.
+    """The combinations that can need the longest inferred warm-up: a window is one parameter, so each one's largest.
 
-    >>> list(extremes([(a, b) for a in range(10) for b in range(10)]))[-1]
-    (9, 9)
+    >>> sorted(extremes([(a, b) for a in range(10) for b in range(10) if a + b < 12]))
+    [(0, 9), (9, 0)]
     """
-    if len(combos) <= 64:
-        return combos
-    picks = {max(combos, key=lambda c, k=k: c[k]) for k in range(len(combos[0]))}  # type: ignore[misc]
-    return [*picks, tuple(max(c[k] for c in combos) for k in range(len(combos[0])))]
+    return {max(combos, key=lambda c, k=k: c[k]) for k in range(len(combos[0]))} or combos  # type: ignore[misc]
 
 
 def own_state(strategy: Strategy, program: Program) -> list[tuple[int, object]]:
