@@ -207,6 +207,14 @@ def test_debug_accepts_what_cannot_be_compiled(bars: xr.Dataset, capsys: pytest.
     assert capsys.readouterr().out.startswith("4: 12")
 
 
+def test_debug_takes_the_text_that_is_bound(bars: xr.Dataset) -> None:
+    f = define("@kk.strategy\ndef f(ctx, side='buy'):\n    ctx.target_percent(1.0 if side == 'buy' else -1.0)\n")
+    for side in ("buy", "sell"):
+        one, other = (kk.backtest(bars, f, {"side": side}, debug=debug) for debug in (False, True))
+        assert float(one["final_equity"]) == float(other["final_equity"])
+        assert (float(one["position"][-1]) > 0.0) == (side == "buy")
+
+
 UNCOMPILABLE = {
     "an unknown name": (
         "y = nowhere + 1.0",

@@ -55,7 +55,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     file, found = session.config.getoption("--table"), session.config.stash[FOUND]
     if file and found:
         path = session.config.invocation_params.dir / file
-        table.write(path, table.replaced(path.read_text(), table.text(found)))
+        page = path.read_text() if path.exists() else ""
+        table.write(path, table.replaced(page, table.text(found)))
 
 
 @pytest.fixture(autouse=True, scope="session")
