@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelkit.errors import RunError, UsageError, extra, message
-from kernelkit.kernels.drive import Job, Outcome, Table, simulate, spread
+from kernelkit.kernels.drive import Job, Outcome, Table, spread
 from kernelkit.kernels.layout import MAX_CELLS
+from kernelkit.kernels.tiers import simulate
 from kernelkit.recipe import Recipe, with_target
 
 # A task costs about 5 ms of scheduling, so a block takes 0.2 s or more; what runs cannot be stopped, so 10 s or less.

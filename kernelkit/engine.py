@@ -17,7 +17,8 @@ import numpy as np
 
 from kernelkit.errors import LookaheadError, OrderError, RunError, StrategyError, UsageError, message
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.drive import Outcome, Stop, new_outcome, prepare, simulate, spread
+from kernelkit.kernels.drive import Outcome, Stop, new_outcome, spread
+from kernelkit.kernels.tiers import own_engine, prepare, simulate
 from kernelkit.market.venue import Account, FillModel, Settings, Venue
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, bind, check_bars, plan_job, resolve, span, with_target
@@ -68,9 +69,10 @@ def run_trials(
         meter.close()
         return outcome, interrupted
     workers = workers or os.cpu_count() or 1
-    least = 64 if recipe.signal is not None else max(1, int(2e5 / max(1.0, float(bars.mean()))))
-    pieces = spread(n, workers, 1 if recipe.signal is not None else least)
     prepare(job)
+    least = 1 if recipe.signal is not None else max(1, int(2e5 / max(1.0, float(bars.mean()))))
+    # Trials share indicators within a piece: then larger pieces are faster than an even end.
+    pieces = spread(n, workers, least, 4 if own_engine(job) is None else 2)
     meter.start()
     with ThreadPoolExecutor(workers) as pool:
         futures: list[Future[tuple[int, int, Outcome]]] = []

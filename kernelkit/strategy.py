@@ -17,7 +17,8 @@ from typing import Any, overload
 
 from kernelkit.errors import StrategyError, message
 from kernelkit.kernels import context
-from kernelkit.kernels.layout import FRAME, RAISED
+from kernelkit.kernels.entries import entries
+from kernelkit.kernels.layout import FRAME
 from kernelkit.kernels.lower import Lowering, Returns
 from kernelkit.kernels.plan import Plan, Ring, Site
 from kernelkit.kernels.source import Source, emit, read_source
@@ -264,7 +265,7 @@ class Strategy:
                     *indicators,
                     *texts,
                     *[f"{safe(n)} = {v!r}" for n, v in strings.items()],
-                    entry_text(plan, lines),
+                    entries(plan, lines),
                 ]
             )
             + "\n"
@@ -363,28 +364,6 @@ def tools_text() -> str:
     source = (Path(__file__).parent / "kernels" / "indicators.py").read_text()
     kept = [n for n in bare(source).body if getattr(n, "name", "") not in TOOLS and not isinstance(n, ast.ImportFrom)]
     return "".join(TOOLS.values()) + ast.unparse(ast.Module(kept, []))
-
-
-def entry_text(plan: Plan, lines: list[str]) -> str:
-    """The compiled entry point: update every indicator, then decide if the account is live."""
-    head = [
-        "def entry(frame: int) -> int:",
-        f"    _s = i8(frame + {offset(FRAME, 'strategy')})",
-        f"    _i = i8(frame + {FRAME_I})",
-    ]
-    for k, (name, kind) in enumerate(plan.params.items()):
-        load = f"{'f8' if kind is float else 'i8'}(_s + {8 * k})"
-        head.append(f"    {safe(name)} = {load} != 0" if kind is bool else f"    {safe(name)} = {load}")
-    pad = "        " if plan.raises else "    "
-    update = []
-    for site in plan.sites:
-        arguments = ", ".join((str(site.column), *(safe(a) for a in site.arguments)))
-        update.append(f"{pad}_v{site.slot} = {site.kind}(frame, _s + {8 * site.slot}, {arguments})")
-    update.append(f"{pad}if i8(frame + {offset(FRAME, 'live')}) == 0:\n{pad}    return 0")
-    if plan.raises:
-        caught = ["    except Exception:", f"        return {RAISED}"]
-        return "\n".join([*head, "    try:", *update, *lines, *caught, "    return 0"])
-    return "\n".join([*head, *update, *lines, "    return 0"])
 
 
 class Signal:

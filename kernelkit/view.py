@@ -206,7 +206,7 @@ class Ctx:
         if name == "time":
             return int(matching.column(frame, L.C_KNOWN_AT, f.i))
         if name == "position":
-            return float(memory.at(f.positions, L.POSITION).lots) * self._instrument.lot
+            return float(memory.at(f.positions, L.POSITION).quantity)
         if name == "orders":
             return int(memory.at(f.state, L.HEADER).n_live)
         if name in ("cash", "equity"):

@@ -21,7 +21,8 @@ from kernelkit import cluster, engine, progress
 from kernelkit.engine import run_trials
 from kernelkit.errors import MissingExtraError, RunError, UsageError
 from kernelkit.kernels import compile as native
-from kernelkit.kernels.drive import Outcome, simulate, spread
+from kernelkit.kernels.drive import Outcome, spread
+from kernelkit.kernels.tiers import simulate
 from kernelkit.market.venue import Settings
 from kernelkit.progress import Progress, listen
 from kernelkit.recipe import Recipe, bind, plan_job, with_target

@@ -81,46 +81,31 @@ def mean_volume(frame: int, last: int) -> float:
     return total / float(n) if n > 0 else 0.0
 
 
-def ask_model(
-    frame: int, entry: int, slots_at: int, size: float, p: float, filled: float, paid: float, last: int, time: int
-) -> float:
-    """C3: what a model answers when shown this trade of `size` lots (signed) at price `p`.
+def ask_model(frame: int, fee: bool, size: float, p: float, filled: float, paid: float, last: int, time: int) -> float:
+    """C3: what the fee or the slippage model answers when shown this trade of `size` lots (signed) at price `p`.
 
-    `last` is the newest bar whose volume is known.
+    `last` is the newest bar whose volume is known. Its mean is computed for models that read it.
     """
     f = at(frame, FRAME)
+    v = at(f.venue, VENUE)
     g = at(f.instrument, INSTRUMENT)
     m = at(f.model, MODEL)
-    m.slots = slots_at
+    m.slots = f.venue + (OFF_FEE_SLOTS if fee else OFF_SLIPPAGE_SLOTS)
     m.side = 1.0 if size > 0.0 else -1.0
     m.quantity = abs(size) * g.lot
     m.price = p
     m.notional = p * (abs(size) * g.unit)
     m.filled = filled
     m.paid = paid
-    m.volume = mean_volume(frame, last)
-    m.position = float(at(f.positions, POSITION).lots) * g.lot
+    m.volume = mean_volume(frame, last) if (v.fee_reads_volume if fee else v.slippage_reads_volume) != 0 else 0.0
+    m.position = at(f.positions, POSITION).quantity
     m.equity = at(f.account, ACCOUNT).equity
     m.time = time
-    answer = call_model(entry, f.model)
-    if not abs(answer) < INF or (entry == at(f.venue, VENUE).slippage and answer < 0.0):  # C6
+    answer = call_model(v.fee if fee else v.slippage, f.model)
+    if not abs(answer) < INF or (not fee and answer < 0.0):  # C6
         f.error = BAD_MODEL
         return 0.0
     return answer
-
-
-def call_fee(frame: int, size: float, p: float, filled: float, paid: float, last: int, time: int) -> float:
-    """The venue's fee model, which must exist."""
-    f = at(frame, FRAME)
-    return ask_model(frame, at(f.venue, VENUE).fee, f.venue + OFF_FEE_SLOTS, size, p, filled, paid, last, time)
-
-
-def call_slippage(frame: int, size: float, p: float, filled: float, paid: float, last: int, time: int) -> float:
-    """The venue's slippage model, which must exist."""
-    f = at(frame, FRAME)
-    return ask_model(
-        frame, at(f.venue, VENUE).slippage, f.venue + OFF_SLIPPAGE_SLOTS, size, p, filled, paid, last, time
-    )
 
 
 def fee_of(frame: int, order_at: int, lots: int, k: int, time: int) -> float:
@@ -131,7 +116,7 @@ def fee_of(frame: int, order_at: int, lots: int, k: int, time: int) -> float:
         return 0.0
     o = at(order_at, ORDER)
     filled = float(abs(o.filled)) * at(f.instrument, INSTRUMENT).lot
-    return call_fee(frame, float(lots), price(f.instrument, k), filled, o.fees, f.i - 1, time)
+    return ask_model(frame, True, float(lots), price(f.instrument, k), filled, o.fees, f.i - 1, time)
 
 
 def slipped(frame: int, order_at: int, lots: int, reference: int, time: int) -> int:
@@ -143,7 +128,7 @@ def slipped(frame: int, order_at: int, lots: int, reference: int, time: int) -> 
     o = at(order_at, ORDER)
     p = price(f.instrument, reference)
     filled = float(abs(o.filled)) * at(f.instrument, INSTRUMENT).lot
-    s = call_slippage(frame, float(lots), p, filled, o.fees, f.i - 1, time)
+    s = ask_model(frame, False, float(lots), p, filled, o.fees, f.i - 1, time)
     if s == 0.0:
         return reference
     if lots > 0:
@@ -151,28 +136,33 @@ def slipped(frame: int, order_at: int, lots: int, reference: int, time: int) -> 
     return to_ticks(f.instrument, p * (1.0 - s), False)
 
 
-def affordable(frame: int, order_at: int, lots: int, k: int, time: int) -> int:
-    """A2, A3: the lots that the account can pay for; REFUSED when the venue rejects."""
+def affordable(frame: int, lots: int, k: int, fee: float) -> bool:
+    """A2: whether the account can pay for `lots` at `k` ticks and this fee."""
     f = at(frame, FRAME)
     held = at(f.positions, POSITION).lots
     after = held + lots
     if abs(after) <= abs(held) and (after == 0 or same_side(after, held)):
-        return lots
-    rule = at(f.venue, VENUE).cash_rule
-    if rule == DEBT:
-        return lots
+        return True
+    if at(f.venue, VENUE).cash_rule == DEBT:
+        return True
     unit = at(f.instrument, INSTRUMENT).unit
     p = price(f.instrument, k)
     equity = at(f.account, ACCOUNT).cash + p * (float(held) * unit)
-    left = equity - fee_of(frame, order_at, lots, k, time)
-    need = p * (float(abs(after)) * unit)
-    if need <= left:
-        return lots
-    if rule != CUT:
+    return p * (float(abs(after)) * unit) <= equity - fee
+
+
+def cut(frame: int, order_at: int, lots: int, k: int, time: int) -> int:
+    """A3: what is filled of an order that is not affordable; REFUSED when the venue rejects it."""
+    f = at(frame, FRAME)
+    if at(f.venue, VENUE).cash_rule != CUT:
         return REFUSED
+    held = at(f.positions, POSITION).lots
+    unit = at(f.instrument, INSTRUMENT).unit
+    p = price(f.instrument, k)
+    equity = at(f.account, ACCOUNT).cash + p * (float(held) * unit)
     way = 1 if lots > 0 else -1
     each = p * unit
-    final = min(int(equity / each), abs(after)) if equity > 0.0 else 0
+    final = min(int(equity / each), abs(held + lots)) if equity > 0.0 else 0
     adding = held * way > 0
     for _ in range(SHRINKS):
         if final == 0:
@@ -245,6 +235,7 @@ def book(frame: int, order_at: int, lots: int, k: int, reference: int, fee: floa
         if after == 0:
             close_trade(frame, x.pnl, x.fees, time)
     x.lots = after
+    x.quantity = float(after) * at(f.instrument, INSTRUMENT).lot
     o.filled += lots
     o.fees += fee
     o.reference = reference

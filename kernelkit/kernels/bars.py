@@ -78,6 +78,7 @@ def ruin(frame: int) -> None:
         back = column_f(frame, C_CLOSE_P, f.i) * (float(-x.lots) * at(f.instrument, INSTRUMENT).unit)
         close_trade(frame, x.pnl - back, x.fees, column(frame, C_KNOWN_AT, f.i))
     x.lots = 0
+    x.quantity = 0.0
     at(f.state, HEADER).ruined = 1
     end_all(frame, CANCELLED, R_RUIN, column(frame, C_KNOWN_AT, f.i))
 
@@ -88,7 +89,7 @@ def room(frame: int) -> int:
     h = at(f.state, HEADER)
     if h.capacity - h.n_live < RESERVE:
         return GROW
-    if f.logging != 0:
+    if logs(frame):
         if f.cap_fills - f.n_fills < h.n_live + 1 or f.cap_trades - f.n_trades < h.n_live + 1:
             return FLUSH
         if f.cap_ended - f.n_ended < h.n_live + 2 * RESERVE:
@@ -124,6 +125,26 @@ def open_account(frame: int, trial_at: int) -> None:
     start(f.metrics, session, cash, column(frame, C_KNOWN_AT, h.i), column_f(frame, C_CLOSE_P, h.i))
 
 
+def measures(frame: int) -> bool:
+    """Whether metrics are wanted. An engine made for one sweep knows these three answers; the loop is shorter then."""
+    return at(frame, FRAME).measure != 0
+
+
+def logs(frame: int) -> bool:
+    """Whether fills, orders and trades are logged."""
+    return at(frame, FRAME).logging != 0
+
+
+def draws(frame: int) -> bool:
+    """Whether curves are wanted."""
+    return at(frame, FRAME).curve != 0
+
+
+def stride(columns_at: int) -> int:
+    """Bytes from one bar of a column to the next."""
+    return i8(columns_at + 16 * C_CLOSE_P + 8)
+
+
 def log_curve(frame: int, i: int, equity: float) -> None:
     """Write the bar's row of the curves."""
     f = at(frame, FRAME)
@@ -132,7 +153,7 @@ def log_curve(frame: int, i: int, equity: float) -> None:
         row = f.curve + k // f.curve_step * (8 * CURVE_WORDS)
         put_f8(row, equity)
         put_f8(row + 8, at(f.account, ACCOUNT).cash)
-        put_f8(row + 16, float(at(f.positions, POSITION).lots) * at(f.instrument, INSTRUMENT).lot)
+        put_f8(row + 16, at(f.positions, POSITION).quantity)
 
 
 def run(frame: int, entry: int, trial_at: int, until: int) -> int:
@@ -155,15 +176,15 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
     # What every bar reads lives in local variables: a store through an address makes the compiler load all again.
     code = at(f.fill_model, FILL_MODEL).close_out
     last = t.i1 - 1 if code != KEEP else FAR  # the bar that closes out, if one does
-    measure = f.measure != 0
-    logging = f.logging != 0
-    curve = f.curve != 0
+    measure = measures(frame)
+    logging = logs(frame)
+    curve = draws(frame)
     unit = at(f.instrument, INSTRUMENT).unit
     high_at = i8(f.columns + 16 * C_HIGH)
     low_at = i8(f.columns + 16 * C_LOW)
     close_at = i8(f.columns + 16 * C_CLOSE_P)
     session_at = i8(f.columns + 16 * C_SESSION)
-    step = i8(f.columns + 16 * C_CLOSE_P + 8)
+    step = stride(f.columns)
     i = h.i
     f.live = 1
     ruined = h.ruined
@@ -187,9 +208,9 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
             status = room(frame)
             if status != DONE:
                 break
-        session = i8(session_at + at_bar)
-        if session != day:
-            if measure:
+        if measure:
+            session = i8(session_at + at_bar)
+            if session != day:
                 m.hi_e = hi
                 m.low = low
                 m.c_last = close
@@ -198,7 +219,7 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
                 hi = equity
                 low = equity
                 active = 0
-            day = session
+                day = session
         if h.n_live > 0 or i == last:
             fills = a.n_fills
             if i8(low_at + at_bar) <= h.touch_lo or i8(high_at + at_bar) >= h.touch_hi:
@@ -220,6 +241,8 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
             ruin(frame)
             ruined = 1
             equity = 0.0
+            cash = 0.0
+            held = 0.0
         if measure:
             if lots != 0:
                 active = 1
@@ -243,9 +266,7 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
         if curve:
             log_curve(frame, i, equity)
         if ruined != 0:
-            cash = 0.0
             lots = 0
-            held = 0.0
         elif i != last:
             status = call(entry, frame)
             if status != DONE or f.error != 0:
@@ -280,7 +301,7 @@ def settle(frame: int, trial_at: int, out_at: int, blocks_at: int, meta_at: int)
     time = column(frame, C_KNOWN_AT, f.i)
     end_all(frame, CANCELLED, R_END, time)
     m.n_bars = h.i - t.trade_from
-    if f.measure != 0:
+    if measures(frame):
         finish(f.metrics, a.equity)
         headline(f.metrics, f.account, time, at(f.instrument, INSTRUMENT).periods, h.ruined, out_at)
     else:
@@ -335,7 +356,7 @@ def sweep(
         if h.i < t.i1:
             h.status = PAUSED
             return k
-        if f.logging != 0 and f.cap_ended - f.n_ended < h.n_live:
+        if logs(frame) and f.cap_ended - f.n_ended < h.n_live:
             h.status = FLUSH
             return -1 - k
         settle(

@@ -25,7 +25,7 @@ from numba.extending import intrinsic
 I8 = ir.IntType(64)
 F8 = ir.DoubleType()
 LOCK = threading.RLock()
-CORE = ("layout", "scan", "account", "matching", "orders", "bars")  # in the order of their imports
+CORE = ("scan", "account", "matching", "orders", "bars")  # in the order of their imports
 
 
 def _load(element, numba_type):
@@ -137,17 +137,21 @@ def cache_dir() -> Path:
     return base / build_id()
 
 
+def module_path(text: str, stem: str) -> Path:
+    """The file that `module` writes and imports."""
+    return cache_dir() / f"{stem}_{hashlib.sha256(text.encode()).hexdigest()[:20]}.py"
+
+
 def module(text: str, stem: str) -> ModuleType:
     """Import `text` as the module `<stem>_<hash>` from the cache folder, writing it first if need be."""
     with LOCK:  # a second thread must not see a module that is still being executed
-        name = f"{stem}_{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+        path = module_path(text, stem)
+        name = path.stem
         if name in sys.modules:
             return sys.modules[name]
-        folder = cache_dir()
-        path = folder / f"{name}.py"
         if not path.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            part = folder / f"{name}.{os.getpid()}.{id(text)}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(f".{os.getpid()}.{id(text)}")
             part.write_text(text)
             part.replace(path)
         spec = importlib.util.spec_from_file_location(name, path)
@@ -192,7 +196,7 @@ from kernelkit.kernels.layout import *
 UNITS = ("fill", "match", "close_out", "end_all", "next_session", "settle", "act", "sweep")
 
 
-def jit(types_text: str):
+def jit(types_text: str, **options: bool):
     """Compile an inner kernel function for one signature, without the wrappers that only Python would call.
 
     Its own machine code is never run: callers link its LLVM code into theirs and optimise that. So it is optimised
@@ -204,7 +208,12 @@ def jit(types_text: str):
         level, numba.config.OPT = numba.config.OPT, numba.core.config._OptLevel(1)
         try:
             return numba.njit(
-                types_text, nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
+                types_text,
+                nogil=True,
+                error_model="numpy",
+                no_cpython_wrapper=True,
+                no_cfunc_wrapper=True,
+                **options,
             )(function)
         finally:
             numba.config.OPT = level
@@ -218,7 +227,7 @@ class Linker:
     def __init__(self, text: str, stem: str) -> None:
         self.text = text
         self.home = module(text, stem).__dict__
-        self.done: set[str] = set()
+        self.done: set[str] = self.home.setdefault("compiled_functions", set())
 
     @cached_property
     def functions(self) -> dict[str, ast.FunctionDef]:
@@ -262,11 +271,16 @@ def cfunc(types_text: str):
     return numba.cfunc(types_text, nopython=True, error_model="numpy", cache=True)
 
 
+def entry_point(types_text: str):
+    """numba's decorator for what Python calls."""
+    return numba.njit(types_text, nogil=True, error_model="numpy", cache=True)
+
+
 @cache
-def core() -> str:
-    """The kernel modules as one module's text."""
+def core(*more: str) -> str:
+    """The kernel modules, and `more` of them, as one module's text."""
     here = Path(__file__).parent
-    tree = ast.Module([n for name in CORE[1:] for n in bare((here / f"{name}.py").read_text()).body], [])
+    tree = ast.Module([n for name in (*CORE, *more) for n in bare((here / f"{name}.py").read_text()).body], [])
     return f"# {build_id()}\n{PRELUDE}{ast.unparse(tree)}\n"
 
 
@@ -284,8 +298,58 @@ class Engine(Linker):
             self.done.add(unit)
             if unit == "act":
                 self.enter_orders = compiled
-        types_text = signature(self.functions["sweep"])
-        self.sweep = self.load("sweep", numba.njit(types_text, nogil=True, error_model="numpy", cache=True))
+        self.sweep = self.load("sweep", entry_point(signature(self.functions["sweep"])))
+
+
+# What an engine of one strategy's own knows beforehand, in the place of a call by address and of questions to FRAME.
+KNOWN = """
+def call(entry: int, frame: int) -> int:
+    return decide(frame)
+def warm_up(frame: int, entry: int, until: int) -> int:
+    return DONE
+def measures(frame: int) -> bool:
+    return {measure}
+def logs(frame: int) -> bool:
+    return False
+def draws(frame: int) -> bool:
+    return False
+def stride(columns_at: int) -> int:
+    return 8
+# {strategy}
+"""
+
+
+class Fused(Linker):
+    """An engine of one strategy's own, for sweeps: the decision is compiled into the loop over the bars.
+
+    `tile` advances trials, `refresh` computes the indicators that they share.
+    """
+
+    def __init__(self, text: str, measure: bool) -> None:
+        engine()  # what it calls by symbol must be there before the linker asks for it: LLVM aborts the process else
+        super().__init__(fused_text(text, measure), "fused")
+        self.strategy = Linker(text, "strategy")
+        self.tile = self.load("tile", entry_point(signature(self.functions["tile"])))
+        self.refresh = self.strategy.load("refresh", entry_point(signature(self.strategy.functions["refresh"])))
+
+    def link(self, name: str) -> None:
+        """Give the loop what it is to be compiled with."""
+        if "decide" not in self.home:
+            for unit in UNITS[:-1]:
+                self.home[unit] = engine().home[unit]
+                self.done.add(unit)
+            self.strategy.link("decide")
+            for linker, inner in ((self.strategy, "decide"), (self, "call")):
+                types_text = signature(linker.functions[inner])
+                self.home[inner] = jit(types_text, forceinline=True)(linker.home[inner])
+                self.done.add(inner)
+        super().link(name)
+
+
+def fused_text(text: str, measure: bool) -> str:
+    """The source of a strategy's own engine; it names the strategy, so it is as content-addressed as that."""
+    strategy = hashlib.sha256(text.encode()).hexdigest()
+    return core("tiles") + KNOWN.format(measure=measure, strategy=strategy)
 
 
 @cache

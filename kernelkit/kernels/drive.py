@@ -16,6 +16,7 @@ import numpy as np
 from kernelkit.errors import StrategyError
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.plan import Plan, Ring
+from kernelkit.kernels.tools import reads_volume
 
 CAPACITY = 2 * L.RESERVE
 SLICE_S = 0.02  # a kernel call should come back this often, so that an interrupt is felt
@@ -177,7 +178,7 @@ class Session:
         self.frame = np.zeros(1, L.FRAME)
         self.model = np.zeros(1, L.MODEL)
         self.keep: list[np.ndarray] = []
-        instruments = np.zeros(len(job.tables), L.INSTRUMENT)
+        self.instruments = instruments = np.zeros(len(job.tables), L.INSTRUMENT)
         for k, t in enumerate(job.tables):
             columns = pointers(t)
             self.keep.append(columns)
@@ -209,10 +210,12 @@ class Session:
         for k, v in enumerate(job.venues):
             venues[k]["cash_rule"], venues[k]["band"] = v.cash_rule, v.band
             venues[k]["fee"], venues[k]["slippage"] = model_entry(v.fee), model_entry(v.slippage)
+            venues[k]["fee_reads_volume"] = reads_volume(v.fee)
+            venues[k]["slippage_reads_volume"] = reads_volume(v.slippage)
             venues[k]["fee_slots"][: len(v.fee_slots)] = v.fee_slots
             venues[k]["slippage_slots"][: len(v.slippage_slots)] = v.slippage_slots
         models = np.array([tuple(m) for m in job.fill_models], L.FILL_MODEL)
-        self.keep += [instruments, venues, models]
+        self.keep += [venues, models]
         self.tables = np.array([instruments.ctypes.data, venues.ctypes.data, models.ctypes.data], "i8")
         self.trials = np.ascontiguousarray(job.trials)
         self.params = np.ascontiguousarray(job.params)
@@ -336,31 +339,6 @@ def new_outcome(n: int, blocks: bool) -> Outcome:
     )
 
 
-def prepare(job: Job) -> None:
-    """Compile, or load, what a job needs, so that no trial's time contains it."""
-    from kernelkit.kernels import compile as native
-
-    if job.plan.uncompilable:
-        raise StrategyError(job.plan.uncompilable)
-    native.engine()
-    native.entry(job.text, "strategy")
-
-
-def simulate(
-    job: Job,
-    first: int,
-    last: int,
-    blocks: bool = True,
-    stop: Stop | None = None,
-    tick: Callable[[int], None] | None = None,
-) -> Outcome:
-    """Trials [first, last) of a job, on this thread; the outcome's rows count from `first`."""
-    part = replace(job, trials=job.trials[first:last], params=job.params[first:last])
-    outcome = new_outcome(last - first, blocks)
-    Session(part).run(outcome, 0, last - first, stop, tick)
-    return outcome
-
-
 class Recorder(Session):
     """A session that logs: for one trial, everything it did."""
 
@@ -414,12 +392,12 @@ class Recorder(Session):
         )
 
 
-def spread(n: int, workers: int, least: int = 1) -> Sequence[tuple[int, int]]:
-    """`n` trials in contiguous pieces, about four for each worker so that they finish together.
+def spread(n: int, workers: int, least: int = 1, each: int = 4) -> Sequence[tuple[int, int]]:
+    """`n` trials in contiguous pieces of `least` or more: `each` for a worker, so that they finish together.
 
     >>> spread(10, 1, 3)
     [(0, 3), (3, 6), (6, 10)]
     """
-    pieces = max(1, min(4 * workers, n // max(1, least)))
+    pieces = max(1, min(each * workers, n // max(1, least)))
     edges = [n * k // pieces for k in range(pieces + 1)]
     return [(a, b) for a, b in pairwise(edges) if b > a]

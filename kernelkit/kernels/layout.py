@@ -118,7 +118,7 @@ HEADER = _record(
     "i status n_live next_id touch_lo touch_hi started ruined"
 )
 ACCOUNT = _record("n_fills n_trades n_wins n_orders", "cash equity debt fees gross_profit gross_loss turnover cash0")
-POSITION = _record("lots opened peak_lots", "pnl fees")
+POSITION = _record("lots opened peak_lots", "pnl fees quantity")
 ORDER = _record(
     "id asset venue kind tif marks status reason lots filled display price trigger trail group parent "
     "t_submit t_active t_expire session t_end touch_lo touch_hi reference fill_ticks",
@@ -136,15 +136,19 @@ TRADE = _record("asset opened closed lots", "pnl fees")
 TRIAL = _record("i0 trade_from i1 dataset venue fill_model", "cash")
 INSTRUMENT = _record("columns n_bars inverse", "tick lot multiplier unit periods")
 VENUE = _record(
-    "cash_rule fee slippage", "band", [("fee_slots", "f8", (MODEL_SLOTS,)), ("slippage_slots", "f8", (MODEL_SLOTS,))]
+    "cash_rule fee slippage fee_reads_volume slippage_reads_volume",
+    "band",
+    [("fee_slots", "f8", (MODEL_SLOTS,)), ("slippage_slots", "f8", (MODEL_SLOTS,))],
 )
 FILL_MODEL = _record("limit same_bar trailing close_out sizing")
 MODEL = _record("time slots", "side quantity price notional filled paid volume position equity")
+# one shared indicator of a sweep: which, of what, where its own slot, its parameters and its next values are
+SHARED = _record("site instrument slot given out")
 # FRAME: addresses and buffers of the running call; built anew each time, never saved
 FRAME = _record(
     "state account metrics positions orders strategy instrument venue fill_model columns i act live logging measure "
     "fills n_fills cap_fills ended n_ended cap_ended trades n_trades cap_trades curve curve_0 curve_step "
-    "records n_record error error_arg model resume inert"
+    "records n_record error error_arg model resume inert panel"
 )
 # sizes as plain integers: compiled code cannot ask a dtype
 (

@@ -145,11 +145,11 @@ class Lowering(ast.NodeTransformer):
             )
         if name not in ATTRIBUTES:
             self.unknown(node, name)
-        part = {n: f"i8(frame + {offset(L.FRAME, n)})" for n in ("positions", "instrument", "account", "state")}
+        part = {n: f"i8(frame + {offset(L.FRAME, n)})" for n in ("positions", "account", "state")}
         texts = {
             "i": "_i",
             "time": f"i8(column_at(frame, {L.C_KNOWN_AT}, _i))",
-            "position": f"(float(i8({part['positions']})) * f8({part['instrument']} + {offset(L.INSTRUMENT, 'lot')}))",
+            "position": f"f8({part['positions']} + {offset(L.POSITION, 'quantity')})",
             "cash": f"f8({part['account']} + {offset(L.ACCOUNT, 'cash')})",
             "equity": f"f8({part['account']} + {offset(L.ACCOUNT, 'equity')})",
             "orders": f"i8({part['state']} + {offset(L.HEADER, 'n_live')})",
@@ -244,7 +244,7 @@ class Lowering(ast.NodeTransformer):
                         "use [0] or [-1]; keep older ones in a kk.ring",
                     )
                 self.plan.reach = max(self.plan.reach, -k)
-                return self.expression(f"f8(_s + {8 * (site.slot + 1)})" if k else f"_v{site.slot}", node)
+                return self.expression(f"_p{site.slot}" if k else f"_v{site.slot}", node)
         return self.generic_visit(node)
 
     def constant(self, node: ast.AST) -> int | None:

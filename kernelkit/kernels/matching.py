@@ -3,9 +3,9 @@
 from kernelkit.kernels.account import (
     REFUSED,
     affordable,
+    ask_model,
     book,
-    call_fee,
-    call_slippage,
+    cut,
     fee_of,
     price,
     same_side,
@@ -189,9 +189,9 @@ def sized_gap(frame: int, weight: float, k: int, equity: float, last: int, time:
         fee = 0.0
         slip = 0.0
         if v.fee != 0:
-            fee = call_fee(frame, gap, p, 0.0, 0.0, last, time) / (p * (abs(gap) * g.unit))
+            fee = ask_model(frame, True, gap, p, 0.0, 0.0, last, time) / (p * (abs(gap) * g.unit))
         if v.slippage != 0 and with_slippage:
-            slip = call_slippage(frame, gap, p, 0.0, 0.0, last, time)
+            slip = ask_model(frame, False, gap, p, 0.0, 0.0, last, time)
         gap = gap / ((1.0 + fee) + slip)
     return gap
 
@@ -269,14 +269,17 @@ def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time:
             end_order(frame, order_at, CANCELLED, R_REPLACED, time)
             return
         o.lots = lots
-    paid_for = affordable(frame, order_at, lots, k, time)
-    if paid_for == REFUSED:
-        end_order(frame, order_at, REJECTED, R_CASH, time)
-        return
-    if paid_for == 0:
-        end_order(frame, order_at, CANCELLED, R_CUT, time)
-        return
-    fee = fee_of(frame, order_at, paid_for, k, time)
+    fee = fee_of(frame, order_at, lots, k, time)
+    paid_for = lots
+    if not affordable(frame, lots, k, fee):
+        paid_for = cut(frame, order_at, lots, k, time)
+        if paid_for == REFUSED:
+            end_order(frame, order_at, REJECTED, R_CASH, time)
+            return
+        if paid_for == 0:
+            end_order(frame, order_at, CANCELLED, R_CUT, time)
+            return
+        fee = fee_of(frame, order_at, paid_for, k, time)
     book(frame, order_at, paid_for, k, reference, fee, time, rule)
     if paid_for == lots:
         end_one(frame, order_at, FILLED, R_NONE, time)
@@ -399,6 +402,12 @@ def range_passes(frame: int, thr: int) -> None:
 def match(frame: int, whole: int) -> None:
     """T5: all that a bar does to the live orders; with `whole` 0 only what its open does (F9)."""
     f = at(frame, FRAME)
+    if at(f.state, HEADER).n_live == 1 and at(f.orders, ORDER).kind == MARKET:
+        t_open = column(frame, C_OPEN_AT, f.i)
+        if ready(f.orders, t_open):  # the commonest case: nothing but this fill can happen, and it ends the order
+            fill(frame, f.orders, column(frame, C_OPEN, f.i), 1, OPEN_FILL, t_open)
+            tidy(frame)
+            return
     thr = 0 if at(f.fill_model, FILL_MODEL).limit == TOUCH else 1
     expire_days(frame, column(frame, C_SESSION, f.i), column(frame, C_OPEN_AT, f.i))
     open_pass(frame, thr)

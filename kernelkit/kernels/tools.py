@@ -68,9 +68,10 @@ def record(frame: int, k: int, value: float) -> int:
     "aim": f"""
 def aim(frame: int, verb: int, wish: float) -> int:
     if i8(i8(frame + {offset(L.FRAME, "state")}) + {offset(L.HEADER, "n_live")}) == 0:
-        lots = i8(i8(frame + {offset(L.FRAME, "positions")}))
+        position = i8(frame + {offset(L.FRAME, "positions")})
+        lots = i8(position)
         if verb == {L.V_TARGET}:
-            if wish == float(lots) * f8(i8(frame + {offset(L.FRAME, "instrument")}) + {offset(L.INSTRUMENT, "lot")}):
+            if wish == f8(position + {offset(L.POSITION, "quantity")}):
                 return 0
         elif lots == 0:
             if wish == 0.0:
@@ -88,7 +89,8 @@ def aim(frame: int, verb: int, wish: float) -> int:
 }
 
 # Names that generated text uses itself; a user's variable of such a name gets a tail.
-GENERATED = {*vars(indicators), *vars(L), *TOOLS, "frame", "entry", "call_act", "put_f8", "put_i8", "INF"}
+GENERATED = {*vars(indicators), *vars(L), *TOOLS, "frame", "entry", "decide", "refresh", "call_act", "put_f8", "put_i8"}
+GENERATED.add("INF")
 TAIL = "_user"
 
 
@@ -98,7 +100,12 @@ def safe(name: str) -> str:
     >>> safe("fast"), safe("rsi")
     ('fast', 'rsi_user')
     """
-    return name + TAIL if name in GENERATED or re.fullmatch(r"_[siv]\d*", name) else name
+    return name + TAIL if name in GENERATED or re.fullmatch(r"_[sivp]\d*|_panel", name) else name
+
+
+def reads_volume(text: str | None) -> bool:
+    """Whether a cost model reads the mean volume, which takes 20 bars to compute."""
+    return text is not None and f"(model + {offset(L.MODEL, 'volume')})" in text
 
 
 def model_text(source: Source, argument: str, params: list[str]) -> str:

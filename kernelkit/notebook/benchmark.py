@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernelkit.kernels.drive import simulate
 from kernelkit.kernels.layout import HEADLINE
+from kernelkit.kernels.tiers import simulate
 from kernelkit.result import Curves
 from kernelkit.strategy import Program, strategy
 

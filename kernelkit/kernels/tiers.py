@@ -1,0 +1,147 @@
+"""Which engine runs a set of trials: the one for every strategy, or one of the strategy's own.
+
+The second has the decision compiled into its loop and shares indicators between trials: the same source, the same bits,
+several times the speed in a sweep. It takes seconds to compile, so a process beside this one does that once the
+strategy has run over many bars, and the disk cache keeps it. Until then, and for all but plain sweeps (logs, curves,
+strategies that can raise), the first tier runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kernelkit.errors import StrategyError
+from kernelkit.kernels.drive import Job, Outcome, Session, Stop, new_outcome
+from kernelkit.kernels.fused import Tiles
+
+if TYPE_CHECKING:
+    from kernelkit.kernels.compile import Fused
+
+HOT = 200_000_000  # bars of one strategy in this process, after which an engine of its own will pay for itself
+WORTH_LOADING = 5_000_000  # bars of one call, for which one is read from the disk
+ABANDONED_S = 120.0  # after which a compilation that has not ended is taken for dead
+
+_log = logging.getLogger("kernelkit")
+_engines: dict[tuple[str, bool], Fused] = {}
+_bars: dict[tuple[str, bool], int] = {}
+_lock = threading.Lock()
+
+
+def bars_of(job: Job) -> int:
+    """Bars of all trials together."""
+    return int((job.trials["i1"] - job.trials["i0"]).sum())
+
+
+def own_engine(job: Job) -> Fused | None:
+    """The strategy's own engine, where there is one and these trials are worth reading it from the disk."""
+    key = job.text, job.measure
+    if job.plan.raises:
+        return None
+    with _lock:
+        if key not in _engines and bars_of(job) >= WORTH_LOADING and ready(*key).exists():
+            make(*key)
+        return _engines.get(key)
+
+
+def make(text: str, measure: bool) -> Fused:
+    """Compile a strategy's own engine, or read it from the disk; from then on `own_engine` has it."""
+    from kernelkit.kernels import compile as native
+
+    key = text, measure
+    if key not in _engines:
+        _engines[key] = native.Fused(*key)
+        ready(*key).touch()
+    return _engines[key]
+
+
+def ready(text: str, measure: bool) -> Path:
+    """The file that says that the engine lies in the disk cache."""
+    from kernelkit.kernels import compile as native
+
+    return native.module_path(native.fused_text(text, measure), "fused").with_suffix(".ready")
+
+
+def warmed(job: Job) -> None:
+    """Count the bars of a strategy without an engine of its own; a hot one gets it, made by a process beside this."""
+    key = job.text, job.measure
+    if job.plan.raises:
+        return
+    with _lock:
+        _bars[key] = _bars.get(key, 0) + bars_of(job)
+        if _bars[key] >= HOT:
+            make_beside(*key)
+
+
+def make_beside(text: str, measure: bool) -> None:
+    """Compile the engine in another process, unless one is at it already, or has failed a short while ago."""
+    from kernelkit.kernels import compile as native
+
+    mark = ready(text, measure).with_suffix(".begun")
+    try:
+        if mark.exists() and time.time() - mark.stat().st_mtime > ABANDONED_S:
+            mark.unlink()
+        mark.touch(exist_ok=False)
+    except FileExistsError:
+        return
+    except OSError as error:
+        _log.warning("sweeps stay in the first tier: %s", error)
+        return
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
+    maker = subprocess.Popen(
+        [sys.executable, "-m", __name__, str(native.module_path(text, "strategy")), str(int(measure))],
+        env=os.environ | {"PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # an interrupt of the sweep is not meant for it
+    )
+    threading.Thread(target=maker.wait, daemon=True).start()  # so that it does not stay a zombie
+
+
+def prepare(job: Job) -> None:
+    """Compile, or load, what a job needs, so that no trial's time contains it."""
+    from kernelkit.kernels import compile as native
+
+    if job.plan.uncompilable:
+        raise StrategyError(job.plan.uncompilable)
+    native.engine()
+    native.entry(job.text, "strategy")
+    own_engine(job)
+
+
+def simulate(
+    job: Job,
+    first: int,
+    last: int,
+    blocks: bool = True,
+    stop: Stop | None = None,
+    tick: Callable[[int], None] | None = None,
+) -> Outcome:
+    """Trials [first, last) of a job, on this thread; the outcome's rows count from `first`."""
+    part = replace(job, trials=job.trials[first:last], params=job.params[first:last])
+    outcome = new_outcome(last - first, blocks)
+    engine = own_engine(part)
+    if engine is None:
+        warmed(part)
+    session = Session(part) if engine is None else Tiles(part, engine)
+    session.run(outcome, 0, last - first, stop, tick)
+    return outcome
+
+
+def main() -> None:
+    """`python -m kernelkit.kernels.tiers FILE 0|1`: make the engine of the strategy in this file of the cache."""
+    os.nice(10)
+    make(Path(sys.argv[1]).read_text(), bool(int(sys.argv[2])))
+
+
+if __name__ == "__main__":
+    main()

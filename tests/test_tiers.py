@@ -1,0 +1,228 @@
+"""A strategy's own engine gives the bits of the one for every strategy, and comes about by itself."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import kernelkit as kk
+from kernelkit.errors import LookaheadError, OrderError
+from kernelkit.kernels import compile as native
+from kernelkit.kernels import drive, fused, tiers
+from kernelkit.kernels.drive import Job, Outcome, Session, new_outcome
+from kernelkit.market.venue import Settings
+from kernelkit.recipe import bind, plan_job, span
+from tests.programs import Case, job
+from tests.test_engine_is_reference import cases
+
+
+@pytest.fixture(scope="module", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A ledger of its own, for the fixtures of this module too."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("tiers")
+        (folder / ".kernelkit").mkdir()
+        patch.chdir(folder)
+        yield
+
+
+def both(whole: Job) -> tuple[Outcome, Outcome]:
+    """What the two tiers make of a job."""
+    n = len(whole.trials)
+    first, second = new_outcome(n, True), new_outcome(n, True)
+    Session(whole).run(first, 0, n)
+    fused.Tiles(whole, tiers.make(whole.text, whole.measure)).run(second, 0, n)
+    return first, second
+
+
+def assert_same(a: Outcome, b: Outcome) -> None:
+    assert a.headline.tobytes() == b.headline.tobytes()
+    assert a.meta.tobytes() == b.meta.tobytes()
+    assert a.blocks is not None
+    assert b.blocks is not None
+    for k, cells in enumerate(a.meta[:, 0]):
+        assert a.blocks[k, :cells].tobytes() == b.blocks[k, :cells].tobytes()
+    assert a.errors == b.errors
+    assert a.done.tolist() == b.done.tolist()
+
+
+def job_of(bars: xr.Dataset, strategy: Any, grid: dict[str, Any], venue: Any = None, measure: bool = True) -> Job:
+    scalars, axes = bind(strategy, None, grid)
+    recipe = plan_job(
+        bars, strategy, scalars, axes, None, span(bars, None, None), Settings.of(None, venue, None), measure
+    )
+    return recipe.job
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(cases(), st.integers(1, 40))
+def test_every_order__random_programs(case: Case, width: int) -> None:
+    with mock.patch.multiple(fused, TILE=width, LEAST_TILE=width):
+        assert_same(*both(job(case)))
+
+
+@kk.indicator(state=dict(e=0.0, last=kk.ring(3), seen=0))
+def lagged(s, x, rate, up):  # type: ignore[no-untyped-def]
+    s.e += rate * (x - s.e)
+    s.last.push(s.e if up else -s.e)
+    s.seen += 1
+    return s.last[-2]
+
+
+@kk.strategy(state=dict(seen=kk.ring(4), n=0), warmup=0)
+def everything(ctx, s, fast=5, slow=20, rate=0.25, up=True):  # type: ignore[no-untyped-def]
+    """Each indicator, its previous value, features, own state, sizing, brackets."""
+    s.seen.push(ctx.close.ema(fast))
+    s.n += 1
+    score = 0.0
+    if ctx.close.sma(fast)[-1] > ctx.close.sma(slow):
+        score += 1.0
+    if ctx.volume.sma(fast) > ctx.volume.sma(slow)[-1] or ctx.volume.sum(3) < 0.0:
+        score += 1.0
+    if ctx.high.max(fast)[-1] < ctx.close[0]:
+        score += 2.0
+    if ctx.low.min(slow)[-1] > ctx.close[0]:
+        score -= 2.0
+    if ctx.close.rsi(fast) > 70.0:
+        score -= 1.0
+    if ctx.close.std(slow) > ctx.close.volatility(7) * ctx.close[0] and ctx.vwap(fast) > ctx.close.sum(2) / 2.0:
+        score += 1.0
+    if lagged(ctx.close, rate, up) > lagged(ctx.close, 0.5, False)[-1]:
+        score += 0.5
+    if ctx.x.mood[0] > ctx.x.mood.ema(3):
+        score += 0.25
+    if score > 2.0 and ctx.position == 0.0 and ctx.orders == 0:
+        ctx.bracket(ctx.size.risk(0.02, stop=2.0 * ctx.atr(fast)), stop_loss=0.03, take_profit=0.05)
+    elif score < -1.0:
+        ctx.target_percent(-0.4)
+    elif s.n % 17 == 0 and s.seen[0] > s.seen[-3]:
+        ctx.target(ctx.size.vol_target(0.2, 10))
+
+
+def market(n: int = 700, assets: int = 2) -> xr.Dataset:
+    """Assets with holes, and a feature."""
+    draw = np.random.default_rng(7)
+    index = pd.date_range("2021-01-01", periods=n, freq="1h")
+    frames = {}
+    for k in range(assets):
+        close = 100.0 * np.exp(np.cumsum(draw.normal(0.0, 0.01, n)))
+        frame = pd.DataFrame({"open": np.r_[100.0, close[:-1]], "close": close}, index=index)
+        frame["high"], frame["low"] = frame.max(axis=1) * 1.004, frame.min(axis=1) * 0.996
+        frame["volume"] = draw.integers(0, 1000, n).astype(float)
+        frames[f"a{k}"] = frame[draw.random(n) > 0.1 * k]
+    bars: xr.Dataset = kk.data.from_pandas(frames, label="open", bar="1h", calendar="24/7")
+    mood = pd.Series(draw.normal(size=n), index)
+    return kk.feature(bars, "mood", mood, known_at=pd.Series(index + pd.Timedelta("90min"), index))
+
+
+GRID = {"fast": [3, 5, 9], "slow": [12, 20], "rate": [0.1, 0.4], "up": [False, True]}
+VENUE = kk.Venue("mine", kk.fees.per_unit(0.01, 0.5), kk.slippage.square_root(0.01))
+
+
+@pytest.mark.parametrize(("tile", "group"), [(4096, 1024), (256, 5), (1, 48)])
+@pytest.mark.parametrize("measure", [True, False])
+def test_every_indicator__whatever_the_tiles(tile: int, group: int, measure: bool) -> None:
+    whole = job_of(market(), everything, GRID, VENUE, measure)
+    assert whole.plan.sites
+    with mock.patch.multiple(fused, TILE=tile, LEAST_TILE=tile, GROUP=group):
+        first, second = both(whole)
+    assert_same(first, second)
+    assert len(np.unique(first.headline[:, -1])) > 20  # the trials differ
+
+
+def test_what_the_own_engine_cannot_do_runs_in_the_other() -> None:
+    """An arena that must grow, more orders than a decision may have, an index into the future, ruin."""
+
+    @kk.strategy(warmup=0)
+    def crowd(ctx, n=1, ahead=0, size=0.0):  # type: ignore[no-untyped-def]
+        for _ in range(n):
+            ctx.limit(1.0, 0.001 * ctx.close[0])
+        if ctx.i == 100 and ctx.close[ahead] > 0.0:
+            ctx.sell(size)
+
+    venue = kk.Venue("debt", kk.fees.fraction(0.0), cash_rule="debt")
+    grid = {"n": [0, 1, 20, 200], "ahead": [-1, 1], "size": [0.0, 1e7]}
+    whole = job_of(market(300, 1), crowd, grid, venue)
+    first, second = both(whole)
+    assert_same(first, second)
+    statuses = {status for status, _, _ in first.errors.values()}
+    assert statuses == {drive.L.CROWDED, drive.L.LOOKAHEAD}
+    assert first.meta[:, 2].sum() >= 1  # ruined
+    tiers.make(whole.text, True)
+    with pytest.raises(LookaheadError, match=r"crowd, bar 100 .*found index \[1\]"):
+        kk.backtest(market(300, 1), crowd, {"ahead": 1}, grid={"size": [0.0, 1.0]})
+    with pytest.raises(OrderError, match="more than 64 new orders"):
+        kk.backtest(market(300, 1), crowd, {"n": 200}, grid={"size": [0.0, 1.0]})
+
+
+def test_a_stopped_sweep_keeps_what_is_done() -> None:
+    whole = job_of(market(), everything, GRID, VENUE)
+    engine, n = tiers.make(whole.text, True), len(whole.trials)
+    outcome, stop = new_outcome(n, True), drive.Stop()
+
+    def tick(finished: int) -> None:
+        stop.set()
+
+    with mock.patch.object(fused, "GROUP", 7):
+        fused.Tiles(whole, engine).run(outcome, 0, n, stop, tick)
+    assert outcome.done.sum() == 7
+    assert np.isnan(outcome.headline[7:]).all()
+
+
+@kk.strategy
+def hot(ctx, fast=5, slow=20):  # type: ignore[no-untyped-def]
+    ctx.target_percent(1.0 if ctx.close.sma(fast) > ctx.close.sma(slow) else 0.0)
+
+
+def test_a_hot_strategy_gets_an_engine_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through the public call, in a cache folder of its own: first tier, a process beside, second tier."""
+    bars, grid = market(400, 1), {"fast": [3, 5], "slow": [10, 20]}
+    whole = job_of(bars, hot, grid)
+    monkeypatch.setattr(native, "cache_dir", lambda: tmp_path / "cache" / native.build_id())
+    monkeypatch.setenv("KERNELKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(tiers, "WORTH_LOADING", 1)
+    cold = kk.backtest(bars, hot, grid=grid)
+    mark = tiers.ready(whole.text, True)
+    assert not mark.with_suffix(".begun").exists()
+    monkeypatch.setattr(tiers, "HOT", 1)
+    with mock.patch.object(tiers.subprocess, "Popen", wraps=tiers.subprocess.Popen) as made:
+        for _ in range(3):
+            kk.backtest(bars, hot, grid=grid)
+    assert made.call_count == 1
+    deadline = time.monotonic() + 180.0
+    while not mark.exists():
+        assert time.monotonic() < deadline, "no engine came about"
+        time.sleep(0.1)
+    with mock.patch.object(fused.Tiles, "run", autospec=True, side_effect=fused.Tiles.run) as ran:
+        warm = kk.backtest(bars, hot, grid=grid)
+    assert ran.called
+    for name in cold.data_vars:
+        np.testing.assert_array_equal(cold[name].values, warm[name].values, str(name))
+
+
+def test_a_compilation_that_died_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "cache_dir", lambda: tmp_path)
+    with mock.patch.object(tiers.subprocess, "Popen") as made:
+        tiers.make_beside("text", True)
+        tiers.make_beside("text", True)
+        assert made.call_count == 1
+        monkeypatch.setattr(tiers, "ABANDONED_S", 0.0)
+        tiers.make_beside("text", True)
+        assert made.call_count == 2
+
+
+def test_without_a_place_to_write_sweeps_stay_where_they_are(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    monkeypatch.setattr(native, "cache_dir", lambda: Path("/dev/null/nowhere"))
+    with mock.patch.object(tiers.subprocess, "Popen") as made:
+        tiers.make_beside("text", True)
+    assert not made.called
+    assert "sweeps stay in the first tier" in caplog.text
