@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from kernelkit import cluster, engine, progress
 from kernelkit.engine import run_trials
 from kernelkit.errors import MissingExtraError, RunError, UsageError
 from kernelkit.kernels import compile as native
+from kernelkit.kernels import tiers
 from kernelkit.kernels.drive import Outcome, spread
 from kernelkit.kernels.tiers import simulate
 from kernelkit.market.venue import Settings
@@ -68,7 +70,7 @@ def bits(outcome: Outcome) -> tuple[bytes, bytes, bytes, bytes]:
 @pytest.mark.parametrize(("strategy", "grid"), [(crossing, GRID), (trend, SIGNAL_GRID)])
 def test_threads__equal_sequential(bars, monkeypatch, workers, strategy, grid):
     cut = []
-    monkeypatch.setattr(engine, "spread", lambda n, workers, least: cut.append(spread(n, workers)) or cut[-1])
+    monkeypatch.setattr(engine, "spread", lambda n, workers, least, each: cut.append(spread(n, workers)) or cut[-1])
     recipe = recipe_of(bars, strategy, grid)
     n = len(recipe.job.trials)
     one_by_one = [
@@ -84,6 +86,9 @@ def test_threads__equal_sequential(bars, monkeypatch, workers, strategy, grid):
         part = Outcome(*(getattr(outcome, f)[k : k + 1] for f in ("headline", "blocks", "meta", "done")), {})
         assert bits(part) == bits(alone)
     assert bits(outcome) == bits(run_trials(recipe, True, None, "again", workers=1)[0])
+    with mock.patch.dict(tiers._engines):
+        tiers.make(recipe.job.text, True)
+        assert bits(outcome) == bits(run_trials(recipe, True, None, "own engine", workers=workers)[0])
 
 
 SCRIPT = """
