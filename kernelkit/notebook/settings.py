@@ -199,7 +199,9 @@ def _literal(node: ast.expr) -> Any:
     try:
         return ast.literal_eval(node)
     except ValueError:
-        raise ValueError(f"{ast.unparse(node)} is not a plain value; a model of your own is given as @variable") from None
+        raise ValueError(
+            f"{ast.unparse(node)} is not a plain value; a model of your own is given as @variable"
+        ) from None
 
 
 def client(given: Given, namespace: Namespace) -> Any:
