@@ -3,7 +3,7 @@
 5            one value: int, float, true/false, text ('quoted' where it holds a comma or a colon)
 5:50:5       5, 10, ..., 50: the end is included when the steps reach it
 5,10,20      these values (a lone trailing comma makes an axis of one)
-log(1,100,3) n values in equal ratios, both ends included
+log(1,100,3) n values in equal ratios, both ends included; whole ones of whole ends stay ints
 @name        a variable of the notebook
 """
 
@@ -31,6 +31,8 @@ _CALL = re.compile(r"(\w+)\s*\((.*)\)\Z", re.DOTALL)
 # a quote opens at the start of an item only: O'Neil is a name
 _QUOTED = re.compile(r"""(^|,)(\s*)('[^']*'|"[^"]*")""")
 _OPEN_QUOTE = re.compile(r"""(^|,)\s*['"]""")
+# a slip in a number, or the syntax of another tool; text that means it is quoted
+_STRAY = re.compile(r"[][(){}$;=]")
 _BOOLS = {"true": True, "True": True, "false": False, "False": False}
 
 
@@ -40,7 +42,7 @@ def parse(spec: str, *, name: str = "", namespace: Mapping[str, object] | None =
     `name` is the parameter the message is about, `namespace` holds the variables that `@variable` may name.
 
     >>> parse("5:20:5"), parse("0.1"), parse("0:0.3:0.1"), parse("log(1,100,3)")
-    ((5, 10, 15, 20), 0.1, (0.0, 0.1, 0.2, 0.3), (1.0, 10.0, 100.0))
+    ((5, 10, 15, 20), 0.1, (0.0, 0.1, 0.2, 0.3), (1, 10, 100))
     """
     where = f"{name}={spec}" if name else repr(spec)
     try:
@@ -84,7 +86,10 @@ def scalar(text: str) -> Value:
         return _BOOLS[text]
     if text.lower().lstrip("+-") in ("nan", "inf", "infinity"):
         raise _Wrong(f"{text} is not a value a parameter can have; quote it if it is text")
-    return unquote(text)
+    plain = unquote(text)
+    if plain == text and _STRAY.search(text):
+        raise _Wrong(f"{text} is no number and no axis; quote it if it is text")
+    return plain
 
 
 def unquote(text: str) -> str:
@@ -167,6 +172,10 @@ def _function(function: str, arguments: str) -> tuple[Value, ...]:
     # 40 digits, rounded once: log(1e-4,1e-1,4) then holds 0.001 itself and not its neighbour
     with localcontext(prec=40):
         inner = [lo * (hi / lo) ** (Decimal(k) / (count - 1)) for k in range(1, count - 1)]
+        whole = all(abs(value - value.to_integral_value()) <= value.scaleb(-30) for value in (lo, *inner, hi))
+    if whole and _INT.match(parts[0]) and _INT.match(parts[1]):
+        # a window is a whole number of bars: log(10,1000,3) has to be an axis of windows
+        return _checked([_int64(round(value)) for value in (lo, *inner, hi)])
     return _checked([_finite(float(value), f"log({arguments})") for value in (lo, *inner, hi)])
 
 

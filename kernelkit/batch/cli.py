@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import sys
@@ -134,15 +135,31 @@ def main() -> None:
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
-        sys.exit(_fail(error.format_message(), error.exit_code))
+        ctx = getattr(error, "ctx", None)
+        hint = f" '{ctx.command_path} --help' says more." if ctx else ""
+        sys.exit(_fail(error.format_message() + hint, error.exit_code))
     except UsageError as error:
         sys.exit(_fail(str(error), 2))
-    except (KernelkitError, OSError) as error:
+    except KernelkitError as error:
         sys.exit(_fail(str(error), 1))
+    except OSError as error:
+        sys.exit(_fail(_of_system(error), 1))
     except (KeyboardInterrupt, click.Abort) as stop:
         # click turns a KeyboardInterrupt into its own Abort
         signum = getattr(stop.__cause__ or stop, "signum", signal.SIGINT)
         sys.exit(_fail("stopped; the same command goes on from here", 128 + signum))
+
+
+def _of_system(error: OSError) -> str:
+    """What the system refused, and where.
+
+    >>> _of_system(OSError(errno.ENOSPC, "No space left on device", "runs/a/run.json"))
+    'runs/a/run.json: No space left on device; free some, then the same command goes on from here'
+    """
+    where = f"{error.filename}: " if error.filename is not None else ""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    todo = "; free some, then the same command goes on from here" if full else ""
+    return f"{where}{error.strerror or error}{todo}"
 
 
 def _fail(text: str, code: int) -> int:

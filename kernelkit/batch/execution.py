@@ -45,7 +45,10 @@ class Outcome:
 
 def execute(job: Job, on_change: OnChange | None = None) -> Outcome:
     """Run `job` in this thread; a notebook that fails gives a failed record, a signal raises Interrupted."""
-    job.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        job.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{job.folder} cannot be made: {error.strerror}; choose another --out") from error
     with exclusive(job.folder):
         before = runs.read_run(job.folder) if (job.folder / runs.FILE).exists() else None
         if before and before.status == "running":

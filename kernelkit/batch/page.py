@@ -12,6 +12,7 @@ from typing import Any
 from kernelkit.batch import offline
 from kernelkit.batch.plan import Job
 from kernelkit.batch.runs import Run
+from kernelkit.report import words
 
 _HERE = Path(__file__).parent
 
@@ -37,7 +38,7 @@ def describe(job: Job, run: Run, seconds: float) -> Page:
     parameters = [
         (p.name, _spell(run.parameters[p.name]), p.name in job.values, p.help) for p in job.template.parameters
     ]
-    metrics = [(name.replace("_", " "), _number(value)) for name, value in run.metrics.items()]
+    metrics = [(words.label(name), _number(name, value)) for name, value in run.metrics.items()]
     environment = tuple(_environment(run))
     return Page(
         job.template.title, run, _duration(seconds), tuple(metrics), tuple(parameters), environment, job.hide_code
@@ -60,14 +61,14 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _number(value: float | None) -> str:
-    """A metric as a person reads it.
+def _number(name: str, value: float | None) -> str:
+    """A number of the record: a metric in its unit, another as a person reads it.
 
-    >>> _number(1.23456), _number(1234.0), _number(1_048_226.37), _number(None)
-    ('1.235', '1,234', '1,048,226', '–')
+    >>> _number("oos_cagr", 0.06346), _number("score", 1.23456), _number("folds", 15.0), _number("score", None)
+    ('6.3 %', '1.235', '15', '–')
     """
-    if value is None:
-        return "–"
+    if value is None or words.known(name):
+        return words.number(name, value)
     return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 10_000 else f"{value:.4g}"
 
 

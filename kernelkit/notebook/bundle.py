@@ -11,7 +11,7 @@ import numpy as np
 
 from kernelkit import schema
 from kernelkit.errors import UsageError, message
-from kernelkit.notebook import words
+from kernelkit.report import words
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -7,7 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from kernelkit.notebook import heat, picture, words
+from kernelkit.notebook import heat, picture
+from kernelkit.report import words
 
 TILES = ("sharpe_ratio", "cagr", "max_drawdown", "volatility", "n_trades")
 

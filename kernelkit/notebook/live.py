@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kernelkit.notebook.words import compact
 from kernelkit.progress import MIME, Progress, listen
+from kernelkit.report.words import compact
 
 # What is over sooner needs no bar: it would only flicker.
 QUIET_S = 1.0

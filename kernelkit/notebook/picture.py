@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from kernelkit.notebook import words
 from kernelkit.notebook.scale import Scale, number_scale, seconds, time_ticks
+from kernelkit.report import words
 
 # Ink is the text colour of wherever the picture stands; these are legible on white and on black.
 BLUE, RED, INK = "#3b82f6", "#e5533d", "currentColor"

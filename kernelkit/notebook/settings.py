@@ -189,10 +189,19 @@ def makers(module: ModuleType) -> dict[str, Callable[..., Any]]:
 
 def _arguments(text: str) -> tuple[list[Any], dict[str, Any]]:
     call = ast.parse(f"_({text})", mode="eval").body
-    if not isinstance(call, ast.Call):
-        raise SyntaxError("not a list of numbers")
-    args = [ast.literal_eval(node) for node in call.args]
-    return args, {word.arg or "": ast.literal_eval(word.value) for word in call.keywords}
+    # `name(1)(2)` is a call too, of what another call returned
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+        raise SyntaxError("not a list of values between one pair of brackets")
+    return [_literal(node) for node in call.args], {word.arg or "": _literal(word.value) for word in call.keywords}
+
+
+def _literal(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        raise ValueError(
+            f"{ast.unparse(node)} is not a plain value; a model of your own is given as @variable"
+        ) from None
 
 
 def client(given: Given, namespace: Namespace) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kernelkit import schema
 from kernelkit.errors import UsageError, message
-from kernelkit.notebook import words
+from kernelkit.report import words
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,6 +86,35 @@ def test_wrong_usage_is_one_line_and_code_2(
     assert err.startswith("kernelkit: ")
     assert complaint in err
     assert not (tmp_path / "runs").exists()
+
+
+def test_wrong_usage_says_where_help_is(invoke: Invoke) -> None:
+    assert "'kernelkit run --help' says more" in invoke("run")[2]
+
+
+def test_an_out_that_cannot_be_made_is_one_line(tmp_path: Path, write_notebook: Any, invoke: Invoke) -> None:
+    write_notebook(tmp_path / "a.ipynb", "1")
+    (tmp_path / "file").write_text("no folder")
+    code, out, err = invoke("run", "a.ipynb", "--out", "file")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith("kernelkit: file/a-")
+    assert "cannot be made: Not a directory" in err
+    assert err.endswith("choose another --out\n")
+
+
+def test_a_full_disk_names_the_file_and_the_way_on(
+    tmp_path: Path, write_notebook: Any, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write_notebook(tmp_path / "a.ipynb", "1")
+    monkeypatch.setattr("os.fsync", full)
+    code, _, err = invoke("run", "a.ipynb")
+    assert (code, err.count("\n")) == (1, 1)
+    assert re.fullmatch(
+        r"kernelkit: runs/a-\w+/run\.json: No space left on device; free some, .* goes on from here\n", err
+    )
 
 
 def test_dry_run_prints_the_runs(tmp_path: Path, write_notebook: Any, invoke: Invoke) -> None:

@@ -10,9 +10,11 @@ from typing import Any
 import nbformat
 import pytest
 
+from kernelkit import schema
 from kernelkit.batch import offline, page, runs
 from kernelkit.batch.plan import plan
 from kernelkit.progress import MIME
+from kernelkit.report import words
 
 
 def output(**data: str) -> dict[str, Any]:
@@ -41,6 +43,24 @@ def test_around_the_notebook(tmp_path: Path, write_notebook: Any) -> None:
     assert "secret" in html
     assert "the result" in html
     assert "<h1>" not in html.split("<main>")[1]
+
+
+def test_every_metric_of_a_backtest_has_its_unit() -> None:
+    assert [name for name in schema.METRICS if not words.known(name)] == []
+
+
+def test_metrics_are_in_their_units(tmp_path: Path, write_notebook: Any) -> None:
+    path = write_notebook(tmp_path / "a.ipynb", "1")
+    (job,) = plan(path, {}, tmp_path)
+    found = {"oos_cagr": 0.06346, "max_drawdown": 0.189, "n_trades": 12.0, "folds": 15.0, "final_equity": None}
+    run = runs.Run(id=job.id, name="a", template="a", status="done", metrics=found)
+    assert page.describe(job, run, 1.0).metrics == (
+        ("Oos cagr", "6.3 %"),
+        ("Max drawdown", "18.9 %"),
+        ("Trades", "12"),
+        ("Folds", "15"),
+        ("Final equity", "–"),
+    )
 
 
 def test_code_can_be_left_out(tmp_path: Path, write_notebook: Any) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 PERCENT = ("total_return", "cagr", "volatility", "max_drawdown", "win_rate", "exposure")
+RATIO = ("sharpe_ratio", "sortino_ratio", "calmar_ratio", "profit_factor", "turnover")
 COUNT = ("n_fills", "n_trades", "max_drawdown_duration")
 MONEY = ("fees", "final_equity")
 _LABELS = {
@@ -28,20 +29,33 @@ def label(metric: str) -> str:
 
 
 def number(metric: str, value: float | None) -> str:
-    """A metric's value in the unit of its kind; what is missing is a dash.
+    """A metric's value in the unit of its kind, which its name ends with; what is missing is a dash.
 
-    >>> number("max_drawdown", 0.3261), number("sharpe_ratio", -0.5), number("final_equity", 3247001.2)
+    >>> number("oos_max_drawdown", 0.3261), number("sharpe_ratio", -0.5), number("final_equity", 3247001.2)
     ('32.6 %', '−0.50', '3,247,001')
     """
     if value is None or not math.isfinite(value):
         return DASH
-    if metric in PERCENT:
+    if _is(metric, PERCENT):
         return _signed(f"{100 * value:,.1f} %")
-    if metric in COUNT:
+    if _is(metric, COUNT):
         return _signed(f"{value:,.0f}")
-    if metric in MONEY:
+    if _is(metric, MONEY):
         return _signed(f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.2f}")
     return _signed(f"{value:,.2f}")
+
+
+def _is(metric: str, kind: Sequence[str]) -> bool:
+    return any(metric == name or metric.endswith(f"_{name}") for name in kind)
+
+
+def known(metric: str) -> bool:
+    """Whether the unit of a metric shows in its name.
+
+    >>> known("oos_sharpe_ratio"), known("folds")
+    (True, False)
+    """
+    return _is(metric, (*PERCENT, *RATIO, *COUNT, *MONEY))
 
 
 def _signed(text: str) -> str:
