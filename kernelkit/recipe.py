@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from kernelkit.table import SOURCES, table_of
 
 if TYPE_CHECKING:
     import xarray as xr
+
+MOST_CELLS = 10_000_000  # of a grid: each is laid out in memory, about 1 kB with its result
 
 
 @dataclass(frozen=True)
@@ -206,13 +209,17 @@ def chosen(
 ) -> tuple[np.ndarray, list[tuple[Any, ...]]]:
     """Trial number of every cell (-1: excluded) and the axis values of every trial.
 
-    Raises UsageError for a ``where`` that names something else than parameters, and for one that leaves no cell.
+    Raises UsageError for more than `MOST_CELLS` cells, and for a ``where`` that fails, or leaves no cell.
 
     >>> cells, combos = chosen({"fast": [5, 9], "slow": [8]}, {}, "fast < slow")
     >>> cells.tolist(), combos
     ([[0], [-1]], [(5, 8)])
     """
     shape = tuple(len(v) for v in axes.values())
+    if math.prod(shape) > MOST_CELLS:
+        found = f"{' x '.join(map(str, shape))} = {math.prod(shape):,} combinations"
+        fix = "Take coarser steps, or fewer parameters at a time."
+        raise UsageError(message("grid", found, f"at most {MOST_CELLS:,}", fix))
     combos = list(itertools.product(*axes.values()))
     keep = np.ones(len(combos), bool)
     if where is not None:
@@ -221,7 +228,7 @@ def chosen(
             names = dict(scalars) | dict(zip(axes, combo, strict=True))
             try:
                 keep[k] = bool(holds(**names))
-            except (NameError, TypeError) as error:
+            except (ArithmeticError, AttributeError, LookupError, NameError, TypeError, ValueError) as error:
                 given = ", ".join(f"{n}={v!r}" for n, v in names.items())
                 fix = 'Write where="fast < slow"; a function takes all of them by name.'
                 raise UsageError(message(f"where={where!r}", str(error), f"a condition on {given}", fix)) from error

@@ -393,6 +393,13 @@ CALLS: list[tuple[str, dict[str, Any], type[Exception], str]] = [
         UsageError,
         "found no cell left, wanted at least one",
     ),
+    ("where: by zero", {"grid": {"n": [3, 4]}, "where": "1 / (n - 3) > 0"}, UsageError, "found division by zero"),
+    (
+        "a grid beyond memory",
+        {"grid": {"n": range(1, 10_001), "x": range(10_001)}},
+        UsageError,
+        "grid: found 10000 x 10001 = 100,010,000 combinations, wanted at most 10,000,000. Take coarser steps",
+    ),
     ("where: number", {"grid": {"n": [3, 4]}, "where": 3}, UsageError, "where: found 3, wanted text or a function"),
     (
         "where: function",
@@ -465,6 +472,10 @@ def test_settings() -> None:
         (lambda: kk.Account(cash=0.0), "cash of the account: found 0.0, wanted a positive amount"),
         (lambda: kk.Account(cash=float("nan")), "cash of the account: found nan"),
         (lambda: kk.Account(cash=True), "cash of the account: found True"),
+        (
+            lambda: kk.Venue(fees=kk.fees.fraction(2)),
+            "fees of the venue: found fraction(rate=2), wanted a fraction of the traded value, below 1",
+        ),
         (
             lambda: kk.Venue(cash_rule="maybe"),
             "cash_rule of the venue: found maybe, wanted one of reduce, reject, debt",

@@ -43,7 +43,8 @@ class Venue:
     """What a venue charges and allows: ``fees`` and ``slippage`` are cost models (None: free).
 
     ``cash_rule`` says what becomes of an order that cash cannot pay: reduce, reject or debt (rule A3). ``band`` is the
-    fraction of equity below which a target is not traded (rule S3). Raises OrderError for anything else.
+    fraction of equity below which a target is not traded (rule S3). Raises OrderError for anything else, and for a rate of
+    100 % or more.
 
     >>> Venue("free").costs
     'none'
@@ -73,6 +74,9 @@ class Venue:
                         f"{name} of the venue", repr(model), "a cost model", f"Write {name}=kk.{name}.fraction(0.001)."
                     )
                 )
+            if model is not None and model.name == "fraction" and abs(model.values[0][1]) >= 1.0:
+                wanted, fix = "a fraction of the traded value, below 1", "0.001 is 10 basis points, 0.02 is 2 percent."
+                raise OrderError(message(f"{name} of the venue", repr(model), wanted, fix))
         if not 0.0 <= self.band < 1.0:
             raise OrderError(
                 message("band of the venue", self.band, "a fraction of equity in [0, 1)", "Write band=0.005.")
