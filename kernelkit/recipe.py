@@ -15,7 +15,7 @@ from kernelkit.kernels import layout as L
 from kernelkit.kernels.drive import Costs, Job, Table
 from kernelkit.market.venue import CASH_RULES, Settings, Venue
 from kernelkit.strategy import SCALARS, Program, Signal, Strategy
-from kernelkit.table import SOURCES, table_of
+from kernelkit.table import SOURCES, table_of, targets_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -96,6 +96,11 @@ def check_bars(bars: Any) -> xr.Dataset:
                 "Use kk.data.load or kk.data.from_pandas.",
             )
         )
+    lost = [d for d in ("time", "asset") if not bars.sizes.get(d)]
+    if lost:
+        found = f"nothing along {lost[0]}" if lost[0] in bars.sizes else f"no dim {lost[0]}"
+        fix = "Select with lists and slices: bars.sel(asset=[name])."
+        raise DataError(message("bars", found, "at least one bar of one asset", fix))
     return bars
 
 
@@ -440,20 +445,9 @@ def plan_signal(
         trials[a::n] = (0, int(np.searchsorted(place, first)), int(np.searchsorted(place, last)), a, 0, 0, cash)
 
     def target(cell: int) -> np.ndarray:
-        values = strategy.function(bars, **sweep.bound(cell))
-        array = np.asarray(getattr(values, "values", values), "f8")
-        if array.ndim == 1:
-            array = array[:, None]
-        if array.shape != (bars.sizes["time"], n):
-            raise StrategyError(
-                message(
-                    f"signal {strategy.name}",
-                    f"an array of shape {array.shape}",
-                    f"(time, asset) = {(bars.sizes['time'], n)}",
-                    "Return one target per bar and asset.",
-                )
-            )
-        return array
+        # A copy: what the function adds to its bars is neither the user's nor another thread's.
+        values = strategy.function(bars.copy(deep=False), **sweep.bound(cell))
+        return targets_of(strategy.name, values, bars)
 
     job = Job(
         program.text,
