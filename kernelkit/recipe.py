@@ -320,6 +320,9 @@ def param_words(
         if name in windows and min(values) < 1:
             fix = "A window counts bars."
             raise UsageError(message(f"parameter {name!r}", min(values), "a positive window", fix))
+        if kind is int and not -(1 << 63) <= min(values) <= max(values) < 1 << 63:
+            found = max(values, key=abs)
+            raise UsageError(message(f"parameter {name!r}", found, "an integer of 64 bits", f"Write {float(found)}."))
         out[:, k] = np.array(values, "f8").view("i8") if kind is float else np.array(values, "i8")
     return out
 

@@ -24,7 +24,8 @@ def table_of(bars: xr.Dataset, asset: int, features: Sequence[str]) -> tuple[Tab
     """The columns of one asset's valid bars, and the rows of ``time`` they came from; features follow as value and age.
 
     Kept for as long as the bars' own arrays live. Those become read-only: bars that changed in place would be answered
-    from here. Raises DataError for a feature that the bars do not have, and for a price off the tick grid.
+    from here. Raises DataError for a feature that the bars do not have or that did not enter by `kk.feature` (nobody
+    knows when its values were known), for a clock that runs backward, and for a price off the tick grid.
 
     >>> from kernelkit.data import load
     >>> table, rows = table_of(load("sp500_index"), 0, [])
@@ -44,6 +45,10 @@ def table_of(bars: xr.Dataset, asset: int, features: Sequence[str]) -> tuple[Tab
                 f"Add it: bars = kk.feature(bars, {name!r}, series, known_at=...).",
             )
         )
+    for name in names[len(SOURCES) :]:
+        if "trusted" not in bars.variables[name].attrs:
+            fix = f"Use bars = kk.feature(bars, {name.partition('.')[2]!r}, series, known_at=...)."
+            raise DataError(message(f"{name!r} of the bars", "a column put there by hand", "one of kk.feature", fix))
     sources = [bars.variables[n].values for n in names]
     grid = tuple(bars.variables[n].values[asset].item() for n in ("tick", "inverse", "lot", "multiplier"))
     key = (asset, names, grid, bars.attrs["periods_per_year"], *(id(a) for a in sources))

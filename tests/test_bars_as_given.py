@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 import kernelkit as kk
-from kernelkit.errors import DataError, StrategyError
+from kernelkit.errors import DataError, StrategyError, UsageError
 
 BARS = kk.data.load("sp500_index").isel(time=slice(0, 300))
 
@@ -81,3 +81,28 @@ def test_targets_without_labels_or_with_the_bars_own() -> None:
     ends = kk.backtest(BARS, plain, grid={"form": [0, 1, 2, 3]}, outputs=("final_equity",))["final_equity"]
     assert len(set(ends.values.tolist())) == 1
     assert float(ends[0]) != 1e6
+
+
+def test_a_feature_put_there_by_hand_is_refused() -> None:
+    """Nobody says when it was known; this one is tomorrow's close."""
+
+    @kk.strategy
+    def knowing(ctx):  # type: ignore[no-untyped-def]
+        ctx.target_percent(1.0 if ctx.x.next[0] > ctx.close[0] else 0.0)
+
+    tomorrow = BARS["close"].shift(time=-1).fillna(0.0).drop_attrs()
+    by_hand = BARS.assign({"x.next": tomorrow, "age.next": xr.zeros_like(tomorrow).astype("int64")})
+    with pytest.raises(DataError, match=r"'x.next' of the bars: found a column put there by hand"):
+        kk.backtest(by_hand, knowing)
+    trusted = kk.feature(BARS, "next", tomorrow.values, trusted=True)
+    assert float(kk.backtest(trusted, knowing)["final_equity"]) > 1e6
+
+
+def test_an_integer_parameter_beyond_64_bits() -> None:
+    @kk.strategy
+    def counting(ctx, n=1):  # type: ignore[no-untyped-def]
+        ctx.record("value", n)
+
+    assert kk.backtest(BARS, counting, {"n": 2**63 - 1})["value"].values[0] == 2.0**63
+    with pytest.raises(UsageError, match=r"parameter 'n': found 9223372036854775808, wanted an integer of 64 bits"):
+        kk.backtest(BARS, counting, {"n": 2**63})
