@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import linecache
 import math
 import textwrap
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -108,11 +110,8 @@ def test_an_exception_that_no_raise_announces(strategy: Any, error: type[Excepti
 @pytest.mark.parametrize("call", ["np.zeros(3)[0]", "np.random.random()", "np.array((1.0, 2.0))[0]"])
 def test_arrays_and_numpys_random_numbers_are_refused(call: str, tmp_path: Any) -> None:
     """Bounds of arrays are not checked in compiled code; random numbers would differ between whole and resumed runs."""
-    (tmp_path / "own.py").write_text(
-        f"import numpy as np\nimport kernelkit as kk\n\n@kk.strategy\ndef f(ctx):\n    ctx.target_percent({call})\n"
-    )
-    names: dict[str, Any] = {}
-    exec(compile((tmp_path / "own.py").read_text(), str(tmp_path / "own.py"), "exec"), names)
+    text = f"import numpy as np\nimport kernelkit as kk\n\n@kk.strategy\ndef f(ctx):\n    ctx.target_percent({call})\n"
+    names = from_file(tmp_path / "own.py", text)
     with pytest.raises(StrategyError, match="line 6, in f: a function of more than numbers cannot be compiled"):
         kk.backtest(BARS, names["f"])
 
@@ -188,3 +187,79 @@ def test_a_model_without_a_value_or_with_an_index_out_of_range() -> None:
         fee_of(unset)
     with pytest.raises(IndexError):
         fee_of(beyond)
+
+
+def from_file(path: Path, text: str) -> dict[str, Any]:
+    path.write_text(textwrap.dedent(text))
+    names: dict[str, Any] = {}
+    exec(compile(path.read_text(), str(path), "exec"), names)
+    return names
+
+
+def test_globals_in_the_place_of_pythons_own_functions(tmp_path: Path) -> None:
+    """The engine's own text calls `abs` too."""
+    text = """
+        import kernelkit as kk
+
+        def abs(x):
+            return 0.0
+
+        @kk.strategy
+        def f(ctx):
+            ctx.target_percent(abs(1.0))
+    """
+    with pytest.raises(StrategyError, match="a global called `abs` cannot be compiled"):
+        kk.backtest(BARS, from_file(tmp_path / "own.py", text)["f"])
+
+
+def test_two_indicators_of_one_name(tmp_path: Path) -> None:
+    text = """
+        import kernelkit as kk
+
+        @kk.indicator
+        def same(s, x):
+            return x
+
+        first = same
+
+        @kk.indicator
+        def same(s, x):
+            return 2.0 * x
+
+        second = same
+
+        @kk.strategy
+        def f(ctx):
+            ctx.record("a", first(ctx.close))
+            ctx.record("b", second(ctx.close))
+    """
+    with pytest.raises(StrategyError, match="in f: two indicators defined as `same`"):
+        from_file(tmp_path / "own.py", text)
+
+
+def test_a_helper_whose_file_was_edited_but_not_loaded_again(tmp_path: Path) -> None:
+    """Python would run the old one, compiled code the new one."""
+    path = tmp_path / "own.py"
+    text = """
+        import kernelkit as kk
+
+        def weight(x, k=1.0):
+            return x * 0.5
+
+        def make(w):
+            def inner(x):
+                return x * w
+            return inner
+
+        double = make(2.0)
+
+        @kk.strategy
+        def f(ctx):
+            ctx.target_percent(double(weight(0.5)))
+    """
+    f = from_file(path, text)["f"]
+    kk.backtest(BARS, f)
+    path.write_text(textwrap.dedent(text).replace("x * 0.5", "x * 0.25"))
+    linecache.checkcache()
+    with pytest.raises(StrategyError, match=r"source of weight: found a text in .*own.py that has changed"):
+        kk.backtest(BARS, f)

@@ -21,7 +21,18 @@ CALM = (
         "isnan isinf isfinite sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh erf erfc".split()
     )
 )
+PYTHON = {"abs", "max", "min", "float", "int", "bool", "range"}  # what generated text calls by Python's names
 Names = set[str] | None  # None: this place is never reached
+
+
+def defined_twice(roles: dict[str, str]) -> str | None:
+    """A name under which two captured indicators were defined: generated text has one function for it.
+
+    >>> defined_twice({"a": "indicator 1 decay", "b": "indicator 1 decay", "k": "constant"})
+    'decay'
+    """
+    own = [role.split()[2] for role in roles.values() if role.startswith("indicator ")]
+    return next((name for name in own if own.count(name) > 1), None)
 
 
 def may_raise(node: ast.AST) -> bool:

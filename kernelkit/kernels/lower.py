@@ -22,7 +22,7 @@ from kernelkit.kernels.context import (
     VERBS,
     Rolling,
 )
-from kernelkit.kernels.flow import may_raise, of_numbers, root, unassigned
+from kernelkit.kernels.flow import PYTHON, defined_twice, may_raise, of_numbers, root, unassigned
 from kernelkit.kernels.plan import Plan, Ring, Site
 from kernelkit.kernels.source import Source
 from kernelkit.kernels.tools import offset, safe
@@ -41,8 +41,11 @@ class Lowering(ast.NodeTransformer):
     ) -> None:
         self.source, self.plan, self.ctx, self.s, self.names, self.depth = source, plan, ctx, s, names, depth
         self.loops = 0
-        unset = unassigned(source.tree)
-        if unset is not None:
+        for name in PYTHON & set(names):
+            self.cannot_compile(source.tree, f"a global called `{name}`", "call it otherwise")
+        if twice := defined_twice(names):
+            source.refuse(source.tree, f"two indicators defined as `{twice}`", "define each under a name of its own")
+        if unset := unassigned(source.tree):
             self.cannot_compile(
                 unset, "a variable that may have no value here", "give it one before the branch or loop that sets it"
             )
