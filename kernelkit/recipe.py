@@ -16,7 +16,7 @@ from kernelkit.kernels import layout as L
 from kernelkit.kernels.drive import Costs, Job, Table
 from kernelkit.market.venue import CASH_RULES, Settings, Venue
 from kernelkit.strategy import SCALARS, Program, Signal, Strategy
-from kernelkit.table import SOURCES, table_of
+from kernelkit.table import SOURCES, table_of, targets_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -99,6 +99,11 @@ def check_bars(bars: Any) -> xr.Dataset:
                 "Use kk.data.load or kk.data.from_pandas.",
             )
         )
+    lost = [d for d in ("time", "asset") if not bars.sizes.get(d)]
+    if lost:
+        found = f"nothing along {lost[0]}" if lost[0] in bars.sizes else f"no dim {lost[0]}"
+        fix = "Select with lists and slices: bars.sel(asset=[name])."
+        raise DataError(message("bars", found, "at least one bar of one asset", fix))
     return bars
 
 
@@ -322,6 +327,9 @@ def param_words(
         if name in windows and min(values) < 1:
             fix = "A window counts bars."
             raise UsageError(message(f"parameter {name!r}", min(values), "a positive window", fix))
+        if kind is int and not -(1 << 63) <= min(values) <= max(values) < 1 << 63:
+            found = max(values, key=abs)
+            raise UsageError(message(f"parameter {name!r}", found, "an integer of 64 bits", f"Write {float(found)}."))
         out[:, k] = np.array(values, "f8").view("i8") if kind is float else np.array(values, "i8")
     return out
 
@@ -447,20 +455,9 @@ def plan_signal(
         trials[a::n] = (0, int(np.searchsorted(place, first)), int(np.searchsorted(place, last)), a, 0, 0, cash)
 
     def target(cell: int) -> np.ndarray:
-        values = strategy.function(bars, **sweep.bound(cell))
-        array = np.asarray(getattr(values, "values", values), "f8")
-        if array.ndim == 1:
-            array = array[:, None]
-        if array.shape != (bars.sizes["time"], n):
-            raise StrategyError(
-                message(
-                    f"signal {strategy.name}",
-                    f"an array of shape {array.shape}",
-                    f"(time, asset) = {(bars.sizes['time'], n)}",
-                    "Return one target per bar and asset.",
-                )
-            )
-        return array
+        # A copy: what the function adds to its bars is neither the user's nor another thread's.
+        values = strategy.function(bars.copy(deep=False), **sweep.bound(cell))
+        return targets_of(strategy.name, values, bars)
 
     job = Job(
         program.text,

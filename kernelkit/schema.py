@@ -224,6 +224,15 @@ def check_clock(open_at: np.ndarray[Any, np.dtype[np.int64]], known_at: np.ndarr
         )
 
 
+def check_sessions(session: np.ndarray[Any, np.dtype[np.int64]]) -> None:
+    """Raise `DataError` naming the first bar whose session is earlier than that of the bar before."""
+    backward = np.flatnonzero(np.diff(session) < 0)
+    if backward.size:
+        i = int(backward[0]) + 1
+        found, wanted = f"{session[i]}, after {session[i - 1]}", "sessions that do not run backward"
+        raise DataError(message(f"session of bar {i}", found, wanted, "Build bars with kk.data.from_pandas."))
+
+
 def utc(ns: int | np.int64) -> str:
     """Return nanoseconds since 1970 as text, as short as it can be.
 

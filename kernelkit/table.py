@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernelkit.errors import DataError, message
+from kernelkit.errors import DataError, StrategyError, message
 from kernelkit.kernels.drive import Table
+from kernelkit.schema import check_clock, check_sessions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,7 +24,8 @@ def table_of(bars: xr.Dataset, asset: int, features: Sequence[str]) -> tuple[Tab
     """The columns of one asset's valid bars, and the rows of ``time`` they came from; features follow as value and age.
 
     Kept for as long as the bars' own arrays live. Those become read-only: bars that changed in place would be answered
-    from here. Raises DataError for a feature that the bars do not have, and for a price off the tick grid.
+    from here. Raises DataError for a feature that the bars do not have or that did not enter by `kk.feature` (nobody
+    knows when its values were known), for a clock that runs backward, and for a price off the tick grid.
 
     >>> from kernelkit.data import load
     >>> table, rows = table_of(load("sp500_index"), 0, [])
@@ -43,6 +45,10 @@ def table_of(bars: xr.Dataset, asset: int, features: Sequence[str]) -> tuple[Tab
                 f"Add it: bars = kk.feature(bars, {name!r}, series, known_at=...).",
             )
         )
+    for name in names[len(SOURCES) :]:
+        if "trusted" not in bars.variables[name].attrs:
+            fix = f"Use bars = kk.feature(bars, {name.partition('.')[2]!r}, series, known_at=...)."
+            raise DataError(message(f"{name!r} of the bars", "a column put there by hand", "one of kk.feature", fix))
     sources = [bars.variables[n].values for n in names]
     grid = tuple(bars.variables[n].values[asset].item() for n in ("tick", "inverse", "lot", "multiplier"))
     key = (asset, names, grid, bars.attrs["periods_per_year"], *(id(a) for a in sources))
@@ -61,6 +67,33 @@ def table_of(bars: xr.Dataset, asset: int, features: Sequence[str]) -> tuple[Tab
 def _forget(tables: dict[tuple[Any, ...], Any], key: tuple[Any, ...], _: object) -> None:
     # The tables come as an argument: when the interpreter ends, this module's own names go before the arrays.
     tables.pop(key, None)
+
+
+def targets_of(name: str, values: Any, bars: xr.Dataset) -> np.ndarray:
+    """What the signal ``name`` returned for ``bars``, as float64 (time, asset).
+
+    Raises StrategyError for another shape, and for rows or assets labelled otherwise than the bars' own: an array that
+    was turned round or shifted by its labels would be read as if it were not.
+    """
+    import pandas as pd
+
+    n = bars.sizes["time"], bars.sizes["asset"]
+    indexes: Mapping[Any, Any] = getattr(values, "indexes", {})
+    if isinstance(values, (pd.Series, pd.DataFrame)):
+        indexes = {"time": values.index}
+        if isinstance(values, pd.DataFrame) and n[1] > 1:
+            indexes |= {"asset": values.columns}
+    for dim in (d for d in ("time", "asset") if d in indexes):
+        if len(indexes[dim]) == bars.sizes[dim] and not indexes[dim].equals(bars.indexes[dim]):
+            found, fix = f"other labels along {dim}, or another order", "Keep the labels: values.reindex_like(...)."
+            raise StrategyError(message(f"signal {name}", found, f"the {dim} of the bars", fix))
+    array = np.asarray(getattr(values, "values", values), "f8")
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.shape != n:
+        found, fix = f"an array of shape {array.shape}", "Return one target per bar and asset."
+        raise StrategyError(message(f"signal {name}", found, f"(time, asset) = {n}", fix))
+    return array
 
 
 def make_table(
@@ -83,7 +116,10 @@ def make_table(
     tick, inverse, lot, multiplier = grid
     prices = [column(n) for n in ("open", "high", "low", "close")]
     ticks = [to_ticks(p, tick, inverse, n) for p, n in zip(prices, ("open", "high", "low", "close"), strict=True)]
-    columns = [*ticks, column("volume"), column("open_at"), column("known_at"), column("session", "i8"), *prices]
+    open_at, known_at, session = column("open_at"), column("known_at"), column("session", "i8")
+    check_clock(open_at, known_at)
+    check_sessions(session)
+    columns = [*ticks, column("volume"), open_at, known_at, session, *prices]
     for name in features:
         columns += [column(f"x.{name}"), column(f"age.{name}", "i8")]
     return Table(tuple(columns), int(inverse), float(tick), float(lot), float(multiplier), periods), rows

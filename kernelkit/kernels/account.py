@@ -22,6 +22,7 @@ from kernelkit.kernels.layout import (
 from kernelkit.kernels.memory import at, call_model, f8, i8
 
 SNAP = 1e-6
+MOST = 9007199254740992.0  # 2**53: beyond it float64 cannot count lots or ticks
 INF = float("inf")
 SHRINKS = 64
 OFF_FEE_SLOTS = VENUE.fields["fee_slots"][1]
@@ -57,15 +58,15 @@ def to_lots(instrument_at: int, quantity: float) -> int:
 
 
 def to_ticks(instrument_at: int, p: float, up: bool) -> int:
-    """Q2; the price must be finite."""
+    """Q2."""
     g = at(instrument_at, INSTRUMENT)
-    x = p / g.tick if g.inverse == 0 else p * float(g.inverse)
+    x = min(max(p / g.tick if g.inverse == 0 else p * float(g.inverse), 1.0), MOST)
     r = floor(x + 0.5)
     if abs(x - float(r)) > SNAP:
         r = floor(x)
         if up:
             r += 1
-    return max(r, 1)
+    return int(r)
 
 
 def mean_volume(frame: int, last: int) -> float:

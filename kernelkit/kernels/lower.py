@@ -22,6 +22,7 @@ from kernelkit.kernels.context import (
     VERBS,
     Rolling,
 )
+from kernelkit.kernels.flow import PYTHON, defined_twice, may_raise, of_numbers, root, unassigned
 from kernelkit.kernels.plan import Plan, Ring, Site
 from kernelkit.kernels.source import Source
 from kernelkit.kernels.tools import offset, safe
@@ -40,6 +41,14 @@ class Lowering(ast.NodeTransformer):
     ) -> None:
         self.source, self.plan, self.ctx, self.s, self.names, self.depth = source, plan, ctx, s, names, depth
         self.loops = 0
+        for name in PYTHON & set(names):
+            self.cannot_compile(source.tree, f"a global called `{name}`", "call it otherwise")
+        if twice := defined_twice(names):
+            source.refuse(source.tree, f"two indicators defined as `{twice}`", "define each under a name of its own")
+        if unset := unassigned(source.tree):
+            self.cannot_compile(
+                unset, "a variable that may have no value here", "give it one before the branch or loop that sets it"
+            )
 
     def expression(self, text: str, node: ast.AST) -> ast.expr:
         """Parse generated text, carrying the user's line along."""
@@ -80,14 +89,20 @@ class Lowering(ast.NodeTransformer):
         for kind, instead in INSTEAD.items():
             if isinstance(node, kind):
                 self.cannot_compile(node, kind.__name__, instead)
-        if isinstance(node, ast.Raise | ast.Assert):
-            self.plan.raises = True
+        self.plan.raises = self.plan.raises or may_raise(node)
         return super().generic_visit(node)
 
     def cannot_compile(self, node: ast.AST, what: str, instead: str) -> None:
         """The first such thing is what the error will name, should the strategy be compiled."""
         note = self.source.refusal(node, f"{what} cannot be compiled", f"{instead}, or run with debug=True")
         self.plan.uncompilable = self.plan.uncompilable or note
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        """`a ** n` in float: of two integers compiled code makes an integer, 0 for `2 ** -1`."""
+        node = self.generic_visit(node)
+        if isinstance(node.op, ast.Pow) and not isinstance(node.right, ast.Constant):
+            node.right = ast.copy_location(ast.BinOp(node.right, ast.Mult(), ast.Constant(1.0)), node)
+        return node
 
     def visit_For(self, node: ast.For) -> ast.AST:
         self.loops += 1
@@ -201,6 +216,10 @@ class Lowering(ast.NodeTransformer):
             return self.store(
                 node, node.target, self.text(ast.BinOp(ast.copy_location(read, node.target), node.op, node.value))
             )
+        if isinstance(node.op, ast.Pow) and isinstance(node.target, ast.Name):
+            read = ast.copy_location(ast.Name(node.target.id, ast.Load()), node)
+            value = ast.copy_location(ast.BinOp(read, node.op, node.value), node)
+            return self.visit(ast.copy_location(ast.Assign([node.target], value), node))
         return self.generic_visit(node)
 
     def store(self, node: ast.AST, target: ast.Attribute, value: str) -> ast.AST:
@@ -359,6 +378,8 @@ class Lowering(ast.NodeTransformer):
                 self.cannot_compile(node, "print", "use ctx.record(name, value) and read res[name]")
             if role == "helper":
                 return self.helper_call(node)
+        elif self.names.get(root(function)) == "module" and not of_numbers(function):
+            self.cannot_compile(node, "a function of more than numbers", "use those of math, or of numpy on one number")
         return self.generic_visit(node)
 
     def helper_call(self, node: ast.Call) -> ast.AST:

@@ -1,6 +1,6 @@
 """What a strategy orders: submitted or rejected, bracketed, aimed at a target, cancelled (O4-O5, O9, F6, F9, S1-S5)."""
 
-from kernelkit.kernels.account import book, fee_of, same_side, to_lots, to_ticks
+from kernelkit.kernels.account import MOST, book, fee_of, same_side, to_lots, to_ticks
 from kernelkit.kernels.layout import (
     ACCOUNT,
     AT_FILL,
@@ -70,7 +70,6 @@ from kernelkit.kernels.matching import (
 )
 from kernelkit.kernels.memory import at
 
-MOST = 9007199254740992.0  # 2**53: beyond it float64 cannot count lots or ticks
 MOST_PROFIT = 1e6
 
 
@@ -354,14 +353,14 @@ def target(frame: int, verb: int, wish: float) -> int:
     return place(frame, o_at)
 
 
-def cancel(frame: int, number: int) -> int:
-    """O9: end one live order (0: all of them); the id, or 0 when there was none."""
+def cancel(frame: int, number: float, every: bool) -> int:
+    """O9: end the live order of this id, or every live order; the id of the last one, or 0 when there was none."""
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
     found = 0
     for k in range(h.n_live):
         o = at(f.orders + k * ORDER_BYTES, ORDER)
-        if o.status == LIVE and (number == 0 or o.id == number):
+        if o.status == LIVE and (every or float(o.id) == number):
             found = o.id
             end_order(frame, f.orders + k * ORDER_BYTES, CANCELLED, R_USER, column(frame, C_KNOWN_AT, f.i))
     if found != 0:
@@ -369,22 +368,23 @@ def cancel(frame: int, number: int) -> int:
     return found
 
 
-def link(frame: int, a: int, b: int) -> int:
+def link(frame: int, a: float, b: float) -> int:
     """O9: two live orders become one-cancels-the-other; the group, or 0 when one of them is not live."""
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
     n = 0
     for k in range(h.n_live):
         o = at(f.orders + k * ORDER_BYTES, ORDER)
-        if o.id == a or o.id == b:
+        if float(o.id) == a or float(o.id) == b:
             n += 1
     if n != 2:
         return 0
+    group = int(min(a, b))
     for k in range(h.n_live):
         o = at(f.orders + k * ORDER_BYTES, ORDER)
-        if o.id == a or o.id == b:
-            o.group = min(a, b)
-    return min(a, b)
+        if float(o.id) == a or float(o.id) == b:
+            o.group = group
+    return group
 
 
 def act(frame: int, verb: int, tif: int, q: float, a: float, b: float, c: float, d: float, e: float) -> int:
@@ -397,11 +397,11 @@ def act(frame: int, verb: int, tif: int, q: float, a: float, b: float, c: float,
     if verb == V_TARGET or verb == V_WEIGHT:
         return target(frame, verb, q)
     if verb == V_CANCEL:
-        return cancel(frame, int(q))
+        return cancel(frame, q, False)
     if verb == V_CANCEL_ALL:
-        return cancel(frame, 0)
+        return cancel(frame, 0.0, True)
     if verb == V_OCO:
-        return link(frame, int(q), int(a))
+        return link(frame, q, a)
     if verb == V_BRACKET:
         return bracket(frame, tif % 8, tif // 8, q, a, b, c, d, e)
     return submit(frame, verb, tif, q, a, b)

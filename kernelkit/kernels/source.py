@@ -3,9 +3,14 @@
 import ast
 import inspect
 import textwrap
+import time
+from pathlib import Path
+from types import CodeType
 from typing import NoReturn
 
 from kernelkit.errors import StrategyError, message
+
+LOADED = time.time()
 
 
 class Source:
@@ -43,7 +48,34 @@ def read_source(function) -> Source:
             message("a strategy", type(tree).__name__, "a function written with def", "Write def name(ctx, ...).")
         )
     tree.decorator_list = []
+    if edited(function, tree):
+        fix = "Reload it (importlib.reload), or run the cell again."
+        found = f"a text in {inspect.getfile(function)} that has changed since it was imported"
+        raise StrategyError(message(f"source of {function.__name__}", found, "the text of the code that runs", fix))
     return Source(tree, inspect.getfile(function), first)
+
+
+def edited(function, tree: ast.FunctionDef) -> bool:
+    """Whether a file was changed after this module was loaded, and a function in it is no longer the one that runs.
+
+    One with an assertion cannot be told: pytest rewrites those.
+    """
+    path = Path(inspect.getfile(function))
+    if any(isinstance(n, ast.Assert) for n in ast.walk(tree)) or not path.exists() or path.stat().st_mtime < LOADED:
+        return False
+    try:
+        found = [compile(path.read_text("utf-8"), str(path), "exec", dont_inherit=True)]
+    except (SyntaxError, ValueError):
+        return True
+    for code in found:  # grows while it is walked
+        found += [c for c in code.co_consts if isinstance(c, CodeType)]
+    return does(function.__code__) not in [does(c) for c in found]
+
+
+def does(code: CodeType) -> tuple:
+    """Where a function stands and what it does, functions in it apart."""
+    kept = [repr(c) for c in code.co_consts if not isinstance(c, CodeType)]
+    return code.co_qualname, code.co_firstlineno, code.co_code, code.co_names, code.co_varnames, kept
 
 
 def emit(source: Source, statements: list[ast.stmt], indent: int = 1) -> list[str]:

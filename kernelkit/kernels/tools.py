@@ -1,11 +1,14 @@
 """What lowered code stands on: its imports, its tools, and cost models as text."""
 
 import ast
+import copy
 import re
+from collections.abc import Mapping
 
 from kernelkit.kernels import indicators
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.context import MODEL_FIELDS
+from kernelkit.kernels.flow import may_raise, of_numbers, root, unassigned
 from kernelkit.kernels.source import Source, emit
 
 
@@ -89,8 +92,12 @@ def aim(frame: int, verb: int, wish: float) -> int:
 }
 
 # Names that generated text uses itself; a user's variable of such a name gets a tail.
-GENERATED = {*vars(indicators), *vars(L), *TOOLS, "frame", "entry", "decide", "refresh", "call_act", "put_f8", "put_i8"}
-GENERATED.add("INF")
+GENERATED = {
+    *vars(indicators),
+    *vars(L),
+    *TOOLS,
+    *"frame model entry decide refresh call_act put_f8 put_i8 INF".split(),
+}
 TAIL = "_user"
 
 
@@ -108,12 +115,16 @@ def reads_volume(text: str | None) -> bool:
     return text is not None and f"(model + {offset(L.MODEL, 'volume')})" in text
 
 
-def model_text(source: Source, argument: str, params: list[str]) -> str:
+def model_text(source: Source, argument: str, params: list[str], imports: Mapping[str, str]) -> str:
     """A fee or slippage model `f(m, *params)` as the text of a module whose `entry(model)` the engine can call.
 
-    `m.field` becomes a load from the MODEL record, a parameter one from its slots, an exception NaN. Raises
-    StrategyError for a field that a model does not see.
+    `m.field` becomes a load from the MODEL record, a parameter one from its slots, an exception NaN. `imports` says
+    where its names of math and numpy come from. Raises StrategyError for a field that a model does not see.
     """
+    unset = unassigned(source.tree)
+    if unset is not None:
+        source.refuse(unset, "a variable that may have no value here", "give it one before the branch that sets it")
+    risky = any(may_raise(n) for n in ast.walk(source.tree))
 
     class Fields(ast.NodeTransformer):
         """Rewrites what the model reads."""
@@ -126,6 +137,14 @@ def model_text(source: Source, argument: str, params: list[str]) -> str:
             load = "i8" if node.attr == "time" else "f8"
             return ast.parse(f"{load}(model + {offset(L.MODEL, node.attr)})", mode="eval").body
 
+        def visit_Call(self, node: ast.Call) -> ast.AST:
+            if root(node.func) in imports and isinstance(node.func, ast.Attribute) and not of_numbers(node.func):
+                source.refuse(node, "a function of more than numbers", "use those of math, or of numpy on one number")
+            return self.generic_visit(node)
+
+        def visit_Name(self, node: ast.Name) -> ast.AST:
+            return ast.copy_location(ast.Name(safe(node.id), node.ctx), node)
+
         def visit_Raise(self, node: ast.Raise) -> ast.AST:
             """An exception has nowhere to go from here: NaN stops the trial (C6)."""
             return ast.copy_location(ast.Return(ast.copy_location(ast.Name("NAN", ast.Load()), node)), node)
@@ -135,7 +154,11 @@ def model_text(source: Source, argument: str, params: list[str]) -> str:
             test = ast.UnaryOp(ast.Not(), self.visit(node.test))
             return ast.copy_location(ast.If(test, [self.visit_Raise(ast.copy_location(ast.Raise(), node))], []), node)
 
-    body = [Fields().visit(n) for n in source.tree.body]
-    lines = [f"    {p} = f8(i8(model + {offset(L.MODEL, 'slots')}) + {8 * k})" for k, p in enumerate(params)]
-    lines += emit(source, [ast.fix_missing_locations(n) for n in body])
-    return PRELUDE + "def entry(model: int) -> float:\n" + "\n".join(lines) + "\n"
+    body = [ast.fix_missing_locations(Fields().visit(n)) for n in copy.deepcopy(source.tree.body)]
+    lines = [f"    {safe(p)} = f8(i8(model + {offset(L.MODEL, 'slots')}) + {8 * k})" for k, p in enumerate(params)]
+    if risky:
+        lines += ["    try:", *emit(source, body, 2), "    except Exception:", "        return NAN"]
+    else:
+        lines += emit(source, body)
+    heads = [f"{text} as {safe(name)}" for name, text in imports.items()]
+    return "\n".join([PRELUDE, *heads, "def entry(model: int) -> float:", *lines]) + "\n"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import ModuleType
 from typing import Any, Protocol
 
 from kernelkit.errors import StrategyError, message
 from kernelkit.kernels.layout import MODEL_SLOTS
-from kernelkit.kernels.source import read_source
+from kernelkit.kernels.source import Source, read_source
 from kernelkit.kernels.tools import model_text
 
 
@@ -96,7 +98,7 @@ def cost_model(function: Callable[..., float]) -> Callable[..., CostModel]:
             )
         )
     names = [p.name for p in parameters[1:]]
-    text = model_text(source, parameters[0].name, names)
+    text = model_text(source, parameters[0].name, names, imports_of(function, source))
     signature = inspect.Signature(parameters[1:])
 
     def factory(*args: float, **kwargs: float) -> CostModel:
@@ -108,6 +110,24 @@ def cost_model(function: Callable[..., float]) -> Callable[..., CostModel]:
     factory.__name__, factory.__doc__, factory.__qualname__ = function.__name__, function.__doc__, function.__qualname__
     factory.__module__ = function.__module__
     return factory
+
+
+def imports_of(function: Any, source: Source) -> dict[str, str]:
+    """How a compiled model imports what it uses of math and numpy; raises StrategyError for any other global."""
+    known = function.__globals__ | dict(inspect.getclosurevars(function).nonlocals)
+    nodes = [n for part in source.tree.body for n in ast.walk(part) if isinstance(n, ast.Name)]
+    own = {n.id for n in nodes if isinstance(n.ctx, ast.Store)} | set(inspect.signature(function).parameters)
+    out = {}
+    for node in (n for n in nodes if n.id in known and n.id not in own):
+        value = known[node.id]
+        if isinstance(value, ModuleType) and value.__name__ in ("math", "numpy"):
+            out[node.id] = f"import {value.__name__}"
+        elif getattr(value, "__module__", "") == "math":
+            out[node.id] = f"from math import {value.__name__}"
+        else:
+            fix = "make it a parameter of the model; of other names it may use math and numpy"
+            source.refuse(node, f"it captures `{node.id}`, a {type(value).__name__}", fix)
+    return out
 
 
 def _finite(name: str, values: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:

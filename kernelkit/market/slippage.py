@@ -27,6 +27,6 @@ def square_root(m: Trade, coefficient: float) -> float:
     >>> square_root(0.1)
     square_root(coefficient=0.1)
     """
-    if m.volume <= 0.0:
-        return coefficient
-    return coefficient * sqrt(m.quantity / m.volume)
+    if m.volume > 0.0:
+        return coefficient * sqrt(m.quantity / m.volume)
+    return coefficient

@@ -56,12 +56,12 @@ class Grid:
         return r if abs(x - r) <= 1e-6 else math.trunc(x)
 
     def ticks(self, price: float, up: bool) -> int:
-        """Q2: ticks of a price, up or down unless within 1e-6 of a tick, never below 1."""
-        x = self.raw_ticks(price)
+        """Q2: ticks of a price within 1 and 2^53, up or down unless within 1e-6 of a tick."""
+        x = min(max(self.raw_ticks(price), 1.0), BEYOND)
         r = math.floor(x + 0.5)
         if abs(x - r) <= 1e-6:
-            return max(1, r)
-        return max(1, math.floor(x) + 1 if up else math.floor(x))
+            return r
+        return math.floor(x) + 1 if up else math.floor(x)
 
 
 @dataclass(frozen=True)

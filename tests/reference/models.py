@@ -31,8 +31,6 @@ def square_root_slippage(coefficient: float) -> Model:
     """Impact that grows with the square root of the share of the mean volume."""
 
     def model(m: ModelView) -> float:
-        if m.volume <= 0:
-            return coefficient
-        return coefficient * math.sqrt(m.quantity / m.volume)
+        return coefficient * math.sqrt(m.quantity / m.volume) if m.volume > 0.0 else coefficient
 
     return model

@@ -31,6 +31,14 @@ def test_c1__no_slippage_leaves_the_reference() -> None:
     assert (outcome.fills[0]["ticks"], outcome.fills[0]["slippage_cost"]) == (10000, 0.0)
 
 
+@pytest.mark.parametrize(("slip", "bought", "sold"), [(1e6, 100_000_100, 1), (1e300, 2**53, 1)])
+def test_q2__no_slippage_leaves_the_range_of_ticks(slip: float, bought: int, sold: int) -> None:
+    plan = {0: lambda ctx: ctx.buy(1), 1: lambda ctx: ctx.sell(1)}
+    config = Config(slippage=models.fraction_slippage(slip), cash_rule="debt", cash=1e300)
+    outcome = play(daily(*flat(100, 3)), plan, config, Grid(1.0, 0, 1.0))
+    assert [fill["ticks"] for fill in outcome.fills] == [bought, sold]
+
+
 def test_c2__a_rebate_is_a_negative_fee() -> None:
     outcome = play(daily(*flat(100, 2)), {0: lambda ctx: ctx.buy(1)}, Config(fee=lambda m: -0.25))
     assert outcome.cash[-1] == 1e6 - 100.0 + 0.25

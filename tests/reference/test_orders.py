@@ -222,6 +222,11 @@ def test_o9__cancelling_ends_orders_at_the_decision() -> None:
     assert prices(outcome) == [(4, 1, 93, "intrabar")]
 
 
+def test_o9__no_order_has_the_id_zero() -> None:
+    plan = {0: lambda ctx: ctx.limit(1, 90), 1: lambda ctx: (ctx.cancel(0), ctx.cancel(math.nan), ctx.cancel(0.5))}
+    assert ends(play(daily(*flat(100, 3)), plan)) == [(1, "cancelled", "end_of_data")]
+
+
 def test_o9__a_group_needs_two_live_orders() -> None:
     plan = {0: lambda ctx: (ctx.limit(1, 90), ctx.oco(1, 1), ctx.oco(1, 9), ctx.buy(math.nan), ctx.oco(2, 1))}
     assert [record["group"] for record in play(daily(*flat(100)), plan).orders] == [0, 0]

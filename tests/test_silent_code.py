@@ -1,0 +1,265 @@
+"""What compiled code would pass over in silence is refused with its line, or raised as in Python."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import math
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import kernelkit as kk
+from kernelkit.errors import StrategyError
+from kernelkit.kernels.flow import unassigned
+
+BARS = kk.data.load("sp500_index").isel(time=slice(0, 120))
+LIMIT = 0.5  # the engine has a constant of this name too
+
+
+def first_unset(body: str) -> int | None:
+    tree = ast.parse("def f(a, b):\n" + textwrap.indent(textwrap.dedent(body).strip("\n"), "    ")).body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    found = unassigned(tree)
+    return None if found is None else found.lineno - 1
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("x = 1\ny = x", None),
+        ("if a:\n    x = 1\ny = x", 3),
+        ("if a:\n    x = 1\nelse:\n    x = 2\ny = x", None),
+        ("if a:\n    return\nelse:\n    x = 2\ny = x", None),
+        ("if a:\n    raise ValueError\nelif b:\n    x = 2\ny = x", 5),
+        ("x += 1", 1),
+        ("y = y + 1", 1),
+        ("for k in range(3):\n    x = k\ny = x + k", None),
+        ("for k in range(a):\n    x = k\n    z = x\ny = x", 4),
+        ("for k in range(a):\n    pass\ny = k", 3),
+        ("for k in range(3):\n    if a:\n        continue\n    x = k\ny = x", 5),
+        ("for k in range(3):\n    if a:\n        break\n    x = k\ny = x", 5),
+        ("for k in range(3):\n    if k:\n        y = x\n    x = k", 3),
+        ("while a:\n    x = 1\ny = x", 3),
+        ("while True:\n    x = 1\n    if a:\n        break\ny = x", None),
+        ("while True:\n    if a:\n        break\n    x = 1\ny = x", 5),
+        ("for k in range(a):\n    x = 1\n    break\nelse:\n    x = 2\ny = x", None),
+        ("a = a + 1\nreturn a", None),
+        ("x, y = 1, 2\nz = x + y", None),
+        ("x: int\ny = x", 2),
+    ],
+)
+def test_a_variable_without_a_value(body: str, line: int | None) -> None:
+    assert first_unset(body) == line
+
+
+def test_a_strategy_that_reads_it_is_refused_compiled_and_raises_in_debug_mode() -> None:
+    @kk.strategy
+    def half(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i % 2 == 0:
+            w = 1.0
+        ctx.target_percent(w)
+
+    with pytest.raises(StrategyError, match=r"in half: a variable that may have no value here cannot be compiled: `w`"):
+        kk.backtest(BARS, half)
+    odd = BARS.isel(time=slice(1, None))
+    with pytest.raises(UnboundLocalError):
+        kk.backtest(odd, half, debug=True)
+
+
+def helper(a: float) -> float:
+    if a > 0.0:
+        x = a
+    return x
+
+
+def test_so_is_one_whose_helper_does() -> None:
+    @kk.strategy
+    def helped(ctx):  # type: ignore[no-untyped-def]
+        ctx.target_percent(helper(1.0))
+
+    with pytest.raises(StrategyError, match=r"in helper: a variable that may have no value here"):
+        kk.backtest(BARS, helped)
+
+
+@kk.strategy
+def no_step(ctx, n=0):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for k in range(0, 10, n):
+        total += k
+    ctx.target_percent(total)
+
+
+@kk.strategy
+def no_item(ctx, n=5):  # type: ignore[no-untyped-def]
+    pair = (1.0, 2.0)
+    ctx.target_percent(pair[n])
+
+
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize(("strategy", "error"), [(no_step, ValueError), (no_item, IndexError)])
+def test_an_exception_that_no_raise_announces(strategy: Any, error: type[Exception], debug: bool) -> None:
+    with pytest.raises(error):
+        kk.backtest(BARS, strategy, debug=debug)
+
+
+@pytest.mark.parametrize("call", ["np.zeros(3)[0]", "np.random.random()", "np.array((1.0, 2.0))[0]"])
+def test_arrays_and_numpys_random_numbers_are_refused(call: str, tmp_path: Any) -> None:
+    """Bounds of arrays are not checked in compiled code; random numbers would differ between whole and resumed runs."""
+    text = f"import numpy as np\nimport kernelkit as kk\n\n@kk.strategy\ndef f(ctx):\n    ctx.target_percent({call})\n"
+    names = from_file(tmp_path / "own.py", text)
+    with pytest.raises(StrategyError, match="line 6, in f: a function of more than numbers cannot be compiled"):
+        kk.backtest(BARS, names["f"])
+
+
+def test_powers_are_pythons() -> None:
+    @kk.strategy
+    def powers(ctx, n=2, m=-1):  # type: ignore[no-untyped-def]
+        x = n
+        x **= m
+        ctx.record("a", n**m)
+        ctx.record("b", x)
+        ctx.record("c", n**3)
+        ctx.record("d", ctx.close[0] ** 0.5)
+        ctx.record("e", n**-2)
+
+    res = kk.backtest(BARS, powers)
+    assert [res[name].values[0] for name in "abce"] == [0.5, 0.5, 8.0, 0.25]
+    assert res["d"].values.tolist() == np.sqrt(BARS["close"].values[:, 0]).tolist()
+
+
+@kk.strategy
+def once(ctx):  # type: ignore[no-untyped-def]
+    if ctx.i == 1:
+        ctx.buy(2.0)
+
+
+def fee_of(function: Callable[..., float], *values: float) -> float:
+    return float(kk.backtest(BARS, once, venue=kk.Venue("own", fees=kk.cost_model(function)(*values)))["fees"])
+
+
+def test_a_model_names_its_parameters_and_variables_as_it_likes() -> None:
+    def model(m, model=0.5, f8=1.0, STOP=2.0):  # type: ignore[no-untyped-def]
+        MARKET = model * f8 * STOP
+        return MARKET
+
+    assert fee_of(model) == 1.0
+
+
+def test_a_model_may_use_math_and_numpy() -> None:
+    def model(m, a=4.0):  # type: ignore[no-untyped-def]
+        return math.sqrt(a) + np.log(1.0) + max(0.0, -a)
+
+    assert fee_of(model) == 2.0
+
+
+def test_a_model_sees_no_global() -> None:
+    def model(m):  # type: ignore[no-untyped-def]
+        return LIMIT * m.price
+
+    with pytest.raises(StrategyError, match=r"in model: it captures `LIMIT`, a float.* Make it a parameter"):
+        fee_of(model)
+
+
+def test_a_models_own_names_are_not_those_of_the_module() -> None:
+    def model(m, price=1.0):  # type: ignore[no-untyped-def]
+        LIMIT = price
+        return LIMIT
+
+    assert fee_of(model) == 1.0
+
+
+def test_a_model_without_a_value_or_with_an_index_out_of_range() -> None:
+    def unset(m):  # type: ignore[no-untyped-def]
+        if m.price < 0.0:
+            x = 1.0
+        return x
+
+    def beyond(m):  # type: ignore[no-untyped-def]
+        pair = (1.0, 2.0)
+        return pair[int(m.quantity)]
+
+    with pytest.raises(StrategyError, match="in unset: a variable that may have no value here: `x`"):
+        fee_of(unset)
+    with pytest.raises(IndexError):
+        fee_of(beyond)
+
+
+def from_file(path: Path, text: str) -> dict[str, Any]:
+    path.write_text(textwrap.dedent(text))
+    names: dict[str, Any] = {}
+    exec(compile(path.read_text(), str(path), "exec"), names)
+    return names
+
+
+def test_globals_in_the_place_of_pythons_own_functions(tmp_path: Path) -> None:
+    """The engine's own text calls `abs` too."""
+    text = """
+        import kernelkit as kk
+
+        def abs(x):
+            return 0.0
+
+        @kk.strategy
+        def f(ctx):
+            ctx.target_percent(abs(1.0))
+    """
+    with pytest.raises(StrategyError, match="a global called `abs` cannot be compiled"):
+        kk.backtest(BARS, from_file(tmp_path / "own.py", text)["f"])
+
+
+def test_two_indicators_of_one_name(tmp_path: Path) -> None:
+    text = """
+        import kernelkit as kk
+
+        @kk.indicator
+        def same(s, x):
+            return x
+
+        first = same
+
+        @kk.indicator
+        def same(s, x):
+            return 2.0 * x
+
+        second = same
+
+        @kk.strategy
+        def f(ctx):
+            ctx.record("a", first(ctx.close))
+            ctx.record("b", second(ctx.close))
+    """
+    with pytest.raises(StrategyError, match="in f: two indicators defined as `same`"):
+        from_file(tmp_path / "own.py", text)
+
+
+def test_a_helper_whose_file_was_edited_but_not_loaded_again(tmp_path: Path) -> None:
+    """Python would run the old one, compiled code the new one."""
+    path = tmp_path / "own.py"
+    text = """
+        import kernelkit as kk
+
+        def weight(x, k=1.0):
+            return x * 0.5
+
+        def make(w):
+            def inner(x):
+                return x * w
+            return inner
+
+        double = make(2.0)
+
+        @kk.strategy
+        def f(ctx):
+            ctx.target_percent(double(weight(0.5)))
+    """
+    f = from_file(path, text)["f"]
+    kk.backtest(BARS, f)
+    path.write_text(textwrap.dedent(text).replace("x * 0.5", "x * 0.25"))
+    linecache.checkcache()
+    with pytest.raises(StrategyError, match=r"source of weight: found a text in .*own.py that has changed"):
+        kk.backtest(BARS, f)
