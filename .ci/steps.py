@@ -35,7 +35,7 @@ LINTS = {
     "templates": ["nbstripout", "--verify", "templates/*.ipynb"],
     "typescript": ["extension/node_modules/.bin/tsc", "--noEmit", "--project", "extension"],
 }
-BENCHES = {"bench": ["--benchmark-only", "tests/bench"]}
+BENCHES = {"bench": ["--table", "README.md", "--clone", "tests/bench"]}
 
 
 @dataclass

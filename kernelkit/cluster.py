@@ -101,7 +101,7 @@ def _connected(distributed: Any, client: Any) -> Iterator[Client]:
 
 def build() -> str:
     """Return the build id of this process: what decides its machine code."""
-    from kernelkit.kernels.compile import build_id
+    from kernelkit.kernels.cache import build_id
 
     return build_id()
 

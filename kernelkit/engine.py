@@ -224,7 +224,7 @@ def identity(strategy: Strategy | Signal) -> str:
         helpers = [code_of(v) for v in inner]
         return "\n".join([ast_text(strategy), strategy.units, *known, *helpers])
     _, texts, own = strategy.parts()
-    helpers = [ast.unparse(source.tree) for _, source, _ in strategy.helpers]
+    helpers = [f"{ast.unparse(source.tree)} {defaults!r}" for _, source, _, defaults in strategy.helpers]
     indicators = [f"{ast.unparse(i.source.tree)}\n{i.state!r}" for i in own.values()]
     warmup = code_of(strategy.warmup) if callable(strategy.warmup) else repr(strategy.warmup)
     return "\n".join([ast_text(strategy), repr(strategy.state), warmup, *texts, *helpers, *indicators])

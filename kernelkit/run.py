@@ -24,7 +24,7 @@ from kernelkit.data import append, store
 from kernelkit.engine import ast_text, compiled, explain, identity, record
 from kernelkit.errors import OrderError, RunError, UsageError, message
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.compile import build_id
+from kernelkit.kernels.cache import build_id
 from kernelkit.kernels.context import Rolling
 from kernelkit.kernels.drive import Costs, Failed, Job, Session, header_of, new_outcome
 from kernelkit.kernels.plan import Plan, Ring, Site

@@ -15,11 +15,13 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, overload
 
+import numpy as np
+
 from kernelkit.errors import StrategyError, message
 from kernelkit.kernels import context
-from kernelkit.kernels.entries import entries
+from kernelkit.kernels.entries import Returns, entries
 from kernelkit.kernels.layout import FRAME
-from kernelkit.kernels.lower import Lowering, Returns
+from kernelkit.kernels.lower import Lowering
 from kernelkit.kernels.plan import Plan, Ring, Site
 from kernelkit.kernels.source import Source, emit, read_source
 from kernelkit.kernels.tools import PRELUDE, TAIL, TOOLS, offset, safe
@@ -231,7 +233,7 @@ class Strategy:
                     passed = passes_context(source.tree, name, context_name)
                     own_context = inner.tree.args.args[passed].arg if passed is not None else None
                     collect(value, inner, own_context)
-                    helpers.append((name, inner, own_context))
+                    helpers.append((name, inner, own_context, value.__defaults__ or ()))
                 else:
                     source.refuse(
                         first_use(source.tree, name),
@@ -240,7 +242,7 @@ class Strategy:
                         "arrays would be a way to see the future and enter with kk.feature",
                     )
 
-        helpers: list[tuple[str, Source, str | None]] = []
+        helpers: list[tuple[str, Source, str | None, tuple[Any, ...]]] = []
         collect(self.function, self.source, self.ctx)
         self.helpers = helpers
         return roles, texts, own
@@ -250,8 +252,8 @@ class Strategy:
         strings = dict(strings or {})
         roles, texts, own = self.parts()
         plan = Plan({n: t for n, t in types.items() if t is not str}, self.state)
-        for name, inner, context_name in self.helpers:
-            prepare_helper(name, inner, context_name, plan, roles, texts)
+        for name, inner, context_name, defaults in self.helpers:
+            prepare_helper(name, inner, context_name, defaults, plan, roles, texts)
         indicators = [i.text(plan) for i in own.values()]
         lowering = Lowering(self.source, plan, self.ctx, self.s, roles)
         body = [lowering.visit(node) for node in copy_body(self.source.tree)]
@@ -274,10 +276,12 @@ class Strategy:
 
     def bars_needed(self, program: Program, params: Mapping[str, Any]) -> int:
         """Bars before the first decision: declared, or inferred from the indicators' windows and the history read."""
-        if callable(self.warmup):
-            return int(self.warmup(Params(params)))
-        if self.warmup is not None:
-            return int(self.warmup)
+        declared: Any = self.warmup(Params(params)) if callable(self.warmup) else self.warmup
+        if declared is not None:
+            if not isinstance(declared, (int, np.integer)) or isinstance(declared, bool) or declared < 0:
+                fix = "Write warmup=100, or warmup=lambda p: p.slow."
+                raise StrategyError(message(f"warmup of {self.name}", declared, "a number of bars, 0 or more", fix))
+            return int(declared)
         need = program.plan.reach
         for site in program.plan.sites:
             if not site.custom:
@@ -339,13 +343,20 @@ def passes_context(tree: ast.FunctionDef, helper: str, context_name: str | None)
 
 
 def prepare_helper(
-    name: str, source: Source, context_name: str | None, plan: Plan, roles: dict[str, str], texts: list[str]
+    name: str,
+    source: Source,
+    context_name: str | None,
+    defaults: tuple[Any, ...],
+    plan: Plan,
+    roles: dict[str, str],
+    texts: list[str],
 ) -> None:
-    """Lower a captured function and add its text."""
+    """Lower a captured function and add its text; a default is the value that it had when the function was defined."""
     arguments = ["frame" if a.arg == context_name else safe(a.arg) for a in source.tree.args.args]
-    defaults = [ast.unparse(d) for d in source.tree.args.defaults]
-    for k, d in enumerate(reversed(defaults)):
-        arguments[-1 - k] += f"={d}"
+    for k, (value, node) in enumerate(zip(reversed(defaults), reversed(source.tree.args.defaults), strict=True)):
+        if not isinstance(value, SCALARS):
+            source.refuse(node, f"a default of type {type(value).__name__}", "helpers take numbers")
+        arguments[-1 - k] += f"={constant(value)}"
     lowering = Lowering(source, plan, context_name, None, roles, 1)
     body = [lowering.visit(n) for n in copy_body(source.tree)]
     head = f"def {safe(name)}({', '.join(arguments)}):\n"

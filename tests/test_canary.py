@@ -17,8 +17,8 @@ import numba
 import numpy as np
 import pytest
 
+from kernelkit.kernels import cache, memory
 from kernelkit.kernels import compile as native
-from kernelkit.kernels import memory
 
 ROOT = Path(__file__).parents[1]
 RECORD = np.dtype([("count", "i8"), ("price", "f8"), ("pair", "i8", (2,))])
@@ -195,10 +195,10 @@ def test_exceptions__become_a_status():
 
 def test_cpu__is_named():
     with internal("binding.get_host_cpu_name and get_host_cpu_features().flatten() (cpu)"):
-        name, _, features = native.cpu().partition(" ")
+        name, _, features = cache.cpu().partition(" ")
         assert name
         assert "+" in features
-    assert len(native.build_id()) == 16
+    assert len(cache.build_id()) == 16
 
 
 # What a process does with three modules: one with a helper, one that calls the first by symbol, one that needs its
@@ -208,11 +208,12 @@ import json, sys
 import numba
 from llvmlite import binding
 from numba import types
+from kernelkit.kernels import cache
 from kernelkit.kernels import compile as native
 
 factor = sys.argv[1]
 out = {}
-first = native.module(f'''
+first = cache.module(f'''
 from numba import cfunc, njit
 K = {factor}
 
@@ -230,13 +231,13 @@ out["value"] = first.entry.ctypes(21)
 
 symbol = "kernelkit_canary_" + first.__name__
 binding.add_symbol(symbol, first.entry.address)
-second = native.module(f"# {symbol}\\ndef twice(x):\\n    return 2 * callee(x)\\n", "canary")
+second = cache.module(f"# {symbol}\\ndef twice(x):\\n    return 2 * callee(x)\\n", "canary")
 kind = numba.core.sigutils._parse_signature_string("int64(int64)")
 second.callee = types.ExternalFunction(symbol, kind)
 twice = numba.njit("int64(int64)", nogil=True, cache=True)(second.twice)
 out["symbol_hit"], out["symbol"] = sum(twice.stats.cache_hits.values()), twice(21)
 
-third = native.module(f"def plain(x):\\n    return x\\n\\ndef lazy(x):\\n    return plain(x) + {factor}\\n", "canary")
+third = cache.module(f"def plain(x):\\n    return x\\n\\ndef lazy(x):\\n    return plain(x) + {factor}\\n", "canary")
 decorate = lambda: numba.cfunc("int64(int64)", nopython=True, cache=True)(third.lazy)
 try:
     lazy = decorate()
@@ -267,7 +268,7 @@ def test_cache__is_hit_by_content_and_never_stale(tmp_path):
         assert (new["hit"], again["hit"], edited["hit"]) == (0, 1, 0), "CFunc.cache_hits"
         assert new["file"] == again["file"] != edited["file"], "an edited helper must get a module of its own"
         assert (new["value"], again["value"], edited["value"]) == (43, 43, 64)
-        files = {p.name for p in (tmp_path / "cache" / native.build_id()).glob("canary_*.py")}
+        files = {p.name for p in (tmp_path / "cache" / cache.build_id()).glob("canary_*.py")}
         assert {f"{new['file']}.py", f"{edited['file']}.py"} <= files
     with internal("ExternalFunction with binding.add_symbol, also from the disk cache (Engine)"):
         assert (new["symbol"], again["symbol"], edited["symbol"]) == (86, 86, 128)

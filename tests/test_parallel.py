@@ -21,8 +21,7 @@ import kernelkit as kk
 from kernelkit import cluster, engine, progress
 from kernelkit.engine import run_trials
 from kernelkit.errors import MissingExtraError, RunError, UsageError
-from kernelkit.kernels import compile as native
-from kernelkit.kernels import tiers
+from kernelkit.kernels import cache, tiers
 from kernelkit.kernels.drive import Outcome, spread
 from kernelkit.kernels.tiers import simulate
 from kernelkit.market.venue import Settings
@@ -190,7 +189,7 @@ def test_cluster__an_interrupt_keeps_what_is_done(bars, client, many_blocks):
 
 
 def test_cluster__warns_once_of_another_build(bars, client, monkeypatch):
-    monkeypatch.setattr(native, "build_id", lambda: "elsewhere")
+    monkeypatch.setattr(cache, "build_id", lambda: "elsewhere")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         cluster._check_builds(client)

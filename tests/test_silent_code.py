@@ -263,3 +263,66 @@ def test_a_helper_whose_file_was_edited_but_not_loaded_again(tmp_path: Path) -> 
     linecache.checkcache()
     with pytest.raises(StrategyError, match=r"source of weight: found a text in .*own.py that has changed"):
         kk.backtest(BARS, f)
+
+
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize("line", ["ctx.i % every", "ctx.i // every", "half(ctx.i, every)", "beat(ctx.close, every)"])
+def test_whole_numbers_divided_by_zero(line: str, debug: bool, tmp_path: Path) -> None:
+    """In the strategy, in a helper, in an own indicator; guarded by a condition it is fine."""
+    text = f"""
+        import kernelkit as kk
+
+        def half(a, b):
+            a %= b
+            return a
+
+        @kk.indicator(state=dict(n=0))
+        def beat(s, x, every):
+            s.n += 1
+            return float(s.n // every)
+
+        @kk.strategy
+        def f(ctx, every=0):
+            if {line} == 0:
+                ctx.target(1.0)
+
+        @kk.strategy
+        def guarded(ctx, every=0):
+            if every != 0 and ctx.i % every == 0:
+                ctx.target(1.0)
+        """
+    names = from_file(tmp_path / "strategies.py", text)
+    with pytest.raises(ZeroDivisionError):
+        kk.backtest(BARS, names["f"], debug=debug)
+    assert float(kk.backtest(BARS, names["f"], {"every": 7}, debug=debug)["n_fills"]) >= 1.0
+    assert float(kk.backtest(BARS, names["guarded"], debug=debug)["n_fills"]) == 0.0
+
+
+def test_a_helpers_default_is_what_it_was_when_defined(tmp_path: Path) -> None:
+    text = """
+        import kernelkit as kk
+
+        K = 0.5
+
+        def share(x, k=K):
+            return k * x
+
+        K = 0.1
+
+        @kk.strategy
+        def f(ctx):
+            ctx.record("v", share(1.0))
+        """
+    names = from_file(tmp_path / "strategies.py", text)
+    for debug in (False, True):
+        assert kk.backtest(BARS, names["f"], debug=debug)["v"].values[-1] == 0.5
+
+
+@pytest.mark.parametrize("warmup", [-1, "x", 2.5, lambda p: math.nan])
+def test_a_warmup_that_is_no_number_of_bars(warmup: Any) -> None:
+    @kk.strategy(warmup=warmup)
+    def f(ctx):  # type: ignore[no-untyped-def]
+        pass
+
+    with pytest.raises(StrategyError, match=r"warmup of f: found .*, wanted a number of bars, 0 or more"):
+        kk.backtest(BARS, f)

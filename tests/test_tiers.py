@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 import kernelkit as kk
 from kernelkit.errors import LookaheadError, OrderError
-from kernelkit.kernels import compile as native
-from kernelkit.kernels import drive, fused, tiers
+from kernelkit.kernels import cache, drive, fused, tiers
 from kernelkit.kernels.drive import Job, Outcome, Session, new_outcome
 from kernelkit.market.venue import Settings
 from kernelkit.recipe import bind, plan_job, span
@@ -187,7 +186,7 @@ def test_a_hot_strategy_gets_an_engine_of_its_own(tmp_path: Path, monkeypatch: p
     """Through the public call, in a cache folder of its own: first tier, a process beside, second tier."""
     bars, grid = market(400, 1), {"fast": [3, 5], "slow": [10, 20]}
     whole = job_of(bars, hot, grid)
-    monkeypatch.setattr(native, "cache_dir", lambda: tmp_path / "cache" / native.build_id())
+    monkeypatch.setattr(cache, "cache_dir", lambda: tmp_path / "cache" / cache.build_id())
     monkeypatch.setenv("KERNELKIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(tiers, "WORTH_LOADING", 1)
     cold = kk.backtest(bars, hot, grid=grid)
@@ -210,7 +209,7 @@ def test_a_hot_strategy_gets_an_engine_of_its_own(tmp_path: Path, monkeypatch: p
 
 
 def test_a_compilation_that_died_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "cache_dir", lambda: tmp_path)
+    monkeypatch.setattr(cache, "cache_dir", lambda: tmp_path)
     with mock.patch.object(tiers.subprocess, "Popen") as made:
         tiers.make_beside("text", True)
         tiers.make_beside("text", True)
@@ -221,7 +220,7 @@ def test_a_compilation_that_died_is_tried_again(tmp_path: Path, monkeypatch: pyt
 
 
 def test_without_a_place_to_write_sweeps_stay_where_they_are(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
-    monkeypatch.setattr(native, "cache_dir", lambda: Path("/dev/null/nowhere"))
+    monkeypatch.setattr(cache, "cache_dir", lambda: Path("/dev/null/nowhere"))
     with mock.patch.object(tiers.subprocess, "Popen") as made:
         tiers.make_beside("text", True)
     assert not made.called

@@ -101,7 +101,7 @@ def _gpu() -> Finding:
 
 
 def _cache() -> Finding:
-    from kernelkit.kernels.compile import cache_dir
+    from kernelkit.kernels.cache import cache_dir
 
     folder = cache_dir()
     if not folder.is_dir():

@@ -1,30 +1,23 @@
-"""The only file that touches numba's internals: memory operations as machine instructions, compilation by content.
-
-numba's own disk cache does not see changed helpers, globals or options of a function (each reproduced), so what is
-compiled here is first written to a module whose name is the hash of everything it depends on; numba's cache then cannot
-be stale.
-"""
+"""The only file that touches numba's internals: memory operations as machine instructions, compilation by units."""
 
 import ast
 import hashlib
-import importlib.util
-import os
-import sys
-import threading
+import pickle
 from functools import cache, cached_property
 from pathlib import Path
-from types import ModuleType
+from typing import ClassVar
 
-import llvmlite
 import numba
-import numpy as np
 from llvmlite import binding, ir
 from numba import types
+from numba.core import compiler, compiler_machinery, typed_passes, untyped_passes
 from numba.extending import intrinsic
+
+from kernelkit.errors import RunError, message
+from kernelkit.kernels.cache import LOCK, build_id, cache_dir, forget, module
 
 I8 = ir.IntType(64)
 F8 = ir.DoubleType()
-LOCK = threading.RLock()
 CORE = ("scan", "account", "matching", "orders", "bars")  # in the order of their imports
 
 
@@ -102,6 +95,7 @@ def call_act(typingctx, entry, frame, verb, tif, q, a, b, c, d, e):
     return types.int64(*[types.int64] * 4, *[types.float64] * 6), codegen
 
 
+DAMAGE = (EOFError, pickle.UnpicklingError, AttributeError, ImportError, IndexError, ValueError)  # a cache file's
 ACT = "int64(int64, int64, int64, float64, float64, float64, float64, float64, float64)"
 
 
@@ -113,56 +107,6 @@ def compile_errors() -> tuple[type[Exception], ...]:
 def address(function) -> int:
     """Machine address of a `@cfunc`, valid in this process."""
     return int(function.address)
-
-
-@cache
-def cpu() -> str:
-    """Name and features of the processor that code is compiled for."""
-    return f"{binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()}"
-
-
-@cache
-def build_id() -> str:
-    """Hash of all that decides the engine's machine code: its sources, numba, llvmlite, numpy, Python, processor."""
-    here = Path(__file__).parent
-    parts = [path.read_bytes() for path in sorted(here.glob("*.py"))]
-    parts += [v.encode() for v in (numba.__version__, llvmlite.__version__, np.__version__, sys.version, cpu())]
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
-
-
-def cache_dir() -> Path:
-    """Where compiled modules live: $KERNELKIT_CACHE, else the user's cache folder; one folder per build id."""
-    named = os.environ.get("KERNELKIT_CACHE")
-    base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kernelkit"
-    return base / build_id()
-
-
-def module_path(text: str, stem: str) -> Path:
-    """The file that `module` writes and imports."""
-    return cache_dir() / f"{stem}_{hashlib.sha256(text.encode()).hexdigest()[:20]}.py"
-
-
-def module(text: str, stem: str) -> ModuleType:
-    """Import `text` as the module `<stem>_<hash>` from the cache folder, writing it first if need be."""
-    with LOCK:  # a second thread must not see a module that is still being executed
-        path = module_path(text, stem)
-        name = path.stem
-        if name in sys.modules:
-            return sys.modules[name]
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(f".{os.getpid()}.{id(text)}")
-            part.write_text(text)
-            part.replace(path)
-        spec = importlib.util.spec_from_file_location(name, path)
-        loaded = importlib.util.module_from_spec(spec)
-        sys.modules[name] = loaded
-        try:
-            spec.loader.exec_module(loaded)
-        except BaseException:
-            del sys.modules[name]
-            raise
-        return loaded
 
 
 NUMBA = {"int": "int64", "float": "float64", "bool": "boolean", "None": "void"}
@@ -196,7 +140,29 @@ from kernelkit.kernels.layout import *
 UNITS = ("fill", "match", "close_out", "end_all", "next_session", "settle", "act", "sweep")
 
 
-def jit(types_text: str, **options: bool):
+class Lean(compiler.CompilerBase):
+    """numba's pipeline without what plain arithmetic and calls do not need: a seventh of a cold start."""
+
+    def define_pipelines(self):
+        """The passes, in order."""
+        passes = compiler_machinery.PassManager("lean")
+        for step in (
+            untyped_passes.TranslateByteCode,
+            untyped_passes.FixupArgs,
+            untyped_passes.IRProcessing,
+            untyped_passes.ReconstructSSA,
+            typed_passes.NopythonTypeInference,
+            typed_passes.PreLowerStripPhis,
+            typed_passes.IRLegalization,
+            typed_passes.NativeLowering,
+            typed_passes.NoPythonBackend,
+        ):
+            passes.add_pass(step, step.__name__)
+        passes.finalize()
+        return [passes]
+
+
+def jit(types_text: str, **options):
     """Compile an inner kernel function for one signature, without the wrappers that only Python would call.
 
     Its own machine code is never run: callers link its LLVM code into theirs and optimise that. So it is optimised
@@ -224,6 +190,8 @@ def jit(types_text: str, **options: bool):
 class Linker:
     """Compiles entry points of a module of plain functions; the functions they reach only on a cache miss."""
 
+    options: ClassVar = {}  # of numba's decorators
+
     def __init__(self, text: str, stem: str) -> None:
         self.text = text
         self.home = module(text, stem).__dict__
@@ -235,13 +203,23 @@ class Linker:
         return {n.name: n for n in ast.parse(self.text).body if isinstance(n, ast.FunctionDef)}
 
     def load(self, name: str, decorate):
-        """From the disk cache, which needs none of the functions that the entry calls; else compile those first."""
+        """From the disk cache, which needs none of the functions that the entry calls; else compile those first.
+
+        Raises RunError where the cache cannot be written.
+        """
         function = self.home[name]
         try:
-            return decorate(function)
-        except numba.core.errors.TypingError:
+            try:
+                return decorate(function)
+            except numba.core.errors.TypingError:
+                pass
+            except DAMAGE:
+                forget(self.home["__file__"])
             self.link(name)
-        return decorate(function)
+            return decorate(function)
+        except OSError as error:
+            where, fix = f"compiled code in {cache_dir()}", "Make room, or set KERNELKIT_CACHE to another folder."
+            raise RunError(message(where, str(error), "a place to write", fix)) from error
 
     def link(self, name: str) -> None:
         """Compile what a function calls."""
@@ -252,7 +230,9 @@ class Linker:
                 self.link(called)
                 types_text, function = signature(self.functions[called]), self.home[called]
                 self.home[called] = (
-                    jit(types_text)(function) if types_text else numba.njit(error_model="numpy")(function)
+                    jit(types_text, **self.options)(function)
+                    if types_text
+                    else numba.njit(error_model="numpy")(function)
                 )
 
 
@@ -266,14 +246,14 @@ def entry(text: str, stem: str) -> int:
         return address(loaded.compiled)
 
 
-def cfunc(types_text: str):
+def cfunc(types_text: str, **options):
     """numba's C function decorator, as everything here uses it."""
-    return numba.cfunc(types_text, nopython=True, error_model="numpy", cache=True)
+    return numba.cfunc(types_text, nopython=True, error_model="numpy", cache=True, **options)
 
 
-def entry_point(types_text: str):
+def entry_point(types_text: str, **options):
     """numba's decorator for what Python calls."""
-    return numba.njit(types_text, nogil=True, error_model="numpy", cache=True)
+    return numba.njit(types_text, nogil=True, error_model="numpy", cache=True, **options)
 
 
 @cache
@@ -287,18 +267,20 @@ def core(*more: str) -> str:
 class Engine(Linker):
     """The compiled engine: `sweep` for Python to call, and `enter_orders`, through which strategies order."""
 
+    options: ClassVar = {"pipeline_class": Lean}
+
     def __init__(self) -> None:
         super().__init__(core(), "engine")
         for unit in UNITS[:-1]:
             types_text = signature(self.functions[unit])
-            compiled = self.load(unit, cfunc(types_text))
+            compiled = self.load(unit, cfunc(types_text, **self.options))
             symbol = f"kernelkit_{unit}_{build_id()}"
             binding.add_symbol(symbol, compiled.address)
             self.home[unit] = types.ExternalFunction(symbol, numba.core.sigutils._parse_signature_string(types_text))
             self.done.add(unit)
             if unit == "act":
                 self.enter_orders = compiled
-        self.sweep = self.load("sweep", entry_point(signature(self.functions["sweep"])))
+        self.sweep = self.load("sweep", entry_point(signature(self.functions["sweep"]), **self.options))
 
 
 # What an engine of one strategy's own knows beforehand, in the place of a call by address and of questions to FRAME.
@@ -325,11 +307,13 @@ class Fused(Linker):
     `tile` advances trials, `refresh` computes the indicators that they share.
     """
 
+    options: ClassVar = {"pipeline_class": Lean}
+
     def __init__(self, text: str, measure: bool) -> None:
         engine()  # what it calls by symbol must be there before the linker asks for it: LLVM aborts the process else
         super().__init__(fused_text(text, measure), "fused")
         self.strategy = Linker(text, "strategy")
-        self.tile = self.load("tile", entry_point(signature(self.functions["tile"])))
+        self.tile = self.load("tile", entry_point(signature(self.functions["tile"]), **self.options))
         self.refresh = self.strategy.load("refresh", entry_point(signature(self.strategy.functions["refresh"])))
 
     def link(self, name: str) -> None:
@@ -341,7 +325,7 @@ class Fused(Linker):
             self.strategy.link("decide")
             for linker, inner in ((self.strategy, "decide"), (self, "call")):
                 types_text = signature(linker.functions[inner])
-                self.home[inner] = jit(types_text, forceinline=True)(linker.home[inner])
+                self.home[inner] = jit(types_text, forceinline=True, **linker.options)(linker.home[inner])
                 self.done.add(inner)
         super().link(name)
 

@@ -4,6 +4,7 @@
 indicator of the same bars: `refresh` computes each once, a stretch of bars at a time, and `decide` reads them.
 """
 
+import ast
 import re
 
 from kernelkit.kernels.layout import FRAME, INSTRUMENT, RAISED, SHARED
@@ -95,3 +96,14 @@ def entries(plan: Plan, lines: list[str]) -> str:
     if plan.raises:
         return entry_text(plan, lines)
     return "\n\n".join([entry_text(plan, lines), decide_text(plan, lines), refresh_text(plan)])
+
+
+class Returns(ast.NodeTransformer):
+    """`return` and `return anything` end the decision."""
+
+    def visit_Return(self, node: ast.Return) -> ast.AST:
+        """Keep the value's effects, return 0."""
+        new = ast.copy_location(ast.Return(ast.copy_location(ast.Constant(0), node)), node)
+        if node.value is None or isinstance(node.value, ast.Constant):
+            return new
+        return [ast.copy_location(ast.Expr(node.value), node), new]

@@ -98,10 +98,17 @@ class Lowering(ast.NodeTransformer):
         self.plan.uncompilable = self.plan.uncompilable or note
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        """`a ** n` in float: of two integers compiled code makes an integer, 0 for `2 ** -1`."""
+        """Arithmetic where compiled code departs from Python: `2 ** -1` is no integer, `i // 0` and `i % 0` raise."""
         node = self.generic_visit(node)
         if isinstance(node.op, ast.Pow) and not isinstance(node.right, ast.Constant):
             node.right = ast.copy_location(ast.BinOp(node.right, ast.Mult(), ast.Constant(1.0)), node)
+        if isinstance(node.op, ast.FloorDiv | ast.Mod) and not (
+            isinstance(node.right, ast.Constant) and node.right.value
+        ):
+            frame = "0" if self.depth and self.ctx is None else "frame"
+            self.plan.raises = self.plan.raises or frame == "0"
+            tool = "modulo" if isinstance(node.op, ast.Mod) else "floor_div"
+            return self.expression(f"{tool}({frame}, {ast.unparse(node.left)}, {ast.unparse(node.right)})", node)
         return node
 
     def visit_For(self, node: ast.For) -> ast.AST:
@@ -211,6 +218,10 @@ class Lowering(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
+        if isinstance(node.target, ast.Name):
+            read = ast.copy_location(ast.Name(node.target.id, ast.Load()), node)
+            value = ast.copy_location(ast.BinOp(read, node.op, node.value), node)
+            return self.visit(ast.copy_location(ast.Assign([node.target], value), node))
         if isinstance(node.target, ast.Attribute) and self.is_state(node.target.value):
             read = ast.Attribute(node.target.value, node.target.attr, ast.Load())
             return self.store(
@@ -486,13 +497,3 @@ class Lowering(ast.NodeTransformer):
         return self.expression(
             f"record(frame, {self.plan.records.index(name.value)}, float({self.text(given['value'])}))", node
         )
-
-
-class Returns(ast.NodeTransformer):
-    """`return` and `return anything` end the decision."""
-
-    def visit_Return(self, node: ast.Return) -> ast.AST:
-        new = ast.copy_location(ast.Return(ast.copy_location(ast.Constant(0), node)), node)
-        if node.value is None or isinstance(node.value, ast.Constant):
-            return new
-        return [ast.copy_location(ast.Expr(node.value), node), new]

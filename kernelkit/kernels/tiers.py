@@ -65,9 +65,10 @@ def make(text: str, measure: bool) -> Fused:
 
 def ready(text: str, measure: bool) -> Path:
     """The file that says that the engine lies in the disk cache."""
-    from kernelkit.kernels import compile as native
+    from kernelkit.kernels.cache import module_path
+    from kernelkit.kernels.compile import fused_text
 
-    return native.module_path(native.fused_text(text, measure), "fused").with_suffix(".ready")
+    return module_path(fused_text(text, measure), "fused").with_suffix(".ready")
 
 
 def warmed(job: Job) -> None:
@@ -83,7 +84,7 @@ def warmed(job: Job) -> None:
 
 def make_beside(text: str, measure: bool) -> None:
     """Compile the engine in another process, unless one is at it already, or has failed a short while ago."""
-    from kernelkit.kernels import compile as native
+    from kernelkit.kernels.cache import module_path
 
     mark = ready(text, measure).with_suffix(".begun")
     try:
@@ -97,7 +98,7 @@ def make_beside(text: str, measure: bool) -> None:
         return
     path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
     maker = subprocess.Popen(
-        [sys.executable, "-m", __name__, str(native.module_path(text, "strategy")), str(int(measure))],
+        [sys.executable, "-m", __name__, str(module_path(text, "strategy")), str(int(measure))],
         env=os.environ | {"PYTHONPATH": path},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -91,6 +91,17 @@ def aim(frame: int, verb: int, wish: float) -> int:
 """,
 }
 
+for _name, _operator in (("floor_div", "//"), ("modulo", "%")):  # compiled code answers 0 where Python raises
+    TOOLS[_name] = f"""
+def {_name}(frame, a, b):
+    if b == 0 and isinstance(a, int) and isinstance(b, int):
+        if frame == 0:
+            raise ZeroDivisionError("division by zero")
+        put_i8(frame + {offset(L.FRAME, "error")}, {L.RAISED})
+        return 0
+    return a {_operator} b
+"""
+
 # Names that generated text uses itself; a user's variable of such a name gets a tail.
 GENERATED = {
     *vars(indicators),

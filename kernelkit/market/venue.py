@@ -43,8 +43,8 @@ class Venue:
     """What a venue charges and allows: ``fees`` and ``slippage`` are cost models (None: free).
 
     ``cash_rule`` says what becomes of an order that cash cannot pay: reduce, reject or debt (rule A3). ``band`` is the
-    fraction of equity below which a target is not traded (rule S3). Raises OrderError for anything else, and for a rate of
-    100 % or more.
+    fraction of equity below which a target is not traded (rule S3). Raises OrderError for anything else, and for a rate
+    of 100 % or more.
 
     >>> Venue("free").costs
     'none'

@@ -205,7 +205,7 @@ def key_of(
     settings: Settings,
 ) -> list[Any]:
     """All that a fold's selection depends on; of ``where``, the cells that it leaves."""
-    from kernelkit.kernels.compile import build_id
+    from kernelkit.kernels.cache import build_id
 
     times = bars["time"].values
     return [

@@ -1,0 +1,90 @@
+"""The folder of compiled code may be damaged, full or closed: results are the same, or an error says what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kernelkit.errors import RunError
+from kernelkit.kernels import cache
+from kernelkit.kernels import compile as native
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = """
+import kernelkit as kk
+
+@kk.strategy
+def cross(ctx, fast=20, slow=100):
+    ctx.target_percent(1.0 if ctx.close.sma(fast) > ctx.close.sma(slow) else 0.0)
+
+print(float(kk.backtest(kk.data.load("sp500_index"), cross)["final_equity"]).hex())
+"""
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of this user's cache folder, with the engine in it."""
+    native.engine()
+    folder = tmp_path_factory.mktemp("warm")
+    shutil.copytree(cache.cache_dir(), folder / cache.build_id())
+    return folder
+
+
+def run(folder: Path, home: Path) -> str:
+    """What a fresh process with this cache folder prints."""
+    (home / ".kernelkit").mkdir(exist_ok=True)
+    (home / "script.py").write_text(SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERNELKIT_CACHE": str(folder)}
+    command = [sys.executable, "-W", "error", "script.py"]
+    found = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
+    return found.stdout
+
+
+def test_what_is_damaged_is_made_again(warm: Path, tmp_path: Path) -> None:
+    build = warm / cache.build_id()
+    for path in build.glob("strategy_*.py"):
+        path.unlink()
+    first = run(warm, tmp_path)
+    strategies = list(build.glob("strategy_*.py"))
+    compiled = [
+        path
+        for path in build.glob("__pycache__/*.nbc")
+        if path.name.startswith(tuple(p.stem for p in strategies)) or ".end_all" in path.name
+    ]
+    assert len(strategies) == 1
+    assert len(compiled) >= 2
+    for path in strategies:
+        path.write_text("")
+    for path in compiled:
+        path.write_bytes(path.read_bytes()[:100])
+    assert run(warm, tmp_path) == first
+    assert all(p.read_text() for p in strategies)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path, caplog: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = tmp_path / "file"
+    closed.write_text("in the way")
+    monkeypatch.setenv("KERNELKIT_CACHE", str(closed))
+    folder = cache.cache_dir()
+    assert folder == cache.cache_dir()
+    assert folder.parent.is_dir()
+    assert "compiled code is kept for this process only" in caplog.text
+    assert closed.read_text() == "in the way"
+    folder.parent.rmdir()
+    cache.writable.cache_clear()
+
+
+def test_a_full_disk() -> None:
+    def full(function: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    linker = native.Linker("def entry(x: int) -> int:\n    return x\n", "cache_test")
+    with pytest.raises(RunError, match=r"No space left on device, wanted a place to write\. Make room"):
+        linker.load("entry", full)
