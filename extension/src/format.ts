@@ -29,6 +29,11 @@ const LABELS: Record<string, string> = {
   max_drawdown_duration: 'Longest drawdown (days)'
 };
 
+const SAMPLES: Record<string, string> = {
+  oos_: 'out of sample',
+  is_: 'in sample'
+};
+
 const DASH = '–';
 
 /** The kind of a metric: its own entry, or that of the longest known ending (`oos_cagr` is a `cagr`). */
@@ -60,6 +65,11 @@ function decimal(value: number, digits: number): string {
 
 /** A metric's name in words: `sharpe_ratio` is "Sharpe ratio", `n_trades` is "Trades". */
 export function metricLabel(name: string): string {
+  for (const [start, end] of Object.entries(SAMPLES)) {
+    if (name.startsWith(start)) {
+      return `${metricLabel(name.slice(start.length))}, ${end}`;
+    }
+  }
   const text = LABELS[name] ?? name.replaceAll('_', ' ');
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

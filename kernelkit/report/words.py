@@ -16,15 +16,19 @@ _LABELS = {
     "n_trades": "Trades",
     "max_drawdown_duration": "Longest drawdown (days)",
 }
+_SAMPLES = {"oos_": "out of sample", "is_": "in sample"}
 DASH = "–"
 
 
 def label(metric: str) -> str:
     """A metric's name in words.
 
-    >>> label("sharpe_ratio"), label("n_trades")
-    ('Sharpe ratio', 'Trades')
+    >>> label("sharpe_ratio"), label("n_trades"), label("oos_cagr")
+    ('Sharpe ratio', 'Trades', 'CAGR, out of sample')
     """
+    for start, end in _SAMPLES.items():
+        if metric.startswith(start):
+            return f"{label(metric.removeprefix(start))}, {end}"
     return _LABELS.get(metric, metric.replace("_", " ").capitalize())
 
 

@@ -55,7 +55,7 @@ def test_metrics_are_in_their_units(tmp_path: Path, write_notebook: Any) -> None
     found = {"oos_cagr": 0.06346, "max_drawdown": 0.189, "n_trades": 12.0, "folds": 15.0, "final_equity": None}
     run = runs.Run(id=job.id, name="a", template="a", status="done", metrics=found)
     assert page.describe(job, run, 1.0).metrics == (
-        ("Oos cagr", "6.3 %"),
+        ("CAGR, out of sample", "6.3 %"),
         ("Max drawdown", "18.9 %"),
         ("Trades", "12"),
         ("Folds", "15"),
