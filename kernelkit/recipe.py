@@ -313,6 +313,7 @@ def costs_of(venue: Venue) -> Costs:
         tuple(v for _, v in slip.values) if slip else (),
         CASH_RULES[venue.cash_rule],
         venue.band,
+        fee is not None and not fee.charges,
     )
 
 

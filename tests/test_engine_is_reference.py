@@ -151,6 +151,7 @@ def test_engine_is_reference(case: Case) -> None:
             int(r["t_submit"]),
             float(r["fees"]),
             int(r["parent"]),
+            int(r["trigger"]),
         )
         for r in logs.orders
     }
@@ -164,6 +165,7 @@ def test_engine_is_reference(case: Case) -> None:
             o["t_submit"],
             o["fees"],
             o["parent"] or 0,
+            o["trigger"],
         )
         for o in expected.orders
     }

@@ -473,10 +473,6 @@ def test_settings() -> None:
         (lambda: kk.Account(cash=float("nan")), "cash of the account: found nan"),
         (lambda: kk.Account(cash=True), "cash of the account: found True"),
         (
-            lambda: kk.Venue(fees=kk.fees.fraction(2)),
-            "fees of the venue: found fraction(rate=2), wanted a fraction of the traded value, below 1",
-        ),
-        (
             lambda: kk.Venue(cash_rule="maybe"),
             "cash_rule of the venue: found maybe, wanted one of reduce, reject, debt",
         ),
@@ -484,6 +480,8 @@ def test_settings() -> None:
         (lambda: kk.Venue(band=1.0), "band of the venue: found 1.0"),
         (lambda: kk.FillModel(limit="cross"), "limit of the fill model: found cross, wanted one of through, touch"),
         (lambda: kk.FillModel(close_out="now"), "close_out of the fill model: found now"),
+        (lambda: kk.FillModel(path="open_high_low_close"), "path of the fill model: found open_high_low_close"),
+        (lambda: kk.FillModel(stop_gap="trigger"), "stop_gap of the fill model: found trigger, wanted one of open"),
     ]
     for make, wanted in makers:
         with pytest.raises(OrderError) as caught:
@@ -603,3 +601,10 @@ def test_a_signal_of_the_wrong_shape(bars: xr.Dataset) -> None:
         StrategyError, match=r"signal f: found an array of shape \(119, 1\), wanted \(time, asset\) = \(120, 1\)"
     ):
         kk.backtest(bars, f)
+
+
+@pytest.mark.parametrize("model", [kk.fees.fraction, kk.slippage.fraction])
+def test_a_rate_in_percent(model: Callable[..., Any]) -> None:
+    with pytest.raises(StrategyError) as caught:
+        model(2)
+    says(caught, "rate of fraction: found 2.0, wanted a fraction of the traded value, below 1|0.02 is 2 percent")

@@ -326,3 +326,46 @@ def test_a_warmup_that_is_no_number_of_bars(warmup: Any) -> None:
 
     with pytest.raises(StrategyError, match=r"warmup of f: found .*, wanted a number of bars, 0 or more"):
         kk.backtest(BARS, f)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "s.n += 0.5",
+        "s.n = ctx.close[0]",
+        "s.n = max(s.n, ctx.high.max(5)[-1])",
+        "s.n = ctx.i / 2",
+        "s.n = 1 if ctx.i > 3 else ctx.position",
+        "x = rate * 2\n            y = x\n            s.n = y",
+        "s.n = s.last[0]",
+        "s.n = ctx.atr(3)",
+    ],
+)
+def test_a_fraction_for_a_whole_number_of_state(line: str, tmp_path: Path) -> None:
+    text = f"""
+        import kernelkit as kk
+
+        @kk.strategy(state=dict(n=0, last=kk.ring(3)))
+        def f(ctx, s, rate=0.5):
+            {line}
+        """
+    with pytest.raises(StrategyError, match=r"`n` was declared as a whole number.* Declare state=dict\(n=0\.0\)"):
+        from_file(tmp_path / "strategies.py", text)
+
+
+def test_whole_numbers_of_state_are_left_alone(tmp_path: Path) -> None:
+    text = """
+        import kernelkit as kk
+
+        @kk.indicator(state=dict(seen=0))
+        def age(s, x):
+            s.seen += 1
+            return float(s.seen)
+
+        @kk.strategy(state=dict(n=0, up=False))
+        def f(ctx, s, k=3):
+            s.n = max(s.n, ctx.i // k) + int(ctx.close[0] > 0.0)
+            s.n = ctx.buy(1.0) if ctx.orders == 0 else ctx.i
+            s.up = age(ctx.close) > 2.0
+        """
+    assert float(kk.backtest(BARS, from_file(tmp_path / "strategies.py", text)["f"])["n_fills"]) > 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -208,9 +209,14 @@ def test_a_hot_strategy_gets_an_engine_of_its_own(tmp_path: Path, monkeypatch: p
         np.testing.assert_array_equal(cold[name].values, warm[name].values, str(name))
 
 
-def test_a_compilation_that_died_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def ended(code: int, said: bytes = b"") -> Any:
+    """A process that has ended with this status."""
+    return mock.Mock(returncode=code, communicate=lambda: (None, said))
+
+
+def test_a_compilation_that_was_killed_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "cache_dir", lambda: tmp_path)
-    with mock.patch.object(tiers.subprocess, "Popen") as made:
+    with mock.patch.object(tiers.subprocess, "Popen", return_value=ended(-9)) as made:
         tiers.make_beside("text", True)
         tiers.make_beside("text", True)
         assert made.call_count == 1
@@ -219,9 +225,84 @@ def test_a_compilation_that_died_is_tried_again(tmp_path: Path, monkeypatch: pyt
         assert made.call_count == 2
 
 
+def test_one_that_failed_is_not_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    monkeypatch.setattr(cache, "cache_dir", lambda: tmp_path)
+    monkeypatch.setattr(tiers, "ABANDONED_S", 0.0)
+    said = tiers.ready("text", True).with_suffix(".failed")
+    with mock.patch.object(tiers.subprocess, "Popen", return_value=ended(1, b"no memory")) as made:
+        tiers.make_beside("text", True)
+        deadline = time.monotonic() + 10.0
+        while not said.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        tiers.make_beside("text", True)
+    assert made.call_count == 1
+    assert said.read_bytes() == b"no memory"
+    assert f"could not be compiled, see {said}" in caplog.text
+
+
 def test_without_a_place_to_write_sweeps_stay_where_they_are(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     monkeypatch.setattr(cache, "cache_dir", lambda: Path("/dev/null/nowhere"))
     with mock.patch.object(tiers.subprocess, "Popen") as made:
         tiers.make_beside("text", True)
     assert not made.called
     assert "sweeps stay in the first tier" in caplog.text
+
+
+def test_a_rebate_makes_a_target_trade_larger_than_its_gap() -> None:
+    """What the compiled shortcut of `target_percent` must not skip (S2 divides by less than 1)."""
+
+    @kk.strategy
+    def hold(ctx):  # type: ignore[no-untyped-def]
+        ctx.target_percent(0.5)
+
+    venue = kk.Venue("maker", fees=kk.fees.fraction(-0.2), band=0.02)
+    bars = kk.data.load("sp500_index").isel(time=slice(0, 800))
+    compiled, python = (kk.backtest(bars, hold, venue=venue, debug=debug) for debug in (False, True))
+    assert float(compiled["final_equity"]) == float(python["final_equity"])
+    assert float(compiled["n_fills"]) == float(python["n_fills"]) > 5.0
+
+
+@pytest.mark.parametrize("close_out", ["last_open", "last_close"])
+def test_a_model_that_fails_at_the_close_out_stops_its_trial_alone(close_out: str) -> None:
+    bars = kk.data.load("sp500_index").isel(time=slice(0, 50))
+    last = int(bars["open_at"].values[-1])
+
+    @kk.cost_model
+    def late(m, at=0.0):  # type: ignore[no-untyped-def]
+        return math.nan if m.time >= at else 0.0
+
+    @kk.strategy
+    def hold(ctx, n=1.0):  # type: ignore[no-untyped-def]
+        ctx.target(n)
+
+    settings = {"venue": kk.Venue("late", fees=late(float(last))), "fill_model": kk.FillModel(close_out=close_out)}
+    with pytest.raises(OrderError, match="a cost model that answered with NaN"):
+        kk.backtest(bars, hold, **settings)
+    whole = job_of(bars, hold, {"n": [0.0, 1.0, 0.0 + 1e-9, 2.0]}, settings["venue"])
+    whole.fill_models = [settings["fill_model"].codes()]
+    first, second = both(whole)
+    assert sorted(first.errors) == [1, 3]
+    assert first.done.tolist() == [True, False, True, False]
+    assert_same(first, second)
+
+
+def test_a_decision_submits_at_most_64_orders_however_many_slots_are_free() -> None:
+    @kk.strategy(warmup=0)
+    def burst(ctx, keep=0, n=0, valid=True):  # type: ignore[no-untyped-def]
+        if ctx.i < 3:
+            for _ in range(keep):
+                ctx.limit(1.0, 0.001 * ctx.close[0])
+        if ctx.i == 10:
+            for _ in range(n):
+                ctx.buy(1.0 if valid else 0.0)
+
+    bars = kk.data.load("sp500_index").isel(time=slice(0, 40))
+    whole = job_of(bars, burst, {"keep": [60, 0], "n": [64, 65], "valid": [True, False]})
+    first, second = both(whole)
+    assert_same(first, second)
+    assert first.done.reshape(2, 2, 2)[:, 0].all()
+    assert not first.done.reshape(2, 2, 2)[:, 1].any()
+    res = kk.backtest(bars, burst, {"n": 64, "valid": False})
+    assert len(kk.orders(res)) == 64
+    assert np.isfinite(res["equity"].values).all()

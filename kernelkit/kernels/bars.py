@@ -29,7 +29,7 @@ from kernelkit.kernels.layout import (
     POSITION,
     R_END,
     R_RUIN,
-    RESERVE,
+    SLOTS,
     TRIAL,
     TRIAL_BYTES,
     VENUE_BYTES,
@@ -64,6 +64,7 @@ def enter(frame: int, trial_at: int, instruments_at: int, venues_at: int, models
     f.venue = venues_at + t.venue * VENUE_BYTES
     f.fill_model = models_at + t.fill_model * FILL_MODEL_BYTES
     f.columns = at(f.instrument, INSTRUMENT).columns
+    f.ordered_at = -1
 
 
 def ruin(frame: int) -> None:
@@ -87,12 +88,12 @@ def room(frame: int) -> int:
     """What the driver must provide before this bar can be decided: DONE for nothing."""
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
-    if h.capacity - h.n_live < RESERVE:
+    if h.capacity - h.n_live < SLOTS:
         return GROW
     if logs(frame):
         if f.cap_fills - f.n_fills < h.n_live + 1 or f.cap_trades - f.n_trades < h.n_live + 1:
             return FLUSH
-        if f.cap_ended - f.n_ended < h.n_live + 2 * RESERVE:
+        if f.cap_ended - f.n_ended < h.n_live + 2 * SLOTS:
             return FLUSH
     return DONE
 
@@ -224,11 +225,11 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
             fills = a.n_fills
             if i8(low_at + at_bar) <= h.touch_lo or i8(high_at + at_bar) >= h.touch_hi:
                 match(frame, 0 if i == last and code == LAST_OPEN else 1)
-                if f.error != 0:
-                    status = f.error
-                    break
             if i == last:
                 close_out(frame, 1 if code == LAST_OPEN else 0)
+            if f.error != 0:
+                status = f.error
+                break
             if a.n_fills != fills:
                 active = 1
                 cash = a.cash

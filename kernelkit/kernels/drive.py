@@ -45,7 +45,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Costs:
-    """A venue as the kernel sees it: texts of its models (None: free), their parameters, cash rule and band."""
+    """A venue as the kernel sees it: texts of its models (None: free), their parameters, cash rule and band.
+
+    `rebates` is False where the fee is known never to be negative.
+    """
 
     fee: str | None = None
     fee_slots: tuple[float, ...] = ()
@@ -53,6 +56,7 @@ class Costs:
     slippage_slots: tuple[float, ...] = ()
     cash_rule: int = 0
     band: float = 0.005
+    rebates: bool = False
 
 
 @dataclass
@@ -172,6 +176,8 @@ class Session:
     """
 
     def __init__(self, job: Job, python: object | None = None) -> None:
+        if job.trials["i0"].any():
+            raise ValueError("trials must begin at bar 0: indicators look back from there")
         self.job = job
         self.block = template_block(job)
         self.template = self.block.copy()
@@ -210,6 +216,7 @@ class Session:
         for k, v in enumerate(job.venues):
             venues[k]["cash_rule"], venues[k]["band"] = v.cash_rule, v.band
             venues[k]["fee"], venues[k]["slippage"] = model_entry(v.fee), model_entry(v.slippage)
+            venues[k]["rebates"] = v.rebates
             venues[k]["fee_reads_volume"] = reads_volume(v.fee)
             venues[k]["slippage_reads_volume"] = reads_volume(v.slippage)
             venues[k]["fee_slots"][: len(v.fee_slots)] = v.fee_slots

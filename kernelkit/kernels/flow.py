@@ -9,6 +9,8 @@ import math
 
 import numpy as np
 
+from kernelkit.kernels.context import BAR_ROLLING
+
 UFUNCS = {n for n, v in vars(np).items() if isinstance(v, np.ufunc)}
 TYPES = {"float64", "float32", "int64", "int32", "bool_"}
 # of numpy and math, on numbers; arrays are refused: compiled code does not check their bounds
@@ -169,4 +171,43 @@ def runs(over: ast.expr) -> bool:
     try:
         return len(range(*(ast.literal_eval(a) for a in over.args))) > 0
     except (ValueError, TypeError):
+        return False
+
+
+class Kinds:
+    """Which expressions of a function are floats for certain: a whole-number state would cut their fraction off."""
+
+    def __init__(self, tree: ast.FunctionDef, floats: set[str], ctx: str | None, s: str | None, state: dict) -> None:
+        self.ctx, self.s, self.state, self.floats = ctx, s, state, set(floats)
+        assigned = [n for n in ast.walk(tree) if isinstance(n, ast.Assign | ast.AugAssign)]
+        for _ in assigned:  # until nothing is added: at most one name each time
+            for n in assigned:
+                if self.is_float(n.value):
+                    self.floats |= stored(n)
+
+    def is_float(self, node: ast.AST) -> bool:
+        """Whether an expression is one, as far as its own text says."""
+        if isinstance(node, ast.Constant):
+            return isinstance(node.value, float)
+        if isinstance(node, ast.Name):
+            return node.id in self.floats
+        if isinstance(node, ast.BinOp):
+            return isinstance(node.op, ast.Div) or self.is_float(node.left) or self.is_float(node.right)
+        if isinstance(node, ast.UnaryOp):
+            return not isinstance(node.op, ast.Not) and self.is_float(node.operand)
+        if isinstance(node, ast.IfExp):
+            return self.is_float(node.body) or self.is_float(node.orelse)
+        if isinstance(node, ast.Subscript):  # of a series, a ring or an indicator
+            return isinstance(node.value, ast.Call) or root(node.value) in {self.ctx, self.s} - {None}
+        if isinstance(node, ast.Attribute):
+            if isinstance(node.value, ast.Name) and node.value.id == self.s:
+                return isinstance(self.state.get(node.attr), float)
+            return root(node) == self.ctx is not None and node.attr in ("position", "cash", "equity")
+        if isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Name):
+                many = node.func.id in ("abs", "min", "max") and any(self.is_float(a) for a in node.args)
+                return many or node.func.id == "float"
+            method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            series = isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Attribute)
+            return root(node.func) == self.ctx is not None and (series or method in BAR_ROLLING)
         return False

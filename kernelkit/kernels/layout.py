@@ -9,7 +9,8 @@ be appended, never reordered.
 import numpy as np
 
 VERSION = 1
-RESERVE = 64  # free order slots that a decision may count on
+RESERVE = 64  # orders that one decision may submit
+SLOTS = RESERVE + 2  # free slots that takes: the last of them may be a bracket
 MAX_CELLS = 64  # block summaries a trial keeps (M4)
 LEVELS = 24  # depth of the session tree: 2**24 days is beyond datetime64[ns]
 MODEL_SLOTS = 8
@@ -67,6 +68,7 @@ ADVERSE, NEXT = 0, 1
 CHECK_FIRST, UPDATE_FIRST = 0, 1
 KEEP, LAST_OPEN, LAST_CLOSE = 0, 1, 2
 AT_DECISION, SIZE_AT_FILL = 0, 1
+STOP_FIRST, AT_OPEN = 0, 0  # of a bar's path and of a stop's gap, so far only these (F1, F4)
 # cash rules
 CUT, REJECT, DEBT = 0, 1, 2
 # what a kernel call comes back with
@@ -136,11 +138,11 @@ TRADE = _record("asset opened closed lots", "pnl fees")
 TRIAL = _record("i0 trade_from i1 dataset venue fill_model", "cash")
 INSTRUMENT = _record("columns n_bars inverse", "tick lot multiplier unit periods")
 VENUE = _record(
-    "cash_rule fee slippage fee_reads_volume slippage_reads_volume",
+    "cash_rule fee slippage fee_reads_volume slippage_reads_volume rebates",
     "band",
     [("fee_slots", "f8", (MODEL_SLOTS,)), ("slippage_slots", "f8", (MODEL_SLOTS,))],
 )
-FILL_MODEL = _record("limit same_bar trailing close_out sizing")
+FILL_MODEL = _record("limit same_bar trailing close_out sizing path stop_gap")
 MODEL = _record("time slots", "side quantity price notional filled paid volume position equity")
 # one shared indicator of a sweep: which, of what, where its own slot, its parameters and its next values are
 SHARED = _record("site instrument slot given out")
@@ -148,7 +150,7 @@ SHARED = _record("site instrument slot given out")
 FRAME = _record(
     "state account metrics positions orders strategy instrument venue fill_model columns i act live logging measure "
     "fills n_fills cap_fills ended n_ended cap_ended trades n_trades cap_trades curve curve_0 curve_step "
-    "records n_record error error_arg model resume inert panel"
+    "records n_record error error_arg model resume inert panel ordered_at first_id"
 )
 # sizes as plain integers: compiled code cannot ask a dtype
 (

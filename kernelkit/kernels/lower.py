@@ -22,7 +22,7 @@ from kernelkit.kernels.context import (
     VERBS,
     Rolling,
 )
-from kernelkit.kernels.flow import PYTHON, defined_twice, may_raise, of_numbers, root, unassigned
+from kernelkit.kernels.flow import PYTHON, Kinds, defined_twice, may_raise, of_numbers, root, unassigned
 from kernelkit.kernels.plan import Plan, Ring, Site
 from kernelkit.kernels.source import Source
 from kernelkit.kernels.tools import offset, safe
@@ -41,6 +41,10 @@ class Lowering(ast.NodeTransformer):
     ) -> None:
         self.source, self.plan, self.ctx, self.s, self.names, self.depth = source, plan, ctx, s, names, depth
         self.loops = 0
+        floats = {n for n, t in plan.params.items() if t is float}
+        if depth and s is not None:  # of an own indicator, the value that it is given
+            floats.add(source.tree.args.args[1].arg)
+        self.kinds = Kinds(source.tree, floats, ctx, s, plan.state)
         for name in PYTHON & set(names):
             self.cannot_compile(source.tree, f"a global called `{name}`", "call it otherwise")
         if twice := defined_twice(names):
@@ -111,17 +115,13 @@ class Lowering(ast.NodeTransformer):
             return self.expression(f"{tool}({frame}, {ast.unparse(node.left)}, {ast.unparse(node.right)})", node)
         return node
 
-    def visit_For(self, node: ast.For) -> ast.AST:
+    def visit_For(self, node: ast.For | ast.While) -> ast.AST:
         self.loops += 1
         out = self.generic_visit(node)
         self.loops -= 1
         return out
 
-    def visit_While(self, node: ast.While) -> ast.AST:
-        self.loops += 1
-        out = self.generic_visit(node)
-        self.loops -= 1
-        return out
+    visit_While = visit_For
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
         if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
@@ -214,7 +214,7 @@ class Lowering(ast.NodeTransformer):
             and isinstance(node.targets[0], ast.Attribute)
             and self.is_state(node.targets[0].value)
         ):
-            return self.store(node, node.targets[0], self.text(node.value))
+            return self.store(node, node.targets[0], node.value)
         return self.generic_visit(node)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
@@ -223,22 +223,20 @@ class Lowering(ast.NodeTransformer):
             value = ast.copy_location(ast.BinOp(read, node.op, node.value), node)
             return self.visit(ast.copy_location(ast.Assign([node.target], value), node))
         if isinstance(node.target, ast.Attribute) and self.is_state(node.target.value):
-            read = ast.Attribute(node.target.value, node.target.attr, ast.Load())
-            return self.store(
-                node, node.target, self.text(ast.BinOp(ast.copy_location(read, node.target), node.op, node.value))
-            )
-        if isinstance(node.op, ast.Pow) and isinstance(node.target, ast.Name):
-            read = ast.copy_location(ast.Name(node.target.id, ast.Load()), node)
-            value = ast.copy_location(ast.BinOp(read, node.op, node.value), node)
-            return self.visit(ast.copy_location(ast.Assign([node.target], value), node))
+            read = ast.copy_location(ast.Attribute(node.target.value, node.target.attr, ast.Load()), node)
+            return self.store(node, node.target, ast.copy_location(ast.BinOp(read, node.op, node.value), node))
         return self.generic_visit(node)
 
-    def store(self, node: ast.AST, target: ast.Attribute, value: str) -> ast.AST:
+    def store(self, node: ast.AST, target: ast.Attribute, wish: ast.expr) -> ast.AST:
         """The store of `s.name = value`, as the declared type."""
         place, declared = self.state_place(target)
         if isinstance(declared, Ring):
             self.source.refuse(target, f"`{target.attr}` is a ring", f"write s.{target.attr}.push(value)")
         kind = type(declared)
+        if kind is int and self.kinds.is_float(wish):
+            name = target.attr
+            self.source.refuse(node, f"`{name}` was declared as a whole number", f"declare state=dict({name}=0.0)")
+        value = self.text(wish)
         cast = {float: f"float({value})", int: f"int({value})", bool: f"int(bool({value}))"}[kind]
         return ast.copy_location(ast.Expr(self.expression(f"{STORES[kind]}({place}, {cast})", node)), node)
 

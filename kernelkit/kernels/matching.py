@@ -1,6 +1,7 @@
 """How a bar meets the live orders: watched, matched, filled, ended (rules O1, O6-O8, O10, F1-F8, S2)."""
 
 from kernelkit.kernels.account import (
+    MOST,
     REFUSED,
     affordable,
     ask_model,
@@ -45,6 +46,7 @@ from kernelkit.kernels.layout import (
     R_CLOSED,
     R_CUT,
     R_DAY,
+    R_INVALID,
     R_IOC,
     R_NONE,
     R_OCO,
@@ -264,7 +266,11 @@ def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time:
         equity = at(f.account, ACCOUNT).cash + price(f.instrument, k) * (
             float(held) * at(f.instrument, INSTRUMENT).unit
         )
-        lots = -held if o.weight == 0.0 else int(sized_gap(frame, o.weight, k, equity, f.i - 1, time, False))
+        gap = 0.0 if o.weight == 0.0 else sized_gap(frame, o.weight, k, equity, f.i - 1, time, False)
+        if not abs(gap) < MOST:
+            end_order(frame, order_at, REJECTED, R_INVALID, time)
+            return
+        lots = -held if o.weight == 0.0 else int(gap)
         if not same_side(lots, o.lots):
             end_order(frame, order_at, CANCELLED, R_REPLACED, time)
             return
@@ -379,10 +385,9 @@ def range_passes(frame: int, thr: int) -> None:
     for k in range(n):
         o_at = f.orders + k * ORDER_BYTES
         o = at(o_at, ORDER)
-        if o.status != LIVE:
-            continue
         if (
-            (o.marks & FRESH) != 0
+            o.status == LIVE
+            and (o.marks & FRESH) != 0
             and o.parent != 0
             and o.kind == STOP
             and m.same_bar == ADVERSE
@@ -395,8 +400,12 @@ def range_passes(frame: int, thr: int) -> None:
                 BAR_FILL,
                 t_close,
             )
-        elif o.kind == TRAILING and (o.marks & SEEN) != 0 and o.tif != IOC and m.trailing != UPDATE_FIRST:
-            move_trail(frame, o_at, high, low)
+    if m.trailing != UPDATE_FIRST:
+        for k in range(n):
+            o_at = f.orders + k * ORDER_BYTES
+            o = at(o_at, ORDER)
+            if o.status == LIVE and o.kind == TRAILING and (o.marks & SEEN) != 0 and o.tif != IOC:
+                move_trail(frame, o_at, high, low)
 
 
 def match(frame: int, whole: int) -> None:

@@ -36,6 +36,7 @@ from kernelkit.kernels.layout import (
     R_USER,
     REDUCE,
     REJECTED,
+    RESERVE,
     SIZE_AT_FILL,
     STOP,
     STOP_LIMIT,
@@ -392,16 +393,24 @@ def act(frame: int, verb: int, tif: int, q: float, a: float, b: float, c: float,
 
     A bracket's `tif` carries what was given: time in force + 8 * mask.
     """
-    if at(frame, FRAME).inert != 0:  # a replay of the strategy's state: nothing reaches the account
+    f = at(frame, FRAME)
+    if f.inert != 0:  # a replay of the strategy's state: nothing reaches the account
         return 0
-    if verb == V_TARGET or verb == V_WEIGHT:
-        return target(frame, verb, q)
     if verb == V_CANCEL:
         return cancel(frame, q, False)
     if verb == V_CANCEL_ALL:
         return cancel(frame, 0.0, True)
     if verb == V_OCO:
         return link(frame, q, a)
+    h = at(f.state, HEADER)
+    if f.ordered_at != f.i:
+        f.ordered_at = f.i
+        f.first_id = h.next_id
+    if h.next_id - f.first_id >= RESERVE:  # O4: however many slots happen to be free
+        f.error = CROWDED
+        return 0
+    if verb == V_TARGET or verb == V_WEIGHT:
+        return target(frame, verb, q)
     if verb == V_BRACKET:
         return bracket(frame, tif % 8, tif // 8, q, a, b, c, d, e)
     return submit(frame, verb, tif, q, a, b)

@@ -57,10 +57,11 @@ def make(text: str, measure: bool) -> Fused:
     from kernelkit.kernels import compile as native
 
     key = text, measure
-    if key not in _engines:
-        _engines[key] = native.Fused(*key)
-        ready(*key).touch()
-    return _engines[key]
+    with native.LOCK:
+        if key not in _engines:
+            _engines[key] = native.Fused(*key)
+            ready(*key).touch()
+        return _engines[key]
 
 
 def ready(text: str, measure: bool) -> Path:
@@ -83,29 +84,40 @@ def warmed(job: Job) -> None:
 
 
 def make_beside(text: str, measure: bool) -> None:
-    """Compile the engine in another process, unless one is at it already, or has failed a short while ago."""
+    """Compile the engine in another process, unless one is at it, or has failed: what it said lies beside the cache."""
     from kernelkit.kernels.cache import module_path
 
-    mark = ready(text, measure).with_suffix(".begun")
+    done = ready(text, measure)
+    mark, said = done.with_suffix(".begun"), done.with_suffix(".failed")
     try:
+        if said.exists():
+            return
         if mark.exists() and time.time() - mark.stat().st_mtime > ABANDONED_S:
-            mark.unlink()
+            mark.unlink(missing_ok=True)
         mark.touch(exist_ok=False)
-    except FileExistsError:
+    except (FileExistsError, FileNotFoundError):  # another process was first
         return
     except OSError as error:
         _log.warning("sweeps stay in the first tier: %s", error)
         return
-    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
+    root = str(Path(__file__).parents[2])  # the child finds this package as this process did
+    code = f"import sys; sys.path.append({root!r}); from kernelkit.kernels.tiers import main; main()"
     maker = subprocess.Popen(
-        [sys.executable, "-m", __name__, str(module_path(text, "strategy")), str(int(measure))],
-        env=os.environ | {"PYTHONPATH": path},
+        [sys.executable, "-c", code, str(module_path(text, "strategy")), str(int(measure))],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         start_new_session=True,  # an interrupt of the sweep is not meant for it
     )
-    threading.Thread(target=maker.wait, daemon=True).start()  # so that it does not stay a zombie
+    threading.Thread(target=_attend, args=(maker, said), daemon=True).start()
+
+
+def _attend(maker: subprocess.Popen[bytes], said: Path) -> None:
+    """Wait for the process; keep what it said when it failed, and say so once."""
+    _, errors = maker.communicate()
+    if maker.returncode > 0:
+        said.write_bytes(errors)
+        _log.warning("sweeps stay in the first tier: the second could not be compiled, see %s", said)
 
 
 def prepare(job: Job) -> None:
@@ -139,10 +151,6 @@ def simulate(
 
 
 def main() -> None:
-    """`python -m kernelkit.kernels.tiers FILE 0|1`: make the engine of the strategy in this file of the cache."""
+    """What the other process does: make the engine of a strategy, whose file and 0 or 1 for metrics are given."""
     os.nice(10)
     make(Path(sys.argv[1]).read_text(), bool(int(sys.argv[2])))
-
-
-if __name__ == "__main__":
-    main()

@@ -85,7 +85,9 @@ def aim(frame: int, verb: int, wish: float) -> int:
             equity = f8(i8(frame + {offset(L.FRAME, "account")}) + {offset(L.ACCOUNT, "equity")})
             band = f8(i8(frame + {offset(L.FRAME, "venue")}) + {offset(L.VENUE, "band")})
             gap = wish * equity - close * (float(lots) * f8(g + {offset(L.INSTRUMENT, "unit")}))
-            if abs(gap) < band * {1 - 1e-9!r} * equity:  # S3, with room for the rounding of S2
+            # S3, with room for the rounding of S2; a rebate would make the trade larger than the gap
+            rebates = i8(i8(frame + {offset(L.FRAME, "venue")}) + {offset(L.VENUE, "rebates")})
+            if abs(gap) < band * {1 - 1e-9!r} * equity and rebates == 0:
                 return 0
     return call_act(i8(frame + {offset(L.FRAME, "act")}), frame, verb, 0, wish, 0.0, 0.0, 0.0, 0.0, 0.0)
 """,
@@ -109,14 +111,14 @@ GENERATED = {
     *TOOLS,
     *"frame model entry decide refresh call_act put_f8 put_i8 INF".split(),
 }
-TAIL = "_user"
+TAIL = "__user__"
 
 
 def safe(name: str) -> str:
     """A user's name as generated text may hold it.
 
     >>> safe("fast"), safe("rsi")
-    ('fast', 'rsi_user')
+    ('fast', 'rsi__user__')
     """
     return name + TAIL if name in GENERATED or re.fullmatch(r"_[sivp]\d*|_panel", name) else name
 

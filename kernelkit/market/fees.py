@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from kernelkit.market.models import Trade, cost_model
+from kernelkit.market.models import Rate, Trade, cost_model
 
 
 @cost_model
-def fraction(m: Trade, rate: float) -> float:
+def fraction(m: Trade, rate: Rate) -> float:
     """The fraction ``rate`` of the traded value (0.001 is 10 basis points).
 
     >>> fraction(0.001)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, NewType, Protocol
 
 from kernelkit.errors import StrategyError, message
 from kernelkit.kernels.layout import MODEL_SLOTS
@@ -37,6 +37,9 @@ class Trade(Protocol):
     time: int
 
 
+Rate = NewType("Rate", float)  # a parameter that is a fraction of the traded value: below 1, or percent was meant
+
+
 @dataclass(frozen=True)
 class CostModel:
     """A model with its parameters bound. Plain data: the text travels to workers, the function serves debug mode."""
@@ -62,6 +65,11 @@ class CostModel:
         from kernelkit.kernels import compile as native
 
         return native.entry(self.text, "model")
+
+    @property
+    def charges(self) -> bool:
+        """Whether it is known never to answer with less than zero: one of `kernelkit.fees`, with no negative number."""
+        return self.function.__module__ == "kernelkit.market.fees" and all(v >= 0.0 for _, v in self.values)
 
     def python(self, view: Any) -> float:
         """The model's answer in plain Python, for debug mode."""
@@ -105,6 +113,10 @@ def cost_model(function: Callable[..., float]) -> Callable[..., CostModel]:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         values = _finite(function.__name__, bound.arguments)
+        for name, value in values:
+            if signature.parameters[name].annotation in (Rate, "Rate") and abs(value) >= 1.0:
+                wanted, fix = "a fraction of the traded value, below 1", "0.001 is 10 basis points, 0.02 is 2 percent."
+                raise StrategyError(message(f"{name} of {function.__name__}", value, wanted, fix))
         return CostModel(function.__name__, text, values, function)
 
     factory.__name__, factory.__doc__, factory.__qualname__ = function.__name__, function.__doc__, function.__qualname__

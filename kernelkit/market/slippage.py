@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from math import sqrt
 
-from kernelkit.market.models import Trade, cost_model
+from kernelkit.market.models import Rate, Trade, cost_model
 
 
 @cost_model
-def fraction(m: Trade, rate: float) -> float:
+def fraction(m: Trade, rate: Rate) -> float:
     """Every trade moves its price by the fraction ``rate`` (0.0005 is 5 basis points).
 
     >>> fraction(0.0005)

@@ -17,6 +17,8 @@ CODES = {
     "trailing": {"check_first": L.CHECK_FIRST, "update_first": L.UPDATE_FIRST},
     "close_out": {"none": L.KEEP, "last_open": L.LAST_OPEN, "last_close": L.LAST_CLOSE},
     "sizing": {"at_decision": L.AT_DECISION, "at_fill": L.SIZE_AT_FILL},
+    "path": {"stop_first": L.STOP_FIRST},
+    "stop_gap": {"open": L.AT_OPEN},
 }
 
 
@@ -43,8 +45,7 @@ class Venue:
     """What a venue charges and allows: ``fees`` and ``slippage`` are cost models (None: free).
 
     ``cash_rule`` says what becomes of an order that cash cannot pay: reduce, reject or debt (rule A3). ``band`` is the
-    fraction of equity below which a target is not traded (rule S3). Raises OrderError for anything else, and for a rate
-    of 100 % or more.
+    fraction of equity below which a target is not traded (rule S3). Raises OrderError for anything else.
 
     >>> Venue("free").costs
     'none'
@@ -74,9 +75,6 @@ class Venue:
                         f"{name} of the venue", repr(model), "a cost model", f"Write {name}=kk.{name}.fraction(0.001)."
                     )
                 )
-            if model is not None and model.name == "fraction" and abs(model.values[0][1]) >= 1.0:
-                wanted, fix = "a fraction of the traded value, below 1", "0.001 is 10 basis points, 0.02 is 2 percent."
-                raise OrderError(message(f"{name} of the venue", repr(model), wanted, fix))
         if not 0.0 <= self.band < 1.0:
             raise OrderError(
                 message("band of the venue", self.band, "a fraction of equity in [0, 1)", "Write band=0.005.")
@@ -96,7 +94,7 @@ class FillModel:
     Raises OrderError for a value that is not in CODES.
 
     >>> FillModel(limit="touch").codes()
-    [1, 0, 0, 0, 0]
+    [1, 0, 0, 0, 0, 0, 0]
     """
 
     limit: str = "through"
@@ -104,6 +102,8 @@ class FillModel:
     trailing: str = "check_first"
     close_out: str = "none"
     sizing: str = "at_decision"
+    path: str = "stop_first"
+    stop_gap: str = "open"
 
     def __post_init__(self) -> None:
         for f in fields(self):

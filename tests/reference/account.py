@@ -74,8 +74,11 @@ class Account:
         """`cash + N(k, position)`: A2's E and A5's mark."""
         return self.cash + self.grid.notional(ticks, self.position)
 
-    def target_lots(self, weight: float, ticks: int, bar: int, time: int, slip: bool) -> int:
-        """S2: the lots from the position to a weight of the worth at `ticks`; `slip` reserves for slippage."""
+    def target_lots(self, weight: float, ticks: int, bar: int, time: int, slip: bool) -> int | None:
+        """S2: the lots from the position to a weight of the worth at `ticks`; `slip` reserves for slippage.
+
+        None for more than can be counted (O5).
+        """
         grid = self.grid
         price = grid.price(ticks)
         held = float(self.position)
@@ -97,7 +100,7 @@ class Account:
             f = ask("fee", self.config.fee, view) / view.notional
             s = ask("slippage", self.config.slippage, view) if slip else 0.0
             gap = gap / ((1.0 + f) + s)
-        return math.trunc(gap)
+        return math.trunc(gap) if abs(gap) < 2**53 else None
 
     def affordable(self, order: Order, lots: int, ticks: int, bar: int, time: int) -> bool:
         """A2: is the final position within the worth left after the fee; reducing is always allowed."""

@@ -121,6 +121,9 @@ class Matcher:
         ticks = account.slipped(order, lots, reference, bar, time) if slip else reference
         if order.weight is not None and self.config.sizing == "at_fill":
             lots = account.target_lots(order.weight, ticks, bar, time, slip=False)
+            if lots is None:
+                self.book.end(order, "rejected", "invalid", time)
+                return
             if lots * order.lots <= 0:
                 self.book.end(order, "cancelled", "replaced", time)
                 return

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from tests.reference.config import Record
 from tests.reference.market import Grid
 
-RECORDED = ["id", "kind", "tif", "lots", "filled", "status", "reason", "t_submit", "t_end", "fees", "group", "parent"]
+RECORDED = "id kind tif lots filled status reason t_submit t_end fees group parent trigger".split()
 
 
 @dataclass

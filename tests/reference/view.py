@@ -174,6 +174,8 @@ class View:
         lots = self._account.target_lots(w, close, self.i + 1, self.time, slip=True)
         if w == 0:
             lots = -held
+        if lots is None:
+            return self._reject(self._new("market", "GTC", 0), "invalid")
         to_or_through_zero = w == 0 or (held != 0 and (held + lots) * held <= 0)
         if not to_or_through_zero and self._grid.gross(close, lots) / self.equity <= self._account.config.band:
             return 0
