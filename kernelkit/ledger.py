@@ -13,6 +13,7 @@ import struct
 import threading
 import time
 import uuid
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from kernelkit.kernels.drive import Outcome
 
 HEAD = struct.Struct("<II32s")
@@ -128,6 +131,33 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
         previous = hashlib.sha256(head + body).digest()
         at += HEAD.size + n
         yield json.loads(body)
+
+
+def summary() -> pd.DataFrame:
+    """What was tried in this project so far, by strategy and role: calls, trials, the first and the last (UTC).
+
+    Reads every log under `root`; a log that is torn or was altered counts as far as it can be read, with a warning.
+
+    >>> list(summary())
+    ['strategy', 'role', 'calls', 'trials', 'first', 'last']
+    """
+    import pandas as pd
+
+    found: dict[tuple[str, str], list[Any]] = {}
+    for path in sorted((root() / "ledger").glob("*.log")):
+        try:
+            for row in read(path):
+                entry = found.setdefault((row["strategy"], row["role"]), [0, 0, row["at"], row["at"]])
+                entry[0] += 1
+                entry[1] += row["trials"]
+                entry[2], entry[3] = min(entry[2], row["at"]), max(entry[3], row["at"])
+        except ValueError as error:
+            warnings.warn(str(error), RuntimeWarning, stacklevel=2)
+    rows = [(*key, *entry) for key, entry in sorted(found.items())]
+    table = pd.DataFrame(rows, columns=["strategy", "role", "calls", "trials", "first", "last"])
+    for name in ("first", "last"):
+        table[name] = pd.to_datetime(table[name], unit="s", utc=True)
+    return table
 
 
 def rows_of(

@@ -394,3 +394,22 @@ def test_what_json_does_not_know_is_written_as_text(home: Path, bars: xr.Dataset
     (row,) = rows(home)
     assert row["params"] == [{}]
     assert "0.25" in row["bound"]["weights"]
+
+
+def test_summary(home: Path, bars: xr.Dataset) -> None:
+    """All logs of the project together, by strategy and role; a torn one counts as far as it goes, and is told."""
+    assert kk.ledger.summary().empty
+    for _ in range(2):
+        kk.backtest(bars, trend, grid={"n": [5, 10, 20]})
+    kk.backtest(bars, trend, debug=True)
+    kk.backtest(bars, above)
+    found = kk.ledger.summary().set_index(["strategy", "role"])
+    assert found.loc[("trend", "rival"), ["calls", "trials"]].tolist() == [2, 6]
+    assert found.loc[("trend", "debug"), ["calls", "trials"]].tolist() == [1, 1]
+    assert found.loc[("above", "rival"), ["calls", "trials"]].tolist() == [1, 1]
+    assert (found["first"] <= found["last"]).all()
+    (log,) = (home / ".kernelkit" / "ledger").glob("*.log")
+    log.write_bytes(log.read_bytes()[:-10])
+    with pytest.warns(RuntimeWarning, match=f"{log.name}: torn tail"):
+        again = kk.ledger.summary()
+    assert int(again["trials"].sum()) == int(found["trials"].sum()) - 1
