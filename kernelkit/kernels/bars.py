@@ -127,7 +127,7 @@ def open_account(frame: int, trial_at: int) -> None:
 
 
 def measures(frame: int) -> bool:
-    """Whether metrics are wanted. An engine made for one sweep knows these three answers; the loop is shorter then."""
+    """Whether metrics are wanted. An engine made for one sweep knows such answers; its loop is shorter."""
     return at(frame, FRAME).measure != 0
 
 
@@ -139,6 +139,11 @@ def logs(frame: int) -> bool:
 def draws(frame: int) -> bool:
     """Whether curves are wanted."""
     return at(frame, FRAME).curve != 0
+
+
+def is_last(i: int, last: int) -> bool:
+    """Whether this is the bar that closes out."""
+    return i == last
 
 
 def stride(columns_at: int) -> int:
@@ -221,11 +226,12 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
                 low = equity
                 active = 0
                 day = session
-        if h.n_live > 0 or i == last:
+        ends = is_last(i, last)
+        if h.n_live > 0 or ends:
             fills = a.n_fills
             if i8(low_at + at_bar) <= h.touch_lo or i8(high_at + at_bar) >= h.touch_hi:
-                match(frame, 0 if i == last and code == LAST_OPEN else 1)
-            if i == last:
+                match(frame, 0 if ends and code == LAST_OPEN else 1)
+            if ends:
                 close_out(frame, 1 if code == LAST_OPEN else 0)
             if f.error != 0:
                 status = f.error
@@ -268,7 +274,7 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
             log_curve(frame, i, equity)
         if ruined != 0:
             lots = 0
-        elif i != last:
+        elif not ends:
             status = call(entry, frame)
             if status != DONE or f.error != 0:
                 status = max(status, f.error)
@@ -283,7 +289,8 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
     m.under = under
     m.active = active
     m.exposed = exposed
-    m.c_last = close
+    if measure:
+        m.c_last = close
     h.i = i
     return status
 

@@ -295,6 +295,8 @@ def logs(frame: int) -> bool:
     return False
 def draws(frame: int) -> bool:
     return False
+def is_last(i: int, last: int) -> bool:
+    return False
 def stride(columns_at: int) -> int:
     return 8
 # {strategy}

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from kernelkit.errors import StrategyError
 from kernelkit.kernels.drive import Job, Outcome, Session, Stop, new_outcome
 from kernelkit.kernels.fused import Tiles
+from kernelkit.kernels.layout import FILL_MODEL, KEEP
 
 if TYPE_CHECKING:
     from kernelkit.kernels.compile import Fused
@@ -41,10 +42,16 @@ def bars_of(job: Job) -> int:
     return int((job.trials["i1"] - job.trials["i0"]).sum())
 
 
+def fits(job: Job) -> bool:
+    """Whether the second tier can run a job: it has no way to report an exception, and no last bar that closes out."""
+    close_out = FILL_MODEL.names.index("close_out")
+    return not job.plan.raises and all(model[close_out] == KEEP for model in job.fill_models)
+
+
 def own_engine(job: Job) -> Fused | None:
     """The strategy's own engine, where there is one and these trials are worth reading it from the disk."""
     key = job.text, job.measure
-    if job.plan.raises:
+    if not fits(job):
         return None
     with _lock:
         if key not in _engines and bars_of(job) >= WORTH_LOADING and ready(*key).exists():
@@ -75,7 +82,7 @@ def ready(text: str, measure: bool) -> Path:
 def warmed(job: Job) -> None:
     """Count the bars of a strategy without an engine of its own; a hot one gets it, made by a process beside this."""
     key = job.text, job.measure
-    if job.plan.raises:
+    if not fits(job):
         return
     with _lock:
         _bars[key] = _bars.get(key, 0) + bars_of(job)
