@@ -73,11 +73,10 @@ def mean_volume(frame: int, last: int) -> float:
     """C3: mean volume of the up to 20 bars that end with bar `last`; 0 for none."""
     f = at(frame, FRAME)
     base = i8(f.columns + 16 * C_VOLUME)
-    stride = i8(f.columns + 16 * C_VOLUME + 8)
     first = max(0, last - (VOLUME_BARS - 1))
     total = 0.0
     for j in range(first, last + 1):
-        total += f8(base + j * stride)
+        total += f8(base + 8 * j)
     n = last + 1 - first
     return total / float(n) if n > 0 else 0.0
 

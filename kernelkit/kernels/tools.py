@@ -30,8 +30,7 @@ INF = float('inf')
 TOOLS = {
     "column_at": f"""
 def column_at(frame: int, c: int, i: int) -> int:
-    c_at = i8(frame + {offset(L.FRAME, "columns")}) + 16 * c
-    return i8(c_at) + i * i8(c_at + 8)
+    return i8(i8(frame + {offset(L.FRAME, "columns")}) + 16 * c) + 8 * i
 """,
     "past": f"""
 def past(frame: int, c: int, k: int) -> float:
