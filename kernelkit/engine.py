@@ -8,7 +8,7 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
@@ -52,15 +52,16 @@ def run_trials(
     def piece(a: int, b: int) -> tuple[int, int, Outcome]:
         if recipe.signal is None:
             return a, b, simulate(job, a, b, blocks, stop, tick)
-        if stop.is_set():
-            return a, b, new_outcome(b - a, blocks)
-        return a, b, simulate(with_target(recipe, a, b), 0, b - a, blocks, stop, tick)
+        part, n_assets = new_outcome(b - a, blocks), len(recipe.assets)
+        while a < b and not stop.is_set():  # one cell after the other: targets never lie there for all trials
+            end = min(b, (a // n_assets + 1) * n_assets)
+            one = simulate(with_target(recipe, a, end), 0, end - a, blocks, stop, tick)
+            part.take(len(part.done) - (b - a), one)
+            a = end
+        return b - len(part.done), b, part
 
-    def take(a: int, b: int, part: Outcome) -> None:
-        outcome.headline[a:b], outcome.meta[a:b], outcome.done[a:b] = part.headline, part.meta, part.done
-        if outcome.blocks is not None and part.blocks is not None:
-            outcome.blocks[a:b] = part.blocks
-        outcome.errors.update({a + k: e for k, e in part.errors.items()})
+    def take(a: int, _: int, part: Outcome) -> None:
+        outcome.take(a, part)
 
     if client is not None:
         from kernelkit.cluster import run_on
@@ -79,7 +80,9 @@ def run_trials(
         interrupted = False
         try:
             futures += (pool.submit(piece, a, b) for a, b in pieces)
-            wait(futures)
+            ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            if any(f.exception() is not None for f in ended):
+                stop.set()
         except KeyboardInterrupt:
             interrupted = True
             stop.set()

@@ -16,7 +16,7 @@ from kernelkit.kernels import layout as L
 from kernelkit.kernels.drive import Costs, Job, Table
 from kernelkit.market.venue import CASH_RULES, Settings, Venue
 from kernelkit.strategy import SCALARS, Program, Signal, Strategy
-from kernelkit.table import SOURCES, table_of, targets_of
+from kernelkit.table import SOURCES, check_sums, table_of, targets_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -385,6 +385,7 @@ def plan_job(
                 )
             )
         rows.append((0, begin, i1))
+    check_sums(program.plan, params, tables)
     n = len(tables)
     trials = np.zeros(len(combos) * n, L.TRIAL)
     for a, (i0, begin, i1) in enumerate(rows):

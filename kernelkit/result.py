@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import shutil
+import threading
 import uuid
 import warnings
 import weakref
@@ -40,23 +41,26 @@ class Curves:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.cache: OrderedDict[int, Logs] = OrderedDict()
+        self.lock = threading.Lock()  # dask's threads look at trials too
         self.key = uuid.uuid4().hex
         _recipes[self.key] = self
 
     def logs(self, trial: int) -> Logs:
         """Everything that one trial did."""
-        if trial in self.cache:
-            self.cache.move_to_end(trial)
-            return self.cache[trial]
+        with self.lock:
+            if trial in self.cache:
+                self.cache.move_to_end(trial)
+                return self.cache[trial]
         if self.recipe.signal is not None:
             from kernelkit.recipe import with_target
 
             logs = Recorder(with_target(self.recipe, trial, trial + 1), 0).all()
         else:
             logs = Recorder(self.recipe.job, trial).all()
-        self.cache[trial] = logs
-        while len(self.cache) > KEPT_TRIALS:
-            self.cache.popitem(last=False)
+        with self.lock:
+            self.cache[trial] = logs
+            while len(self.cache) > KEPT_TRIALS:
+                self.cache.popitem(last=False)
         return logs
 
     def on_time(self, trial: int, values: np.ndarray, before: float) -> np.ndarray:

@@ -95,18 +95,12 @@ class Run:
         features = self._recipe.job.plan.features
         table, rows = table_of(bars, 0, features)
         before = self._recipe.job.tables[0]
-        if any(
-            not np.array_equal(a, b[: len(a)], equal_nan=a.dtype.kind == "f")
-            for a, b in zip(before.columns, table.columns, strict=True)
-        ):
-            raise UsageError(
-                message(
-                    "feed",
-                    "bars that differ from those already run",
-                    "the same bars, continued",
-                    "Start a new run: history has changed.",
-                )
-            )
+        columns = zip(before.columns, table.columns, strict=True)
+        same = all(np.array_equal(a, b[: len(a)], equal_nan=a.dtype.kind == "f") for a, b in columns)
+        named = [str(a) for a in bars["asset"].values]
+        if not same or table.instrument != before.instrument or named != self._recipe.assets:
+            found, wanted = "bars that differ from those already run", "the same bars and instrument, continued"
+            raise UsageError(message("feed", found, wanted, "Start a new run: history has changed."))
         recipe = replace(self._recipe, bars=bars, job=replace(self._recipe.job, tables=[table]), places=[rows])
         old_state = self._recipe, self._session
         self._recipe, self._session = recipe, session_of(recipe, self._session.block.copy())

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernelkit.errors import DataError, StrategyError, message
+from kernelkit.errors import DataError, StrategyError, UsageError, message
+from kernelkit.kernels import layout as L
 from kernelkit.kernels.drive import Table
+from kernelkit.kernels.plan import Plan
 from kernelkit.schema import check_clock, check_sessions
 
 if TYPE_CHECKING:
@@ -144,3 +146,17 @@ def to_ticks(prices: np.ndarray, tick: float, inverse: int, name: str) -> np.nda
             )
         )
     return ticks
+
+
+def check_sums(plan: Plan, params: np.ndarray, tables: Sequence[Table]) -> None:
+    """Raise UsageError where the ticks of a price average's window could sum to more than 64 bits hold."""
+    names = list(plan.params)
+    for site in (s for s in plan.sites if s.kind in ("sma_price", "sum_price")):
+        (text,) = site.arguments
+        window = int(params[:, names.index(text)].max()) if text in names else int(text)
+        for table in tables:
+            most = int(table.columns[site.column - L.C_OPEN_P].max())
+            if most * window >= 1 << 63:
+                found = f"{window} prices of up to {most:,} ticks"
+                fix = "Give the bars a coarser tick: kk.data.from_pandas(..., tick_size=...)."
+                raise UsageError(message("a moving average", found, "a sum below 2^63 ticks", fix))

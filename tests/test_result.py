@@ -15,7 +15,7 @@ import xarray as xr
 import kernelkit as kk
 import kernelkit.lazy
 import kernelkit.result
-from kernelkit import schema
+from kernelkit import engine, schema
 from kernelkit.errors import RunError, UsageError
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.drive import Recorder
@@ -493,3 +493,47 @@ def test_save_is_whole_or_not_at_all(home: Path, swept: xr.Dataset, monkeypatch:
     kk.save(one, path, ["equity"], overwrite=True)
     assert "equity" in xr.open_zarr(path, consolidated=False)
     assert [p.name for p in home.iterdir() if "zarr" in p.name] == ["one.zarr"]
+
+
+def test_a_signal_that_fails_stops_the_sweep() -> None:
+    called: list[int] = []
+
+    @signal
+    def fails(ds, n=0):  # type: ignore[no-untyped-def]
+        called.append(n)
+        if n == 0:
+            raise ValueError("at once")
+        return np.ones(ds.sizes["time"])
+
+    with pytest.raises(ValueError, match="at once"):
+        kk.backtest(BARS, fails, grid={"n": range(100)})
+    assert len(called) < 60
+
+
+def test_targets_of_one_cell_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    whole = engine.with_target
+
+    def watched(recipe: Any, first: int, last: int) -> Any:
+        asked.append(last - first)
+        return whole(recipe, first, last)
+
+    monkeypatch.setattr(engine, "with_target", watched)
+    res = kk.backtest(two_assets(), drifting, grid={"n": [10, 20, 30], "k": [0.1, 0.2, 0.3]})
+    assert res["final_equity"].notnull().all()
+    assert set(asked) == {2} or max(asked) <= 2
+
+
+def test_a_sum_of_ticks_that_64_bits_cannot_hold() -> None:
+    index = pd.date_range("2020-01-01", periods=4000, freq="1D")
+    close = np.r_[1e-6, np.full(3999, 4.0)]
+    frame = pd.DataFrame({"open": close, "high": close, "low": close, "close": close, "volume": 1.0}, index=index)
+    bars = kk.data.from_pandas(frame, label="open", bar="1D", calendar="24/7")
+
+    @strategy
+    def far(ctx, n=3000):  # type: ignore[no-untyped-def]
+        ctx.target(1.0 if ctx.close[0] > ctx.close.sma(n) else 0.0)
+
+    with pytest.raises(UsageError, match=r"a moving average: found 3000 prices of up to .* ticks, wanted a sum below"):
+        kk.backtest(bars, far)
+    assert np.isfinite(float(kk.backtest(bars, far, {"n": 1000})["final_equity"]))

@@ -330,3 +330,9 @@ def test_what_cannot_be_walked() -> None:
     for error, text, bars, subject, more in cases:
         with pytest.raises(error, match=text):
             kk.walk_forward(bars, subject, **({"grid": GRID} | WINDOWS | more))
+
+
+def test_a_curve_that_grows_by_the_same_return_has_no_sharpe_ratio() -> None:
+    """M5: equal samples have no variance, whatever the rounding says."""
+    equity, sessions = 100.0 * 1.0003 ** np.arange(1, 64), np.arange(63)
+    assert np.isnan(splits.sharpe(equity, sessions, np.ones(63, bool), 100.0, 252.0))

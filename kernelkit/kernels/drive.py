@@ -42,6 +42,11 @@ class Table:
         """Bars loaded."""
         return len(self.columns[0])
 
+    @property
+    def instrument(self) -> tuple[int, float, float, float, float]:
+        """What its prices and quantities are counted in, and how its metrics are annualised."""
+        return self.inverse, self.tick, self.lot, self.multiplier, self.periods
+
 
 @dataclass(frozen=True)
 class Costs:
@@ -88,6 +93,14 @@ class Outcome:
     meta: np.ndarray
     done: np.ndarray
     errors: dict[int, tuple[int, int, int]]
+
+    def take(self, first: int, part: Outcome) -> None:
+        """Write the outcome of the trials from `first` on into this one."""
+        rows = slice(first, first + len(part.done))
+        self.headline[rows], self.meta[rows], self.done[rows] = part.headline, part.meta, part.done
+        if self.blocks is not None and part.blocks is not None:
+            self.blocks[rows] = part.blocks
+        self.errors.update({first + k: e for k, e in part.errors.items()})
 
 
 @dataclass

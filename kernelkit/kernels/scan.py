@@ -259,6 +259,27 @@ def ratio(a: float, b: float) -> float:
     return a / b if b > 0.0 else NAN
 
 
+def variance(n: float, s1: float, s2: float) -> float:
+    """M5: sample variance from sums; NaN of fewer than two samples, 0 where all are equal up to rounding.
+
+    >>> variance(2.0, 3.0, 5.0), variance(1.0, 1.0, 1.0)
+    (0.5, nan)
+    """
+    if n < 2.0:
+        return NAN
+    var = (s2 - (s1 * s1) / n) / (n - 1.0)
+    return 0.0 if var <= ((n * EPSILON) * s2) / (n - 1.0) else var
+
+
+def sharpe_ratio(n: float, s1: float, var: float, periods: float) -> float:
+    """M5: annual, from the sum and the variance of `n` returns; NaN without variance.
+
+    >>> sharpe_ratio(4.0, 8.0, 4.0, 9.0), sharpe_ratio(4.0, 8.0, 0.0, 9.0)
+    (3.0, nan)
+    """
+    return ((s1 / n) / sqrt(var)) * sqrt(periods) if var > 0.0 else NAN
+
+
 def headline(m_at: int, account_at: int, time: int, periods: float, ruined: int, out_at: int) -> None:
     """M5, M6: the metrics of a finished trial, in the order of layout.HEADLINE, as float64 from `out_at` on."""
     m = at(m_at, METRICS)
@@ -266,11 +287,7 @@ def headline(m_at: int, account_at: int, time: int, periods: float, ruined: int,
     s = at(m_at + OFF_LEAF, NODE)
     n = float(s.n)
     mean = s.s1 / n
-    var = NAN
-    if s.n > 1:
-        var = (s.s2 - (s.s1 * s.s1) / n) / (n - 1.0)
-        if var <= ((n * EPSILON) * s.s2) / (n - 1.0):
-            var = 0.0
+    var = variance(n, s.s1, s.s2)
     years = (float(time - m.t_start) / DAY_NS) / 365.25
     cagr = NAN
     if ruined != 0:
@@ -283,7 +300,7 @@ def headline(m_at: int, account_at: int, time: int, periods: float, ruined: int,
     put_f8(out_at, a.equity / a.cash0 - 1.0)
     put_f8(out_at + 8, cagr)
     put_f8(out_at + 16, sqrt(var * periods) if var >= 0.0 else NAN)
-    put_f8(out_at + 24, (mean / sqrt(var)) * sqrt(periods) if var > 0.0 else NAN)
+    put_f8(out_at + 24, sharpe_ratio(n, s.s1, var, periods))
     put_f8(out_at + 32, (mean / sqrt(s.d2 / n)) * sqrt(periods) if s.d2 > 0.0 else NAN)
     put_f8(out_at + 40, ratio(cagr, s.mdd))
     put_f8(out_at + 48, s.mdd)

@@ -13,6 +13,7 @@ from kernelkit import ledger
 from kernelkit.engine import backtest, explain, identity, record
 from kernelkit.errors import OrderError, UsageError, message
 from kernelkit.kernels import layout as L
+from kernelkit.kernels import scan
 from kernelkit.kernels.drive import Failed, Job, Outcome, Session, new_outcome, slots_of
 from kernelkit.market.venue import Account, FillModel, Settings, Venue
 from kernelkit.progress import Meter
@@ -385,6 +386,5 @@ def sharpe(equity: np.ndarray, sessions: np.ndarray, inside: np.ndarray, cash: f
     closes = np.r_[cash, equity[last]]
     with np.errstate(invalid="ignore"):  # 0 / 0 after ruin: such samples count as 0 (M1)
         x = np.where(closes[:-1] > 0.0, closes[1:] / closes[:-1] - 1.0, 0.0)[inside[last]]
-    n = len(x)
-    var = (np.sum(x * x) - np.sum(x) ** 2 / n) / (n - 1) if n > 1 else np.nan
-    return float(x.mean() / np.sqrt(var) * np.sqrt(periods)) if var > 0 else float("nan")
+    n, s1, s2 = float(len(x)), float(np.sum(x)), float(np.sum(x * x))
+    return float(scan.sharpe_ratio(n, s1, scan.variance(n, s1, s2), periods))
