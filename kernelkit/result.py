@@ -315,29 +315,56 @@ def orders(res: xr.Dataset) -> pd.DataFrame:
 def trades(res: xr.Dataset) -> pd.DataFrame:
     """Every closed round trip of the selected trial (rule A7): from flat to flat, or to the other side.
 
-    Units: UTC, base units (the largest position), quote currency; ``pnl`` is net of fees. Raises UsageError unless the
-    result is narrowed down to one trial.
+    Units: UTC, base units (the largest position), quote currency; ``entry`` and ``exit`` are mean prices of its fills
+    (``exit`` is NaN where ruin closed it), ``pnl`` is net of fees. Raises UsageError unless the result is narrowed down
+    to one trial.
 
     >>> import kernelkit as kk
     >>> @kk.strategy
     ... def flip(ctx):
     ...     ctx.target(1.0 if ctx.i % 1000 < 500 else -1.0)
-    >>> trades(kk.backtest(kk.data.load("sp500_index"), flip))["quantity"].unique().tolist()
-    [1.0]
+    >>> trades(kk.backtest(kk.data.load("sp500_index"), flip))["side"].head(3).tolist()
+    ['long', 'short', 'long']
     """
     import pandas as pd
 
     _, table, raw, asset = _frame(res, "trades")
+    _, _, filled, _ = _frame(res, "fills")
+    done = round_trips(filled["lots"].tolist(), _prices(filled["ticks"], table).tolist())[: len(raw)]
     return pd.DataFrame(
         {
             "asset": asset,
+            "side": [side for side, _, _ in done],
             "opened": _times(raw["opened"]),
             "closed": _times(raw["closed"]),
             "quantity": raw["lots"] * table.lot,
+            "entry": np.array([entry for _, entry, _ in done], "f8"),
+            "exit": np.array([end for _, _, end in done], "f8"),
             "pnl": raw["pnl"],
             "fees": raw["fees"],
         }
     )
+
+
+def round_trips(lots: Sequence[int], prices: Sequence[float]) -> list[tuple[str, float, float]]:
+    """Side, mean entry and mean exit price of each round trip that fills make up; NaN for the exit of an open one.
+
+    >>> round_trips([2, -1, -3], [10.0, 12.0, 14.0])
+    [('long', 10.0, 13.0), ('short', 14.0, nan)]
+    """
+    out: list[tuple[str, float, float]] = []
+    held, n_in, paid, n_out, got = 0, 0, 0.0, 0, 0.0
+    for traded, price in zip(lots, prices, strict=True):
+        closing = min(abs(traded), abs(held)) if (traded > 0) != (held > 0) else 0
+        n_out, got = n_out + closing, got + closing * price
+        if closing and closing == abs(held):
+            out.append(("long" if held > 0 else "short", paid / n_in, got / n_out))
+            n_in, paid, n_out, got = 0, 0.0, 0, 0.0
+        held += traded
+        n_in, paid = n_in + abs(traded) - closing, paid + (abs(traded) - closing) * price
+    if held:
+        out.append(("long" if held > 0 else "short", paid / n_in, float("nan")))
+    return out
 
 
 def save(res: xr.Dataset, path: str | os.PathLike[str], curves: Sequence[str] = (), *, overwrite: bool = False) -> Path:

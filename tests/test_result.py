@@ -333,6 +333,8 @@ def test_tables() -> None:
     assert fills["position"].tolist() == [10.0, 0.0]
     assert fills["cash"][0] == 1e6 - 10.0 * fills["price"][0] - fills["fee"][0]
     assert trades["quantity"].tolist() == [10.0]
+    assert trades["side"].tolist() == ["long"]
+    assert trades[["entry", "exit"]].values.tolist() == [fills["price"].tolist()]
     assert trades["pnl"][0] == pytest.approx(float(res["final_equity"]) - 1e6, abs=1e-6)
     assert (trades["opened"][0], trades["closed"][0]) == (fills["time"][0], fills["time"][1])
     assert trades["fees"][0] == fills["fee"].sum() == float(res["fees"])
