@@ -422,6 +422,43 @@ def test_audit__depends_on_the_seed_alone(minutes):
     assert one == same != other
 
 
+@kk.strategy
+def peeking(ctx, k=1):
+    if ctx.i > 30 and ctx.close[k] > ctx.close[0]:
+        ctx.buy(1.0)
+
+
+@kk.strategy
+def dying(ctx):
+    ctx.buy(float(1 // (31 - ctx.i) ** 2 * 0 + 1))
+
+
+def test_audit__raises_what_a_backtest_raises(minutes):
+    for failing, error in ((peeking, LookaheadError), (dying, ZeroDivisionError)):
+        with pytest.raises(error) as wanted:
+            kk.backtest(minutes, failing)
+        with pytest.raises(error) as found:
+            kk.audit(minutes, failing, cuts=3)
+        assert str(found.value) == str(wanted.value)
+
+
+@kk.strategy
+def counting_down(ctx):
+    if ctx.x.left[0] < 1.0:
+        ctx.buy(float(1 // (ctx.i - ctx.i)))
+
+
+def bars_left(ds: xr.Dataset) -> xr.Dataset:
+    return kk.feature(ds, "left", np.arange(ds.sizes["time"])[::-1] * 1.0, trusted=True)
+
+
+def test_audit__a_run_that_fails_without_the_future_leaks(minutes):
+    report = kk.audit(minutes, counting_down, features=bars_left, end=minutes["time"].values[-2], cuts=2)
+    assert not report.blind
+    leak = report.leaks.iloc[0]
+    assert (leak["bar"], leak["what"], leak["was"], leak["became"]) == (leak["cut"], "outcome", "none", "an exception")
+
+
 def test_audit__refuses_what_is_not_one_trial(minutes):
     with pytest.raises(UsageError, match="several values of fast"):
         kk.audit(minutes, crossing, {"fast": [5, 6]})

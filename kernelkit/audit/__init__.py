@@ -11,9 +11,11 @@ import numpy as np
 
 from kernelkit import recipe as recipes
 from kernelkit.audit import future, trust
-from kernelkit.audit.observe import Difference, Observer, Targets, Traces
+from kernelkit.audit.observe import Difference, Observer, Targets, Trace, Traces
 from kernelkit.audit.report import COLUMNS, AuditReport
+from kernelkit.engine import explain
 from kernelkit.errors import UsageError, message
+from kernelkit.kernels.drive import new_outcome
 from kernelkit.kernels.source import read_source
 from kernelkit.market.venue import CONSERVATIVE, FREE, Account, FillModel, Settings, Venue
 from kernelkit.progress import Meter
@@ -126,6 +128,15 @@ class _Audit:
         self.rows: list[tuple[Any, ...]] = []
         self.runs = 0
         self.whole = self._see(bars)
+        if isinstance(self.observer, Traces):
+            self._survived(self.whole)
+
+    def _survived(self, whole: list[Trace]) -> None:
+        """Raise what a backtest raises: from the bar that stopped a run on, nothing is left to compare."""
+        outcome = new_outcome(len(whole), False)
+        outcome.errors = {k: trace.failure for k, trace in enumerate(whole) if trace.failure is not None}
+        if outcome.errors:
+            explain(self.recipe, outcome, self.subject.settings.venue)
 
     def _see(self, bars: xr.Dataset) -> Any:
         self.runs += 1

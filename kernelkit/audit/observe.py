@@ -100,7 +100,7 @@ class Trace:
     known_at: NDArray[np.int64]
     place: NDArray[np.int64]
     first: int
-    failed: bool = False
+    failure: tuple[int, int, int] | None = None  # status, bar, argument of what stopped it
     names: tuple[str, ...] = field(default=())
 
     def fill_bars(self) -> NDArray[np.int64]:
@@ -167,7 +167,7 @@ class Traces:
             columns = recipe.job.tables[k].columns
             clock = columns[L.COLUMNS.index("open_at")], columns[L.COLUMNS.index("known_at")]
             first, names = int(recipe.job.trials[k]["trade_from"]), tuple(recipe.job.plan.records)
-            out.append(Trace(logs, asset, *clock, place, first, bool(recorder.outcome.errors), names))
+            out.append(Trace(logs, asset, *clock, place, first, recorder.outcome.errors.get(0), names))
         return out
 
     def busy(self, seen: list[Trace]) -> NDArray[np.int64]:
@@ -185,7 +185,7 @@ def first_difference(one: Trace, other: Trace, cut: int) -> Difference | None:
     end = int(np.searchsorted(one.place, cut, side="right"))
     if end <= one.first:
         return None
-    found = [*_curves(one, other, end), *_logs(one, other, end)]
+    found = [*_failures(one, other, end), *_curves(one, other, end), *_logs(one, other, end)]
     if not found:
         return None
     bar, what, was, became = min(found, key=lambda d: d[0])
@@ -193,6 +193,14 @@ def first_difference(one: Trace, other: Trace, cut: int) -> Difference | None:
 
 
 Found = tuple[int, str, str, str]
+
+
+def _failures(one: Trace, other: Trace, end: int) -> Iterator[Found]:
+    """The bar before ``end`` that one of the runs did not survive, where the other did."""
+    bars = [trace.failure[1] if trace.failure is not None else end for trace in (one, other)]
+    if min(bars) < end and bars[0] != bars[1]:
+        was, became = ("an exception" if bar == min(bars) else "none" for bar in bars)
+        yield min(bars), "outcome", was, became
 
 
 def _curves(one: Trace, other: Trace, end: int) -> Iterator[Found]:
@@ -215,7 +223,7 @@ def _logs(one: Trace, other: Trace, end: int) -> Iterator[Found]:
         ("trade", one.trades(end), other.trades(end), "closed", _trade_text),
         ("order", one.ended(end, next_open), other.ended(end, next_open), "t_end", _order_text),
     ]
-    if not (one.failed or other.failed):  # a run that failed kept no record of the orders that were live
+    if one.failure is None and other.failure is None:  # a run that failed kept no record of its live orders
         pairs.append(("order", one.submitted(end), other.submitted(end), "t_submit", _order_text))
     for what, a, b, time, text in pairs:
         row = _first_unequal(a, b)
