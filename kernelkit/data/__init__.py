@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kernelkit.data.catalog import load as load
+    from kernelkit.data.catalog import names as names
     from kernelkit.data.extend import append as append
     from kernelkit.data.features import feature as feature
     from kernelkit.data.frames import from_pandas as from_pandas
@@ -16,6 +17,7 @@ _HOMES = {
     "feature": "kernelkit.data.features",
     "from_pandas": "kernelkit.data.frames",
     "load": "kernelkit.data.catalog",
+    "names": "kernelkit.data.catalog",
 }
 _MODULES = ("store", "synthetic")
 

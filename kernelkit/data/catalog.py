@@ -31,7 +31,8 @@ def load(name: str, **options: Any) -> xr.Dataset:
     (0, 5031)
     """
     if name not in _LOADERS:
-        raise DataError(message("data", repr(name), f"one of {', '.join(_LOADERS)}", "Own data: from_pandas."))
+        fix = 'Own data: kk.data.from_pandas(df, calendar="XNYS").'
+        raise DataError(message("data", repr(name), f"one of {', '.join(_LOADERS)}", fix))
     loader = _LOADERS[name]
     known = inspect.signature(loader).parameters
     strange = [key for key in options if key not in known]

@@ -57,8 +57,15 @@ def test_aapl__is_adjusted_for_the_split_of_2020():
 
 
 def test_load__unknown_name_lists_the_known_ones():
-    with pytest.raises(DataError, match=r"data: found 'spx', wanted one of sp500_index, .*synthetic_minute"):
+    with pytest.raises(DataError, match=r"data: found 'spx', wanted one of sp500_index, .*synthetic_minute") as told:
         load("spx")
+    assert str(told.value).endswith('Own data: kk.data.from_pandas(df, calendar="XNYS").')
+
+
+def test_names__are_public():
+    import kernelkit as kk
+
+    assert kk.data.names() == catalog.names()
 
 
 def test_load__unknown_option():

@@ -1,15 +1,19 @@
-"""The README's cells, typed one after the other into a fresh notebook."""
+"""The cells of the README and the guides, typed one after the other into a fresh notebook."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-README = Path(__file__).parents[2] / "README.md"
+import pytest
+
+ROOT = Path(__file__).parents[2]
 
 
-def test_readme__every_cell_runs_as_written(run):
-    cells = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+@pytest.mark.parametrize("page", ["README.md", "docs/strategies.md", "docs/guide.md"])
+def test_readme__every_cell_runs_as_written(run, page):
+    run("import kernelkit as kk")
+    cells = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
     assert len(cells) >= 4
     for cell in cells:
         ran = run(cell)
