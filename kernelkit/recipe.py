@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import itertools
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kernelkit.cells import chosen
 from kernelkit.errors import DataError, StrategyError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.drive import Costs, Job, Table
@@ -20,8 +19,6 @@ from kernelkit.table import SOURCES, check_sums, table_of, targets_of
 
 if TYPE_CHECKING:
     import xarray as xr
-
-MOST_CELLS = 10_000_000  # of a grid: each is laid out in memory, about 1 kB with its result
 
 
 @dataclass(frozen=True)
@@ -189,60 +186,6 @@ def bind(
     return scalars, axes
 
 
-def condition(where: str | Callable[..., Any]) -> Callable[..., Any]:
-    """``where`` as a function of the parameters; text is compiled once, and sees nothing but them.
-
-    Raises UsageError for what is neither a function nor an expression.
-
-    >>> condition("fast < slow")(fast=5, slow=20)
-    True
-    """
-    if not isinstance(where, str):
-        if not callable(where):
-            raise UsageError(message("where", repr(where), "text or a function", 'Write where="fast < slow".'))
-        return where
-    try:
-        code = compile(where.strip(), "<where>", "eval")
-    except SyntaxError as error:
-        found = f"{error.msg} at {error.offset}"
-        raise UsageError(message(f"where={where!r}", found, "an expression", 'Write where="fast < slow".')) from None
-    return lambda **names: eval(code, {"__builtins__": {}}, names)  # the user's own expression
-
-
-def chosen(
-    axes: Mapping[str, list[Any]], scalars: Mapping[str, Any], where: str | Callable[..., Any] | None
-) -> tuple[np.ndarray, list[tuple[Any, ...]]]:
-    """Trial number of every cell (-1: excluded) and the axis values of every trial.
-
-    Raises UsageError for more than `MOST_CELLS` cells, and for a ``where`` that fails, or leaves no cell.
-
-    >>> cells, combos = chosen({"fast": [5, 9], "slow": [8]}, {}, "fast < slow")
-    >>> cells.tolist(), combos
-    ([[0], [-1]], [(5, 8)])
-    """
-    shape = tuple(len(v) for v in axes.values())
-    if math.prod(shape) > MOST_CELLS:
-        found = f"{' x '.join(map(str, shape))} = {math.prod(shape):,} combinations"
-        fix = "Take coarser steps, or fewer parameters at a time."
-        raise UsageError(message("grid", found, f"at most {MOST_CELLS:,}", fix))
-    combos = list(itertools.product(*axes.values()))
-    keep = np.ones(len(combos), bool)
-    if where is not None:
-        holds = condition(where)
-        for k, combo in enumerate(combos):
-            names = dict(scalars) | dict(zip(axes, combo, strict=True))
-            try:
-                keep[k] = bool(holds(**names))
-            except (ArithmeticError, AttributeError, LookupError, NameError, TypeError, ValueError) as error:
-                given = ", ".join(f"{n}={v!r}" for n, v in names.items())
-                fix = 'Write where="fast < slow"; a function takes all of them by name.'
-                raise UsageError(message(f"where={where!r}", str(error), f"a condition on {given}", fix)) from error
-        if not keep.any():
-            raise UsageError(message(f"where={where!r}", "no cell left", "at least one", "Check the condition."))
-    cells = np.where(keep, np.cumsum(keep) - 1, -1).reshape(shape)
-    return cells, [c for c, k in zip(combos, keep, strict=True) if k]
-
-
 def kind_of(name: str, values: Sequence[Any], default: Any) -> type:
     """The slot type of a parameter: its default's, widened to float where a value needs it.
 
@@ -350,7 +293,7 @@ def plan_job(
     Raises UsageError for a text parameter on an axis, a ``where`` that leaves nothing, and bars too few to warm up.
     """
     sweep = Sweep(scalars, axes, *chosen(axes, scalars, where))
-    combos, (first, last) = sweep.combos, limits
+    combos, last = sweep.combos, limits[1]
     if isinstance(strategy, Signal):
         return plan_signal(bars, strategy, sweep, limits, settings, measure)
     types = {n: kind_of(n, axes.get(n, [scalars.get(n)]), d) for n, d in strategy.defaults.items()}
@@ -372,19 +315,7 @@ def plan_job(
         table, place = table_of(bars, a, program.plan.features)
         tables.append(table)
         places.append(place)
-        i1 = int(np.searchsorted(place, last))
-        begin = max(int(np.searchsorted(place, first)), need)
-        if begin >= i1:
-            name = str(bars["asset"].values[a])
-            raise UsageError(
-                message(
-                    f"bars of {name}",
-                    f"{i1} bars up to the end, {need} needed for warm-up",
-                    "at least one bar to decide on",
-                    "Load more bars, shorten the windows, or move end=.",
-                )
-            )
-        rows.append((0, begin, i1))
+        rows.append((0, *own_rows(bars, a, place, limits, need)))
     check_sums(program.plan, params, tables)
     n = len(tables)
     trials = np.zeros(len(combos) * n, L.TRIAL)
@@ -404,6 +335,19 @@ def plan_job(
     start = min(int(p[r[1]]) for p, r in zip(places, rows, strict=True))
     assets = [str(a) for a in bars["asset"].values]
     return Recipe(bars, strategy, job, axes, assets, places, sweep.cells, start, last, scalars)
+
+
+def own_rows(bars: xr.Dataset, asset: int, place: np.ndarray, limits: tuple[int, int], need: int) -> tuple[int, int]:
+    """An asset's own bars [begin, end) inside ``limits``, after the ``need`` it warms up with.
+
+    Raises UsageError where there are none.
+    """
+    first, end = (int(k) for k in np.searchsorted(place, limits))
+    if max(first, need) >= end:
+        found = f"{end} bars up to the end, {need} needed for warm-up" if need >= end > 0 else "no bars in the span"
+        fix = "Load more bars, shorten the windows, move start= or end=, or leave this asset out."
+        raise UsageError(message(f"bars of {bars['asset'].values[asset]}", found, "at least one bar to decide on", fix))
+    return max(first, need), end
 
 
 def extremes(combos: Sequence[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
@@ -441,7 +385,8 @@ def plan_signal(
 ) -> Recipe:
     """A signal's trials: each has a data set of its own, the bars with the target that `Recipe.signal` computes.
 
-    That happens when the trial's turn comes. Raises StrategyError for a target that is not of shape (time, asset).
+    That happens when the trial's turn comes, and raises StrategyError for a target that is not of shape (time, asset).
+    Raises UsageError for an asset without bars in the span.
     """
     first, last = limits
     program = strategy.follower.program({})
@@ -454,7 +399,7 @@ def plan_signal(
     n, cash = len(base), settings.account.cash
     trials = np.zeros(len(sweep.combos) * n, L.TRIAL)
     for a, place in enumerate(places):
-        trials[a::n] = (0, int(np.searchsorted(place, first)), int(np.searchsorted(place, last)), a, 0, 0, cash)
+        trials[a::n] = (0, *own_rows(bars, a, place, limits, 0), a, 0, 0, cash)
 
     def target(cell: int) -> np.ndarray:
         # A copy: what the function adds to its bars is neither the user's nor another thread's.

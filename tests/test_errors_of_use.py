@@ -608,3 +608,16 @@ def test_a_rate_in_percent(model: Callable[..., Any]) -> None:
     with pytest.raises(StrategyError) as caught:
         model(2)
     says(caught, "rate of fraction: found 2.0, wanted a fraction of the traded value, below 1|0.02 is 2 percent")
+
+
+@pytest.mark.parametrize("span", [{"end": 39}, {"start": 80}], ids=["begins after the end", "ends before the start"])
+def test_an_asset_without_bars_in_the_span__is_refused(bars: xr.Dataset, span: dict[str, int]) -> None:
+    """A signal's as an event-driven strategy's: nothing is simulated over bars that are not there."""
+    frame = bars.isel(asset=0).to_dataframe()[["open", "high", "low", "close", "volume"]]
+    frame.index = pd.date_range("2020-01-01", periods=len(frame), freq="1D")
+    later = frame.iloc[60:] if "end" in span else frame.iloc[:60]
+    two = kk.data.from_pandas({"a": frame, "b": later}, label="open", bar="1D", calendar="24/7")
+    limits = {name: two["time"].values[k] for name, k in span.items()}
+    for text in ("@kk.signal\ndef f(ds):\n    return ds['close'] * 0.0\n", "@kk.strategy\ndef f(ctx):\n    pass\n"):
+        with pytest.raises(UsageError, match="bars of b: found no bars in the span, wanted at least one bar"):
+            kk.backtest(two, define(text), **limits)

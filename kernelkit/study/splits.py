@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from kernelkit import ledger
+from kernelkit.cells import chosen as cells_of
 from kernelkit.engine import backtest, explain, identity, record
 from kernelkit.errors import OrderError, UsageError, message
 from kernelkit.kernels import layout as L
@@ -18,7 +19,6 @@ from kernelkit.kernels.drive import Failed, Job, Outcome, Session, new_outcome, 
 from kernelkit.market.venue import Account, FillModel, Settings, Venue
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, bind, check_bars, costs_of, kind_of, resolve, span
-from kernelkit.recipe import chosen as cells_of
 from kernelkit.result import build
 from kernelkit.run import one_recipe
 from kernelkit.strategy import Signal, Strategy
