@@ -31,7 +31,7 @@ lint: $(READY)
 	$(BIN)/python .ci/steps.py lint
 
 lab: $(READY)
-	$(BIN)/jupyter lab
+	$(BIN)/jupyter lab $$([ "$$(id -u)" -ne 0 ] || echo --allow-root)
 
 bench: $(READY)
 	$(BIN)/python .ci/steps.py bench

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
+from functools import partial
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -149,8 +150,9 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     outcome, interrupted, began = new_outcome(len(recipe.job.trials), False), False, time.perf_counter()
     try:
         if debug:
-            from kernelkit.view import run_in_python
+            from kernelkit.view import binding, run_in_python
 
+            recipe.python = partial(binding, recipe, venue=venue)
             outcome = run_in_python(recipe, venue)
         else:
             outcome, interrupted = run_trials(recipe, "blocks" in outputs, client, strategy.name)
@@ -195,6 +197,7 @@ def record(recipe: Recipe, outcome: Outcome, venue: Venue, fill_model: FillModel
     tried = itertools.compress(itertools.product(*recipe.axes.values()), kept.ravel())
     cells = [dict(zip(names, c, strict=True)) for c in itertools.islice(tried, ledger.MOST)]
     settings = {
+        "data": [table.digest for table in recipe.job.tables],
         "bound": recipe.params,
         "assets": recipe.assets,
         "axes": recipe.axes,
@@ -233,11 +236,22 @@ def identity(strategy: Strategy | Signal) -> str:
     return "\n".join([ast_text(strategy), repr(strategy.state), warmup, *texts, *helpers, *indicators])
 
 
-def code_of(function: Any) -> str:
-    """What a function does, as far as its bytecode says (a lambda has no source of its own)."""
+def code_of(function: Any, seen: frozenset[Any] = frozenset()) -> str:
+    """What a function does, as far as its bytecode, the numbers and text it captures and its helpers say.
+
+    A lambda has no source of its own.
+    """
     code = function.__code__
+    cells = dict(zip(code.co_freevars, (c.cell_contents for c in function.__closure__ or ()), strict=True))
+    captures = {n: function.__globals__[n] for n in code.co_names if n in function.__globals__} | cells
     constants = [c for c in code.co_consts if not isinstance(c, CodeType)]
-    return f"{code.co_code.hex()} {constants} {code.co_names}"
+    parts = [f"{code.co_code.hex()} {constants} {code.co_names} {function.__defaults__!r}"]
+    for name, value in sorted(captures.items()):
+        if isinstance(value, (*SCALARS, str)):
+            parts.append(f"{name} = {value!r}")
+        elif isinstance(value, FunctionType) and value not in seen:
+            parts.append(f"{name}: {code_of(value, seen | {function, value})}")
+    return "\n".join(parts)
 
 
 def ast_text(strategy: Strategy | Signal) -> str:

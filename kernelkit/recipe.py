@@ -52,6 +52,7 @@ class Recipe:
     stop: int
     params: dict[str, Any]
     signal: Callable[[int], np.ndarray] | None = None
+    python: Callable[[Job], Any] | None = None  # how its trials run uncompiled, where they did
 
 
 @dataclass(frozen=True)

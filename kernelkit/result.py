@@ -51,12 +51,21 @@ class Curves:
             if trial in self.cache:
                 self.cache.move_to_end(trial)
                 return self.cache[trial]
+        job, k = self.recipe.job, trial
         if self.recipe.signal is not None:
             from kernelkit.recipe import with_target
 
-            logs = Recorder(with_target(self.recipe, trial, trial + 1), 0).all()
-        else:
-            logs = Recorder(self.recipe.job, trial).all()
+            job, k = with_target(self.recipe, trial, trial + 1), 0
+        python = self.recipe.python(job) if self.recipe.python is not None else None
+        try:
+            recorder = Recorder(job, k, python=python)
+            logs = recorder.all()
+        finally:
+            if python is not None:
+                python.close()
+        if recorder.outcome.errors:
+            found, fix = f"trial {trial} that stops where it did not before", "Please report this with its source."
+            raise RunError(message("simulating again", found, "the same trial", fix))
         with self.lock:
             self.cache[trial] = logs
             while len(self.cache) > KEPT_TRIALS:

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from kernelkit.recipe import Recipe
 
 
-class Value(float):
-    """An indicator's value, with the previous bar's at ``[-1]``."""
+class Value(np.float64):
+    """An indicator's value, with the previous bar's at ``[-1]``. As compiled, 1.0 / 0.0 of it is inf."""
 
     before: float
 
     def __getitem__(self, k: int) -> float:
         if k == 0:
-            return float(self)
+            return np.float64(self)
         if k == -1:
             return self.before
         raise LookaheadError(message("index of an indicator", k, "0 or -1", "Keep older values in a kk.ring."))
@@ -206,7 +206,7 @@ class Ctx:
         if name == "time":
             return int(matching.column(frame, L.C_KNOWN_AT, f.i))
         if name == "position":
-            return float(memory.at(f.positions, L.POSITION).quantity)
+            return np.float64(memory.at(f.positions, L.POSITION).quantity)
         if name == "orders":
             return int(memory.at(f.state, L.HEADER).n_live)
         if name in ("cash", "equity"):

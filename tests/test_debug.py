@@ -137,3 +137,34 @@ def test_lookahead_at_definition_names_the_line() -> None:
         def peek(ctx):  # type: ignore[no-untyped-def]
             if ctx.close[1] > ctx.close[0]:
                 ctx.target_percent(1.0)
+
+
+@kk.strategy(state=dict(x=0.0))
+def divides(ctx, s, k=0.0):  # type: ignore[no-untyped-def]
+    s.x = ctx.close.sma(2) - ctx.close.sma(2)
+    ctx.record("a", 1.0 / ctx.position)
+    ctx.record("b", ctx.close.sma(3) / (ctx.close.sma(5) - ctx.close.sma(5)))
+    ctx.record("c", 1.0 / k - ctx.cash / s.x)
+    if 1.0 / ctx.position > 1e9:
+        ctx.buy(1.0)
+
+
+def test_division_by_zero_is_as_compiled() -> None:
+    bars = kk.data.load("sp500_index").isel(time=slice(0, 60))
+    compiled, python = (kk.backtest(bars, divides, debug=debug) for debug in (False, True))
+    for name in ("a", "b", "c", "equity", "n_fills"):
+        np.testing.assert_array_equal(compiled[name].values, python[name].values, name)
+
+
+def test_what_only_debug_mode_runs_has_curves_and_fills_too() -> None:
+    @kk.strategy
+    def caught(ctx):  # type: ignore[no-untyped-def]
+        try:
+            ctx.target(1.0 if ctx.i % 7 else 0.0)
+        except ZeroDivisionError:
+            raise
+
+    bars = kk.data.load("sp500_index").isel(time=slice(0, 60))
+    res = kk.backtest(bars, caught, debug=True)
+    assert res["equity"].values[-1] == float(res["final_equity"])
+    assert len(kk.fills(res)) == float(res["n_fills"]) > 4

@@ -413,3 +413,34 @@ def test_summary(home: Path, bars: xr.Dataset) -> None:
     with pytest.warns(RuntimeWarning, match=f"{log.name}: torn tail"):
         again = kk.ledger.summary()
     assert int(again["trials"].sum()) == int(found["trials"].sum()) - 1
+
+
+WAIT = 3
+
+
+def helper(x: float) -> float:
+    return x * WAIT
+
+
+def test_identity_follows_what_is_captured(home: Path, bars: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warm-up's global, a helper of a helper of a signal, prices that were edited: each is another trial."""
+
+    @kk.strategy(warmup=lambda p: WAIT * p.n)
+    def waits(ctx, n=2):  # type: ignore[no-untyped-def]
+        pass
+
+    def outer(x: float) -> float:
+        return helper(x)
+
+    @kk.signal
+    def helped(ds):  # type: ignore[no-untyped-def]
+        return np.full(ds.sizes["time"], outer(0.1))
+
+    edited = bars.assign({n: 2.0 * bars[n] for n in ("open", "high", "low", "close")})
+    for subject in (waits, helped):
+        kk.backtest(bars, subject)
+        kk.backtest(edited, subject)
+        monkeypatch.setitem(globals(), "WAIT", WAIT + 1)
+        kk.backtest(bars, subject)
+    keys = [row["key"] for row in rows(home)]
+    assert len(keys) == len(set(keys)) == 6

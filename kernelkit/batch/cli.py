@@ -21,10 +21,15 @@ def cli() -> None:
     """Backtests in notebooks, and the same notebooks as jobs."""
 
 
-@cli.command()
+@cli.command(short_help="Run a template or a notebook, for one or many values.")
 @click.argument("template")
 @click.option(
-    "-p", "--param", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter; a:b:step or v1,v2 makes a batch."
+    "-p",
+    "--param",
+    "pairs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter; a:b:step (b included) or v1,v2 makes a batch.",
 )
 @click.option("--out", default="runs", show_default=True, help="Folder of the runs; each gets its own below it.")
 @click.option("--name", help="Name of the runs, instead of the template's.")
@@ -37,11 +42,13 @@ def run(template: str, pairs: tuple[str, ...], dry_run: bool, **options: Any) ->
 
     The same template, parameters and versions go to the same folder: a run that was stopped goes on, a finished one is
     not repeated. A value is read by the type of the template's default. What is itself an axis there (fast="5:50:5") is
-    passed on; for any other parameter an axis makes one run per value, and several axes one per combination.
+    passed on; for any other parameter an axis makes one run per value, and several axes one per combination. A range
+    includes its end where the steps reach it: 5:50:5 is 5, 10, ... 50.
     """
     from kernelkit.batch.plan import plan
     from kernelkit.batch.run import RunsFailedError
     from kernelkit.batch.run import run as run_template
+    from kernelkit.batch.runs import headline
     from kernelkit.batch.terminal import Terminal
 
     parameters = _pairs(pairs)
@@ -60,7 +67,9 @@ def run(template: str, pairs: tuple[str, ...], dry_run: bool, **options: Any) ->
     finally:
         terminal.close()
     for outcome in outcomes:
-        click.echo(f"{outcome.folder}" + ("" if outcome.fresh else "  already done; --force runs it again"))
+        parts = [str(outcome.folder), headline(outcome.run)]
+        parts += [] if outcome.fresh else ["already done; --force runs it again"]
+        click.echo("  ".join(part for part in parts if part))
 
 
 def _pairs(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -91,7 +100,7 @@ def runs(out: str, as_json: bool) -> None:
         click.echo(table(found) if found else f"{out}: no runs")
 
 
-@cli.command()
+@cli.command(short_help="Say what this machine offers, and what is missing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def doctor(as_json: bool) -> None:
     """Say what this machine offers, and what to do about what is missing; exit code 1 when something is broken."""
@@ -108,7 +117,7 @@ def doctor(as_json: bool) -> None:
         raise RunError(f"something is wrong with: {', '.join(broken)}")
 
 
-@cli.command()
+@cli.command(short_help="Compile the engine now, not at the first backtest.")
 def warmup() -> None:
     """Compile the engine now, so that the first backtest does not have to."""
     from kernelkit.engine import warmup as compile_engine

@@ -245,6 +245,15 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+def headline(run: Run, most: int | None = None) -> str:
+    """The first ``most`` of the run's metrics that have a value, all of them without it.
+
+    >>> headline(Run(id="a-1", name="a", template="t", metrics={"sharpe_ratio": 0.36849, "efficiency": None}))
+    'sharpe_ratio=0.3685'
+    """
+    return " ".join(f"{k}={v:.4g}" for k, v in list(run.metrics.items())[:most] if v is not None)
+
+
 def table(runs: Iterable[Run]) -> str:
     """The runs as aligned text, one line each.
 
@@ -256,7 +265,7 @@ def table(runs: Iterable[Run]) -> str:
     rows = [("STATUS", "PROGRESS", "CREATED", "ID", "NOTE")]
     for run in runs:
         created = run.created[:19].replace("T", " ")
-        note = run.error or " ".join(f"{k}={v:.4g}" for k, v in list(run.metrics.items())[:4] if v is not None)
+        note = run.error or ("type the same command to go on" if run.status == "lost" else headline(run, 4))
         rows.append((run.status, f"{run.progress:.0%}", created, run.id, note))
     width = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = (

@@ -66,13 +66,13 @@ def line(run: Run) -> str:
     """The state of a running record in one line.
 
     >>> line(Run(id="a-1", name="a", template="a", cell=2, cells=8, progress=0.2, eta_s=75.4, candles_per_s=5.2e7))
-    '[####................]  20%  cell 2/8  1:15 left in it  52.0M candles/s'
+    '[####................]  20%  cell 2/8  1:15 left in this cell  52.0M candles/s'
     """
     filled = int(run.progress * _BAR)
     cell = f"cell {run.cell}/{run.cells}" if run.cells else "starting"
     parts = [f"[{'#' * filled}{'.' * (_BAR - filled)}] {run.progress:4.0%}", cell]
     if run.eta_s is not None:
-        parts.append(f"{_clock(run.eta_s)} left in it")
+        parts.append(f"{_clock(run.eta_s)} left in this cell")
     if run.candles_per_s is not None:
         million = run.candles_per_s >= 1e6
         parts.append(f"{run.candles_per_s / (1e6 if million else 1e3):.1f}{'M' if million else 'k'} candles/s")

@@ -5,10 +5,12 @@ A `Job` is plain data (arrays, text and numbers): the same object runs on a thre
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -46,6 +48,19 @@ class Table:
     def instrument(self) -> tuple[int, float, float, float, float]:
         """What its prices and quantities are counted in, and how its metrics are annualised."""
         return self.inverse, self.tick, self.lot, self.multiplier, self.periods
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of all that a run over it can read."""
+        return self.digest_of(self.n_bars)
+
+    def digest_of(self, stop: int) -> str:
+        """Hash of all that a run over the first `stop` bars can read."""
+        found = hashlib.sha256(repr(self.instrument).encode())
+        for k, c in enumerate(self.columns):
+            if not L.C_OPEN_P <= k <= L.C_CLOSE_P:  # these are the ticks once more
+                found.update(c[:stop].tobytes())
+        return found.hexdigest()
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Namespace = Mapping[str, Any]
 
 _CALL = re.compile(r"(\w+)\s*(?:\((.*)\))?\Z", re.DOTALL)
+_DASHED = re.compile(r"(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)")
 
 
 def target(given: Given) -> str | None:
@@ -77,6 +78,9 @@ def parameters(given: Given, found: Strategy | Signal, namespace: Namespace) -> 
             have = f"it has {', '.join(known)}" if known else "it has none"
             raise UsageError(f"-p {name}: {found.name} has no such parameter{nearest(name, known)}; {have}")
         value = axis.parse(spec, name=f"-p {name}", namespace=namespace)
+        if isinstance(value, str) and not isinstance(known[name], str) and (ends := _DASHED.fullmatch(value)):
+            wanted = f"a range is start:stop:step, as in {ends[1]}:{ends[2]}:1"
+            raise UsageError(f"-p {name}={spec}: {value!r} is text; {wanted}")
         (axes if isinstance(value, tuple) else scalars)[name] = value
     for name, default in known.items():
         if default is inspect.Parameter.empty and name not in given.params:

@@ -15,13 +15,14 @@ from kernelkit.engine import backtest, explain, identity, record
 from kernelkit.errors import OrderError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels import scan
-from kernelkit.kernels.drive import Failed, Job, Outcome, Session, new_outcome, slots_of
+from kernelkit.kernels.drive import Failed, Job, Outcome, Session, Table, new_outcome, slots_of
 from kernelkit.market.venue import Account, FillModel, Settings, Venue
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, bind, check_bars, costs_of, kind_of, resolve, span
 from kernelkit.result import build
 from kernelkit.run import one_recipe
 from kernelkit.strategy import Signal, Strategy
+from kernelkit.table import table_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,9 +157,10 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
             message("grid of a walk-forward", "no axis", "at least one", "Write grid=dict(fast=range(5, 55, 5)).")
         )
     chosen: list[dict[str, Any]] = []
+    table, _ = table_of(bars, 0, sorted(str(n)[2:] for n in bars.data_vars if str(n).startswith("x.")))
     with Meter(f"walk-forward: {len(windows)} folds", len(windows)) as meter:
         for fold in windows:
-            key = key_of(bars, strategy, scalars, axes, where, fold, settings)
+            key = key_of(bars, table, strategy, scalars, axes, where, fold, settings)
             best = checkpoint.get(key) if checkpoint is not None else None
             if best is None:
                 best = select(bars, strategy, scalars, axes, where, fold, settings, client)
@@ -198,6 +200,7 @@ def _check(bars: xr.Dataset, strategy: Strategy | Signal, fill_model: FillModel)
 
 def key_of(
     bars: xr.Dataset,
+    table: Table,
     strategy: Strategy,
     scalars: Mapping[str, Any],
     axes: Mapping[str, list[Any]],
@@ -212,6 +215,7 @@ def key_of(
     return [
         identity(strategy),
         str(bars.attrs.get("lineage", "")),
+        table.digest_of(fold.test),
         [str(times[k]) for k in (0, fold.train, fold.test - 1)],
         repr((list(axes.items()), sorted(scalars.items()))),
         (cells_of(axes, scalars, where)[0] >= 0).tobytes().hex(),

@@ -125,6 +125,30 @@ def test_dry_run_prints_the_runs(tmp_path: Path, write_notebook: Any, invoke: In
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_run_ends_with_its_headline(tmp_path: Path, write_notebook: Any, command: Any) -> None:
+    cell = "from kernelkit.batch import context\ncontext.headline({'sharpe_ratio': 0.36849, 'folds': 15})"
+    write_notebook(tmp_path / "a.ipynb", cell)
+    for end in ("sharpe_ratio=0.3685 folds=15", "sharpe_ratio=0.3685 folds=15  already done; --force runs it again"):
+        folder, _, said = command.run("run", "a.ipynb").stdout.rstrip("\n").partition("  ")
+        assert (tmp_path / folder / "report.html").is_file()
+        assert said == end
+
+
+def test_help_is_not_cut_off_and_says_what_a_range_holds(invoke: Invoke) -> None:
+    assert "..." not in invoke("--help")[1].partition("[OPTIONS] COMMAND [ARGS]...")[2]
+    assert "a:b:step (b included)" in " ".join(invoke("run", "--help")[1].split())
+
+
+def test_a_lost_run_says_how_to_go_on(tmp_path: Path, invoke: Invoke) -> None:
+    folder = tmp_path / "runs" / "a-1"
+    folder.mkdir(parents=True)
+    run = runs.Run(id="a-1", name="a", template="a", created=runs.utc_now())
+    (folder / runs.FILE).write_text(json.dumps(run.to_json()))
+    out = invoke("runs")[1].splitlines()[1]
+    assert out.startswith("lost")
+    assert out.endswith("a-1  type the same command to go on")
+
+
 def test_runs_of_a_folder(tmp_path: Path, invoke: Invoke) -> None:
     (tmp_path / "runs").mkdir()
     assert invoke("runs") == (0, "runs: no runs\n", "")

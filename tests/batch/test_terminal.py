@@ -7,7 +7,7 @@ import re
 import pytest
 
 from kernelkit.batch.runs import Run
-from kernelkit.batch.terminal import Terminal
+from kernelkit.batch.terminal import Terminal, line
 
 RUN = Run(id="a-1", name="a", template="a", cells=4)
 
@@ -43,6 +43,10 @@ def test_a_terminal_has_one_line_that_changes() -> None:
     terminal(dataclasses.replace(RUN, status="done", progress=1.0))
     terminal.close()
     assert screen.lines == ["a-1: done", ""]
+
+
+def test_the_time_left_is_that_of_the_cell() -> None:
+    assert line(dataclasses.replace(RUN, cell=1, eta_s=253.0)).endswith("cell 1/4  4:13 left in this cell")
 
 
 def test_a_line_is_never_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

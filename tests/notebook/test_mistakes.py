@@ -26,6 +26,7 @@ MISTAKES = [
     ("", "parameter fast of crossing has no value"),
     ("-p fast=5:50", "-p fast=5:50: a range is start:stop:step"),
     ("-p fast=5:50:0", "the step is 0"),
+    ("-p fast=5-50", "-p fast=5-50: '5-50' is text; a range is start:stop:step, as in 5:50:1"),
     ("-p fast=@wnidows", "there is no variable 'wnidows'; did you mean 'windows'?"),
     ("-p fast=@text", "one type"),
     ("-p fast=5 --where 'fst < slow'", "crossing has no parameter 'fst' (did you mean 'fast'?)"),
