@@ -292,7 +292,7 @@ class Python:
         params: dict[str, Any] = {}
         for k, (name, kind) in enumerate(plan.params.items()):
             params[name] = (
-                float(memory.f8(words + 8 * k))
+                memory.f8(words + 8 * k)
                 if kind is float
                 else (bool(memory.i8(words + 8 * k)) if kind is bool else int(memory.i8(words + 8 * k)))
             )
