@@ -112,7 +112,7 @@ def test_the_report_needs_no_network(finished: tuple[Outcome, list[runs.Run], Pa
     assert html.count("A grid &amp; more") == 2
     assert '<tr class="changed"><th scope="row">steps</th><td>8</td><td class="help">of the grid</td></tr>' in html
     assert '<tr><th scope="row">markup</th><td>&lt;b&gt;&amp;</td>' in html
-    assert "<dt>sharpe ratio</dt><dd>1.5</dd>" in html
+    assert "<dt>Sharpe ratio</dt><dd>1.50</dd>" in html
     assert "best of 10" in html
     assert ">grid<" not in html.split("<main>")[1]
 
