@@ -76,9 +76,16 @@ def run_trials(
     # Trials share indicators within a piece: then larger pieces are faster than an even end.
     pieces = spread(n, workers, least, 4 if own_engine(job) is None else 2)
     meter.start()
+    interrupted = False
+    if n == 1:  # on this thread: another would begin with cold caches
+        try:
+            take(*piece(0, 1))
+        except KeyboardInterrupt:
+            interrupted = True
+        meter.close()
+        return outcome, interrupted
     with ThreadPoolExecutor(workers) as pool:
         futures: list[Future[tuple[int, int, Outcome]]] = []
-        interrupted = False
         try:
             futures += (pool.submit(piece, a, b) for a, b in pieces)
             ended, _ = wait(futures, return_when=FIRST_EXCEPTION)

@@ -145,7 +145,8 @@ def label(ds: xr.Dataset) -> xr.Dataset:
             row = variable(name)
             # xarray itself owns the units of a datetime: it writes them when it encodes.
             texts = {"long_name": row.long_name, **({"units": row.units} if row.units else {})}
-            out[name].attrs = {**texts, **out[name].attrs}
+            one = out.variables[key]
+            one.attrs = {**texts, **one.attrs}
     return out
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit.errors import DataError, StrategyError, UsageError, message
-from kernelkit.kernels import layout as L
 from kernelkit.kernels.drive import Table
 from kernelkit.kernels.plan import Plan
 from kernelkit.schema import check_clock, check_sessions
@@ -155,7 +154,7 @@ def check_sums(plan: Plan, params: np.ndarray, tables: Sequence[Table]) -> None:
         (text,) = site.arguments
         window = int(params[:, names.index(text)].max()) if text in names else int(text)
         for table in tables:
-            most = int(table.columns[site.column - L.C_OPEN_P].max())
+            most = table.most_ticks
             if most * window >= 1 << 63:
                 found = f"{window} prices of up to {most:,} ticks"
                 fix = "Give the bars a coarser tick: kk.data.from_pandas(..., tick_size=...)."

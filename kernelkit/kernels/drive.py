@@ -50,6 +50,11 @@ class Table:
         return self.inverse, self.tick, self.lot, self.multiplier, self.periods
 
     @cached_property
+    def most_ticks(self) -> int:
+        """The highest price."""
+        return int(self.columns[L.C_HIGH].max())
+
+    @cached_property
     def digest(self) -> str:
         """Hash of all that a run over it can read."""
         return self.digest_of(self.n_bars)
