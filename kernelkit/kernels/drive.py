@@ -150,7 +150,7 @@ class Stop(threading.Event):
 
 
 def pointers(table: Table) -> np.ndarray:
-    """(address, stride) of every column; the loop over bars takes the stride to be 8 bytes, a third faster.
+    """(address, stride) of every column; the loop over bars takes the stride to be 8 bytes.
 
     Raises ValueError for another stride.
     """
