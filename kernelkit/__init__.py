@@ -21,7 +21,7 @@ _PUBLIC = {
     "feature": "data",
     "fills": "result",
     "fixed": "recipe",
-    "indicator": "strategy",
+    "indicator": "indicator",
     "orders": "result",
     "resume": "run",
     "ring": "strategy",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import itertools
 import os
@@ -11,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from functools import partial
-from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +21,7 @@ from kernelkit.kernels.tiers import own_engine, prepare, simulate
 from kernelkit.market.venue import Account, FillModel, Settings, Venue
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, bind, check_bars, plan_job, resolve, span, with_target
-from kernelkit.strategy import SCALARS, Program, Signal, Strategy, captured
+from kernelkit.strategy import Program, Signal, Strategy
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -203,6 +201,7 @@ def record(recipe: Recipe, outcome: Outcome, venue: Venue, fill_model: FillModel
     kept = recipe.cells >= 0
     tried = itertools.compress(itertools.product(*recipe.axes.values()), kept.ravel())
     cells = [dict(zip(names, c, strict=True)) for c in itertools.islice(tried, ledger.MOST)]
+    times = recipe.bars.variables["time"].values
     settings = {
         "data": [table.digest for table in recipe.job.tables],
         "bound": recipe.params,
@@ -213,66 +212,13 @@ def record(recipe: Recipe, outcome: Outcome, venue: Venue, fill_model: FillModel
         "venue_id": hashlib.sha256(repr(recipe.job.venues).encode()).hexdigest(),
         "fill_model": fill_model.codes(),
         "cash": float(recipe.job.trials[0]["cash"]),
-        "span": [str(recipe.bars["time"].values[recipe.start]), str(recipe.bars["time"].values[recipe.stop - 1])],
+        "span": [str(times[recipe.start]), str(times[recipe.stop - 1])],
         "cells": int(kept.sum()) * n,
     }
     lineage = str(recipe.bars.attrs.get("lineage", ""))
-    name, source = recipe.strategy.name, identity(recipe.strategy)
+    name, source = recipe.strategy.name, recipe.strategy.identity
     with ledger.role(role) if role else nullcontext():
         ledger.record(ledger.rows_of(name, source, lineage, settings, cells, outcome))
-
-
-def identity(strategy: Strategy | Signal) -> str:
-    """All text that decides what a strategy does: its source and that of what it captures, constants, state, warm-up.
-
-    Of a signal's captured values only numbers, text and functions count.
-    """
-    saved = getattr(strategy, "identity", None)
-    if saved is not None:
-        return str(saved)
-    if isinstance(strategy, Signal):
-        values = captured(strategy.function, strategy.source.tree).items()
-        known = [f"{n} = {v!r}" for n, v in values if isinstance(v, (*SCALARS, str))]
-        inner = [v for _, v in values if isinstance(v, FunctionType) and v is not strategy.function]
-        helpers = [code_of(v) for v in inner]
-        return "\n".join([ast_text(strategy), strategy.units, *known, *helpers])
-    _, texts, own = strategy.parts()
-    helpers = [f"{ast.unparse(source.tree)} {defaults!r}" for _, source, _, defaults in strategy.helpers]
-    indicators = [f"{ast.unparse(i.source.tree)}\n{i.state!r}" for i in own.values()]
-    warmup = code_of(strategy.warmup) if callable(strategy.warmup) else repr(strategy.warmup)
-    return "\n".join([ast_text(strategy), repr(strategy.state), warmup, *texts, *helpers, *indicators])
-
-
-def code_of(function: Any, seen: frozenset[Any] = frozenset()) -> str:
-    """What a function does, as far as its bytecode, the numbers and text it captures and its helpers say.
-
-    A lambda has no source of its own.
-    """
-    code = function.__code__
-    cells = dict(zip(code.co_freevars, (c.cell_contents for c in function.__closure__ or ()), strict=True))
-    captures = {n: function.__globals__[n] for n in code.co_names if n in function.__globals__} | cells
-    constants = [c for c in code.co_consts if not isinstance(c, CodeType)]
-    parts = [f"{code.co_code.hex()} {constants} {code.co_names} {function.__defaults__!r}"]
-    for name, value in sorted(captures.items()):
-        if isinstance(value, (*SCALARS, str)):
-            parts.append(f"{name} = {value!r}")
-        elif isinstance(value, FunctionType) and value not in seen:
-            parts.append(f"{name}: {code_of(value, seen | {function, value})}")
-    return "\n".join(parts)
-
-
-def ast_text(strategy: Strategy | Signal) -> str:
-    """The strategy's source without comments and layout.
-
-    >>> from kernelkit.strategy import strategy
-    >>> @strategy
-    ... def hold(ctx):  # for ever
-    ...     ctx.target_percent( 1.0 )
-    >>> print(ast_text(hold))
-    def hold(ctx):
-        ctx.target_percent(1.0)
-    """
-    return ast.unparse(strategy.source.tree)
 
 
 def explain(recipe: Recipe, outcome: Outcome, venue: Venue) -> None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kernelkit.capture import SCALARS
 from kernelkit.cells import chosen
 from kernelkit.errors import DataError, StrategyError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.drive import Costs, Job, Table
 from kernelkit.market.venue import CASH_RULES, Settings, Venue
-from kernelkit.strategy import SCALARS, Program, Signal, Strategy
+from kernelkit.strategy import Program, Signal, Strategy
 from kernelkit.table import SOURCES, check_sums, table_of, targets_of
 
 if TYPE_CHECKING:
@@ -334,7 +335,7 @@ def plan_job(
         own_state(strategy, program),
     )
     start = min(int(p[r[1]]) for p, r in zip(places, rows, strict=True))
-    assets = [str(a) for a in bars["asset"].values]
+    assets = [str(a) for a in bars.variables["asset"].values]
     return Recipe(bars, strategy, job, axes, assets, places, sweep.cells, start, last, scalars)
 
 
@@ -362,7 +363,7 @@ def extremes(combos: Sequence[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
 
 def own_state(strategy: Strategy, program: Program) -> list[tuple[int, object]]:
     """Initial words of the own indicators' slots."""
-    own = strategy.parts()[2]
+    own = strategy.capture.own
     out: list[tuple[int, object]] = []
     for site in program.plan.sites:
         if site.custom:
@@ -391,7 +392,6 @@ def plan_signal(
     """
     first, last = limits
     program = strategy.follower.program({})
-    program.plan.features[:] = ["target"]
     base, places = [], []
     for a in range(bars.sizes["asset"]):
         table, place = table_of(bars, a, [])
@@ -418,7 +418,7 @@ def plan_signal(
         measure,
     )
     start = min(int(p[np.searchsorted(p, first)]) for p in places)
-    assets = [str(a) for a in bars["asset"].values]
+    assets = [str(a) for a in bars.variables["asset"].values]
     return Recipe(bars, strategy, job, sweep.axes, assets, places, sweep.cells, start, last, sweep.scalars, target)
 
 

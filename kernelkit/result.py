@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import shutil
@@ -139,7 +138,7 @@ def build(
         coords["summary"] = ("summary", list(L.NODE_FIELDS))
     if "curves" in outputs:
         curves = Curves(recipe)
-        coords["time"] = recipe.bars["time"].values[recipe.start : recipe.stop]
+        coords["time"] = recipe.bars.variables["time"].values[recipe.start : recipe.stop]
         tail = (recipe.stop - recipe.start,)
         for name in (*L.CURVES, "drawdown", *recipe.job.plan.records):
             variables[name] = ((*dims, "time"), lazy(name, numbers, tail, partial(curves.curve, name), curves))
@@ -449,7 +448,7 @@ def recipe_json(res: xr.Dataset) -> str:
     return json.dumps(
         {
             "strategy": recipe.strategy.name,
-            "source": ast.unparse(recipe.strategy.source.tree),
+            "source": recipe.strategy.source.text,
             "params": recipe.params,
             "axes": recipe.axes,
             "assets": recipe.assets,

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from kernelkit.data import append, store
-from kernelkit.engine import ast_text, compiled, explain, identity, record
+from kernelkit.engine import compiled, explain, record
 from kernelkit.errors import OrderError, RunError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.cache import build_id
@@ -173,8 +173,8 @@ class Run:
             "build": build_id(),
             "crc": zlib.crc32(block),
             "strategy": recipe.strategy.name,
-            "source": ast_text(recipe.strategy),
-            "identity": identity(recipe.strategy),
+            "source": recipe.strategy.source.text,
+            "identity": recipe.strategy.identity,
             "program": job.text,
             "plan": plan_to_json(job.plan),
             "params": job.params.tolist(),
@@ -402,7 +402,7 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
     """
     folder = Path(path)
     document, state = _read(folder)
-    if strategy is not None and identity(strategy) != document["identity"]:
+    if strategy is not None and strategy.identity != document["identity"]:
         fix = "Pass the strategy that the run was started with, or none."
         found, wanted = f"another {strategy.name}", f"the saved {document['strategy']}"
         raise RunError(message(f"run at {folder}", found, wanted, fix))

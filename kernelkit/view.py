@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit.errors import LookaheadError, StrategyError, message
+from kernelkit.indicator import Indicator
 from kernelkit.kernels import bars, context, indicators, matching, memory, orders
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.drive import Job, Outcome, Session, new_outcome
 from kernelkit.kernels.plan import Plan, Ring
-from kernelkit.strategy import Indicator, Strategy
+from kernelkit.strategy import Strategy
 
 if TYPE_CHECKING:
     from kernelkit.market.venue import Venue
@@ -332,7 +333,7 @@ def compiled_model(text: str) -> Callable[[int], Any]:
 def binding(recipe: Recipe, job: Job, venue: Any) -> Python:
     """The Python binding of a recipe's strategy."""
     strategy = recipe.strategy if isinstance(recipe.strategy, Strategy) else recipe.strategy.follower
-    python = Python(strategy, strategy.parts()[2], job, venue)
+    python = Python(strategy, strategy.capture.own, job, venue)
     python.texts |= {n: v for n, v in recipe.params.items() if n in strategy.defaults and isinstance(v, str)}
     return python
 

@@ -8,6 +8,7 @@ import math
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -238,7 +239,7 @@ def test_two_indicators_of_one_name(tmp_path: Path) -> None:
 
 
 def test_a_helper_whose_file_was_edited_but_not_loaded_again(tmp_path: Path) -> None:
-    """Python would run the old one, compiled code the new one."""
+    """Python runs the old one. So does compiled code that has read it; what it has not read it cannot know any more."""
     path = tmp_path / "own.py"
     text = """
         import kernelkit as kk
@@ -257,12 +258,18 @@ def test_a_helper_whose_file_was_edited_but_not_loaded_again(tmp_path: Path) -> 
         def f(ctx):
             ctx.target_percent(double(weight(0.5)))
     """
-    f = from_file(path, text)["f"]
-    kk.backtest(BARS, f)
+    module = from_file(path, text)
+    before = kk.backtest(BARS, module["f"])
+    weight, path_of_f = module["weight"], path.with_name("f.py")
     path.write_text(textwrap.dedent(text).replace("x * 0.5", "x * 0.25"))
     linecache.checkcache()
+    after = kk.backtest(BARS, module["f"])
+    assert float(after["final_equity"]) == float(before["final_equity"]) != 100_000.0
+    unread = FunctionType(weight.__code__, {}, "weight", weight.__defaults__)
+    late = from_file(path_of_f, "def f(ctx):\n    ctx.target_percent(weight(0.5))\n")["f"]
+    late.__globals__["weight"] = unread
     with pytest.raises(StrategyError, match=r"source of weight: found a text in .*own.py that has changed"):
-        kk.backtest(BARS, f)
+        kk.backtest(BARS, kk.strategy(late))
 
 
 @pytest.mark.parametrize("debug", [False, True])
@@ -369,3 +376,47 @@ def test_whole_numbers_of_state_are_left_alone(tmp_path: Path) -> None:
             s.up = age(ctx.close) > 2.0
         """
     assert float(kk.backtest(BARS, from_file(tmp_path / "strategies.py", text)["f"])["n_fills"]) > 1.0
+
+
+def test_what_is_captured_counts_as_it_is_at_the_call(tmp_path: Path) -> None:
+    """A number, a helper, its own captures and its default, an indicator: each change is seen by the next backtest."""
+    text = """
+        import kernelkit as kk
+
+        size, factor = 1.0, 1.0
+
+        def scaled(x, by=1.0):
+            return x * by * factor
+
+        @kk.indicator
+        def one(s, x):
+            return 1.0
+
+        level = one
+
+        @kk.indicator
+        def two(s, x):
+            return 2.0
+
+        @kk.strategy
+        def f(ctx):
+            ctx.target(scaled(size) * level(ctx.close))
+    """
+    names = from_file(tmp_path / "own.py", text)
+
+    def held() -> float:
+        return float(kk.backtest(BARS, names["f"])["position"][-1])
+
+    assert held() == 1.0
+    names["size"] = 2.0
+    assert held() == 2.0
+    names["factor"] = 3.0
+    assert held() == 6.0
+    names["scaled"].__defaults__ = (5.0,)
+    assert held() == 30.0
+    names["level"] = names["two"]
+    assert held() == 60.0
+    names["scaled"] = math.fabs
+    assert held() == 4.0
+    names["size"] = 1
+    assert held() == 2.0

@@ -13,6 +13,7 @@ from kernelkit import recipe as recipes
 from kernelkit.audit import future, trust
 from kernelkit.audit.observe import Difference, Observer, Targets, Trace, Traces
 from kernelkit.audit.report import COLUMNS, AuditReport
+from kernelkit.capture import captured
 from kernelkit.engine import explain
 from kernelkit.errors import UsageError, message
 from kernelkit.kernels.drive import new_outcome
@@ -20,7 +21,7 @@ from kernelkit.kernels.source import read_source
 from kernelkit.market.venue import CONSERVATIVE, FREE, Account, FillModel, Settings, Venue
 from kernelkit.progress import Meter
 from kernelkit.schema import FEATURE, PRICES
-from kernelkit.strategy import Signal, Strategy, captured
+from kernelkit.strategy import Signal, Strategy
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -270,7 +271,7 @@ class _Audit:
 
 def _collect(function: FunctionType, seen: dict[str, Any]) -> None:
     """Everything that a function and the helpers beside it capture, by name."""
-    for name, value in captured(function, read_source(function).tree).items():
+    for name, value in captured(function, read_source(function)).items():
         if name not in seen:
             seen[name] = value
             beside = isinstance(value, FunctionType) and value.__globals__ is function.__globals__

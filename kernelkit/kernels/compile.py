@@ -236,6 +236,7 @@ class Linker:
                 )
 
 
+@cache
 def entry(text: str, stem: str) -> int:
     """Machine address of the function `entry` of a module's text: an int64 in, what its annotation says out."""
     with LOCK:

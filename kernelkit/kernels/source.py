@@ -4,6 +4,8 @@ import ast
 import inspect
 import textwrap
 import time
+import weakref
+from functools import cached_property
 from pathlib import Path
 from types import CodeType
 from typing import NoReturn
@@ -11,6 +13,7 @@ from typing import NoReturn
 from kernelkit.errors import StrategyError, message
 
 LOADED = time.time()
+_sources = weakref.WeakKeyDictionary()
 
 
 class Source:
@@ -18,6 +21,17 @@ class Source:
 
     def __init__(self, tree: ast.FunctionDef, filename: str, first_line: int) -> None:
         self.tree, self.filename, self.first_line = tree, filename, first_line
+
+    @cached_property
+    def text(self) -> str:
+        """The function without comments and layout."""
+        return ast.unparse(self.tree)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The names that the function's body reads, each once."""
+        inner = ast.walk(ast.Module(self.tree.body, []))
+        return list({n.id: None for n in inner if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)})
 
     def line(self, node: ast.AST) -> int:
         """The node's line in the user's file."""
@@ -34,8 +48,10 @@ class Source:
 
 
 def read_source(function) -> Source:
-    """The tree of a function's source, its file and first line."""
+    """The tree of a function's source, its file and first line; read once."""
     try:
+        if function in _sources:
+            return _sources[function]
         lines, first = inspect.getsourcelines(function)
     except (OSError, TypeError) as error:
         name = getattr(function, "__name__", function)
@@ -52,7 +68,8 @@ def read_source(function) -> Source:
         fix = "Reload it (importlib.reload), or run the cell again."
         found = f"a text in {inspect.getfile(function)} that has changed since it was imported"
         raise StrategyError(message(f"source of {function.__name__}", found, "the text of the code that runs", fix))
-    return Source(tree, inspect.getfile(function), first)
+    _sources[function] = Source(tree, inspect.getfile(function), first)
+    return _sources[function]
 
 
 def edited(function, tree: ast.FunctionDef) -> bool:

@@ -21,6 +21,7 @@ def offset(record, name: str) -> int:
     return int(record.fields[name][1])
 
 
+FRAME_I = offset(L.FRAME, "i")
 PRELUDE = """from math import sqrt
 from kernelkit.kernels.compile import at, call_act, f8, i8, put_f8, put_i8
 from kernelkit.kernels.layout import *

@@ -7,8 +7,9 @@ from types import FunctionType
 from typing import Any
 
 from kernelkit.errors import UsageError
+from kernelkit.indicator import Indicator
 from kernelkit.notebook.fault import in_cells
-from kernelkit.strategy import Indicator, Signal, Strategy, signal, strategy
+from kernelkit.strategy import Signal, Strategy, signal, strategy
 
 _FORMS = "def name(ctx, ...) decides bar by bar, def name(ds, ...) returns target weights over labelled arrays"
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from kernelkit import ledger
 from kernelkit.cells import chosen as cells_of
-from kernelkit.engine import backtest, explain, identity, record
+from kernelkit.engine import backtest, explain, record
 from kernelkit.errors import OrderError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels import scan
@@ -213,7 +213,7 @@ def key_of(
 
     times = bars["time"].values
     return [
-        identity(strategy),
+        strategy.identity,
         str(bars.attrs.get("lineage", "")),
         table.digest_of(fold.test),
         [str(times[k]) for k in (0, fold.train, fold.test - 1)],

@@ -1,0 +1,91 @@
+"""Own causal indicators: a function of one value a bar, with state of its own at every call site."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import inspect
+from collections.abc import Mapping
+from types import FunctionType
+from typing import Any
+
+from kernelkit.errors import StrategyError, message
+from kernelkit.kernels import context
+from kernelkit.kernels.lower import Lowering
+from kernelkit.kernels.plan import Plan, Ring
+from kernelkit.kernels.source import emit, read_source
+from kernelkit.kernels.tools import FRAME_I, safe
+
+
+class Indicator:
+    """An own causal indicator, ``f(s, x, *arguments)``: state per call site, updated every bar."""
+
+    def __init__(self, function: FunctionType, state: Mapping[str, Any]) -> None:
+        self.function, self.state, self.name = function, dict(state), function.__name__
+        self.source = read_source(function)
+        self.arguments = list(inspect.signature(function).parameters)
+        if len(self.arguments) < 2:
+            raise StrategyError(
+                message(f"indicator {self.name}", self.arguments, "(s, x, ...)", "Take the state and the value first.")
+            )
+        self.text(Plan({}, {}))
+
+    @property
+    def words(self) -> int:
+        """Words of state."""
+        return sum(v.n + 1 if isinstance(v, Ring) else 1 for v in self.state.values())
+
+    def text(self, strategy: Plan) -> str:
+        """Kernel source of the update; the strategy's plan hears whether it can raise, and what cannot be compiled."""
+        plan = Plan({}, self.state)
+        plan.places = {n: p + context.FIRST_WORD for n, p in plan.places.items()}
+        lowering = Lowering(self.source, plan, None, self.arguments[0], {}, 1)
+        body = [Returned(self.name).visit(lowering.visit(n)) for n in copy.deepcopy(self.source.tree.body)]
+        strategy.raises = strategy.raises or plan.raises
+        strategy.uncompilable = strategy.uncompilable or plan.uncompilable
+        extra = "".join(f", {safe(a)}" for a in self.arguments[2:])
+        return (
+            f"def {self.name}_value(_s, {safe(self.arguments[1])}{extra}):\n"
+            + "\n".join(emit(self.source, [ast.fix_missing_locations(n) for n in body]))
+            + f"\n\ndef {self.name}_update(frame, slot, c{extra}):\n"
+            + f"    value = {self.name}_value(slot, f8(column_at(frame, c, i8(frame + {FRAME_I}))){extra})\n"
+            + "    put_f8(slot + 8, f8(slot))\n    put_f8(slot, float(value))\n    return float(value)\n"
+        )
+
+    def __call__(self, series: Any, *arguments: Any) -> Any:
+        """In debug mode: the site's present value."""
+        return series.own(self, arguments)
+
+
+class Returned(ast.NodeTransformer):
+    """An indicator must return its value."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def visit_Return(self, node: ast.Return) -> ast.AST:
+        """Refuse a bare return."""
+        if node.value is None:
+            raise StrategyError(
+                message(
+                    f"indicator {self.name}", "a bare return", "a value", "Return a float; nan while there is none."
+                )
+            )
+        return node
+
+
+def indicator(function: Any = None, /, *, state: Mapping[str, Any] | None = None) -> Any:
+    """Make ``f(s, x, *arguments)`` a causal indicator with its own state per call site, called for every bar.
+
+    Raises StrategyError for fewer than two parameters and for a bare return.
+
+    >>> @indicator(state=dict(e=0.0))
+    ... def decay(s, x, rate):
+    ...     s.e += rate * (x - s.e)
+    ...     return s.e
+    >>> decay.words
+    1
+    """
+    if function is not None:
+        return Indicator(function, {})
+    return lambda f: Indicator(f, state or {})
