@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelkit.errors import RunError, UsageError, extra, message
-from kernelkit.kernels.drive import Job, Outcome, Table, spread
+from kernelkit.kernels.job import Job, Outcome, Table, spread
 from kernelkit.kernels.layout import MAX_CELLS
 from kernelkit.kernels.tiers import simulate
 from kernelkit.recipe import Recipe, with_target

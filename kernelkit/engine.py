@@ -16,7 +16,8 @@ import numpy as np
 
 from kernelkit.errors import LookaheadError, OrderError, RunError, StrategyError, UsageError, message
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.drive import Outcome, Stop, new_outcome, spread
+from kernelkit.kernels.job import Outcome, new_outcome, spread
+from kernelkit.kernels.session import Stop
 from kernelkit.kernels.tiers import own_engine, prepare, simulate
 from kernelkit.market.venue import Account, FillModel, Settings, Venue
 from kernelkit.progress import Meter
@@ -184,7 +185,7 @@ def compiled(recipe: Recipe, venue: Venue) -> None:
     job = recipe.job
     if job.plan.uncompilable:
         raise StrategyError(job.plan.uncompilable)
-    Program(recipe.strategy.name, job.text, job.plan).entry()
+    Program(recipe.strategy.name, job.text, job.plan).load()
     for model in (m for m in (venue.fees, venue.slippage) if m is not None):
         try:
             model.entry()

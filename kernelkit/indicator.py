@@ -11,10 +11,11 @@ from typing import Any
 
 from kernelkit.errors import StrategyError, message
 from kernelkit.kernels import context
+from kernelkit.kernels.layout import FAILED
 from kernelkit.kernels.lower import Lowering
 from kernelkit.kernels.plan import Plan, Ring
 from kernelkit.kernels.source import emit, read_source
-from kernelkit.kernels.tools import FRAME_I, safe
+from kernelkit.kernels.tools import safe
 
 
 class Indicator:
@@ -36,21 +37,41 @@ class Indicator:
         return sum(v.n + 1 if isinstance(v, Ring) else 1 for v in self.state.values())
 
     def text(self, strategy: Plan) -> str:
-        """Kernel source of the update; the strategy's plan hears whether it can raise, and what cannot be compiled."""
+        """Kernel source of the update; the strategy's plan hears whether it can raise, and what cannot be compiled.
+
+        One that can gives, from the bar on at which it does, a NaN that names that bar.
+        """
         plan = Plan({}, self.state)
         plan.places = {n: p + context.FIRST_WORD for n, p in plan.places.items()}
         lowering = Lowering(self.source, plan, None, self.arguments[0], {}, 1)
         body = [Returned(self.name).visit(lowering.visit(n)) for n in copy.deepcopy(self.source.tree.body)]
-        strategy.raises = strategy.raises or plan.raises
         strategy.uncompilable = strategy.uncompilable or plan.uncompilable
         extra = "".join(f", {safe(a)}" for a in self.arguments[2:])
-        return (
-            f"def {self.name}_value(_s, {safe(self.arguments[1])}{extra}):\n"
-            + "\n".join(emit(self.source, [ast.fix_missing_locations(n) for n in body]))
-            + f"\n\ndef {self.name}_update(frame, slot, c{extra}):\n"
-            + f"    value = {self.name}_value(slot, f8(column_at(frame, c, i8(frame + {FRAME_I}))){extra})\n"
-            + "    put_f8(slot + 8, f8(slot))\n    put_f8(slot, float(value))\n    return float(value)\n"
-        )
+        name, value = self.name, f"float({self.name}_value(slot, f8(column + 8 * i){extra}))"
+        lines = [f"def {name}_value(_s, {safe(self.arguments[1])}{extra}):"]
+        lines += emit(self.source, [ast.fix_missing_locations(n) for n in body])
+        if plan.raises:
+            strategy.risky.append(f"{name}_update")
+            lines += [
+                f"def {name}_guarded(slot, column, i{extra}):",
+                "    value = f8(slot)",
+                f"    if bits(value) >> 32 == {FAILED}:",
+                "        return value",
+                "    try:",
+                f"        return {value}",
+                "    except Exception:",
+                f"        return unbits({FAILED << 32} | i)",
+            ]
+            value = f"{name}_guarded(slot, column, i{extra})"
+        lines += [
+            f"def {name}_update(frame, slot, c, first, last, out{extra}):",
+            "    column = column_at(frame, c, 0)",
+            "    for i in range(first, last):",
+            f"        value = {value}",
+            "        put_f8(out + 8 * (i - first), value)",
+            *(["        put_f8(slot, value)"] if plan.raises else []),
+        ]
+        return "\n".join(lines) + "\n"
 
     def __call__(self, series: Any, *arguments: Any) -> Any:
         """In debug mode: the site's present value."""

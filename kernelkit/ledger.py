@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from kernelkit.kernels.drive import Outcome
+    from kernelkit.kernels.job import Outcome
 
 HEAD = struct.Struct("<II32s")
 MOST = 1000  # cells and trials that a row spells out

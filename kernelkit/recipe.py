@@ -13,7 +13,7 @@ from kernelkit.capture import SCALARS
 from kernelkit.cells import chosen
 from kernelkit.errors import DataError, StrategyError, UsageError, message
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.drive import Costs, Job, Table
+from kernelkit.kernels.job import Costs, Job, Table
 from kernelkit.market.venue import CASH_RULES, Settings, Venue
 from kernelkit.strategy import Program, Signal, Strategy
 from kernelkit.table import SOURCES, check_sums, table_of, targets_of

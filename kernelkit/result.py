@@ -20,7 +20,8 @@ import numpy as np
 from kernelkit import schema
 from kernelkit.errors import RunError, UsageError, message
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.drive import Logs, Outcome, Recorder
+from kernelkit.kernels.job import Logs, Outcome
+from kernelkit.kernels.session import Recorder
 from kernelkit.lazy import lazy
 
 if TYPE_CHECKING:

@@ -26,8 +26,9 @@ from kernelkit.errors import OrderError, RunError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.cache import build_id
 from kernelkit.kernels.context import Rolling
-from kernelkit.kernels.drive import Costs, Failed, Job, Session, header_of, new_outcome
+from kernelkit.kernels.job import Costs, Job, new_outcome
 from kernelkit.kernels.plan import Plan, Ring, Site
+from kernelkit.kernels.session import Failed, Session, header_of
 from kernelkit.kernels.source import Source
 from kernelkit.market.venue import Account, FillModel, Settings, Venue
 from kernelkit.recipe import Recipe, bind, check_bars, costs_of, kind_of, own_state, param_words, resolve, span
@@ -224,10 +225,7 @@ def session_of(recipe: Recipe, state: np.ndarray | None) -> Session:
     """A session over the recipe's bars, taken up at a state block."""
     session = Session(recipe.job)
     if state is not None:
-        session.block = state
-        session.frame["resume"] = 1
-        while int(header_of(session.template)["capacity"]) < int(header_of(state)["capacity"]):
-            session.template = L.grown(session.template, 2 * int(header_of(session.template)["capacity"]))
+        session.restore(state)
     return session
 
 

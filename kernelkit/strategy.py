@@ -53,12 +53,12 @@ class Program:
         """Content address."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:20]
 
-    def entry(self) -> int:
-        """Compile, or load from the cache; the entry's machine address, valid in this process."""
+    def load(self) -> None:
+        """Compile, or load from the cache."""
         from kernelkit.kernels import compile as native
 
         try:
-            return native.entry(self.text, "strategy")
+            native.strategy(self.text)
         except native.compile_errors() as error:
             raise StrategyError(self.explain(str(error))) from None
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit.errors import DataError, StrategyError, UsageError, message
-from kernelkit.kernels.drive import Table
+from kernelkit.kernels.job import Table
 from kernelkit.kernels.plan import Plan
 from kernelkit.schema import check_clock, check_sessions
 

@@ -13,8 +13,9 @@ from kernelkit.errors import LookaheadError, StrategyError, message
 from kernelkit.indicator import Indicator
 from kernelkit.kernels import bars, context, indicators, matching, memory, orders
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.drive import Job, Outcome, Session, new_outcome
-from kernelkit.kernels.plan import Plan, Ring
+from kernelkit.kernels.job import Job, Outcome, new_outcome
+from kernelkit.kernels.plan import Plan, Ring, Site
+from kernelkit.kernels.session import Session
 from kernelkit.strategy import Strategy
 
 if TYPE_CHECKING:
@@ -223,8 +224,9 @@ class Ctx:
 
     def _value(self, kind: str, column: int, arguments: tuple[Any, ...]) -> Value:
         slot = self._words + 8 * self._slots[kind, column, tuple(float(a) for a in arguments)]
-        value = Value(memory.f8(slot))
-        value.before = float(memory.f8(slot + 8))
+        place = memory.at(self._frame, L.FRAME).panel + memory.i8(slot + 8) + 8 * self.i
+        value = Value(memory.f8(place))
+        value.before = float(memory.f8(place - 8))
         return value
 
     def record(self, name: str, value: float) -> None:
@@ -268,14 +270,12 @@ class Python:
         self.handles.append(key)
         return key
 
-    def bind(self, _: Session) -> tuple[Callable[..., int], int, Callable[[str | None], int]]:
-        """What Session needs: the sweep, the strategy's handle, and handles for cost models."""
+    def bind(self) -> tuple[Callable[..., int], int, int, Callable[[str], int]]:
+        """What Session needs: the sweep, handles of `decide` and `refresh`, and those of cost models."""
         given = (getattr(self.venue, name, None) for name in ("fees", "slippage"))
         models = {m.text: m for m in given if m is not None}
 
-        def model(text: str | None) -> int:
-            if text is None:
-                return 0
+        def model(text: str) -> int:
             if text in models:
                 return self.handle(lambda at: models[text].python(memory.at(at, L.MODEL)))
             return self.handle(compiled_model(text))  # a resumed run has no Python of its models
@@ -284,33 +284,49 @@ class Python:
             with np.errstate(all="ignore"):
                 return int(bars.sweep(*args))
 
-        return sweep, self.handle(self.decide), model
+        return sweep, self.handle(self.decide), self.handle(self.refresh), model
 
-    def decide(self, frame: int) -> int:
-        """What the compiled entry point does: update every indicator, then decide."""
+    def params(self, words: int) -> dict[str, Any]:
+        """The parameters of a trial, by name."""
+        out: dict[str, Any] = {}
+        for k, (name, kind) in enumerate(self.job.plan.params.items()):
+            at = words + 8 * k
+            out[name] = memory.f8(at) if kind is float else (bool if kind is bool else int)(memory.i8(at))
+        return out
+
+    def refresh(self, frame: int) -> int:
+        """What the compiled `refresh` does, own indicators in Python."""
         f = memory.at(frame, L.FRAME)
-        words, plan = int(f.strategy), self.job.plan
-        params: dict[str, Any] = {}
-        for k, (name, kind) in enumerate(plan.params.items()):
-            params[name] = (
-                memory.f8(words + 8 * k)
-                if kind is float
-                else (bool(memory.i8(words + 8 * k)) if kind is bool else int(memory.i8(words + 8 * k)))
-            )
-        slots: dict[tuple[Any, ...], int] = {}
-        for site in plan.sites:
-            arguments = [params[a] if a in params else ast.literal_eval(a) for a in site.arguments]
-            slots[site.kind, site.column, tuple(float(a) for a in arguments)] = site.slot
-            at = words + 8 * site.slot
+        for k in range(f.n_rows):
+            row = memory.at(f.rows + L.ROW_BYTES * k, L.ROW)
+            instrument = memory.at(row.instrument, L.INSTRUMENT)
+            f.instrument, f.columns = row.instrument, instrument.columns
+            first, last = int(f.first), int(min(f.last, instrument.n_bars))
+            if first >= last:
+                continue
+            site = self.job.plan.sites[row.site]
+            arguments = arguments_of(site, self.params(row.words))
+            slot = row.words + 8 * site.slot
+            memory.put_f8(row.out - 8, memory.f8(slot))
             if site.custom:
                 own = self.own[site.custom]
-                places = Plan({}, own.state).places
-                state = Slots(at + 8 * context.FIRST_WORD, places, own.state)
-                indicators.publish(at, own.function(state, matching.column_f(frame, site.column, f.i), *arguments))
+                state = Slots(slot + 8 * context.FIRST_WORD, Plan({}, own.state).places, own.state)
+                for i in range(first, last):
+                    value = own.function(state, matching.column_f(frame, site.column, i), *arguments)
+                    memory.put_f8(row.out + 8 * (i - first), value)
             else:
-                getattr(indicators, site.kind)(frame, at, site.column, arguments[0])
-        if f.live == 0:
-            return 0
+                getattr(indicators, site.kind)(frame, slot, site.column, first, last, row.out, *arguments)
+            memory.put_f8(slot, memory.f8(row.out + 8 * (last - first - 1)))
+        return 0
+
+    def decide(self, frame: int) -> int:
+        """What the compiled `decide` does, by the user's own function."""
+        f = memory.at(frame, L.FRAME)
+        words, plan = int(f.strategy), self.job.plan
+        params = self.params(words)
+        slots: dict[tuple[Any, ...], int] = {}
+        for site in plan.sites:
+            slots[site.kind, site.column, tuple(float(a) for a in arguments_of(site, params))] = site.slot
         head: list[Any] = [Ctx(frame, plan, slots)]
         if self.strategy.s is not None:
             head.append(Slots(words, plan.places, self.strategy.state))
@@ -323,11 +339,16 @@ class Python:
             memory.release(key)
 
 
+def arguments_of(site: Site, params: dict[str, Any]) -> list[Any]:
+    """An indicator's arguments under these parameters."""
+    return [params[a] if a in params else ast.literal_eval(a) for a in site.arguments]
+
+
 def compiled_model(text: str) -> Callable[[int], Any]:
     """A cost model's compiled code, to be called from Python with the address of a MODEL record."""
     from kernelkit.kernels import compile as native
 
-    return ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64)(native.entry(text, "model"))
+    return ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64)(native.model(text))
 
 
 def binding(recipe: Recipe, job: Job, venue: Any) -> Python:
@@ -373,8 +394,8 @@ def replay(recipe: Recipe, trial: int, i: int, venue: Any, where: str) -> None:
     python = binding(recipe, job, venue)
     try:
         session = Session(job, python)
-        session.block, session.frame["resume"] = native.block, 1
-        session.call(new_outcome(1, True), 0, 1, 1)
+        session.restore(native.block)
+        session.call(new_outcome(1, True), i + 1)
     except Exception as error:
         error.add_note(where)
         raise

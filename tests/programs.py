@@ -9,7 +9,8 @@ import numpy as np
 
 import kernelkit as kk
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.drive import Costs, Job, Logs, Recorder, Table
+from kernelkit.kernels.job import Costs, Job, Logs, Table
+from kernelkit.kernels.session import Recorder
 from kernelkit.market.venue import CASH_RULES, FillModel
 from tests.reference import Bars, Config, Grid, Outcome, simulate
 

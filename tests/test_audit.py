@@ -17,7 +17,7 @@ from kernelkit.audit import future, trust
 from kernelkit.audit.observe import Trace, first_difference
 from kernelkit.errors import LookaheadError, UsageError
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.drive import Logs
+from kernelkit.kernels.job import Logs
 from kernelkit.schema import PRICES
 from tests.programs import Case, run_engine
 from tests.reference import Bars

@@ -23,9 +23,10 @@ from hypothesis import strategies as st
 import kernelkit as kk
 from kernelkit.data import store
 from kernelkit.errors import DataError, KernelkitError, OrderError, RunError, UsageError
-from kernelkit.kernels import drive
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.drive import Job, Logs, Outcome, Recorder, header_of
+from kernelkit.kernels import session
+from kernelkit.kernels.job import Job, Logs, Outcome
+from kernelkit.kernels.session import Recorder, header_of
 from tests.programs import Case, job, run_engine, run_reference
 from tests.reference import Bars, Config, Grid
 from tests.test_engine_is_reference import DAY, cases
@@ -96,7 +97,7 @@ def test_chunked_is_whole__random_programs(case: Case, data: st.DataObject) -> N
 def test_sliced_is_whole__random_programs(case: Case, first: int) -> None:
     """A kernel call that comes back early changes no bit."""
     whole = recorded(job(case))
-    with mock.patch.object(drive, "FIRST_SLICE", first):
+    with mock.patch.multiple(session, FIRST_SLICE=first, TILE=first, LEAST_TILE=first):
         assert_same(recorded(job(case)), whole)
 
 
@@ -105,7 +106,7 @@ def test_sliced_is_whole__sweeps(first: int) -> None:
     """Slices that end inside a trial, at its end, and several trials later."""
     bars, grid = part(0, 400), {"n": [20, 40, 60], "k": [1.0, 2.0]}
     whole = kk.backtest(bars, channel, grid=grid, venue=VENUE)
-    with mock.patch.object(drive, "FIRST_SLICE", first), mock.patch.object(drive, "SLICE_S", 1e-9):
+    with mock.patch.multiple(session, FIRST_SLICE=first, SLICE_S=1e-9, TILE=first, LEAST_TILE=first):
         assert facts(kk.backtest(bars, channel, grid=grid, venue=VENUE)) == facts(whole)
 
 

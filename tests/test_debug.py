@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 import kernelkit as kk
-from kernelkit.kernels.drive import Recorder
+from kernelkit.kernels.session import Recorder
 from kernelkit.view import Python
 from tests.programs import Case, actor, job
 from tests.test_engine_is_reference import cases

@@ -259,7 +259,7 @@ def test_role_does_not_leak_into_other_threads(home: Path) -> None:
 
 
 def _outcome() -> Any:
-    from kernelkit.kernels.drive import new_outcome
+    from kernelkit.kernels.job import new_outcome
 
     return new_outcome(1, False)
 

@@ -22,7 +22,7 @@ from kernelkit import cluster, engine, progress
 from kernelkit.engine import run_trials
 from kernelkit.errors import MissingExtraError, RunError, UsageError
 from kernelkit.kernels import cache, tiers
-from kernelkit.kernels.drive import Outcome, spread
+from kernelkit.kernels.job import Outcome, spread
 from kernelkit.kernels.tiers import simulate
 from kernelkit.market.venue import Settings
 from kernelkit.progress import Progress, listen

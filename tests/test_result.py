@@ -18,7 +18,7 @@ import kernelkit.result
 from kernelkit import engine, schema
 from kernelkit.errors import RunError, UsageError
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.drive import Recorder
+from kernelkit.kernels.session import Recorder
 from kernelkit.strategy import signal, strategy
 
 

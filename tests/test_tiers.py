@@ -18,8 +18,11 @@ from hypothesis import strategies as st
 
 import kernelkit as kk
 from kernelkit.errors import LookaheadError, OrderError
-from kernelkit.kernels import cache, drive, fused, tiers
-from kernelkit.kernels.drive import Job, Outcome, Session, new_outcome
+from kernelkit.kernels import cache, session, tiers
+from kernelkit.kernels import compile as native
+from kernelkit.kernels import layout as L
+from kernelkit.kernels.job import Job, Outcome, new_outcome
+from kernelkit.kernels.session import Session
 from kernelkit.market.venue import Settings
 from kernelkit.recipe import bind, plan_job, span
 from tests.programs import Case, job
@@ -41,7 +44,7 @@ def both(whole: Job) -> tuple[Outcome, Outcome]:
     n = len(whole.trials)
     first, second = new_outcome(n, True), new_outcome(n, True)
     Session(whole).run(first, 0, n)
-    fused.Tiles(whole, tiers.make(whole.text, whole.measure)).run(second, 0, n)
+    Session(whole, engine=tiers.make(whole.text, whole.measure)).run(second, 0, n)
     return first, second
 
 
@@ -68,7 +71,7 @@ def job_of(bars: xr.Dataset, strategy: Any, grid: dict[str, Any], venue: Any = N
 @given(cases(), st.integers(1, 40))
 def test_every_order__random_programs(case: Case, width: int) -> None:
     case = replace(case, config=replace(case.config, close_out="none"))
-    with mock.patch.multiple(fused, TILE=width, LEAST_TILE=width):
+    with mock.patch.multiple(session, TILE=width, LEAST_TILE=width):
         assert_same(*both(job(case)))
 
 
@@ -135,13 +138,13 @@ VENUE = kk.Venue("mine", kk.fees.per_unit(0.01, 0.5), kk.slippage.square_root(0.
 def test_every_indicator__whatever_the_tiles(tile: int, group: int, measure: bool) -> None:
     whole = job_of(market(), everything, GRID, VENUE, measure)
     assert whole.plan.sites
-    with mock.patch.multiple(fused, TILE=tile, LEAST_TILE=tile, GROUP=group):
+    with mock.patch.multiple(session, TILE=tile, LEAST_TILE=tile, GROUP=group):
         first, second = both(whole)
     assert_same(first, second)
     assert len(np.unique(first.headline[:, -1])) > 20  # the trials differ
 
 
-def test_what_the_own_engine_cannot_do_runs_in_the_other() -> None:
+def test_trials_that_stop_or_need_room() -> None:
     """An arena that must grow, more orders than a decision may have, an index into the future, ruin."""
 
     @kk.strategy(warmup=0)
@@ -157,7 +160,7 @@ def test_what_the_own_engine_cannot_do_runs_in_the_other() -> None:
     first, second = both(whole)
     assert_same(first, second)
     statuses = {status for status, _, _ in first.errors.values()}
-    assert statuses == {drive.L.CROWDED, drive.L.LOOKAHEAD}
+    assert statuses == {L.CROWDED, L.LOOKAHEAD}
     assert first.meta[:, 2].sum() >= 1  # ruined
     tiers.make(whole.text, True)
     with pytest.raises(LookaheadError, match=r"crowd, bar 100 .*found index \[1\]"):
@@ -169,13 +172,13 @@ def test_what_the_own_engine_cannot_do_runs_in_the_other() -> None:
 def test_a_stopped_sweep_keeps_what_is_done() -> None:
     whole = job_of(market(), everything, GRID, VENUE)
     engine, n = tiers.make(whole.text, True), len(whole.trials)
-    outcome, stop = new_outcome(n, True), drive.Stop()
+    outcome, stop = new_outcome(n, True), session.Stop()
 
     def tick(finished: int) -> None:
         stop.set()
 
-    with mock.patch.object(fused, "GROUP", 7):
-        fused.Tiles(whole, engine).run(outcome, 0, n, stop, tick)
+    with mock.patch.object(session, "GROUP", 7):
+        Session(whole, engine=engine).run(outcome, 0, n, stop, tick)
     assert outcome.done.sum() == 7
     assert np.isnan(outcome.headline[7:]).all()
 
@@ -204,9 +207,10 @@ def test_a_hot_strategy_gets_an_engine_of_its_own(tmp_path: Path, monkeypatch: p
     while not mark.exists():
         assert time.monotonic() < deadline, "no engine came about"
         time.sleep(0.1)
-    with mock.patch.object(fused.Tiles, "run", autospec=True, side_effect=fused.Tiles.run) as ran:
+    with mock.patch.object(tiers, "Session", wraps=Session) as made:
         warm = kk.backtest(bars, hot, grid=grid)
-    assert ran.called
+    assert all(isinstance(call.kwargs["engine"], native.Fused) for call in made.call_args_list)
+    assert made.called
     for name in cold.data_vars:
         np.testing.assert_array_equal(cold[name].values, warm[name].values, str(name))
 

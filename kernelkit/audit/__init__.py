@@ -16,7 +16,7 @@ from kernelkit.audit.report import COLUMNS, AuditReport
 from kernelkit.capture import captured
 from kernelkit.engine import explain
 from kernelkit.errors import UsageError, message
-from kernelkit.kernels.drive import new_outcome
+from kernelkit.kernels.job import new_outcome
 from kernelkit.kernels.source import read_source
 from kernelkit.market.venue import CONSERVATIVE, FREE, Account, FillModel, Settings, Venue
 from kernelkit.progress import Meter

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.drive import Logs, Recorder
+from kernelkit.kernels.job import Logs
+from kernelkit.kernels.session import Recorder
 
 if TYPE_CHECKING:
     import xarray as xr

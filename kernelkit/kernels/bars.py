@@ -35,7 +35,7 @@ from kernelkit.kernels.layout import (
     VENUE_BYTES,
 )
 from kernelkit.kernels.matching import column, column_f, end_all, match
-from kernelkit.kernels.memory import at, call, f8, i8, put_f8, put_i8
+from kernelkit.kernels.memory import at, call, f8, i8, put_f8, put_i8, rarely
 from kernelkit.kernels.orders import close_out
 from kernelkit.kernels.scan import NODE_WORDS, OFF_CELL, copy_words, finish, headline, next_session, start
 
@@ -56,13 +56,13 @@ def bind(frame: int, block_at: int) -> None:
     f.strategy = block_at + h.off_strategy
 
 
-def enter(frame: int, trial_at: int, instruments_at: int, venues_at: int, models_at: int) -> None:
+def enter(frame: int, trial_at: int) -> None:
     """Point a frame at a trial's data, venue and fill model: folds, paths and dialects are data."""
     f = at(frame, FRAME)
     t = at(trial_at, TRIAL)
-    f.instrument = instruments_at + t.dataset * INSTRUMENT_BYTES
-    f.venue = venues_at + t.venue * VENUE_BYTES
-    f.fill_model = models_at + t.fill_model * FILL_MODEL_BYTES
+    f.instrument = f.instruments + t.dataset * INSTRUMENT_BYTES
+    f.venue = f.venues + t.venue * VENUE_BYTES
+    f.fill_model = f.fill_models + t.fill_model * FILL_MODEL_BYTES
     f.columns = at(f.instrument, INSTRUMENT).columns
     f.ordered_at = -1
 
@@ -98,20 +98,6 @@ def room(frame: int) -> int:
     return DONE
 
 
-def warm_up(frame: int, entry: int, until: int) -> int:
-    """T4: let indicators see the bars before the account starts; DONE or the strategy's status. HEADER.i moves on."""
-    f = at(frame, FRAME)
-    h = at(f.state, HEADER)
-    f.live = 0
-    while h.i < until:
-        f.i = h.i
-        status = call(entry, frame)
-        if status != DONE:
-            return status
-        h.i += 1
-    return DONE
-
-
 def open_account(frame: int, trial_at: int) -> None:
     """T4: the account starts with the trial's cash at the bar HEADER.i."""
     f = at(frame, FRAME)
@@ -124,6 +110,11 @@ def open_account(frame: int, trial_at: int) -> None:
     a.equity = cash
     session = column(frame, C_SESSION, h.i)
     start(f.metrics, session, cash, column(frame, C_KNOWN_AT, h.i), column_f(frame, C_CLOSE_P, h.i))
+
+
+def decide(frame: int) -> int:
+    """The strategy's decision at this bar: DONE, or the status it ended with."""
+    return call(at(frame, FRAME).decide, frame)
 
 
 def measures(frame: int) -> bool:
@@ -146,6 +137,23 @@ def is_last(i: int, last: int) -> bool:
     return i == last
 
 
+def session_end(session_at: int, i: int, until: int) -> int:
+    """The first bar after `i` of another session, at most `until`. They never go back: few bars are looked at."""
+    session = i8(session_at + 8 * i)
+    step = 1
+    while i + step < until and i8(session_at + 8 * (i + step)) == session:
+        step *= 2
+    low = i + step // 2  # in the session
+    high = min(i + step, until)  # not in it
+    while high - low > 1:
+        middle = (low + high) // 2
+        if i8(session_at + 8 * middle) == session:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
 def log_curve(frame: int, i: int, equity: float) -> None:
     """Write the bar's row of the curves."""
     f = at(frame, FRAME)
@@ -157,10 +165,10 @@ def log_curve(frame: int, i: int, equity: float) -> None:
         put_f8(row + 16, at(f.positions, POSITION).quantity)
 
 
-def run(frame: int, entry: int, trial_at: int, until: int) -> int:
+def run(frame: int, trial_at: int, until: int) -> int:
     """Advance the trial to bar `until` (at most its own end); DONE, or why it had to come back early.
 
-    HEADER.i is the next bar.
+    HEADER.i is the next bar. Before `trade_from` indicators alone see the bars (T4).
     """
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
@@ -169,9 +177,9 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
     x = at(f.positions, POSITION)
     t = at(trial_at, TRIAL)
     until = min(until, t.i1)
-    status = warm_up(frame, entry, min(until, t.trade_from))
-    if status != DONE or h.i >= until:
-        return status
+    h.i = max(h.i, min(until, t.trade_from))
+    if h.i >= until:
+        return DONE
     if h.started == 0:
         open_account(frame, trial_at)
     # What every bar reads lives in local variables: a store through an address makes the compiler load all again.
@@ -186,7 +194,6 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
     close_at = i8(f.columns + 16 * C_CLOSE_P)
     session_at = i8(f.columns + 16 * C_SESSION)
     i = h.i
-    f.live = 1
     ruined = h.ruined
     cash = a.cash
     lots = x.lots
@@ -194,6 +201,7 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
     equity = a.equity
     close = m.c_last
     day = m.day
+    turn = i  # the next bar whose session must be looked at
     hi = m.hi_e
     low = m.low
     peak = m.peak
@@ -208,7 +216,8 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
             status = room(frame)
             if status != DONE:
                 break
-        if measure:
+        if measure and rarely(i == turn):
+            turn = session_end(session_at, i, until)
             session = i8(session_at + at_bar)
             if session != day:
                 m.hi_e = hi
@@ -223,7 +232,7 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
         ends = is_last(i, last)
         if h.n_live > 0 or ends:
             fills = a.n_fills
-            if i8(low_at + at_bar) <= h.touch_lo or i8(high_at + at_bar) >= h.touch_hi:
+            if h.touch_lo == FAR or i8(low_at + at_bar) <= h.touch_lo or i8(high_at + at_bar) >= h.touch_hi:
                 match(frame, 0 if ends and code == LAST_OPEN else 1)
             if ends:
                 close_out(frame, 1 if code == LAST_OPEN else 0)
@@ -238,7 +247,7 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
         close = f8(close_at + at_bar)
         equity = cash + close * held
         a.equity = equity
-        if not equity > 0.0 and ruined == 0:
+        if rarely(not equity > 0.0) and ruined == 0:
             ruin(frame)
             ruined = 1
             equity = 0.0
@@ -264,13 +273,13 @@ def run(frame: int, entry: int, trial_at: int, until: int) -> int:
                     under = 0
                 peak = equity
                 peak_bar = i
-        if curve:
+        if rarely(curve):
             log_curve(frame, i, equity)
         if ruined != 0:
             lots = 0
         elif not ends:
-            status = call(entry, frame)
-            if status != DONE or f.error != 0:
+            status = decide(frame)
+            if rarely(status != DONE or f.error != 0):
                 status = max(status, f.error)
                 break
         i += 1
@@ -317,59 +326,59 @@ def settle(frame: int, trial_at: int, out_at: int, blocks_at: int, meta_at: int)
 
 def sweep(
     frame: int,
-    entry: int,
-    block_at: int,
-    template_at: int,
+    state_at: int,
+    stride: int,
     trials_at: int,
-    params_at: int,
-    n_param: int,
-    tables_at: int,
     outs_at: int,
     blocks_at: int,
     meta_at: int,
-    first: int,
     n: int,
-    budget: int,
+    until: int,
 ) -> int:
-    """Trials one after the other in one block: the index of the first that is not finished.
+    """Bring `n` trials side by side, each with a state block of its own, to bar `until` or to their ends.
 
-    It comes back as -1 - index when the trial stopped for a reason, which is HEADER.status. `tables_at` holds the
-    addresses of the INSTRUMENT, VENUE and FILL_MODEL tables.
+    Tile by tile: FRAME.refresh computes each indicator for a stretch of bars, then all trials run over it. DONE when
+    none goes on, PAUSED when some do; GROW or FLUSH when a trial needs room, to be called again as it was.
+    HEADER.status says how each trial stands; meta holds the bar and FRAME.error_arg of one that stopped for a reason.
     """
     f = at(frame, FRAME)
-    h = at(block_at, HEADER)
-    left = budget
-    for k in range(first, n):
-        trial_at = trials_at + k * TRIAL_BYTES
-        t = at(trial_at, TRIAL)
-        if f.resume == 0:
-            copy_words(block_at, template_at, h.off_orders // 8)
-            h.i = t.i0
-            copy_words(block_at + h.off_strategy, params_at + 8 * n_param * k, n_param)
-        bind(frame, block_at)
-        enter(frame, trial_at, i8(tables_at), i8(tables_at + 8), i8(tables_at + 16))
-        f.resume = 1
-        before = h.i
-        status = run(frame, entry, trial_at, h.i + left)
-        h.status = status
-        if status != DONE:
-            return -1 - k
-        left -= h.i - before
-        if h.i < t.i1:
-            h.status = PAUSED
-            return k
-        if logs(frame) and f.cap_ended - f.n_ended < h.n_live:
-            h.status = FLUSH
-            return -1 - k
-        settle(
-            frame,
-            trial_at,
-            outs_at + HEADLINE_BYTES * k,
-            blocks_at + BLOCKS_BYTES * k if blocks_at != 0 else 0,
-            meta_at + 24 * k,
-        )
-        f.resume = 0
-        if left <= 0:
-            h.status = PAUSED
-            return k + 1
-    return n
+    while True:
+        if f.refreshed == 0:
+            f.first = f.last
+            f.last = min(f.last + f.width, until)
+            f.panel = f.values + 8 - 8 * f.first
+            if f.refresh != 0:
+                call(f.refresh, frame)
+            f.refreshed = 1
+        left = 0
+        for k in range(n):
+            block_at = state_at + stride * k
+            trial_at = trials_at + TRIAL_BYTES * k
+            h = at(block_at, HEADER)
+            if h.status == PAUSED:
+                bind(frame, block_at)
+                enter(frame, trial_at)
+                status = run(frame, trial_at, f.last)
+                ended = status == DONE and h.i >= at(trial_at, TRIAL).i1
+                if ended and logs(frame) and f.cap_ended - f.n_ended < h.n_live:
+                    status = FLUSH
+                if status == GROW or status == FLUSH:
+                    return status
+                if ended:
+                    out_at = outs_at + HEADLINE_BYTES * k
+                    settle(
+                        frame, trial_at, out_at, blocks_at + BLOCKS_BYTES * k if blocks_at != 0 else 0, meta_at + 24 * k
+                    )
+                    h.status = DONE
+                elif status == DONE:
+                    left += 1
+                else:
+                    h.status = status
+                    put_i8(meta_at + 24 * k, f.i)
+                    put_i8(meta_at + 24 * k + 8, f.error_arg)
+                    f.error = 0
+        f.refreshed = 0
+        if left == 0:
+            return DONE
+        if f.last >= until:
+            return PAUSED

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numba
 from llvmlite import binding, ir
 from numba import types
-from numba.core import compiler, compiler_machinery, typed_passes, untyped_passes
+from numba.core import cgutils, compiler, compiler_machinery, typed_passes, untyped_passes
 from numba.extending import intrinsic
 
 from kernelkit.errors import RunError, message
@@ -74,6 +74,33 @@ bits, unbits = _bitcast(I8, types.int64, types.float64), _bitcast(F8, types.floa
 
 
 @intrinsic
+def rarely(typingctx, condition):
+    """A condition that is false nearly always: registers are kept for that case."""
+
+    def codegen(context, builder, signature, args):
+        bit = ir.IntType(1)
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(bit, [bit, bit]), "llvm.expect.i1")
+        return builder.call(function, [args[0], bit(0)])
+
+    return types.boolean(types.boolean), codegen
+
+
+@intrinsic
+def prefetch(typingctx, address):
+    """Have the cache line at an address fetched, wherever it points to."""
+
+    def codegen(context, builder, signature, args):
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        read, keep_it, data = (word(k) for k in (0, 3, 1))
+        builder.call(function, [builder.inttoptr(args[0], byte), read, keep_it, data])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
+
+
+@intrinsic
 def at(typingctx, address, dtype):
     """The record of this dtype at an address; its fields are the memory itself."""
     record = dtype.dtype
@@ -132,7 +159,8 @@ def bare(source: str) -> ast.Module:
     return ast.Module(body, [])
 
 
-PRELUDE = """from kernelkit.kernels.compile import at, bits, call, call_act, call_model, f8, i8, put_f8, put_i8, unbits
+PRELUDE = """from kernelkit.kernels.compile import at, bits, call, call_act, call_model, f8, i8, prefetch
+from kernelkit.kernels.compile import put_f8, put_i8, rarely, unbits
 from kernelkit.kernels.layout import *
 """
 # The engine is compiled in a few units that call each other by symbol. numba links all that a function calls into it
@@ -236,15 +264,28 @@ class Linker:
                 )
 
 
+def keep(linker: Linker, name: str, types_text: str):
+    """The C function of an entry point; its module keeps it, as machine code lives no longer than its owner."""
+    kept = linker.home.setdefault("kept", {})
+    kept[name] = linker.load(name, cfunc(types_text))
+    return kept[name]
+
+
 @cache
-def entry(text: str, stem: str) -> int:
-    """Machine address of the function `entry` of a module's text: an int64 in, what its annotation says out."""
+def model(text: str) -> int:
+    """Machine address of a cost model: the address of a MODEL record in, a float64 out."""
     with LOCK:
-        loaded = module(text, stem)
-        if not hasattr(loaded, "compiled"):
-            types_text = {"strategy": "int64(int64)", "model": "float64(int64)"}[stem]
-            loaded.compiled = Linker(text, stem).load("entry", cfunc(types_text))
-        return address(loaded.compiled)
+        return address(keep(Linker(text, "model"), "entry", "float64(int64)"))
+
+
+@cache
+def strategy(text: str) -> tuple[int, int]:
+    """Machine addresses of a strategy's `decide` and `refresh`, 0 where it has no indicators."""
+    with LOCK:
+        linker = Linker(text, "strategy")
+        wanted = [name for name in ("decide", "refresh") if name in linker.functions]
+        found = [address(keep(linker, name, "int64(int64)")) for name in wanted]
+        return found[0], (found[1] if len(found) > 1 else 0)
 
 
 def cfunc(types_text: str, **options):
@@ -258,10 +299,10 @@ def entry_point(types_text: str, **options):
 
 
 @cache
-def core(*more: str) -> str:
-    """The kernel modules, and `more` of them, as one module's text."""
+def core() -> str:
+    """The kernel modules as one module's text."""
     here = Path(__file__).parent
-    tree = ast.Module([n for name in (*CORE, *more) for n in bare((here / f"{name}.py").read_text()).body], [])
+    tree = ast.Module([n for name in CORE for n in bare((here / f"{name}.py").read_text()).body], [])
     return f"# {build_id()}\n{PRELUDE}{ast.unparse(tree)}\n"
 
 
@@ -284,12 +325,8 @@ class Engine(Linker):
         self.sweep = self.load("sweep", entry_point(signature(self.functions["sweep"]), **self.options))
 
 
-# What an engine of one strategy's own knows beforehand, in the place of a call by address and of questions to FRAME.
+# What an engine of one strategy's own knows beforehand: the decision itself, and the answers to questions to FRAME.
 KNOWN = """
-def call(entry: int, frame: int) -> int:
-    return decide(frame)
-def warm_up(frame: int, entry: int, until: int) -> int:
-    return DONE
 def measures(frame: int) -> bool:
     return {measure}
 def logs(frame: int) -> bool:
@@ -303,38 +340,31 @@ def is_last(i: int, last: int) -> bool:
 
 
 class Fused(Linker):
-    """An engine of one strategy's own, for sweeps: the decision is compiled into the loop over the bars.
-
-    `tile` advances trials, `refresh` computes the indicators that they share.
-    """
+    """An engine of one strategy's own, for sweeps: the decision is compiled into the loop over the bars."""
 
     options: ClassVar = {"pipeline_class": Lean}
 
     def __init__(self, text: str, measure: bool) -> None:
         engine()  # what it calls by symbol must be there before the linker asks for it: LLVM aborts the process else
         super().__init__(fused_text(text, measure), "fused")
-        self.strategy = Linker(text, "strategy")
-        self.tile = self.load("tile", entry_point(signature(self.functions["tile"]), **self.options))
-        self.refresh = self.strategy.load("refresh", entry_point(signature(self.strategy.functions["refresh"])))
+        self.strategy = text
+        self.sweep = self.load("sweep", entry_point(signature(self.functions["sweep"]), **self.options))
 
     def link(self, name: str) -> None:
         """Give the loop what it is to be compiled with."""
-        if "decide" not in self.home:
+        if "decide" not in self.done:
+            self.done.update([*UNITS[:-1], "decide"])
             for unit in UNITS[:-1]:
                 self.home[unit] = engine().home[unit]
-                self.done.add(unit)
-            self.strategy.link("decide")
-            for linker, inner in ((self.strategy, "decide"), (self, "call")):
-                types_text = signature(linker.functions[inner])
-                self.home[inner] = jit(types_text, forceinline=True, **linker.options)(linker.home[inner])
-                self.done.add(inner)
+            own = Linker(self.strategy, "strategy")
+            own.link("decide")
+            self.home["decide"] = jit("int64(int64)", forceinline=True)(own.home["decide"])
         super().link(name)
 
 
 def fused_text(text: str, measure: bool) -> str:
     """The source of a strategy's own engine; it names the strategy, so it is as content-addressed as that."""
-    strategy = hashlib.sha256(text.encode()).hexdigest()
-    return core("tiles") + KNOWN.format(measure=measure, strategy=strategy)
+    return core() + KNOWN.format(measure=measure, strategy=hashlib.sha256(text.encode()).hexdigest())
 
 
 @cache

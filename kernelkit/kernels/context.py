@@ -71,7 +71,7 @@ VERBS = {
 TIF = {"GTC": L.GTC, "DAY": L.DAY, "IOC": L.IOC}
 SIZERS = {"risk": ("fraction", "stop"), "notional": ("value",), "vol_target": ("volatility", "n")}
 MODEL_FIELDS = tuple(n for n in L.MODEL.names if n != "slots")
-FIRST_WORD = 2  # words 0 and 1 of a slot are the value and the one before
+FIRST_WORD = 2  # words 0 and 1 of a slot: the last value, and where in the panel the values of this trial lie
 # What only debug mode takes, and what to write instead.
 INSTEAD = {
     ast.Try: "compiled strategies cannot catch exceptions; test the condition before",

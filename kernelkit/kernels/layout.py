@@ -8,13 +8,14 @@ be appended, never reordered.
 
 import numpy as np
 
-VERSION = 1
+VERSION = 2
 RESERVE = 64  # orders that one decision may submit
 SLOTS = RESERVE + 2  # free slots that takes: the last of them may be a bracket
 MAX_CELLS = 64  # block summaries a trial keeps (M4)
 LEVELS = 24  # depth of the session tree: 2**24 days is beyond datetime64[ns]
 MODEL_SLOTS = 8
 FAR = 1 << 62
+FAILED = 0x7FFCBAD1  # upper half of a NaN that no arithmetic makes: an indicator raised, the lower half says when
 
 # kinds of order
 MARKET, LIMIT, STOP, STOP_LIMIT, TRAILING = 0, 1, 2, 3, 4
@@ -144,13 +145,15 @@ VENUE = _record(
 )
 FILL_MODEL = _record("limit same_bar trailing close_out sizing path stop_gap")
 MODEL = _record("time slots", "side quantity price notional filled paid volume position equity")
-# one shared indicator of a sweep: which, of what, where its own slot, its parameters and its next values are
-SHARED = _record("site instrument slot given out")
+# one indicator of one data set: which of the strategy's it is, whose words (parameters and its slot) it uses, and where
+# its values go
+ROW = _record("site instrument words out")
 # FRAME: addresses and buffers of the running call; built anew each time, never saved
 FRAME = _record(
-    "state account metrics positions orders strategy instrument venue fill_model columns i act live logging measure "
+    "state account metrics positions orders strategy instrument venue fill_model columns i act logging measure "
     "fills n_fills cap_fills ended n_ended cap_ended trades n_trades cap_trades curve curve_0 curve_step "
-    "records n_record error error_arg model resume inert panel ordered_at first_id"
+    "records n_record error error_arg model inert ordered_at first_id instruments venues fill_models "
+    "decide refresh rows n_rows values width first last refreshed panel"
 )
 # sizes as plain integers: compiled code cannot ask a dtype
 (
@@ -163,7 +166,8 @@ FRAME = _record(
     INSTRUMENT_BYTES,
     VENUE_BYTES,
     FILL_MODEL_BYTES,
-) = (r.itemsize for r in (HEADER, NODE, ORDER, FILL, TRADE, TRIAL, INSTRUMENT, VENUE, FILL_MODEL))
+    ROW_BYTES,
+) = (r.itemsize for r in (HEADER, NODE, ORDER, FILL, TRADE, TRIAL, INSTRUMENT, VENUE, FILL_MODEL, ROW))
 # headline of one trial, as the kernel writes it
 HEADLINE = (
     "total_return cagr volatility sharpe_ratio sortino_ratio calmar_ratio max_drawdown max_drawdown_duration "

@@ -45,6 +45,15 @@ def put_f8(address: int, value: float) -> None:
     ctypes.c_double.from_address(int(address)).value = float(value)
 
 
+def rarely(condition: bool) -> bool:
+    """The condition; compiled code takes it to be false nearly always, and keeps registers for that case."""
+    return condition
+
+
+def prefetch(address: int) -> None:
+    """Have the cache line at `address` fetched while other work goes on; in Python nothing."""
+
+
 def at(address: int, dtype: np.dtype) -> Any:
     """The record of type `dtype` that lies at `address`; its attributes are that memory."""
     raw = (ctypes.c_char * dtype.itemsize).from_address(int(address))

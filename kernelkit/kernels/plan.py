@@ -34,7 +34,8 @@ class Plan:
     sites: list[Site] = field(default_factory=list)
     records: list[str] = field(default_factory=list)
     reach: int = 0
-    raises: bool = False
+    raises: bool = False  # the decision can
+    risky: list[str] = field(default_factory=list)  # kernel functions of own indicators that can
     uncompilable: str = ""  # the first thing that only debug mode accepts, as the error will say it
     words: int = 0
 

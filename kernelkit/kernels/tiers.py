@@ -1,9 +1,8 @@
 """Which engine runs a set of trials: the one for every strategy, or one of the strategy's own.
 
-The second has the decision compiled into its loop and shares indicators between trials: the same source, the same bits,
-several times the speed in a sweep. It takes seconds to compile, so a process beside this one does that once the
-strategy has run over many bars, and the disk cache keeps it. Until then, and for all but plain sweeps (logs, curves,
-strategies that can raise), the first tier runs.
+The second has the decision compiled into its loop: the same source, the same bits, several times the speed in a sweep.
+It takes seconds to compile, so a process beside this one does that once the strategy has run over many bars, and the
+disk cache keeps it. Until then, and where there are logs, curves or strategies that can raise, the first tier runs.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kernelkit.errors import StrategyError
-from kernelkit.kernels.drive import Job, Outcome, Session, Stop, new_outcome
-from kernelkit.kernels.fused import Tiles
+from kernelkit.kernels.job import Job, Outcome, new_outcome
 from kernelkit.kernels.layout import FILL_MODEL, KEEP
+from kernelkit.kernels.session import Session, Stop
 
 if TYPE_CHECKING:
     from kernelkit.kernels.compile import Fused
@@ -134,7 +133,7 @@ def prepare(job: Job) -> None:
     if job.plan.uncompilable:
         raise StrategyError(job.plan.uncompilable)
     native.engine()
-    native.entry(job.text, "strategy")
+    native.strategy(job.text)
     own_engine(job)
 
 
@@ -152,8 +151,7 @@ def simulate(
     engine = own_engine(part)
     if engine is None:
         warmed(part)
-    session = Session(part) if engine is None else Tiles(part, engine)
-    session.run(outcome, 0, last - first, stop, tick)
+    Session(part, engine=engine).run(outcome, 0, last - first, stop, tick)
     return outcome
 
 

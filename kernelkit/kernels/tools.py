@@ -23,7 +23,7 @@ def offset(record, name: str) -> int:
 
 FRAME_I = offset(L.FRAME, "i")
 PRELUDE = """from math import sqrt
-from kernelkit.kernels.compile import at, call_act, f8, i8, put_f8, put_i8
+from kernelkit.kernels.compile import at, bits, call_act, f8, i8, put_f8, put_i8, unbits
 from kernelkit.kernels.layout import *
 NAN = float('nan')
 INF = float('inf')
@@ -109,7 +109,7 @@ GENERATED = {
     *vars(indicators),
     *vars(L),
     *TOOLS,
-    *"frame model entry decide refresh call_act put_f8 put_i8 INF".split(),
+    *"frame model entry decide refresh call_act put_f8 put_i8 bits unbits INF".split(),
 }
 TAIL = "__user__"
 

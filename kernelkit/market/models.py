@@ -64,7 +64,7 @@ class CostModel:
         """Machine address, valid in this process."""
         from kernelkit.kernels import compile as native
 
-        return native.entry(self.text, "model")
+        return native.model(self.text)
 
     @property
     def charges(self) -> bool:

@@ -15,7 +15,8 @@ from kernelkit.engine import backtest, explain, record
 from kernelkit.errors import OrderError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels import scan
-from kernelkit.kernels.drive import Failed, Job, Outcome, Session, Table, new_outcome, slots_of
+from kernelkit.kernels.job import Job, Outcome, Table, new_outcome
+from kernelkit.kernels.session import Failed, Session, slots_of
 from kernelkit.market.venue import Account, FillModel, Settings, Venue
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, bind, check_bars, costs_of, kind_of, resolve, span

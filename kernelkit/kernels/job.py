@@ -1,0 +1,152 @@
+"""What a set of trials needs and what it comes to, as plain data: arrays, text and numbers.
+
+The same `Job` runs on a thread, in another process or on a cluster.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+
+from kernelkit.kernels import layout as L
+from kernelkit.kernels.plan import Plan
+
+
+@dataclass(frozen=True)
+class Table:
+    """The columns of one asset as the kernel reads them, with its instrument.
+
+    Columns are contiguous, 8 bytes an item, in the order of layout.COLUMNS; features follow, value and age in turn.
+    """
+
+    columns: tuple[np.ndarray, ...]
+    inverse: int
+    tick: float
+    lot: float
+    multiplier: float
+    periods: float
+
+    @property
+    def n_bars(self) -> int:
+        """Bars loaded."""
+        return len(self.columns[0])
+
+    @property
+    def instrument(self) -> tuple[int, float, float, float, float]:
+        """What its prices and quantities are counted in, and how its metrics are annualised."""
+        return self.inverse, self.tick, self.lot, self.multiplier, self.periods
+
+    @cached_property
+    def most_ticks(self) -> int:
+        """The highest price."""
+        return int(self.columns[L.C_HIGH].max())
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of all that a run over it can read."""
+        return self.digest_of(self.n_bars)
+
+    def digest_of(self, stop: int) -> str:
+        """Hash of all that a run over the first `stop` bars can read."""
+        found = hashlib.sha256(repr(self.instrument).encode())
+        for k, c in enumerate(self.columns):
+            if not L.C_OPEN_P <= k <= L.C_CLOSE_P:  # these are the ticks once more
+                found.update(c[:stop].tobytes())
+        return found.hexdigest()
+
+
+@dataclass(frozen=True)
+class Costs:
+    """A venue as the kernel sees it: texts of its models (None: free), their parameters, cash rule and band.
+
+    `rebates` is False where the fee is known never to be negative.
+    """
+
+    fee: str | None = None
+    fee_slots: tuple[float, ...] = ()
+    slippage: str | None = None
+    slippage_slots: tuple[float, ...] = ()
+    cash_rule: int = 0
+    band: float = 0.005
+    rebates: bool = False
+
+
+@dataclass
+class Job:
+    """Everything that a set of trials needs."""
+
+    text: str
+    plan: Plan
+    tables: list[Table]
+    venues: list[Costs]
+    fill_models: list[list[int]]
+    trials: np.ndarray
+    params: np.ndarray
+    measure: bool = True
+    custom_state: list[tuple[int, object]] = field(default_factory=list)
+    # by site, where later parameters may need more than these trials do
+    ring_sizes: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass
+class Outcome:
+    """What trials came to: headline (trial, metric), block summaries (trial, cell) or None, errors by trial.
+
+    meta is (trial, [cells, level, ruined]), int64; an error is (status, bar, argument).
+    """
+
+    headline: np.ndarray
+    blocks: np.ndarray | None
+    meta: np.ndarray
+    done: np.ndarray
+    errors: dict[int, tuple[int, int, int]]
+
+    def take(self, first: int, part: Outcome) -> None:
+        """Write the outcome of the trials from `first` on into this one."""
+        rows = slice(first, first + len(part.done))
+        self.headline[rows], self.meta[rows], self.done[rows] = part.headline, part.meta, part.done
+        if self.blocks is not None and part.blocks is not None:
+            self.blocks[rows] = part.blocks
+        self.errors.update({first + k: e for k, e in part.errors.items()})
+
+
+@dataclass
+class Logs:
+    """What one trial did: fills, ended orders and trades (records of layout), curves and own records.
+
+    Curves are (bar, [equity, cash, position]), records (bar, name), both float64 from the first decision on.
+    """
+
+    fills: np.ndarray
+    orders: np.ndarray
+    trades: np.ndarray
+    curves: np.ndarray
+    records: np.ndarray
+
+
+def new_outcome(n: int, blocks: bool) -> Outcome:
+    """Room for the results of `n` trials, NaN until they are done.
+
+    >>> new_outcome(2, False).headline.shape == (2, len(L.HEADLINE))
+    True
+    """
+    headline = np.full((n, len(L.HEADLINE)), np.nan)
+    return Outcome(
+        headline, np.zeros((n, L.MAX_CELLS), L.NODE) if blocks else None, np.zeros((n, 3), "i8"), np.zeros(n, bool), {}
+    )
+
+
+def spread(n: int, workers: int, least: int = 1, each: int = 4) -> Sequence[tuple[int, int]]:
+    """`n` trials in contiguous pieces of `least` or more: `each` for a worker, so that they finish together.
+
+    >>> spread(10, 1, 3)
+    [(0, 3), (3, 6), (6, 10)]
+    """
+    pieces = max(1, min(each * workers, n // max(1, least)))
+    edges = [n * k // pieces for k in range(pieces + 1)]
+    return [(a, b) for a, b in pairwise(edges) if b > a]

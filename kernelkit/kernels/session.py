@@ -1,0 +1,399 @@
+"""Drives the compiled engine: lays out groups of trials, runs them, enlarges and flushes what the kernel asks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kernelkit.errors import StrategyError
+from kernelkit.kernels import layout as L
+from kernelkit.kernels.job import Job, Logs, Outcome, Table, new_outcome
+from kernelkit.kernels.plan import Ring
+from kernelkit.kernels.tools import reads_volume
+
+if TYPE_CHECKING:
+    from kernelkit.kernels.compile import Engine, Fused
+
+CAPACITY = 2 * L.RESERVE
+OFF_CELL = int(L.METRICS.fields["cell"][1])
+SLICE_S = 0.02  # a kernel call should come back this often, so that an interrupt is felt
+FIRST_SLICE = 1 << 17  # bars
+TILE, LEAST_TILE = 4096, 256  # bars
+PANEL_WORDS = 1 << 18  # indicators' values of one tile: 2 MiB stay in the cache
+GROUP = 1024  # trials side by side, at most; about 5 KiB of state each
+GROUP_S = 0.5  # how long a group may take, at most: its trials are done together
+
+
+class Failed(Exception):
+    """A trial stopped: status, bar, argument."""
+
+    def __init__(self, status: int, i: int, argument: int) -> None:
+        super().__init__(status, i, argument)
+        self.status, self.i, self.argument = status, i, argument
+
+
+class Stop(threading.Event):
+    """Set it to make running trials come back."""
+
+
+def pointers(table: Table) -> np.ndarray:
+    """(address, stride) of every column; the loop over bars takes the stride to be 8 bytes.
+
+    Raises ValueError for another stride.
+    """
+    out = np.empty((len(table.columns), 2), "i8")
+    for k, c in enumerate(table.columns):
+        out[k] = c.ctypes.data, c.strides[0]
+    if (out[:, 1] != 8).any():
+        raise ValueError("the loop over bars takes contiguous columns")
+    return out
+
+
+def template_block(job: Job) -> np.ndarray:
+    """A state block as every trial begins: declared state, scratch rings, nothing else."""
+    plan = job.plan
+    rings = {s.slot: ring_length(job, k) for k, s in enumerate(plan.sites) if s.rolling.ring}
+    n_slot = plan.words + 2 * sum(rings.values())
+    block = L.new_block(1, CAPACITY, n_slot)
+    words = slots_of(block)
+    for name, value in plan.state.items():
+        if not isinstance(value, Ring):
+            words[plan.places[name]] = np.float64(value).view("i8") if isinstance(value, float) else int(value)
+    for slot, value in job.custom_state:
+        words[slot] = np.float64(value).view("i8") if isinstance(value, float) else int(value)
+    nan = np.float64("nan").view("i8")
+    at = plan.words
+    for site in plan.sites:
+        words[site.slot] = nan
+        if site.rolling.ring:
+            words[site.slot + 2] = 8 * (at - site.slot)
+            at += 2 * rings[site.slot]
+    return block
+
+
+def ring_length(job: Job, k: int) -> int:
+    """The largest window that any trial binds to indicator `k`."""
+    if k in job.ring_sizes:
+        return job.ring_sizes[k]
+    text = job.plan.sites[k].arguments[0]
+    if text in job.plan.params:
+        column = job.params[:, list(job.plan.params).index(text)]
+        return int(column.max())
+    return int(text)
+
+
+def slots_of(block: np.ndarray) -> np.ndarray:
+    """The strategy's words of a block, as int64."""
+    header = header_of(block)
+    start = int(header["off_strategy"])
+    return block[start : start + 8 * int(header["n_slot"])].view("i8")
+
+
+def header_of(block: np.ndarray) -> np.void:
+    """A block's header record."""
+    return block[: L.HEADER.itemsize].view(L.HEADER)[0]
+
+
+class Session:
+    """Tables laid out in memory for one thread, and the calls into the engine: any, or the strategy's own.
+
+    With `python`, a binding such as `view.Python`, the same kernels run uncompiled, one trial and one bar at a time.
+    """
+
+    def __init__(self, job: Job, python: object | None = None, engine: Engine | Fused | None = None) -> None:
+        if job.trials["i0"].any():
+            raise ValueError("trials must begin at bar 0: indicators look back from there")
+        self.job, self.python = job, python
+        self.template = template_block(job)
+        self.capacity = CAPACITY
+        self.state = np.zeros((0, 0), "u1")  # (trial, byte): the blocks of the group that is laid out
+        self.group = (0, 0)  # its trials
+        self.frame = np.zeros(1, L.FRAME)
+        self.model = np.zeros(1, L.MODEL)
+        self.columns = [pointers(t) for t in job.tables]
+        self.instruments = np.array(
+            [
+                (c.ctypes.data, t.n_bars, t.inverse, t.tick, t.lot, t.multiplier, t.lot * t.multiplier, t.periods)
+                for c, t in zip(self.columns, job.tables, strict=True)
+            ],
+            L.INSTRUMENT,
+        )
+        self.venues = np.zeros(len(job.venues), L.VENUE)
+        self.fill_models = np.array([tuple(m) for m in job.fill_models], L.FILL_MODEL)
+        frame = self.frame
+        if python is None:
+            from kernelkit.kernels import compile as native
+
+            if job.plan.uncompilable:
+                raise StrategyError(job.plan.uncompilable)
+            self.sweep: Callable[..., int] = (engine or native.engine()).sweep
+            frame["act"] = native.address(native.engine().enter_orders)
+            frame["decide"], frame["refresh"] = native.strategy(job.text)
+            model = native.model
+        else:
+            self.sweep, frame["decide"], frame["refresh"], model = python.bind()  # type: ignore[attr-defined]
+        for venue, v in zip(self.venues, job.venues, strict=True):
+            venue["cash_rule"], venue["band"], venue["rebates"] = v.cash_rule, v.band, v.rebates
+            venue["fee"] = model(v.fee) if v.fee else 0
+            venue["slippage"] = model(v.slippage) if v.slippage else 0
+            venue["fee_reads_volume"], venue["slippage_reads_volume"] = reads_volume(v.fee), reads_volume(v.slippage)
+            venue["fee_slots"][: len(v.fee_slots)] = v.fee_slots
+            venue["slippage_slots"][: len(v.slippage_slots)] = v.slippage_slots
+        self.trials = np.ascontiguousarray(job.trials)
+        self.params = np.ascontiguousarray(job.params)
+        frame["model"], frame["measure"], frame["n_record"] = (
+            self.model.ctypes.data,
+            job.measure,
+            len(job.plan.records),
+        )
+        frame["instruments"], frame["venues"], frame["fill_models"] = (
+            self.instruments.ctypes.data,
+            self.venues.ctypes.data,
+            self.fill_models.ctypes.data,
+        )
+
+    @property
+    def block(self) -> np.ndarray:
+        """The state of the one trial that is laid out: the checkpoint."""
+        return self.state[0]
+
+    @property
+    def headers(self) -> np.ndarray:
+        """The header of each block of the group, records (trial,)."""
+        return self.state[:, : L.HEADER.itemsize].view(L.HEADER)[:, 0]
+
+    @property
+    def words(self) -> np.ndarray:
+        """The strategy's words of each block of the group, int64 (trial, word)."""
+        header = header_of(self.template)
+        start = int(header["off_strategy"])
+        return self.state[:, start : start + 8 * int(header["n_slot"])].view("i8")
+
+    def lay(self, first: int, last: int) -> None:
+        """Lay out trials [first, last) as the group that runs, before its first bar."""
+        header = header_of(self.template)
+        begin, orders = int(header["off_strategy"]), int(header["off_orders"])
+        shape = last - first, orders + L.ORDER.itemsize * self.capacity
+        if self.state.shape != shape:
+            self.state = np.zeros(shape, "u1")
+        # Orders and the blocks' summaries, which are written before they are read, stay as they are.
+        for part in (slice(0, int(header["off_metrics"]) + OFF_CELL), slice(begin, orders)):
+            self.state[:, part] = self.template[part]
+        headers = self.headers
+        headers["capacity"], headers["nbytes"], headers["status"] = self.capacity, shape[1], L.PAUSED
+        self.words[:, : self.params.shape[1]] = self.params[first:last]
+        self.group = first, last
+        self.share()
+        self.frame["last"] = self.frame["refreshed"] = 0
+
+    def share(self) -> None:
+        """Find the indicators of the group, each once for all trials whose data set and arguments are the same.
+
+        The first of those trials lends its slot; where its values lie is written into the slots of all.
+        """
+        plan, (first, last) = self.job.plan, self.group
+        datasets, words = self.trials["dataset"][first:last], self.words
+        names = list(plan.params)
+        owners: list[np.ndarray] = []  # of each indicator, by site: its first trial
+        uses: list[np.ndarray] = []  # of each trial: its indicator
+        for site in plan.sites:
+            used = [names.index(a) for a in site.arguments if a in names]
+            if last - first == 1:
+                owner = use = np.zeros(1, "i8")
+            else:
+                keys = np.column_stack([datasets, self.params[first:last][:, used]])
+                _, owner, use = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+            owners.append(owner)
+            uses.append(use.reshape(-1) + sum(len(o) for o in owners[:-1]))
+        count = sum(len(o) for o in owners)
+        width = 1 if self.python else max(LEAST_TILE, min(TILE, PANEL_WORDS // max(1, count)))
+        self.panel = np.empty((count, 1 + width))  # value 0 of a row is that of the bar before the tile
+        self.rows = np.zeros(count, L.ROW)
+        self.owners = np.concatenate([*owners, np.zeros(0, "i8")])
+        for site, use in zip(plan.sites, uses, strict=True):
+            words[:, site.slot + 1] = 8 * (1 + width) * use
+        self.rows["site"] = np.repeat(np.arange(len(owners)), [len(o) for o in owners])
+        self.rows["instrument"] = self.instruments.ctypes.data + L.INSTRUMENT_BYTES * datasets[self.owners]
+        self.rows["out"] = self.panel.ctypes.data + 8 * (1 + width) * np.arange(count) + 8
+        self.locate()
+        self.frame["values"], self.frame["width"] = self.panel.ctypes.data, width
+        self.frame["rows"], self.frame["n_rows"] = self.rows.ctypes.data, count
+
+    def locate(self) -> None:
+        """Tell the indicators where their words are: in the blocks of the trials that lend their slots."""
+        words = self.state.ctypes.data + int(header_of(self.template)["off_strategy"])
+        self.rows["words"] = words + self.state.strides[0] * self.owners
+
+    def restore(self, block: np.ndarray) -> None:
+        """Go on with trial 0 where the session that `block` comes from has stopped."""
+        self.capacity = int(header_of(block)["capacity"])
+        self.lay(0, 1)
+        self.state[0] = block
+        self.share()
+        self.frame["last"] = int(header_of(block)["i"])
+
+    def call(self, outcome: Outcome, until: int) -> None:
+        """Bring the group to bar `until`, with room for all that it asks for."""
+        first, last = self.group
+        while True:
+            status = self.sweep(
+                self.frame.ctypes.data,
+                self.state.ctypes.data,
+                self.state.shape[1],
+                self.trials[first:].ctypes.data,
+                outcome.headline[first:].ctypes.data,
+                0 if outcome.blocks is None else outcome.blocks[first:].ctypes.data,
+                outcome.meta[first:].ctypes.data,
+                last - first,
+                until,
+            )
+            if status == L.GROW:
+                self.grow()
+            elif status == L.FLUSH:
+                self.flush()
+            else:
+                return
+
+    def advance(self, until: int) -> None:
+        """Bring trial 0 to bar `until` without ending it; its `i1` must lie beyond. The block is then the checkpoint.
+
+        Raises Failed when the strategy, an order or a model stops it.
+        """
+        if self.group == (0, 0):
+            self.lay(0, 1)
+        outcome = new_outcome(1, False)
+        while (at := int(self.headers["i"][0])) < until:
+            self.call(outcome, min(until, at + FIRST_SLICE))
+            status = int(self.headers["status"][0])
+            if status != L.PAUSED:
+                raise Failed(status, int(outcome.meta[0, 0]), int(outcome.meta[0, 1]))
+
+    def ended(self, at: int) -> Outcome:
+        """The outcome if the data ended before bar `at`, computed on a copy: the session can go on."""
+        outcome, state, trials = new_outcome(1, True), self.state, self.trials
+        self.state, self.trials = state.copy(), trials.copy()  # the job's own trials are never written
+        self.trials["i1"] = at
+        self.call(outcome, at)
+        self.state, self.trials = state, trials
+        outcome.done[:] = True
+        return outcome
+
+    def act(self, verb: int, *numbers: float) -> int:
+        """One order between two bars, as if decided at the last bar: what a walk-forward switch does."""
+        from kernelkit.kernels import compile as native
+
+        return int(
+            native.engine().enter_orders.ctypes(self.frame.ctypes.data, verb, 0, *numbers, *[0.0] * (6 - len(numbers)))
+        )
+
+    def grow(self) -> None:
+        """Twice the room for orders."""
+        self.capacity *= 2
+        self.state = np.stack([L.grown(block, self.capacity) for block in self.state])
+        self.locate()
+
+    def flush(self) -> None:
+        """Make room in the logs; this session has none, so being asked is a defect."""
+        raise RuntimeError("a log is full, but this run keeps no logs")
+
+    def run(
+        self,
+        outcome: Outcome,
+        first: int,
+        last: int,
+        stop: Stop | None = None,
+        tick: Callable[[int], None] | None = None,
+    ) -> None:
+        """Run trials [first, last), group by group, in slices of about SLICE_S; `tick` hears how many are done."""
+        longest, speed = int(self.trials["i1"][first:last].max()), FIRST_SLICE / SLICE_S
+        at = first
+        while at < last and not (stop is not None and stop.is_set()):
+            size = 1 if self.python else int(max(1, min(GROUP, GROUP_S * speed / longest)))
+            self.lay(at, min(at + size, last))
+            speed = self.finish(outcome, speed, stop, tick)
+            at = self.group[1]
+
+    def finish(self, outcome: Outcome, speed: float, stop: Stop | None, tick: Callable[[int], None] | None) -> float:
+        """Run the group to its end at about `speed` bars a second; the speed that was found."""
+        first, last = self.group
+        end, width = int(self.trials["i1"][first:last].max()), int(self.frame["width"][0])
+        until = done = 0
+        while until < end and not (stop is not None and stop.is_set()):
+            before, tiles = until, int(speed * SLICE_S / ((last - first) * width))
+            until = min(end, until + max(1, tiles) * width)
+            began = time.perf_counter()
+            self.call(outcome, until)
+            took = time.perf_counter() - began
+            speed = min(2.0 * speed, max(0.5 * speed, (until - before) * (last - first) / max(took, 1e-9)))
+            status = self.headers["status"]
+            ended = int((status == L.DONE).sum())
+            if tick is not None:
+                tick(ended - done)
+            done = ended
+            if (status != L.PAUSED).all():
+                break
+        status = self.headers["status"]
+        outcome.done[first:last] = status == L.DONE
+        for k in np.flatnonzero((status != L.DONE) & (status != L.PAUSED)):
+            i, argument = (int(x) for x in outcome.meta[first + k, :2])
+            outcome.errors[first + int(k)] = int(status[k]), i, argument
+            outcome.meta[first + k] = 0
+        return speed
+
+
+class Recorder(Session):
+    """A session that logs: for one trial, everything it did."""
+
+    ROWS = 4096
+
+    def __init__(self, job: Job, trial: int, step: int = 1, python: object | None = None) -> None:
+        one = replace(job, trials=job.trials[trial : trial + 1], params=job.params[trial : trial + 1])
+        super().__init__(one, python)
+        row = self.trials[0]
+        n = (int(row["i1"]) - int(row["trade_from"]) + step - 1) // step
+        self.buffers = {
+            "fills": np.zeros(self.ROWS, L.FILL),
+            "ended": np.zeros(self.ROWS, L.ORDER),
+            "trades": np.zeros(self.ROWS, L.TRADE),
+        }
+        self.kept: dict[str, list[np.ndarray]] = {"fills": [], "ended": [], "trades": []}
+        self.curves = np.full((n, len(L.CURVES)), np.nan)
+        self.records = np.full((n, max(1, len(job.plan.records))), np.nan)
+        frame = self.frame
+        frame["logging"] = 1
+        for name, buffer in self.buffers.items():
+            frame[name], frame[f"cap_{name}"] = buffer.ctypes.data, len(buffer)
+        frame["curve"], frame["curve_0"], frame["curve_step"] = self.curves.ctypes.data, int(row["trade_from"]), step
+        frame["records"] = self.records.ctypes.data if job.plan.records else 0
+        self.outcome = new_outcome(1, True)
+
+    def flush(self) -> None:
+        """Move the kernel's logs out and give it empty ones; larger ones when a single bar needs them."""
+        moved = 0
+        for name, buffer in self.buffers.items():
+            n = int(self.frame[f"n_{name}"][0])
+            self.kept[name].append(buffer[:n].copy())
+            self.frame[f"n_{name}"] = 0
+            moved += n
+        if moved == 0:
+            for name in self.buffers:
+                self.buffers[name] = np.zeros(2 * len(self.buffers[name]), self.buffers[name].dtype)
+                self.frame[name], self.frame[f"cap_{name}"] = self.buffers[name].ctypes.data, len(self.buffers[name])
+
+    def all(self) -> Logs:
+        """Run to the end and hand over the logs."""
+        self.run(self.outcome, 0, 1)
+        self.flush()
+        joined = {name: np.concatenate(parts) for name, parts in self.kept.items()}
+        return Logs(
+            joined["fills"],
+            joined["ended"],
+            joined["trades"],
+            self.curves,
+            self.records[:, : len(self.job.plan.records)],
+        )
