@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from kernelkit.errors import RunError, UsageError, extra, message
 from kernelkit.kernels.job import Job, Outcome, Table, spread
 from kernelkit.kernels.layout import MAX_CELLS
-from kernelkit.kernels.tiers import simulate
+from kernelkit.kernels.session import simulate
 from kernelkit.recipe import Recipe, with_target
 
 # A task costs about 5 ms of scheduling, so a block takes 0.2 s or more; what runs cannot be stopped, so 10 s or less.

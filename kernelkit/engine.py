@@ -17,8 +17,7 @@ import numpy as np
 from kernelkit.errors import LookaheadError, OrderError, RunError, StrategyError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Outcome, new_outcome, spread
-from kernelkit.kernels.session import Stop
-from kernelkit.kernels.tiers import own_engine, prepare, simulate
+from kernelkit.kernels.session import Stop, prepare, simulate
 from kernelkit.market.venue import Account, FillModel, Settings, Venue
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, bind, check_bars, plan_job, resolve, span, with_target
@@ -72,8 +71,7 @@ def run_trials(
     workers = workers or os.cpu_count() or 1
     prepare(job)
     least = 1 if recipe.signal is not None else max(1, int(2e5 / max(1.0, float(bars.mean()))))
-    # Trials share indicators within a piece: then larger pieces are faster than an even end.
-    pieces = spread(n, workers, least, 4 if own_engine(job) is None else 2)
+    pieces = spread(n, workers, least)
     meter.start()
     interrupted = False
     if n == 1:  # on this thread: another would begin with cold caches

@@ -58,7 +58,7 @@ class Program:
         from kernelkit.kernels import compile as native
 
         try:
-            native.strategy(self.text)
+            native.strategy(self.text, self.plan.kinds)
         except native.compile_errors() as error:
             raise StrategyError(self.explain(str(error))) from None
 
@@ -159,7 +159,7 @@ class Strategy:
         body = flatten([Returns().visit(node) for node in body])
         lines = emit(self.source, [ast.fix_missing_locations(n) for n in body], 2 if plan.raises else 1)
         constants = [f"{safe(n)} = {v!r}" for n, v in strings.items()]
-        text = "\n".join([PRELUDE, tools_text(), *captured, *constants, entries(plan, lines)])
+        text = "\n".join([PRELUDE, around(), *captured, *constants, entries(plan, lines)])
         return Program(self.name, f"{text}\n", plan)
 
     def bars_needed(self, program: Program, params: Mapping[str, Any]) -> int:
@@ -205,13 +205,13 @@ def flatten(statements: list[Any]) -> list[ast.stmt]:
 
 
 @cache
-def tools_text() -> str:
-    """What lowered code may call: its tools and the indicator kernels. Only what an entry reaches is compiled."""
-    from kernelkit.kernels.compile import bare
+def around() -> str:
+    """What a decision is compiled with, beside what all strategies share: tools of any type, the hot loop."""
+    from kernelkit.kernels.compile import PARTS, bare
 
-    source = (Path(__file__).parent / "kernels" / "indicators.py").read_text()
-    kept = [n for n in bare(source).body if getattr(n, "name", "") not in TOOLS and not isinstance(n, ast.ImportFrom)]
-    return "".join(TOOLS.values()) + ast.unparse(ast.Module(kept, []))
+    tools = [text for name, text in TOOLS.items() if name not in PARTS]
+    body = bare((Path(__file__).parent / "kernels" / "coast.py").read_text()).body
+    return "".join(tools) + ast.unparse(ast.Module([n for n in body if getattr(n, "name", "") == "coast"], []))
 
 
 class Signal:

@@ -11,7 +11,7 @@ import numpy as np
 
 from kernelkit.errors import LookaheadError, StrategyError, message
 from kernelkit.indicator import Indicator
-from kernelkit.kernels import bars, context, indicators, matching, memory, orders
+from kernelkit.kernels import bars, coast, context, indicators, matching, memory, orders
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job, Outcome, new_outcome
 from kernelkit.kernels.plan import Plan, Ring, Site
@@ -264,14 +264,14 @@ class Python:
         self.handles: list[int] = []
         self.texts = {n: d for n, d in strategy.defaults.items() if isinstance(d, str)}
 
-    def handle(self, function: Callable[[int], Any]) -> int:
+    def handle(self, function: Callable[..., Any]) -> int:
         """A callable's number; the callable is kept alive here."""
         key = memory.handle(function)
         self.handles.append(key)
         return key
 
-    def bind(self) -> tuple[Callable[..., int], int, int, Callable[[str], int]]:
-        """What Session needs: the sweep, handles of `decide` and `refresh`, and those of cost models."""
+    def bind(self) -> tuple[Callable[..., int], Callable[[str], int], dict[str, int], list[int]]:
+        """What Session needs: the sweep, handles of cost models, of FRAME's functions and of indicators' kernels."""
         given = (getattr(self.venue, name, None) for name in ("fees", "slippage"))
         models = {m.text: m for m in given if m is not None}
 
@@ -284,7 +284,15 @@ class Python:
             with np.errstate(all="ignore"):
                 return int(bars.sweep(*args))
 
-        return sweep, self.handle(self.decide), self.handle(self.refresh), model
+        frame = {
+            "coast": coast.coast,
+            "meet": bars.meet,
+            "log": bars.log_curve,
+            "ruin": bars.ruin,
+            "decide": self.decide,
+        }
+        kernels = [self.kernel(site) for site in self.job.plan.sites]
+        return sweep, model, {name: self.handle(f) for name, f in frame.items()}, kernels
 
     def params(self, words: int) -> dict[str, Any]:
         """The parameters of a trial, by name."""
@@ -294,30 +302,26 @@ class Python:
             out[name] = memory.f8(at) if kind is float else (bool if kind is bool else int)(memory.i8(at))
         return out
 
-    def refresh(self, frame: int) -> int:
-        """What the compiled `refresh` does, own indicators in Python."""
-        f = memory.at(frame, L.FRAME)
-        for k in range(f.n_rows):
-            row = memory.at(f.rows + L.ROW_BYTES * k, L.ROW)
-            instrument = memory.at(row.instrument, L.INSTRUMENT)
-            f.instrument, f.columns = row.instrument, instrument.columns
-            first, last = int(f.first), int(min(f.last, instrument.n_bars))
-            if first >= last:
-                continue
-            site = self.job.plan.sites[row.site]
-            arguments = arguments_of(site, self.params(row.words))
-            slot = row.words + 8 * site.slot
-            memory.put_f8(row.out - 8, memory.f8(slot))
-            if site.custom:
-                own = self.own[site.custom]
-                state = Slots(slot + 8 * context.FIRST_WORD, Plan({}, own.state).places, own.state)
-                for i in range(first, last):
-                    value = own.function(state, matching.column_f(frame, site.column, i), *arguments)
-                    memory.put_f8(row.out + 8 * (i - first), value)
-            else:
-                getattr(indicators, site.kind)(frame, slot, site.column, first, last, row.out, *arguments)
-            memory.put_f8(slot, memory.f8(row.out + 8 * (last - first - 1)))
-        return 0
+    def kernel(self, site: Site) -> int:
+        """The handle of an indicator's kernel; an own indicator finds its arguments in the strategy's words."""
+        if not site.custom:
+            return self.handle(getattr(indicators, site.kind))
+        own = self.own[site.custom]
+        places = Plan({}, own.state).places
+
+        def kernel(frame: int, slot: int, column: int, first: int, last: int, out: int, words: int) -> None:
+            state, arguments = Slots(slot + 8 * context.FIRST_WORD, places, own.state), self.arguments(site, words)
+            for i in range(first, last):
+                memory.put_f8(
+                    out + 8 * (i - first), own.function(state, matching.column_f(frame, column, i), *arguments)
+                )
+
+        return self.handle(kernel)
+
+    def arguments(self, site: Site, words: int) -> list[Any]:
+        """An indicator's arguments, of a trial with these words."""
+        params = self.params(words)
+        return [params[a] if a in params else ast.literal_eval(a) for a in site.arguments]
 
     def decide(self, frame: int) -> int:
         """What the compiled `decide` does, by the user's own function."""
@@ -326,7 +330,7 @@ class Python:
         params = self.params(words)
         slots: dict[tuple[Any, ...], int] = {}
         for site in plan.sites:
-            slots[site.kind, site.column, tuple(float(a) for a in arguments_of(site, params))] = site.slot
+            slots[site.kind, site.column, tuple(float(a) for a in self.arguments(site, words))] = site.slot
         head: list[Any] = [Ctx(frame, plan, slots)]
         if self.strategy.s is not None:
             head.append(Slots(words, plan.places, self.strategy.state))
@@ -337,11 +341,6 @@ class Python:
         """Forget the handles."""
         for key in self.handles:
             memory.release(key)
-
-
-def arguments_of(site: Site, params: dict[str, Any]) -> list[Any]:
-    """An indicator's arguments under these parameters."""
-    return [params[a] if a in params else ast.literal_eval(a) for a in site.arguments]
 
 
 def compiled_model(text: str) -> Callable[[int], Any]:

@@ -50,14 +50,11 @@ def chunked(whole: Job, cuts: list[int]) -> tuple[Logs, Outcome]:
         table = replace(whole.tables[0], columns=tuple(c[:stop].copy() for c in whole.tables[0].columns))
         piece = Recorder(replace(whole, tables=[table]), 0)
         if block is not None:
-            piece.block = block.copy()
-            piece.frame["resume"] = 1
-            while int(header_of(piece.template)["capacity"]) < int(header_of(block)["capacity"]):
-                piece.template = L.grown(piece.template, 2 * int(header_of(piece.template)["capacity"]))
-        if stop < n:
-            piece.advance(stop)
+            piece.restore(block.copy())
         else:
-            piece.run(piece.outcome, 0, 1)
+            piece.lay(0, 1)
+        piece.call(piece.outcome, stop)
+        piece.outcome.done[:] = stop == n
         piece.flush()
         for name, parts in kept.items():
             parts += piece.kept[name]

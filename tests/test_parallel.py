@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -21,9 +20,9 @@ import kernelkit as kk
 from kernelkit import cluster, engine, progress
 from kernelkit.engine import run_trials
 from kernelkit.errors import MissingExtraError, RunError, UsageError
-from kernelkit.kernels import cache, tiers
+from kernelkit.kernels import cache
 from kernelkit.kernels.job import Outcome, spread
-from kernelkit.kernels.tiers import simulate
+from kernelkit.kernels.session import simulate
 from kernelkit.market.venue import Settings
 from kernelkit.progress import Progress, listen
 from kernelkit.recipe import Recipe, bind, plan_job, with_target
@@ -85,9 +84,6 @@ def test_threads__equal_sequential(bars, monkeypatch, workers, strategy, grid):
         part = Outcome(*(getattr(outcome, f)[k : k + 1] for f in ("headline", "blocks", "meta", "done")), {})
         assert bits(part) == bits(alone)
     assert bits(outcome) == bits(run_trials(recipe, True, None, "again", workers=1)[0])
-    with mock.patch.dict(tiers._engines):
-        tiers.make(recipe.job.text, True)
-        assert bits(outcome) == bits(run_trials(recipe, True, None, "own engine", workers=workers)[0])
 
 
 SCRIPT = """

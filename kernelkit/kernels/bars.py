@@ -1,4 +1,4 @@
-"""The event loop over bars (rule T5): match, mark, sample, decide; one trial, or one trial after the other."""
+"""The loop over bars (rule T5) for many trials side by side: what orders, sessions and the data's end need."""
 
 from kernelkit.kernels.account import close_trade
 from kernelkit.kernels.layout import (
@@ -29,13 +29,15 @@ from kernelkit.kernels.layout import (
     POSITION,
     R_END,
     R_RUIN,
+    ROW,
+    ROW_BYTES,
     SLOTS,
     TRIAL,
     TRIAL_BYTES,
     VENUE_BYTES,
 )
 from kernelkit.kernels.matching import column, column_f, end_all, match
-from kernelkit.kernels.memory import at, call, f8, i8, put_f8, put_i8, rarely
+from kernelkit.kernels.memory import at, call, call_kernel, f8, i8, put_f8, put_i8
 from kernelkit.kernels.orders import close_out
 from kernelkit.kernels.scan import NODE_WORDS, OFF_CELL, copy_words, finish, headline, next_session, start
 
@@ -67,8 +69,8 @@ def enter(frame: int, trial_at: int) -> None:
     f.ordered_at = -1
 
 
-def ruin(frame: int) -> None:
-    """A6: the account is worth nothing; what it owed beyond that is its debt."""
+def ruin(frame: int) -> int:
+    """A6: the account is worth nothing; what it owed beyond that is its debt. 0."""
     f = at(frame, FRAME)
     a = at(f.account, ACCOUNT)
     a.debt = -a.equity
@@ -82,6 +84,7 @@ def ruin(frame: int) -> None:
     x.quantity = 0.0
     at(f.state, HEADER).ruined = 1
     end_all(frame, CANCELLED, R_RUIN, column(frame, C_KNOWN_AT, f.i))
+    return 0
 
 
 def room(frame: int) -> int:
@@ -90,12 +93,42 @@ def room(frame: int) -> int:
     h = at(f.state, HEADER)
     if h.capacity - h.n_live < SLOTS:
         return GROW
-    if logs(frame):
+    if f.logging != 0:
         if f.cap_fills - f.n_fills < h.n_live + 1 or f.cap_trades - f.n_trades < h.n_live + 1:
             return FLUSH
         if f.cap_ended - f.n_ended < h.n_live + 2 * SLOTS:
             return FLUSH
     return DONE
+
+
+def log_curve(frame: int) -> int:
+    """Write the bar's row of the curves; 0."""
+    f = at(frame, FRAME)
+    k = f.i - f.curve_0
+    if k % f.curve_step == 0:
+        row = f.curve + k // f.curve_step * (8 * CURVE_WORDS)
+        put_f8(row, at(f.account, ACCOUNT).equity)
+        put_f8(row + 8, at(f.account, ACCOUNT).cash)
+        put_f8(row + 16, at(f.positions, POSITION).quantity)
+    return 0
+
+
+def touched(frame: int) -> bool:
+    """Whether bar FRAME.i reaches a price at which a live order may act."""
+    f = at(frame, FRAME)
+    h = at(f.state, HEADER)
+    if h.touch_lo == FAR:  # most often a market order: whatever the bar is
+        return True
+    return column(frame, C_LOW, f.i) <= h.touch_lo or column(frame, C_HIGH, f.i) >= h.touch_hi
+
+
+def meet(frame: int) -> int:
+    """Bar FRAME.i comes, with live orders, or while all is logged: DONE, or what the driver must know."""
+    status = room(frame)
+    if status == DONE and touched(frame):
+        match(frame, 1)
+        status = at(frame, FRAME).error
+    return status
 
 
 def open_account(frame: int, trial_at: int) -> None:
@@ -110,31 +143,6 @@ def open_account(frame: int, trial_at: int) -> None:
     a.equity = cash
     session = column(frame, C_SESSION, h.i)
     start(f.metrics, session, cash, column(frame, C_KNOWN_AT, h.i), column_f(frame, C_CLOSE_P, h.i))
-
-
-def decide(frame: int) -> int:
-    """The strategy's decision at this bar: DONE, or the status it ended with."""
-    return call(at(frame, FRAME).decide, frame)
-
-
-def measures(frame: int) -> bool:
-    """Whether metrics are wanted. An engine made for one sweep knows such answers; its loop is shorter."""
-    return at(frame, FRAME).measure != 0
-
-
-def logs(frame: int) -> bool:
-    """Whether fills, orders and trades are logged."""
-    return at(frame, FRAME).logging != 0
-
-
-def draws(frame: int) -> bool:
-    """Whether curves are wanted."""
-    return at(frame, FRAME).curve != 0
-
-
-def is_last(i: int, last: int) -> bool:
-    """Whether this is the bar that closes out."""
-    return i == last
 
 
 def session_end(session_at: int, i: int, until: int) -> int:
@@ -154,27 +162,16 @@ def session_end(session_at: int, i: int, until: int) -> int:
     return high
 
 
-def log_curve(frame: int, i: int, equity: float) -> None:
-    """Write the bar's row of the curves."""
-    f = at(frame, FRAME)
-    k = i - f.curve_0
-    if k % f.curve_step == 0:
-        row = f.curve + k // f.curve_step * (8 * CURVE_WORDS)
-        put_f8(row, equity)
-        put_f8(row + 8, at(f.account, ACCOUNT).cash)
-        put_f8(row + 16, at(f.positions, POSITION).quantity)
-
-
 def run(frame: int, trial_at: int, until: int) -> int:
     """Advance the trial to bar `until` (at most its own end); DONE, or why it had to come back early.
 
-    HEADER.i is the next bar. Before `trade_from` indicators alone see the bars (T4).
+    HEADER.i is the next bar. Before `trade_from` indicators alone see the bars (T4). Sessions begin here; through each
+    of them FRAME.coast goes by itself.
     """
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
     a = at(f.account, ACCOUNT)
     m = at(f.metrics, METRICS)
-    x = at(f.positions, POSITION)
     t = at(trial_at, TRIAL)
     until = min(until, t.i1)
     h.i = max(h.i, min(until, t.trade_from))
@@ -182,120 +179,39 @@ def run(frame: int, trial_at: int, until: int) -> int:
         return DONE
     if h.started == 0:
         open_account(frame, trial_at)
-    # What every bar reads lives in local variables: a store through an address makes the compiler load all again.
     code = at(f.fill_model, FILL_MODEL).close_out
     last = t.i1 - 1 if code != KEEP else FAR  # the bar that closes out, if one does
-    measure = measures(frame)
-    logging = logs(frame)
-    curve = draws(frame)
-    unit = at(f.instrument, INSTRUMENT).unit
-    high_at = i8(f.columns + 16 * C_HIGH)
-    low_at = i8(f.columns + 16 * C_LOW)
-    close_at = i8(f.columns + 16 * C_CLOSE_P)
+    measure = f.measure != 0
     session_at = i8(f.columns + 16 * C_SESSION)
-    i = h.i
-    ruined = h.ruined
-    cash = a.cash
-    lots = x.lots
-    held = float(lots) * unit
-    equity = a.equity
-    close = m.c_last
-    day = m.day
-    turn = i  # the next bar whose session must be looked at
-    hi = m.hi_e
-    low = m.low
-    peak = m.peak
-    peak_bar = -1  # -1: METRICS.t_peak holds its time
-    under = m.under
-    active = m.active
-    exposed = m.exposed
-    while i < until:
-        at_bar = 8 * i
+    turn = h.i if measure else until  # the next bar whose session must be looked at
+    while h.i < until:
+        i = h.i
         f.i = i
-        if logging or h.n_live > 0:
-            status = room(frame)
-            if status != DONE:
-                break
-        if measure and rarely(i == turn):
+        if i == turn:
             turn = session_end(session_at, i, until)
-            session = i8(session_at + at_bar)
-            if session != day:
-                m.hi_e = hi
-                m.low = low
-                m.c_last = close
-                m.active = active
-                next_session(f.metrics, session, equity)
-                hi = equity
-                low = equity
-                active = 0
-                day = session
-        ends = is_last(i, last)
-        if h.n_live > 0 or ends:
-            fills = a.n_fills
-            if h.touch_lo == FAR or i8(low_at + at_bar) <= h.touch_lo or i8(high_at + at_bar) >= h.touch_hi:
-                match(frame, 0 if ends and code == LAST_OPEN else 1)
-            if ends:
+            session = i8(session_at + 8 * i)
+            if session != m.day:
+                next_session(f.metrics, session, a.equity)
+        fills = a.n_fills
+        if i == last:
+            status = room(frame)
+            if status == DONE:
+                if touched(frame):
+                    match(frame, 0 if code == LAST_OPEN else 1)
                 close_out(frame, 1 if code == LAST_OPEN else 0)
-            if f.error != 0:
                 status = f.error
-                break
-            if a.n_fills != fills:
-                active = 1
-                cash = a.cash
-                lots = x.lots
-                held = float(lots) * unit
-        close = f8(close_at + at_bar)
-        equity = cash + close * held
-        a.equity = equity
-        if rarely(not equity > 0.0) and ruined == 0:
-            ruin(frame)
-            ruined = 1
-            equity = 0.0
-            cash = 0.0
-            held = 0.0
-        if measure:
-            if lots != 0:
-                active = 1
-                exposed += 1
-            if equity > hi:
-                m.mdd = max(m.mdd, 1.0 - low / hi)
-                hi = equity
-                low = equity
-            elif equity < low:
-                low = equity
-                m.lo_e = min(m.lo_e, equity)
-            if equity < peak:
-                under = 1
-            else:
-                if under != 0:
-                    t_peak = m.t_peak if peak_bar < 0 else column(frame, C_KNOWN_AT, peak_bar)
-                    m.longest = max(m.longest, column(frame, C_KNOWN_AT, i) - t_peak)
-                    under = 0
-                peak = equity
-                peak_bar = i
-        if rarely(curve):
-            log_curve(frame, i, equity)
-        if ruined != 0:
-            lots = 0
-        elif not ends:
-            status = decide(frame)
-            if rarely(status != DONE or f.error != 0):
-                status = max(status, f.error)
-                break
-        i += 1
-    m.day = day
-    m.hi_e = hi
-    m.low = low
-    m.peak = peak
-    if peak_bar >= 0:
-        m.t_peak = column(frame, C_KNOWN_AT, peak_bar)
-    m.under = under
-    m.active = active
-    m.exposed = exposed
-    if measure:
-        m.c_last = close
-    h.i = i
-    return status
+        else:
+            status = meet(frame) if f.logging != 0 or h.n_live > 0 else DONE
+        if status != DONE:
+            return status
+        if a.n_fills != fills:
+            m.active = 1
+        f.decides = 0 if i == last else 1
+        f.stop = min(turn, last) if i < last else turn
+        status = call(f.coast, frame)
+        if status != DONE:
+            return status
+    return DONE
 
 
 def settle(frame: int, trial_at: int, out_at: int, blocks_at: int, meta_at: int) -> None:
@@ -312,7 +228,7 @@ def settle(frame: int, trial_at: int, out_at: int, blocks_at: int, meta_at: int)
     time = column(frame, C_KNOWN_AT, f.i)
     end_all(frame, CANCELLED, R_END, time)
     m.n_bars = h.i - t.trade_from
-    if measures(frame):
+    if f.measure != 0:
         finish(f.metrics, a.equity)
         headline(f.metrics, f.account, time, at(f.instrument, INSTRUMENT).periods, h.ruined, out_at)
     else:
@@ -322,6 +238,21 @@ def settle(frame: int, trial_at: int, out_at: int, blocks_at: int, meta_at: int)
     put_i8(meta_at, m.n_cells)
     put_i8(meta_at + 8, m.k)
     put_i8(meta_at + 16, h.ruined)
+
+
+def refresh(frame: int) -> None:
+    """Bars [FRAME.first, FRAME.last) of every indicator that the ROW records name."""
+    f = at(frame, FRAME)
+    for k in range(f.n_rows):
+        r = at(f.rows + ROW_BYTES * k, ROW)
+        g = at(r.instrument, INSTRUMENT)
+        f.instrument = r.instrument
+        f.columns = g.columns
+        last = min(f.last, g.n_bars)
+        if f.first < last:
+            put_f8(r.out - 8, f8(r.slot))
+            call_kernel(r.kernel, frame, r.slot, r.column, f.first, last, r.out, r.n)
+            put_f8(r.slot, f8(r.out + 8 * (last - f.first - 1)))
 
 
 def sweep(
@@ -337,7 +268,7 @@ def sweep(
 ) -> int:
     """Bring `n` trials side by side, each with a state block of its own, to bar `until` or to their ends.
 
-    Tile by tile: FRAME.refresh computes each indicator for a stretch of bars, then all trials run over it. DONE when
+    Tile by tile: each indicator is computed for a stretch of bars, then all trials run over it. DONE when
     none goes on, PAUSED when some do; GROW or FLUSH when a trial needs room, to be called again as it was.
     HEADER.status says how each trial stands; meta holds the bar and FRAME.error_arg of one that stopped for a reason.
     """
@@ -347,8 +278,7 @@ def sweep(
             f.first = f.last
             f.last = min(f.last + f.width, until)
             f.panel = f.values + 8 - 8 * f.first
-            if f.refresh != 0:
-                call(f.refresh, frame)
+            refresh(frame)
             f.refreshed = 1
         left = 0
         for k in range(n):
@@ -360,7 +290,7 @@ def sweep(
                 enter(frame, trial_at)
                 status = run(frame, trial_at, f.last)
                 ended = status == DONE and h.i >= at(trial_at, TRIAL).i1
-                if ended and logs(frame) and f.cap_ended - f.n_ended < h.n_live:
+                if ended and f.logging != 0 and f.cap_ended - f.n_ended < h.n_live:
                     status = FLUSH
                 if status == GROW or status == FLUSH:
                     return status

@@ -1,8 +1,9 @@
 """The only file that touches numba's internals: memory operations as machine instructions, compilation by units."""
 
 import ast
-import hashlib
 import pickle
+import re
+import sys
 from functools import cache, cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -15,10 +16,15 @@ from numba.extending import intrinsic
 
 from kernelkit.errors import RunError, message
 from kernelkit.kernels.cache import LOCK, build_id, cache_dir, forget, module
+from kernelkit.kernels.tools import TOOLS
 
 I8 = ir.IntType(64)
 F8 = ir.DoubleType()
-CORE = ("scan", "account", "matching", "orders", "bars")  # in the order of their imports
+# What strategies call of the engine's; compiled into them.
+PARTS = ("column_at", "past", "ring_at", "ring_push", "record", "aim")
+# FRAME's field for each unit that strategies reach by address.
+REACHED = {"act": "act", "meet": "meet", "log": "log_curve", "ruin": "ruin"}
+CORE = ("scan", "account", "matching", "orders", "indicators", "coast", "bars")  # in the order of their imports
 
 
 def _load(element, numba_type):
@@ -122,8 +128,20 @@ def call_act(typingctx, entry, frame, verb, tif, q, a, b, c, d, e):
     return types.int64(*[types.int64] * 4, *[types.float64] * 6), codegen
 
 
+@intrinsic
+def call_kernel(typingctx, entry, frame, slot, column, first, last, out, n):
+    """Call an indicator's kernel by its address."""
+
+    def codegen(context, builder, signature, args):
+        function = builder.inttoptr(args[0], ir.FunctionType(I8, [I8] * 7).as_pointer())
+        builder.call(function, args[1:])
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 8), codegen
+
+
 DAMAGE = (EOFError, pickle.UnpicklingError, AttributeError, ImportError, IndexError, ValueError)  # a cache file's
-ACT = "int64(int64, int64, int64, float64, float64, float64, float64, float64, float64)"
+KERNEL = "void(int64, int64, int64, int64, int64, int64, int64)"
 
 
 def compile_errors() -> tuple[type[Exception], ...]:
@@ -159,13 +177,13 @@ def bare(source: str) -> ast.Module:
     return ast.Module(body, [])
 
 
-PRELUDE = """from kernelkit.kernels.compile import at, bits, call, call_act, call_model, f8, i8, prefetch
-from kernelkit.kernels.compile import put_f8, put_i8, rarely, unbits
+PRELUDE = """from kernelkit.kernels.compile import at, bits, call, call_act, call_kernel, call_model, f8, i8
+from kernelkit.kernels.compile import prefetch, put_f8, put_i8, rarely, unbits
 from kernelkit.kernels.layout import *
 """
 # The engine is compiled in a few units that call each other by symbol. numba links all that a function calls into it
 # and optimises that anew for every caller; one unit would optimise the code of a fill eight times over.
-UNITS = ("fill", "match", "close_out", "end_all", "next_session", "settle", "act", "sweep")
+UNITS = ("fill", "match", "close_out", "end_all", "ruin", "meet", "log_curve", "next_session", "settle", "act", "sweep")
 
 
 class Lean(compiler.CompilerBase):
@@ -215,10 +233,18 @@ def jit(types_text: str, **options):
     return compiled
 
 
+def index_of(function) -> Path:
+    """The file in which numba's disk cache would list a function's machine code."""
+    code, version = function.__code__, sys.version_info
+    path = Path(code.co_filename)
+    name = f"{path.stem}.{function.__name__}-{code.co_firstlineno}.py{version.major}{version.minor}{sys.abiflags}.nbi"
+    return path.parent / "__pycache__" / name
+
+
 class Linker:
     """Compiles entry points of a module of plain functions; the functions they reach only on a cache miss."""
 
-    options: ClassVar = {}  # of numba's decorators
+    options: ClassVar = {"pipeline_class": Lean}  # of numba's decorators
 
     def __init__(self, text: str, stem: str) -> None:
         self.text = text
@@ -235,10 +261,11 @@ class Linker:
 
         Raises RunError where the cache cannot be written.
         """
-        function = self.home[name]
+        function = getattr(self.home[name], "py_func", self.home[name])  # an inner function may be compiled already
         try:
             try:
-                return decorate(function)
+                if index_of(function).exists():
+                    return decorate(function)
             except numba.core.errors.TypingError:
                 pass
             except DAMAGE:
@@ -256,36 +283,60 @@ class Linker:
             if called in self.functions and called not in self.done:
                 self.done.add(called)
                 self.link(called)
-                types_text, function = signature(self.functions[called]), self.home[called]
-                self.home[called] = (
-                    jit(types_text, **self.options)(function)
-                    if types_text
-                    else numba.njit(error_model="numpy")(function)
-                )
+                self.home[called] = self.compiled(called)
+
+    def compiled(self, name: str):
+        """An inner function: at once for the types that it states, else for those of its first call."""
+        types_text, function = signature(self.functions[name]), self.home[name]
+        return jit(types_text, **self.options)(function) if types_text else numba.njit(error_model="numpy")(function)
 
 
-def keep(linker: Linker, name: str, types_text: str):
-    """The C function of an entry point; its module keeps it, as machine code lives no longer than its owner."""
+class Strategy(Linker):
+    """A strategy's module: only the decision, and the loop that it becomes part of, are compiled for it."""
+
+    def link(self, name: str) -> None:
+        """Take from the engine what strategies share."""
+        for part in PARTS:
+            if part not in self.done and re.search(rf"\b{part}\(", self.text):
+                self.home[part] = engine().part(part)
+        self.done.update(PARTS)
+        super().link(name)
+
+    def compiled(self, name: str):
+        """The user's code needs all of numba's pipeline."""
+        if name == "decide":
+            return jit(signature(self.functions[name]), forceinline=True)(self.home[name])
+        return super().compiled(name)
+
+
+def keep(linker: Linker, name: str, types_text: str, **options) -> int:
+    """Address of an entry point; its module keeps it, as machine code lives no longer than its owner."""
     kept = linker.home.setdefault("kept", {})
-    kept[name] = linker.load(name, cfunc(types_text))
-    return kept[name]
+    kept[name] = linker.load(name, cfunc(types_text, **options))
+    return address(kept[name])
 
 
 @cache
 def model(text: str) -> int:
     """Machine address of a cost model: the address of a MODEL record in, a float64 out."""
     with LOCK:
-        return address(keep(Linker(text, "model"), "entry", "float64(int64)"))
+        return keep(Linker(text, "model"), "entry", "float64(int64)")
 
 
 @cache
-def strategy(text: str) -> tuple[int, int]:
-    """Machine addresses of a strategy's `decide` and `refresh`, 0 where it has no indicators."""
+def strategy(text: str, kinds: tuple[str, ...]) -> tuple[dict[str, int], list[int]]:
+    """What a strategy runs with: FRAME's machine addresses by field, and those of its indicators' kernels.
+
+    `kinds` names the kernels, "" for an own indicator.
+    """
     with LOCK:
-        linker = Linker(text, "strategy")
-        wanted = [name for name in ("decide", "refresh") if name in linker.functions]
-        found = [address(keep(linker, name, "int64(int64)")) for name in wanted]
-        return found[0], (found[1] if len(found) > 1 else 0)
+        linker = Strategy(text, "strategy")
+        frame = {"coast": keep(linker, "coast", "int64(int64)", **linker.options)}
+        frame |= {name: address(engine().units[unit]) for name, unit in REACHED.items()}
+        return frame, [
+            engine().kernel(kind) if kind else keep(linker, f"own_{k}", KERNEL, **linker.options)
+            for k, kind in enumerate(kinds)
+        ]
 
 
 def cfunc(types_text: str, **options):
@@ -300,19 +351,19 @@ def entry_point(types_text: str, **options):
 
 @cache
 def core() -> str:
-    """The kernel modules as one module's text."""
+    """The kernel modules, and what strategies share, as one module's text."""
     here = Path(__file__).parent
     tree = ast.Module([n for name in CORE for n in bare((here / f"{name}.py").read_text()).body], [])
-    return f"# {build_id()}\n{PRELUDE}{ast.unparse(tree)}\n"
+    return f"# {build_id()}\n{PRELUDE}{ast.unparse(tree)}\n{''.join(TOOLS.values())}"
 
 
 class Engine(Linker):
-    """The compiled engine: `sweep` for Python to call, and `enter_orders`, through which strategies order."""
-
-    options: ClassVar = {"pipeline_class": Lean}
+    """The compiled engine: `sweep` for Python to call, and the units that strategies reach by address."""
 
     def __init__(self) -> None:
         super().__init__(core(), "engine")
+        self.units: dict[str, numba.core.ccallback.CFunc] = {}
+        self.parts: dict[str, numba.core.dispatcher.Dispatcher] = {}
         for unit in UNITS[:-1]:
             types_text = signature(self.functions[unit])
             compiled = self.load(unit, cfunc(types_text, **self.options))
@@ -320,51 +371,20 @@ class Engine(Linker):
             binding.add_symbol(symbol, compiled.address)
             self.home[unit] = types.ExternalFunction(symbol, numba.core.sigutils._parse_signature_string(types_text))
             self.done.add(unit)
-            if unit == "act":
-                self.enter_orders = compiled
+            self.units[unit] = compiled
         self.sweep = self.load("sweep", entry_point(signature(self.functions["sweep"]), **self.options))
 
+    def kernel(self, name: str) -> int:
+        """Machine address of an indicator's kernel; compiled when one is used for the first time."""
+        if name not in self.units:
+            self.units[name] = self.load(name, cfunc(KERNEL, **self.options))
+        return address(self.units[name])
 
-# What an engine of one strategy's own knows beforehand: the decision itself, and the answers to questions to FRAME.
-KNOWN = """
-def measures(frame: int) -> bool:
-    return {measure}
-def logs(frame: int) -> bool:
-    return False
-def draws(frame: int) -> bool:
-    return False
-def is_last(i: int, last: int) -> bool:
-    return False
-# {strategy}
-"""
-
-
-class Fused(Linker):
-    """An engine of one strategy's own, for sweeps: the decision is compiled into the loop over the bars."""
-
-    options: ClassVar = {"pipeline_class": Lean}
-
-    def __init__(self, text: str, measure: bool) -> None:
-        engine()  # what it calls by symbol must be there before the linker asks for it: LLVM aborts the process else
-        super().__init__(fused_text(text, measure), "fused")
-        self.strategy = text
-        self.sweep = self.load("sweep", entry_point(signature(self.functions["sweep"]), **self.options))
-
-    def link(self, name: str) -> None:
-        """Give the loop what it is to be compiled with."""
-        if "decide" not in self.done:
-            self.done.update([*UNITS[:-1], "decide"])
-            for unit in UNITS[:-1]:
-                self.home[unit] = engine().home[unit]
-            own = Linker(self.strategy, "strategy")
-            own.link("decide")
-            self.home["decide"] = jit("int64(int64)", forceinline=True)(own.home["decide"])
-        super().link(name)
-
-
-def fused_text(text: str, measure: bool) -> str:
-    """The source of a strategy's own engine; it names the strategy, so it is as content-addressed as that."""
-    return core() + KNOWN.format(measure=measure, strategy=hashlib.sha256(text.encode()).hexdigest())
+    def part(self, name: str):
+        """A function that is compiled into strategies: kept on the disk, so that an edit does not compile it again."""
+        if name not in self.parts:
+            self.parts[name] = self.load(name, jit(signature(self.functions[name]), cache=True, **self.options))
+        return self.parts[name]
 
 
 @cache

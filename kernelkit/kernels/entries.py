@@ -1,18 +1,17 @@
-"""The two functions of a strategy's module that are called from outside, each with the address of the FRAME.
+"""What becomes of a strategy: `decide`, the user's code at one bar of one trial, and a kernel for each own indicator.
 
-`refresh` computes indicators for a stretch of bars, each once for all trials that use it; `decide` reads them and runs
-the user's code at one bar of one trial. Indicators see bars alone, so that they run ahead of the decisions changes
-nothing.
+Indicators are computed for a stretch of bars, each once for all trials that use it; `decide` reads them. They see bars
+alone, so that they run ahead of the decisions changes nothing.
 """
 
 import ast
 import re
 
-from kernelkit.kernels.layout import FAILED, FRAME, INSTRUMENT, RAISED, ROW, ROW_BYTES
+from kernelkit.kernels.layout import FAILED, FRAME, RAISED
 from kernelkit.kernels.plan import Plan
 from kernelkit.kernels.tools import offset, safe
 
-FIELD = {n: f"i8(frame + {offset(FRAME, n)})" for n in ("strategy", "i", "panel", "rows", "n_rows", "first", "last")}
+FIELD = {n: f"i8(frame + {offset(FRAME, n)})" for n in ("strategy", "i", "panel")}
 
 
 def read(kind: type, place: str) -> str:
@@ -44,40 +43,19 @@ def decide_text(plan: Plan, lines: list[str]) -> str:
     return "\n".join([*out, *lines, "    return 0"])
 
 
-def refresh_text(plan: Plan) -> str:
-    """Bars [FRAME.first, FRAME.last) of the indicators that the ROW records name."""
-    row = {name: f"i8(row + {offset(ROW, name)})" for name in ROW.names}
-    out = [
-        "def refresh(frame: int) -> int:",
-        f"    first = {FIELD['first']}",
-        f"    for k in range({FIELD['n_rows']}):",
-        f"        row = {FIELD['rows']} + {ROW_BYTES} * k",
-        f"        put_i8(frame + {offset(FRAME, 'instrument')}, {row['instrument']})",
-        f"        columns = i8({row['instrument']} + {offset(INSTRUMENT, 'columns')})",
-        f"        put_i8(frame + {offset(FRAME, 'columns')}, columns)",
-        f"        last = min({FIELD['last']}, i8({row['instrument']} + {offset(INSTRUMENT, 'n_bars')}))",
-        f"        site, words, out = {row['site']}, {row['words']}, {row['out']}",
-        "        if first >= last:",
-        "            continue",
-    ]
-    names = list(plan.params)
-    for k, site in enumerate(plan.sites):
-        slot = f"words + {8 * site.slot}"
-        given = [read(plan.params[a], f"words + {8 * names.index(a)}") if a in names else a for a in site.arguments]
-        arguments = ", ".join([slot, str(site.column), "first", "last", "out", *given])
-        out += [
-            f"        if site == {k}:",
-            f"            put_f8(out - 8, f8({slot}))",
-            f"            {site.kind}(frame, {arguments})",
-            f"            put_f8({slot}, f8(out + 8 * (last - first - 1)))",
-        ]
-    return "\n".join([*out, "    return 0"])
+def own_text(plan: Plan, k: int) -> str:
+    """The kernel of own indicator `k`: its arguments come from the strategy's words."""
+    site, names = plan.sites[k], list(plan.params)
+    given = [read(plan.params[a], f"words + {8 * names.index(a)}") if a in names else a for a in site.arguments]
+    arguments = ", ".join(["frame, slot, column, first, last, out", *given])
+    head = ", ".join(f"{n}: int" for n in ("frame", "slot", "column", "first", "last", "out", "words"))
+    return f"def own_{k}({head}) -> None:\n    {site.kind}({arguments})"
 
 
 def entries(plan: Plan, lines: list[str]) -> str:
-    """Both; without indicators there is nothing to refresh."""
-    texts = [decide_text(plan, lines)] + ([refresh_text(plan)] if plan.sites else [])
-    return "\n\n".join(texts)
+    """All of them."""
+    own = [own_text(plan, k) for k, site in enumerate(plan.sites) if site.custom]
+    return "\n\n".join([decide_text(plan, lines), *own])
 
 
 class Returns(ast.NodeTransformer):

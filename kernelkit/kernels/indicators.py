@@ -30,13 +30,14 @@ def mean_prices(frame: int, slot: int, c: int, first: int, last: int, out: int, 
     g = at(at(frame, FRAME).instrument, INSTRUMENT)
     tick = g.tick
     inverse = float(g.inverse)
+    whole = float(parts) if g.inverse == 0 else inverse * float(parts)
     ticks = column_at(frame, c - C_OPEN_P, 0)
     total = i8(slot + 16)
     for i in range(first, last):
         total += i8(ticks + 8 * i)
         if i >= n:
             total -= i8(ticks + 8 * (i - n))
-        value = float(total) * tick / float(parts) if inverse == 0.0 else float(total) / (inverse * float(parts))
+        value = (float(total) * tick if inverse == 0.0 else float(total)) / whole
         put_f8(out + 8 * (i - first), value if i + 1 >= n else NAN)
     put_i8(slot + 16, total)
 
@@ -54,6 +55,7 @@ def sum_price(frame: int, slot: int, c: int, first: int, last: int, out: int, n:
 def mean_floats(frame: int, slot: int, c: int, first: int, last: int, out: int, n: int, parts: int) -> None:
     """A `parts`-th of the sum of the last `n` values of a float column; a NaN lasts as long as the window holds it."""
     column = column_at(frame, c, 0)
+    whole = float(parts)
     total = f8(slot + 16)
     for i in range(first, last):
         if i % RESTART == 0 or total != total:
@@ -64,7 +66,7 @@ def mean_floats(frame: int, slot: int, c: int, first: int, last: int, out: int, 
             total += f8(column + 8 * i)
             if i >= n:
                 total -= f8(column + 8 * (i - n))
-        put_f8(out + 8 * (i - first), total / float(parts) if i + 1 >= n else NAN)
+        put_f8(out + 8 * (i - first), total / whole if i + 1 >= n else NAN)
     put_f8(slot + 16, total)
 
 

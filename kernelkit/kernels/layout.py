@@ -145,15 +145,15 @@ VENUE = _record(
 )
 FILL_MODEL = _record("limit same_bar trailing close_out sizing path stop_gap")
 MODEL = _record("time slots", "side quantity price notional filled paid volume position equity")
-# one indicator of one data set: which of the strategy's it is, whose words (parameters and its slot) it uses, and where
-# its values go
-ROW = _record("site instrument words out")
+# one indicator of one data set: its kernel, slot, column and window (of an own indicator the address of the strategy's
+# words instead), and where its values go
+ROW = _record("kernel instrument slot column n out")
 # FRAME: addresses and buffers of the running call; built anew each time, never saved
 FRAME = _record(
     "state account metrics positions orders strategy instrument venue fill_model columns i act logging measure "
     "fills n_fills cap_fills ended n_ended cap_ended trades n_trades cap_trades curve curve_0 curve_step "
     "records n_record error error_arg model inert ordered_at first_id instruments venues fill_models "
-    "decide refresh rows n_rows values width first last refreshed panel"
+    "coast decide meet log ruin decides stop rows n_rows values width first last refreshed panel"
 )
 # sizes as plain integers: compiled code cannot ask a dtype
 (

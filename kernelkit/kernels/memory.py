@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-_callables: dict[int, Callable[[int], Any]] = {}
+_callables: dict[int, Callable[..., Any]] = {}
 
 
-def handle(function: Callable[[int], Any]) -> int:
-    """A number that `call` and `call_model` accept in the place of a code address (valid in this process only)."""
+def handle(function: Callable[..., Any]) -> int:
+    """A number that `call` and its like accept in the place of a code address (valid in this process only)."""
     key = id(function)
     _callables[key] = function
     return key
@@ -63,6 +63,11 @@ def at(address: int, dtype: np.dtype) -> Any:
 def call(entry: int, frame: int) -> int:
     """Call a strategy entry point: 0, or the status it ended with."""
     return _callables[int(entry)](int(frame))
+
+
+def call_kernel(entry: int, frame: int, slot: int, column: int, first: int, last: int, out: int, n: int) -> None:
+    """Call an indicator's kernel."""
+    _callables[int(entry)](int(frame), int(slot), int(column), int(first), int(last), int(out), int(n))
 
 
 def call_model(entry: int, model: int) -> np.float64:

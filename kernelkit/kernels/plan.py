@@ -46,6 +46,11 @@ class Plan:
             self.places[name] = self.words
             self.words += value.n + 1 if isinstance(value, Ring) else 1
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kernel of each indicator, "" for an own one."""
+        return tuple("" if s.custom else s.kind for s in self.sites)
+
     def param_slot(self, name: str) -> int:
         """Word of a parameter."""
         return list(self.params).index(name)

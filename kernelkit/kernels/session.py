@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,9 +14,6 @@ from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job, Logs, Outcome, Table, new_outcome
 from kernelkit.kernels.plan import Ring
 from kernelkit.kernels.tools import reads_volume
-
-if TYPE_CHECKING:
-    from kernelkit.kernels.compile import Engine, Fused
 
 CAPACITY = 2 * L.RESERVE
 OFF_CELL = int(L.METRICS.fields["cell"][1])
@@ -100,12 +96,12 @@ def header_of(block: np.ndarray) -> np.void:
 
 
 class Session:
-    """Tables laid out in memory for one thread, and the calls into the engine: any, or the strategy's own.
+    """Tables laid out in memory for one thread, and the calls into the engine.
 
     With `python`, a binding such as `view.Python`, the same kernels run uncompiled, one trial and one bar at a time.
     """
 
-    def __init__(self, job: Job, python: object | None = None, engine: Engine | Fused | None = None) -> None:
+    def __init__(self, job: Job, python: object | None = None) -> None:
         if job.trials["i0"].any():
             raise ValueError("trials must begin at bar 0: indicators look back from there")
         self.job, self.python = job, python
@@ -131,12 +127,12 @@ class Session:
 
             if job.plan.uncompilable:
                 raise StrategyError(job.plan.uncompilable)
-            self.sweep: Callable[..., int] = (engine or native.engine()).sweep
-            frame["act"] = native.address(native.engine().enter_orders)
-            frame["decide"], frame["refresh"] = native.strategy(job.text)
-            model = native.model
+            self.sweep: Callable[..., int] = native.engine().sweep
+            model, (addresses, self.kernels) = native.model, native.strategy(job.text, job.plan.kinds)
         else:
-            self.sweep, frame["decide"], frame["refresh"], model = python.bind()  # type: ignore[attr-defined]
+            self.sweep, model, addresses, self.kernels = python.bind()  # type: ignore[attr-defined]
+        for name, value in addresses.items():
+            frame[name] = value
         for venue, v in zip(self.venues, job.venues, strict=True):
             venue["cash_rule"], venue["band"], venue["rebates"] = v.cash_rule, v.band, v.rebates
             venue["fee"] = model(v.fee) if v.fee else 0
@@ -210,24 +206,38 @@ class Session:
                 _, owner, use = np.unique(keys, axis=0, return_index=True, return_inverse=True)
             owners.append(owner)
             uses.append(use.reshape(-1) + sum(len(o) for o in owners[:-1]))
-        count = sum(len(o) for o in owners)
+        self.owners = np.concatenate([*owners, np.zeros(0, "i8")])
+        count = len(self.owners)
         width = 1 if self.python else max(LEAST_TILE, min(TILE, PANEL_WORDS // max(1, count)))
         self.panel = np.empty((count, 1 + width))  # value 0 of a row is that of the bar before the tile
-        self.rows = np.zeros(count, L.ROW)
-        self.owners = np.concatenate([*owners, np.zeros(0, "i8")])
-        for site, use in zip(plan.sites, uses, strict=True):
+        self.rows = rows = np.zeros(count, L.ROW)
+        rows["instrument"] = self.instruments.ctypes.data + L.INSTRUMENT_BYTES * datasets[self.owners]
+        rows["out"] = self.panel.ctypes.data + 8 * (1 + width) * np.arange(count) + 8
+        self.sites, at = np.zeros(count, "i8"), 0
+        for k, (site, owner, use) in enumerate(zip(plan.sites, owners, uses, strict=True)):
             words[:, site.slot + 1] = 8 * (1 + width) * use
-        self.rows["site"] = np.repeat(np.arange(len(owners)), [len(o) for o in owners])
-        self.rows["instrument"] = self.instruments.ctypes.data + L.INSTRUMENT_BYTES * datasets[self.owners]
-        self.rows["out"] = self.panel.ctypes.data + 8 * (1 + width) * np.arange(count) + 8
+            mine, at = rows[at : at + len(owner)], at + len(owner)
+            mine["kernel"], mine["column"] = self.kernels[k], site.column
+            self.sites[at - len(owner) : at] = site.slot
+            if not site.custom:
+                (n,) = site.arguments
+                mine["n"] = words[owner, names.index(n)] if n in names else int(n)
         self.locate()
         self.frame["values"], self.frame["width"] = self.panel.ctypes.data, width
-        self.frame["rows"], self.frame["n_rows"] = self.rows.ctypes.data, count
+        self.frame["rows"], self.frame["n_rows"] = rows.ctypes.data, count
 
     def locate(self) -> None:
-        """Tell the indicators where their words are: in the blocks of the trials that lend their slots."""
+        """Tell the indicators where their slots are: in the blocks of the trials that lend them."""
         words = self.state.ctypes.data + int(header_of(self.template)["off_strategy"])
-        self.rows["words"] = words + self.state.strides[0] * self.owners
+        words = words + self.state.strides[0] * self.owners
+        self.rows["slot"] = words + 8 * self.sites
+        own = np.isin(self.sites, [s.slot for s in self.job.plan.sites if s.custom])
+        self.rows["n"][own] = words[own]
+
+    def adopt(self, words: np.ndarray) -> None:
+        """Give the one trial that is laid out other parameters and state, those of a session of the same strategy."""
+        self.words[0] = words
+        self.share()
 
     def restore(self, block: np.ndarray) -> None:
         """Go on with trial 0 where the session that `block` comes from has stopped."""
@@ -288,7 +298,7 @@ class Session:
         from kernelkit.kernels import compile as native
 
         return int(
-            native.engine().enter_orders.ctypes(self.frame.ctypes.data, verb, 0, *numbers, *[0.0] * (6 - len(numbers)))
+            native.engine().units["act"].ctypes(self.frame.ctypes.data, verb, 0, *numbers, *[0.0] * (6 - len(numbers)))
         )
 
     def grow(self) -> None:
@@ -397,3 +407,27 @@ class Recorder(Session):
             self.curves,
             self.records[:, : len(self.job.plan.records)],
         )
+
+
+def prepare(job: Job) -> None:
+    """Compile, or load, what a job needs, so that no trial's time contains it."""
+    from kernelkit.kernels import compile as native
+
+    if job.plan.uncompilable:
+        raise StrategyError(job.plan.uncompilable)
+    native.strategy(job.text, job.plan.kinds)
+
+
+def simulate(
+    job: Job,
+    first: int,
+    last: int,
+    blocks: bool = True,
+    stop: Stop | None = None,
+    tick: Callable[[int], None] | None = None,
+) -> Outcome:
+    """Trials [first, last) of a job, on this thread; the outcome's rows count from `first`."""
+    part = replace(job, trials=job.trials[first:last], params=job.params[first:last])
+    outcome = new_outcome(last - first, blocks)
+    Session(part).run(outcome, 0, last - first, stop, tick)
+    return outcome

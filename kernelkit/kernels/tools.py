@@ -5,7 +5,7 @@ import copy
 import re
 from collections.abc import Mapping
 
-from kernelkit.kernels import indicators
+from kernelkit.kernels import coast, indicators
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.context import MODEL_FIELDS
 from kernelkit.kernels.flow import may_raise, of_numbers, root, unassigned
@@ -23,16 +23,12 @@ def offset(record, name: str) -> int:
 
 FRAME_I = offset(L.FRAME, "i")
 PRELUDE = """from math import sqrt
-from kernelkit.kernels.compile import at, bits, call_act, f8, i8, put_f8, put_i8, unbits
+from kernelkit.kernels.compile import at, bits, call, call_act, f8, i8, put_f8, put_i8, rarely, unbits
 from kernelkit.kernels.layout import *
 NAN = float('nan')
 INF = float('inf')
 """
 TOOLS = {
-    "column_at": f"""
-def column_at(frame: int, c: int, i: int) -> int:
-    return i8(i8(frame + {offset(L.FRAME, "columns")}) + 16 * c) + 8 * i
-""",
     "past": f"""
 def past(frame: int, c: int, k: int) -> float:
     i = i8(frame + {offset(L.FRAME, "i")}) + k
@@ -107,9 +103,10 @@ def {_name}(frame, a, b):
 # Names that generated text uses itself; a user's variable of such a name gets a tail.
 GENERATED = {
     *vars(indicators),
+    *vars(coast),
     *vars(L),
     *TOOLS,
-    *"frame model entry decide refresh call_act put_f8 put_i8 bits unbits INF".split(),
+    *"frame model entry refresh call_act put_i8 bits unbits INF".split(),
 }
 TAIL = "__user__"
 

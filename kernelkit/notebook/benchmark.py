@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit.kernels.layout import HEADLINE
-from kernelkit.kernels.tiers import simulate
+from kernelkit.kernels.session import simulate
 from kernelkit.result import Curves
 from kernelkit.strategy import Program, strategy
 

@@ -302,7 +302,7 @@ def trade(
                 main.act(L.V_CANCEL_ALL)
                 if not carry:
                     main.act(L.V_TARGET, 0.0)
-            slots_of(main.block)[:] = replayed(replace(recipe.job, ring_sizes=rings), at)
+            main.adopt(replayed(replace(recipe.job, ring_sizes=rings), at))
             main.advance(until)
     except Failed as failure:
         outcome = new_outcome(1, False)

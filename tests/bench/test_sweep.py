@@ -14,10 +14,7 @@ import numpy as np
 import pytest
 
 import kernelkit as kk
-from kernelkit.kernels import tiers
 from kernelkit.kernels.layout import HEADLINE
-from kernelkit.market.venue import Settings
-from kernelkit.recipe import bind, plan_job, span
 from tests.bench import fused, hand, strategies
 from tests.bench.meter import market_of
 from tests.bench.pair import Pair
@@ -62,21 +59,10 @@ def grid(size: Any) -> dict[str, range]:
 
 
 @pytest.fixture(scope="module")
-def own_engines(bars, grid) -> None:
-    """What a strategy has that has swept 200 M bars before, on this machine."""
-    scalars, axes = bind(strategies.sweep, None, grid)
-    settings = Settings.of(None, strategies.VENUE, strategies.FILLS)
-    for measure in (False, True):
-        job = plan_job(bars, strategies.sweep, scalars, axes, None, span(bars, None, None), settings, measure).job
-        tiers.make(job.text, measure)
-
-
-@pytest.fixture(scope="module")
 def combinations(grid: dict[str, range]) -> np.ndarray:
     return np.array([(f, s) for f in grid["fast"] for s in grid["slow"]]).T.copy()
 
 
-@pytest.mark.usefixtures("own_engines")
 def test_backtest__a_grid_for_its_final_equities(series, bars, grid, combinations, compare, hold):
     n = combinations.shape[1]
     equity, trades = np.empty(n), np.empty(n, np.int64)
@@ -89,7 +75,6 @@ def test_backtest__a_grid_for_its_final_equities(series, bars, grid, combination
     hold("sweep_equity", pair.ratio, candles(pair.rate), candles(pair.yardstick_rate))
 
 
-@pytest.mark.usefixtures("own_engines")
 def test_backtest__a_grid_with_all_metrics(series, bars, grid, combinations, compare, hold):
     market, out = market_of(series), np.empty((combinations.shape[1], len(HEADLINE)))
     pair = compare(
@@ -101,7 +86,6 @@ def test_backtest__a_grid_with_all_metrics(series, bars, grid, combinations, com
     hold("sweep", pair.ratio, candles(pair.rate), candles(pair.yardstick_rate))
 
 
-@pytest.mark.usefixtures("own_engines")
 def test_backtest__two_threads_gain_what_a_loop_by_hand_gains(series, bars, grid, combinations, monkeypatch, hold):
     """Wall time, so it is compared with what the machine has to give at that moment."""
     n = combinations.shape[1]
@@ -150,7 +134,6 @@ def test_backtest__two_threads_gain_what_a_loop_by_hand_gains(series, bars, grid
     hold("threads", best.ratio, f"{reached:.2f}x of one thread", f"{possible:.2f}x")
 
 
-@pytest.mark.usefixtures("own_engines")
 def test_backtest__many_small_trials_in_one_call(compare, hold):
     small, lots_of = random_walk(1000), fresh(2, 1_000_000)
     bars = small.bars()

@@ -1,11 +1,8 @@
-"""A strategy's own engine gives the bits of the one for every strategy, and comes about by itself."""
+"""Trials side by side, tile by tile of bars, their indicators shared, give the bits of each trial by itself."""
 
 from __future__ import annotations
 
 import math
-import time
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -18,9 +15,8 @@ from hypothesis import strategies as st
 
 import kernelkit as kk
 from kernelkit.errors import LookaheadError, OrderError
-from kernelkit.kernels import cache, session, tiers
-from kernelkit.kernels import compile as native
 from kernelkit.kernels import layout as L
+from kernelkit.kernels import session
 from kernelkit.kernels.job import Job, Outcome, new_outcome
 from kernelkit.kernels.session import Session
 from kernelkit.market.venue import Settings
@@ -40,12 +36,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def both(whole: Job) -> tuple[Outcome, Outcome]:
-    """What the two tiers make of a job."""
+    """What a job comes to, each trial by itself and all of them side by side."""
     n = len(whole.trials)
-    first, second = new_outcome(n, True), new_outcome(n, True)
-    Session(whole).run(first, 0, n)
-    Session(whole, engine=tiers.make(whole.text, whole.measure)).run(second, 0, n)
-    return first, second
+    alone, together = new_outcome(n, True), new_outcome(n, True)
+    with mock.patch.multiple(session, GROUP=1, TILE=1 << 14, LEAST_TILE=1 << 14):
+        Session(whole).run(alone, 0, n)
+    Session(whole).run(together, 0, n)
+    return alone, together
 
 
 def assert_same(a: Outcome, b: Outcome) -> None:
@@ -70,7 +67,6 @@ def job_of(bars: xr.Dataset, strategy: Any, grid: dict[str, Any], venue: Any = N
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cases(), st.integers(1, 40))
 def test_every_order__random_programs(case: Case, width: int) -> None:
-    case = replace(case, config=replace(case.config, close_out="none"))
     with mock.patch.multiple(session, TILE=width, LEAST_TILE=width):
         assert_same(*both(job(case)))
 
@@ -162,7 +158,6 @@ def test_trials_that_stop_or_need_room() -> None:
     statuses = {status for status, _, _ in first.errors.values()}
     assert statuses == {L.CROWDED, L.LOOKAHEAD}
     assert first.meta[:, 2].sum() >= 1  # ruined
-    tiers.make(whole.text, True)
     with pytest.raises(LookaheadError, match=r"crowd, bar 100 .*found index \[1\]"):
         kk.backtest(market(300, 1), crowd, {"ahead": 1}, grid={"size": [0.0, 1.0]})
     with pytest.raises(OrderError, match="more than 64 new orders"):
@@ -171,87 +166,16 @@ def test_trials_that_stop_or_need_room() -> None:
 
 def test_a_stopped_sweep_keeps_what_is_done() -> None:
     whole = job_of(market(), everything, GRID, VENUE)
-    engine, n = tiers.make(whole.text, True), len(whole.trials)
+    n = len(whole.trials)
     outcome, stop = new_outcome(n, True), session.Stop()
 
     def tick(finished: int) -> None:
         stop.set()
 
     with mock.patch.object(session, "GROUP", 7):
-        Session(whole, engine=engine).run(outcome, 0, n, stop, tick)
+        Session(whole).run(outcome, 0, n, stop, tick)
     assert outcome.done.sum() == 7
     assert np.isnan(outcome.headline[7:]).all()
-
-
-@kk.strategy
-def hot(ctx, fast=5, slow=20):  # type: ignore[no-untyped-def]
-    ctx.target_percent(1.0 if ctx.close.sma(fast) > ctx.close.sma(slow) else 0.0)
-
-
-def test_a_hot_strategy_gets_an_engine_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through the public call, in a cache folder of its own: first tier, a process beside, second tier."""
-    bars, grid = market(400, 1), {"fast": [3, 5], "slow": [10, 20]}
-    whole = job_of(bars, hot, grid)
-    monkeypatch.setattr(cache, "cache_dir", lambda: tmp_path / "cache" / cache.build_id())
-    monkeypatch.setenv("KERNELKIT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(tiers, "WORTH_LOADING", 1)
-    cold = kk.backtest(bars, hot, grid=grid)
-    mark = tiers.ready(whole.text, True)
-    assert not mark.with_suffix(".begun").exists()
-    monkeypatch.setattr(tiers, "HOT", 1)
-    with mock.patch.object(tiers.subprocess, "Popen", wraps=tiers.subprocess.Popen) as made:
-        for _ in range(3):
-            kk.backtest(bars, hot, grid=grid)
-    assert made.call_count == 1
-    deadline = time.monotonic() + 180.0
-    while not mark.exists():
-        assert time.monotonic() < deadline, "no engine came about"
-        time.sleep(0.1)
-    with mock.patch.object(tiers, "Session", wraps=Session) as made:
-        warm = kk.backtest(bars, hot, grid=grid)
-    assert all(isinstance(call.kwargs["engine"], native.Fused) for call in made.call_args_list)
-    assert made.called
-    for name in cold.data_vars:
-        np.testing.assert_array_equal(cold[name].values, warm[name].values, str(name))
-
-
-def ended(code: int, said: bytes = b"") -> Any:
-    """A process that has ended with this status."""
-    return mock.Mock(returncode=code, communicate=lambda: (None, said))
-
-
-def test_a_compilation_that_was_killed_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "cache_dir", lambda: tmp_path)
-    with mock.patch.object(tiers.subprocess, "Popen", return_value=ended(-9)) as made:
-        tiers.make_beside("text", True)
-        tiers.make_beside("text", True)
-        assert made.call_count == 1
-        monkeypatch.setattr(tiers, "ABANDONED_S", 0.0)
-        tiers.make_beside("text", True)
-        assert made.call_count == 2
-
-
-def test_one_that_failed_is_not_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
-    monkeypatch.setattr(cache, "cache_dir", lambda: tmp_path)
-    monkeypatch.setattr(tiers, "ABANDONED_S", 0.0)
-    said = tiers.ready("text", True).with_suffix(".failed")
-    with mock.patch.object(tiers.subprocess, "Popen", return_value=ended(1, b"no memory")) as made:
-        tiers.make_beside("text", True)
-        deadline = time.monotonic() + 10.0
-        while f"could not be compiled, see {said}" not in caplog.text:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        tiers.make_beside("text", True)
-    assert made.call_count == 1
-    assert said.read_bytes() == b"no memory"
-
-
-def test_without_a_place_to_write_sweeps_stay_where_they_are(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
-    monkeypatch.setattr(cache, "cache_dir", lambda: Path("/dev/null/nowhere"))
-    with mock.patch.object(tiers.subprocess, "Popen") as made:
-        tiers.make_beside("text", True)
-    assert not made.called
-    assert "sweeps stay in the first tier" in caplog.text
 
 
 def test_a_rebate_makes_a_target_trade_larger_than_its_gap() -> None:
@@ -290,7 +214,6 @@ def test_a_model_that_fails_at_the_close_out_stops_its_trial_alone(close_out: st
     Session(whole).run(outcome, 0, 4)
     assert sorted(outcome.errors) == [1, 3]
     assert outcome.done.tolist() == [True, False, True, False]
-    assert not tiers.fits(whole)
 
 
 def test_a_decision_submits_at_most_64_orders_however_many_slots_are_free() -> None:
