@@ -94,13 +94,26 @@ def halved(x):
     return x / 2
 
 
-@numba.cfunc(native.ACT, nopython=True)
+@numba.cfunc("int64(int64, int64, int64, float64, float64, float64, float64, float64, float64)", nopython=True)
 def weighed(frame, verb, tif, q, a, b, c, d, e):  # noqa: PLR0913  the engine's order entry
     return frame + 10 * verb + 100 * tif + int(q + 2 * a + 4 * b + 8 * c + 16 * d + 32 * e)
 
 
+@numba.cfunc(native.KERNEL, nopython=True)
+def noted(frame, slot, column, first, last, out, n):  # an indicator's kernel
+    native.put_i8(out, frame + 2 * slot + 4 * column + 8 * first + 16 * last + 32 * n)
+
+
 def test_calls__by_address():
-    with internal("builder.call of an inttoptr function pointer (call, call_model, call_act)"):
+    with internal("builder.call of an inttoptr function pointer (call, call_model, call_kernel, call_act)"):
+        call_kernel, word = native.call_kernel, np.zeros(1, np.int64)
+
+        @numba.njit
+        def note(kernel, out):
+            call_kernel(kernel, 1, 1, 1, 1, 1, out, 1)
+
+        note(native.address(noted), word.ctypes.data)
+        assert word[0] == 63
         call, call_model, call_act = native.call, native.call_model, native.call_act
 
         @numba.njit
@@ -108,6 +121,41 @@ def test_calls__by_address():
             return call(whole, 21), call_model(real, 21), call_act(act, 1, 2, 3, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
 
         assert go(native.address(doubled), native.address(halved), native.address(weighed)) == (42, 10.5, 384)
+
+
+def test_hints__change_no_value():
+    with internal("cgutils.get_or_insert_function with llvm.expect.i1 and llvm.prefetch.p0i8 (rarely, prefetch)"):
+        rarely, prefetch = native.rarely, native.prefetch
+
+        @numba.njit("int64(int64)")
+        def above(x):
+            prefetch(x)  # no address at all: a hint never faults
+            if rarely(x > 3):
+                return 1
+            return 0
+
+        assert [above(x) for x in (3, 4)] == [0, 1]
+        assert "prefetch" in next(iter(above.overloads.values())).library.get_asm_str()
+
+
+def test_decide__becomes_part_of_its_caller():
+    with internal("njit(forceinline=True) (Strategy.compiled)"):
+
+        def inner(x: int) -> int:
+            total = 0
+            for k in range(x):
+                total += k ^ x
+            return total
+
+        compiled = native.jit("int64(int64)", forceinline=True)(inner)
+
+        @numba.njit("int64(int64)")
+        def outer(x):
+            return compiled(x) + compiled(x + 1)
+
+        assert outer(4) == inner(4) + inner(5)
+        lines = next(iter(outer.overloads.values())).library.get_asm_str().splitlines()
+        assert not [t for t in lines if t.strip().startswith("call") and "inner" in t]
 
 
 def test_address__of_a_cfunc():
@@ -247,6 +295,13 @@ except numba.core.errors.TypingError:
     third.plain = numba.njit("int64(int64)")(third.plain)
     lazy = decorate()
 out["lazy"] = lazy.ctypes(5)
+
+kept = cache.module(f"def part(x):\\n    return {factor} * x\\n\\ndef caller(x):\\n    return part(x) + 1\\n", "canary")
+listed = native.index_of(kept.part)
+out["listed_before"] = listed.exists()
+kept.part = native.jit("int64(int64)", cache=True)(kept.part)
+out["listed"], out["part_hit"] = listed.exists(), sum(kept.part.stats.cache_hits.values())
+out["part"] = numba.cfunc("int64(int64)", nopython=True)(kept.caller).ctypes(7)
 print(json.dumps(out))
 """
 
@@ -276,6 +331,14 @@ def test_cache__is_hit_by_content_and_never_stale(tmp_path):
     with internal("TypingError for a callee that is not compiled, unless the disk cache has the caller (Engine.load)"):
         assert (new["refused"], again["refused"], edited["refused"]) == (True, False, True)
         assert (new["lazy"], again["lazy"], edited["lazy"]) == (7, 7, 8)
+
+    with internal(
+        "njit(cache=True) without wrappers, linked into a caller, also from the disk cache (Engine.part)"
+    ):
+        assert (new["listed_before"], again["listed_before"], edited["listed_before"]) == (False, True, False)
+        assert (new["listed"], again["listed"], edited["listed"]) == (True, True, True)
+        assert (new["part_hit"], again["part_hit"], edited["part_hit"]) == (0, 1, 0)
+        assert (new["part"], again["part"], edited["part"]) == (15, 15, 22)
 
 
 def test_internal__names_what_failed():

@@ -41,7 +41,6 @@ def coast(frame: int) -> int:
     # What every bar reads lives in local variables: a store through an address makes the compiler load all again.
     measure = f.measure != 0
     logging = f.logging != 0
-    curve = f.curve != 0
     decides = f.decides != 0
     stop = f.stop
     high_at = column_at(frame, C_HIGH, 0)
@@ -50,6 +49,7 @@ def coast(frame: int) -> int:
     known_at = column_at(frame, C_KNOWN_AT, 0)
     most = h.capacity - SLOTS
     ruined = h.ruined
+    special = f.curve != 0 or ruined != 0 or not decides
     cash = a.cash
     lots = x.lots
     unit = at(f.instrument, INSTRUMENT).unit
@@ -60,26 +60,22 @@ def coast(frame: int) -> int:
     peak = m.peak
     peak_bar = -1  # -1: METRICS.t_peak holds its time
     under = m.under
-    active = m.active
-    exposed = m.exposed
     status = DONE
     i = h.i
+    since = i  # the first bar marked with these lots
     while True:
-        at_bar = 8 * i
-        close = f8(close_at + at_bar)
+        close = f8(close_at + 8 * i)
         equity = cash + close * held
         a.equity = equity
         if rarely(not equity > 0.0):
             if ruined == 0:
                 call(f.ruin, frame)
-                ruined = 1
+            ruined = 1
+            special = True
             equity = 0.0
             cash = 0.0
             held = 0.0
         if measure:
-            if lots != 0:
-                active = 1
-                exposed += 1
             if equity > hi:
                 m.mdd = max(m.mdd, 1.0 - low / hi)
                 hi = equity
@@ -92,15 +88,20 @@ def coast(frame: int) -> int:
             else:
                 if under != 0:
                     t_peak = m.t_peak if peak_bar < 0 else i8(known_at + 8 * peak_bar)
-                    m.longest = max(m.longest, i8(known_at + at_bar) - t_peak)
+                    m.longest = max(m.longest, i8(known_at + 8 * i) - t_peak)
                     under = 0
                 peak = equity
                 peak_bar = i
-        if rarely(curve):
-            call(f.log, frame)
-        if rarely(ruined != 0):
-            lots = 0
-        elif decides:
+        deciding = True
+        if rarely(special):
+            if f.curve != 0:
+                call(f.log, frame)
+            deciding = decides and ruined == 0
+            if ruined != 0 and lots != 0:
+                m.active = 1
+                m.exposed += i + 1 - since
+                lots = 0
+        if deciding:
             status = decide(frame)
             if rarely(status != DONE or f.error != 0):
                 status = max(status, f.error)
@@ -114,13 +115,16 @@ def coast(frame: int) -> int:
             at_bar = 8 * i
             low_touch = h.touch_lo
             due = live > most or logging or low_touch == FAR
-            if due or i8(low_at + at_bar) <= low_touch or i8(high_at + at_bar) >= h.touch_hi:
+            if rarely(due or i8(low_at + at_bar) <= low_touch or i8(high_at + at_bar) >= h.touch_hi):
                 fills = a.n_fills
                 status = call(f.meet, frame)
-                if rarely(status != DONE):
+                if status != DONE:
                     break
                 if a.n_fills != fills:
-                    active = 1
+                    m.active = 1
+                    if lots != 0:
+                        m.exposed += i - since
+                    since = i
                     cash = a.cash
                     lots = x.lots
                     held = float(lots) * unit
@@ -130,8 +134,9 @@ def coast(frame: int) -> int:
     if peak_bar >= 0:
         m.t_peak = i8(known_at + 8 * peak_bar)
     m.under = under
-    m.active = active
-    m.exposed = exposed
+    if lots != 0 and i > since:
+        m.active = 1
+        m.exposed += i - since
     if measure:
         m.c_last = close
     h.i = i

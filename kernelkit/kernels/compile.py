@@ -282,8 +282,12 @@ class Linker:
             called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
             if called in self.functions and called not in self.done:
                 self.done.add(called)
-                self.link(called)
-                self.home[called] = self.compiled(called)
+                try:
+                    self.link(called)
+                    self.home[called] = self.compiled(called)
+                except BaseException:  # the next attempt must say the same
+                    self.done.discard(called)
+                    raise
 
     def compiled(self, name: str):
         """An inner function: at once for the types that it states, else for those of its first call."""
