@@ -144,7 +144,7 @@ def build(
         for name in (*L.CURVES, "drawdown", *recipe.job.plan.records):
             variables[name] = ((*dims, "time"), lazy(name, numbers, tail, partial(curves.curve, name), curves))
     ds = xr.Dataset(variables, coords)
-    ds = schema.label(ds)
+    schema.label(ds)
     ds.attrs = {
         "name": str(recipe.bars.attrs.get("name", "")),
         "strategy": recipe.strategy.name,

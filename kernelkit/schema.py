@@ -133,21 +133,18 @@ def variable(name: str) -> Variable:
     raise DataError(message("variable name", repr(name), "one of the schema", f"Known: {', '.join(VARIABLES)}."))
 
 
-def label(ds: xr.Dataset) -> xr.Dataset:
-    """Return ``ds`` with units and long_name written on every variable of the table.
+def label(ds: xr.Dataset) -> None:
+    """Write units and long_name on every variable of ``ds`` that is in the table.
 
-    Variables that are not in the table (recorded columns, swept parameters) keep the attrs they have.
+    Others (recorded columns, swept parameters) keep the attrs they have.
     """
-    out = ds.copy(deep=False)
-    for key in out.variables:
+    for key, one in ds.variables.items():
         name = str(key)
         if name in VARIABLES or name.startswith((FEATURE, AGE)):
             row = variable(name)
             # xarray itself owns the units of a datetime: it writes them when it encodes.
             texts = {"long_name": row.long_name, **({"units": row.units} if row.units else {})}
-            one = out.variables[key]
             one.attrs = {**texts, **one.attrs}
-    return out
 
 
 def check(ds: xr.Dataset, names: Iterable[str] = BARS) -> None:

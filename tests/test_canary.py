@@ -332,9 +332,7 @@ def test_cache__is_hit_by_content_and_never_stale(tmp_path):
         assert (new["refused"], again["refused"], edited["refused"]) == (True, False, True)
         assert (new["lazy"], again["lazy"], edited["lazy"]) == (7, 7, 8)
 
-    with internal(
-        "njit(cache=True) without wrappers, linked into a caller, also from the disk cache (Engine.part)"
-    ):
+    with internal("njit(cache=True) without wrappers, linked into a caller, also from the disk cache (Engine.part)"):
         assert (new["listed_before"], again["listed_before"], edited["listed_before"]) == (False, True, False)
         assert (new["listed"], again["listed"], edited["listed"]) == (True, True, True)
         assert (new["part_hit"], again["part_hit"], edited["part_hit"]) == (0, 1, 0)

@@ -17,6 +17,7 @@ import kernelkit as kk
 from kernelkit.errors import LookaheadError, OrderError
 from kernelkit.kernels import layout as L
 from kernelkit.kernels import session
+from kernelkit.kernels.bars import session_end
 from kernelkit.kernels.job import Job, Outcome, new_outcome
 from kernelkit.kernels.session import Session
 from kernelkit.market.venue import Settings
@@ -235,3 +236,45 @@ def test_a_decision_submits_at_most_64_orders_however_many_slots_are_free() -> N
     res = kk.backtest(bars, burst, {"n": 64, "valid": False})
     assert len(kk.orders(res)) == 64
     assert np.isfinite(res["equity"].values).all()
+
+
+@kk.indicator(state=dict(seen=0))
+def fragile(s, x, at):  # type: ignore[no-untyped-def]
+    s.seen += 1
+    if s.seen > at:
+        raise ValueError("worn out")
+    return x
+
+
+@kk.strategy(warmup=10)
+def relies(ctx, at=50, size=1.0):  # type: ignore[no-untyped-def]
+    if fragile(ctx.close, at) > 0.0 and ctx.i % 7 == 0:
+        ctx.target(size if ctx.position == 0.0 else 0.0)
+
+
+@pytest.mark.parametrize("tile", [1, 16, 4096])
+def test_an_own_indicator_that_raises_stops_its_trials_at_that_bar(tile: int) -> None:
+    """It runs ahead of the decisions: what they saw before is kept, trials with other arguments go on."""
+    whole = job_of(market(300, 1), relies, {"at": [3, 50, 299, 1000], "size": [1.0, 2.0]})
+    with mock.patch.multiple(session, TILE=tile, LEAST_TILE=tile):
+        alone, together = both(whole)
+    assert_same(alone, together)
+    n = int(whole.trials["i1"][0])
+    wanted = {k: (L.RAISED, at) for k, at in enumerate(np.repeat([3, 50, 299, 1000], 2)) if at < n}
+    assert {k: e[:2] for k, e in together.errors.items()} == wanted
+    bars = market(300, 1)
+    for at in (3, 50):
+        with pytest.raises(ValueError, match="worn out") as seen:
+            kk.backtest(bars, relies, {"at": at})
+        assert seen.value.__notes__[0].startswith(f"relies, bar {at} (")
+    before = kk.backtest(bars, relies, {"at": 50}, end=bars["time"].values[49])
+    assert float(before["n_fills"]) > 0.0
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=12), st.data())
+def test_session_end__equals_looking_at_every_bar(lengths: list[int], data: st.DataObject) -> None:
+    sessions = np.repeat(np.arange(len(lengths), dtype="i8") * 3, lengths)
+    i = data.draw(st.integers(0, len(sessions) - 1))
+    until = data.draw(st.integers(i + 1, len(sessions)))
+    others = np.flatnonzero(sessions[i:until] != sessions[i])
+    assert session_end(sessions.ctypes.data, i, until) == (i + int(others[0]) if len(others) else until)

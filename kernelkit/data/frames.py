@@ -288,6 +288,7 @@ def _dataset(
         "currency": ("asset", np.array([one.currency for one in placed])),
     }
     columns = {key: (("time", "asset"), array) for key, array in arrays.items()}
-    bars = add_labels(xr.Dataset(columns, coords, attrs))
+    bars = xr.Dataset(columns, coords, attrs)
+    add_labels(bars)
     bars.attrs.update(lineage.identify(bars))
     return bars

@@ -141,12 +141,12 @@ def new_outcome(n: int, blocks: bool) -> Outcome:
     )
 
 
-def spread(n: int, workers: int, least: int = 1, each: int = 4) -> Sequence[tuple[int, int]]:
-    """`n` trials in contiguous pieces of `least` or more: `each` for a worker, so that they finish together.
+def spread(n: int, workers: int, least: int = 1) -> Sequence[tuple[int, int]]:
+    """`n` trials in contiguous pieces of `least` or more: four for a worker, so that they finish together.
 
     >>> spread(10, 1, 3)
     [(0, 3), (3, 6), (6, 10)]
     """
-    pieces = max(1, min(each * workers, n // max(1, least)))
+    pieces = max(1, min(4 * workers, n // max(1, least)))
     edges = [n * k // pieces for k in range(pieces + 1)]
     return [(a, b) for a, b in pairwise(edges) if b > a]

@@ -303,21 +303,21 @@ class Lowering(ast.NodeTransformer):
             column = self.column(function.value)
             if column is not None:
                 if function.attr not in ROLLING:
-                    self.source.refuse(
-                        node, f"no indicator `{function.attr}`", f"there are {', '.join(ROLLING)}, and @kk.indicator"
-                    )
+                    known = f"there are {', '.join(ROLLING)}, and @kk.indicator"
+                    self.source.refuse(node, f"no indicator `{function.attr}`", known)
                 rolling = ROLLING[function.attr]
                 price = column in [SERIES[p] for p in PRICES]
                 return self.number(node, rolling.price if price else rolling.other, column, node.args, rolling)
+            if function.attr in ROLLING and isinstance(function.value, ast.Call) and self.site(function.value):
+                self.source.refuse(node, "an indicator of an indicator", "write a @kk.indicator that does both")
             name = self.attribute_of_ctx(function)
             if name in BAR_ROLLING:
                 return self.number(node, BAR_ROLLING[name].price, 0, node.args, BAR_ROLLING[name])
         if isinstance(function, ast.Name) and self.names.get(function.id, "").startswith("indicator "):
             column = self.column(node.args[0]) if node.args else None
             if column is None:
-                self.source.refuse(
-                    node, "an indicator's first argument is a series", f"write {function.id}(ctx.close, ...)"
-                )
+                instead = f"write {function.id}(ctx.close, ...); what it does with the series is its own"
+                self.source.refuse(node, "an indicator's first argument is a series", instead)
             _, words, name = self.names[function.id].split()
             rolling = Rolling(f"{name}_update", f"{name}_update", -1, FIRST_WORD + int(words))
             return self.number(node, rolling.price, column, node.args[1:], rolling, function.id)
