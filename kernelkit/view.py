@@ -252,6 +252,8 @@ class Ctx:
             numbers = [given.get(a, 0.0) for a in verb.arguments]
         if verb.sign < 0:
             numbers[0] = -numbers[0]
+        if code in (L.V_TARGET, L.V_WEIGHT):
+            return int(orders.steer(self._frame, code, np.float64(numbers[0])))
         six = [np.float64(x) for x in numbers] + [np.float64(0.0)] * (6 - len(numbers))
         return int(orders.act(self._frame, code, tif, *six))
 
@@ -287,7 +289,9 @@ class Python:
         frame = {
             "coast": coast.coast,
             "meet": bars.meet,
+            "match": matching.match,
             "log": bars.log_curve,
+            "close_out": orders.close_out,
             "ruin": bars.ruin,
             "decide": self.decide,
         }

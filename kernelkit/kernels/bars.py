@@ -22,6 +22,7 @@ from kernelkit.kernels.layout import (
     INSTRUMENT_BYTES,
     KEEP,
     LAST_OPEN,
+    LOAD,
     MAX_CELLS,
     METRICS,
     NODE_BYTES,
@@ -36,9 +37,8 @@ from kernelkit.kernels.layout import (
     TRIAL_BYTES,
     VENUE_BYTES,
 )
-from kernelkit.kernels.matching import column, column_f, end_all, match
+from kernelkit.kernels.matching import column, column_f, end_all, fill_alone
 from kernelkit.kernels.memory import at, call, call_kernel, f8, i8, put_f8, put_i8
-from kernelkit.kernels.orders import close_out
 from kernelkit.kernels.scan import NODE_WORDS, OFF_CELL, copy_words, finish, headline, next_session, start
 
 CURVE_WORDS = 3
@@ -123,12 +123,17 @@ def touched(frame: int) -> bool:
 
 
 def meet(frame: int) -> int:
-    """Bar FRAME.i comes, with live orders, or while all is logged: DONE, or what the driver must know."""
+    """Bar FRAME.i comes, with live orders, or while all is logged: DONE, or what the driver must know.
+
+    LOAD while FRAME.match is not there: what only ever orders at the market does without it.
+    """
+    f = at(frame, FRAME)
     status = room(frame)
-    if status == DONE and touched(frame):
-        match(frame, 1)
-        status = at(frame, FRAME).error
-    return status
+    if status != DONE or not touched(frame):
+        return status
+    if fill_alone(frame):
+        return f.error
+    return call(f.match, frame) if f.match != 0 else LOAD
 
 
 def open_account(frame: int, trial_at: int) -> None:
@@ -193,15 +198,10 @@ def run(frame: int, trial_at: int, until: int) -> int:
             if session != m.day:
                 next_session(f.metrics, session, a.equity)
         fills = a.n_fills
-        if i == last:
-            status = room(frame)
-            if status == DONE:
-                if touched(frame):
-                    match(frame, 0 if code == LAST_OPEN else 1)
-                close_out(frame, 1 if code == LAST_OPEN else 0)
-                status = f.error
-        else:
-            status = meet(frame) if f.logging != 0 or h.n_live > 0 else DONE
+        f.whole = 0 if i == last and code == LAST_OPEN else 1
+        status = call(f.meet, frame) if f.logging != 0 or h.n_live > 0 else DONE
+        if status == DONE and i == last:
+            status = call(f.close_out, frame)
         if status != DONE:
             return status
         if a.n_fills != fills:
@@ -269,7 +269,7 @@ def sweep(
     """Bring `n` trials side by side, each with a state block of its own, to bar `until` or to their ends.
 
     Tile by tile: each indicator is computed for a stretch of bars, then all trials run over it. DONE when
-    none goes on, PAUSED when some do; GROW or FLUSH when a trial needs room, to be called again as it was.
+    none goes on, PAUSED when some do; GROW, FLUSH or LOAD when the driver must provide something and call again.
     HEADER.status says how each trial stands; meta holds the bar and FRAME.error_arg of one that stopped for a reason.
     """
     f = at(frame, FRAME)
@@ -292,7 +292,7 @@ def sweep(
                 ended = status == DONE and h.i >= at(trial_at, TRIAL).i1
                 if ended and f.logging != 0 and f.cap_ended - f.n_ended < h.n_live:
                     status = FLUSH
-                if status == GROW or status == FLUSH:
+                if status == GROW or status == FLUSH or status == LOAD:
                     return status
                 if ended:
                     out_at = outs_at + HEADLINE_BYTES * k

@@ -22,8 +22,6 @@ I8 = ir.IntType(64)
 F8 = ir.DoubleType()
 # What strategies call of the engine's; compiled into them.
 PARTS = ("column_at", "past", "ring_at", "ring_push", "record", "aim")
-# FRAME's field for each unit that strategies reach by address.
-REACHED = {"act": "act", "meet": "meet", "log": "log_curve", "ruin": "ruin"}
 CORE = ("scan", "account", "matching", "orders", "indicators", "coast", "bars")  # in the order of their imports
 
 
@@ -129,6 +127,17 @@ def call_act(typingctx, entry, frame, verb, tif, q, a, b, c, d, e):
 
 
 @intrinsic
+def call_steer(typingctx, entry, frame, verb, wish):
+    """Call the engine's entry point for targets by its address."""
+
+    def codegen(context, builder, signature, args):
+        function = builder.inttoptr(args[0], ir.FunctionType(I8, [I8, I8, F8]).as_pointer())
+        return builder.call(function, args[1:])
+
+    return types.int64(*[types.int64] * 3, types.float64), codegen
+
+
+@intrinsic
 def call_kernel(typingctx, entry, frame, slot, column, first, last, out, n):
     """Call an indicator's kernel by its address."""
 
@@ -177,13 +186,14 @@ def bare(source: str) -> ast.Module:
     return ast.Module(body, [])
 
 
-PRELUDE = """from kernelkit.kernels.compile import at, bits, call, call_act, call_kernel, call_model, f8, i8
+PRELUDE = """from kernelkit.kernels.compile import at, bits, call, call_act, call_kernel, call_model, call_steer, f8, i8
 from kernelkit.kernels.compile import prefetch, put_f8, put_i8, rarely, unbits
 from kernelkit.kernels.layout import *
 """
 # The engine is compiled in a few units that call each other by symbol. numba links all that a function calls into it
 # and optimises that anew for every caller; one unit would optimise the code of a fill eight times over.
-UNITS = ("fill", "match", "close_out", "end_all", "ruin", "meet", "log_curve", "next_session", "settle", "act", "sweep")
+# Others are reached by address.
+UNITS = ("fill", "end_all", "next_session", "settle")
 
 
 class Lean(compiler.CompilerBase):
@@ -336,9 +346,10 @@ def strategy(text: str, kinds: tuple[str, ...]) -> tuple[dict[str, int], list[in
     with LOCK:
         linker = Strategy(text, "strategy")
         frame = {"coast": keep(linker, "coast", "int64(int64)", **linker.options)}
-        frame |= {name: address(engine().units[unit]) for name, unit in REACHED.items()}
+        orders = [name for name, call in (("steer", "aim("), ("act", "call_act(")) if call in text]
+        frame |= {name: engine().unit(name) for name in ("meet", "ruin", *orders)}
         return frame, [
-            engine().kernel(kind) if kind else keep(linker, f"own_{k}", KERNEL, **linker.options)
+            engine().unit(kind) if kind else keep(linker, f"own_{k}", KERNEL, **linker.options)
             for k, kind in enumerate(kinds)
         ]
 
@@ -362,27 +373,28 @@ def core() -> str:
 
 
 class Engine(Linker):
-    """The compiled engine: `sweep` for Python to call, and the units that strategies reach by address."""
+    """The compiled engine: `sweep` for Python to call, and functions that it and strategies reach by address.
+
+    Those, and what strategies share, are compiled when the first of them is used.
+    """
 
     def __init__(self) -> None:
         super().__init__(core(), "engine")
         self.units: dict[str, numba.core.ccallback.CFunc] = {}
         self.parts: dict[str, numba.core.dispatcher.Dispatcher] = {}
-        for unit in UNITS[:-1]:
-            types_text = signature(self.functions[unit])
-            compiled = self.load(unit, cfunc(types_text, **self.options))
-            symbol = f"kernelkit_{unit}_{build_id()}"
-            binding.add_symbol(symbol, compiled.address)
-            self.home[unit] = types.ExternalFunction(symbol, numba.core.sigutils._parse_signature_string(types_text))
-            self.done.add(unit)
-            self.units[unit] = compiled
+        for name in UNITS:
+            types_text, symbol = signature(self.functions[name]), f"kernelkit_{name}_{build_id()}"
+            binding.add_symbol(symbol, self.unit(name))
+            self.home[name] = types.ExternalFunction(symbol, numba.core.sigutils._parse_signature_string(types_text))
+            self.done.add(name)
         self.sweep = self.load("sweep", entry_point(signature(self.functions["sweep"]), **self.options))
 
-    def kernel(self, name: str) -> int:
-        """Machine address of an indicator's kernel; compiled when one is used for the first time."""
-        if name not in self.units:
-            self.units[name] = self.load(name, cfunc(KERNEL, **self.options))
-        return address(self.units[name])
+    def unit(self, name: str) -> int:
+        """Machine address of a function of the engine's."""
+        with LOCK:
+            if name not in self.units:
+                self.units[name] = self.load(name, cfunc(signature(self.functions[name]), **self.options))
+            return address(self.units[name])
 
     def part(self, name: str):
         """A function that is compiled into strategies: kept on the disk, so that an edit does not compile it again."""

@@ -73,7 +73,7 @@ STOP_FIRST, AT_OPEN = 0, 0  # of a bar's path and of a stop's gap, so far only t
 # cash rules
 CUT, REJECT, DEBT = 0, 1, 2
 # what a kernel call comes back with
-DONE, PAUSED, GROW, FLUSH, RAISED, LOOKAHEAD, CROWDED, BAD_MODEL = range(8)
+DONE, PAUSED, GROW, FLUSH, RAISED, LOOKAHEAD, CROWDED, BAD_MODEL, LOAD = range(9)
 # verbs of the order entry point
 (
     V_ORDER,
@@ -153,7 +153,8 @@ FRAME = _record(
     "state account metrics positions orders strategy instrument venue fill_model columns i act logging measure "
     "fills n_fills cap_fills ended n_ended cap_ended trades n_trades cap_trades curve curve_0 curve_step "
     "records n_record error error_arg model inert ordered_at first_id instruments venues fill_models "
-    "coast decide meet log ruin decides stop rows n_rows values width first last refreshed panel"
+    "coast decide meet match steer log ruin close_out decides whole stop "
+    "rows n_rows values width first last refreshed panel"
 )
 # sizes as plain integers: compiled code cannot ask a dtype
 (

@@ -413,22 +413,16 @@ def range_passes(frame: int, thr: int) -> None:
                 move_trail(frame, o_at, high, low)
 
 
-def match(frame: int, whole: int) -> None:
-    """T5: all that a bar does to the live orders; with `whole` 0 only what its open does (F9)."""
+def match(frame: int) -> int:
+    """T5: what a bar does to the live orders, with FRAME.whole 0 only what its open does (F9); DONE, or an error."""
     f = at(frame, FRAME)
-    if at(f.state, HEADER).n_live == 1 and at(f.orders, ORDER).kind == MARKET:
-        t_open = column(frame, C_OPEN_AT, f.i)
-        if ready(f.orders, t_open):  # the commonest case: nothing but this fill can happen, and it ends the order
-            fill(frame, f.orders, column(frame, C_OPEN, f.i), 1, OPEN_FILL, t_open)
-            tidy(frame)
-            return
     fetch(frame, C_OPEN, f.i)
     fetch(frame, C_OPEN_AT, f.i)
     fetch(frame, C_KNOWN_AT, f.i)
     thr = 0 if at(f.fill_model, FILL_MODEL).limit == TOUCH else 1
     expire_days(frame, column(frame, C_SESSION, f.i), column(frame, C_OPEN_AT, f.i))
     open_pass(frame, thr)
-    if whole != 0:
+    if f.whole != 0:
         range_passes(frame, thr)
     for k in range(at(f.state, HEADER).n_live):
         o_at = f.orders + k * ORDER_BYTES
@@ -436,6 +430,23 @@ def match(frame: int, whole: int) -> None:
         if o.status == LIVE and o.tif == IOC and (o.marks & SEEN) != 0:
             end_order(frame, o_at, EXPIRED, R_IOC, column(frame, C_KNOWN_AT, f.i))
     tidy(frame)
+    return f.error
+
+
+def fill_alone(frame: int) -> bool:
+    """Fill a market order that is the only one, the commonest case: nothing but that can happen, and it ends the order.
+
+    False where this is not the case; then nothing is done.
+    """
+    f = at(frame, FRAME)
+    if at(f.state, HEADER).n_live != 1 or at(f.orders, ORDER).kind != MARKET:
+        return False
+    t_open = column(frame, C_OPEN_AT, f.i)
+    if not ready(f.orders, t_open):
+        return False
+    fill(frame, f.orders, column(frame, C_OPEN, f.i), 1, OPEN_FILL, t_open)
+    tidy(frame)
+    return True
 
 
 def end_all(frame: int, status: int, reason: int, time: int) -> None:

@@ -11,6 +11,7 @@ from kernelkit.kernels.layout import (
     C_OPEN_AT,
     CANCELLED,
     CROWDED,
+    DONE,
     FAR,
     FILL_MODEL,
     FILLED,
@@ -23,6 +24,7 @@ from kernelkit.kernels.layout import (
     HAS_TAKE_PROFIT,
     HEADER,
     INSTRUMENT,
+    LAST_OPEN,
     LIMIT,
     LIVE,
     MARKET,
@@ -121,23 +123,25 @@ def new_order(frame: int, kind: int, tif: int, lots: int) -> int:
     return o_at
 
 
-def close_out(frame: int, at_open: int) -> None:
-    """F9: one order that ends the position at the bar's open or close."""
+def close_out(frame: int) -> int:
+    """F9: one order that ends the position at the bar's open or close; DONE, or what went wrong."""
     f = at(frame, FRAME)
     held = at(f.positions, POSITION).lots
     if held == 0:
-        return
-    k = column(frame, C_OPEN if at_open != 0 else C_CLOSE, f.i)
-    time = column(frame, C_OPEN_AT if at_open != 0 else C_KNOWN_AT, f.i)
+        return DONE
+    at_open = at(f.fill_model, FILL_MODEL).close_out == LAST_OPEN
+    k = column(frame, C_OPEN if at_open else C_CLOSE, f.i)
+    time = column(frame, C_OPEN_AT if at_open else C_KNOWN_AT, f.i)
     o_at = new_order(frame, MARKET, GTC, -held)
     o = at(o_at, ORDER)
     o.t_submit = time
     o.t_active = time
     fee = fee_of(frame, o_at, -held, k, time)
-    book(frame, o_at, -held, k, k, fee, time, OPEN_FILL if at_open != 0 else BAR_FILL)
+    book(frame, o_at, -held, k, k, fee, time, OPEN_FILL if at_open else BAR_FILL)
     end_one(frame, o_at, FILLED, R_NONE, time)
     after_fill(frame, o_at, held, time)
     tidy(frame)
+    return f.error
 
 
 def place(frame: int, order_at: int) -> int:
@@ -391,13 +395,32 @@ def link(frame: int, a: float, b: float) -> int:
     return group
 
 
+def may_order(frame: int) -> bool:
+    """O4: whether this decision has orders left, however many slots happen to be free."""
+    f = at(frame, FRAME)
+    h = at(f.state, HEADER)
+    if f.inert != 0:  # a replay of the strategy's state: nothing reaches the account
+        return False
+    if f.ordered_at != f.i:
+        f.ordered_at = f.i
+        f.first_id = h.next_id
+    if h.next_id - f.first_id >= RESERVE:
+        f.error = CROWDED
+        return False
+    return True
+
+
+def steer(frame: int, verb: int, wish: float) -> int:
+    """How a strategy asks for a position: a quantity or a weight; an order id, or 0."""
+    return target(frame, verb, wish) if may_order(frame) else 0
+
+
 def act(frame: int, verb: int, tif: int, q: float, a: float, b: float, c: float, d: float, e: float) -> int:
-    """The one entry point through which a strategy orders: a verb and its numbers; an order id, or 0.
+    """How a strategy gives and ends orders: a verb and its numbers; an order id, or 0.
 
     A bracket's `tif` carries what was given: time in force + 8 * mask.
     """
-    f = at(frame, FRAME)
-    if f.inert != 0:  # a replay of the strategy's state: nothing reaches the account
+    if at(frame, FRAME).inert != 0:
         return 0
     if verb == V_CANCEL:
         return cancel(frame, q, False)
@@ -405,15 +428,8 @@ def act(frame: int, verb: int, tif: int, q: float, a: float, b: float, c: float,
         return cancel(frame, 0.0, True)
     if verb == V_OCO:
         return link(frame, q, a)
-    h = at(f.state, HEADER)
-    if f.ordered_at != f.i:
-        f.ordered_at = f.i
-        f.first_id = h.next_id
-    if h.next_id - f.first_id >= RESERVE:  # O4: however many slots happen to be free
-        f.error = CROWDED
+    if not may_order(frame):
         return 0
-    if verb == V_TARGET or verb == V_WEIGHT:
-        return target(frame, verb, q)
     if verb == V_BRACKET:
         return bracket(frame, tif % 8, tif // 8, q, a, b, c, d, e)
     return submit(frame, verb, tif, q, a, b)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 import time
 from collections.abc import Callable
@@ -95,6 +96,13 @@ def header_of(block: np.ndarray) -> np.void:
     return block[: L.HEADER.itemsize].view(L.HEADER)[0]
 
 
+def compiled(unit: str) -> int:
+    """Machine address of one of the engine's functions."""
+    from kernelkit.kernels import compile as native
+
+    return native.engine().unit(unit)
+
+
 class Session:
     """Tables laid out in memory for one thread, and the calls into the engine.
 
@@ -129,6 +137,8 @@ class Session:
                 raise StrategyError(job.plan.uncompilable)
             self.sweep: Callable[..., int] = native.engine().sweep
             model, (addresses, self.kernels) = native.model, native.strategy(job.text, job.plan.kinds)
+            if (self.fill_models["close_out"] != L.KEEP).any():
+                frame["close_out"] = compiled("close_out")
         else:
             self.sweep, model, addresses, self.kernels = python.bind()  # type: ignore[attr-defined]
         for name, value in addresses.items():
@@ -266,6 +276,8 @@ class Session:
                 self.grow()
             elif status == L.FLUSH:
                 self.flush()
+            elif status == L.LOAD:
+                self.frame["match"] = compiled("match")
             else:
                 return
 
@@ -293,13 +305,21 @@ class Session:
         outcome.done[:] = True
         return outcome
 
-    def act(self, verb: int, *numbers: float) -> int:
-        """One order between two bars, as if decided at the last bar: what a walk-forward switch does."""
-        from kernelkit.kernels import compile as native
+    def cancel_all(self) -> None:
+        """Between two bars, end every live order: what a walk-forward switch does first."""
+        kind = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3, *[ctypes.c_double] * 6)
+        kind(compiled("act"))(self.frame.ctypes.data, L.V_CANCEL_ALL, 0, *[0.0] * 6)
 
-        return int(
-            native.engine().units["act"].ctypes(self.frame.ctypes.data, verb, 0, *numbers, *[0.0] * (6 - len(numbers)))
-        )
+    def flatten(self) -> None:
+        """Between two bars, ask for no position, as if that were decided at the last bar."""
+        kind = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 2, ctypes.c_double)
+        kind(compiled("steer"))(self.frame.ctypes.data, L.V_TARGET, 0.0)
+
+    def draw(self, curves: np.ndarray, first: int, step: int = 1) -> None:
+        """Write the curves of every `step`-th bar from `first` on into this array (bar, [equity, cash, position])."""
+        self.frame["curve"], self.frame["curve_0"], self.frame["curve_step"] = curves.ctypes.data, first, step
+        if self.python is None:
+            self.frame["log"] = compiled("log_curve")
 
     def grow(self) -> None:
         """Twice the room for orders."""
@@ -378,7 +398,7 @@ class Recorder(Session):
         frame["logging"] = 1
         for name, buffer in self.buffers.items():
             frame[name], frame[f"cap_{name}"] = buffer.ctypes.data, len(buffer)
-        frame["curve"], frame["curve_0"], frame["curve_step"] = self.curves.ctypes.data, int(row["trade_from"]), step
+        self.draw(self.curves, int(row["trade_from"]), step)
         frame["records"] = self.records.ctypes.data if job.plan.records else 0
         self.outcome = new_outcome(1, True)
 

@@ -23,7 +23,7 @@ def offset(record, name: str) -> int:
 
 FRAME_I = offset(L.FRAME, "i")
 PRELUDE = """from math import sqrt
-from kernelkit.kernels.compile import at, bits, call, call_act, f8, i8, put_f8, put_i8, rarely, unbits
+from kernelkit.kernels.compile import at, bits, call, call_act, call_steer, f8, i8, put_f8, put_i8, rarely, unbits
 from kernelkit.kernels.layout import *
 NAN = float('nan')
 INF = float('inf')
@@ -85,7 +85,7 @@ def aim(frame: int, verb: int, wish: float) -> int:
             rebates = i8(i8(frame + {offset(L.FRAME, "venue")}) + {offset(L.VENUE, "rebates")})
             if abs(gap) < band * {1 - 1e-9!r} * equity and rebates == 0:
                 return 0
-    return call_act(i8(frame + {offset(L.FRAME, "act")}), frame, verb, 0, wish, 0.0, 0.0, 0.0, 0.0, 0.0)
+    return call_steer(i8(frame + {offset(L.FRAME, "steer")}), frame, verb, wish)
 """,
 }
 
@@ -106,7 +106,7 @@ GENERATED = {
     *vars(coast),
     *vars(L),
     *TOOLS,
-    *"frame model entry refresh call_act put_i8 bits unbits INF".split(),
+    *"frame model entry call_act call_steer put_i8 bits unbits INF".split(),
 }
 TAIL = "__user__"
 

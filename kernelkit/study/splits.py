@@ -293,15 +293,15 @@ def trade(
     recipe = first = replace(recipes[0], job=replace(recipes[0].job, trials=trials, ring_sizes=rings))
     main = Session(first.job)
     curve = np.full((stop - begin, len(L.CURVES)), np.nan)
-    main.frame["curve"], main.frame["curve_0"], main.frame["curve_step"] = curve.ctypes.data, begin, 1
+    main.draw(curve, begin)
     try:
         main.advance(begin)
         for k, (fold, recipe) in enumerate(zip(windows, recipes, strict=True)):
             at, until = int(np.searchsorted(rows, fold.test)), int(np.searchsorted(rows, fold.stop))
             if k:
-                main.act(L.V_CANCEL_ALL)
+                main.cancel_all()
                 if not carry:
-                    main.act(L.V_TARGET, 0.0)
+                    main.flatten()
             main.adopt(replayed(replace(recipe.job, ring_sizes=rings), at))
             main.advance(until)
     except Failed as failure:
