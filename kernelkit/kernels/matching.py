@@ -240,6 +240,8 @@ def after_fill(frame: int, order_at: int, held: int, time: int) -> None:
     f = at(frame, FRAME)
     o = at(order_at, ORDER)
     n = at(f.state, HEADER).n_live
+    if n == 1:  # there is no other order
+        return
     if o.group != 0:
         for j in range(n):
             other = at(f.orders + j * ORDER_BYTES, ORDER)
@@ -439,13 +441,16 @@ def fill_alone(frame: int) -> bool:
     False where this is not the case; then nothing is done.
     """
     f = at(frame, FRAME)
-    if at(f.state, HEADER).n_live != 1 or at(f.orders, ORDER).kind != MARKET:
+    h = at(f.state, HEADER)
+    if h.n_live != 1 or at(f.orders, ORDER).kind != MARKET:
         return False
     t_open = column(frame, C_OPEN_AT, f.i)
     if not ready(f.orders, t_open):
         return False
     fill(frame, f.orders, column(frame, C_OPEN, f.i), 1, OPEN_FILL, t_open)
-    tidy(frame)
+    h.n_live = 0
+    h.touch_lo = -FAR
+    h.touch_hi = FAR
     return True
 
 
