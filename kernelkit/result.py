@@ -36,10 +36,10 @@ _recipes: weakref.WeakValueDictionary[str, Curves] = weakref.WeakValueDictionary
 
 
 class Curves:
-    """Simulates single trials again, with logs, and remembers the last few."""
+    """Simulates single trials again, with logs, and remembers the last few; or keeps the logs of the only one."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
+    def __init__(self, recipe: Recipe, only: Logs | None = None) -> None:
+        self.recipe, self.only = recipe, only
         self.cache: OrderedDict[int, Logs] = OrderedDict()
         self.lock = threading.Lock()  # dask's threads look at trials too
         self.key = uuid.uuid4().hex
@@ -47,6 +47,8 @@ class Curves:
 
     def logs(self, trial: int) -> Logs:
         """Everything that one trial did."""
+        if self.only is not None:
+            return self.only
         with self.lock:
             if trial in self.cache:
                 self.cache.move_to_end(trial)
@@ -176,9 +178,9 @@ def curves_of(res: xr.Dataset) -> Curves:
         raise RunError(
             message(
                 "this result",
-                "metrics only",
-                "a result whose curves are still there",
-                "Run kk.backtest with outputs including 'curves' in this process, and keep the result.",
+                "nothing that could run its trials again",
+                "a result with its curves, of this process",
+                "Keep what kk.walk_forward, or kk.backtest with 'curves' among its outputs, has returned.",
             )
         )
     return found

@@ -264,7 +264,8 @@ def test_a_result_without_curves_says_so() -> None:
     for lost in (res, kk.backtest(BARS, cross)[["sharpe_ratio"]]):
         gc.collect()
         with pytest.raises(
-            RunError, match="this result: found metrics only, wanted a result whose curves are still there"
+            RunError,
+            match="this result: found nothing that could run its trials again, wanted a result with its curves",
         ):
             kk.fills(lost)
 

@@ -106,7 +106,11 @@ def test_stitched_is_one_run_with_switched_parameters(monkeypatch: pytest.Monkey
     res = by_hand(wf, PICKS, carry)
     np.testing.assert_array_equal(wf["equity_oos"].values, res["equity"].values)
     np.testing.assert_array_equal(wf["drawdown_oos"].values, res["drawdown"].values)
+    np.testing.assert_array_equal(wf["position_oos"].values, res["position"].values)
     np.testing.assert_array_equal(wf["time"].values, res["time"].values)
+    for table in (kk.fills, kk.trades, kk.orders):
+        pd.testing.assert_frame_equal(table(wf), table(res))
+        assert len(table(wf)) > 10
     for name in kk_metrics(res):
         np.testing.assert_array_equal(wf[name].values, res[name].values, name)
     assert int(res["n_fills"]) > 100

@@ -377,15 +377,18 @@ class Session:
 
 
 class Recorder(Session):
-    """A session that logs: for one trial, everything it did."""
+    """A session that logs: for one trial, everything it did up to its end, or to bar `last` where it has none."""
 
     ROWS = 4096
 
-    def __init__(self, job: Job, trial: int, step: int = 1, python: object | None = None) -> None:
+    def __init__(
+        self, job: Job, trial: int, step: int = 1, python: object | None = None, last: int | None = None
+    ) -> None:
         one = replace(job, trials=job.trials[trial : trial + 1], params=job.params[trial : trial + 1])
         super().__init__(one, python)
         row = self.trials[0]
-        n = (int(row["i1"]) - int(row["trade_from"]) + step - 1) // step
+        end = int(row["i1"]) if last is None else last
+        n = (end - int(row["trade_from"]) + step - 1) // step
         self.buffers = {
             "fills": np.zeros(self.ROWS, L.FILL),
             "ended": np.zeros(self.ROWS, L.ORDER),
@@ -418,6 +421,10 @@ class Recorder(Session):
     def all(self) -> Logs:
         """Run to the end and hand over the logs."""
         self.run(self.outcome, 0, 1)
+        return self.logs()
+
+    def logs(self) -> Logs:
+        """What was done so far; the next ones begin empty."""
         self.flush()
         joined = {name: np.concatenate(parts) for name, parts in self.kept.items()}
         return Logs(

@@ -13,14 +13,14 @@ from kernelkit import ledger
 from kernelkit.cells import chosen as cells_of
 from kernelkit.engine import backtest, explain, record
 from kernelkit.errors import OrderError, UsageError, message
-from kernelkit.kernels import layout as L
 from kernelkit.kernels import scan
-from kernelkit.kernels.job import Job, Outcome, Table, new_outcome
-from kernelkit.kernels.session import Failed, Session, slots_of
+from kernelkit.kernels.job import Job, Logs, Outcome, Table, new_outcome
+from kernelkit.kernels.session import Failed, Recorder, Session, slots_of
+from kernelkit.lazy import lazy
 from kernelkit.market.venue import Account, FillModel, Settings, Venue
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, bind, check_bars, costs_of, kind_of, resolve, span
-from kernelkit.result import build
+from kernelkit.result import Curves, build
 from kernelkit.run import one_recipe
 from kernelkit.strategy import Signal, Strategy
 from kernelkit.table import table_of
@@ -137,8 +137,9 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
 
     Returns a Dataset with dim ``fold`` (coords ``train_start train_end test_start test_end``; the chosen parameters,
     ``is_sharpe_ratio``, ``oos_sharpe_ratio``, ``efficiency`` = OOS / IS, NaN where IS <= 0), the stitched
-    ``equity_oos`` (quote currency), ``drawdown_oos`` and ``fold_of`` over ``time``, and the out-of-sample headline
-    metrics as scalars. Raises UsageError, DataError, StrategyError, OrderError.
+    ``equity_oos`` (quote currency), ``drawdown_oos``, ``position_oos`` (base units) and ``fold_of`` over ``time``, and
+    the out-of-sample headline metrics as scalars; ``kk.trades``, ``kk.fills`` and ``kk.orders`` show what was done.
+    Raises UsageError, DataError, StrategyError, OrderError.
 
     >>> import kernelkit as kk
     >>> @kk.strategy
@@ -170,9 +171,9 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
             chosen.append(best)
             meter.advance()
     picks = [b["params"] for b in chosen]
-    recipe, outcome, curve = trade(bars, strategy, scalars, axes, picks, windows, carry, settings)
+    recipe, outcome, logs = trade(bars, strategy, scalars, axes, picks, windows, carry, settings)
     record(recipe, outcome, settings.venue, settings.fill_model)
-    return assemble(recipe, outcome, curve, windows, chosen, axes, settings)
+    return assemble(recipe, outcome, logs, windows, chosen, axes, settings)
 
 
 def _check(bars: xr.Dataset, strategy: Strategy | Signal, fill_model: FillModel) -> Strategy:
@@ -272,8 +273,8 @@ def trade(
     windows: Sequence[Fold],
     carry: bool,
     settings: Settings,
-) -> tuple[Recipe, Outcome, np.ndarray]:
-    """One account through all test windows: recipe, outcome and the (time, [equity, cash, position]) curve."""
+) -> tuple[Recipe, Outcome, Logs]:
+    """One account through all test windows: recipe, outcome and all that it did."""
     types = {n: kind_of(n, axes.get(n, [scalars.get(n)]), d) for n, d in strategy.defaults.items()}
     recipes = [one_recipe(bars, strategy, scalars | dict(c), None, settings, types) for c in chosen]
     rows = recipes[0].places[0]
@@ -291,9 +292,7 @@ def trade(
     trials = recipes[0].job.trials.copy()
     trials["trade_from"] = begin
     recipe = first = replace(recipes[0], job=replace(recipes[0].job, trials=trials, ring_sizes=rings))
-    main = Session(first.job)
-    curve = np.full((stop - begin, len(L.CURVES)), np.nan)
-    main.draw(curve, begin)
+    main = Recorder(first.job, 0, last=stop)
     try:
         main.advance(begin)
         for k, (fold, recipe) in enumerate(zip(windows, recipes, strict=True)):
@@ -317,7 +316,7 @@ def trade(
         params=dict(scalars) | {"walk_forward": [dict(c) for c in chosen]},
     )
     recipe.job.trials["i1"] = stop
-    return recipe, outcome, curve
+    return recipe, outcome, main.logs()
 
 
 def replayed(job: Job, at: int) -> np.ndarray:
@@ -332,7 +331,7 @@ def replayed(job: Job, at: int) -> np.ndarray:
 def assemble(
     recipe: Recipe,
     outcome: Outcome,
-    curve: np.ndarray,
+    logs: Logs,
     windows: Sequence[Fold],
     chosen: Sequence[Mapping[str, Any]],
     axes: Mapping[str, Sequence[Any]],
@@ -343,7 +342,8 @@ def assemble(
     times = bars["time"].values
     ds = build(recipe, outcome, ("metrics", "blocks"), venue.costs, venue.name, settings.fill_model)
     own = place[np.searchsorted(place, recipe.start) : np.searchsorted(place, recipe.stop)]
-    equity = curve[:, 0]
+    equity = logs.curves[:, 0]
+    curves = Curves(recipe, logs)
     cash = float(recipe.job.trials[0]["cash"])
     number = np.searchsorted([f.test for f in windows], own, side="right") - 1
     sessions = bars["session"].values[own]
@@ -363,6 +363,8 @@ def assemble(
     )
     ds["equity_oos"], ds["fold_of"] = ("time", equity), ("time", number)
     ds["drawdown_oos"] = ("time", 1.0 - equity / np.maximum(np.maximum.accumulate(equity), cash))
+    position = lazy("position_oos", recipe.cells, equity.shape, lambda _: logs.curves[:, 2], curves)
+    ds["position_oos"] = ("time", position)
     for name in axes:
         ds[name] = ("fold", np.array([c["params"][name] for c in chosen]))
     ds["is_sharpe_ratio"], ds["oos_sharpe_ratio"] = ("fold", inside), ("fold", np.array(oos))
@@ -371,12 +373,13 @@ def assemble(
     for name, text in (
         ("equity_oos", "equity, out of sample"),
         ("drawdown_oos", "drawdown, out of sample"),
+        ("position_oos", "position, out of sample"),
         ("is_sharpe_ratio", "annual Sharpe ratio in training"),
         ("oos_sharpe_ratio", "annual Sharpe ratio out of sample"),
         ("efficiency", "walk-forward efficiency: out-of-sample over training Sharpe ratio"),
     ):
-        ds[name].attrs = {"long_name": text, "units": "quote" if name == "equity_oos" else "1"}
-    ds.attrs |= {"study": "walk_forward", "selected_by": SELECTED}
+        ds[name].attrs = {"long_name": text, "units": {"equity_oos": "quote", "position_oos": "base"}.get(name, "1")}
+    ds.attrs |= {"study": "walk_forward", "selected_by": SELECTED, "recipe": curves.key}
     return ds
 
 
