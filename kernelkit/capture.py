@@ -113,8 +113,8 @@ def snapshot(function: FunctionType) -> tuple[Hashable, list[Any]]:
     held: list[Any] = []
     todo = [function]
     for f in todo:  # grows while it is walked
-        key.append((id(f), repr(f.__defaults__)))
-        held.append(f)
+        key.append((id(f), id(f.__code__), repr(f.__defaults__)))
+        held += [f, f.__code__]
         for name, value in captured(f, read_source(f)).items():
             plain = isinstance(value, (*SCALARS, str))
             key.append((name, type(value), repr(value)) if plain else (name, id(value)))

@@ -277,5 +277,5 @@ def warmup() -> float:
     from kernelkit.kernels import compile as native
 
     began = time.perf_counter()
-    native.engine()
+    native.engine().everything()
     return time.perf_counter() - began

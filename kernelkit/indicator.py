@@ -32,6 +32,11 @@ class Indicator:
         self.text(Plan({}, {}))
 
     @property
+    def kind(self) -> str:
+        """The name of its kernel."""
+        return f"_own_{self.name}_update"
+
+    @property
     def words(self) -> int:
         """Words of state."""
         return sum(v.n + 1 if isinstance(v, Ring) else 1 for v in self.state.values())
@@ -46,14 +51,15 @@ class Indicator:
         lowering = Lowering(self.source, plan, None, self.arguments[0], {}, 1)
         body = [Returned(self.name).visit(lowering.visit(n)) for n in copy.deepcopy(self.source.tree.body)]
         strategy.uncompilable = strategy.uncompilable or plan.uncompilable
-        extra = "".join(f", {safe(a)}" for a in self.arguments[2:])
-        name, value = self.name, f"float({self.name}_value(slot, f8(column + 8 * i){extra}))"
-        lines = [f"def {name}_value(_s, {safe(self.arguments[1])}{extra}):"]
+        named = "".join(f", {safe(a)}" for a in self.arguments[2:])
+        given = "".join(f", _a{k}" for k in range(len(self.arguments) - 2))
+        name, value = f"_own_{self.name}", f"float(_own_{self.name}_value(slot, f8(column + 8 * i){given}))"
+        lines = [f"def {name}_value(_s, {safe(self.arguments[1])}{named}):"]
         lines += emit(self.source, [ast.fix_missing_locations(n) for n in body])
         if plan.raises:
-            strategy.risky.append(f"{name}_update")
+            strategy.risky.append(self.kind)
             lines += [
-                f"def {name}_guarded(slot, column, i{extra}):",
+                f"def {name}_guarded(slot, column, i{given}):",
                 "    value = f8(slot)",
                 f"    if bits(value) >> 32 == {FAILED}:",
                 "        return value",
@@ -62,9 +68,9 @@ class Indicator:
                 "    except Exception:",
                 f"        return unbits({FAILED << 32} | i)",
             ]
-            value = f"{name}_guarded(slot, column, i{extra})"
+            value = f"{name}_guarded(slot, column, i{given})"
         lines += [
-            f"def {name}_update(frame, slot, c, first, last, out{extra}):",
+            f"def {self.kind}(frame, slot, c, first, last, out{given}):",
             "    column = column_at(frame, c, 0)",
             "    for i in range(first, last):",
             f"        value = {value}",

@@ -13,6 +13,7 @@ from kernelkit.capture import SCALARS
 from kernelkit.cells import chosen
 from kernelkit.errors import DataError, StrategyError, UsageError, message
 from kernelkit.kernels import layout as L
+from kernelkit.kernels.context import FIRST_WORD
 from kernelkit.kernels.job import Costs, Job, Table
 from kernelkit.market.venue import CASH_RULES, Settings, Venue
 from kernelkit.strategy import Program, Signal, Strategy
@@ -367,7 +368,7 @@ def own_state(strategy: Strategy, program: Program) -> list[tuple[int, object]]:
     out: list[tuple[int, object]] = []
     for site in program.plan.sites:
         if site.custom:
-            at = site.slot + 2
+            at = site.slot + FIRST_WORD
             for value in own[site.custom].state.values():
                 if isinstance(value, SCALARS):
                     out.append((at, value))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import copy
-import hashlib
 import inspect
 import re
 from collections.abc import Callable, Hashable, Mapping
@@ -47,11 +46,6 @@ class Program:
     name: str
     text: str
     plan: Plan
-
-    @property
-    def key(self) -> str:
-        """Content address."""
-        return hashlib.sha256(self.text.encode()).hexdigest()[:20]
 
     def load(self) -> None:
         """Compile, or load from the cache."""

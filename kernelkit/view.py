@@ -70,7 +70,7 @@ class Series:
 
     def own(self, indicator: Indicator, arguments: tuple[Any, ...]) -> Value:
         """The value of an own indicator on this series."""
-        return self._ctx._value(f"{indicator.name}_update", self._column, arguments)
+        return self._ctx._value(indicator.kind, self._column, arguments)
 
 
 class Features:
@@ -264,6 +264,7 @@ class Python:
     def __init__(self, strategy: Strategy, own: dict[str, Indicator], job: Job, venue: Venue | None) -> None:
         self.strategy, self.own, self.job, self.venue = strategy, own, job, venue
         self.handles: list[int] = []
+        self.errors: dict[int, Exception] = {}  # of own indicators, by bar: raised when a decision needs the value
         self.texts = {n: d for n, d in strategy.defaults.items() if isinstance(d, str)}
 
     def handle(self, function: Callable[..., Any]) -> int:
@@ -316,9 +317,15 @@ class Python:
         def kernel(frame: int, slot: int, column: int, first: int, last: int, out: int, words: int) -> None:
             state, arguments = Slots(slot + 8 * context.FIRST_WORD, places, own.state), self.arguments(site, words)
             for i in range(first, last):
-                memory.put_f8(
-                    out + 8 * (i - first), own.function(state, matching.column_f(frame, column, i), *arguments)
-                )
+                value = memory.f8(slot)
+                if failed_at(value) is None:
+                    try:
+                        value = np.float64(own.function(state, matching.column_f(frame, column, i), *arguments))
+                    except Exception as error:  # noqa: BLE001  whatever it is, it is raised where it counts
+                        self.errors[i] = error
+                        value = memory.unbits(L.FAILED << 32 | i)
+                memory.put_f8(out + 8 * (i - first), value)
+                memory.put_f8(slot, value)
 
         return self.handle(kernel)
 
@@ -333,6 +340,10 @@ class Python:
         words, plan = int(f.strategy), self.job.plan
         params = self.params(words)
         slots: dict[tuple[Any, ...], int] = {}
+        panel = f.panel + 8 * f.i
+        bars_of = [failed_at(memory.f8(panel + memory.i8(words + 8 * site.slot + 8))) for site in plan.sites]
+        if failed := [i for i in bars_of if i is not None]:
+            raise self.errors[min(failed)]
         for site in plan.sites:
             slots[site.kind, site.column, tuple(float(a) for a in self.arguments(site, words))] = site.slot
         head: list[Any] = [Ctx(frame, plan, slots)]
@@ -345,6 +356,12 @@ class Python:
         """Forget the handles."""
         for key in self.handles:
             memory.release(key)
+
+
+def failed_at(value: float) -> int | None:
+    """The bar at which an own indicator raised, where that is what its value says."""
+    word = int(memory.bits(value))
+    return word & 0xFFFFFFFF if word >> 32 == L.FAILED else None
 
 
 def compiled_model(text: str) -> Callable[[int], Any]:
@@ -398,7 +415,7 @@ def replay(recipe: Recipe, trial: int, i: int, venue: Any, where: str) -> None:
     try:
         session = Session(job, python)
         session.restore(native.block)
-        session.call(new_outcome(1, True), i + 1)
+        session.call(new_outcome(1, True), max(i, int(job.trials["trade_from"][0])) + 1)  # an indicator warms up too
     except Exception as error:
         error.add_note(where)
         raise

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import kernelkit as kk
 from kernelkit.errors import RunError
 from kernelkit.kernels import cache
 from kernelkit.kernels import compile as native
@@ -88,3 +89,28 @@ def test_a_full_disk() -> None:
     linker = native.Linker("def entry(x: int) -> int:\n    return x\n", "cache_test")
     with pytest.raises(RunError, match=r"No space left on device, wanted a place to write\. Make room"):
         linker.load("entry", full)
+
+
+def test_warmup_leaves_nothing_of_the_engine_to_compile() -> None:
+    from kernelkit.engine import warmup
+
+    warmup()
+    engine = native.engine()
+    wanted = {"meet", "ruin", "steer", "act", "match", "log_curve", "close_out", "sma_price", "vwap"}
+    assert wanted <= set(engine.units)
+    assert set(native.PARTS) == set(engine.parts)
+    for name in (*wanted, *native.PARTS):
+        function = engine.home[name]
+        assert native.index_of(getattr(function, "py_func", function)).exists(), name
+
+
+def test_equal_text_with_another_kernel_keeps_its_code() -> None:
+    @kk.strategy
+    def one(ctx, n=5):  # type: ignore[no-untyped-def]
+        ctx.target(1.0 if ctx.close[0] > ctx.close.sma(n) else 0.0)
+
+    text = one.program({"n": int}).text
+    assert "sma" not in text
+    (a, sma), (b, ema) = (native.strategy(text, (kind,)) for kind in ("sma_price", "ema"))
+    assert a["coast"] == b["coast"]
+    assert sma != ema

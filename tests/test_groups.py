@@ -30,7 +30,7 @@ from tests.test_engine_is_reference import cases
 def home(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A ledger of its own, for the fixtures of this module too."""
     with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("tiers")
+        folder = tmp_path_factory.mktemp("groups")
         (folder / ".kernelkit").mkdir()
         patch.chdir(folder)
         yield
@@ -278,3 +278,84 @@ def test_session_end__equals_looking_at_every_bar(lengths: list[int], data: st.D
     until = data.draw(st.integers(i + 1, len(sessions)))
     others = np.flatnonzero(sessions[i:until] != sessions[i])
     assert session_end(sessions.ctypes.data, i, until) == (i + int(others[0]) if len(others) else until)
+
+
+def test_room_for_orders_is_made_for_the_trial_that_needs_it() -> None:
+    @kk.strategy(warmup=0)
+    def pile(ctx, per_bar=0):  # type: ignore[no-untyped-def]
+        for _ in range(per_bar):
+            ctx.limit(1.0, 0.001 * ctx.close[0])
+
+    whole = job_of(market(100, 1), pile, {"per_bar": [0, 5, 1, 20]})
+    running, outcome = Session(whole), new_outcome(4, True)
+    running.run(outcome, 0, 4)
+    assert outcome.done.all()
+    assert sorted(running.larger) == [1, 2, 3]  # all but the one that orders nothing
+    assert running.state.shape[1] == running.template.size
+    assert_same(*both(whole))
+
+
+@kk.indicator(state=dict(seen=0))
+def brittle(s, x, at):  # type: ignore[no-untyped-def]
+    s.seen += 1
+    if s.seen > at:
+        raise ZeroDivisionError(at)
+    return x
+
+
+@kk.strategy
+def on_two(ctx, first=40, second=10):  # type: ignore[no-untyped-def]
+    if brittle(ctx.close, first) + brittle(ctx.open, second) > 0.0:
+        ctx.target(1.0)
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_of_two_indicators_that_raise_the_earlier_bar_counts(debug: bool) -> None:
+    bars = market(100, 1)
+    strategy = kk.strategy(warmup=50)(on_two.function)
+    with pytest.raises(ZeroDivisionError, match=r"^10\b") as seen:
+        kk.backtest(bars, strategy, debug=debug)
+    if not debug:
+        assert seen.value.__notes__[0].startswith("on_two, bar 10 (")
+
+
+@pytest.mark.parametrize("close_out", ["none", "last_close"])
+def test_an_indicator_that_raises_where_nobody_decides_is_not_heard(close_out: str) -> None:
+    """After ruin, and on the bar that closes out (T5): compiled and in Python."""
+
+    @kk.strategy(warmup=0)
+    def bold(ctx, at=40, size=1.0):  # type: ignore[no-untyped-def]
+        if brittle(ctx.close, at) > 0.0 and ctx.i == 3:
+            ctx.target(-size)
+
+    close = np.r_[np.full(20, 100.0), np.full(40, 300.0)]
+    index = pd.date_range("2021-01-01", periods=60, freq="1D")
+    frame = pd.DataFrame(dict.fromkeys(("open", "high", "low", "close"), close), index=index).assign(volume=1.0)
+    frame["high"], frame["low"] = frame["high"] * 1.01, frame["low"] * 0.99
+    bars = kk.data.from_pandas(frame, calendar="24/7", bar="1D", label="open")
+    params = {"at": 40, "size": 15000.0} if close_out == "none" else {"at": 59, "size": 1.0}
+    settings = {"venue": kk.Venue("debt", cash_rule="debt"), "fill_model": kk.FillModel(close_out=close_out)}
+    one, other = (kk.backtest(bars, bold, params, debug=debug, **settings) for debug in (False, True))
+    assert float(one["final_equity"]) == float(other["final_equity"])
+    assert float(one["n_trades"]) == float(other["n_trades"]) == 1.0
+    with pytest.raises(ZeroDivisionError):
+        kk.backtest(bars, bold, {**params, "at": 15}, debug=True, **settings)
+
+
+def test_a_result_asked_for_on_the_way_leaves_the_run_as_it_was() -> None:
+    """Also when that is interrupted."""
+    bars = market(300, 1)
+    run = kk.start(bars.isel(time=slice(0, 200)), relies, {"at": 1000})
+    before = run._session.block.tobytes()
+    call = run._session.call
+
+    def interrupted(*args: Any) -> None:
+        call(*args)
+        raise KeyboardInterrupt
+
+    with mock.patch.object(run._session, "call", interrupted), pytest.raises(KeyboardInterrupt):
+        run.result()
+    assert run._session.block.tobytes() == before
+    run.feed(bars)
+    whole = kk.start(bars, relies, {"at": 1000})
+    assert run._session.block.tobytes() == whole._session.block.tobytes()

@@ -420,3 +420,69 @@ def test_what_is_captured_counts_as_it_is_at_the_call(tmp_path: Path) -> None:
     assert held() == 4.0
     names["size"] = 1
     assert held() == 2.0
+
+
+@pytest.mark.parametrize("name", ["value", "i", "column", "first", "last", "out", "slot", "c", "frame", "_a0", "total"])
+def test_an_own_indicators_argument_may_have_any_name(name: str, tmp_path: Path) -> None:
+    text = f"""
+        import kernelkit as kk
+
+        @kk.indicator(state=dict(e=0.0))
+        def decay(s, x, {name}):
+            s.e += {name} * (x - s.e)
+            if s.e < 0.0:
+                raise ValueError
+            return s.e
+
+        @kk.strategy
+        def f(ctx, rate=0.5):
+            ctx.record("e", decay(ctx.close, rate))
+    """
+    f = from_file(tmp_path / "own.py", text)["f"]
+    compiled, python = (kk.backtest(BARS, f, debug=debug)["e"].values for debug in (False, True))
+    np.testing.assert_array_equal(compiled, python)
+    assert np.isfinite(compiled).all()
+
+
+@pytest.mark.parametrize("name", ["fair_value", "fair_update", "fair_guarded", "own_0", "_own_fair_value", "_own_0"])
+def test_a_helper_may_be_called_like_what_is_generated(name: str, tmp_path: Path) -> None:
+    text = f"""
+        import kernelkit as kk
+
+        def {name}(a, b):
+            return 2.0 * a * b
+
+        @kk.indicator
+        def fair(s, x):
+            return 3.0 * x
+
+        @kk.strategy
+        def f(ctx):
+            ctx.record("helped", {name}(ctx.close[0], 1.0))
+            ctx.record("fair", fair(ctx.close))
+    """
+    res = kk.backtest(BARS, from_file(tmp_path / "own.py", text)["f"])
+    close = BARS["close"].values[:, 0]
+    np.testing.assert_array_equal(res["helped"].values, 2.0 * close)
+    np.testing.assert_array_equal(res["fair"].values, 3.0 * close)
+
+
+def test_a_helper_that_was_reloaded_in_place(tmp_path: Path) -> None:
+    """What IPython's autoreload does: the same function object, other code."""
+    text = """
+        import kernelkit as kk
+
+        def weight(x):
+            return x * 0.5
+
+        @kk.strategy
+        def f(ctx):
+            ctx.target(weight(100.0))
+    """
+    names = from_file(tmp_path / "own.py", text)
+    assert float(kk.backtest(BARS, names["f"])["position"][-1]) == 50.0
+    known = names["f"].identity
+    again = from_file(tmp_path / "other.py", text.replace("x * 0.5", "x * 0.25"))
+    names["weight"].__code__ = again["weight"].__code__
+    assert float(kk.backtest(BARS, names["f"])["position"][-1]) == 25.0
+    assert names["f"].identity != known

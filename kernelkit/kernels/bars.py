@@ -257,16 +257,15 @@ def refresh(frame: int) -> None:
 
 def sweep(
     frame: int,
-    state_at: int,
-    stride: int,
+    blocks_at: int,
     trials_at: int,
     outs_at: int,
-    blocks_at: int,
+    cells_at: int,
     meta_at: int,
     n: int,
     until: int,
 ) -> int:
-    """Bring `n` trials side by side, each with a state block of its own, to bar `until` or to their ends.
+    """Bring `n` trials side by side to bar `until` or to their ends; `blocks_at` has the address of each one's state.
 
     Tile by tile: each indicator is computed for a stretch of bars, then all trials run over it. DONE when
     none goes on, PAUSED when some do; GROW, FLUSH or LOAD when the driver must provide something and call again.
@@ -282,7 +281,7 @@ def sweep(
             f.refreshed = 1
         left = 0
         for k in range(n):
-            block_at = state_at + stride * k
+            block_at = i8(blocks_at + 8 * k)
             trial_at = trials_at + TRIAL_BYTES * k
             h = at(block_at, HEADER)
             if h.status == PAUSED:
@@ -295,10 +294,8 @@ def sweep(
                 if status == GROW or status == FLUSH or status == LOAD:
                     return status
                 if ended:
-                    out_at = outs_at + HEADLINE_BYTES * k
-                    settle(
-                        frame, trial_at, out_at, blocks_at + BLOCKS_BYTES * k if blocks_at != 0 else 0, meta_at + 24 * k
-                    )
+                    own_cells = cells_at + BLOCKS_BYTES * k if cells_at != 0 else 0
+                    settle(frame, trial_at, outs_at + HEADLINE_BYTES * k, own_cells, meta_at + 24 * k)
                     h.status = DONE
                 elif status == DONE:
                     left += 1

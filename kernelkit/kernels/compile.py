@@ -16,13 +16,16 @@ from numba.extending import intrinsic
 
 from kernelkit.errors import RunError, message
 from kernelkit.kernels.cache import LOCK, build_id, cache_dir, forget, module
+from kernelkit.kernels.context import BAR_ROLLING, ROLLING
 from kernelkit.kernels.tools import TOOLS
 
 I8 = ir.IntType(64)
 F8 = ir.DoubleType()
 # What strategies call of the engine's; compiled into them.
 PARTS = ("column_at", "past", "ring_at", "ring_push", "record", "aim")
-CORE = ("scan", "account", "matching", "orders", "indicators", "coast", "bars")  # in the order of their imports
+# What is loaded for a strategy, and the call in its text that needs it.
+USES = (("steer", "aim("), ("act", "call_act("), ("match", "call_act("))
+CORE = ("scan", "account", "matching", "orders", "indicators", "bars")  # in the order of their imports
 
 
 def _load(element, numba_type):
@@ -142,7 +145,7 @@ def call_kernel(typingctx, entry, frame, slot, column, first, last, out, n):
     """Call an indicator's kernel by its address."""
 
     def codegen(context, builder, signature, args):
-        function = builder.inttoptr(args[0], ir.FunctionType(I8, [I8] * 7).as_pointer())
+        function = builder.inttoptr(args[0], ir.FunctionType(ir.VoidType(), [I8] * 7).as_pointer())
         builder.call(function, args[1:])
         return context.get_dummy_value()
 
@@ -326,7 +329,8 @@ class Strategy(Linker):
 def keep(linker: Linker, name: str, types_text: str, **options) -> int:
     """Address of an entry point; its module keeps it, as machine code lives no longer than its owner."""
     kept = linker.home.setdefault("kept", {})
-    kept[name] = linker.load(name, cfunc(types_text, **options))
+    if name not in kept:
+        kept[name] = linker.load(name, cfunc(types_text, **options))
     return address(kept[name])
 
 
@@ -346,10 +350,10 @@ def strategy(text: str, kinds: tuple[str, ...]) -> tuple[dict[str, int], list[in
     with LOCK:
         linker = Strategy(text, "strategy")
         frame = {"coast": keep(linker, "coast", "int64(int64)", **linker.options)}
-        orders = [name for name, call in (("steer", "aim("), ("act", "call_act(")) if call in text]
+        orders = [name for name, call in USES if call in text]
         frame |= {name: engine().unit(name) for name in ("meet", "ruin", *orders)}
         return frame, [
-            engine().unit(kind) if kind else keep(linker, f"own_{k}", KERNEL, **linker.options)
+            engine().unit(kind) if kind else keep(linker, f"_own_{k}", KERNEL, **linker.options)
             for k, kind in enumerate(kinds)
         ]
 
@@ -395,6 +399,16 @@ class Engine(Linker):
             if name not in self.units:
                 self.units[name] = self.load(name, cfunc(signature(self.functions[name]), **self.options))
             return address(self.units[name])
+
+    def everything(self) -> None:
+        """Compile, or find on the disk, all that any strategy could need of the engine."""
+        rolling = (*ROLLING.values(), *BAR_ROLLING.values())
+        for name in ("meet", "ruin", "log_curve", "close_out", *{unit for unit, _ in USES}):
+            self.unit(name)
+        for name in sorted({kind for r in rolling for kind in (r.price, r.other)}):
+            self.unit(name)
+        for name in PARTS:
+            self.part(name)
 
     def part(self, name: str):
         """A function that is compiled into strategies: kept on the disk, so that an edit does not compile it again."""

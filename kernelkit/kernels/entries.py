@@ -7,7 +7,7 @@ alone, so that they run ahead of the decisions changes nothing.
 import ast
 import re
 
-from kernelkit.kernels.layout import FAILED, FRAME, RAISED
+from kernelkit.kernels.layout import FAILED, FAR, FRAME, RAISED
 from kernelkit.kernels.plan import Plan
 from kernelkit.kernels.tools import offset, safe
 
@@ -34,10 +34,15 @@ def decide_text(plan: Plan, lines: list[str]) -> str:
         out.append(f"    _v{site.slot} = f8({where})")
         if any(re.search(rf"\b_p{site.slot}\b", line) for line in lines):
             out.append(f"    _p{site.slot} = f8({where} - 8)")
-        if site.kind in plan.risky:
-            out.append(f"    if bits(_v{site.slot}) >> 32 == {FAILED}:")
-            out.append(f"        put_i8(frame + {offset(FRAME, 'i')}, bits(_v{site.slot}) & 0xFFFFFFFF)")
-            out.append(f"        return {RAISED}")
+    risky = [f"_v{site.slot}" for site in plan.sites if site.kind in plan.risky]
+    if risky:
+        out.append(f"    _f = {FAR}")  # the bar at which the first of them raised
+        for value in risky:
+            out.append(f"    if bits({value}) >> 32 == {FAILED}:")
+            out.append(f"        _f = min(_f, bits({value}) & 0xFFFFFFFF)")
+        out.append(f"    if _f < {FAR}:")
+        out.append(f"        put_i8(frame + {offset(FRAME, 'i')}, _f)")
+        out.append(f"        return {RAISED}")
     if plan.raises:
         lines = ["    try:", *lines, "    except Exception:", f"        return {RAISED}"]
     return "\n".join([*out, *lines, "    return 0"])
@@ -49,7 +54,7 @@ def own_text(plan: Plan, k: int) -> str:
     given = [read(plan.params[a], f"words + {8 * names.index(a)}") if a in names else a for a in site.arguments]
     arguments = ", ".join(["frame, slot, column, first, last, out", *given])
     head = ", ".join(f"{n}: int" for n in ("frame", "slot", "column", "first", "last", "out", "words"))
-    return f"def own_{k}({head}) -> None:\n    {site.kind}({arguments})"
+    return f"def _own_{k}({head}) -> None:\n    {site.kind}({arguments})"
 
 
 def entries(plan: Plan, lines: list[str]) -> str:

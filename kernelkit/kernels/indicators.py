@@ -3,8 +3,8 @@
 They write the values of the bars [first, last) from `out` on. A slot is `[value, where, own words ...]`, and the own
 words are theirs: what they remember of the bars before. Values are NaN until the window is full, depend on bars `<= t`
 only, and recursions start at the first loaded bar. Sums over tick columns are exact integers; float sums restart at
-absolute bars divisible by 1024, so they do not depend on how the data was cut. Only the functions that a strategy uses
-are compiled, into its own module.
+absolute bars divisible by 1024, so they do not depend on how the data was cut. Each is a unit of the engine,
+compiled when a strategy first uses it.
 """
 
 from math import sqrt

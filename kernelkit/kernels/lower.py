@@ -319,7 +319,7 @@ class Lowering(ast.NodeTransformer):
                 instead = f"write {function.id}(ctx.close, ...); what it does with the series is its own"
                 self.source.refuse(node, "an indicator's first argument is a series", instead)
             _, words, name = self.names[function.id].split()
-            rolling = Rolling(f"{name}_update", f"{name}_update", -1, FIRST_WORD + int(words))
+            rolling = Rolling(f"_own_{name}_update", "", -1, FIRST_WORD + int(words))
             return self.number(node, rolling.price, column, node.args[1:], rolling, function.id)
         return None
 

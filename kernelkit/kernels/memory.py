@@ -61,7 +61,7 @@ def at(address: int, dtype: np.dtype) -> Any:
 
 
 def call(entry: int, frame: int) -> int:
-    """Call a strategy entry point: 0, or the status it ended with."""
+    """Call one of FRAME's functions: 0, or the status it ended with."""
     return _callables[int(entry)](int(frame))
 
 

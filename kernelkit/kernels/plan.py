@@ -50,7 +50,3 @@ class Plan:
     def kinds(self) -> tuple[str, ...]:
         """The kernel of each indicator, "" for an own one."""
         return tuple("" if s.custom else s.kind for s in self.sites)
-
-    def param_slot(self, name: str) -> int:
-        """Word of a parameter."""
-        return list(self.params).index(name)

@@ -22,7 +22,7 @@ SLICE_S = 0.02  # a kernel call should come back this often, so that an interrup
 FIRST_SLICE = 1 << 17  # bars
 TILE, LEAST_TILE = 4096, 256  # bars
 PANEL_WORDS = 1 << 18  # indicators' values of one tile: 2 MiB stay in the cache
-GROUP = 1024  # trials side by side, at most; about 5 KiB of state each
+GROUP = 1024  # trials side by side, at most; about 40 KiB of state each, of which most are orders that few have
 GROUP_S = 0.5  # how long a group may take, at most: its trials are done together
 
 
@@ -114,8 +114,9 @@ class Session:
             raise ValueError("trials must begin at bar 0: indicators look back from there")
         self.job, self.python = job, python
         self.template = template_block(job)
-        self.capacity = CAPACITY
         self.state = np.zeros((0, 0), "u1")  # (trial, byte): the blocks of the group that is laid out
+        self.larger: dict[int, np.ndarray] = {}  # in the place of those that needed more room
+        self.blocks = np.zeros(0, "i8")  # where each of them lies
         self.group = (0, 0)  # its trials
         self.frame = np.zeros(1, L.FRAME)
         self.model = np.zeros(1, L.MODEL)
@@ -166,16 +167,20 @@ class Session:
     @property
     def block(self) -> np.ndarray:
         """The state of the one trial that is laid out: the checkpoint."""
-        return self.state[0]
+        return self.larger[0] if self.larger else self.state[0]
 
-    @property
-    def headers(self) -> np.ndarray:
-        """The header of each block of the group, records (trial,)."""
-        return self.state[:, : L.HEADER.itemsize].view(L.HEADER)[:, 0]
+    def statuses(self) -> np.ndarray:
+        """How each trial of the group stands, int64 (trial,)."""
+        out = self.state[:, : L.HEADER.itemsize].view(L.HEADER)["status"][:, 0].copy()
+        for k, block in self.larger.items():
+            out[k] = header_of(block)["status"]
+        return out
 
     @property
     def words(self) -> np.ndarray:
         """The strategy's words of each block of the group, int64 (trial, word)."""
+        if self.larger:  # of the one trial that is laid out: groups are shared out before they run
+            return slots_of(self.block)[None]
         header = header_of(self.template)
         start = int(header["off_strategy"])
         return self.state[:, start : start + 8 * int(header["n_slot"])].view("i8")
@@ -184,14 +189,14 @@ class Session:
         """Lay out trials [first, last) as the group that runs, before its first bar."""
         header = header_of(self.template)
         begin, orders = int(header["off_strategy"]), int(header["off_orders"])
-        shape = last - first, orders + L.ORDER.itemsize * self.capacity
+        shape = last - first, self.template.size
         if self.state.shape != shape:
             self.state = np.zeros(shape, "u1")
         # Orders and the blocks' summaries, which are written before they are read, stay as they are.
         for part in (slice(0, int(header["off_metrics"]) + OFF_CELL), slice(begin, orders)):
             self.state[:, part] = self.template[part]
-        headers = self.headers
-        headers["capacity"], headers["nbytes"], headers["status"] = self.capacity, shape[1], L.PAUSED
+        self.state[:, : L.HEADER.itemsize].view(L.HEADER)["status"] = L.PAUSED
+        self.larger, self.blocks = {}, self.state.ctypes.data + shape[1] * np.arange(shape[0])
         self.words[:, : self.params.shape[1]] = self.params[first:last]
         self.group = first, last
         self.share()
@@ -238,8 +243,7 @@ class Session:
 
     def locate(self) -> None:
         """Tell the indicators where their slots are: in the blocks of the trials that lend them."""
-        words = self.state.ctypes.data + int(header_of(self.template)["off_strategy"])
-        words = words + self.state.strides[0] * self.owners
+        words = self.blocks[self.owners] + int(header_of(self.template)["off_strategy"])
         self.rows["slot"] = words + 8 * self.sites
         own = np.isin(self.sites, [s.slot for s in self.job.plan.sites if s.custom])
         self.rows["n"][own] = words[own]
@@ -251,9 +255,8 @@ class Session:
 
     def restore(self, block: np.ndarray) -> None:
         """Go on with trial 0 where the session that `block` comes from has stopped."""
-        self.capacity = int(header_of(block)["capacity"])
         self.lay(0, 1)
-        self.state[0] = block
+        self.put(0, block)
         self.share()
         self.frame["last"] = int(header_of(block)["i"])
 
@@ -263,8 +266,7 @@ class Session:
         while True:
             status = self.sweep(
                 self.frame.ctypes.data,
-                self.state.ctypes.data,
-                self.state.shape[1],
+                self.blocks.ctypes.data,
                 self.trials[first:].ctypes.data,
                 outcome.headline[first:].ctypes.data,
                 0 if outcome.blocks is None else outcome.blocks[first:].ctypes.data,
@@ -289,19 +291,23 @@ class Session:
         if self.group == (0, 0):
             self.lay(0, 1)
         outcome = new_outcome(1, False)
-        while (at := int(self.headers["i"][0])) < until:
+        while (at := int(header_of(self.block)["i"])) < until:
             self.call(outcome, min(until, at + FIRST_SLICE))
-            status = int(self.headers["status"][0])
+            status = int(header_of(self.block)["status"])
             if status != L.PAUSED:
                 raise Failed(status, int(outcome.meta[0, 0]), int(outcome.meta[0, 1]))
 
     def ended(self, at: int) -> Outcome:
         """The outcome if the data ended before bar `at`, computed on a copy: the session can go on."""
-        outcome, state, trials = new_outcome(1, True), self.state, self.trials
-        self.state, self.trials = state.copy(), trials.copy()  # the job's own trials are never written
+        outcome, block, trials = new_outcome(1, True), self.block, self.trials
+        self.trials = trials.copy()  # the job's own are never written
         self.trials["i1"] = at
-        self.call(outcome, at)
-        self.state, self.trials = state, trials
+        self.put(0, block.copy())
+        try:
+            self.call(outcome, at)
+        finally:
+            self.trials = trials
+            self.put(0, block)
         outcome.done[:] = True
         return outcome
 
@@ -321,11 +327,16 @@ class Session:
         if self.python is None:
             self.frame["log"] = compiled("log_curve")
 
-    def grow(self) -> None:
-        """Twice the room for orders."""
-        self.capacity *= 2
-        self.state = np.stack([L.grown(block, self.capacity) for block in self.state])
+    def put(self, k: int, block: np.ndarray) -> None:
+        """Let this be the state of trial `k` of the group."""
+        self.larger[k], self.blocks[k] = block, block.ctypes.data
         self.locate()
+
+    def grow(self) -> None:
+        """Twice the room for orders, for the trial that has asked."""
+        k = int(np.flatnonzero(self.blocks == self.frame["state"][0])[0])
+        block = self.larger.get(k, self.state[k])
+        self.put(k, L.grown(block, 2 * int(header_of(block)["capacity"])))
 
     def flush(self) -> None:
         """Make room in the logs; this session has none, so being asked is a defect."""
@@ -360,14 +371,14 @@ class Session:
             self.call(outcome, until)
             took = time.perf_counter() - began
             speed = min(2.0 * speed, max(0.5 * speed, (until - before) * (last - first) / max(took, 1e-9)))
-            status = self.headers["status"]
+            status = self.statuses()
             ended = int((status == L.DONE).sum())
             if tick is not None:
                 tick(ended - done)
             done = ended
             if (status != L.PAUSED).all():
                 break
-        status = self.headers["status"]
+        status = self.statuses()
         outcome.done[first:last] = status == L.DONE
         for k in np.flatnonzero((status != L.DONE) & (status != L.PAUSED)):
             i, argument = (int(x) for x in outcome.meta[first + k, :2])
@@ -443,6 +454,8 @@ def prepare(job: Job) -> None:
     if job.plan.uncompilable:
         raise StrategyError(job.plan.uncompilable)
     native.strategy(job.text, job.plan.kinds)
+    for text in {t for v in job.venues for t in (v.fee, v.slippage) if t}:
+        native.model(text)
 
 
 def simulate(

@@ -50,8 +50,8 @@ class Source:
 def read_source(function) -> Source:
     """The tree of a function's source, its file and first line; read once."""
     try:
-        if function in _sources:
-            return _sources[function]
+        if function in _sources and _sources[function][0] is function.__code__:  # a reload may replace it in place
+            return _sources[function][1]
         lines, first = inspect.getsourcelines(function)
     except (OSError, TypeError) as error:
         name = getattr(function, "__name__", function)
@@ -68,8 +68,8 @@ def read_source(function) -> Source:
         fix = "Reload it (importlib.reload), or run the cell again."
         found = f"a text in {inspect.getfile(function)} that has changed since it was imported"
         raise StrategyError(message(f"source of {function.__name__}", found, "the text of the code that runs", fix))
-    _sources[function] = Source(tree, inspect.getfile(function), first)
-    return _sources[function]
+    _sources[function] = function.__code__, Source(tree, inspect.getfile(function), first)
+    return _sources[function][1]
 
 
 def edited(function, tree: ast.FunctionDef) -> bool:

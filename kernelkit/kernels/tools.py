@@ -117,7 +117,7 @@ def safe(name: str) -> str:
     >>> safe("fast"), safe("rsi")
     ('fast', 'rsi__user__')
     """
-    return name + TAIL if name in GENERATED or re.fullmatch(r"_[sivp]\d*|_panel", name) else name
+    return name + TAIL if name in GENERATED or re.fullmatch(r"_[sivpaf]\d*|_panel|_own_\w+", name) else name
 
 
 def reads_volume(text: str | None) -> bool:
