@@ -23,6 +23,7 @@ FIRST_SLICE = 1 << 17  # bars
 TILE, LEAST_TILE = 4096, 256  # bars
 PANEL_WORDS = 1 << 18  # indicators' values of one tile: 2 MiB stay in the cache
 GROUP = 1024  # trials side by side, at most; about 40 KiB of state each, of which most are orders that few have
+MOST_STATE = 64 << 20  # bytes of a group's blocks, about
 GROUP_S = 0.5  # how long a group may take, at most: its trials are done together
 
 
@@ -351,12 +352,14 @@ class Session:
         tick: Callable[[int], None] | None = None,
     ) -> None:
         """Run trials [first, last), group by group, in slices of about SLICE_S; `tick` hears how many are done."""
-        longest, speed = int(self.trials["i1"][first:last].max()), FIRST_SLICE / SLICE_S
+        longest = int(self.trials["i1"][first:last].max())
+        speed, each = FIRST_SLICE / GROUP_S, self.template.size  # a small group shows what a trial takes
         at = first
         while at < last and not (stop is not None and stop.is_set()):
-            size = 1 if self.python else int(max(1, min(GROUP, GROUP_S * speed / longest)))
+            size = 1 if self.python else int(max(1, min(GROUP, GROUP_S * speed / longest, MOST_STATE / each)))
             self.lay(at, min(at + size, last))
             speed = self.finish(outcome, speed, stop, tick)
+            each = self.template.size + sum(b.size for b in self.larger.values()) // len(self.blocks)
             at = self.group[1]
 
     def finish(self, outcome: Outcome, speed: float, stop: Stop | None, tick: Callable[[int], None] | None) -> float:
