@@ -353,13 +353,14 @@ class Session:
     ) -> None:
         """Run trials [first, last), group by group, in slices of about SLICE_S; `tick` hears how many are done."""
         longest = int(self.trials["i1"][first:last].max())
-        speed, each = FIRST_SLICE / GROUP_S, self.template.size  # a small group shows what a trial takes
+        speed, most = FIRST_SLICE / SLICE_S, FIRST_SLICE / longest  # a small group shows what a trial takes
         at = first
         while at < last and not (stop is not None and stop.is_set()):
-            size = 1 if self.python else int(max(1, min(GROUP, GROUP_S * speed / longest, MOST_STATE / each)))
+            size = 1 if self.python else int(max(1, min(GROUP, most)))
             self.lay(at, min(at + size, last))
             speed = self.finish(outcome, speed, stop, tick)
             each = self.template.size + sum(b.size for b in self.larger.values()) // len(self.blocks)
+            most = min(GROUP_S * speed / longest, MOST_STATE / each)
             at = self.group[1]
 
     def finish(self, outcome: Outcome, speed: float, stop: Stop | None, tick: Callable[[int], None] | None) -> float:
