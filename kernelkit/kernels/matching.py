@@ -65,7 +65,7 @@ from kernelkit.kernels.layout import (
     VENUE,
     WAITING,
 )
-from kernelkit.kernels.memory import at, f8, i8, prefetch
+from kernelkit.kernels.memory import at, f8, i8
 from kernelkit.kernels.scan import copy_words
 
 ORDER_WORDS = ORDER_BYTES // 8
@@ -82,11 +82,6 @@ def column_f(frame: int, c: int, i: int) -> float:
     """The float64 in column `c` at bar `i`."""
     columns = at(frame, FRAME).columns
     return f8(i8(columns + 16 * c) + 8 * i)
-
-
-def fetch(frame: int, c: int, i: int) -> None:
-    """Have bar `i` of column `c` fetched: what is read only now and then lies in no cache."""
-    prefetch(i8(at(frame, FRAME).columns + 16 * c) + 8 * i)
 
 
 def end_one(frame: int, order_at: int, status: int, reason: int, time: int) -> None:
@@ -418,9 +413,6 @@ def range_passes(frame: int, thr: int) -> None:
 def match(frame: int) -> int:
     """T5: what a bar does to the live orders, with FRAME.whole 0 only what its open does (F9); DONE, or an error."""
     f = at(frame, FRAME)
-    fetch(frame, C_OPEN, f.i)
-    fetch(frame, C_OPEN_AT, f.i)
-    fetch(frame, C_KNOWN_AT, f.i)
     thr = 0 if at(f.fill_model, FILL_MODEL).limit == TOUCH else 1
     expire_days(frame, column(frame, C_SESSION, f.i), column(frame, C_OPEN_AT, f.i))
     open_pass(frame, thr)

@@ -66,7 +66,6 @@ from kernelkit.kernels.matching import (
     column_f,
     end_one,
     end_order,
-    fetch,
     sized_gap,
     tidy,
     trail_level,
@@ -87,8 +86,6 @@ def new_order(frame: int, kind: int, tif: int, lots: int) -> int:
     o_at = f.orders + h.n_live * ORDER_BYTES
     o = at(o_at, ORDER)
     time = column(frame, C_KNOWN_AT, f.i)
-    fetch(frame, C_OPEN, f.i + 1)
-    fetch(frame, C_OPEN_AT, f.i + 1)
     o.id = h.next_id
     o.asset = 0
     o.venue = 0

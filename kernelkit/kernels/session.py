@@ -322,12 +322,6 @@ class Session:
         kind = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 2, ctypes.c_double)
         kind(compiled("steer"))(self.frame.ctypes.data, L.V_TARGET, 0.0)
 
-    def draw(self, curves: np.ndarray, first: int, step: int = 1) -> None:
-        """Write the curves of every `step`-th bar from `first` on into this array (bar, [equity, cash, position])."""
-        self.frame["curve"], self.frame["curve_0"], self.frame["curve_step"] = curves.ctypes.data, first, step
-        if self.python is None:
-            self.frame["log"] = compiled("log_curve")
-
     def put(self, k: int, block: np.ndarray) -> None:
         """Let this be the state of trial `k` of the group."""
         self.larger[k], self.blocks[k] = block, block.ctypes.data
@@ -416,7 +410,9 @@ class Recorder(Session):
         frame["logging"] = 1
         for name, buffer in self.buffers.items():
             frame[name], frame[f"cap_{name}"] = buffer.ctypes.data, len(buffer)
-        self.draw(self.curves, int(row["trade_from"]), step)
+        frame["curve"], frame["curve_0"], frame["curve_step"] = self.curves.ctypes.data, int(row["trade_from"]), step
+        if python is None:
+            frame["log"] = compiled("log_curve")
         frame["records"] = self.records.ctypes.data if job.plan.records else 0
         self.outcome = new_outcome(1, True)
 
