@@ -12,7 +12,7 @@ from typing import Any
 
 from kernelkit.indicator import Indicator
 from kernelkit.kernels.lower import Lowering
-from kernelkit.kernels.plan import Plan
+from kernelkit.kernels.plan import Plan, plain
 from kernelkit.kernels.source import Source, emit, read_source
 from kernelkit.kernels.tools import FRAME_I, safe
 
@@ -62,7 +62,8 @@ class Capture:
         """Add what one function captures; `seen` are the values that names stand for."""
         for name, value in captured(function, source).items():
             value = getattr(value, "py_func", value)
-            if name in seen and not (seen[name] is value or (isinstance(value, SCALARS) and seen[name] == value)):
+            known = seen.get(name, value)
+            if known is not value and not (isinstance(value, SCALARS) and constant(known) == constant(value)):
                 source.refuse(
                     first_use(source.tree, name), f"two different values are called `{name}`", "rename one of them"
                 )
@@ -156,6 +157,7 @@ def constant(value: Any) -> str:
     >>> constant(0.1), constant(float("inf"))
     ('0.1', "float('inf')")
     """
+    value = plain(value)
     if isinstance(value, float) and not math.isfinite(value):
         return f"float({str(value)!r})"
     return repr(value)

@@ -13,7 +13,7 @@ from kernelkit.errors import StrategyError, message
 from kernelkit.kernels import context
 from kernelkit.kernels.layout import FAILED
 from kernelkit.kernels.lower import Lowering
-from kernelkit.kernels.plan import Plan, Ring
+from kernelkit.kernels.plan import Plan, Ring, plain
 from kernelkit.kernels.source import emit, read_source
 from kernelkit.kernels.tools import safe
 
@@ -22,7 +22,7 @@ class Indicator:
     """An own causal indicator, ``f(s, x, *arguments)``: state per call site, updated every bar."""
 
     def __init__(self, function: FunctionType, state: Mapping[str, Any]) -> None:
-        self.function, self.state, self.name = function, dict(state), function.__name__
+        self.function, self.state, self.name = function, {n: plain(v) for n, v in state.items()}, function.__name__
         self.source = read_source(function)
         self.arguments = list(inspect.signature(function).parameters)
         if len(self.arguments) < 2:

@@ -15,6 +15,7 @@ from kernelkit.errors import DataError, StrategyError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.context import FIRST_WORD
 from kernelkit.kernels.job import Costs, Job, Table
+from kernelkit.kernels.plan import plain
 from kernelkit.market.venue import CASH_RULES, Settings, Venue
 from kernelkit.strategy import Program, Signal, Strategy
 from kernelkit.table import SOURCES, check_sums, table_of, targets_of
@@ -158,8 +159,7 @@ def bind(
                 scalars[name] = value.value
             elif source is (grid or {}) or (isinstance(value, Iterable) and not isinstance(value, str)):
                 values = [
-                    v.item() if isinstance(v, np.generic) else v
-                    for v in (value if isinstance(value, Iterable) and not isinstance(value, str) else [value])
+                    plain(v) for v in (value if isinstance(value, Iterable) and not isinstance(value, str) else [value])
                 ]
                 if not values:
                     raise UsageError(
@@ -174,7 +174,7 @@ def bind(
                 axes[name] = values
                 scalars.pop(name, None)
             else:
-                scalars[name] = value.item() if isinstance(value, np.generic) else value
+                scalars[name] = plain(value)
                 axes.pop(name, None)
     missing = [n for n in strategy.defaults if n not in scalars and n not in axes]
     if missing:

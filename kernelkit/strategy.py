@@ -19,7 +19,7 @@ from kernelkit.capture import SCALARS, Capture, captured, code_of, snapshot
 from kernelkit.errors import StrategyError, message
 from kernelkit.kernels.entries import Returns, entries
 from kernelkit.kernels.lower import Lowering
-from kernelkit.kernels.plan import Plan, Ring, Site
+from kernelkit.kernels.plan import Plan, Ring, Site, plain
 from kernelkit.kernels.source import emit, read_source
 from kernelkit.kernels.tools import PRELUDE, TAIL, TOOLS, safe
 
@@ -83,7 +83,7 @@ class Strategy:
         warmup: int | Callable[[Any], int] | None = None,
     ) -> None:
         self.function, self.name, self.warmup = function, function.__name__, warmup
-        self.state = dict(state or {})
+        self.state = {n: plain(v) for n, v in (state or {}).items()}
         self.source = read_source(function)
         self._memory: tuple[Hashable, list[Any], Capture, dict[Any, Any]] | None = None
         signature = list(inspect.signature(function).parameters.values())
@@ -97,7 +97,7 @@ class Strategy:
                 raise StrategyError(
                     message(f"strategy {self.name}", str(p), "named parameters", "Name each parameter.")
                 )
-        self.defaults = {p.name: p.default for p in signature[skip:]}
+        self.defaults = {p.name: plain(p.default) for p in signature[skip:]}
         for name, value in self.state.items():
             if not isinstance(value, (*SCALARS, Ring)):
                 wanted, fix = "a number, a bool or kk.ring(n)", "Declare state=dict(x=0.0)."

@@ -19,6 +19,7 @@ from kernelkit.errors import StrategyError
 from kernelkit.kernels.flow import unassigned
 
 BARS = kk.data.load("sp500_index").isel(time=slice(0, 120))
+QUARTER, THREE = np.float64(0.25), np.int64(3)
 LIMIT = 0.5  # the engine has a constant of this name too
 
 
@@ -486,3 +487,32 @@ def test_a_helper_that_was_reloaded_in_place(tmp_path: Path) -> None:
     names["weight"].__code__ = again["weight"].__code__
     assert float(kk.backtest(BARS, names["f"])["position"][-1]) == 25.0
     assert names["f"].identity != known
+
+
+def test_numpys_numbers_are_numbers() -> None:
+    """As default, as state, as a bound value: never read as the integer of their bits."""
+
+    @kk.strategy(state=dict(bias=QUARTER))
+    def theirs(ctx, s, rate=QUARTER, n=THREE):
+        ctx.target_percent(rate + s.bias if ctx.i % n else 0.0)
+
+    @kk.strategy(state=dict(bias=0.25))
+    def ours(ctx, s, rate=0.25, n=3):
+        ctx.target_percent(rate + s.bias if ctx.i % n else 0.0)
+
+    for params in ({}, {"rate": np.float64(0.5)}):
+        a, b, c = (
+            kk.backtest(BARS, f, params, debug=debug) for f, debug in ((theirs, False), (ours, False), (theirs, True))
+        )
+        assert float(a["final_equity"]) == float(b["final_equity"]) == float(c["final_equity"])
+        assert float(a["n_fills"]) > 10.0
+
+
+@pytest.mark.parametrize(("inner", "outer"), [("-0.0", "0.0"), ("1", "1.0"), ("True", "1")])
+def test_equal_numbers_that_are_not_the_same(inner: str, outer: str, tmp_path: Path) -> None:
+    helper = from_file(tmp_path / "helper.py", f"K = {inner}\ndef h(x):\n    return x * K\n")["h"]
+    text = f"K = {outer}\ndef f(ctx):\n    ctx.target(h(1.0) + K)\n"
+    f = from_file(tmp_path / "f.py", text)["f"]
+    f.__globals__["h"] = helper
+    with pytest.raises(StrategyError, match="two different values are called `K`"):
+        kk.strategy(f)

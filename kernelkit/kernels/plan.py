@@ -1,8 +1,20 @@
 """What lowering learned about a strategy: its slots, indicators, features and records."""
 
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from kernelkit.kernels.context import Rolling
+
+
+def plain(value: Any) -> Any:
+    """A NumPy scalar as Python's own number, which its kind is told by; anything else as it is.
+
+    >>> plain(np.float64(0.5)), plain("text")
+    (0.5, 'text')
+    """
+    return value.item() if isinstance(value, np.generic) else value
 
 
 @dataclass(frozen=True)
