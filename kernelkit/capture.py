@@ -71,7 +71,8 @@ class Capture:
                 continue
             seen[name] = value
             if isinstance(value, Indicator):
-                self.roles[name], self.own[name] = f"indicator {value.words} {value.name}", value
+                self.roles[name] = f"indicator {value.words} {value.name} {len(value.arguments) - 2}"
+                self.own[name] = value
                 self.collect(value.function, value.source, None, seen)
             elif isinstance(value, (*SCALARS, str)):
                 self.roles[name] = "constant"

@@ -68,10 +68,7 @@ def run_trials(
         interrupted = run_on(client, recipe, blocks, take, tick)
         meter.close()
         return outcome, interrupted
-    workers = workers or os.cpu_count() or 1
     prepare(job)
-    least = 1 if recipe.signal is not None else max(1, int(2e5 / max(1.0, float(bars.mean()))))
-    pieces = spread(n, workers, least)
     meter.start()
     interrupted = False
     if n == 1:  # on this thread: another would begin with cold caches
@@ -81,6 +78,9 @@ def run_trials(
             interrupted = True
         meter.close()
         return outcome, interrupted
+    workers = workers or os.cpu_count() or 1
+    least = 1 if recipe.signal is not None else max(1, int(2e5 / max(1, per_trial)))
+    pieces = spread(n, workers, least)
     with ThreadPoolExecutor(workers) as pool:
         futures: list[Future[tuple[int, int, Outcome]]] = []
         try:

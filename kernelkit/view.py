@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from kernelkit.indicator import Indicator
 from kernelkit.kernels import bars, coast, context, indicators, matching, memory, orders
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job, Outcome, new_outcome
-from kernelkit.kernels.plan import Plan, Ring, Site
+from kernelkit.kernels.plan import Plan, Ring, Site, plain
 from kernelkit.kernels.session import Session
 from kernelkit.strategy import Strategy
 
@@ -223,7 +223,7 @@ class Ctx:
         )
 
     def _value(self, kind: str, column: int, arguments: tuple[Any, ...]) -> Value:
-        slot = self._words + 8 * self._slots[kind, column, tuple(float(a) for a in arguments)]
+        slot = self._words + 8 * self._slots[kind, column, exact(arguments)]
         place = memory.at(self._frame, L.FRAME).panel + memory.i8(slot + 8) + 8 * self.i
         value = Value(memory.f8(place))
         value.before = float(memory.f8(place - 8))
@@ -279,9 +279,15 @@ class Python:
         models = {m.text: m for m in given if m is not None}
 
         def model(text: str) -> int:
-            if text in models:
-                return self.handle(lambda at: models[text].python(memory.at(at, L.MODEL)))
-            return self.handle(compiled_model(text))  # a resumed run has no Python of its models
+            if text not in models:  # a resumed run has no Python of its models
+                return self.handle(compiled_model(text))
+            found = models[text]  # as fee and as slippage it may have other parameters: MODEL says which
+
+            def ask(at: int) -> float:
+                m = memory.at(at, L.MODEL)
+                return float(found.function(m, *(memory.f8(m.slots + 8 * k) for k in range(len(found.values)))))
+
+            return self.handle(ask)
 
         def sweep(*args: int) -> int:
             with np.errstate(all="ignore"):
@@ -345,7 +351,7 @@ class Python:
         if failed := [i for i in bars_of if i is not None]:
             raise self.errors[min(failed)]
         for site in plan.sites:
-            slots[site.kind, site.column, tuple(float(a) for a in self.arguments(site, words))] = site.slot
+            slots[site.kind, site.column, exact(self.arguments(site, words))] = site.slot
         head: list[Any] = [Ctx(frame, plan, slots)]
         if self.strategy.s is not None:
             head.append(Slots(words, plan.places, self.strategy.state))
@@ -356,6 +362,16 @@ class Python:
         """Forget the handles."""
         for key in self.handles:
             memory.release(key)
+
+
+def exact(arguments: Sequence[Any]) -> tuple[tuple[str, int], ...]:
+    """What tells an indicator's arguments from others: NaN is itself, 0.0 is not -0.0, and 2 is not 2.0.
+
+    >>> exact([float("nan"), 1]) == exact([np.float64("nan"), 1]), exact([0.0]) == exact([-0.0])
+    (True, False)
+    """
+    numbers = [plain(a) for a in arguments]
+    return tuple((type(n).__name__, int(memory.bits(n)) if isinstance(n, float) else n) for n in numbers)
 
 
 def failed_at(value: float) -> int | None:

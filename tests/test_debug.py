@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 
@@ -108,6 +110,53 @@ def talkative(ctx, seen=3):  # type: ignore[no-untyped-def]
     except ZeroDivisionError:
         return
     ctx.target_percent(1.0)
+
+
+@kk.cost_model
+def share(m, rate):  # type: ignore[no-untyped-def]
+    return rate * m.notional if rate > 0.002 else rate
+
+
+@kk.strategy
+def swings(ctx):  # type: ignore[no-untyped-def]
+    ctx.target(100.0 if ctx.i % 4 < 2 else 0.0)
+
+
+def test_debug_is_compiled__one_model_as_fee_and_as_slippage_with_other_parameters() -> None:
+    bars = kk.data.load("sp500_index").isel(time=slice(0, 60))
+    venue = kk.Venue(fees=share(rate=0.003), slippage=share(rate=0.001))
+    fast, slow = (kk.backtest(bars, swings, venue=venue, debug=debug) for debug in (False, True))
+    pd.testing.assert_frame_equal(kk.fills(fast), kk.fills(slow))
+    assert float(fast["fees"]) > 0.0
+    assert (kk.fills(fast)["slippage"] > 0.0).all()
+
+
+@kk.indicator
+def marked(s, x, mark):  # type: ignore[no-untyped-def]
+    return math.copysign(1.0, mark) if mark == mark else -2.0
+
+
+@kk.indicator
+def counted(s, x, n):  # type: ignore[no-untyped-def]
+    return float(n % 10)
+
+
+@kk.strategy
+def marks(ctx, a=0.0, b=0.0, n=0, m=0):  # type: ignore[no-untyped-def]
+    ctx.record("of_a", marked(ctx.close, a))
+    ctx.record("of_b", marked(ctx.close, b))
+    ctx.record("of_n", counted(ctx.close, n))
+    ctx.record("of_m", counted(ctx.close, m))
+
+
+@pytest.mark.parametrize("a", [0.0, -0.0, math.nan])
+def test_debug_is_compiled__arguments_that_a_float_confuses(a: float) -> None:
+    bars = kk.data.load("sp500_index").isel(time=slice(0, 9))
+    bound = {"a": a, "b": 0.0, "n": 2**53 + 1, "m": 2**53}
+    fast, slow = (kk.backtest(bars, marks, bound, debug=debug) for debug in (False, True))
+    for name in ("of_a", "of_b", "of_n", "of_m"):
+        np.testing.assert_array_equal(fast[name].values, slow[name].values)
+    assert [float(slow[n][-1]) for n in ("of_n", "of_m")] == [3.0, 2.0]
 
 
 def test_debug_takes_python_that_cannot_be_compiled(capsys: pytest.CaptureFixture[str]) -> None:

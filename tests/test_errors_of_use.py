@@ -43,6 +43,11 @@ def define(text: str, **names: Any) -> Any:
     return space["f"]
 
 
+@kk.indicator
+def grow(s: Any, x: float, k: float) -> float:
+    return k * x
+
+
 PLAIN = "@kk.strategy\ndef f(ctx, n=5):\n    pass\n    {}\n"
 STATE = "@kk.strategy(state=dict(a=0.0, b=0, on=False, w=kk.ring(3)))\ndef f(ctx, s, n=5):\n    pass\n    {}\n"
 
@@ -96,6 +101,9 @@ DEFINITIONS = [
     (PLAIN, "ctx.record('equity', 1.0)", "a result has its own `equity`|Record it by another name."),
     (PLAIN, "ctx.record('sharpe_ratio', 1.0)", "a result has its own `sharpe_ratio`"),
     (PLAIN, "ctx.record('n', 1.0)", "a result has its own `n`"),
+    (PLAIN, "y = grow(ctx.close)", "this indicator takes a series and 1 more, found 1 arguments|f(series, *arguments)"),
+    (PLAIN, "y = grow(ctx.close, 1.0, 2.0)", "this indicator takes a series and 1 more, found 3 arguments"),
+    (PLAIN, "y = grow(n, 1.0)", "an indicator's first argument is a series|Write grow(ctx.close, ...)"),
     (STATE, "s.zz = 1.0", "state `zz` is not declared|Declare it: state=dict(zz=0.0)."),
     (STATE, "y = s.zz", "state `zz` is not declared"),
     (STATE, "s.zz += 1", "state `zz` is not declared"),
@@ -123,7 +131,7 @@ def says(error: pytest.ExceptionInfo[BaseException], wanted: str) -> None:
 @pytest.mark.parametrize(("cell", "line", "wanted"), DEFINITIONS, ids=[d[1] for d in DEFINITIONS])
 def test_definitions(cell: str, line: str, wanted: str) -> None:
     with pytest.raises(StrategyError) as caught:
-        define(cell.format(line))
+        define(cell.format(line), grow=grow)
     assert re.match(r"<cell\.py \d+>, line 4, in f: ", str(caught.value)), str(caught.value)
     says(caught, wanted)
 

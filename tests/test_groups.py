@@ -277,7 +277,8 @@ def test_session_end__equals_looking_at_every_bar(lengths: list[int], data: st.D
     i = data.draw(st.integers(0, len(sessions) - 1))
     until = data.draw(st.integers(i + 1, len(sessions)))
     others = np.flatnonzero(sessions[i:until] != sessions[i])
-    assert session_end(sessions.ctypes.data, i, until) == (i + int(others[0]) if len(others) else until)
+    guess = data.draw(st.integers(0, len(sessions) + 1))
+    assert session_end(sessions.ctypes.data, i, until, guess) == (i + int(others[0]) if len(others) else until)
 
 
 def test_room_for_orders_is_made_for_the_trial_that_needs_it() -> None:

@@ -99,6 +99,16 @@ def test_dims_coords_and_attrs(swept: xr.Dataset) -> None:
     assert kk.backtest(BARS, cross).attrs["costs"] == "none"
 
 
+def test_it_is_what_xarrays_own_constructor_makes(swept: xr.Dataset) -> None:
+    for res in (swept, swept.isel(fast=0, slow=1, loud=0), kk.backtest(BARS, cross, outputs=("metrics",))):
+        made = xr.Dataset(res.data_vars, res.coords, res.attrs)
+        assert list(made.data_vars) == list(res.data_vars)
+        assert (made.sizes, set(made.coords)) == (res.sizes, set(res.coords))
+        assert made.indexes.keys() == res.indexes.keys()
+        assert all(made.indexes[name].equals(res.indexes[name]) for name in made.indexes)
+        xr.testing.assert_identical(made, res)
+
+
 def test_excluded_cells_are_nan(swept: xr.Dataset) -> None:
     excluded = (swept["fast"] >= swept["slow"]).broadcast_like(swept["cagr"])
     assert int(excluded.sum()) == 2

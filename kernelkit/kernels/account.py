@@ -69,6 +69,13 @@ def to_ticks(instrument_at: int, p: float, up: bool) -> int:
     return int(r)
 
 
+def fail(frame: int, status: int) -> None:
+    """The trial ends with this bar's decision."""
+    f = at(frame, FRAME)
+    f.error = status
+    f.stop = 0
+
+
 def mean_volume(frame: int, last: int) -> float:
     """C3: mean volume of the up to 20 bars that end with bar `last`; 0 for none."""
     f = at(frame, FRAME)
@@ -103,7 +110,7 @@ def ask_model(frame: int, fee: bool, size: float, p: float, filled: float, paid:
     m.time = time
     answer = call_model(v.fee if fee else v.slippage, f.model)
     if not abs(answer) < INF or (not fee and answer < 0.0):  # C6
-        f.error = BAD_MODEL
+        fail(frame, BAD_MODEL)
         return 0.0
     return answer
 

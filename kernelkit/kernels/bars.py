@@ -37,7 +37,7 @@ from kernelkit.kernels.layout import (
     TRIAL_BYTES,
     VENUE_BYTES,
 )
-from kernelkit.kernels.matching import column, column_f, end_all, fill_alone
+from kernelkit.kernels.matching import column, column_f, end_all, fill_alone, moment
 from kernelkit.kernels.memory import at, call, call_kernel, f8, i8, put_f8, put_i8
 from kernelkit.kernels.scan import NODE_WORDS, OFF_CELL, copy_words, finish, headline, next_session, start
 
@@ -79,11 +79,11 @@ def ruin(frame: int) -> int:
     x = at(f.positions, POSITION)
     if x.lots != 0:
         back = column_f(frame, C_CLOSE_P, f.i) * (float(-x.lots) * at(f.instrument, INSTRUMENT).unit)
-        close_trade(frame, x.pnl - back, x.fees, column(frame, C_KNOWN_AT, f.i))
+        close_trade(frame, x.pnl - back, x.fees, moment(frame, C_KNOWN_AT, f.i))
     x.lots = 0
     x.quantity = 0.0
     at(f.state, HEADER).ruined = 1
-    end_all(frame, CANCELLED, R_RUIN, column(frame, C_KNOWN_AT, f.i))
+    end_all(frame, CANCELLED, R_RUIN, moment(frame, C_KNOWN_AT, f.i))
     return 0
 
 
@@ -113,13 +113,13 @@ def log_curve(frame: int) -> int:
     return 0
 
 
-def touched(frame: int) -> bool:
-    """Whether bar FRAME.i reaches a price at which a live order may act."""
+def touched(frame: int, i: int) -> bool:
+    """Whether bar `i` reaches a price at which a live order may act."""
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
     if h.touch_lo == FAR:  # most often a market order: whatever the bar is
         return True
-    return column(frame, C_LOW, f.i) <= h.touch_lo or column(frame, C_HIGH, f.i) >= h.touch_hi
+    return column(frame, C_LOW, i) <= h.touch_lo or column(frame, C_HIGH, i) >= h.touch_hi
 
 
 def meet(frame: int) -> int:
@@ -129,7 +129,7 @@ def meet(frame: int) -> int:
     """
     f = at(frame, FRAME)
     status = room(frame)
-    if status != DONE or not touched(frame):
+    if status != DONE or not touched(frame, f.i):
         return status
     if fill_alone(frame):
         return f.error
@@ -147,12 +147,18 @@ def open_account(frame: int, trial_at: int) -> None:
     a.cash0 = cash
     a.equity = cash
     session = column(frame, C_SESSION, h.i)
-    start(f.metrics, session, cash, column(frame, C_KNOWN_AT, h.i), column_f(frame, C_CLOSE_P, h.i))
+    start(f.metrics, session, cash, h.i, column(frame, C_KNOWN_AT, h.i), column_f(frame, C_CLOSE_P, h.i))
 
 
-def session_end(session_at: int, i: int, until: int) -> int:
-    """The first bar after `i` of another session, at most `until`. They never go back: few bars are looked at."""
+def session_end(session_at: int, i: int, until: int, guess: int) -> int:
+    """The first bar after `i` of another session, at most `until`; it is likely to be `guess`.
+
+    Sessions never go back: few bars are looked at.
+    """
     session = i8(session_at + 8 * i)
+    if i < guess and guess < until and i8(session_at + 8 * (guess - 1)) == session:
+        if i8(session_at + 8 * guess) != session:
+            return guess
     step = 1
     while i + step < until and i8(session_at + 8 * (i + step)) == session:
         step *= 2
@@ -188,18 +194,19 @@ def run(frame: int, trial_at: int, until: int) -> int:
     last = t.i1 - 1 if code != KEEP else FAR  # the bar that closes out, if one does
     measure = f.measure != 0
     session_at = i8(f.columns + 16 * C_SESSION)
-    turn = h.i if measure else until  # the next bar whose session must be looked at
     while h.i < until:
         i = h.i
         f.i = i
-        if i == turn:
-            turn = session_end(session_at, i, until)
+        if measure and i >= m.turn:
+            guess = i + (m.turn - m.begun)  # as long as the one before
+            m.begun = i
+            m.turn = session_end(session_at, i, at(f.instrument, INSTRUMENT).n_bars, guess)
             session = i8(session_at + 8 * i)
             if session != m.day:
                 next_session(f.metrics, session, a.equity)
         fills = a.n_fills
         f.whole = 0 if i == last and code == LAST_OPEN else 1
-        status = call(f.meet, frame) if f.logging != 0 or h.n_live > 0 else DONE
+        status = call(f.meet, frame) if f.logging != 0 or h.n_live > 0 else f.error
         if status == DONE and i == last:
             status = call(f.close_out, frame)
         if status != DONE:
@@ -207,6 +214,7 @@ def run(frame: int, trial_at: int, until: int) -> int:
         if a.n_fills != fills:
             m.active = 1
         f.decides = 0 if i == last else 1
+        turn = min(m.turn, until) if measure else until
         f.stop = min(turn, last) if i < last else turn
         status = call(f.coast, frame)
         if status != DONE:
@@ -230,7 +238,8 @@ def settle(frame: int, trial_at: int, out_at: int, blocks_at: int, meta_at: int)
     m.n_bars = h.i - t.trade_from
     if f.measure != 0:
         finish(f.metrics, a.equity)
-        headline(f.metrics, f.account, time, at(f.instrument, INSTRUMENT).periods, h.ruined, out_at)
+        t_peak = column(frame, C_KNOWN_AT, m.peak_bar)
+        headline(f.metrics, f.account, t_peak, time, at(f.instrument, INSTRUMENT).periods, h.ruined, out_at)
     else:
         put_f8(out_at + HEADLINE_BYTES - 8, a.equity)
     if blocks_at != 0:

@@ -22,7 +22,7 @@ from kernelkit.kernels.tools import TOOLS
 I8 = ir.IntType(64)
 F8 = ir.DoubleType()
 # What strategies call of the engine's; compiled into them.
-PARTS = ("column_at", "past", "ring_at", "ring_push", "record", "aim")
+PARTS = ("column_at", "touched", "fail", "past", "ring_at", "ring_push", "record", "aim")
 # What is loaded for a strategy, and the call in its text that needs it.
 USES = (("steer", "aim("), ("act", "call_act("), ("match", "call_act("))
 CORE = ("scan", "account", "matching", "orders", "indicators", "bars")  # in the order of their imports
@@ -78,6 +78,25 @@ i8, f8 = _load(I8, types.int64), _load(F8, types.float64)
 put_i8, put_f8 = _store(I8, types.int64), _store(F8, types.float64)
 call, call_model = _call(I8, types.int64), _call(F8, types.float64)
 bits, unbits = _bitcast(I8, types.int64, types.float64), _bitcast(F8, types.float64, types.int64)
+
+
+@intrinsic
+def scale_four(typingctx, place, factor, divisor):
+    """Multiply and divide four float64 that lie side by side: the processor does them at once."""
+
+    def codegen(context, builder, signature, args):
+        four = ir.VectorType(F8, 4)
+        pointer = builder.inttoptr(args[0], four.as_pointer())
+        value = builder.load(pointer, align=8)
+        for operation, number in ((builder.fmul, args[1]), (builder.fdiv, args[2])):
+            many = ir.Constant(four, ir.Undefined)
+            for k in range(4):
+                many = builder.insert_element(many, number, ir.Constant(ir.IntType(32), k))
+            value = operation(value, many)
+        builder.store(value, pointer, align=8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.float64, types.float64), codegen
 
 
 @intrinsic
@@ -175,7 +194,7 @@ def bare(source: str) -> ast.Module:
 
 
 PRELUDE = """from kernelkit.kernels.compile import at, bits, call, call_act, call_kernel, call_model, call_steer, f8, i8
-from kernelkit.kernels.compile import put_f8, put_i8, rarely, unbits
+from kernelkit.kernels.compile import put_f8, put_i8, rarely, scale_four, unbits
 from kernelkit.kernels.layout import *
 """
 # The engine is compiled in a few units that call each other by symbol. numba links all that a function calls into it

@@ -11,7 +11,7 @@ from kernelkit.kernels.layout import FAILED, FAR, FRAME, RAISED
 from kernelkit.kernels.plan import Plan
 from kernelkit.kernels.tools import offset, safe
 
-FIELD = {n: f"i8(frame + {offset(FRAME, n)})" for n in ("strategy", "i", "panel")}
+FIELD = {n: f"i8(frame + {offset(FRAME, n)})" for n in ("strategy", "panel")}
 
 
 def read(kind: type, place: str) -> str:
@@ -25,7 +25,7 @@ def decide_text(plan: Plan, lines: list[str]) -> str:
 
     A slot's second word says where in the panel the trial's values lie, an indicator's previous value one word before.
     """
-    out = ["def decide(frame: int) -> int:", f"    _s = {FIELD['strategy']}", f"    _i = {FIELD['i']}"]
+    out = ["def decide(frame: int, _i: int) -> int:", f"    _s = {FIELD['strategy']}"]
     out += [f"    {safe(n)} = {read(kind, f'_s + {8 * k}')}" for k, (n, kind) in enumerate(plan.params.items())]
     if plan.sites:
         out.append(f"    _panel = {FIELD['panel']} + 8 * _i")

@@ -10,7 +10,7 @@ compiled when a strategy first uses it.
 from math import sqrt
 
 from kernelkit.kernels.layout import C_CLOSE_P, C_HIGH_P, C_LOW_P, C_OPEN_P, C_VOLUME, FRAME, INSTRUMENT
-from kernelkit.kernels.memory import at, f8, i8, put_f8, put_i8
+from kernelkit.kernels.memory import at, f8, i8, put_f8, put_i8, scale_four
 
 NAN = float("nan")
 RESTART = 1024
@@ -28,18 +28,25 @@ def mean_prices(frame: int, slot: int, c: int, first: int, last: int, out: int, 
     A product with a dyadic tick has none.
     """
     g = at(at(frame, FRAME).instrument, INSTRUMENT)
-    tick = g.tick
-    inverse = float(g.inverse)
-    whole = float(parts) if g.inverse == 0 else inverse * float(parts)
+    tick = g.tick if g.inverse == 0 else 1.0
+    whole = float(parts) if g.inverse == 0 else float(g.inverse) * float(parts)
     ticks = column_at(frame, c - C_OPEN_P, 0)
     total = i8(slot + 16)
-    for i in range(first, last):
+    for i in range(first, min(n, last)):
         total += i8(ticks + 8 * i)
-        if i >= n:
-            total -= i8(ticks + 8 * (i - n))
-        value = (float(total) * tick if inverse == 0.0 else float(total)) / whole
-        put_f8(out + 8 * (i - first), value if i + 1 >= n else NAN)
+        put_f8(out + 8 * (i - first), float(total))
+    for i in range(max(n, first), last):
+        total += i8(ticks + 8 * i) - i8(ticks + 8 * (i - n))
+        put_f8(out + 8 * (i - first), float(total))
     put_i8(slot + 16, total)
+    end = out + 8 * (last - first)
+    fours = out + (last - first) // 4 * 32
+    for place in range(out, fours, 32):
+        scale_four(place, tick, whole)
+    for place in range(fours, end, 8):
+        put_f8(place, (f8(place) * tick) / whole)
+    for i in range(first, min(n - 1, last)):
+        put_f8(out + 8 * (i - first), NAN)
 
 
 def sma_price(frame: int, slot: int, c: int, first: int, last: int, out: int, n: int) -> None:

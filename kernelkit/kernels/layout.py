@@ -8,7 +8,7 @@ be appended, never reordered.
 
 import numpy as np
 
-VERSION = 2
+VERSION = 3
 RESERVE = 64  # orders that one decision may submit
 SLOTS = RESERVE + 2  # free slots that takes: the last of them may be a bracket
 MAX_CELLS = 64  # block summaries a trial keeps (M4)
@@ -129,8 +129,9 @@ ORDER = _record(
 )
 NODE = _record("index n active", "s1 s2 s3 s4 d2 sb sbb sxb w hi lo mdd")
 NODE_FIELDS = tuple(NODE.names)
+# begun, turn: the first bar of the running session, and the next one whose session must be looked at
 METRICS = _record(
-    "k first day n_cells n_bars exposed active under t_start t_peak longest",
+    "k first day n_cells n_bars exposed active under t_start peak_bar longest begun turn",
     "e_prev hi_e lo_e low mdd peak c_prev c_last",
     [("leaf", NODE), ("level", NODE, (LEVELS,)), ("cell", NODE, (MAX_CELLS + 1,))],
 )
@@ -154,7 +155,7 @@ FRAME = _record(
     "fills n_fills cap_fills ended n_ended cap_ended trades n_trades cap_trades curve curve_0 curve_step "
     "records n_record error error_arg model inert ordered_at first_id instruments venues fill_models "
     "coast decide meet match steer log ruin close_out decides whole stop "
-    "rows n_rows values width first last refreshed panel"
+    "rows n_rows values width first last refreshed panel timed"
 )
 # sizes as plain integers: compiled code cannot ask a dtype
 (

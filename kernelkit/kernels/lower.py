@@ -318,7 +318,10 @@ class Lowering(ast.NodeTransformer):
             if column is None:
                 instead = f"write {function.id}(ctx.close, ...); what it does with the series is its own"
                 self.source.refuse(node, "an indicator's first argument is a series", instead)
-            _, words, name = self.names[function.id].split()
+            _, words, name, takes = self.names[function.id].split()
+            if len(node.args) != 1 + int(takes):
+                what = f"this indicator takes a series and {takes} more, found {len(node.args)} arguments"
+                self.source.refuse(node, what, "f(s, x, *arguments) is called as f(series, *arguments)")
             rolling = Rolling(f"_own_{name}_update", "", -1, FIRST_WORD + int(words))
             return self.number(node, rolling.price, column, node.args[1:], rolling, function.id)
         return None

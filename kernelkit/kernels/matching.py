@@ -7,6 +7,7 @@ from kernelkit.kernels.account import (
     ask_model,
     book,
     cut,
+    fail,
     fee_of,
     price,
     same_side,
@@ -84,6 +85,14 @@ def column_f(frame: int, c: int, i: int) -> float:
     return f8(i8(columns + 16 * c) + 8 * i)
 
 
+def moment(frame: int, c: int, i: int) -> int:
+    """The time in column `c` at bar `i`, or 0 where no time counts: it lies far away in memory.
+
+    Marks tell which orders a bar may fill (T2), as a bar is known before the next one opens.
+    """
+    return column(frame, c, i) if at(frame, FRAME).timed != 0 else 0
+
+
 def end_one(frame: int, order_at: int, status: int, reason: int, time: int) -> None:
     """O6: the order's last word, logged."""
     f = at(frame, FRAME)
@@ -92,7 +101,7 @@ def end_one(frame: int, order_at: int, status: int, reason: int, time: int) -> N
     o.reason = reason
     o.t_end = time
     if f.logging != 0 and f.n_ended >= f.cap_ended:
-        f.error = CROWDED
+        fail(frame, CROWDED)
     elif f.logging != 0:
         copy_words(f.ended + f.n_ended * ORDER_BYTES, order_at, ORDER_WORDS)
         f.n_ended += 1
@@ -325,12 +334,14 @@ def rests(order_at: int) -> bool:
     return o.kind == LIMIT or (o.marks & TRIGGERED) != 0
 
 
-def expire_days(frame: int, session: int, t_open: int) -> None:
+def expire_days(frame: int) -> None:
     """O1: end the DAY orders whose session is over."""
     f = at(frame, FRAME)
+    t_open = moment(frame, C_OPEN_AT, f.i)
     for k in range(at(f.state, HEADER).n_live):
         o = at(f.orders + k * ORDER_BYTES, ORDER)
         if o.status == LIVE and o.tif == DAY and o.t_active <= t_open:
+            session = column(frame, C_SESSION, f.i)
             if o.session == -FAR:
                 o.session = session
             elif session > o.session:
@@ -347,7 +358,7 @@ def open_pass(frame: int, thr: int) -> None:
     """F1: what the open settles."""
     f = at(frame, FRAME)
     first = column(frame, C_OPEN, f.i)
-    t_open = column(frame, C_OPEN_AT, f.i)
+    t_open = moment(frame, C_OPEN_AT, f.i)
     for k in range(at(f.state, HEADER).n_live):
         o_at = f.orders + k * ORDER_BYTES
         if ready(o_at, t_open):
@@ -368,8 +379,8 @@ def range_passes(frame: int, thr: int) -> None:
     m = at(f.fill_model, FILL_MODEL)
     high = column(frame, C_HIGH, f.i)
     low = column(frame, C_LOW, f.i)
-    t_open = column(frame, C_OPEN_AT, f.i)
-    t_close = column(frame, C_KNOWN_AT, f.i)
+    t_open = moment(frame, C_OPEN_AT, f.i)
+    t_close = moment(frame, C_KNOWN_AT, f.i)
     n = at(f.state, HEADER).n_live
     for k in range(n):
         o_at = f.orders + k * ORDER_BYTES
@@ -414,7 +425,7 @@ def match(frame: int) -> int:
     """T5: what a bar does to the live orders, with FRAME.whole 0 only what its open does (F9); DONE, or an error."""
     f = at(frame, FRAME)
     thr = 0 if at(f.fill_model, FILL_MODEL).limit == TOUCH else 1
-    expire_days(frame, column(frame, C_SESSION, f.i), column(frame, C_OPEN_AT, f.i))
+    expire_days(frame)
     open_pass(frame, thr)
     if f.whole != 0:
         range_passes(frame, thr)
@@ -422,7 +433,7 @@ def match(frame: int) -> int:
         o_at = f.orders + k * ORDER_BYTES
         o = at(o_at, ORDER)
         if o.status == LIVE and o.tif == IOC and (o.marks & SEEN) != 0:
-            end_order(frame, o_at, EXPIRED, R_IOC, column(frame, C_KNOWN_AT, f.i))
+            end_order(frame, o_at, EXPIRED, R_IOC, moment(frame, C_KNOWN_AT, f.i))
     tidy(frame)
     return f.error
 
@@ -436,7 +447,7 @@ def fill_alone(frame: int) -> bool:
     h = at(f.state, HEADER)
     if h.n_live != 1 or at(f.orders, ORDER).kind != MARKET:
         return False
-    t_open = column(frame, C_OPEN_AT, f.i)
+    t_open = moment(frame, C_OPEN_AT, f.i)
     if not ready(f.orders, t_open):
         return False
     fill(frame, f.orders, column(frame, C_OPEN, f.i), 1, OPEN_FILL, t_open)

@@ -45,6 +45,12 @@ def put_f8(address: int, value: float) -> None:
     ctypes.c_double.from_address(int(address)).value = float(value)
 
 
+def scale_four(place: int, factor: float, divisor: float) -> None:
+    """Multiply and divide four float64 that lie side by side: the processor does them at once."""
+    for at_one in range(place, place + 32, 8):
+        put_f8(at_one, (f8(at_one) * factor) / divisor)
+
+
 def rarely(condition: bool) -> bool:
     """The condition; compiled code takes it to be false nearly always, and keeps registers for that case."""
     return condition

@@ -1,6 +1,6 @@
 """What a strategy orders: submitted or rejected, bracketed, aimed at a target, cancelled (O4-O5, O9, F6, F9, S1-S5)."""
 
-from kernelkit.kernels.account import MOST, book, fee_of, same_side, to_lots, to_ticks
+from kernelkit.kernels.account import MOST, book, fail, fee_of, same_side, to_lots, to_ticks
 from kernelkit.kernels.layout import (
     ACCOUNT,
     AT_FILL,
@@ -66,6 +66,7 @@ from kernelkit.kernels.matching import (
     column_f,
     end_one,
     end_order,
+    moment,
     sized_gap,
     tidy,
     trail_level,
@@ -81,11 +82,11 @@ def new_order(frame: int, kind: int, tif: int, lots: int) -> int:
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
     if h.n_live >= h.capacity:
-        f.error = CROWDED
+        fail(frame, CROWDED)
         return 0
     o_at = f.orders + h.n_live * ORDER_BYTES
     o = at(o_at, ORDER)
-    time = column(frame, C_KNOWN_AT, f.i)
+    time = moment(frame, C_KNOWN_AT, f.i)
     o.id = h.next_id
     o.asset = 0
     o.venue = 0
@@ -128,7 +129,7 @@ def close_out(frame: int) -> int:
         return DONE
     at_open = at(f.fill_model, FILL_MODEL).close_out == LAST_OPEN
     k = column(frame, C_OPEN if at_open else C_CLOSE, f.i)
-    time = column(frame, C_OPEN_AT if at_open else C_KNOWN_AT, f.i)
+    time = moment(frame, C_OPEN_AT if at_open else C_KNOWN_AT, f.i)
     o_at = new_order(frame, MARKET, GTC, -held)
     o = at(o_at, ORDER)
     o.t_submit = time
@@ -306,7 +307,7 @@ def replace_target(frame: int) -> None:
     for k in range(h.n_live):
         o = at(f.orders + k * ORDER_BYTES, ORDER)
         if o.status == LIVE and (o.marks & TARGET) != 0:
-            end_order(frame, f.orders + k * ORDER_BYTES, CANCELLED, R_REPLACED, column(frame, C_KNOWN_AT, f.i))
+            end_order(frame, f.orders + k * ORDER_BYTES, CANCELLED, R_REPLACED, moment(frame, C_KNOWN_AT, f.i))
             ended = True
     if ended:
         tidy(frame)
@@ -334,7 +335,7 @@ def target(frame: int, verb: int, wish: float) -> int:
         if wish == 0.0:
             lots = -held
         else:
-            time = column(frame, C_KNOWN_AT, f.i)
+            time = moment(frame, C_KNOWN_AT, f.i)
             gap = sized_gap(frame, wish, column(frame, C_CLOSE, f.i), equity, f.i, time, True)
             if not finite(gap):
                 return reject(frame, MARKET, GTC, R_INVALID)
@@ -367,7 +368,7 @@ def cancel(frame: int, number: float, every: bool) -> int:
         o = at(f.orders + k * ORDER_BYTES, ORDER)
         if o.status == LIVE and (every or float(o.id) == number):
             found = o.id
-            end_order(frame, f.orders + k * ORDER_BYTES, CANCELLED, R_USER, column(frame, C_KNOWN_AT, f.i))
+            end_order(frame, f.orders + k * ORDER_BYTES, CANCELLED, R_USER, moment(frame, C_KNOWN_AT, f.i))
     if found != 0:
         tidy(frame)
     return found
@@ -402,7 +403,7 @@ def may_order(frame: int) -> bool:
         f.ordered_at = f.i
         f.first_id = h.next_id
     if h.next_id - f.first_id >= RESERVE:
-        f.error = CROWDED
+        fail(frame, CROWDED)
         return False
     return True
 

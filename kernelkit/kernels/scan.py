@@ -117,7 +117,7 @@ def merge(a_at: int, b_at: int) -> None:
     a.w = w * b.w
 
 
-def start(m_at: int, day: int, cash: float, t: int, close: float) -> None:
+def start(m_at: int, day: int, cash: float, bar: int, t: int, close: float) -> None:
     """T4: the account starts; the first sample counts from its cash."""
     m = at(m_at, METRICS)
     m.first = day
@@ -127,7 +127,7 @@ def start(m_at: int, day: int, cash: float, t: int, close: float) -> None:
     m.lo_e = cash
     m.low = cash
     m.peak = cash
-    m.t_peak = t
+    m.peak_bar = bar
     m.t_start = t
     m.c_prev = close
     m.c_last = close
@@ -280,7 +280,7 @@ def sharpe_ratio(n: float, s1: float, var: float, periods: float) -> float:
     return ((s1 / n) / sqrt(var)) * sqrt(periods) if var > 0.0 else NAN
 
 
-def headline(m_at: int, account_at: int, time: int, periods: float, ruined: int, out_at: int) -> None:
+def headline(m_at: int, account_at: int, t_peak: int, time: int, periods: float, ruined: int, out_at: int) -> None:
     """M5, M6: the metrics of a finished trial, in the order of layout.HEADLINE, as float64 from `out_at` on."""
     m = at(m_at, METRICS)
     a = at(account_at, ACCOUNT)
@@ -296,7 +296,7 @@ def headline(m_at: int, account_at: int, time: int, periods: float, ruined: int,
         cagr = exp(log(a.equity / a.cash0) / years) - 1.0
     longest = m.longest
     if m.under != 0:
-        longest = max(longest, time - m.t_peak)
+        longest = max(longest, time - t_peak)
     put_f8(out_at, a.equity / a.cash0 - 1.0)
     put_f8(out_at + 8, cagr)
     put_f8(out_at + 16, sqrt(var * periods) if var >= 0.0 else NAN)

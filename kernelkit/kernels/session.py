@@ -14,7 +14,7 @@ from kernelkit.errors import StrategyError
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job, Logs, Outcome, Table, new_outcome
 from kernelkit.kernels.plan import Ring
-from kernelkit.kernels.tools import reads_volume
+from kernelkit.kernels.tools import reads
 
 CAPACITY = 2 * L.RESERVE
 OFF_CELL = int(L.METRICS.fields["cell"][1])
@@ -108,9 +108,10 @@ class Session:
     """Tables laid out in memory for one thread, and the calls into the engine.
 
     With `python`, a binding such as `view.Python`, the same kernels run uncompiled, one trial and one bar at a time.
+    Without `timed` orders carry no times: nobody will see them, neither in a log nor in a checkpoint.
     """
 
-    def __init__(self, job: Job, python: object | None = None) -> None:
+    def __init__(self, job: Job, python: object | None = None, timed: bool = True) -> None:
         if job.trials["i0"].any():
             raise ValueError("trials must begin at bar 0: indicators look back from there")
         self.job, self.python = job, python
@@ -149,7 +150,9 @@ class Session:
             venue["cash_rule"], venue["band"], venue["rebates"] = v.cash_rule, v.band, v.rebates
             venue["fee"] = model(v.fee) if v.fee else 0
             venue["slippage"] = model(v.slippage) if v.slippage else 0
-            venue["fee_reads_volume"], venue["slippage_reads_volume"] = reads_volume(v.fee), reads_volume(v.slippage)
+            for cost, text in (("fee", v.fee), ("slippage", v.slippage)):
+                venue[f"{cost}_reads_volume"] = reads(text, "volume")
+                timed = timed or reads(text, "time")
             venue["fee_slots"][: len(v.fee_slots)] = v.fee_slots
             venue["slippage_slots"][: len(v.slippage_slots)] = v.slippage_slots
         self.trials = np.ascontiguousarray(job.trials)
@@ -159,6 +162,7 @@ class Session:
             job.measure,
             len(job.plan.records),
         )
+        frame["timed"] = timed
         frame["instruments"], frame["venues"], frame["fill_models"] = (
             self.instruments.ctypes.data,
             self.venues.ctypes.data,
@@ -229,12 +233,12 @@ class Session:
         self.rows = rows = np.zeros(count, L.ROW)
         rows["instrument"] = self.instruments.ctypes.data + L.INSTRUMENT_BYTES * datasets[self.owners]
         rows["out"] = self.panel.ctypes.data + 8 * (1 + width) * np.arange(count) + 8
-        self.sites, at = np.zeros(count, "i8"), 0
+        self.sites, self.own, at = np.zeros(count, "i8"), np.zeros(count, bool), 0
         for k, (site, owner, use) in enumerate(zip(plan.sites, owners, uses, strict=True)):
             words[:, site.slot + 1] = 8 * (1 + width) * use
             mine, at = rows[at : at + len(owner)], at + len(owner)
             mine["kernel"], mine["column"] = self.kernels[k], site.column
-            self.sites[at - len(owner) : at] = site.slot
+            self.sites[at - len(owner) : at], self.own[at - len(owner) : at] = site.slot, site.custom != ""
             if not site.custom:
                 (n,) = site.arguments
                 mine["n"] = words[owner, names.index(n)] if n in names else int(n)
@@ -246,8 +250,7 @@ class Session:
         """Tell the indicators where their slots are: in the blocks of the trials that lend them."""
         words = self.blocks[self.owners] + int(header_of(self.template)["off_strategy"])
         self.rows["slot"] = words + 8 * self.sites
-        own = np.isin(self.sites, [s.slot for s in self.job.plan.sites if s.custom])
-        self.rows["n"][own] = words[own]
+        self.rows["n"][self.own] = words[self.own]
 
     def adopt(self, words: np.ndarray) -> None:
         """Give the one trial that is laid out other parameters and state, those of a session of the same strategy."""
@@ -469,5 +472,5 @@ def simulate(
     """Trials [first, last) of a job, on this thread; the outcome's rows count from `first`."""
     part = replace(job, trials=job.trials[first:last], params=job.params[first:last])
     outcome = new_outcome(last - first, blocks)
-    Session(part).run(outcome, 0, last - first, stop, tick)
+    Session(part, timed=False).run(outcome, 0, last - first, stop, tick)
     return outcome

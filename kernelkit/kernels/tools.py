@@ -33,7 +33,7 @@ TOOLS = {
 def past(frame: int, c: int, k: int) -> float:
     i = i8(frame + {offset(L.FRAME, "i")}) + k
     if k > 0:
-        put_i8(frame + {offset(L.FRAME, "error")}, {L.LOOKAHEAD})
+        fail(frame, {L.LOOKAHEAD})
         put_i8(frame + {offset(L.FRAME, "error_arg")}, k)
         return NAN
     if i < 0:
@@ -95,7 +95,7 @@ def {_name}(frame, a, b):
     if b == 0 and isinstance(a, int) and isinstance(b, int):
         if frame == 0:
             raise ZeroDivisionError("division by zero")
-        put_i8(frame + {offset(L.FRAME, "error")}, {L.RAISED})
+        fail(frame, {L.RAISED})
         return 0
     return a {_operator} b
 """
@@ -106,7 +106,7 @@ GENERATED = {
     *vars(coast),
     *vars(L),
     *TOOLS,
-    *"frame model entry call_act call_steer put_i8 bits unbits INF".split(),
+    *"fail frame model entry call_act call_steer put_i8 bits unbits INF".split(),
 }
 TAIL = "__user__"
 
@@ -120,9 +120,9 @@ def safe(name: str) -> str:
     return name + TAIL if name in GENERATED or re.fullmatch(r"_[sivpaf]\d*|_panel|_own_\w+", name) else name
 
 
-def reads_volume(text: str | None) -> bool:
-    """Whether a cost model reads the mean volume, which takes 20 bars to compute."""
-    return text is not None and f"(model + {offset(L.MODEL, 'volume')})" in text
+def reads(text: str | None, field: str) -> bool:
+    """Whether a cost model reads this field of MODEL: volume and time cost something to provide."""
+    return text is not None and f"(model + {offset(L.MODEL, field)})" in text
 
 
 def model_text(source: Source, argument: str, params: list[str], imports: Mapping[str, str]) -> str:

@@ -71,10 +71,6 @@ class CostModel:
         """Whether it is known never to answer with less than zero: one of `kernelkit.fees`, with no negative number."""
         return self.function.__module__ == "kernelkit.market.fees" and all(v >= 0.0 for _, v in self.values)
 
-    def python(self, view: Any) -> float:
-        """The model's answer in plain Python, for debug mode."""
-        return float(self.function(view, *(v for _, v in self.values)))
-
 
 def _travelled(*_: Any) -> float:
     raise StrategyError(
