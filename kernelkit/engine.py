@@ -200,7 +200,7 @@ def record(recipe: Recipe, outcome: Outcome, venue: Venue, fill_model: FillModel
     kept = recipe.cells >= 0
     tried = itertools.compress(itertools.product(*recipe.axes.values()), kept.ravel())
     cells = [dict(zip(names, c, strict=True)) for c in itertools.islice(tried, ledger.MOST)]
-    times = recipe.bars.variables["time"].values
+    times = recipe.bars.indexes["time"].values
     settings = {
         "data": [table.digest for table in recipe.job.tables],
         "bound": recipe.params,

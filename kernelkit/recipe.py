@@ -336,7 +336,7 @@ def plan_job(
         own_state(strategy, program),
     )
     start = min(int(p[r[1]]) for p, r in zip(places, rows, strict=True))
-    assets = [str(a) for a in bars.variables["asset"].values]
+    assets = [str(a) for a in bars.indexes["asset"]]
     return Recipe(bars, strategy, job, axes, assets, places, sweep.cells, start, last, scalars)
 
 
@@ -419,7 +419,7 @@ def plan_signal(
         measure,
     )
     start = min(int(p[np.searchsorted(p, first)]) for p in places)
-    assets = [str(a) for a in bars.variables["asset"].values]
+    assets = [str(a) for a in bars.indexes["asset"]]
     return Recipe(bars, strategy, job, sweep.axes, assets, places, sweep.cells, start, last, sweep.scalars, target)
 
 
