@@ -136,6 +136,38 @@ def test_hint__changes_no_value():
         assert [above(x) for x in (3, 4)] == [0, 1]
 
 
+def test_hint__fetches_from_anywhere():
+    with internal("cgutils.get_or_insert_function with llvm.prefetch.p0i8 (prefetch)"):
+        prefetch = native.prefetch
+
+        @numba.njit
+        def ask(address):
+            prefetch(address)
+            return address
+
+        assert [ask(x) for x in (0, -8, 2**62, np.zeros(1).ctypes.data)][:3] == [0, -8, 2**62]
+        assert "prefetch" in next(iter(ask.inspect_asm().values()))
+
+
+def test_vector__four_floats_as_one_by_one():
+    with internal("ir.VectorType, insert_element, fmul and fdiv at an alignment of 8 (scale_four)"):
+        scale_four = native.scale_four
+
+        @numba.njit
+        def scale(address, factor, divisor):
+            scale_four(address, factor, divisor)
+
+        rng = np.random.default_rng(1)
+        for factor, divisor in ((0.01, 100.0), (1.0, 3.0), (1e300, 1e-300), (0.1, 0.0)):
+            given = np.array([0.0, *rng.normal(0.0, 1e9, 4).round(), np.nan])
+            once, alone = given.copy(), given.copy()
+            scale(once.ctypes.data + 8, factor, divisor)
+            with np.errstate(all="ignore"):
+                memory.scale_four(alone.ctypes.data + 8, factor, divisor)
+                given[1:5] = [(x * factor) / divisor for x in given[1:5]]
+            assert once.tobytes() == alone.tobytes() == given.tobytes()
+
+
 def test_decide__becomes_part_of_its_caller():
     with internal("njit(forceinline=True) (Strategy.compiled)"):
 

@@ -1,12 +1,15 @@
 """The loop over bars (rule T5) for many trials side by side: what orders, sessions and the data's end need."""
 
 from kernelkit.kernels.account import close_trade
+from kernelkit.kernels.indicators import column_at
 from kernelkit.kernels.layout import (
     ACCOUNT,
+    AHEAD,
     C_CLOSE_P,
     C_HIGH,
     C_KNOWN_AT,
     C_LOW,
+    C_OPEN,
     C_SESSION,
     CANCELLED,
     DONE,
@@ -38,7 +41,7 @@ from kernelkit.kernels.layout import (
     VENUE_BYTES,
 )
 from kernelkit.kernels.matching import column, column_f, end_all, fill_alone, moment
-from kernelkit.kernels.memory import at, call, call_kernel, f8, i8, put_f8, put_i8
+from kernelkit.kernels.memory import at, call, call_kernel, f8, i8, prefetch, put_f8, put_i8
 from kernelkit.kernels.scan import NODE_WORDS, OFF_CELL, copy_words, finish, headline, next_session, start
 
 CURVE_WORDS = 3
@@ -117,6 +120,7 @@ def touched(frame: int, i: int) -> bool:
     """Whether bar `i` reaches a price at which a live order may act."""
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
+    prefetch(column_at(frame, C_OPEN, i + AHEAD))
     if h.touch_lo == FAR:  # most often a market order: whatever the bar is
         return True
     return column(frame, C_LOW, i) <= h.touch_lo or column(frame, C_HIGH, i) >= h.touch_hi

@@ -112,6 +112,21 @@ def rarely(typingctx, condition):
 
 
 @intrinsic
+def prefetch(typingctx, address):
+    """Have the cache line at an address fetched, wherever it points to."""
+
+    def codegen(context, builder, signature, args):
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        read, keep_it, data = (word(k) for k in (0, 3, 1))
+        builder.call(function, [builder.inttoptr(args[0], byte), read, keep_it, data])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
+
+
+@intrinsic
 def at(typingctx, address, dtype):
     """The record of this dtype at an address; its fields are the memory itself."""
     record = dtype.dtype
@@ -194,7 +209,7 @@ def bare(source: str) -> ast.Module:
 
 
 PRELUDE = """from kernelkit.kernels.compile import at, bits, call, call_act, call_kernel, call_model, call_steer, f8, i8
-from kernelkit.kernels.compile import put_f8, put_i8, rarely, scale_four, unbits
+from kernelkit.kernels.compile import prefetch, put_f8, put_i8, rarely, scale_four, unbits
 from kernelkit.kernels.layout import *
 """
 # The engine is compiled in a few units that call each other by symbol. numba links all that a function calls into it

@@ -15,6 +15,7 @@ MAX_CELLS = 64  # block summaries a trial keeps (M4)
 LEVELS = 24  # depth of the session tree: 2**24 days is beyond datetime64[ns]
 MODEL_SLOTS = 8
 FAR = 1 << 62
+AHEAD = 16  # bars: how early opens are fetched where an order may fill; waiting for one takes as long as its fill
 FAILED = 0x7FFCBAD1  # upper half of a NaN that no arithmetic makes: an indicator raised, the lower half says when
 
 # kinds of order

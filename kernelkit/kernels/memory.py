@@ -56,6 +56,10 @@ def rarely(condition: bool) -> bool:
     return condition
 
 
+def prefetch(address: int) -> None:
+    """Have the cache line at `address` fetched while other work goes on; in Python nothing."""
+
+
 def at(address: int, dtype: np.dtype) -> Any:
     """The record of type `dtype` that lies at `address`; its attributes are that memory."""
     raw = (ctypes.c_char * dtype.itemsize).from_address(int(address))

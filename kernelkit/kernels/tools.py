@@ -23,7 +23,8 @@ def offset(record, name: str) -> int:
 
 FRAME_I = offset(L.FRAME, "i")
 PRELUDE = """from math import sqrt
-from kernelkit.kernels.compile import at, bits, call, call_act, call_steer, f8, i8, put_f8, put_i8, rarely, unbits
+from kernelkit.kernels.compile import at, bits, call, call_act, call_steer, f8, i8, prefetch, put_f8, put_i8
+from kernelkit.kernels.compile import rarely, unbits
 from kernelkit.kernels.layout import *
 NAN = float('nan')
 INF = float('inf')
@@ -66,6 +67,7 @@ def record(frame: int, k: int, value: float) -> int:
     # the common case, nothing to do, is decided here; the rest is one call into the engine
     "aim": f"""
 def aim(frame: int, verb: int, wish: float) -> int:
+    prefetch(column_at(frame, {L.C_OPEN}, i8(frame + {offset(L.FRAME, "i")}) + {L.AHEAD}))
     if i8(i8(frame + {offset(L.FRAME, "state")}) + {offset(L.HEADER, "n_live")}) == 0:
         position = i8(frame + {offset(L.FRAME, "positions")})
         lots = i8(position)
@@ -106,7 +108,7 @@ GENERATED = {
     *vars(coast),
     *vars(L),
     *TOOLS,
-    *"fail frame model entry call_act call_steer put_i8 bits unbits INF".split(),
+    *"fail prefetch frame model entry call_act call_steer put_i8 bits unbits INF".split(),
 }
 TAIL = "__user__"
 
