@@ -1,15 +1,12 @@
 """The loop over bars (rule T5) for many trials side by side: what orders, sessions and the data's end need."""
 
 from kernelkit.kernels.account import close_trade
-from kernelkit.kernels.indicators import column_at
 from kernelkit.kernels.layout import (
     ACCOUNT,
-    AHEAD,
     C_CLOSE_P,
     C_HIGH,
     C_KNOWN_AT,
     C_LOW,
-    C_OPEN,
     C_SESSION,
     CANCELLED,
     DONE,
@@ -41,7 +38,7 @@ from kernelkit.kernels.layout import (
     VENUE_BYTES,
 )
 from kernelkit.kernels.matching import column, column_f, end_all, fill_alone, moment
-from kernelkit.kernels.memory import at, call, call_kernel, f8, i8, prefetch, put_f8, put_i8
+from kernelkit.kernels.memory import at, call, call_kernel, f8, i8, put_f8, put_i8
 from kernelkit.kernels.scan import NODE_WORDS, OFF_CELL, copy_words, finish, headline, next_session, start
 
 CURVE_WORDS = 3
@@ -116,14 +113,13 @@ def log_curve(frame: int) -> int:
     return 0
 
 
-def touched(frame: int, i: int) -> bool:
-    """Whether bar `i` reaches a price at which a live order may act."""
+def touched(frame: int) -> bool:
+    """Whether bar FRAME.i reaches a price at which a live order may act."""
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
-    prefetch(column_at(frame, C_OPEN, i + AHEAD))
     if h.touch_lo == FAR:  # most often a market order: whatever the bar is
         return True
-    return column(frame, C_LOW, i) <= h.touch_lo or column(frame, C_HIGH, i) >= h.touch_hi
+    return column(frame, C_LOW, f.i) <= h.touch_lo or column(frame, C_HIGH, f.i) >= h.touch_hi
 
 
 def meet(frame: int) -> int:
@@ -133,7 +129,7 @@ def meet(frame: int) -> int:
     """
     f = at(frame, FRAME)
     status = room(frame)
-    if status != DONE or not touched(frame, f.i):
+    if status != DONE or not touched(frame):
         return status
     if fill_alone(frame):
         return f.error
@@ -160,14 +156,14 @@ def session_end(session_at: int, i: int, until: int, guess: int) -> int:
     Sessions never go back: few bars are looked at.
     """
     session = i8(session_at + 8 * i)
-    if i < guess and guess < until and i8(session_at + 8 * (guess - 1)) == session:
-        if i8(session_at + 8 * guess) != session:
-            return guess
+    low = i  # in the session
+    if i < guess and guess <= until and i8(session_at + 8 * (guess - 1)) == session:
+        low = guess - 1
     step = 1
-    while i + step < until and i8(session_at + 8 * (i + step)) == session:
+    while low + step < until and i8(session_at + 8 * (low + step)) == session:
         step *= 2
-    low = i + step // 2  # in the session
-    high = min(i + step, until)  # not in it
+    high = min(low + step, until)  # not in it
+    low += step // 2
     while high - low > 1:
         middle = (low + high) // 2
         if i8(session_at + 8 * middle) == session:

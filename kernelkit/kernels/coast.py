@@ -4,13 +4,17 @@ It is compiled together with each strategy, whose `decide` takes the place of th
 and what every bar reads stays in registers. What an order or a session needs is the engine's, called by address.
 """
 
-from kernelkit.kernels.bars import touched
 from kernelkit.kernels.indicators import column_at
 from kernelkit.kernels.layout import (
     ACCOUNT,
+    AHEAD,
     C_CLOSE_P,
+    C_HIGH,
     C_KNOWN_AT,
+    C_LOW,
+    C_OPEN,
     DONE,
+    FAR,
     FRAME,
     HEADER,
     INSTRUMENT,
@@ -18,7 +22,7 @@ from kernelkit.kernels.layout import (
     POSITION,
     SLOTS,
 )
-from kernelkit.kernels.memory import at, call, f8, i8, rarely
+from kernelkit.kernels.memory import at, call, f8, i8, prefetch, rarely
 
 
 def decide(frame: int, i: int) -> int:
@@ -111,7 +115,12 @@ def coast(frame: int) -> int:
         f.i = i
         live = h.n_live
         if live > quiet:
-            if rarely(live > most or quiet < 0 or touched(frame, i)):
+            prefetch(column_at(frame, C_OPEN, i + AHEAD))
+            low_touch = h.touch_lo
+            due = live > most or quiet < 0 or low_touch == FAR
+            if rarely(
+                due or i8(column_at(frame, C_LOW, i)) <= low_touch or i8(column_at(frame, C_HIGH, i)) >= h.touch_hi
+            ):
                 fills = a.n_fills
                 status = call(f.meet, frame)
                 if status != DONE:

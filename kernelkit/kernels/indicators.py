@@ -32,21 +32,14 @@ def mean_prices(frame: int, slot: int, c: int, first: int, last: int, out: int, 
     whole = float(parts) if g.inverse == 0 else float(g.inverse) * float(parts)
     ticks = column_at(frame, c - C_OPEN_P, 0)
     total = i8(slot + 16)
-    for i in range(first, min(n, last)):
+    for i in range(first, last):
         total += i8(ticks + 8 * i)
-        put_f8(out + 8 * (i - first), float(total))
-    for i in range(max(n, first), last):
-        total += i8(ticks + 8 * i) - i8(ticks + 8 * (i - n))
-        put_f8(out + 8 * (i - first), float(total))
+        if i >= n:
+            total -= i8(ticks + 8 * (i - n))
+        put_f8(out + 8 * (i - first), float(total) if i + 1 >= n else NAN)
     put_i8(slot + 16, total)
-    end = out + 8 * (last - first)
-    fours = out + (last - first) // 4 * 32
-    for place in range(out, fours, 32):
+    for place in range(out, out + 8 * (last - first), 32):  # the row has room for four
         scale_four(place, tick, whole)
-    for place in range(fours, end, 8):
-        put_f8(place, (f8(place) * tick) / whole)
-    for i in range(first, min(n - 1, last)):
-        put_f8(out + 8 * (i - first), NAN)
 
 
 def sma_price(frame: int, slot: int, c: int, first: int, last: int, out: int, n: int) -> None:

@@ -229,13 +229,14 @@ class Session:
         self.owners = np.concatenate([*owners, np.zeros(0, "i8")])
         count = len(self.owners)
         width = 1 if self.python else max(LEAST_TILE, min(TILE, PANEL_WORDS // max(1, count)))
-        self.panel = np.empty((count, 1 + width))  # value 0 of a row is that of the bar before the tile
+        row = 1 + -(-width // 4) * 4  # value 0 of a row is that of the bar before the tile; kernels write in fours
+        self.panel = np.zeros((count, row))
         self.rows = rows = np.zeros(count, L.ROW)
         rows["instrument"] = self.instruments.ctypes.data + L.INSTRUMENT_BYTES * datasets[self.owners]
-        rows["out"] = self.panel.ctypes.data + 8 * (1 + width) * np.arange(count) + 8
+        rows["out"] = self.panel.ctypes.data + 8 * row * np.arange(count) + 8
         self.sites, self.own, at = np.zeros(count, "i8"), np.zeros(count, bool), 0
         for k, (site, owner, use) in enumerate(zip(plan.sites, owners, uses, strict=True)):
-            words[:, site.slot + 1] = 8 * (1 + width) * use
+            words[:, site.slot + 1] = 8 * row * use
             mine, at = rows[at : at + len(owner)], at + len(owner)
             mine["kernel"], mine["column"] = self.kernels[k], site.column
             self.sites[at - len(owner) : at], self.own[at - len(owner) : at] = site.slot, site.custom != ""
