@@ -15,6 +15,7 @@ from kernelkit.errors import DataError, StrategyError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.context import FIRST_WORD
 from kernelkit.kernels.job import Costs, Job, Table
+from kernelkit.kernels.lower import RESULT
 from kernelkit.kernels.plan import plain
 from kernelkit.market.venue import CASH_RULES, Settings, Venue
 from kernelkit.strategy import Program, Signal, Strategy
@@ -133,7 +134,8 @@ def bind(
 ) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     """Scalars and axes by parameter name; defaults fill in, ``grid`` wins over ``params``.
 
-    Raises UsageError for an unknown name, an empty axis, a repeated value or a parameter without a value.
+    Raises UsageError for an unknown name, an empty axis, one that a result has a name for, a repeated value or a
+    parameter without a value.
 
     >>> from kernelkit.strategy import strategy
     >>> @strategy
@@ -176,6 +178,10 @@ def bind(
             else:
                 scalars[name] = plain(value)
                 axes.pop(name, None)
+    taken = [n for n in axes if n in RESULT]
+    if taken:
+        fix = f"Give the parameter another name, such as {taken[0]}_wanted."
+        raise UsageError(message(f"axis {taken[0]!r}", "what a result calls its own", "a name beside those", fix))
     missing = [n for n in strategy.defaults if n not in scalars and n not in axes]
     if missing:
         raise UsageError(
@@ -336,8 +342,13 @@ def plan_job(
         own_state(strategy, program),
     )
     start = min(int(p[r[1]]) for p, r in zip(places, rows, strict=True))
-    assets = [str(a) for a in bars.indexes["asset"]]
+    assets = asset_names(bars)
     return Recipe(bars, strategy, job, axes, assets, places, sweep.cells, start, last, scalars)
+
+
+def asset_names(bars: xr.Dataset) -> list[str]:
+    """The labels of dim ``asset``; its index, where there is one, has them at a fifth of the price."""
+    return [str(a) for a in (bars.indexes["asset"] if "asset" in bars.xindexes else bars["asset"].values)]
 
 
 def own_rows(bars: xr.Dataset, asset: int, place: np.ndarray, limits: tuple[int, int], need: int) -> tuple[int, int]:
@@ -419,7 +430,7 @@ def plan_signal(
         measure,
     )
     start = min(int(p[np.searchsorted(p, first)]) for p in places)
-    assets = [str(a) for a in bars.indexes["asset"]]
+    assets = asset_names(bars)
     return Recipe(bars, strategy, job, sweep.axes, assets, places, sweep.cells, start, last, sweep.scalars, target)
 
 

@@ -104,8 +104,13 @@ def noted(frame, slot, column, first, last, out, n):  # an indicator's kernel
     native.put_i8(out, frame + 2 * slot + 4 * column + 8 * first + 16 * last + 32 * n)
 
 
+@numba.cfunc("int64(int64, int64, float64)", nopython=True)
+def aimed(frame, verb, wish):  # the entry point for targets
+    return frame + 2 * verb + int(4.0 * wish)
+
+
 def test_calls__by_address():
-    with internal("builder.call of an inttoptr function pointer (call, call_model, call_kernel, call_act)"):
+    with internal("builder.call of a function pointer (call, call_model, call_kernel, call_act, call_steer)"):
         call_kernel, word = native.call_kernel, np.zeros(1, np.int64)
 
         @numba.njit
@@ -114,13 +119,19 @@ def test_calls__by_address():
 
         note(native.address(noted), word.ctypes.data)
         assert word[0] == 63
-        call, call_model, call_act = native.call, native.call_model, native.call_act
+        call, call_model, call_act, call_steer = native.call, native.call_model, native.call_act, native.call_steer
 
         @numba.njit
         def go(whole, real, act):
             return call(whole, 21), call_model(real, 21), call_act(act, 1, 2, 3, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
 
         assert go(native.address(doubled), native.address(halved), native.address(weighed)) == (42, 10.5, 384)
+
+        @numba.njit
+        def steered(steer):
+            return call_steer(steer, 1, 2, 0.5)
+
+        assert steered(native.address(aimed)) == 7
 
 
 def test_hint__changes_no_value():

@@ -101,8 +101,9 @@ DEFINITIONS = [
     (PLAIN, "ctx.record('equity', 1.0)", "a result has its own `equity`|Record it by another name."),
     (PLAIN, "ctx.record('sharpe_ratio', 1.0)", "a result has its own `sharpe_ratio`"),
     (PLAIN, "ctx.record('n', 1.0)", "a result has its own `n`"),
-    (PLAIN, "y = grow(ctx.close)", "this indicator takes a series and 1 more, found 1 arguments|f(series, *arguments)"),
-    (PLAIN, "y = grow(ctx.close, 1.0, 2.0)", "this indicator takes a series and 1 more, found 3 arguments"),
+    (PLAIN, "y = grow(ctx.close)", "after the series `grow` takes 1, found 0|Pass what its function takes"),
+    (PLAIN, "y = grow(ctx.close, 1.0, 2.0)", "after the series `grow` takes 1, found 2"),
+    (PLAIN, "y = grow(ctx.close, k=1.0)", "an indicator takes its arguments by position"),
     (PLAIN, "y = grow(n, 1.0)", "an indicator's first argument is a series|Write grow(ctx.close, ...)"),
     (STATE, "s.zz = 1.0", "state `zz` is not declared|Declare it: state=dict(zz=0.0)."),
     (STATE, "y = s.zz", "state `zz` is not declared"),
@@ -629,3 +630,11 @@ def test_an_asset_without_bars_in_the_span__is_refused(bars: xr.Dataset, span: d
     for text in ("@kk.signal\ndef f(ds):\n    return ds['close'] * 0.0\n", "@kk.strategy\ndef f(ctx):\n    pass\n"):
         with pytest.raises(UsageError, match="bars of b: found no bars in the span, wanted at least one bar"):
             kk.backtest(two, define(text), **limits)
+
+
+@pytest.mark.parametrize("name", ["volatility", "equity", "drawdown", "blocks", "time"])
+def test_an_axis_cannot_hide_what_a_result_has(bars: xr.Dataset, name: str) -> None:
+    f = define(f"@kk.strategy\ndef f(ctx, {name}=0.1):\n    ctx.target({name})\n")
+    with pytest.raises(UsageError, match=f"axis '{name}': found what a result calls its own"):
+        kk.backtest(bars, f, grid={name: [0.1, 0.2]})
+    assert float(kk.backtest(bars, f, {name: 0.2})["n_fills"]) == 0.0  # below a lot: one value is no axis

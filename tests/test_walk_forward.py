@@ -340,3 +340,21 @@ def test_a_curve_that_grows_by_the_same_return_has_no_sharpe_ratio() -> None:
     """M5: equal samples have no variance, whatever the rounding says."""
     equity, sessions = 100.0 * 1.0003 ** np.arange(1, 64), np.arange(63)
     assert np.isnan(splits.sharpe(equity, sessions, np.ones(63, bool), 100.0, 252.0))
+
+
+@strategy(warmup=0)
+def spendthrift(ctx, n=1):  # type: ignore[no-untyped-def]
+    ctx.cancel_all()
+    ctx.order(5.0 if ctx.position == 0.0 else 1.0)
+    for k in range(63):
+        ctx.limit(1.0, ctx.close[0] * (0.5 - 0.001 * k))
+
+
+def test_closing_at_a_switch_is_a_decision_of_its_own() -> None:
+    """The strategy has given all orders that one decision may give."""
+    wf = kk.walk_forward(BARS, spendthrift, grid={"n": [1, 2]}, carry=False, **WINDOWS)
+    fills = kk.fills(wf)
+    closing = fills[fills["side"] == "sell"]
+    assert len(closing) == 4
+    assert (closing["position"] == 0.0).all()
+    assert (fills["position"].shift(1)[closing.index] == closing["quantity"]).all()

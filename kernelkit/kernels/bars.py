@@ -206,7 +206,9 @@ def run(frame: int, trial_at: int, until: int) -> int:
                 next_session(f.metrics, session, a.equity)
         fills = a.n_fills
         f.whole = 0 if i == last and code == LAST_OPEN else 1
-        status = call(f.meet, frame) if f.logging != 0 or h.n_live > 0 else f.error
+        status = f.error  # of what was asked for between two bars
+        if status == DONE and (f.logging != 0 or h.n_live > 0):
+            status = call(f.meet, frame)
         if status == DONE and i == last:
             status = call(f.close_out, frame)
         if status != DONE:

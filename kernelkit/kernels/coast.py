@@ -1,4 +1,4 @@
-"""The hot loop (rule T5): mark, sample, decide, bar after bar, to the end of the session.
+"""The hot loop (rule T5): mark the account while it holds a position, decide, bar after bar, to the session's end.
 
 It is compiled together with each strategy, whose `decide` takes the place of the one here: a decision costs no call,
 and what every bar reads stays in registers. What an order or a session needs is the engine's, called by address.
@@ -41,6 +41,7 @@ def coast(frame: int) -> int:
     m = at(f.metrics, METRICS)
     x = at(f.positions, POSITION)
     # What every bar reads lives in local variables: a store through an address makes the compiler load all again.
+    # FRAME.stop does not: `fail` sets it, so that no bar follows the decision.
     measure = f.measure != 0
     decides = f.decides != 0
     close_at = column_at(frame, C_CLOSE_P, 0)
@@ -136,9 +137,9 @@ def coast(frame: int) -> int:
                     flat = lots == 0
                     marking = True
     if f.error != 0:
-        if status == DONE:  # `fail` let the decision end
+        if status == DONE:  # it was this bar's decision that failed, not what the next one met
             i -= 1
-        status = max(status, f.error)
+        status = max(status, f.error)  # RAISED may have followed from LOOKAHEAD
     m.hi_e = hi
     m.low = low
     m.peak = peak

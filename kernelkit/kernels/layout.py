@@ -2,8 +2,8 @@
 
 A trial's state is one contiguous block: HEADER, ACCOUNT, POSITION[n_asset], METRICS, strategy slots, ORDER[capacity].
 The block holds values only, never addresses, so it *is* the checkpoint. Addresses live in FRAME, which is rebuilt for
-every call and never saved. Every field is 8 bytes wide: no padding, the same layout on a CPU and on a GPU. Fields may
-be appended, never reordered.
+every call and never saved. Every field is 8 bytes wide: no padding, the same layout on a CPU and on a GPU. A change
+of fields is a new VERSION: a checkpoint of another one is refused.
 """
 
 import numpy as np
@@ -130,7 +130,7 @@ ORDER = _record(
 )
 NODE = _record("index n active", "s1 s2 s3 s4 d2 sb sbb sxb w hi lo mdd")
 NODE_FIELDS = tuple(NODE.names)
-# begun, turn: the first bar of the running session, and the next one whose session must be looked at
+# turn: the next bar whose session must be looked at; begun: the last one that was, which helps to guess the next
 METRICS = _record(
     "k first day n_cells n_bars exposed active under t_start peak_bar longest begun turn",
     "e_prev hi_e lo_e low mdd peak c_prev c_last",

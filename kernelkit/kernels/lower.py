@@ -318,10 +318,7 @@ class Lowering(ast.NodeTransformer):
             if column is None:
                 instead = f"write {function.id}(ctx.close, ...); what it does with the series is its own"
                 self.source.refuse(node, "an indicator's first argument is a series", instead)
-            _, words, name, takes = self.names[function.id].split()
-            if len(node.args) != 1 + int(takes):
-                what = f"this indicator takes a series and {takes} more, found {len(node.args)} arguments"
-                self.source.refuse(node, what, "f(s, x, *arguments) is called as f(series, *arguments)")
+            _, words, name, _ = self.names[function.id].split()
             rolling = Rolling(f"_own_{name}_update", "", -1, FIRST_WORD + int(words))
             return self.number(node, rolling.price, column, node.args[1:], rolling, function.id)
         return None
@@ -338,6 +335,9 @@ class Lowering(ast.NodeTransformer):
             self.source.refuse(node, "an indicator inside a loop", "call it once, outside the loop")
         if node.keywords:
             self.source.refuse(node, "an indicator takes its arguments by position", "write sma(20)")
+        if custom and len(arguments) != int(self.names[custom].split()[3]):
+            what = f"after the series `{custom}` takes {self.names[custom].split()[3]}, found {len(arguments)}"
+            self.source.refuse(node, what, "pass what its function takes after state and value")
         if not custom and len(arguments) != 1:
             self.source.refuse(
                 node, f"this indicator takes one argument, found {len(arguments)}", "pass the window length in bars"

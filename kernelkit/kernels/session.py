@@ -108,7 +108,7 @@ class Session:
     """Tables laid out in memory for one thread, and the calls into the engine.
 
     With `python`, a binding such as `view.Python`, the same kernels run uncompiled, one trial and one bar at a time.
-    Without `timed` orders carry no times: nobody will see them, neither in a log nor in a checkpoint.
+    Without `timed` orders carry no times, unless a cost model reads them: no log and no checkpoint will show any.
     """
 
     def __init__(self, job: Job, python: object | None = None, timed: bool = True) -> None:
@@ -322,7 +322,8 @@ class Session:
         kind(compiled("act"))(self.frame.ctypes.data, L.V_CANCEL_ALL, 0, *[0.0] * 6)
 
     def flatten(self) -> None:
-        """Between two bars, ask for no position, as if that were decided at the last bar."""
+        """Between two bars, ask for no position, as by a decision of its own at the last bar."""
+        self.frame["ordered_at"] = -1
         kind = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 2, ctypes.c_double)
         kind(compiled("steer"))(self.frame.ctypes.data, L.V_TARGET, 0.0)
 
