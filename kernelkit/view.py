@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from kernelkit.recipe import Recipe
 
 
+class Failed(BaseException):
+    """An order has ended the trial: nothing that the strategy does after it counts."""
+
+
 class Value(np.float64):
     """An indicator's value, with the previous bar's at ``[-1]``. As compiled, 1.0 / 0.0 of it is inf."""
 
@@ -253,9 +257,13 @@ class Ctx:
         if verb.sign < 0:
             numbers[0] = -numbers[0]
         if code in (L.V_TARGET, L.V_WEIGHT):
-            return int(orders.steer(self._frame, code, np.float64(numbers[0])))
-        six = [np.float64(x) for x in numbers] + [np.float64(0.0)] * (6 - len(numbers))
-        return int(orders.act(self._frame, code, tif, *six))
+            number = orders.steer(self._frame, code, np.float64(numbers[0]))
+        else:
+            six = [np.float64(x) for x in numbers] + [np.float64(0.0)] * (6 - len(numbers))
+            number = orders.act(self._frame, code, tif, *six)
+        if memory.at(self._frame, L.FRAME).error != 0:
+            raise Failed
+        return int(number)
 
 
 class Python:
@@ -355,7 +363,10 @@ class Python:
         head: list[Any] = [Ctx(frame, plan, slots)]
         if self.strategy.s is not None:
             head.append(Slots(words, plan.places, self.strategy.state))
-        self.strategy.function(*head, **(self.texts | params))
+        try:
+            self.strategy.function(*head, **(self.texts | params))
+        except Failed:
+            return int(f.error)
         return 0
 
     def close(self) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import linecache
 import math
 import traceback
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -167,6 +169,37 @@ def test_debug_takes_python_that_cannot_be_compiled(capsys: pytest.CaptureFixtur
         kk.errors.StrategyError, match=r"line \d+, in talkative: ListComp cannot be compiled.*debug=True"
     ):
         kk.backtest(bars, talkative)
+
+
+FIRST = {
+    "look, look": ("ctx.record('y', ctx.close[k + 1] + ctx.close[k + 3])", kk.errors.LookaheadError, r"index \[2\]"),
+    "look, crowd": ("y = ctx.close[k]\n        crowd(ctx, 70)", kk.errors.LookaheadError, r"index \[1\]"),
+    "divide, look": ("ctx.record('y', 3 // (k - 1) + ctx.close[k])", ZeroDivisionError, "zero"),
+    "divide, crowd": ("z = 3 // (k - 1)\n        crowd(ctx, 70 + z)", ZeroDivisionError, "zero"),
+    "crowd, raise": ("crowd(ctx, 70)\n        raise ValueError", kk.errors.OrderError, "more than 64"),
+}
+
+
+@pytest.mark.parametrize("name", FIRST)
+@pytest.mark.parametrize("debug", [False, True])
+def test_what_goes_wrong_first_is_told(name: str, debug: bool) -> None:
+    body, error, text = FIRST[name]
+    cell = f"""
+def crowd(ctx, n):
+    for _ in range(n):
+        ctx.limit(1.0, 0.5 * ctx.close[0])
+
+@kk.strategy
+def wrong(ctx, k=1):
+    if ctx.i == 7:
+        {body}
+"""
+    file = f"<first {name}>"
+    linecache.cache[file] = (len(cell), None, cell.splitlines(keepends=True), file)
+    space: dict[str, Any] = {"kk": kk}
+    exec(compile(cell, file, "exec"), space)
+    with pytest.raises(error, match=text):
+        kk.backtest(kk.data.load("sp500_index").isel(time=slice(0, 20)), space["wrong"], debug=debug)
 
 
 def test_lookahead_at_run_time_names_the_bar() -> None:

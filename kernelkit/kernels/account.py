@@ -70,9 +70,10 @@ def to_ticks(instrument_at: int, p: float, up: bool) -> int:
 
 
 def fail(frame: int, status: int) -> None:
-    """The trial ends with this bar's decision."""
+    """The trial ends with this bar's decision; what went wrong first is what is told."""
     f = at(frame, FRAME)
-    f.error = status
+    if f.error == 0:
+        f.error = status
     f.stop = 0
 
 

@@ -34,8 +34,9 @@ TOOLS = {
 def past(frame: int, c: int, k: int) -> float:
     i = i8(frame + {offset(L.FRAME, "i")}) + k
     if k > 0:
+        if i8(frame + {offset(L.FRAME, "error")}) == 0:
+            put_i8(frame + {offset(L.FRAME, "error_arg")}, k)
         fail(frame, {L.LOOKAHEAD})
-        put_i8(frame + {offset(L.FRAME, "error_arg")}, k)
         return NAN
     if i < 0:
         return NAN
