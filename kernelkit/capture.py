@@ -95,8 +95,8 @@ class Capture:
                 source.refuse(
                     first_use(source.tree, name),
                     f"it captures `{name}`, a {type(value).__name__}",
-                    "only numbers, math, numpy and functions can be captured; "
-                    "arrays would be a way to see the future and enter with kk.feature",
+                    "only numbers, math, numpy and functions can be captured; arrays would be a way to see the future "
+                    "and enter with kk.feature, other modules are for debug=True, imported inside the function",
                 )
 
     def lower(self, plan: Plan) -> list[str]:

@@ -96,7 +96,7 @@ INSTEAD = {
     ast.AsyncFunctionDef: "define the helper at the top level of the cell",
     ast.NamedExpr: "assign on a line of its own",
     ast.Starred: "pass the arguments one by one",
-    ast.Import: "import at the top of the cell",
-    ast.ImportFrom: "import at the top of the cell",
+    ast.Import: "import math or numpy at the top of the cell",
+    ast.ImportFrom: "import from math or numpy at the top of the cell",
     ast.Delete: "set the value to 0.0 or nan",
 }
