@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import nbformat
+from nbclient.util import run_sync
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NotebookExecutionManager
 from traitlets.config import Config
@@ -101,6 +103,15 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
     """papermill's client, which looks at displays before they go into the notebook."""
 
     watch: Watch
+
+    async def async_execute_cell(self, *args: Any, **kwargs: Any) -> Any:
+        """As nbclient does; a signal leaves this task behind, and nobody asks how it ends when its kernel goes."""
+        task = asyncio.current_task()
+        if task is not None:
+            task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        return await super().async_execute_cell(*args, **kwargs)
+
+    execute_cell = run_sync(async_execute_cell)  # the parent's is made of its own
 
     def process_message(self, msg: Any, cell: Any, cell_index: int) -> Any:
         if msg["msg_type"] in _DISPLAYS:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import os
 import signal
@@ -10,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import DeadKernelError
 
 from kernelkit.batch import _process, runs
+from kernelkit.batch._client import _Client
 
 from .conftest import STEPS
 
@@ -68,6 +73,24 @@ def test_a_signal_is_recorded_and_the_kernel_goes(
         assert err.splitlines()[-1] == "kernelkit: stopped; the same command goes on from here"
     else:
         assert process.returncode == -signal.SIGKILL
+
+
+def test_a_cell_that_a_signal_left_behind_ends_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its kernel is stopped after it; asyncio prints what tasks end with that nobody asks."""
+
+    async def dies(self: Any) -> None:
+        raise DeadKernelError("Kernel died")
+
+    monkeypatch.setattr(NotebookClient, "async_execute_cell", dies)
+    said: list[dict[str, Any]] = []
+
+    async def left_behind() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+        await asyncio.wait([asyncio.ensure_future(_Client.async_execute_cell(object.__new__(_Client)))])
+        gc.collect()
+
+    asyncio.run(left_behind())
+    assert said == []
 
 
 def test_ctrl_c_stops_all_runs_of_a_batch(tmp_path: Path, endless: Path, command: Any, wait_for: Wait) -> None:
