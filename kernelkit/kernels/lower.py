@@ -335,10 +335,11 @@ class Lowering(ast.NodeTransformer):
             self.source.refuse(node, "an indicator inside a loop", "call it once, outside the loop")
         if node.keywords:
             self.source.refuse(node, "an indicator takes its arguments by position", "write sma(20)")
-        if custom and len(arguments) != int(self.names[custom].split()[3]):
-            what = f"after the series `{custom}` takes {self.names[custom].split()[3]}, found {len(arguments)}"
+        takes = int(self.names[custom].split()[3]) if custom else 1
+        if custom and len(arguments) != takes:
+            what = f"after the series `{custom}` takes {takes}, found {len(arguments)}"
             self.source.refuse(node, what, "pass what its function takes after state and value")
-        if not custom and len(arguments) != 1:
+        if len(arguments) != takes:
             self.source.refuse(
                 node, f"this indicator takes one argument, found {len(arguments)}", "pass the window length in bars"
             )
