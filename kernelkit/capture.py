@@ -14,7 +14,7 @@ from kernelkit.indicator import Indicator
 from kernelkit.kernels.lower import Lowering
 from kernelkit.kernels.plan import Plan, plain
 from kernelkit.kernels.source import Source, emit, read_source
-from kernelkit.kernels.tools import FRAME_I, safe
+from kernelkit.kernels.tools import HERE, safe
 
 ALLOWED_MODULES = ("math", "numpy")
 SCALARS = (bool, int, float)
@@ -177,7 +177,7 @@ def passes_context(tree: ast.FunctionDef, helper: str, context_name: str | None)
 def helper_text(helper: Helper, plan: Plan, roles: dict[str, str]) -> str:
     """A captured function, lowered; a default is the value that it had when the function was defined."""
     source = helper.source
-    arguments = ["frame" if a.arg == helper.ctx else safe(a.arg) for a in source.tree.args.args]
+    arguments = [HERE if a.arg == helper.ctx else safe(a.arg) for a in source.tree.args.args]
     for k, (value, node) in enumerate(zip(reversed(helper.defaults), reversed(source.tree.args.defaults), strict=True)):
         if not isinstance(value, SCALARS):
             source.refuse(node, f"a default of type {type(value).__name__}", "helpers take numbers")
@@ -185,6 +185,4 @@ def helper_text(helper: Helper, plan: Plan, roles: dict[str, str]) -> str:
     lowering = Lowering(source, plan, helper.ctx, None, roles, 1)
     body = [lowering.visit(n) for n in copy.deepcopy(source.tree.body)]
     head = f"def {safe(helper.name)}({', '.join(arguments)}):\n"
-    if helper.ctx:
-        head += f"    _i = i8(frame + {FRAME_I})\n"
     return head + "\n".join(emit(source, [ast.fix_missing_locations(n) for n in body]))

@@ -17,7 +17,7 @@ import numpy as np
 from kernelkit.errors import LookaheadError, OrderError, RunError, StrategyError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Outcome, new_outcome, spread
-from kernelkit.kernels.session import Stop, prepare, simulate
+from kernelkit.kernels.session import Pace, Stop, prepare, simulate
 from kernelkit.market.venue import Account, FillModel, Settings, Venue
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, bind, check_bars, plan_job, resolve, span, with_target
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 OUTPUTS = ("metrics", "blocks", "curves")
+LEAST_BARS = 2e5, 4e6  # of a piece that is worth a thread; of one of several that a thread gets
 
 
 def run_trials(
@@ -40,7 +41,7 @@ def run_trials(
     n = len(job.trials)
     outcome = new_outcome(n, blocks)
     bars = job.trials["i1"] - job.trials["i0"]
-    stop = Stop()
+    stop, pace = Stop(), Pace()
     meter = Meter(label, n)
     per_trial = int(bars.mean())
 
@@ -50,11 +51,11 @@ def run_trials(
 
     def piece(a: int, b: int) -> tuple[int, int, Outcome]:
         if recipe.signal is None:
-            return a, b, simulate(job, a, b, blocks, stop, tick)
+            return a, b, simulate(job, a, b, blocks, stop, tick, pace)
         part, n_assets = new_outcome(b - a, blocks), len(recipe.assets)
         while a < b and not stop.is_set():  # one cell after the other: targets never lie there for all trials
             end = min(b, (a // n_assets + 1) * n_assets)
-            one = simulate(with_target(recipe, a, end), 0, end - a, blocks, stop, tick)
+            one = simulate(with_target(recipe, a, end), 0, end - a, blocks, stop, tick, pace)
             part.take(len(part.done) - (b - a), one)
             a = end
         return b - len(part.done), b, part
@@ -79,8 +80,10 @@ def run_trials(
         meter.close()
         return outcome, interrupted
     workers = workers or os.cpu_count() or 1
-    least = 1 if recipe.signal is not None else max(1, int(2e5 / max(1, per_trial)))
-    pieces = spread(n, workers, least)
+    least = ample = 1
+    if recipe.signal is None:
+        least, ample = (max(1, int(many / max(1, per_trial))) for many in LEAST_BARS)
+    pieces = spread(n, workers, least, ample)
     with ThreadPoolExecutor(workers) as pool:
         futures: list[Future[tuple[int, int, Outcome]]] = []
         try:

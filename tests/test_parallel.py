@@ -68,7 +68,7 @@ def bits(outcome: Outcome) -> tuple[bytes, bytes, bytes, bytes]:
 @pytest.mark.parametrize(("strategy", "grid"), [(crossing, GRID), (trend, SIGNAL_GRID)])
 def test_threads__equal_sequential(bars, monkeypatch, workers, strategy, grid):
     cut = []
-    monkeypatch.setattr(engine, "spread", lambda n, workers, least: cut.append(spread(n, workers)) or cut[-1])
+    monkeypatch.setattr(engine, "spread", lambda n, workers, *least: cut.append(spread(n, workers)) or cut[-1])
     recipe = recipe_of(bars, strategy, grid)
     n = len(recipe.job.trials)
     one_by_one = [

@@ -1,7 +1,8 @@
-"""The hot loop (rule T5): mark the account while it holds a position, decide, bar after bar, to the session's end.
+"""The hot loop (rule T5): mark the account where that can matter, decide, bar after bar, to the session's end.
 
 It is compiled together with each strategy, whose `decide` takes the place of the one here: a decision costs no call,
-and what every bar reads stays in registers. What an order or a session needs is the engine's, called by address.
+and what every bar reads stays in registers. What an order or a session needs is the engine's, called by address; for
+that the mark is written to the account first.
 """
 
 from kernelkit.kernels.indicators import column_at
@@ -25,8 +26,21 @@ from kernelkit.kernels.layout import (
 from kernelkit.kernels.memory import at, call, f8, i8, prefetch, rarely
 
 
-def decide(frame: int, i: int) -> int:
+def decide(
+    frame: int,
+    i: int,
+    state: int,
+    account: int,
+    positions: int,
+    strategy: int,
+    panel: int,
+    cash: float,
+    held: float,
+    close_at: int,
+    open_at: int,
+) -> int:
     """The strategy's decision at bar `i`: DONE, or the status it ended with. In Python the user's own function."""
+    at(account, ACCOUNT).equity = cash + f8(close_at + 8 * i) * held
     return call(at(frame, FRAME).decide, frame)
 
 
@@ -36,15 +50,21 @@ def coast(frame: int) -> int:
     HEADER.i is then the next bar; with another status than DONE, the one at which it stopped.
     """
     f = at(frame, FRAME)
-    h = at(f.state, HEADER)
-    a = at(f.account, ACCOUNT)
-    m = at(f.metrics, METRICS)
-    x = at(f.positions, POSITION)
     # What every bar reads lives in local variables: a store through an address makes the compiler load all again.
     # FRAME.stop does not: `fail` sets it, so that no bar follows the decision.
     measure = f.measure != 0
     decides = f.decides != 0
+    state = f.state
+    account = f.account
+    positions = f.positions
+    strategy = f.strategy
+    panel = f.panel
     close_at = column_at(frame, C_CLOSE_P, 0)
+    open_at = column_at(frame, C_OPEN, 0)
+    h = at(state, HEADER)
+    a = at(account, ACCOUNT)
+    m = at(f.metrics, METRICS)
+    x = at(positions, POSITION)
     quiet = -1 if f.logging != 0 else 0  # with more live orders a bar is looked at: with any, or always, to make room
     most = h.capacity - SLOTS
     ruined = h.ruined
@@ -62,14 +82,13 @@ def coast(frame: int) -> int:
     i = h.i
     begin = i
     since = i  # the first bar marked with these lots
-    flat = lots == 0  # then nothing moves the equity once it is marked
     marking = True
     while True:
         deciding = True
         if marking:
             equity = cash + f8(close_at + 8 * i) * held
-            a.equity = equity
             if rarely(not equity > 0.0):
+                a.equity = equity
                 if ruined == 0:
                     call(f.ruin, frame)
                 ruined = 1
@@ -95,9 +114,10 @@ def coast(frame: int) -> int:
                         m.longest = max(m.longest, now - i8(column_at(frame, C_KNOWN_AT, peak_bar)))
                         under = 0
                     peak = equity
-            if rarely(flat):
-                marking = False
+            # From the second bar on nothing moves the equity of a flat account, or ruins one that owes nothing.
+            marking = lots != 0 and (measure or lots < 0 or cash < 0.0)
             if rarely(special):
+                a.equity = equity
                 marking = True
                 deciding = decides and ruined == 0
                 if f.curve != 0:
@@ -107,7 +127,7 @@ def coast(frame: int) -> int:
                     m.exposed += i + 1 - since
                     lots = 0
         if deciding:
-            status = decide(frame, i)
+            status = decide(frame, i, state, account, positions, strategy, panel, cash, held, close_at, open_at)
             if rarely(status != DONE):
                 break
         i += 1
@@ -116,12 +136,13 @@ def coast(frame: int) -> int:
         f.i = i
         live = h.n_live
         if live > quiet:
-            prefetch(column_at(frame, C_OPEN, i + AHEAD))
+            prefetch(open_at + 8 * (i + AHEAD))
             low_touch = h.touch_lo
             due = live > most or quiet < 0 or low_touch == FAR
             if rarely(
                 due or i8(column_at(frame, C_LOW, i)) <= low_touch or i8(column_at(frame, C_HIGH, i)) >= h.touch_hi
             ):
+                a.equity = cash + f8(close_at + 8 * (i - 1)) * held
                 fills = a.n_fills
                 status = call(f.meet, frame)
                 if status != DONE:
@@ -134,8 +155,8 @@ def coast(frame: int) -> int:
                     cash = a.cash
                     lots = x.lots
                     held = float(lots) * unit
-                    flat = lots == 0
                     marking = True
+    a.equity = cash + f8(close_at + 8 * max(begin, i - 1)) * held
     if f.error != 0:
         if status == DONE:  # it was this bar's decision that failed, not what the next one met
             i -= 1

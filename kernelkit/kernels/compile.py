@@ -22,9 +22,9 @@ from kernelkit.kernels.tools import TOOLS
 I8 = ir.IntType(64)
 F8 = ir.DoubleType()
 # What strategies call of the engine's; compiled into them.
-PARTS = ("column_at", "fail", "past", "ring_at", "ring_push", "record", "aim")
+PARTS = ("column_at", "fail", "past", "ring_at", "ring_push", "record", "aim", "order")
 # What is loaded for a strategy, and the call in its text that needs it.
-USES = (("steer", "aim("), ("act", "call_act("), ("match", "call_act("))
+USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame"))
 CORE = ("scan", "account", "matching", "orders", "indicators", "bars")  # in the order of their imports
 
 

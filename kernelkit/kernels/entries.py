@@ -11,7 +11,11 @@ from kernelkit.kernels.layout import FAILED, FAR, FRAME, RAISED
 from kernelkit.kernels.plan import Plan
 from kernelkit.kernels.tools import offset, safe
 
-FIELD = {n: f"i8(frame + {offset(FRAME, n)})" for n in ("strategy", "panel")}
+# as `coast` passes them: what a decision reads of the account, the trial's words, the panel, prices
+DECIDE = """def decide(
+    frame: int, _i: int, _state: int, _account: int, _positions: int, _s: int, _panel: int, _cash: float, _held: float,
+    _close: int, _open: int
+) -> int:"""
 
 
 def read(kind: type, place: str) -> str:
@@ -25,12 +29,10 @@ def decide_text(plan: Plan, lines: list[str]) -> str:
 
     A slot's second word says where in the panel the trial's values lie, an indicator's previous value one word before.
     """
-    out = ["def decide(frame: int, _i: int) -> int:", f"    _s = {FIELD['strategy']}"]
+    out = [DECIDE]
     out += [f"    {safe(n)} = {read(kind, f'_s + {8 * k}')}" for k, (n, kind) in enumerate(plan.params.items())]
-    if plan.sites:
-        out.append(f"    _panel = {FIELD['panel']} + 8 * _i")
     for site in plan.sites:
-        where = f"_panel + i8(_s + {8 * site.slot + 8})"
+        where = f"_panel + 8 * _i + i8(_s + {8 * site.slot + 8})"
         out.append(f"    _v{site.slot} = f8({where})")
         if any(re.search(rf"\b_p{site.slot}\b", line) for line in lines):
             out.append(f"    _p{site.slot} = f8({where} - 8)")

@@ -141,12 +141,17 @@ def new_outcome(n: int, blocks: bool) -> Outcome:
     )
 
 
-def spread(n: int, workers: int, least: int = 1) -> Sequence[tuple[int, int]]:
-    """`n` trials in contiguous pieces of `least` or more: four for a worker, so that they finish together.
+def spread(n: int, workers: int, least: int = 1, ample: int = 1) -> Sequence[tuple[int, int]]:
+    """`n` trials in contiguous pieces of `least` or more: one for a worker, or up to four, which end together.
+
+    Each piece computes its indicators anew: there are more of them only where each has `ample` trials.
 
     >>> spread(10, 1, 3)
     [(0, 3), (3, 6), (6, 10)]
+    >>> spread(10, 2, 1, 5)
+    [(0, 5), (5, 10)]
     """
-    pieces = max(1, min(4 * workers, n // max(1, least)))
+    each = min(4, max(1, n // (workers * ample)))
+    pieces = max(1, min(each * workers, n // max(1, least)))
     edges = [n * k // pieces for k in range(pieces + 1)]
     return [(a, b) for a, b in pairwise(edges) if b > a]

@@ -1,7 +1,7 @@
 """From a strategy's source to the source that is compiled: `ctx` and state become loads, stores and calls by address.
 
 A strategy may use what `context.py` lists and plain arithmetic. Anything else is refused here, with its line and what
-to write instead. Lowered code takes one argument, the address of the FRAME, so the engine that calls it never changes.
+to write instead.
 """
 
 import ast
@@ -25,10 +25,13 @@ from kernelkit.kernels.context import (
 from kernelkit.kernels.flow import PYTHON, Kinds, defined_twice, may_raise, of_numbers, root, unassigned
 from kernelkit.kernels.plan import Plan, Ring, Site
 from kernelkit.kernels.source import Source
-from kernelkit.kernels.tools import offset, safe
+from kernelkit.kernels.tools import HERE, offset, safe
 
 LOADS = {int: "i8", float: "f8", bool: "i8"}
 STORES = {int: "put_i8", float: "put_f8", bool: "put_i8"}
+# As `coast` computes them.
+CLOSE = "f8(_close + 8 * _i)"
+EQUITY = f"(_cash + {CLOSE} * _held)"
 # What a result has besides records.
 RESULT = {*L.HEADLINE, *L.CURVES, "drawdown", "blocks", "block", "summary", "time", "asset"}
 
@@ -167,14 +170,13 @@ class Lowering(ast.NodeTransformer):
             )
         if name not in ATTRIBUTES:
             self.unknown(node, name)
-        part = {n: f"i8(frame + {offset(L.FRAME, n)})" for n in ("positions", "account", "state")}
         texts = {
             "i": "_i",
             "time": f"i8(column_at(frame, {L.C_KNOWN_AT}, _i))",
-            "position": f"f8({part['positions']} + {offset(L.POSITION, 'quantity')})",
-            "cash": f"f8({part['account']} + {offset(L.ACCOUNT, 'cash')})",
-            "equity": f"f8({part['account']} + {offset(L.ACCOUNT, 'equity')})",
-            "orders": f"i8({part['state']} + {offset(L.HEADER, 'n_live')})",
+            "position": f"f8(_positions + {offset(L.POSITION, 'quantity')})",
+            "cash": "_cash",
+            "equity": EQUITY,
+            "orders": f"i8(_state + {offset(L.HEADER, 'n_live')})",
         }
         return self.expression(texts[name], node)
 
@@ -257,7 +259,7 @@ class Lowering(ast.NodeTransformer):
             k = self.constant(node.slice)
             self.check_index(node)
             if k == 0:
-                return self.expression(f"f8(column_at(frame, {column}, _i))", node)
+                return self.expression(CLOSE if column == L.C_CLOSE_P else f"f8(column_at(frame, {column}, _i))", node)
             if k is not None:
                 self.plan.reach = max(self.plan.reach, -k)
             return self.expression(f"past(frame, {column}, {self.text(node.slice)})", node)
@@ -396,8 +398,8 @@ class Lowering(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def helper_call(self, node: ast.Call) -> ast.AST:
-        """Helpers get `frame` for ctx; other arguments are values."""
-        arguments = ["frame" if self.is_ctx(a) else self.text(a) for a in node.args]
+        """Helpers get for ctx what stands for it; other arguments are values."""
+        arguments = [HERE if self.is_ctx(a) else self.text(a) for a in node.args]
         keywords = [f"{safe(k.arg or '')}={self.text(k.value)}" for k in node.keywords]
         return self.expression(f"{safe(node.func.id)}({', '.join(arguments + keywords)})", node)
 
@@ -453,35 +455,30 @@ class Lowering(ast.NodeTransformer):
         if verb.sign < 0:
             texts[0] = f"-({texts[0]})"
         if name in ("target", "target_percent"):
-            return self.expression(f"aim(frame, {code}, float({texts[0]}))", node)
+            return self.expression(f"aim({HERE}, {code}, float({texts[0]}))", node)
         floats = [f"float({t})" for t in texts] + ["0.0"] * (6 - len(texts))
-        act = f"i8(frame + {offset(L.FRAME, 'act')})"
-        return self.expression(f"call_act({act}, frame, {code}, {tif}, {', '.join(floats)})", node)
+        return self.expression(f"order(frame, _account, {EQUITY}, {code}, {tif}, {', '.join(floats)})", node)
 
     def sizer(self, node: ast.Call, name: str) -> ast.AST:
         """The quantity, in base units, that `ctx.size.name(...)` means."""
         if name not in SIZERS:
             self.source.refuse(node, f"ctx.size has no `{name}`", f"there are {', '.join(SIZERS)}")
         given = self.bound(node, SIZERS[name], ("n",))
-        equity, close = (
-            self.text(ast.parse(f"{self.ctx}.equity", mode="eval").body),
-            f"f8(column_at(frame, {L.C_CLOSE_P}, _i))",
-        )
         g = f"i8(frame + {offset(L.FRAME, 'instrument')})"
         multiplier, periods = (f"f8({g} + {offset(L.INSTRUMENT, n)})" for n in ("multiplier", "periods"))
         if name == "risk":
             return self.expression(
-                f"(({self.text(given['fraction'])}) * {equity} / (({self.text(given['stop'])}) * {multiplier}))", node
+                f"(({self.text(given['fraction'])}) * {EQUITY} / (({self.text(given['stop'])}) * {multiplier}))", node
             )
         if name == "notional":
-            return self.expression(f"(({self.text(given['value'])}) / ({close} * {multiplier}))", node)
+            return self.expression(f"(({self.text(given['value'])}) / ({CLOSE} * {multiplier}))", node)
         window = given.get("n") or ast.Constant(20)
         series = ast.parse(f"{self.ctx}.close.volatility()", mode="eval").body
         series.args = [window]
         site = self.site(ast.copy_location(series, node))
         sigma = f"(_v{site.slot} * {periods} ** 0.5)"
         return self.expression(
-            f"(({self.text(given['volatility'])}) * {equity} / ({close} * {multiplier} * {sigma}))", node
+            f"(({self.text(given['volatility'])}) * {EQUITY} / ({CLOSE} * {multiplier} * {sigma}))", node
         )
 
     def record(self, node: ast.Call) -> ast.AST:

@@ -6,7 +6,7 @@ import ctypes
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,6 +37,19 @@ class Failed(Exception):
 
 class Stop(threading.Event):
     """Set it to make running trials come back."""
+
+
+@dataclass
+class Pace:
+    """Bars a second of one thread, as its last slice has shown; the threads of a call share what they find."""
+
+    speed: float = FIRST_SLICE / SLICE_S
+    known: bool = False
+
+    def show(self, bars: int, seconds: float) -> None:
+        """A slice took so long. What comes next may be dearer, or only this one was disturbed: not all is believed."""
+        self.speed = min(16.0 * self.speed, max(0.5 * self.speed, bars / max(seconds, 1e-9)))
+        self.known = True
 
 
 def pointers(table: Table) -> np.ndarray:
@@ -349,31 +362,32 @@ class Session:
         last: int,
         stop: Stop | None = None,
         tick: Callable[[int], None] | None = None,
+        pace: Pace | None = None,
     ) -> None:
         """Run trials [first, last), group by group, in slices of about SLICE_S; `tick` hears how many are done."""
         longest = int(self.trials["i1"][first:last].max())
-        speed, most = FIRST_SLICE / SLICE_S, FIRST_SLICE / longest  # a small group shows what a trial takes
+        pace = pace or Pace()
+        each = self.template.size  # bytes of a trial
         at = first
         while at < last and not (stop is not None and stop.is_set()):
-            size = 1 if self.python else int(max(1, min(GROUP, most)))
-            self.lay(at, min(at + size, last))
-            speed = self.finish(outcome, speed, stop, tick)
+            time_s = GROUP_S if pace.known else SLICE_S  # a small group shows what a trial takes
+            most = min(GROUP, time_s * pace.speed / longest, MOST_STATE / each)
+            self.lay(at, min(at + (1 if self.python else int(max(1, most))), last))
+            self.finish(outcome, pace, stop, tick)
             each = self.template.size + sum(b.size for b in self.larger.values()) // len(self.blocks)
-            most = min(GROUP_S * speed / longest, MOST_STATE / each)
             at = self.group[1]
 
-    def finish(self, outcome: Outcome, speed: float, stop: Stop | None, tick: Callable[[int], None] | None) -> float:
-        """Run the group to its end at about `speed` bars a second; the speed that was found."""
+    def finish(self, outcome: Outcome, pace: Pace, stop: Stop | None, tick: Callable[[int], None] | None) -> None:
+        """Run the group to its end."""
         first, last = self.group
         end, width = int(self.trials["i1"][first:last].max()), int(self.frame["width"][0])
         until = done = 0
         while until < end and not (stop is not None and stop.is_set()):
-            before, tiles = until, int(speed * SLICE_S / ((last - first) * width))
+            before, tiles = until, int(pace.speed * SLICE_S / ((last - first) * width))
             until = min(end, until + max(1, tiles) * width)
             began = time.perf_counter()
             self.call(outcome, until)
-            took = time.perf_counter() - began
-            speed = min(2.0 * speed, max(0.5 * speed, (until - before) * (last - first) / max(took, 1e-9)))
+            pace.show((until - before) * (last - first), time.perf_counter() - began)
             status = self.statuses()
             ended = int((status == L.DONE).sum())
             if tick is not None:
@@ -387,7 +401,6 @@ class Session:
             i, argument = (int(x) for x in outcome.meta[first + k, :2])
             outcome.errors[first + int(k)] = int(status[k]), i, argument
             outcome.meta[first + k] = 0
-        return speed
 
 
 class Recorder(Session):
@@ -470,9 +483,10 @@ def simulate(
     blocks: bool = True,
     stop: Stop | None = None,
     tick: Callable[[int], None] | None = None,
+    pace: Pace | None = None,
 ) -> Outcome:
     """Trials [first, last) of a job, on this thread; the outcome's rows count from `first`."""
     part = replace(job, trials=job.trials[first:last], params=job.params[first:last])
     outcome = new_outcome(last - first, blocks)
-    Session(part, timed=False).run(outcome, 0, last - first, stop, tick)
+    Session(part, timed=False).run(outcome, 0, last - first, stop, tick, pace)
     return outcome

@@ -21,7 +21,8 @@ def offset(record, name: str) -> int:
     return int(record.fields[name][1])
 
 
-FRAME_I = offset(L.FRAME, "i")
+# What stands for ctx in lowered code: the frame, the bar, what `coast` knows of the account, where prices lie.
+HERE = "frame, _i, _state, _account, _positions, _cash, _held, _close, _open"
 PRELUDE = """from math import sqrt
 from kernelkit.kernels.compile import at, bits, call, call_act, call_steer, f8, i8, prefetch, put_f8, put_i8
 from kernelkit.kernels.compile import rarely, unbits
@@ -67,28 +68,38 @@ def record(frame: int, k: int, value: float) -> int:
 """,
     # the common case, nothing to do, is decided here; the rest is one call into the engine
     "aim": f"""
-def aim(frame: int, verb: int, wish: float) -> int:
-    prefetch(column_at(frame, {L.C_OPEN}, i8(frame + {offset(L.FRAME, "i")}) + {L.AHEAD}))
-    if i8(i8(frame + {offset(L.FRAME, "state")}) + {offset(L.HEADER, "n_live")}) == 0:
-        position = i8(frame + {offset(L.FRAME, "positions")})
-        lots = i8(position)
+def aim(
+    frame: int, i: int, state: int, account: int, positions: int, cash: float, held: float, close_at: int, open_at: int,
+    verb: int, wish: float
+) -> int:
+    prefetch(open_at + 8 * (i + {L.AHEAD}))
+    if i8(state + {offset(L.HEADER, "n_live")}) == 0:
+        lots = i8(positions)
         if verb == {L.V_TARGET}:
-            if wish == f8(position + {offset(L.POSITION, "quantity")}):
+            if wish == f8(positions + {offset(L.POSITION, "quantity")}):
                 return 0
         elif lots == 0:
             if wish == 0.0:
                 return 0
         elif wish != 0.0 and (wish > 0.0) == (lots > 0):
-            g = i8(frame + {offset(L.FRAME, "instrument")})
-            close = f8(column_at(frame, {L.C_CLOSE_P}, i8(frame + {offset(L.FRAME, "i")})))
-            equity = f8(i8(frame + {offset(L.FRAME, "account")}) + {offset(L.ACCOUNT, "equity")})
+            worth = f8(close_at + 8 * i) * held
+            equity = cash + worth
             band = f8(i8(frame + {offset(L.FRAME, "venue")}) + {offset(L.VENUE, "band")})
-            gap = wish * equity - close * (float(lots) * f8(g + {offset(L.INSTRUMENT, "unit")}))
+            gap = wish * equity - worth
             # S3, with room for the rounding of S2; a rebate would make the trade larger than the gap
             rebates = i8(i8(frame + {offset(L.FRAME, "venue")}) + {offset(L.VENUE, "rebates")})
             if abs(gap) < band * {1 - 1e-9!r} * equity and rebates == 0:
                 return 0
+    put_f8(account + {offset(L.ACCOUNT, "equity")}, cash + f8(close_at + 8 * i) * held)
     return call_steer(i8(frame + {offset(L.FRAME, "steer")}), frame, verb, wish)
+""",
+    "order": f"""
+def order(
+    frame: int, account: int, equity: float,
+    verb: int, tif: int, q: float, a: float, b: float, c: float, d: float, e: float
+) -> int:
+    put_f8(account + {offset(L.ACCOUNT, "equity")}, equity)
+    return call_act(i8(frame + {offset(L.FRAME, "act")}), frame, verb, tif, q, a, b, c, d, e)
 """,
 }
 
@@ -111,6 +122,7 @@ GENERATED = {
     *TOOLS,
     *"fail prefetch frame model entry call_act call_steer put_i8 bits unbits INF".split(),
 }
+RESERVED = r"_[sivpaf]\d*|_state|_account|_positions|_panel|_cash|_held|_close|_open|_own_\w+"
 TAIL = "__user__"
 
 
@@ -120,7 +132,7 @@ def safe(name: str) -> str:
     >>> safe("fast"), safe("rsi")
     ('fast', 'rsi__user__')
     """
-    return name + TAIL if name in GENERATED or re.fullmatch(r"_[sivpaf]\d*|_panel|_own_\w+", name) else name
+    return name + TAIL if name in GENERATED or re.fullmatch(RESERVED, name) else name
 
 
 def reads(text: str | None, field: str) -> bool:
