@@ -337,6 +337,10 @@ FORMS = [
         "@kk.strategy(state=dict(a=0.0))\ndef f(ctx):\n    pass\n",
         "wanted at least 2. The first is ctx, with state the second is s.",
     ),
+    (
+        "@kk.strategy(state=dict(n=0))\ndef f(ctx, fast=5):\n    pass\n",
+        "found the parameter fast=5 second, wanted the argument that state is read from. Write f(ctx, s, ...).",
+    ),
     ("@kk.strategy\ndef f(ctx, *rest):\n    pass\n", "found *rest, wanted named parameters"),
     ("@kk.strategy\ndef f(ctx, **rest):\n    pass\n", "found **rest, wanted named parameters"),
     ("@kk.strategy(state=dict(a=[1]))\ndef f(ctx, s):\n    pass\n", "state 'a' of f: found list, wanted a number"),
@@ -486,6 +490,10 @@ def test_settings() -> None:
             "cash_rule of the venue: found maybe, wanted one of reduce, reject, debt",
         ),
         (lambda: kk.Venue(fees=0.001), "fees of the venue: found 0.001, wanted a cost model"),
+        (
+            lambda: kk.Venue(slippage=kk.slippage.fraction),
+            "found the function fraction, wanted a cost model. Call it with its numbers: slippage=fraction(...);",
+        ),
         (lambda: kk.Venue(band=1.0), "band of the venue: found 1.0"),
         (lambda: kk.FillModel(limit="cross"), "limit of the fill model: found cross, wanted one of through, touch"),
         (lambda: kk.FillModel(close_out="now"), "close_out of the fill model: found now"),
@@ -538,6 +546,28 @@ def test_too_many_orders_in_one_decision(bars: xr.Dataset) -> None:
     f = define("@kk.strategy\ndef f(ctx):\n    for k in range(200):\n        ctx.limit(1.0, 1.0)\n")
     with pytest.raises(OrderError, match=r"bar 0 .*: found more than 64 new orders in one decision, wanted at most 64"):
         kk.backtest(bars, f)
+
+
+def test_a_loop_that_waits_ends_with_the_first_thing_that_goes_wrong() -> None:
+    def many(ctx):
+        ctx.limit(1.0, 1.0)
+
+    @kk.strategy
+    def orders(ctx):
+        while ctx.orders < 1000:
+            many(ctx)
+
+    @kk.strategy
+    def future(ctx, ahead=1):
+        while not ctx.close[ahead] > 0.0:
+            pass
+
+    bars = kk.data.load("sp500_index").isel(time=slice(0, 10))
+    for debug in (False, True):
+        with pytest.raises(OrderError, match=r"bar 0 .*: found more than 64 new orders"):
+            kk.backtest(bars, orders, debug=debug)
+        with pytest.raises(LookaheadError, match=r"bar 0.*found index \[1\]"):
+            kk.backtest(bars, future, debug=debug)
 
 
 @kk.strategy

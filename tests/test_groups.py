@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -70,6 +71,63 @@ def job_of(bars: xr.Dataset, strategy: Any, grid: dict[str, Any], venue: Any = N
 def test_every_order__random_programs(case: Case, width: int) -> None:
     with mock.patch.multiple(session, TILE=width, LEAST_TILE=width):
         assert_same(*both(job(case)))
+
+
+def ends(whole: Job) -> tuple[bytes, dict[int, tuple[int, int, int]]]:
+    """Final equities and errors of a job whose trials run side by side."""
+    outcome = new_outcome(len(whole.trials), False)
+    Session(whole, timed=False).run(outcome, 0, len(whole.trials))
+    return outcome.headline[:, -1].tobytes(), outcome.errors
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(cases())
+def test_the_final_equity_alone__is_that_of_the_whole_result(case: Case) -> None:
+    """Where no metrics are asked for, most bars do not mark the account."""
+    assert ends(replace(job(case), measure=False)) == ends(job(case))
+
+
+@kk.cost_model
+def by_wealth(m, rate=0.001):  # type: ignore[no-untyped-def]
+    return rate * m.notional if m.equity > 1e6 else 2.0 * rate * m.notional
+
+
+def test_the_equity_that_a_decision_and_a_model_see__is_the_mark_of_the_bar() -> None:
+    @kk.strategy(warmup=0)
+    def wealth(ctx, k=3, short=False):  # type: ignore[no-untyped-def]
+        if ctx.i % 50 == k:
+            ctx.target_percent(-0.5 if short else 0.9)
+        if ctx.equity > 1.01e6 and ctx.i % 7 == 0 and ctx.orders == 0:
+            ctx.limit(-1.0, ctx.close[0] * 1.001, tif="DAY")
+
+    grid = {"k": [3, 4, 10], "short": [False, True]}
+    bars, venue = kk.data.load("sp500_index").isel(time=slice(0, 1500)), kk.Venue("own", fees=by_wealth())
+    lean = kk.backtest(bars, wealth, grid=grid, venue=venue, outputs=("final_equity",))["final_equity"]
+    whole = kk.backtest(bars, wealth, grid=grid, venue=venue)
+    assert lean.values.tobytes() == whole["final_equity"].values.tobytes()
+    assert len(np.unique(lean)) == lean.size
+    for k in grid["k"]:
+        one = kk.backtest(bars, wealth, {"k": k}, venue=venue, outputs=("final_equity",), debug=True)
+        assert float(one["final_equity"]) == float(lean.sel(k=k, short=False))
+
+
+def test_threads_share_what_a_trial_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small group comes first, once: every group computes its indicators anew."""
+    sizes: list[int] = []
+    lay = Session.lay
+
+    def noted(self: Session, first: int, last: int) -> None:
+        sizes.append(last - first)
+        lay(self, first, last)
+
+    monkeypatch.setattr(Session, "lay", noted)
+    monkeypatch.setattr(session, "FIRST_SLICE", 3000)
+    monkeypatch.setattr(session, "GROUP_S", 1e3)
+    whole, pace = job_of(market(), everything, GRID, VENUE), session.Pace(3000 / session.SLICE_S)
+    n = len(whole.trials)
+    for _ in range(2):
+        Session(whole).run(new_outcome(n, False), 0, n, pace=pace)
+    assert sizes == [4, n - 4, n]
 
 
 @kk.indicator(state=dict(e=0.0, last=kk.ring(3), seen=0))

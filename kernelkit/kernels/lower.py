@@ -124,7 +124,13 @@ class Lowering(ast.NodeTransformer):
         self.loops -= 1
         return out
 
-    visit_While = visit_For
+    def visit_While(self, node: ast.While) -> ast.AST:
+        """A loop does not outlive what ends the decision: it might wait for an order that will never be taken."""
+        out = self.visit_For(node)
+        if not self.depth or self.ctx is not None:
+            well = self.expression(f"i8(frame + {offset(L.FRAME, 'error')}) == 0", node)
+            out.test = ast.copy_location(ast.BoolOp(ast.And(), [well, out.test]), node)
+        return out
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
         if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):

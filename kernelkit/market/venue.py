@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from types import FunctionType
 from typing import Any
 
 from kernelkit.errors import OrderError, message
@@ -70,11 +71,11 @@ class Venue:
         for name in ("fees", "slippage"):
             model = getattr(self, name)
             if model is not None and not isinstance(model, CostModel):
-                raise OrderError(
-                    message(
-                        f"{name} of the venue", repr(model), "a cost model", f"Write {name}=kk.{name}.fraction(0.001)."
-                    )
-                )
+                found, fix = repr(model), f"Write {name}=kk.{name}.fraction(0.001)."
+                if isinstance(model, FunctionType):
+                    found = f"the function {model.__name__}"
+                    fix = f"Call it with its numbers: {name}={model.__name__}(...); @kk.cost_model makes it a factory."
+                raise OrderError(message(f"{name} of the venue", found, "a cost model", fix))
         if not 0.0 <= self.band < 1.0:
             raise OrderError(
                 message("band of the venue", self.band, "a fraction of equity in [0, 1)", "Write band=0.005.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -127,9 +128,7 @@ def notice(given: options.Given, res: xr.Dataset) -> None:
     if "interrupted" in res.attrs:
         say(f"interrupted: {res.attrs['interrupted']}; the result holds these, the other cells are NaN")
     if "gpu" in given.flags:
-        from kernelkit.notebook.device import without_device
-
-        say(without_device())
+        say(f"--gpu: this version has no engine for CUDA devices; ran on {os.cpu_count() or 1} threads")
 
 
 def say(text: str) -> None:
