@@ -13,7 +13,7 @@ from typing import Any
 # public name -> module that defines it
 _PUBLIC = {
     "Account": "market.venue",
-    "FillModel": "market.venue",
+    "FillModel": "market.fill_model",
     "Venue": "market.venue",
     "audit": "audit",
     "backtest": "engine",

@@ -18,9 +18,10 @@ from kernelkit.errors import LookaheadError, OrderError, RunError, StrategyError
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Outcome, new_outcome, spread
 from kernelkit.kernels.session import Pace, Stop, prepare, simulate
-from kernelkit.market.venue import Account, FillModel, Settings, Venue
+from kernelkit.market.fill_model import FillModel
+from kernelkit.market.venue import Account, Settings, Venue
 from kernelkit.progress import Meter
-from kernelkit.recipe import Recipe, bind, check_bars, plan_job, resolve, span, with_target
+from kernelkit.recipe import Recipe, bind, check_bars, plan_job, resolve, span, under_each, with_target
 from kernelkit.strategy import Program, Signal, Strategy
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     end: Any = None,
     account: Account | None = None,
     venue: Venue | None = None,
-    fill_model: FillModel | None = None,
+    fill_model: FillModel | str | Sequence[FillModel | str] | None = None,
     outputs: Sequence[str] = OUTPUTS,
     client: Any = None,
     debug: bool = False,
@@ -120,9 +121,11 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
 
     ``params`` binds scalars; ``where`` (an expression or a function of the parameters) excludes cells, which stay NaN;
     ``start`` and ``end`` delimit the evaluated span (earlier bars warm up); several assets run as separate accounts
-    along dim ``asset``. ``outputs`` is any of ``"metrics"``, ``"blocks"``, ``"curves"``, or ``("final_equity",)`` for
-    that number alone. ``client`` is a dask.distributed Client or its address. ``debug=True`` runs the strategy in plain
-    Python: breakpoints, prints and tracebacks in your own lines.
+    along dim ``asset``. ``fill_model`` says how orders meet bars: a `FillModel` or the name of one (rule F13); a list
+    of them becomes dim ``fill_model``, and ``total_return_spread`` says how much of the profit hangs on that.
+    ``outputs`` is any of ``"metrics"``, ``"blocks"``, ``"curves"``, or ``("final_equity",)`` for that number alone.
+    ``client`` is a dask.distributed Client or its address. ``debug=True`` runs the strategy in plain Python:
+    breakpoints, prints and tracebacks in your own lines.
 
     Returns a Dataset: scalar metrics over the swept parameters (fractions, quote currency, days; see each ``attrs``),
     and lazy curves ``equity``, ``cash``, ``position``, ``drawdown`` and own records over ``time``.
@@ -141,8 +144,9 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
 
     bars, strategy = check_bars(bars), resolve(strategy)
     scalars, axes = bind(strategy, params, grid)
-    settings = Settings.of(account, venue, fill_model)
-    venue, fill_model = settings.venue, settings.fill_model
+    models = FillModel.several(fill_model)
+    settings = Settings.of(account, venue, models[0])
+    venue = settings.venue
     unknown = [o for o in outputs if o not in (*OUTPUTS, "final_equity")]
     if unknown:
         raise UsageError(
@@ -152,6 +156,8 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
         )
     measure = "metrics" in outputs or "blocks" in outputs
     recipe = plan_job(bars, strategy, scalars, axes, where, span(bars, start, end), settings, measure)
+    if isinstance(fill_model, (list, tuple)):
+        recipe = under_each(recipe, models)
     if not debug:
         compiled(recipe, venue)
     outcome, interrupted, began = new_outcome(len(recipe.job.trials), False), False, time.perf_counter()
@@ -165,10 +171,10 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
             outcome, interrupted = run_trials(recipe, "blocks" in outputs, client, strategy.name)
         took = time.perf_counter() - began
     finally:  # also what failed was tried
-        record(recipe, outcome, venue, fill_model, "debug" if debug else None)
+        record(recipe, outcome, venue, models, "debug" if debug else None)
     if outcome.errors:
         explain(recipe, outcome, venue)
-    ds = build(recipe, outcome, outputs, venue.costs, venue.name, fill_model)
+    ds = build(recipe, outcome, outputs, venue, models)
     if interrupted:
         ds.attrs["interrupted"] = f"{int(outcome.done.sum())} of {len(outcome.done)} trials done"
     if not debug:
@@ -195,32 +201,41 @@ def compiled(recipe: Recipe, venue: Venue) -> None:
             raise StrategyError(explained) from None
 
 
-def record(recipe: Recipe, outcome: Outcome, venue: Venue, fill_model: FillModel, role: str | None = None) -> None:
-    """Write every trial to the ledger, before anybody sees it."""
+def record(
+    recipe: Recipe, outcome: Outcome, venue: Venue, models: Sequence[FillModel], role: str | None = None
+) -> None:
+    """Write every trial to the ledger, before anybody sees it: under the first fill model as what was tried.
+
+    Under the others as what tells how much of that is an assumption.
+    """
     from kernelkit import ledger
 
-    names, n = list(recipe.axes), len(recipe.assets)
-    kept = recipe.cells >= 0
-    tried = itertools.compress(itertools.product(*recipe.axes.values()), kept.ravel())
-    cells = [dict(zip(names, c, strict=True)) for c in itertools.islice(tried, ledger.MOST)]
+    axes = {name: values for name, values in recipe.axes.items() if name != "fill_model"}
+    kept = (recipe.cells[0] if "fill_model" in recipe.axes else recipe.cells) >= 0
+    tried = itertools.compress(itertools.product(*axes.values()), kept.ravel())
+    cells = [dict(zip(axes, c, strict=True)) for c in itertools.islice(tried, ledger.MOST)]
     times = recipe.bars.indexes["time"].values
     settings = {
         "data": [table.digest for table in recipe.job.tables],
         "bound": recipe.params,
         "assets": recipe.assets,
-        "axes": recipe.axes,
+        "axes": axes,
         "excluded": None if kept.all() else hashlib.sha256(kept.tobytes()).hexdigest(),
         "venue": f"{venue.name}: {venue.costs}",
         "venue_id": hashlib.sha256(repr(recipe.job.venues).encode()).hexdigest(),
-        "fill_model": fill_model.codes(),
         "cash": float(recipe.job.trials[0]["cash"]),
         "span": [str(times[recipe.start]), str(times[recipe.stop - 1])],
-        "cells": int(kept.sum()) * n,
+        "cells": int(kept.sum()) * len(recipe.assets),
     }
     lineage = str(recipe.bars.attrs.get("lineage", ""))
     name, source = recipe.strategy.name, recipe.strategy.identity
-    with ledger.role(role) if role else nullcontext():
-        ledger.record(ledger.rows_of(name, source, lineage, settings, cells, outcome))
+    each = len(outcome.done) // len(models)
+    for k, model in enumerate(models):
+        its = settings | {"fill_model": model.codes()}
+        part = outcome.part(k * each, (k + 1) * each)
+        known = role or ("fill_model" if k else None)
+        with ledger.role(known) if known else nullcontext():
+            ledger.record(ledger.rows_of(name, source, lineage, its, cells, part))
 
 
 def explain(recipe: Recipe, outcome: Outcome, venue: Venue) -> None:

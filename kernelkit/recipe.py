@@ -17,6 +17,7 @@ from kernelkit.kernels.context import FIRST_WORD
 from kernelkit.kernels.job import Costs, Job, Table
 from kernelkit.kernels.lower import RESULT
 from kernelkit.kernels.plan import plain
+from kernelkit.market.fill_model import FillModel
 from kernelkit.market.venue import CASH_RULES, Settings, Venue
 from kernelkit.strategy import Program, Signal, Strategy
 from kernelkit.table import SOURCES, check_sums, table_of, targets_of
@@ -344,6 +345,25 @@ def plan_job(
     start = min(int(p[r[1]]) for p, r in zip(places, rows, strict=True))
     assets = asset_names(bars)
     return Recipe(bars, strategy, job, axes, assets, places, sweep.cells, start, last, scalars)
+
+
+def under_each(recipe: Recipe, models: Sequence[FillModel]) -> Recipe:
+    """The trials of a recipe under each of several fill models, which become its first axis, ``fill_model``."""
+    job, n = recipe.job, len(recipe.job.trials)
+    each = n // len(recipe.assets)
+    trials = np.tile(job.trials, len(models))
+    trials["fill_model"] = np.repeat(np.arange(len(models)), n)
+    cells = np.stack([np.where(recipe.cells >= 0, recipe.cells + k * each, -1) for k in range(len(models))])
+    targets = recipe.signal
+    return replace(
+        recipe,
+        job=replace(
+            job, fill_models=[m.codes() for m in models], trials=trials, params=np.tile(job.params, (len(models), 1))
+        ),
+        axes={"fill_model": [m.label for m in models], **recipe.axes},
+        cells=cells,
+        signal=None if targets is None else lambda cell: targets(cell % each),
+    )
 
 
 def asset_names(bars: xr.Dataset) -> list[str]:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from kernelkit.market.venue import FillModel
+    from kernelkit.market.fill_model import FillModel
+    from kernelkit.market.venue import Venue
     from kernelkit.recipe import Recipe
 
 KEPT_TRIALS = 8
@@ -117,7 +118,7 @@ def summaries(outcome: Outcome, trial: int, cells: int) -> np.ndarray:
 
 
 def build(
-    recipe: Recipe, outcome: Outcome, outputs: Sequence[str], costs: str, venue: str, fill_model: FillModel
+    recipe: Recipe, outcome: Outcome, outputs: Sequence[str], venue: Venue, models: Sequence[FillModel]
 ) -> xr.Dataset:
     """The result Dataset: metrics over (axes, asset) in the units of their ``attrs``, curves over ``time`` besides."""
     import xarray as xr
@@ -125,7 +126,9 @@ def build(
     numbers = trial_numbers(recipe)
     dims = (*recipe.axes, *(("asset",) if len(recipe.assets) > 1 else ()))
     whole = np.vstack([outcome.headline, np.full((1, outcome.headline.shape[1]), np.nan)])  # -1 finds the NaN row
-    coords: dict[str, Any] = {n: (n, np.array(v), {"role": "param"}) for n, v in recipe.axes.items()}
+    coords: dict[str, Any] = {
+        n: (n, np.array(v), {"role": n if n == "fill_model" else "param"}) for n, v in recipe.axes.items()
+    }
     coords["asset"] = ("asset", recipe.assets) if len(recipe.assets) > 1 else recipe.assets[0]
     names = (
         L.HEADLINE
@@ -133,6 +136,9 @@ def build(
         else (["final_equity"] if "final_equity" in outputs or "blocks" in outputs else [])
     )
     variables: dict[str, Any] = {n: (dims, whole[numbers, L.HEADLINE.index(n)]) for n in names}
+    if "fill_model" in recipe.axes and "total_return" in names:
+        returns = variables["total_return"][1]
+        variables["total_return_spread"] = dims[1:], returns.max(axis=0) - returns.min(axis=0)
     if outcome.blocks is not None:
         cells = int(outcome.meta[:, 0].max(initial=1))
         each = cells, len(L.NODE_FIELDS)
@@ -154,11 +160,10 @@ def build(
         "name": str(recipe.bars.attrs.get("name", "")),
         "strategy": recipe.strategy.name,
         "params": {k: v for k, v in recipe.params.items() if isinstance(v, (int, float, str, bool))},
-        "costs": costs,
-        "venue": venue,
-        "fill_model": ", ".join(f"{k}={v}" for k, v in vars(fill_model).items())
-        if hasattr(fill_model, "__dict__")
-        else repr(fill_model),
+        "costs": venue.costs,
+        "venue": venue.name,
+        "fill_model": ", ".join(m.label for m in models),
+        "foresees": ", ".join(m.label for m in models if m.foresees),
         "sampling": "session close",
         "ddof": 1,
         "periods_per_year": float(recipe.bars.attrs["periods_per_year"]),
@@ -273,7 +278,7 @@ def fills(res: xr.Dataset) -> pd.DataFrame:
             "reference": _prices(raw["reference"], table),
             "fee": raw["fee"],
             "slippage": raw["slippage"],
-            "at": np.where(raw["rule"] == 0, "open", "bar"),
+            "at": np.array(["open", "bar", "former close"])[raw["rule"].to_numpy()],
             "position": raw["position"] * table.lot,
             "cash": raw["cash"],
         }

@@ -30,7 +30,8 @@ from kernelkit.kernels.job import Costs, Job, new_outcome
 from kernelkit.kernels.plan import Plan, Ring, Site
 from kernelkit.kernels.session import Failed, Session, header_of
 from kernelkit.kernels.source import Source
-from kernelkit.market.venue import Account, FillModel, Settings, Venue
+from kernelkit.market.fill_model import FillModel
+from kernelkit.market.venue import Account, Settings, Venue
 from kernelkit.recipe import Recipe, bind, check_bars, costs_of, kind_of, own_state, param_words, resolve, span
 from kernelkit.strategy import Signal, Strategy
 from kernelkit.table import table_of
@@ -47,10 +48,8 @@ ENDLESS = 1 << 60  # the bar at which a run that may always go on would end
 class Run:
     """One trial over one asset, advanced as its bars arrive. Make it with `start` or `resume`."""
 
-    def __init__(
-        self, recipe: Recipe, venue: Any, fill_model: FillModel, free: bool, state: np.ndarray | None = None
-    ) -> None:
-        self._recipe, self._venue, self._fill_model, self._free = recipe, venue, fill_model, free
+    def __init__(self, recipe: Recipe, venue: Any, fill_model: FillModel, state: np.ndarray | None = None) -> None:
+        self._recipe, self._venue, self._fill_model = recipe, venue, fill_model
         self._session = session_of(recipe, state)
         self._advance()
 
@@ -134,15 +133,8 @@ class Run:
             stop=self._recipe.bars.sizes["time"],
         )
         outcome = self._session.ended(n)
-        record(recipe, outcome, self._venue, self._fill_model)
-        return build(
-            recipe,
-            outcome,
-            ("metrics", "blocks", "curves"),
-            "none" if self._free else self._venue.costs,
-            self._venue.name,
-            self._fill_model,
-        )
+        record(recipe, outcome, self._venue, [self._fill_model])
+        return build(recipe, outcome, ("metrics", "blocks", "curves"), self._venue, [self._fill_model])
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the run to the folder ``path``, whole or not at all; an older one there is replaced.
@@ -186,7 +178,6 @@ class Run:
             "venue": [asdict(c) for c in job.venues],
             "venue_name": self._venue.name,
             "costs": self._venue.costs,
-            "free": self._free,
             "fill_model": asdict(self._fill_model),
         }
 
@@ -295,7 +286,7 @@ def start(
     start: Any = None,
     account: Account | None = None,
     venue: Venue | None = None,
-    fill_model: FillModel | None = None,
+    fill_model: FillModel | str | None = None,
 ) -> Run:
     """Begin a backtest of one strategy, with scalar parameters, over one asset; it runs ``bars`` and waits for more.
 
@@ -334,7 +325,7 @@ def start(
         )
     recipe = one_recipe(bars, subject, scalars, start, settings)
     compiled(recipe, settings.venue)
-    return Run(recipe, settings.venue, settings.fill_model, venue is None)
+    return Run(recipe, settings.venue, settings.fill_model)
 
 
 def one_recipe(
@@ -441,13 +432,7 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
         int(rows[-1]) + 1,
         document["bound"],
     )
-    return Run(
-        recipe,
-        SavedVenue(document["venue_name"], document["costs"]),
-        fill_model,
-        document["free"],
-        state,
-    )
+    return Run(recipe, SavedVenue(document["venue_name"], document["costs"]), fill_model, state)
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], np.ndarray]:

@@ -13,11 +13,12 @@ from kernelkit.errors import DataError, message
 if TYPE_CHECKING:
     import xarray as xr
 
-Kind = Literal["coord", "bar", "metric", "curve"]
+Kind = Literal["coord", "bar", "metric", "curve", "study"]
 
 DIMS: Mapping[str, str] = {
     "time": "bar, labelled as the user labelled it, in UTC",
     "asset": "instrument",
+    "fill_model": "how orders meet bars: the name of a fill model (rule F13), or where it differs from conservative",
 }
 
 
@@ -104,6 +105,11 @@ _TABLE = [
             ("position", "float64", "base", "quantity held, negative where short"),
             ("drawdown", "float64", "1", "loss from the previous peak of equity, as a fraction"),
         ],
+    ),
+    *_rows(
+        "study",
+        (),
+        [("total_return_spread", "float64", "1", "largest less smallest total return over the fill models")],
     ),
 ]
 

@@ -11,7 +11,8 @@ import kernelkit as kk
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Costs, Job, Logs, Table
 from kernelkit.kernels.session import Recorder
-from kernelkit.market.venue import CASH_RULES, FillModel
+from kernelkit.market.fill_model import FillModel
+from kernelkit.market.venue import CASH_RULES
 from tests.reference import Bars, Config, Grid, Outcome, simulate
 
 ACTIONS = 3  # per bar
@@ -151,7 +152,7 @@ def job(case: Case) -> Job:
         CASH_RULES[c.cash_rule],
         c.band,
     )
-    codes = FillModel(c.limit, c.same_bar, c.trailing, c.close_out, c.sizing).codes()
+    codes = FillModel(c.limit, c.same_bar, c.trailing, c.close_out, c.sizing, c.path, c.stop_gap, c.market).codes()
     trials = np.zeros(1, L.TRIAL)
     trials[0] = (0, c.trade_from, c.end or len(case.bars.o), 0, 0, 0, c.cash)
     return Job(PROGRAM.text, PROGRAM.plan, [table(case)], [costs], [codes], trials, np.zeros((1, 0), "i8"))

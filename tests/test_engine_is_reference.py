@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -31,6 +32,26 @@ SLIPPAGES = [
 ]
 
 
+MARKETS = ["next_open", "same_close", "next_close", "next_typical"]
+ENDS = ["none", "none", "last_open", "last_close"]
+# what F10-F12 allow together, the default as often as all else
+DIALECTS = [
+    {"trailing": trailing, "close_out": end, "market": market, "stop_gap": gap}
+    for trailing, end, market, gap in itertools.product(
+        ["check_first", "update_first"], ENDS, MARKETS, ["open", "trigger", "close"]
+    )
+]
+DIALECTS += [
+    {"path": path, "close_out": end, "market": market}
+    for path, end, market in itertools.product(["high_first", "low_first", "nearest_first"], ENDS, MARKETS)
+]
+DIALECTS += [
+    {"path": "close", "market": "next_close", "trailing": trailing, "close_out": end}
+    for trailing, end in itertools.product(["check_first", "update_first"], ["none", "last_close"])
+]
+DIALECTS += [{"trailing": t, "close_out": end} for t in ("check_first", "update_first") for end in ENDS] * 16
+
+
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     """Bars of a few ticks' range, so that prices are met exactly, and programs that aim at them."""
@@ -55,11 +76,10 @@ def cases(draw: st.DrawFn) -> Case:
         band=draw(st.sampled_from([0.005, 0.0, 0.2])),
         limit=draw(st.sampled_from(["through", "touch"])),
         same_bar=draw(st.sampled_from(["adverse", "next"])),
-        trailing=draw(st.sampled_from(["check_first", "update_first"])),
-        close_out=draw(st.sampled_from(["none", "none", "last_open", "last_close"])),
         sizing=draw(st.sampled_from(["at_decision", "at_fill"])),
         trade_from=draw(st.integers(0, n - 1)),
         periods_per_year=draw(st.sampled_from([252, 365])),
+        **draw(st.sampled_from(DIALECTS)),
     )
     program = []
     busy = draw(st.floats(0.05, 1.0))
@@ -140,7 +160,9 @@ def test_engine_is_reference(case: Case) -> None:
         (f["order"], f["time"], f["lots"], f["ticks"], f["reference"], f["fee"], f["slippage_cost"])
         for f in expected.fills
     ]
-    assert [("open", "intrabar")[int(r["rule"])] for r in logs.fills] == [f["rule"] for f in expected.fills]
+    assert [("open", "intrabar", "same_close")[int(r["rule"])] for r in logs.fills] == [
+        f["rule"] for f in expected.fills
+    ]
     orders = {
         int(r["id"]): (
             L.KINDS[r["kind"]],

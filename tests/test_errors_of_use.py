@@ -435,7 +435,19 @@ CALLS: list[tuple[str, dict[str, Any], type[Exception], str]] = [
         UsageError,
         "outputs: found nope, wanted any of metrics, blocks, curves, or final_equity",
     ),
-    ("a fill model", {"fill_model": "touch"}, OrderError, "wanted a kk.FillModel. Write kk.FillModel(limit='touch')."),
+    (
+        "a fill model",
+        {"fill_model": "touch"},
+        OrderError,
+        "found 'touch', wanted a kk.FillModel or the name of one. Names are conservative,",
+    ),
+    ("no fill model", {"fill_model": []}, OrderError, "found an empty list, wanted different fill models"),
+    (
+        "a fill model twice",
+        {"fill_model": ["conservative", kk.FillModel()]},
+        OrderError,
+        "found two that are the same, wanted different fill models. Name each once.",
+    ),
     ("a venue", {"venue": "us"}, OrderError, "venue: found 'us', wanted a kk.Venue"),
     ("an account", {"account": 10_000}, OrderError, "account: found 10000, wanted a kk.Account"),
 ]
@@ -498,7 +510,18 @@ def test_settings() -> None:
         (lambda: kk.FillModel(limit="cross"), "limit of the fill model: found cross, wanted one of through, touch"),
         (lambda: kk.FillModel(close_out="now"), "close_out of the fill model: found now"),
         (lambda: kk.FillModel(path="open_high_low_close"), "path of the fill model: found open_high_low_close"),
-        (lambda: kk.FillModel(stop_gap="trigger"), "stop_gap of the fill model: found trigger, wanted one of open"),
+        (
+            lambda: kk.FillModel(stop_gap="worst"),
+            "stop_gap of the fill model: found worst, wanted one of open, trigger",
+        ),
+        (
+            lambda: kk.FillModel(path="low_first", stop_gap="close"),
+            "stop_gap of the fill model: found close, wanted open with path=low_first. Rule F12 says why.",
+        ),
+        (
+            lambda: kk.FillModel(path="close", market="next_close", close_out="last_open"),
+            "close_out of the fill model: found last_open, wanted none or last_close with path=close.",
+        ),
     ]
     for make, wanted in makers:
         with pytest.raises(OrderError) as caught:

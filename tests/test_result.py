@@ -95,7 +95,7 @@ def test_dims_coords_and_attrs(swept: xr.Dataset) -> None:
         BARS.attrs[k] for k in ("tradable", "synthetic", "note")
     )
     assert swept.attrs["trials"] == 16
-    assert "limit=through" in swept.attrs["fill_model"]
+    assert swept.attrs["fill_model"] == "conservative"
     assert kk.backtest(BARS, cross).attrs["costs"] == "none"
 
 

@@ -18,7 +18,8 @@ from kernelkit.engine import explain
 from kernelkit.errors import UsageError, message
 from kernelkit.kernels.job import new_outcome
 from kernelkit.kernels.source import read_source
-from kernelkit.market.venue import CONSERVATIVE, FREE, Account, FillModel, Settings, Venue
+from kernelkit.market.fill_model import FillModel
+from kernelkit.market.venue import FREE, Account, Settings, Venue
 from kernelkit.progress import Meter
 from kernelkit.schema import FEATURE, PRICES
 from kernelkit.strategy import Signal, Strategy
@@ -41,7 +42,7 @@ def audit(  # noqa: PLR0913  the settings of a backtest, and its own
     end: Any = None,
     account: Account | None = None,
     venue: Venue | None = None,
-    fill_model: FillModel | None = None,
+    fill_model: FillModel | str | None = None,
     features: Columns | None = None,
     cuts: int = 32,
     seed: int = 0,
@@ -69,7 +70,7 @@ def audit(  # noqa: PLR0913  the settings of a backtest, and its own
     (False, ['close'])
     """
     recipes.check_bars(bars)
-    settings = Settings(account or Account(), venue or FREE, replace(fill_model or CONSERVATIVE, close_out="none"))
+    settings = Settings(account or Account(), venue or FREE, replace(FillModel.of(fill_model), close_out="none"))
     subject = Subject.of(bars, recipes.resolve(strategy), params, recipes.span(bars, start, end), settings, features)
     return _Audit(bars, subject, seed).run(cuts)
 

@@ -25,7 +25,7 @@ F8 = ir.DoubleType()
 PARTS = ("column_at", "fail", "past", "ring_at", "ring_push", "record", "aim", "order")
 # What is loaded for a strategy, and the call in its text that needs it.
 USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame"))
-CORE = ("scan", "account", "matching", "orders", "indicators", "bars")  # in the order of their imports
+CORE = ("scan", "account", "matching", "paths", "orders", "indicators", "bars")  # in the order of their imports
 
 
 def _load(element, numba_type):
@@ -422,7 +422,7 @@ class Engine(Linker):
     def everything(self) -> None:
         """Compile, or find on the disk, all that any strategy could need of the engine."""
         rolling = (*ROLLING.values(), *BAR_ROLLING.values())
-        for name in ("meet", "ruin", "log_curve", "close_out", *{unit for unit, _ in USES}):
+        for name in ("meet", "ruin", "log_curve", "close_out", "walk", *{unit for unit, _ in USES}):
             self.unit(name)
         for name in sorted({kind for r in rolling for kind in (r.price, r.other)}):
             self.unit(name)

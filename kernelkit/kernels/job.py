@@ -106,6 +106,12 @@ class Outcome:
     done: np.ndarray
     errors: dict[int, tuple[int, int, int]]
 
+    def part(self, first: int, last: int) -> Outcome:
+        """The outcome of trials [first, last), counted from `first`."""
+        blocks = None if self.blocks is None else self.blocks[first:last]
+        errors = {k - first: e for k, e in self.errors.items() if first <= k < last}
+        return Outcome(self.headline[first:last], blocks, self.meta[first:last], self.done[first:last], errors)
+
     def take(self, first: int, part: Outcome) -> None:
         """Write the outcome of the trials from `first` on into this one."""
         rows = slice(first, first + len(part.done))

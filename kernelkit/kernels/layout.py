@@ -70,7 +70,9 @@ ADVERSE, NEXT = 0, 1
 CHECK_FIRST, UPDATE_FIRST = 0, 1
 KEEP, LAST_OPEN, LAST_CLOSE = 0, 1, 2
 AT_DECISION, SIZE_AT_FILL = 0, 1
-STOP_FIRST, AT_OPEN = 0, 0  # of a bar's path and of a stop's gap, so far only these (F1, F4)
+NEXT_OPEN, SAME_CLOSE, NEXT_CLOSE, NEXT_TYPICAL = 0, 1, 2, 3
+GAP_OPEN, GAP_TRIGGER, GAP_CLOSE = 0, 1, 2
+STOP_FIRST, CLOSE_ONLY, HIGH_FIRST, LOW_FIRST, NEAREST_FIRST = 0, 1, 2, 3, 4
 # cash rules
 CUT, REJECT, DEBT = 0, 1, 2
 # what a kernel call comes back with
@@ -145,7 +147,7 @@ VENUE = _record(
     "band",
     [("fee_slots", "f8", (MODEL_SLOTS,)), ("slippage_slots", "f8", (MODEL_SLOTS,))],
 )
-FILL_MODEL = _record("limit same_bar trailing close_out sizing path stop_gap")
+FILL_MODEL = _record("limit same_bar trailing close_out sizing path stop_gap market")
 MODEL = _record("time slots", "side quantity price notional filled paid volume position equity")
 # one indicator of one data set: its kernel, slot, column and window (of an own indicator the address of the strategy's
 # words instead), and where its values go
@@ -155,7 +157,7 @@ FRAME = _record(
     "state account metrics positions orders strategy instrument venue fill_model columns i act logging measure "
     "fills n_fills cap_fills ended n_ended cap_ended trades n_trades cap_trades curve curve_0 curve_step "
     "records n_record error error_arg model inert ordered_at first_id instruments venues fill_models "
-    "coast decide meet match steer log ruin close_out decides whole stop "
+    "coast decide meet match walk steer log ruin close_out decides whole stop "
     "rows n_rows values width first last refreshed panel timed"
 )
 # sizes as plain integers: compiled code cannot ask a dtype

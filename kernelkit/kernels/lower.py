@@ -33,7 +33,10 @@ STORES = {int: "put_i8", float: "put_f8", bool: "put_i8"}
 CLOSE = "f8(_close + 8 * _i)"
 EQUITY = f"(_cash + {CLOSE} * _held)"
 # What a result has besides records.
-RESULT = {*L.HEADLINE, *L.CURVES, "drawdown", "blocks", "block", "summary", "time", "asset"}
+RESULT = {
+    *(*L.HEADLINE, *L.CURVES, "drawdown", "blocks", "total_return_spread"),
+    *("block", "summary", "time", "asset", "fill_model"),
+}
 
 
 class Lowering(ast.NodeTransformer):

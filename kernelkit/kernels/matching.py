@@ -1,4 +1,4 @@
-"""How a bar meets the live orders: watched, matched, filled, ended (rules O1, O6-O8, O10, F1-F8, S2)."""
+"""How a bar meets the live orders: watched, matched, filled, ended (rules O1, O6-O8, O10, F1-F8, F10, F11, S2)."""
 
 from kernelkit.kernels.account import (
     MOST,
@@ -18,6 +18,7 @@ from kernelkit.kernels.layout import (
     ACCOUNT,
     ADVERSE,
     AT_FILL,
+    C_CLOSE,
     C_HIGH,
     C_KNOWN_AT,
     C_LOW,
@@ -25,6 +26,7 @@ from kernelkit.kernels.layout import (
     C_OPEN_AT,
     C_SESSION,
     CANCELLED,
+    CLOSE_ONLY,
     CROWDED,
     DAY,
     EXPIRED,
@@ -33,13 +35,18 @@ from kernelkit.kernels.layout import (
     FILLED,
     FRAME,
     FRESH,
+    GAP_CLOSE,
+    GAP_OPEN,
     GTC,
     HEADER,
+    HIGH_FIRST,
     INSTRUMENT,
     IOC,
     LIMIT,
     LIVE,
     MARKET,
+    NEXT_CLOSE,
+    NEXT_OPEN,
     ORDER,
     ORDER_BYTES,
     POSITION,
@@ -56,6 +63,7 @@ from kernelkit.kernels.layout import (
     R_REPLACED,
     REDUCE,
     REJECTED,
+    SAME_CLOSE,
     SEEN,
     STOP,
     STOP_LIMIT,
@@ -66,11 +74,11 @@ from kernelkit.kernels.layout import (
     VENUE,
     WAITING,
 )
-from kernelkit.kernels.memory import at, f8, i8
+from kernelkit.kernels.memory import at, call, f8, i8
 from kernelkit.kernels.scan import copy_words
 
 ORDER_WORDS = ORDER_BYTES // 8
-OPEN_FILL, BAR_FILL = 0, 1
+OPEN_FILL, BAR_FILL, FORMER_FILL = 0, 1, 2  # of a fill: at the open, in the bar's range, at the close before (F10)
 
 
 def column(frame: int, c: int, i: int) -> int:
@@ -354,31 +362,78 @@ def ready(order_at: int, t_open: int) -> bool:
     return o.status == LIVE and (o.marks & (WAITING | FRESH)) == 0 and o.t_active <= t_open
 
 
-def open_pass(frame: int, thr: int) -> None:
-    """F1: what the open settles."""
+def reached_at_open(frame: int, order_at: int, first: int) -> bool:
+    """F1, F11: whether the open sets a stop off."""
     f = at(frame, FRAME)
-    first = column(frame, C_OPEN, f.i)
+    gap = at(f.fill_model, FILL_MODEL).stop_gap
+    if gap == GAP_OPEN:
+        return stop_reached(order_at, first, first)
+    o = at(order_at, ORDER)
+    if gap == GAP_CLOSE:
+        return False
+    return o.trigger < column(frame, C_LOW, f.i) if o.lots > 0 else o.trigger > column(frame, C_HIGH, f.i)
+
+
+def open_pass(frame: int, thr: int) -> None:
+    """F1: what the open settles; with `path = close` the bar's only price."""
+    f = at(frame, FRAME)
+    m = at(f.fill_model, FILL_MODEL)
+    close_only = m.path == CLOSE_ONLY
+    first = column(frame, C_CLOSE if close_only else C_OPEN, f.i)
     t_open = moment(frame, C_OPEN_AT, f.i)
+    now = moment(frame, C_KNOWN_AT, f.i) if close_only else t_open
+    rule = BAR_FILL if close_only else OPEN_FILL
     for k in range(at(f.state, HEADER).n_live):
         o_at = f.orders + k * ORDER_BYTES
         if ready(o_at, t_open):
             o = at(o_at, ORDER)
             o.marks |= SEEN
             if o.kind == MARKET:
-                fill(frame, o_at, first, 1, OPEN_FILL, t_open)
+                if m.market == NEXT_OPEN or close_only:
+                    fill(frame, o_at, first, 1, rule, now)
+                elif m.market == SAME_CLOSE:
+                    before = f.i - 1
+                    fill(frame, o_at, column(frame, C_CLOSE, before), 1, FORMER_FILL, moment(frame, C_KNOWN_AT, before))
             elif rests(o_at):
                 if limit_reached(o_at, first, first, thr):
-                    fill(frame, o_at, first, 0, OPEN_FILL, t_open)
-            elif stop_reached(o_at, first, first):
-                trigger_stop(frame, o_at, first, OPEN_FILL, t_open)
+                    fill(frame, o_at, first, 0, rule, now)
+            elif reached_at_open(frame, o_at, first):
+                trigger_stop(frame, o_at, first, rule, now)
+
+
+def late_pass(frame: int) -> None:
+    """F10: market orders that fill at the bar's close or typical price."""
+    f = at(frame, FRAME)
+    m = at(f.fill_model, FILL_MODEL)
+    if m.market < NEXT_CLOSE or m.path == CLOSE_ONLY:
+        return
+    close = column(frame, C_CLOSE, f.i)
+    total = column(frame, C_HIGH, f.i) + column(frame, C_LOW, f.i) + close
+    t_open = moment(frame, C_OPEN_AT, f.i)
+    for k in range(at(f.state, HEADER).n_live):
+        o_at = f.orders + k * ORDER_BYTES
+        o = at(o_at, ORDER)
+        if ready(o_at, t_open) and o.kind == MARKET:
+            typical = (total + 2) // 3 if o.lots > 0 else total // 3
+            reference = close if m.market == NEXT_CLOSE else typical
+            fill(frame, o_at, reference, 1, BAR_FILL, moment(frame, C_KNOWN_AT, f.i))
+
+
+def stop_reference(frame: int, order_at: int, close: int) -> int:
+    """F2, F11: the price at which a stop that the bar's range reaches is set off."""
+    o = at(order_at, ORDER)
+    if at(at(frame, FRAME).fill_model, FILL_MODEL).stop_gap != GAP_CLOSE:
+        return o.trigger
+    return max(o.trigger, close) if o.lots > 0 else min(o.trigger, close)
 
 
 def range_passes(frame: int, thr: int) -> None:
-    """F2, F5, F7, F8: what the bar's range settles, and how far trailing stops follow it."""
+    """F2, F5, F7, F8, F10: what the bar's range settles, and how far trailing stops follow it."""
     f = at(frame, FRAME)
     m = at(f.fill_model, FILL_MODEL)
-    high = column(frame, C_HIGH, f.i)
-    low = column(frame, C_LOW, f.i)
+    close = column(frame, C_CLOSE, f.i)
+    high = close if m.path == CLOSE_ONLY else column(frame, C_HIGH, f.i)
+    low = close if m.path == CLOSE_ONLY else column(frame, C_LOW, f.i)
     t_open = moment(frame, C_OPEN_AT, f.i)
     t_close = moment(frame, C_KNOWN_AT, f.i)
     n = at(f.state, HEADER).n_live
@@ -389,12 +444,13 @@ def range_passes(frame: int, thr: int) -> None:
             if o.kind == TRAILING and m.trailing == UPDATE_FIRST:
                 move_trail(frame, o_at, high, low)
             if stop_reached(o_at, high, low):
-                trigger_stop(frame, o_at, o.trigger, BAR_FILL, t_close)
+                trigger_stop(frame, o_at, stop_reference(frame, o_at, close), BAR_FILL, t_close)
     for k in range(n):
         o_at = f.orders + k * ORDER_BYTES
         o = at(o_at, ORDER)
         if ready(o_at, t_open) and o.tif != IOC and rests(o_at) and limit_reached(o_at, high, low, thr):
             fill(frame, o_at, o.price, 0, BAR_FILL, t_close)
+    late_pass(frame)
     for k in range(n):
         o_at = f.orders + k * ORDER_BYTES
         o = at(o_at, ORDER)
@@ -406,13 +462,11 @@ def range_passes(frame: int, thr: int) -> None:
             and m.same_bar == ADVERSE
             and stop_reached(o_at, high, low)
         ):
-            trigger_stop(
-                frame,
-                o_at,
-                max(o.trigger, o.reference) if o.lots > 0 else min(o.trigger, o.reference),
-                BAR_FILL,
-                t_close,
-            )
+            worst = o.reference
+            if m.market == SAME_CLOSE:
+                first = column(frame, C_OPEN, f.i)
+                worst = max(worst, first) if o.lots > 0 else min(worst, first)
+            trigger_stop(frame, o_at, max(o.trigger, worst) if o.lots > 0 else min(o.trigger, worst), BAR_FILL, t_close)
     if m.trailing != UPDATE_FIRST:
         for k in range(n):
             o_at = f.orders + k * ORDER_BYTES
@@ -428,7 +482,11 @@ def match(frame: int) -> int:
     expire_days(frame)
     open_pass(frame, thr)
     if f.whole != 0:
-        range_passes(frame, thr)
+        if at(f.fill_model, FILL_MODEL).path < HIGH_FIRST:
+            range_passes(frame, thr)
+        else:
+            call(f.walk, frame)
+            late_pass(frame)
     for k in range(at(f.state, HEADER).n_live):
         o_at = f.orders + k * ORDER_BYTES
         o = at(o_at, ORDER)
@@ -445,7 +503,7 @@ def fill_alone(frame: int) -> bool:
     """
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
-    if h.n_live != 1 or at(f.orders, ORDER).kind != MARKET:
+    if h.n_live != 1 or at(f.orders, ORDER).kind != MARKET or at(f.fill_model, FILL_MODEL).market != NEXT_OPEN:
         return False
     t_open = moment(frame, C_OPEN_AT, f.i)
     if not ready(f.orders, t_open):

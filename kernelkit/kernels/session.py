@@ -117,6 +117,21 @@ def compiled(unit: str) -> int:
     return native.engine().unit(unit)
 
 
+def units_of(fill_models: np.ndarray) -> list[str]:
+    """The engine's functions that some fill models need; orders besides those at the market bring their own."""
+    need = {
+        "close_out": fill_models["close_out"] != L.KEEP,
+        "match": fill_models["market"] != L.NEXT_OPEN,
+        "walk": fill_models["path"] >= L.HIGH_FIRST,
+    }
+    return [unit for unit, by in need.items() if by.any()]
+
+
+def coded(job: Job) -> np.ndarray:
+    """A job's fill models as records."""
+    return np.array([tuple(m) for m in job.fill_models], L.FILL_MODEL)
+
+
 class Session:
     """Tables laid out in memory for one thread, and the calls into the engine.
 
@@ -144,7 +159,7 @@ class Session:
             L.INSTRUMENT,
         )
         self.venues = np.zeros(len(job.venues), L.VENUE)
-        self.fill_models = np.array([tuple(m) for m in job.fill_models], L.FILL_MODEL)
+        self.fill_models = coded(job)
         frame = self.frame
         if python is None:
             from kernelkit.kernels import compile as native
@@ -153,8 +168,8 @@ class Session:
                 raise StrategyError(job.plan.uncompilable)
             self.sweep: Callable[..., int] = native.engine().sweep
             model, (addresses, self.kernels) = native.model, native.strategy(job.text, job.plan.kinds)
-            if (self.fill_models["close_out"] != L.KEEP).any():
-                frame["close_out"] = compiled("close_out")
+            for unit in units_of(self.fill_models):
+                frame[unit] = compiled(unit)
         else:
             self.sweep, model, addresses, self.kernels = python.bind()  # type: ignore[attr-defined]
         for name, value in addresses.items():
@@ -472,6 +487,8 @@ def prepare(job: Job) -> None:
     if job.plan.uncompilable:
         raise StrategyError(job.plan.uncompilable)
     native.strategy(job.text, job.plan.kinds)
+    for unit in units_of(coded(job)):
+        compiled(unit)
     for text in {t for v in job.venues for t in (v.fee, v.slippage) if t}:
         native.model(text)
 

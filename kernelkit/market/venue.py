@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
 from kernelkit.errors import OrderError, message
 from kernelkit.kernels import layout as L
+from kernelkit.market.fill_model import FillModel
 from kernelkit.market.models import CostModel
 
 CASH_RULES = {"reduce": L.CUT, "reject": L.REJECT, "debt": L.DEBT}
-CODES = {
-    "limit": {"through": L.THROUGH, "touch": L.TOUCH},
-    "same_bar": {"adverse": L.ADVERSE, "next": L.NEXT},
-    "trailing": {"check_first": L.CHECK_FIRST, "update_first": L.UPDATE_FIRST},
-    "close_out": {"none": L.KEEP, "last_open": L.LAST_OPEN, "last_close": L.LAST_CLOSE},
-    "sizing": {"at_decision": L.AT_DECISION, "at_fill": L.SIZE_AT_FILL},
-    "path": {"stop_first": L.STOP_FIRST},
-    "stop_gap": {"open": L.AT_OPEN},
-}
 
 
 @dataclass(frozen=True)
@@ -88,43 +80,6 @@ class Venue:
         return ", ".join(p for p in parts if p) or "none"
 
 
-@dataclass(frozen=True)
-class FillModel:
-    """How orders meet bars (rules F1-F9, S5); the defaults are the model ``conservative``.
-
-    Raises OrderError for a value that is not in CODES.
-
-    >>> FillModel(limit="touch").codes()
-    [1, 0, 0, 0, 0, 0, 0]
-    """
-
-    limit: str = "through"
-    same_bar: str = "adverse"
-    trailing: str = "check_first"
-    close_out: str = "none"
-    sizing: str = "at_decision"
-    path: str = "stop_first"
-    stop_gap: str = "open"
-
-    def __post_init__(self) -> None:
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if value not in CODES[f.name]:
-                raise OrderError(
-                    message(
-                        f"{f.name} of the fill model",
-                        value,
-                        f"one of {', '.join(CODES[f.name])}",
-                        "Other behaviour is not built.",
-                    )
-                )
-
-    def codes(self) -> list[int]:
-        """Integers of layout.FILL_MODEL, in order."""
-        return [CODES[f.name][getattr(self, f.name)] for f in fields(self)]
-
-
-CONSERVATIVE = FillModel()
 FREE = Venue("none")
 
 
@@ -137,7 +92,7 @@ class Settings:
     fill_model: FillModel
 
     @classmethod
-    def of(cls, account: Account | None, venue: Venue | None, fill_model: FillModel | None) -> Settings:
+    def of(cls, account: Account | None, venue: Venue | None, fill_model: FillModel | str | None) -> Settings:
         """The settings with defaults filled in: a million in cash, no costs, ``conservative``.
 
         Raises OrderError for one that is of another type.
@@ -145,13 +100,10 @@ class Settings:
         >>> Settings.of(None, None, None).venue.costs
         'none'
         """
-        model: Any = fill_model or CONSERVATIVE
-        if not isinstance(model, FillModel):
-            raise OrderError(message("fill_model", repr(model), "a kk.FillModel", "Write kk.FillModel(limit='touch')."))
         money: Any = account or Account()
         if not isinstance(money, Account):
             raise OrderError(message("account", repr(money), "a kk.Account", "Write kk.Account(cash=1e6)."))
         where: Any = venue or FREE
         if not isinstance(where, Venue):
             raise OrderError(message("venue", repr(where), "a kk.Venue", "Write kk.venues.us_equity()."))
-        return cls(money, where, model)
+        return cls(money, where, FillModel.of(fill_model))

@@ -16,7 +16,8 @@ from kernelkit.strategy import Program, strategy
 if TYPE_CHECKING:
     import xarray as xr
 
-    from kernelkit.market.venue import Account, FillModel, Venue
+    from kernelkit.market.fill_model import FillModel
+    from kernelkit.market.venue import Account, Venue
     from kernelkit.recipe import Recipe
 
 NAME = "buy and hold"
@@ -41,7 +42,7 @@ def buy_and_hold(
     end: Any = None,
     account: Account | None = None,
     venue: Venue | None = None,
-    fill_model: FillModel | None = None,
+    fill_model: FillModel | str | None = None,
 ) -> xr.Dataset:
     """Backtest buying at the first bar of a span and holding to its end; the ledger keeps it as a benchmark, no rival.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,6 +52,7 @@ def summary(res: xr.Dataset) -> dict[str, Any]:
     if SELECTED_BY not in res or "final_equity" not in res:
         found = ", ".join(map(str, res.data_vars)) or "no variables"
         raise UsageError(message("this result", found, "metrics", "Run kk.backtest with outputs including 'metrics'."))
+    every, res = res, res.isel(fill_model=0) if "fill_model" in res.dims else res  # nothing is selected over the others
     sharpe = res[SELECTED_BY]
     place = best_place(sharpe.values, np.isfinite(res["final_equity"].values))
     best = res.isel(dict(zip(sharpe.dims, place, strict=True)))
@@ -69,7 +71,7 @@ def summary(res: xr.Dataset) -> dict[str, Any]:
         "benchmark": benchmark,
         "curve": curve,
         "heatmap": heatmap(sharpe) if 0 < sharpe.size <= CELLS else None,
-        "notes": notes(res),
+        "notes": [*assumed(every, dict(zip(sharpe.dims, place, strict=True))), *notes(res)],
     }
 
 
@@ -184,6 +186,21 @@ def heatmap(sharpe: xr.DataArray) -> dict[str, Any] | None:
     x, y = long
     table = sharpe.squeeze().transpose(y, x).values
     return {"x": str(x), "y": str(y), "metric": SELECTED_BY, "values": [[rounded(v, 7) for v in row] for row in table]}
+
+
+def assumed(res: xr.Dataset, place: dict[Hashable, int]) -> list[str]:
+    """What the trial at ``place`` owes to the fill model: its range over several, and fills that no market gives."""
+    found = []
+    if "fill_model" in res.dims:
+        names, returns = res["fill_model"].values, res["total_return"].isel(place).values
+        low, high = (f"{words.number('total_return', returns[k])} ({names[k]})" for k in returns.argsort()[[0, -1]])
+        found.append(
+            f"Shown under the fill model {names[0]}. Under {len(names)} fill models the total return of this trial is "
+            f"{low} to {high}: the difference is an assumption."
+        )
+    if res.attrs.get("foresees"):
+        found.append(f"Market orders fill at the close that they were decided on ({res.attrs['foresees']}).")
+    return found
 
 
 def notes(res: xr.Dataset) -> list[str]:

@@ -17,7 +17,8 @@ from kernelkit.kernels import scan
 from kernelkit.kernels.job import Job, Logs, Outcome, Table, new_outcome
 from kernelkit.kernels.session import Failed, Recorder, Session, slots_of
 from kernelkit.lazy import lazy
-from kernelkit.market.venue import Account, FillModel, Settings, Venue
+from kernelkit.market.fill_model import FillModel
+from kernelkit.market.venue import Account, Settings, Venue
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, bind, check_bars, costs_of, kind_of, resolve, span
 from kernelkit.result import Curves, build
@@ -122,7 +123,7 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
     end: Any = None,
     account: Account | None = None,
     venue: Venue | None = None,
-    fill_model: FillModel | None = None,
+    fill_model: FillModel | str | None = None,
     checkpoint: Store | None = None,
     client: Any = None,
 ) -> xr.Dataset:
@@ -172,7 +173,7 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
             meter.advance()
     picks = [b["params"] for b in chosen]
     recipe, outcome, logs = trade(bars, strategy, scalars, axes, picks, windows, carry, settings)
-    record(recipe, outcome, settings.venue, settings.fill_model)
+    record(recipe, outcome, settings.venue, [settings.fill_model])
     return assemble(recipe, outcome, logs, windows, chosen, axes, settings)
 
 
@@ -340,7 +341,7 @@ def assemble(
     """The study's Dataset, as `walk_forward` describes it."""
     bars, place, venue = recipe.bars, recipe.places[0], settings.venue
     times = bars["time"].values
-    ds = build(recipe, outcome, ("metrics", "blocks"), venue.costs, venue.name, settings.fill_model)
+    ds = build(recipe, outcome, ("metrics", "blocks"), venue, [settings.fill_model])
     own = place[np.searchsorted(place, recipe.start) : np.searchsorted(place, recipe.stop)]
     equity = logs.curves[:, 0]
     curves = Curves(recipe, logs)

@@ -32,6 +32,30 @@ CHOICES = {
     "trailing": ("check_first", "update_first"),
     "close_out": ("none", "last_open", "last_close"),
     "sizing": ("at_decision", "at_fill"),
+    "market": ("next_open", "same_close", "next_close", "next_typical"),
+    "stop_gap": ("open", "trigger", "close"),
+    "path": ("stop_first", "close", "high_first", "low_first", "nearest_first"),
+}
+
+# F12: what a path asks of the other choices
+LEGS_ASK: dict[str, tuple[str, ...]] = {"stop_gap": ("open",), "trailing": ("check_first",)}
+PATHS_ASK: dict[str, dict[str, tuple[str, ...]]] = {
+    "close": {"market": ("next_close",), "stop_gap": ("open",), "close_out": ("none", "last_close")},
+    "high_first": LEGS_ASK,
+    "low_first": LEGS_ASK,
+    "nearest_first": LEGS_ASK,
+}
+
+# F13: what a named model sets beside the defaults
+NAMED: dict[str, dict[str, str]] = {
+    "conservative": {},
+    "backtesting.py": {"limit": "touch", "close_out": "last_open", "sizing": "at_fill"},
+    "lean_equity": {"limit": "through", "same_bar": "next"},
+    "lean": {"limit": "through", "same_bar": "next", "stop_gap": "close"},
+    "zipline": {"limit": "touch", "path": "close", "market": "next_close"},
+    "freqtrade": {"limit": "touch", "stop_gap": "trigger", "trailing": "update_first"},
+    "nautilus": {"limit": "touch", "path": "high_first", "market": "same_close"},
+    "nautilus_adaptive": {"limit": "touch", "path": "nearest_first", "market": "same_close"},
 }
 
 
@@ -52,11 +76,18 @@ class Config:
     trade_from: int = 0
     end: int | None = None
     periods_per_year: int = 252
+    market: str = "next_open"
+    stop_gap: str = "open"
+    path: str = "stop_first"
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"Config.{name} is {getattr(self, name)!r}, wanted one of {', '.join(allowed)}")
+        for name, allowed in PATHS_ASK.get(self.path, {}).items():
+            if getattr(self, name) not in allowed:
+                wanted = " or ".join(allowed)
+                raise ValueError(f"Config.{name} is {getattr(self, name)!r}, wanted {wanted} with path={self.path!r}")
 
 
 Record = dict[str, Any]

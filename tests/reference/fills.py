@@ -1,4 +1,4 @@
-"""Fills on bars (F1-F9): which order meets which price in one bar."""
+"""Fills on bars (F1-F12): which order meets which price in one bar."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from tests.reference.account import Account
 from tests.reference.config import Config
 from tests.reference.market import Bars, Grid
 from tests.reference.orders import Book, Order
+from tests.reference.paths import LEGS, event, legs, rests
 
 
 @dataclass
@@ -20,38 +21,73 @@ class Matcher:
     account: Account
     book: Book
     bar: int = 0
+    opened: int = 0
+    high: int = 0
+    low: int = 0
+    close: int = 0
     woken: list[Order] = field(default_factory=list)
 
     def match(self, bar: int, last: bool) -> None:
         """T5 from the expiry of DAY orders to the close-out; `last` is the last bar of the span."""
         self.bar = bar
         self.woken = []
+        self.opened, self.high, self.low, self.close = self.prices()
         open_at, known_at = self.bars.open_at[bar], self.bars.known_at[bar]
         self.book.expire_days(self.bars.session[bar], open_at)
         # who is matched, and as what, is settled before the passes: an exit woken in this bar belongs to F7 alone,
         # and a stop-limit triggered in this bar rests from the next one on
         matched = [order for order in self.book.live() if order.active and order.t_active <= open_at]
-        resting = [order for order in matched if order.kind == "limit" or order.triggered]
+        resting = [order for order in matched if rests(order)]
         stops = [order for order in matched if order.kind != "market" and order not in resting]
         for order in matched:
             if order.live:
                 self.open_pass(order, order in resting)
         if last and self.config.close_out == "last_open":
-            self.close_out(self.bars.o[bar], "open")
+            self.close_out(self.opened, "open")
+        elif self.config.path in LEGS:
+            self.path_pass(matched)
+            self.late_pass(matched)
         else:
             self.range_passes(stops, resting)
+            self.late_pass(matched)
+            self.after_passes(stops)
         self.book.expire_immediate(matched, known_at)
         if last and self.config.close_out == "last_close":
-            self.close_out(self.bars.c[bar], "intrabar")
+            self.close_out(self.close, "intrabar")
+
+    def prices(self) -> tuple[int, int, int, int]:
+        """Open, high, low, close; F12 `close`: the bar is its close."""
+        bars, bar = self.bars, self.bar
+        if self.config.path == "close":
+            return bars.c[bar], bars.c[bar], bars.c[bar], bars.c[bar]
+        return bars.o[bar], bars.h[bar], bars.l[bar], bars.c[bar]
+
+    def stamp(self, rule: str) -> int:
+        """T3, F10: the time of a fill."""
+        if rule == "same_close":
+            return self.bars.known_at[self.bar - 1]
+        return self.bars.open_at[self.bar] if rule == "open" else self.bars.known_at[self.bar]
 
     def range_passes(self, stops: list[Order], resting: list[Order]) -> None:
-        """F2, F5, F7, F8: what the range of the bar settles; an IOC order has no part in it (O2)."""
+        """F2, F5: what the range of the bar settles; an IOC order has no part in it (O2)."""
         for order in stops:
             if order.live and order.tif != "IOC":
                 self.stop_pass(order)
         for order in resting:
             if order.live and order.tif != "IOC":
                 self.limit_pass(order)
+
+    def late_pass(self, matched: list[Order]) -> None:
+        """F10: the market orders that did not take part in the open pass, at the close or the typical price."""
+        for order in matched:
+            if order.live and order.kind == "market":
+                total = self.high + self.low + self.close
+                typical = -(-total // 3) if order.lots > 0 else total // 3
+                reference = typical if self.config.market == "next_typical" else self.close
+                self.execute(order, reference, "intrabar", slip=True)
+
+    def after_passes(self, stops: list[Order]) -> None:
+        """F7, F8: the stops woken in this bar, then the trailing stops move."""
         if self.config.same_bar == "adverse":
             for order in sorted(self.woken, key=lambda woken: woken.id):
                 if order.live and order.kind == "stop":
@@ -59,31 +95,77 @@ class Matcher:
         if self.config.trailing == "check_first":
             for order in stops:
                 if order.live and order.kind == "trailing_stop":
-                    order.move_trigger(self.grid, self.bars.h[self.bar], self.bars.l[self.bar])
+                    order.move_trigger(self.grid, self.high, self.low)
 
-    def open_pass(self, order: Order, rests: bool) -> None:
-        """F1: what the open settles, at the open."""
-        opened = self.bars.o[self.bar]
+    def path_pass(self, matched: list[Order]) -> None:
+        """F12: the price runs over its legs and meets the orders on its way, the nearest first."""
+        p = self.opened
+        for q in legs(self.config.path, self.opened, self.high, self.low, self.close):
+            while True:
+                events = self.events(matched, p, q)
+                if not events:
+                    break
+                price, order = min(events, key=lambda found: (abs(found[0] - p), found[1].id))
+                if rests(order):
+                    reference = order.price
+                    if order.kind == "stop_limit" or order in self.woken:
+                        reference = min(reference, p) if order.lots > 0 else max(reference, p)
+                    self.execute(order, reference, "intrabar", slip=False)
+                else:
+                    self.trigger(order, price, "intrabar")
+                p = price
+            p = q
+            for order in matched:
+                if order.live and order.kind == "trailing_stop" and order.tif != "IOC":
+                    order.move_trigger(self.grid, q, q)
+
+    def events(self, matched: list[Order], p: int, q: int) -> list[tuple[int, Order]]:
+        """F12: the events between `p` and `q` of all that is matched or, with `same_bar = adverse`, woken."""
+        takes_part = matched + self.woken if self.config.same_bar == "adverse" else matched
+        found = []
+        for order in takes_part:
+            if order.live and order.kind != "market" and order.tif != "IOC":
+                price = event(order, p, q, self.thr)
+                if price is not None:
+                    found.append((price, order))
+        return found
+
+    def open_pass(self, order: Order, resting: bool) -> None:
+        """F1, F10: what the open settles, at the open."""
+        rule = "intrabar" if self.config.path == "close" else "open"  # F12: stamped when the close is known
         if order.kind == "market":
-            self.execute(order, opened, "open", slip=True)
-        elif rests:
-            if self.beyond_limit(order, opened):
-                self.execute(order, opened, "open", slip=False)
-        elif opened >= order.trigger if order.lots > 0 else opened <= order.trigger:
-            self.trigger(order, opened, "open")
+            if self.config.market == "same_close":
+                self.execute(order, self.bars.c[self.bar - 1], "same_close", slip=True)
+            elif self.config.market == "next_open" or self.config.path == "close":
+                self.execute(order, self.opened, rule, slip=True)
+        elif resting:
+            if self.beyond_limit(order, self.opened):
+                self.execute(order, self.opened, rule, slip=False)
+        elif self.gapped(order):
+            self.trigger(order, self.opened, rule)
+
+    def gapped(self, order: Order) -> bool:
+        """F1, F11: does the open trigger a stop."""
+        if self.config.stop_gap == "close":
+            return False
+        if self.config.stop_gap == "trigger":  # only where the bar never comes back
+            return order.trigger < self.low if order.lots > 0 else order.trigger > self.high
+        return self.opened >= order.trigger if order.lots > 0 else self.opened <= order.trigger
 
     def stop_pass(self, order: Order) -> None:
-        """F2: stops, trailing stops and untriggered stop-limits that the range reaches, at the trigger."""
-        high, low = self.bars.h[self.bar], self.bars.l[self.bar]
+        """F2: stops, trailing stops and untriggered stop-limits that the range reaches, at the trigger (F11)."""
         if order.triggered:  # by the open, past its limit
             return
         if order.kind == "trailing_stop" and self.config.trailing == "update_first":
-            order.move_trigger(self.grid, high, low)
-        if high >= order.trigger if order.lots > 0 else low <= order.trigger:
-            self.trigger(order, order.trigger, "intrabar")
+            order.move_trigger(self.grid, self.high, self.low)
+        if self.high >= order.trigger if order.lots > 0 else self.low <= order.trigger:
+            reference = order.trigger
+            if self.config.stop_gap == "close":
+                reference = max(reference, self.close) if order.lots > 0 else min(reference, self.close)
+            self.trigger(order, reference, "intrabar")
 
     def trigger(self, order: Order, reference: int, rule: str) -> None:
-        """F1-F3: a stop fills at the reference; a stop-limit only if its limit allows it, else it rests."""
+        """F1-F3, F12: a stop fills at the reference; a stop-limit only if its limit allows it, else it rests."""
         if order.kind != "stop_limit":
             self.execute(order, reference, rule, slip=True)
         elif reference <= order.price if order.lots > 0 else reference >= order.price:
@@ -93,25 +175,31 @@ class Matcher:
 
     def limit_pass(self, order: Order) -> None:
         """F5: limits, and stop-limits that triggered in an earlier bar, at the limit."""
-        if self.beyond_limit(order, self.bars.l[self.bar] if order.lots > 0 else self.bars.h[self.bar]):
+        if self.beyond_limit(order, self.low if order.lots > 0 else self.high):
             self.execute(order, order.price, "intrabar", slip=False)
+
+    @property
+    def thr(self) -> int:
+        """How far a price has to pass a limit: a tick (`through`) or not at all (`touch`)."""
+        return 1 if self.config.limit == "through" else 0
 
     def beyond_limit(self, order: Order, ticks: int) -> bool:
         """F1, F5: is a price as good as the limit (`touch`) or better than it (`through`)."""
-        thr = 1 if self.config.limit == "through" else 0
-        return ticks <= order.price - thr if order.lots > 0 else ticks >= order.price + thr
+        return ticks <= order.price - self.thr if order.lots > 0 else ticks >= order.price + self.thr
 
     def woken_stop(self, order: Order) -> None:
-        """F7: a stop woken in this bar sees the bar's full range and fills no better than at the entry's reference."""
-        if order.lots > 0 and self.bars.h[self.bar] >= order.trigger:
-            self.execute(order, max(order.trigger, order.entry_reference), "intrabar", slip=True)
-        elif order.lots < 0 and self.bars.l[self.bar] <= order.trigger:
-            self.execute(order, min(order.trigger, order.entry_reference), "intrabar", slip=True)
+        """F7, F10: a stop woken in this bar sees its full range and fills no better than at the entry's reference."""
+        bounds = [order.trigger, order.entry_reference]
+        if self.config.market == "same_close":
+            bounds.append(self.opened)
+        if order.lots > 0 and self.high >= order.trigger:
+            self.execute(order, max(bounds), "intrabar", slip=True)
+        elif order.lots < 0 and self.low <= order.trigger:
+            self.execute(order, min(bounds), "intrabar", slip=True)
 
     def execute(self, order: Order, reference: int, rule: str, slip: bool, check_cash: bool = True) -> None:
         """One fill: A4's cut, C1's slippage, S5's new size, A3's cash, then the books and O7."""
-        account, bar = self.account, self.bar
-        time = self.bars.open_at[bar] if rule == "open" else self.bars.known_at[bar]
+        account, bar, time = self.account, self.bar, self.stamp(rule)
         lots = order.lots
         if order.reduce_only:
             if account.position * lots >= 0:
@@ -149,7 +237,7 @@ class Matcher:
         """F9: close the position in one order."""
         if self.account.position == 0:
             return
-        time = self.bars.open_at[self.bar] if rule == "open" else self.bars.known_at[self.bar]
+        time = self.stamp(rule)
         order = Order(self.book.next_id(), "market", "GTC", -self.account.position, time)
         self.book.add(order)
         self.execute(order, reference, rule, slip=False, check_cash=False)

@@ -1,0 +1,109 @@
+"""How the price runs through a bar when a fill model says so, and what it meets on its way (rule F12)."""
+
+from kernelkit.kernels.layout import (
+    ADVERSE,
+    C_CLOSE,
+    C_HIGH,
+    C_KNOWN_AT,
+    C_LOW,
+    C_OPEN,
+    C_OPEN_AT,
+    FAR,
+    FILL_MODEL,
+    FRAME,
+    FRESH,
+    HEADER,
+    HIGH_FIRST,
+    IOC,
+    LIVE,
+    MARKET,
+    NEAREST_FIRST,
+    ORDER,
+    ORDER_BYTES,
+    SEEN,
+    STOP_LIMIT,
+    TOUCH,
+    TRAILING,
+    WAITING,
+)
+from kernelkit.kernels.matching import BAR_FILL, column, fill, moment, move_trail, rests, trigger_stop
+from kernelkit.kernels.memory import at
+
+
+def takes_part(order_at: int, t_open: int, woken: bool) -> bool:
+    """Matched against this bar, or, where the fill model lets them, an exit that woke in it."""
+    o = at(order_at, ORDER)
+    if o.status != LIVE or (o.marks & WAITING) != 0 or o.kind == MARKET or o.tif == IOC:
+        return False
+    if (o.marks & FRESH) == 0 or o.kind == STOP_LIMIT:  # that has triggered in this bar and rests on its limit
+        return o.t_active <= t_open
+    return woken
+
+
+def event(order_at: int, p: int, q: int, thr: int) -> int:
+    """The price between `p` and `q` at which the order acts, FAR where it does not."""
+    o = at(order_at, ORDER)
+    resting = rests(order_at)
+    level = o.trigger
+    if resting:
+        level = o.price - thr if o.lots > 0 else o.price + thr
+    if (o.lots > 0) != resting:  # from below
+        if p >= level:
+            return p
+        return level if q >= level else FAR
+    if p <= level:
+        return p
+    return level if q <= level else FAR
+
+
+def leg(frame: int, p: int, q: int, thr: int) -> None:
+    """From one turn of the price to the next: act on the nearest event, until there is none."""
+    f = at(frame, FRAME)
+    t_open = moment(frame, C_OPEN_AT, f.i)
+    now = moment(frame, C_KNOWN_AT, f.i)
+    woken = at(f.fill_model, FILL_MODEL).same_bar == ADVERSE
+    n = at(f.state, HEADER).n_live
+    while f.error == 0:
+        first = -1
+        nearest = FAR
+        for k in range(n):
+            o_at = f.orders + k * ORDER_BYTES
+            if takes_part(o_at, t_open, woken):
+                e = event(o_at, p, q, thr)
+                if e != FAR and (first < 0 or abs(e - p) < abs(nearest - p)):
+                    first = k
+                    nearest = e
+        if first < 0:
+            break
+        o_at = f.orders + first * ORDER_BYTES
+        o = at(o_at, ORDER)
+        if rests(o_at):
+            reference = o.price
+            if (o.marks & FRESH) != 0 or o.kind == STOP_LIMIT:
+                reference = min(o.price, p) if o.lots > 0 else max(o.price, p)
+            fill(frame, o_at, reference, 0, BAR_FILL, now)
+        else:
+            trigger_stop(frame, o_at, nearest, BAR_FILL, now)
+        p = nearest
+    for k in range(n):
+        o_at = f.orders + k * ORDER_BYTES
+        o = at(o_at, ORDER)
+        if o.status == LIVE and o.kind == TRAILING and (o.marks & SEEN) != 0 and o.tif != IOC:
+            move_trail(frame, o_at, q, q)
+
+
+def walk(frame: int) -> int:
+    """Run through the bar after its open: one extreme, the other, the close; the first error."""
+    f = at(frame, FRAME)
+    m = at(f.fill_model, FILL_MODEL)
+    thr = 0 if m.limit == TOUCH else 1
+    first = column(frame, C_OPEN, f.i)
+    high = column(frame, C_HIGH, f.i)
+    low = column(frame, C_LOW, f.i)
+    up = m.path == HIGH_FIRST or (m.path == NEAREST_FIRST and high - first < first - low)
+    one = high if up else low
+    other = low if up else high
+    leg(frame, first, one, thr)
+    leg(frame, one, other, thr)
+    leg(frame, other, column(frame, C_CLOSE, f.i), thr)
+    return f.error

@@ -1,0 +1,36 @@
+"""The way of the price through a bar (F12): its legs, and where an order waits on one of them."""
+
+from __future__ import annotations
+
+from tests.reference.orders import Order
+
+LEGS = ("high_first", "low_first", "nearest_first")
+
+
+def legs(path: str, opened: int, high: int, low: int, close: int) -> list[int]:
+    """F12: the ends of the three legs that start at the open."""
+    high_first = high - opened < opened - low if path == "nearest_first" else path == "high_first"
+    return [high, low, close] if high_first else [low, high, close]
+
+
+def rests(order: Order) -> bool:
+    """F1, F12: a limit, or a stop-limit that has triggered and is a limit from then on."""
+    return order.kind == "limit" or order.triggered
+
+
+def event(order: Order, p: int, q: int, thr: int) -> int | None:
+    """F12: the price at which an order is met on the way from `p` to `q`; `p` itself if that has reached it already."""
+    buys = order.lots > 0
+    if rests(order):
+        level = order.price - thr if buys else order.price + thr
+        met_from_below = not buys
+    else:
+        level = order.trigger
+        met_from_below = buys
+    if met_from_below:
+        if p >= level:
+            return p
+        return level if q >= level else None
+    if p <= level:
+        return p
+    return level if q <= level else None
