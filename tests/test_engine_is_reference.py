@@ -201,11 +201,13 @@ def test_engine_is_reference(case: Case) -> None:
     assert [{n: r[n].item() for n in L.NODE.names} for r in blocks] == [
         {n: b["i" if n == "index" else n] for n in L.NODE.names} for b in expected.blocks
     ]
-    # two implementations of exp differ in the last digit, which exp(x) - 1 magnifies and a small drawdown once more
-    slack = {"cagr": 1e-15 * (1.0 + abs(np.nan_to_num(expected.metrics["cagr"])))}
+    # M8: two implementations of exp differ in the last digit; its argument, exp(x) - 1 and a small drawdown magnify that
+    growth = 1.0 + np.nan_to_num(expected.metrics["cagr"])
+    close = 1e-15 * (10.0 + abs(math.log(growth))) if growth > 0.0 else 1e-14
+    slack = {"cagr": 1e-15 * (1.0 + abs(growth - 1.0))}
     slack["calmar_ratio"] = slack["cagr"] / max(np.nan_to_num(expected.metrics["max_drawdown"]), 1e-9)
     for name, value in headline.items():
         if name in slack:
-            assert value == pytest.approx(expected.metrics[name], rel=1e-14, abs=slack[name], nan_ok=True), name
+            assert value == pytest.approx(expected.metrics[name], rel=close, abs=slack[name], nan_ok=True), name
         else:
             assert same(value, expected.metrics[name]), name
