@@ -278,7 +278,7 @@ def fills(res: xr.Dataset) -> pd.DataFrame:
             "reference": _prices(raw["reference"], table),
             "fee": raw["fee"],
             "slippage": raw["slippage"],
-            "at": np.array(["open", "bar", "former close"])[raw["rule"].to_numpy()],
+            "at": np.array(L.PLACES)[raw["rule"].to_numpy()],
             "position": raw["position"] * table.lot,
             "cash": raw["cash"],
         }

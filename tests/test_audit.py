@@ -507,7 +507,8 @@ def trace_of(case: Case) -> Trace:
     """What the engine does with a case, as the audit sees it."""
     logs = run_engine(case)[0]
     clock = np.array(case.bars.open_at), np.array(case.bars.known_at)
-    return Trace(logs, "X", *clock, np.arange(len(case.bars.o)), case.config.trade_from)
+    early = case.config.market == "same_close"
+    return Trace(logs, "X", *clock, np.arange(len(case.bars.o)), case.config.trade_from, same_close=early)
 
 
 def until(case: Case, end: int) -> Case:

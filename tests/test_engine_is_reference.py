@@ -201,7 +201,7 @@ def test_engine_is_reference(case: Case) -> None:
     assert [{n: r[n].item() for n in L.NODE.names} for r in blocks] == [
         {n: b["i" if n == "index" else n] for n in L.NODE.names} for b in expected.blocks
     ]
-    # M8: two implementations of exp differ in the last digit; its argument, exp(x) - 1 and a small drawdown magnify that
+    # M8: exp may differ in the last digit, which its argument, exp(x) - 1 and a small drawdown magnify
     growth = 1.0 + np.nan_to_num(expected.metrics["cagr"])
     close = 1e-15 * (10.0 + abs(math.log(growth))) if growth > 0.0 else 1e-14
     slack = {"cagr": 1e-15 * (1.0 + abs(growth - 1.0))}

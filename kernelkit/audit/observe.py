@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Logs
-from kernelkit.kernels.session import Recorder
+from kernelkit.kernels.session import Recorder, coded
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -103,12 +103,13 @@ class Trace:
     first: int
     failure: tuple[int, int, int] | None = None  # status, bar, argument of what stopped it
     names: tuple[str, ...] = field(default=())
+    same_close: bool = False  # market orders fill at the close before their bar (rule F10)
 
     def fill_bars(self) -> NDArray[np.int64]:
-        """Own bar of every fill (rule F3)."""
-        time, at_open = self.logs.fills["time"], self.logs.fills["rule"] == 0
-        found = np.where(at_open, np.searchsorted(self.open_at, time), np.searchsorted(self.known_at, time))
-        return np.asarray(found, np.int64)
+        """Own bar of every fill (rules T3, F10)."""
+        time, rule = self.logs.fills["time"], self.logs.fills["rule"]
+        known = np.searchsorted(self.known_at, time) + (rule == L.FORMER_FILL)
+        return np.asarray(np.where(rule == L.OPEN_FILL, np.searchsorted(self.open_at, time), known), np.int64)
 
     def fills(self, end: int) -> Array:
         """Fills in own bars before ``end``."""
@@ -168,7 +169,8 @@ class Traces:
             columns = recipe.job.tables[k].columns
             clock = columns[L.COLUMNS.index("open_at")], columns[L.COLUMNS.index("known_at")]
             first, names = int(recipe.job.trials[k]["trade_from"]), tuple(recipe.job.plan.records)
-            out.append(Trace(logs, asset, *clock, place, first, recorder.outcome.errors.get(0), names))
+            early = bool(coded(recipe.job)["market"][0] == L.SAME_CLOSE)
+            out.append(Trace(logs, asset, *clock, place, first, recorder.outcome.errors.get(0), names, early))
         return out
 
     def busy(self, seen: list[Trace]) -> NDArray[np.int64]:
@@ -219,6 +221,8 @@ def _curves(one: Trace, other: Trace, end: int) -> Iterator[Found]:
 
 def _logs(one: Trace, other: Trace, end: int) -> Iterator[Found]:
     next_open = int(one.open_at[end]) if end < len(one.open_at) else None
+    if one.same_close:  # what opens the next bar may be stamped with the end of this one
+        next_open = int(one.known_at[end - 1])
     pairs = [
         ("fill", one.fills(end), other.fills(end), "time", _fill_text),
         ("trade", one.trades(end), other.trades(end), "closed", _trade_text),

@@ -73,6 +73,9 @@ AT_DECISION, SIZE_AT_FILL = 0, 1
 NEXT_OPEN, SAME_CLOSE, NEXT_CLOSE, NEXT_TYPICAL = 0, 1, 2, 3
 GAP_OPEN, GAP_TRIGGER, GAP_CLOSE = 0, 1, 2
 STOP_FIRST, CLOSE_ONLY, HIGH_FIRST, LOW_FIRST, NEAREST_FIRST = 0, 1, 2, 3, 4
+# where a fill's price lies: at the open, in the bar's range, at the close before (F10)
+OPEN_FILL, BAR_FILL, FORMER_FILL = 0, 1, 2
+PLACES = ("open", "bar", "former close")
 # cash rules
 CUT, REJECT, DEBT = 0, 1, 2
 # what a kernel call comes back with

@@ -18,6 +18,7 @@ from kernelkit.kernels.layout import (
     ACCOUNT,
     ADVERSE,
     AT_FILL,
+    BAR_FILL,
     C_CLOSE,
     C_HIGH,
     C_KNOWN_AT,
@@ -33,6 +34,7 @@ from kernelkit.kernels.layout import (
     FAR,
     FILL_MODEL,
     FILLED,
+    FORMER_FILL,
     FRAME,
     FRESH,
     GAP_CLOSE,
@@ -47,6 +49,7 @@ from kernelkit.kernels.layout import (
     MARKET,
     NEXT_CLOSE,
     NEXT_OPEN,
+    OPEN_FILL,
     ORDER,
     ORDER_BYTES,
     POSITION,
@@ -78,7 +81,6 @@ from kernelkit.kernels.memory import at, call, f8, i8
 from kernelkit.kernels.scan import copy_words
 
 ORDER_WORDS = ORDER_BYTES // 8
-OPEN_FILL, BAR_FILL, FORMER_FILL = 0, 1, 2  # of a fill: at the open, in the bar's range, at the close before (F10)
 
 
 def column(frame: int, c: int, i: int) -> int:

@@ -4,6 +4,7 @@ from kernelkit.kernels.account import MOST, book, fail, fee_of, same_side, to_lo
 from kernelkit.kernels.layout import (
     ACCOUNT,
     AT_FILL,
+    BAR_FILL,
     C_CLOSE,
     C_CLOSE_P,
     C_KNOWN_AT,
@@ -28,6 +29,7 @@ from kernelkit.kernels.layout import (
     LIMIT,
     LIVE,
     MARKET,
+    OPEN_FILL,
     ORDER,
     ORDER_BYTES,
     POSITION,
@@ -59,8 +61,6 @@ from kernelkit.kernels.layout import (
     WAITING,
 )
 from kernelkit.kernels.matching import (
-    BAR_FILL,
-    OPEN_FILL,
     after_fill,
     column,
     column_f,

@@ -2,6 +2,7 @@
 
 from kernelkit.kernels.layout import (
     ADVERSE,
+    BAR_FILL,
     C_CLOSE,
     C_HIGH,
     C_KNOWN_AT,
@@ -26,7 +27,7 @@ from kernelkit.kernels.layout import (
     TRAILING,
     WAITING,
 )
-from kernelkit.kernels.matching import BAR_FILL, column, fill, moment, move_trail, rests, trigger_stop
+from kernelkit.kernels.matching import column, fill, moment, move_trail, rests, trigger_stop
 from kernelkit.kernels.memory import at
 
 

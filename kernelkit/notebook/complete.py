@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from kernelkit.market import fees, slippage, venues
+from kernelkit.market.fill_model import NAMED
 from kernelkit.notebook import options
 from kernelkit.notebook.settings import makers
 
 _CELL = re.compile(r"\s*%%backtest(?=\s|$)")
-_HEADER = re.compile(r"#\|\s*(?:(?P<key>\w+)\s*:\s*)?(?P<word>\S*)$")
+_HEADER = re.compile(r"#\|\s*(?:(?P<key>[\w-]+)\s*:\s*)?(?P<word>\S*)$")
 _DEF = re.compile(r"^(?:async\s+)?def\s+\w+\s*\((.*?)\)\s*(?:->.*)?:", re.MULTILINE | re.DOTALL)
 
 
@@ -67,6 +68,7 @@ def _values(option: str, word: str, text: str, namespace: dict[str, Any]) -> Ite
         "fee": lambda: makers(fees),
         "slippage": lambda: makers(slippage),
         "venue": lambda: makers(venues),
+        "fill-model": lambda: NAMED,
         "param": lambda: (f"{name}=" for name in _parameters(text)),
         "p": lambda: (f"{name}=" for name in _parameters(text)),
         "gpu": lambda: ("true", "false"),

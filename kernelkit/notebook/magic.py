@@ -87,6 +87,7 @@ class BacktestMagics(Magics):
         arguments = {
             "account": settings.account(given),
             "venue": settings.venue(given, namespace),
+            "fill_model": settings.fill_model(given, namespace),
             "client": settings.client(given, namespace),
             "debug": "debug" in given.flags,
         }

@@ -34,6 +34,11 @@ OPTIONS = (
     Option("fee", "MODEL", "a fraction of the traded value, a model as in per_unit(0.005, 1), or @variable"),
     Option("slippage", "MODEL", "a fraction of the price, a model as in square_root(0.1), or @variable"),
     Option("venue", "VENUE", "a venue with its costs, as in us_equity or us_equity(0.001), or @variable"),
+    Option(
+        "fill-model",
+        "NAMES",
+        "how orders meet bars, as in lean or @variable; several (conservative,lean) are a dim",
+    ),
     Option("client", "ADDRESS", "run on a dask cluster: its address, or @variable (a Client)"),
     Option("gpu", "", "run on a CUDA device: not in this version, which says so and takes the processor"),
     Option("debug", "", "run in plain Python: slow; breakpoints and prints work, and any Python is accepted"),

@@ -12,8 +12,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from kernelkit.batch import axis
-from kernelkit.errors import UsageError
+from kernelkit.errors import OrderError, UsageError
 from kernelkit.market import fees, slippage, venues
+from kernelkit.market.fill_model import FillModel
 from kernelkit.market.models import CostModel
 from kernelkit.market.venue import Account, Venue
 from kernelkit.notebook.options import Given, nearest
@@ -150,6 +151,21 @@ def venue(given: Given, namespace: Namespace) -> Venue | None:
         if name in given.values
     }
     return Venue("own", made.get("fee"), made.get("slippage"))
+
+
+def fill_model(given: Given, namespace: Namespace) -> Any:
+    """The fill model, or the list of them, that --fill-model names."""
+    text = given.values.get("fill-model")
+    if text is None:
+        return None
+    names: Any = [name.strip() for name in text.split(",")]
+    if text.startswith("@"):
+        names = variable(text, "--fill-model", namespace)
+    try:
+        models = FillModel.several(names)
+    except OrderError as error:
+        raise UsageError(f"--fill-model {text}: {error}") from None
+    return models if isinstance(names, list | tuple) and len(models) > 1 else models[0]
 
 
 def _model(text: str, written: str, module: ModuleType, namespace: Namespace) -> CostModel | None:

@@ -27,6 +27,8 @@ def complete(shell):
         ("%%backtest --data @my", "", ["%%backtest --data @my_bars"]),
         ("%%backtest --fee per", "", ["%%backtest --fee per_unit"]),
         ("%%backtest --venue us", "", ["%%backtest --venue us_equity"]),
+        ("%%backtest --fill-model zip", "", ["%%backtest --fill-model zipline"]),
+        ("%%backtest --data x\n#| fill-model: freq", "", ["%%backtest --data x\n#| fill-model: freqtrade"]),
         ("%%backtest -p ", DEF, ["%%backtest -p fast=", "%%backtest -p slow=", "%%backtest -p weight="]),
         ("%%backtest -p fast=5 -p s", DEF, ["%%backtest -p fast=5 -p slow="]),
         ("%%backtest -p fast=@my", DEF, ["%%backtest -p fast=@my_bars"]),

@@ -75,6 +75,27 @@ def test_magic__models_and_venues_of_variables(shell, run, backtest):
     assert shell.user_ns["_kk"].attrs["venue"] == "mine"
 
 
+def test_magic__fill_models_by_name_are_a_dim(shell, run, backtest):
+    body = "def half(ctx, n=20):\n    ctx.target_percent(0.5 if ctx.close[0] > ctx.close.sma(n) else 0.0)\n"
+    ran = backtest("-p n=20,50 --into res", "#| fill-model: conservative, zipline, nautilus\n" + body)
+    assert ran.error is None
+    res = shell.user_ns["res"]
+    assert res["fill_model"].values.tolist() == ["conservative", "zipline", "nautilus"]
+    payload = ran.displays[-1][RESULT_MIME]
+    assert payload["dims"] == {"n": [20, 50]}  # the best is chosen under the first alone
+    best = float(res["sharpe_ratio"].sel(fill_model="conservative").max())
+    assert payload["best"]["metrics"]["sharpe_ratio"] == pytest.approx(best, rel=1e-9)
+    assert "the total return of this trial is" in payload["notes"][0]
+    assert payload["notes"][1] == "Market orders fill at the close that they were decided on (nautilus)."
+    assert backtest("--fill-model lean --into res", body).error is None
+    assert shell.user_ns["res"].attrs["fill_model"] == "lean"
+    assert "fill_model" not in shell.user_ns["res"].dims
+    run("import kernelkit as kk\nmine = [kk.FillModel(), kk.FillModel(path='low_first')]")
+    assert backtest("--fill-model @mine --into res", body).error is None
+    assert shell.user_ns["res"]["fill_model"].values.tolist() == ["conservative", "path=low_first"]
+    assert "Names are conservative" in str(backtest("--fill-model optimistic", body).error)
+
+
 def test_magic__a_function_of_ds_is_a_signal(shell, backtest):
     body = "def trend(ds, n=50):\n    return (ds['close'] > ds['close'].rolling(time=n).mean()) * 1.0\n"
     assert backtest("-p n=50,100", body).error is None
