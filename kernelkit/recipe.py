@@ -267,7 +267,20 @@ def costs_of(venue: Venue) -> Costs:
         CASH_RULES[venue.cash_rule],
         venue.band,
         fee is not None and not fee.charges,
+        venue.participation or 0.0,
     )
+
+
+def check_volumes(venue: Costs, tables: Sequence[Table], assets: Sequence[str]) -> None:
+    """P1: a venue that limits participation needs the volume of every bar; raises DataError where one is unknown."""
+    if venue.participation == 0.0:
+        return
+    for table, asset in zip(tables, assets, strict=True):
+        unknown = int(np.isnan(table.columns[L.C_VOLUME]).sum())
+        if unknown:
+            what, wanted = f"volume of {asset}", "the volume of every bar, which participation is a part of"
+            fix = "Load bars with volume, or leave participation out."
+            raise DataError(message(what, f"unknown in {unknown} of {table.n_bars} bars", wanted, fix))
 
 
 def param_words(
@@ -327,6 +340,7 @@ def plan_job(
         places.append(place)
         rows.append((0, *own_rows(bars, a, place, limits, need)))
     check_sums(program.plan, params, tables)
+    check_volumes(costs_of(settings.venue), tables, asset_names(bars))
     n = len(tables)
     trials = np.zeros(len(combos) * n, L.TRIAL)
     for a, (i0, begin, i1) in enumerate(rows):
@@ -429,6 +443,7 @@ def plan_signal(
         table, place = table_of(bars, a, [])
         base.append(table)
         places.append(place)
+    check_volumes(costs_of(settings.venue), base, asset_names(bars))
     n, cash = len(base), settings.account.cash
     trials = np.zeros(len(sweep.combos) * n, L.TRIAL)
     for a, place in enumerate(places):

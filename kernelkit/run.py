@@ -32,7 +32,19 @@ from kernelkit.kernels.session import Failed, Session, header_of
 from kernelkit.kernels.source import Source
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.venue import Account, Settings, Venue
-from kernelkit.recipe import Recipe, bind, check_bars, costs_of, kind_of, own_state, param_words, resolve, span
+from kernelkit.recipe import (
+    Recipe,
+    asset_names,
+    bind,
+    check_bars,
+    check_volumes,
+    costs_of,
+    kind_of,
+    own_state,
+    param_words,
+    resolve,
+    span,
+)
 from kernelkit.strategy import Signal, Strategy
 from kernelkit.table import table_of
 
@@ -94,6 +106,7 @@ class Run:
         bars = check_bars(more) if longer else append(old, more)
         features = self._recipe.job.plan.features
         table, rows = table_of(bars, 0, features)
+        check_volumes(self._recipe.job.venues[0], [table], self._recipe.assets)
         before = self._recipe.job.tables[0]
         columns = zip(before.columns, table.columns, strict=True)
         same = all(np.array_equal(a, b[: len(a)], equal_nan=a.dtype.kind == "f") for a, b in columns)
@@ -340,6 +353,7 @@ def one_recipe(
     types = types or {n: kind_of(n, [scalars[n]], d) for n, d in strategy.defaults.items()}
     program = strategy.program(types, {n: v for n, v in scalars.items() if isinstance(v, str)})
     table, rows = table_of(bars, 0, program.plan.features)
+    check_volumes(costs_of(settings.venue), [table], asset_names(bars))
     first = int(np.searchsorted(rows, span(bars, start, None)[0]))
     begin = max(first, strategy.bars_needed(program, scalars))
     trials = np.zeros(1, L.TRIAL)

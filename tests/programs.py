@@ -43,29 +43,37 @@ def one(  # noqa: PLR0913  an action is eight numbers
             ctx.order(q)
         elif tif == 1.0:
             ctx.order(q, tif="DAY")
-        else:
+        elif tif == 2.0:
             ctx.order(q, tif="IOC")
+        else:
+            ctx.order(q, tif="FOK")
     elif verb == 2.0:
         if tif == 0.0:
             ctx.limit(q, a)
         elif tif == 1.0:
             ctx.limit(q, a, tif="DAY")
-        else:
+        elif tif == 2.0:
             ctx.limit(q, a, tif="IOC")
+        else:
+            ctx.limit(q, a, tif="FOK")
     elif verb == 3.0:
         if tif == 0.0:
             ctx.stop(q, a)
         elif tif == 1.0:
             ctx.stop(q, a, tif="DAY")
-        else:
+        elif tif == 2.0:
             ctx.stop(q, a, tif="IOC")
+        else:
+            ctx.stop(q, a, tif="FOK")
     elif verb == 4.0:
         if tif == 0.0:
             ctx.stop_limit(q, a, b)
         elif tif == 1.0:
             ctx.stop_limit(q, a, b, tif="DAY")
-        else:
+        elif tif == 2.0:
             ctx.stop_limit(q, a, b, tif="IOC")
+        else:
+            ctx.stop_limit(q, a, b, tif="FOK")
     elif verb == 5.0:
         if tif == 0.0:
             ctx.trailing_stop(q, trail=a)
@@ -151,6 +159,7 @@ def job(case: Case) -> Job:
         tuple(v for _, v in slip.values) if slip else (),
         CASH_RULES[c.cash_rule],
         c.band,
+        participation=c.participation or 0.0,
     )
     codes = FillModel(c.limit, c.same_bar, c.trailing, c.close_out, c.sizing, c.path, c.stop_gap, c.market).codes()
     trials = np.zeros(1, L.TRIAL)

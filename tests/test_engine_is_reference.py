@@ -79,6 +79,7 @@ def cases(draw: st.DrawFn) -> Case:
         sizing=draw(st.sampled_from(["at_decision", "at_fill"])),
         trade_from=draw(st.integers(0, n - 1)),
         periods_per_year=draw(st.sampled_from([252, 365])),
+        participation=draw(st.sampled_from([None, None, None, 0.001, 0.02, 1.0])),
         **draw(st.sampled_from(DIALECTS)),
     )
     program = []
@@ -111,7 +112,7 @@ def cases(draw: st.DrawFn) -> Case:
             rows.append(
                 (
                     verb,
-                    float(rng.integers(0, 5 if verb == 6.0 else 3)),
+                    float(rng.integers(0, 5 if verb == 6.0 else 4)),
                     q,
                     a,
                     b,

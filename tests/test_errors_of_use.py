@@ -92,7 +92,7 @@ DEFINITIONS = [
     (PLAIN, "ctx.limit(1.0, 2.0, 'GTC', 3)", "at most 3 arguments|They are quantity, price, tif."),
     (PLAIN, "ctx.limit(1.0, quantity=2.0, price=3.0)", "argument `quantity`|The arguments are quantity, price, tif."),
     (PLAIN, "ctx.limit(1.0, 2.0, ctx.i)", "time in force must be a literal|One of 'GTC', 'DAY', 'IOC'."),
-    (PLAIN, "ctx.limit(1.0, 2.0, tif='FOK')", "time in force must be a literal"),
+    (PLAIN, "ctx.limit(1.0, 2.0, tif='GTX')", "time in force must be a literal"),
     (PLAIN, "ctx.trailing_stop(1.0, trail=1.0, fraction=0.1)", "a trailing stop trails by a price distance or by"),
     (PLAIN, "ctx.trailing_stop(1.0)", "a trailing stop trails by|Pass either trail= or fraction=."),
     (PLAIN, "ctx.bracket(1.0, stop=1.0, stop_loss=0.1)", "both stop= and stop_loss=|as a price or as a fraction."),
@@ -507,6 +507,10 @@ def test_settings() -> None:
             "found the function fraction, wanted a cost model. Call it with its numbers: slippage=fraction(...);",
         ),
         (lambda: kk.Venue(band=1.0), "band of the venue: found 1.0"),
+        (
+            lambda: kk.Venue(participation=0.0),
+            "participation of the venue: found 0.0, wanted a fraction of a bar's volume in (0, 1]",
+        ),
         (lambda: kk.FillModel(limit="cross"), "limit of the fill model: found cross, wanted one of through, touch"),
         (lambda: kk.FillModel(close_out="now"), "close_out of the fill model: found now"),
         (lambda: kk.FillModel(path="open_high_low_close"), "path of the fill model: found open_high_low_close"),
@@ -569,6 +573,24 @@ def test_too_many_orders_in_one_decision(bars: xr.Dataset) -> None:
     f = define("@kk.strategy\ndef f(ctx):\n    for k in range(200):\n        ctx.limit(1.0, 1.0)\n")
     with pytest.raises(OrderError, match=r"bar 0 .*: found more than 64 new orders in one decision, wanted at most 64"):
         kk.backtest(bars, f)
+
+
+def test_participation_needs_volume() -> None:
+    bars = kk.data.load("sp500_index").isel(time=slice(0, 30)).copy(deep=True)
+    bars["volume"][7:9] = np.nan
+    venue = kk.Venue("v", participation=0.1)
+
+    @kk.strategy
+    def hold(ctx):
+        ctx.target(1.0)
+
+    for call in (kk.backtest, kk.start):
+        with pytest.raises(DataError, match="volume of SPX: found unknown in 2 of 30 bars, wanted the volume of every"):
+            call(bars, hold, venue=venue)
+    run = kk.start(bars.isel(time=slice(0, 5)), hold, venue=venue)
+    with pytest.raises(DataError, match="volume of SPX"):
+        run.feed(bars)
+    assert run.bars == 5
 
 
 def test_a_loop_that_waits_ends_with_the_first_thing_that_goes_wrong() -> None:

@@ -67,6 +67,7 @@ def enter(frame: int, trial_at: int) -> None:
     f.fill_model = f.fill_models + t.fill_model * FILL_MODEL_BYTES
     f.columns = at(f.instrument, INSTRUMENT).columns
     f.ordered_at = -1
+    f.used_at = -1
 
 
 def ruin(frame: int) -> int:

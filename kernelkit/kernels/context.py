@@ -68,7 +68,7 @@ VERBS = {
     "cancel_all": Verb(L.V_CANCEL_ALL, (), tif=False),
     "oco": Verb(L.V_OCO, ("first", "second"), tif=False),
 }
-TIF = {"GTC": L.GTC, "DAY": L.DAY, "IOC": L.IOC}
+TIF = {"GTC": L.GTC, "DAY": L.DAY, "IOC": L.IOC, "FOK": L.FOK}
 SIZERS = {"risk": ("fraction", "stop"), "notional": ("value",), "vol_target": ("volatility", "n")}
 MODEL_FIELDS = tuple(n for n in L.MODEL.names if n != "slots")
 FIRST_WORD = 2  # words 0 and 1 of a slot: the last value, and where in the panel the values of this trial lie

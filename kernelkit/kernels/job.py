@@ -74,6 +74,7 @@ class Costs:
     cash_rule: int = 0
     band: float = 0.005
     rebates: bool = False
+    participation: float = 0.0  # 0 is no limit
 
 
 @dataclass

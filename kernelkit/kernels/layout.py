@@ -22,8 +22,8 @@ FAILED = 0x7FFCBAD1  # upper half of a NaN that no arithmetic makes: an indicato
 MARKET, LIMIT, STOP, STOP_LIMIT, TRAILING = 0, 1, 2, 3, 4
 KINDS = ("market", "limit", "stop", "stop_limit", "trailing_stop")
 # time in force
-GTC, DAY, IOC = 0, 1, 2
-TIFS = ("GTC", "DAY", "IOC")
+GTC, DAY, IOC, FOK = 0, 1, 2, 3
+TIFS = ("GTC", "DAY", "IOC", "FOK")
 # how an order stands
 LIVE, FILLED, CANCELLED, REJECTED, EXPIRED = 0, 1, 2, 3, 4
 STATUSES = ("live", "filled", "cancelled", "rejected", "expired")
@@ -44,7 +44,8 @@ STATUSES = ("live", "filled", "cancelled", "rejected", "expired")
     R_CASH,
     R_DAY,
     R_IOC,
-) = range(15)
+    R_FOK,
+) = range(16)
 REASONS = (
     "",
     "user",
@@ -61,6 +62,7 @@ REASONS = (
     "insufficient_cash",
     "day",
     "ioc",
+    "fok",
 )
 # marks on an order
 TARGET, REDUCE, AT_FILL, TRIGGERED, FRESH, SEEN, WAITING = 1, 2, 4, 8, 16, 32, 64
@@ -147,7 +149,7 @@ TRIAL = _record("i0 trade_from i1 dataset venue fill_model", "cash")
 INSTRUMENT = _record("columns n_bars inverse", "tick lot multiplier unit periods")
 VENUE = _record(
     "cash_rule fee slippage fee_reads_volume slippage_reads_volume rebates",
-    "band",
+    "band participation",
     [("fee_slots", "f8", (MODEL_SLOTS,)), ("slippage_slots", "f8", (MODEL_SLOTS,))],
 )
 FILL_MODEL = _record("limit same_bar trailing close_out sizing path stop_gap market")
@@ -161,7 +163,7 @@ FRAME = _record(
     "fills n_fills cap_fills ended n_ended cap_ended trades n_trades cap_trades curve curve_0 curve_step "
     "records n_record error error_arg model inert ordered_at first_id instruments venues fill_models "
     "coast decide meet match walk steer log ruin close_out decides whole stop "
-    "rows n_rows values width first last refreshed panel timed"
+    "rows n_rows values width first last refreshed panel timed used used_at"
 )
 # sizes as plain integers: compiled code cannot ask a dtype
 (

@@ -26,14 +26,17 @@ from kernelkit.kernels.layout import (
     C_OPEN,
     C_OPEN_AT,
     C_SESSION,
+    C_VOLUME,
     CANCELLED,
     CLOSE_ONLY,
     CROWDED,
+    CUT,
     DAY,
     EXPIRED,
     FAR,
     FILL_MODEL,
     FILLED,
+    FOK,
     FORMER_FILL,
     FRAME,
     FRESH,
@@ -57,6 +60,7 @@ from kernelkit.kernels.layout import (
     R_CLOSED,
     R_CUT,
     R_DAY,
+    R_FOK,
     R_INVALID,
     R_IOC,
     R_NONE,
@@ -129,6 +133,18 @@ def end_order(frame: int, order_at: int, status: int, reason: int, time: int) ->
                 end_one(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_PARENT, time)
 
 
+def rests(order_at: int) -> bool:
+    """A limit order, or a stop-limit whose stop has triggered."""
+    o = at(order_at, ORDER)
+    return o.kind == LIMIT or (o.kind == STOP_LIMIT and (o.marks & TRIGGERED) != 0)
+
+
+def at_market(order_at: int) -> bool:
+    """A market order, or what is left of a stop that has triggered (P3)."""
+    o = at(order_at, ORDER)
+    return o.kind == MARKET or ((o.kind == STOP or o.kind == TRAILING) and (o.marks & TRIGGERED) != 0)
+
+
 def watch(frame: int, order_at: int) -> None:
     """Where a bar must reach for this order to act: low <= touch_lo or high >= touch_hi.
 
@@ -140,9 +156,9 @@ def watch(frame: int, order_at: int) -> None:
     o.touch_hi = FAR
     if (o.marks & WAITING) != 0:
         return
-    if o.kind == MARKET or o.kind == TRAILING or o.tif != GTC:
+    if at_market(order_at) or o.kind == TRAILING or o.tif != GTC:
         o.touch_lo = FAR
-    elif o.kind == LIMIT or (o.marks & TRIGGERED) != 0:
+    elif rests(order_at):
         if o.lots > 0:
             o.touch_lo = o.price - thr
         else:
@@ -190,6 +206,12 @@ def trail_level(instrument_at: int, order_at: int, k: int) -> int:
     return max(level, 1)
 
 
+def follows(order_at: int) -> bool:
+    """F8: a trailing stop that was matched against this bar and has not triggered."""
+    o = at(order_at, ORDER)
+    return o.status == LIVE and o.kind == TRAILING and (o.marks & SEEN) != 0 and o.tif < IOC and not at_market(order_at)
+
+
 def move_trail(frame: int, order_at: int, high: int, low: int) -> None:
     """F8: let a trailing stop follow the bar."""
     o = at(order_at, ORDER)
@@ -218,7 +240,10 @@ def sized_gap(frame: int, weight: float, k: int, equity: float, last: int, time:
 
 
 def wake(frame: int, entry_at: int, time: int) -> None:
-    """O7, F6: the exits of a filled entry come to life, or end where there is nothing for them to close."""
+    """O7, F6: the exits of a filled entry come to life, or end where there is nothing for them to close.
+
+    P4: at a later fill of the entry they grow with it.
+    """
     f = at(frame, FRAME)
     e = at(entry_at, ORDER)
     g = f.instrument
@@ -228,7 +253,10 @@ def wake(frame: int, entry_at: int, time: int) -> None:
     for j in range(at(f.state, HEADER).n_live):
         c_at = f.orders + j * ORDER_BYTES
         c = at(c_at, ORDER)
-        if c.status == LIVE and c.parent == e.id and (c.marks & WAITING) != 0:
+        if c.status == LIVE and c.parent == e.id and (c.marks & WAITING) == 0:
+            grown = min(abs(e.filled), abs(now)) if same_side(now, e.filled) else 0
+            c.lots = -grown if long else grown
+        elif c.status == LIVE and c.parent == e.id:
             if not same_side(now, e.filled):
                 end_one(frame, c_at, CANCELLED, R_PARENT, time)
                 continue
@@ -259,31 +287,54 @@ def after_fill(frame: int, order_at: int, held: int, time: int) -> None:
     if o.group != 0:
         for j in range(n):
             other = at(f.orders + j * ORDER_BYTES, ORDER)
-            if other.status == LIVE and other.group == o.group:
-                end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_OCO, time)
+            if other.status == LIVE and other.group == o.group and other.id != o.id:
+                if o.status != LIVE or (other.marks & REDUCE) == 0:
+                    end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_OCO, time)
     now = at(f.positions, POSITION).lots
     if held != 0 and not same_side(held, now):
         for j in range(n):
             other = at(f.orders + j * ORDER_BYTES, ORDER)
             if other.status == LIVE and (other.marks & REDUCE) != 0 and (other.marks & WAITING) == 0:
                 end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_CLOSED, time)
+    if o.parent != 0:
+        for j in range(n):
+            entry = at(f.orders + j * ORDER_BYTES, ORDER)
+            if entry.status == LIVE and entry.id == o.parent:
+                end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_CLOSED, time)
     wake(frame, order_at, time)
 
 
+def allowed(frame: int, lots: int) -> int:
+    """P1: how many of these lots the bar's volume still allows."""
+    f = at(frame, FRAME)
+    share = at(f.venue, VENUE).participation
+    if share == 0.0:
+        return lots
+    if f.used_at != f.i:
+        f.used_at = f.i
+        f.used = 0
+    most = (share * column_f(frame, C_VOLUME, f.i)) / at(f.instrument, INSTRUMENT).lot
+    left = max(0, int(min(most, MOST)) - f.used) if most > 0.0 else 0
+    return max(min(lots, left), -left)
+
+
 def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time: int) -> None:
-    """Fill an order at `reference` ticks, as far as costs, reduce-only and cash let it (C1, S5, A2-A4)."""
+    """Fill an order at `reference` ticks, as far as reduce-only, volume, costs and cash let it (C1, S5, A2-A4, P2)."""
     f = at(frame, FRAME)
     o = at(order_at, ORDER)
     held = at(f.positions, POSITION).lots
-    lots = o.lots
+    wanted = o.lots - o.filled
     if (o.marks & REDUCE) != 0:
-        if not same_side(held, -lots):
+        if not same_side(held, -wanted):
             end_order(frame, order_at, CANCELLED, R_REDUCE, time)
             return
-        if abs(lots) > abs(held):
-            lots = -held
+        if abs(wanted) > abs(held):
+            wanted = -held
+    lots = allowed(frame, wanted)
+    if lots == 0:
+        return
     k = slipped(frame, order_at, lots, reference, time) if slips != 0 else reference
-    if (o.marks & AT_FILL) != 0:
+    if (o.marks & AT_FILL) != 0 and o.filled == 0:
         equity = at(f.account, ACCOUNT).cash + price(f.instrument, k) * (
             float(held) * at(f.instrument, INSTRUMENT).unit
         )
@@ -291,14 +342,19 @@ def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time:
         if not abs(gap) < MOST:
             end_order(frame, order_at, REJECTED, R_INVALID, time)
             return
-        lots = -held if o.weight == 0.0 else int(gap)
-        if not same_side(lots, o.lots):
+        wanted = -held if o.weight == 0.0 else int(gap)
+        if not same_side(wanted, o.lots):
             end_order(frame, order_at, CANCELLED, R_REPLACED, time)
             return
-        o.lots = lots
+        o.lots = wanted
+        lots = allowed(frame, wanted)
+    if o.tif == FOK and lots != wanted:
+        return
     fee = fee_of(frame, order_at, lots, k, time)
     paid_for = lots
     if not affordable(frame, lots, k, fee):
+        if o.tif == FOK and at(f.venue, VENUE).cash_rule == CUT:
+            return
         paid_for = cut(frame, order_at, lots, k, time)
         if paid_for == REFUSED:
             end_order(frame, order_at, REJECTED, R_CASH, time)
@@ -308,18 +364,20 @@ def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time:
             return
         fee = fee_of(frame, order_at, paid_for, k, time)
     book(frame, order_at, paid_for, k, reference, fee, time, rule)
-    if paid_for == lots:
-        end_one(frame, order_at, FILLED, R_NONE, time)
-    else:
+    f.used += abs(paid_for)
+    if paid_for != lots:
         end_one(frame, order_at, CANCELLED, R_CUT, time)
+    elif lots == wanted:
+        end_one(frame, order_at, FILLED, R_NONE, time)
     after_fill(frame, order_at, held, time)
 
 
 def trigger_stop(frame: int, order_at: int, reference: int, rule: int, time: int) -> None:
     """F1-F3: a stop has triggered at `reference` ticks; it fills, or lets its limit rest."""
     o = at(order_at, ORDER)
+    o.marks |= TRIGGERED
     if o.kind == STOP_LIMIT:
-        o.marks |= TRIGGERED | FRESH
+        o.marks |= FRESH
         if (o.lots > 0 and reference <= o.price) or (o.lots < 0 and reference >= o.price):
             fill(frame, order_at, reference, 0, rule, time)
     else:
@@ -336,12 +394,6 @@ def limit_reached(order_at: int, high: int, low: int, thr: int) -> bool:
     """Whether prices that went from `low` to `high` fill a limit order, `thr` ticks beyond its price."""
     o = at(order_at, ORDER)
     return low <= o.price - thr if o.lots > 0 else high >= o.price + thr
-
-
-def rests(order_at: int) -> bool:
-    """A limit order, or a stop-limit whose stop has triggered."""
-    o = at(order_at, ORDER)
-    return o.kind == LIMIT or (o.marks & TRIGGERED) != 0
 
 
 def expire_days(frame: int) -> None:
@@ -399,6 +451,8 @@ def open_pass(frame: int, thr: int) -> None:
             elif rests(o_at):
                 if limit_reached(o_at, first, first, thr):
                     fill(frame, o_at, first, 0, rule, now)
+            elif at_market(o_at):
+                fill(frame, o_at, first, 1, rule, now)
             elif reached_at_open(frame, o_at, first):
                 trigger_stop(frame, o_at, first, rule, now)
 
@@ -442,7 +496,7 @@ def range_passes(frame: int, thr: int) -> None:
     for k in range(n):
         o_at = f.orders + k * ORDER_BYTES
         o = at(o_at, ORDER)
-        if ready(o_at, t_open) and o.tif != IOC and o.kind != MARKET and not rests(o_at):
+        if ready(o_at, t_open) and o.tif < IOC and not at_market(o_at) and not rests(o_at):
             if o.kind == TRAILING and m.trailing == UPDATE_FIRST:
                 move_trail(frame, o_at, high, low)
             if stop_reached(o_at, high, low):
@@ -450,7 +504,7 @@ def range_passes(frame: int, thr: int) -> None:
     for k in range(n):
         o_at = f.orders + k * ORDER_BYTES
         o = at(o_at, ORDER)
-        if ready(o_at, t_open) and o.tif != IOC and rests(o_at) and limit_reached(o_at, high, low, thr):
+        if ready(o_at, t_open) and o.tif < IOC and rests(o_at) and limit_reached(o_at, high, low, thr):
             fill(frame, o_at, o.price, 0, BAR_FILL, t_close)
     late_pass(frame)
     for k in range(n):
@@ -461,6 +515,7 @@ def range_passes(frame: int, thr: int) -> None:
             and (o.marks & FRESH) != 0
             and o.parent != 0
             and o.kind == STOP
+            and (o.marks & TRIGGERED) == 0
             and m.same_bar == ADVERSE
             and stop_reached(o_at, high, low)
         ):
@@ -473,7 +528,7 @@ def range_passes(frame: int, thr: int) -> None:
         for k in range(n):
             o_at = f.orders + k * ORDER_BYTES
             o = at(o_at, ORDER)
-            if o.status == LIVE and o.kind == TRAILING and (o.marks & SEEN) != 0 and o.tif != IOC:
+            if follows(o_at):
                 move_trail(frame, o_at, high, low)
 
 
@@ -492,8 +547,9 @@ def match(frame: int) -> int:
     for k in range(at(f.state, HEADER).n_live):
         o_at = f.orders + k * ORDER_BYTES
         o = at(o_at, ORDER)
-        if o.status == LIVE and o.tif == IOC and (o.marks & SEEN) != 0:
-            end_order(frame, o_at, EXPIRED, R_IOC, moment(frame, C_KNOWN_AT, f.i))
+        if o.status == LIVE and o.tif >= IOC and (o.marks & SEEN) != 0:
+            reason = R_IOC if o.tif == IOC else R_FOK
+            end_order(frame, o_at, EXPIRED, reason, moment(frame, C_KNOWN_AT, f.i))
     tidy(frame)
     return f.error
 
@@ -505,7 +561,10 @@ def fill_alone(frame: int) -> bool:
     """
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
-    if h.n_live != 1 or at(f.orders, ORDER).kind != MARKET or at(f.fill_model, FILL_MODEL).market != NEXT_OPEN:
+    o = at(f.orders, ORDER)
+    if h.n_live != 1 or o.kind != MARKET or o.tif == FOK:
+        return False
+    if at(f.fill_model, FILL_MODEL).market != NEXT_OPEN or at(f.venue, VENUE).participation != 0.0:
         return False
     t_open = moment(frame, C_OPEN_AT, f.i)
     if not ready(f.orders, t_open):

@@ -17,24 +17,31 @@ from kernelkit.kernels.layout import (
     HIGH_FIRST,
     IOC,
     LIVE,
-    MARKET,
     NEAREST_FIRST,
     ORDER,
     ORDER_BYTES,
-    SEEN,
     STOP_LIMIT,
     TOUCH,
-    TRAILING,
     WAITING,
 )
-from kernelkit.kernels.matching import column, fill, moment, move_trail, rests, trigger_stop
+from kernelkit.kernels.matching import (
+    allowed,
+    at_market,
+    column,
+    fill,
+    follows,
+    moment,
+    move_trail,
+    rests,
+    trigger_stop,
+)
 from kernelkit.kernels.memory import at
 
 
 def takes_part(order_at: int, t_open: int, woken: bool) -> bool:
     """Matched against this bar, or, where the fill model lets them, an exit that woke in it."""
     o = at(order_at, ORDER)
-    if o.status != LIVE or (o.marks & WAITING) != 0 or o.kind == MARKET or o.tif == IOC:
+    if o.status != LIVE or (o.marks & WAITING) != 0 or o.tif >= IOC or at_market(order_at):
         return False
     if (o.marks & FRESH) == 0 or o.kind == STOP_LIMIT:  # that has triggered in this bar and rests on its limit
         return o.t_active <= t_open
@@ -71,6 +78,8 @@ def leg(frame: int, p: int, q: int, thr: int) -> None:
             o_at = f.orders + k * ORDER_BYTES
             if takes_part(o_at, t_open, woken):
                 e = event(o_at, p, q, thr)
+                if rests(o_at) and allowed(frame, 1) == 0:  # P3: it would come again and again
+                    e = FAR
                 if e != FAR and (first < 0 or abs(e - p) < abs(nearest - p)):
                     first = k
                     nearest = e
@@ -89,7 +98,7 @@ def leg(frame: int, p: int, q: int, thr: int) -> None:
     for k in range(n):
         o_at = f.orders + k * ORDER_BYTES
         o = at(o_at, ORDER)
-        if o.status == LIVE and o.kind == TRAILING and (o.marks & SEEN) != 0 and o.tif != IOC:
+        if follows(o_at):
             move_trail(frame, o_at, q, q)
 
 

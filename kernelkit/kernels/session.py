@@ -176,6 +176,7 @@ class Session:
             frame[name] = value
         for venue, v in zip(self.venues, job.venues, strict=True):
             venue["cash_rule"], venue["band"], venue["rebates"] = v.cash_rule, v.band, v.rebates
+            venue["participation"] = v.participation
             venue["fee"] = model(v.fee) if v.fee else 0
             venue["slippage"] = model(v.slippage) if v.slippage else 0
             for cost, text in (("fee", v.fee), ("slippage", v.slippage)):

@@ -38,7 +38,8 @@ class Venue:
     """What a venue charges and allows: ``fees`` and ``slippage`` are cost models (None: free).
 
     ``cash_rule`` says what becomes of an order that cash cannot pay: reduce, reject or debt (rule A3). ``band`` is the
-    fraction of equity below which a target is not traded (rule S3). Raises OrderError for anything else.
+    fraction of equity below which a target is not traded (rule S3). ``participation`` is the largest part of a bar's
+    volume that orders may trade (rule P1; None: all of them fill). Raises OrderError for anything else.
 
     >>> Venue("free").costs
     'none'
@@ -49,6 +50,7 @@ class Venue:
     slippage: CostModel | None = None
     cash_rule: str = "reduce"
     band: float = 0.005
+    participation: float | None = None
 
     def __post_init__(self) -> None:
         if self.cash_rule not in CASH_RULES:
@@ -72,6 +74,9 @@ class Venue:
             raise OrderError(
                 message("band of the venue", self.band, "a fraction of equity in [0, 1)", "Write band=0.005.")
             )
+        if self.participation is not None and not 0.0 < self.participation <= 1.0:
+            wanted, fix = "a fraction of a bar's volume in (0, 1]", "Write participation=0.1, or leave it out."
+            raise OrderError(message("participation of the venue", self.participation, wanted, fix))
 
     @property
     def costs(self) -> str:

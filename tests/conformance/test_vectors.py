@@ -197,7 +197,7 @@ def answer(model: kk.CostModel, **view: float) -> float:
 
 
 @pytest.mark.parametrize("minimum", MINIMA)
-def test_c4_per_unit_fee(vectors: dict[str, Any], minimum: str) -> None:
+def test_c4_p2_per_unit_fee(vectors: dict[str, Any], minimum: str) -> None:
     vector = vectors[f"zipline.pershare.min{minimum}"]
     model = kk.fees.per_unit(vector["input"]["cost"], vector["input"]["min_trade_cost"])
     filled, paid, cumulative = 0.0, 0.0, []
@@ -206,17 +206,21 @@ def test_c4_per_unit_fee(vectors: dict[str, Any], minimum: str) -> None:
         filled += quantity
         cumulative.append(paid)
     assert cumulative == pytest.approx(vector["expected"]["cumulative"], abs=1e-12)
-    whole = run(daily(still(10.0), still(10.0)), kk.Venue("v", model), kind="market", q=vector["input"]["fills"][0])
-    assert float(whole["fees"]) == pytest.approx(vector["expected"]["cumulative"][0], abs=1e-12)
+    sizes = vector["input"]["fills"]
+    bars = daily(still(10.0), *(still(10.0) for _ in sizes)).copy(deep=True)
+    bars["volume"][1:, 0] = sizes
+    res = run(bars, kk.Venue("v", model, participation=1.0), kind="market", q=float(sum(sizes)))
+    assert np.cumsum(kk.fills(res)["fee"].values) == pytest.approx(vector["expected"]["cumulative"], abs=1e-12)
+    assert kk.orders(res)["status"].tolist() == ["filled"]
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_c1_slippage(vectors: dict[str, Any], case: str) -> None:
-    """The price of a market order; the vector's quantity is cut by a volume limit, which is a rule of order size."""
+def test_c1_p1_slippage(vectors: dict[str, Any], case: str) -> None:
+    """A market order that the volume limit cuts in its first bar."""
     vector = vectors[f"zipline.fixedbps.{case}"]
     given = vector["input"]
     bars = daily(still(given["close"]), still(given["close"]), tick=1e-4, volume=given["bar_volume"])
-    venue = kk.Venue("v", slippage=kk.slippage.fraction(given["bps"] / 1e4))
-    fills = kk.fills(run(bars, venue, kind="market", q=float(vector["expected"]["qty"])))
+    venue = kk.Venue("v", slippage=kk.slippage.fraction(given["bps"] / 1e4), participation=given["volume_limit"])
+    fills = kk.fills(run(bars, venue, kind="market", q=float(given["order"])))
     assert fills["price"].tolist() == [vector["expected"]["price"]]
     assert (fills["quantity"] * np.where(fills["side"] == "buy", 1, -1)).tolist() == [vector["expected"]["qty"]]

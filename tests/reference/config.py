@@ -79,6 +79,7 @@ class Config:
     market: str = "next_open"
     stop_gap: str = "open"
     path: str = "stop_first"
+    participation: float | None = None
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
@@ -88,6 +89,10 @@ class Config:
             if getattr(self, name) not in allowed:
                 wanted = " or ".join(allowed)
                 raise ValueError(f"Config.{name} is {getattr(self, name)!r}, wanted {wanted} with path={self.path!r}")
+        if self.participation is not None and not 0.0 < self.participation <= 1.0:
+            raise ValueError(
+                f"Config.participation is {self.participation!r}, wanted more than 0 and at most 1, or None"
+            )
 
 
 Record = dict[str, Any]

@@ -1,7 +1,8 @@
-"""Fills on bars (F1-F12): which order meets which price in one bar."""
+"""Fills on bars (F1-F12, P1-P3): which order meets which price in one bar."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from tests.reference.account import Account
@@ -26,11 +27,13 @@ class Matcher:
     low: int = 0
     close: int = 0
     woken: list[Order] = field(default_factory=list)
+    left: int | None = None  # P1: the lots that may still trade in this bar, None for any number
 
     def match(self, bar: int, last: bool) -> None:
         """T5 from the expiry of DAY orders to the close-out; `last` is the last bar of the span."""
         self.bar = bar
         self.woken = []
+        self.left = self.cap()
         self.opened, self.high, self.low, self.close = self.prices()
         open_at, known_at = self.bars.open_at[bar], self.bars.known_at[bar]
         self.book.expire_days(self.bars.session[bar], open_at)
@@ -62,6 +65,18 @@ class Matcher:
             return bars.c[bar], bars.c[bar], bars.c[bar], bars.c[bar]
         return bars.o[bar], bars.h[bar], bars.l[bar], bars.c[bar]
 
+    def cap(self) -> int | None:
+        """P1: the lots that may trade in this bar."""
+        if self.config.participation is None:
+            return None
+        return math.trunc((self.config.participation * self.bars.v[self.bar]) / self.grid.lot)
+
+    def allowed(self, lots: int) -> int:
+        """P2: as many of the lots as the bar has left."""
+        if self.left is None or abs(lots) <= self.left:
+            return lots
+        return self.left if lots > 0 else -self.left
+
     def stamp(self, rule: str) -> int:
         """T3, F10: the time of a fill."""
         if rule == "same_close":
@@ -71,14 +86,16 @@ class Matcher:
     def range_passes(self, stops: list[Order], resting: list[Order]) -> None:
         """F2, F5: what the range of the bar settles; an IOC order has no part in it (O2)."""
         for order in stops:
-            if order.live and order.tif != "IOC":
+            if order.live and not order.immediate:
                 self.stop_pass(order)
         for order in resting:
-            if order.live and order.tif != "IOC":
+            if order.live and not order.immediate:
                 self.limit_pass(order)
 
     def late_pass(self, matched: list[Order]) -> None:
         """F10: the market orders that did not take part in the open pass, at the close or the typical price."""
+        if self.config.market not in ("next_close", "next_typical") or self.config.path == "close":
+            return
         for order in matched:
             if order.live and order.kind == "market":
                 total = self.high + self.low + self.close
@@ -116,7 +133,7 @@ class Matcher:
                 p = price
             p = q
             for order in matched:
-                if order.live and order.kind == "trailing_stop" and order.tif != "IOC":
+                if order.live and order.kind == "trailing_stop" and not order.immediate:
                     order.move_trigger(self.grid, q, q)
 
     def events(self, matched: list[Order], p: int, q: int) -> list[tuple[int, Order]]:
@@ -124,8 +141,8 @@ class Matcher:
         takes_part = matched + self.woken if self.config.same_bar == "adverse" else matched
         found = []
         for order in takes_part:
-            if order.live and order.kind != "market" and order.tif != "IOC":
-                price = event(order, p, q, self.thr)
+            if order.live and order.kind != "market" and not order.immediate:
+                price = event(order, p, q, self.thr, self.left)
                 if price is not None:
                     found.append((price, order))
         return found
@@ -141,6 +158,8 @@ class Matcher:
         elif resting:
             if self.beyond_limit(order, self.opened):
                 self.execute(order, self.opened, rule, slip=False)
+        elif order.runs:  # P3
+            self.execute(order, self.opened, rule, slip=True)
         elif self.gapped(order):
             self.trigger(order, self.opened, rule)
 
@@ -154,7 +173,7 @@ class Matcher:
 
     def stop_pass(self, order: Order) -> None:
         """F2: stops, trailing stops and untriggered stop-limits that the range reaches, at the trigger (F11)."""
-        if order.triggered:  # by the open, past its limit
+        if order.triggered:  # by the open, past its limit or with a remainder (P3)
             return
         if order.kind == "trailing_stop" and self.config.trailing == "update_first":
             order.move_trigger(self.grid, self.high, self.low)
@@ -165,13 +184,15 @@ class Matcher:
             self.trigger(order, reference, "intrabar")
 
     def trigger(self, order: Order, reference: int, rule: str) -> None:
-        """F1-F3, F12: a stop fills at the reference; a stop-limit only if its limit allows it, else it rests."""
+        """F1-F3, F12: a stop fills at the reference; a stop-limit only if its limit allows it, else it rests.
+
+        What lives after it has triggered: a stop-limit rests, a stop is a market order (P3).
+        """
+        order.triggered = True
         if order.kind != "stop_limit":
             self.execute(order, reference, rule, slip=True)
         elif reference <= order.price if order.lots > 0 else reference >= order.price:
             self.execute(order, reference, rule, slip=False)
-        else:
-            order.triggered = True
 
     def limit_pass(self, order: Order) -> None:
         """F5: limits, and stop-limits that triggered in an earlier bar, at the limit."""
@@ -193,45 +214,59 @@ class Matcher:
         if self.config.market == "same_close":
             bounds.append(self.opened)
         if order.lots > 0 and self.high >= order.trigger:
-            self.execute(order, max(bounds), "intrabar", slip=True)
+            self.trigger(order, max(bounds), "intrabar")
         elif order.lots < 0 and self.low <= order.trigger:
-            self.execute(order, min(bounds), "intrabar", slip=True)
+            self.trigger(order, min(bounds), "intrabar")
 
-    def execute(self, order: Order, reference: int, rule: str, slip: bool, check_cash: bool = True) -> None:
-        """One fill: A4's cut, C1's slippage, S5's new size, A3's cash, then the books and O7."""
+    def execute(self, order: Order, reference: int, rule: str, slip: bool) -> None:
+        """P2: one attempt: A4's cut, the volume's (P1), C1's slippage, S5's new size, A3's cash, then the fill."""
         account, bar, time = self.account, self.bar, self.stamp(rule)
-        lots = order.lots
+        if self.left == 0:
+            return
+        rest = order.lots - order.filled
         if order.reduce_only:
-            if account.position * lots >= 0:
+            if account.position * rest >= 0:
                 self.book.end(order, "cancelled", "reduce_only", time)
                 return
-            lots = -account.position if abs(lots) > abs(account.position) else lots
+            rest = -account.position if abs(rest) > abs(account.position) else rest
+        lots = self.allowed(rest)
+        if order.tif == "FOK" and lots != rest:
+            return
         ticks = account.slipped(order, lots, reference, bar, time) if slip else reference
-        if order.weight is not None and self.config.sizing == "at_fill":
-            lots = account.target_lots(order.weight, ticks, bar, time, slip=False)
-            if lots is None:
+        if order.weight is not None and self.config.sizing == "at_fill" and order.filled == 0:
+            sized = account.target_lots(order.weight, ticks, bar, time, slip=False)
+            if sized is None:
                 self.book.end(order, "rejected", "invalid", time)
                 return
-            if lots * order.lots <= 0:
+            if sized * order.lots <= 0:
                 self.book.end(order, "cancelled", "replaced", time)
                 return
-            order.lots = lots
+            order.lots = rest = sized
+            lots = self.allowed(rest)
         wanted = lots
-        if check_cash and self.config.cash_rule != "debt" and not account.affordable(order, lots, ticks, bar, time):
+        if self.config.cash_rule != "debt" and not account.affordable(order, lots, ticks, bar, time):
             if self.config.cash_rule == "reject":
                 self.book.end(order, "rejected", "insufficient_cash", time)
+                return
+            if order.tif == "FOK":
                 return
             lots = account.reduced(order, lots, ticks, bar, time)
             if lots == 0:
                 self.book.end(order, "cancelled", "cut_cash", time)
                 return
-        before = account.position
-        fill = account.book(order, lots, ticks, reference, rule, bar, time)
-        if lots == wanted:
-            self.book.end(order, "filled", "", time)
-        else:
+        if self.left is not None:
+            self.left -= abs(lots)
+        self.fill(order, lots, ticks, reference, rule, cut=lots != wanted, whole=lots == rest)
+
+    def fill(self, order: Order, lots: int, ticks: int, reference: int, rule: str, cut: bool, whole: bool) -> None:
+        """The books of one fill (A1), the end of the order unless it lives on with a remainder (P2), and O7."""
+        before, time = self.account.position, self.stamp(rule)
+        fill = self.account.book(order, lots, ticks, reference, rule, self.bar, time)
+        if cut:
             self.book.end(order, "cancelled", "cut_cash", time)
-        self.woken += self.book.after_fill(order, before, account.position, fill, self.grid)
+        elif whole:
+            self.book.end(order, "filled", "", time)
+        self.woken += self.book.after_fill(order, before, self.account.position, fill, self.grid)
 
     def close_out(self, reference: int, rule: str) -> None:
         """F9: close the position in one order."""
@@ -240,4 +275,5 @@ class Matcher:
         time = self.stamp(rule)
         order = Order(self.book.next_id(), "market", "GTC", -self.account.position, time)
         self.book.add(order)
-        self.execute(order, reference, rule, slip=False, check_cash=False)
+        # without A3, and whatever the volume (P1)
+        self.fill(order, order.lots, reference, reference, rule, cut=False, whole=True)

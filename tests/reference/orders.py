@@ -1,4 +1,4 @@
-"""The life of an order: ids, ends, groups, children (O1-O10)."""
+"""The life of an order: ids, ends, groups, children (O1-O10, P4)."""
 
 from __future__ import annotations
 
@@ -44,6 +44,16 @@ class Order:
     def live(self) -> bool:
         return self.status == "live"
 
+    @property
+    def immediate(self) -> bool:
+        """O3: an IOC, or a FOK, which is an IOC that fills whole or not at all."""
+        return self.tif in ("IOC", "FOK")
+
+    @property
+    def runs(self) -> bool:
+        """P3: a stop that has triggered and lives is a market order from then on."""
+        return self.triggered and self.kind in ("stop", "trailing_stop")
+
     def record(self) -> Record:
         """The order as a row of the result."""
         return {name: getattr(self, name) for name in RECORDED}
@@ -59,7 +69,9 @@ class Order:
         return grid.ticks(grid.price(ticks) * (1.0 - self.fraction), False)
 
     def move_trigger(self, grid: Grid, high: int, low: int) -> None:
-        """F8: follow the bar, never back."""
+        """F8: follow the bar, never back; P3: the trigger of one that has triggered stays."""
+        if self.runs:
+            return
         if self.lots > 0:
             self.trigger = min(self.trigger, self.level(grid, low))
         else:
@@ -121,10 +133,10 @@ class Book:
                     self.end(order, "expired", "day", time)
 
     def expire_immediate(self, matched: list[Order], time: int) -> None:
-        """O3: an IOC order still live after its first bar ends."""
+        """O3: an IOC or FOK order still live after its first bar ends."""
         for order in matched:
-            if order.live and order.tif == "IOC":
-                self.end(order, "expired", "ioc", time)
+            if order.live and order.immediate:
+                self.end(order, "expired", order.tif.lower(), time)
 
     def link(self, a: int, b: int) -> None:
         """O9: two live orders become a group in which one fill ends the other."""
@@ -133,31 +145,43 @@ class Book:
             first.group = second.group = min(a, b)
 
     def after_fill(self, order: Order, before: int, after: int, fill: Record, grid: Grid) -> list[Order]:
-        """O7: end the group, end exits of a closed position, wake or end the children; the woken ones come back."""
+        """O7, P4: end the group, end exits of a closed position, wake or end the children; the woken ones come back."""
         time = fill["time"]
         for other in self.live():
-            if other.live and order.group != 0 and other.group == order.group and other.id != order.id:
+            grouped = order.group != 0 and other.group == order.group and other.id != order.id
+            waits = other.reduce_only and order.live  # P4: until the order has ended
+            if other.live and grouped and not waits:
                 self.end(other, "cancelled", "oco", time)
         if after == 0 or before * after < 0:
             for other in self.live():
                 if other.live and other.reduce_only and other.active:
                     self.end(other, "cancelled", "position_closed", time)
+        entry = self.find(order.parent)
+        if entry is not None:  # P4: what an exit begins to close is not opened further
+            self.end(entry, "cancelled", "position_closed", time)
         children = [child for child in self.live() if child.parent == order.id]
         if order.filled * after <= 0:
             for child in children:
                 self.end(child, "cancelled", "parent_ended", time)
             return []
+        woken = [child for child in children if not child.active]
         for child in children:
-            wake(child, order.filled, after, fill, grid)
-        return children
+            resize(child, order.filled, after)
+        for child in woken:
+            wake(child, order.filled, fill, grid)
+        return woken
 
 
-def wake(child: Order, parent_filled: int, position: int, fill: Record, grid: Grid) -> None:
-    """O7, F6: a bracket exit wakes for what the entry holds, its fraction anchored to the entry's fill price."""
-    child.active = True
-    child.t_active = fill["time"]
+def resize(child: Order, parent_filled: int, position: int) -> None:
+    """O7, P4: a bracket exit is for what the entry has filled and the account holds."""
     size = min(abs(parent_filled), abs(position))
     child.lots = -size if position > 0 else size
+
+
+def wake(child: Order, parent_filled: int, fill: Record, grid: Grid) -> None:
+    """O7, F6: a bracket exit wakes at the entry's first fill, its fraction anchored to the price of that."""
+    child.active = True
+    child.t_active = fill["time"]
     child.entry_reference = fill["reference"]
     if child.anchor is None:
         return

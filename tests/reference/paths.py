@@ -15,12 +15,14 @@ def legs(path: str, opened: int, high: int, low: int, close: int) -> list[int]:
 
 def rests(order: Order) -> bool:
     """F1, F12: a limit, or a stop-limit that has triggered and is a limit from then on."""
-    return order.kind == "limit" or order.triggered
+    return order.kind == "limit" or (order.kind == "stop_limit" and order.triggered)
 
 
-def event(order: Order, p: int, q: int, thr: int) -> int | None:
+def event(order: Order, p: int, q: int, thr: int, left: int | None) -> int | None:
     """F12: the price at which an order is met on the way from `p` to `q`; `p` itself if that has reached it already."""
     buys = order.lots > 0
+    if order.runs or (rests(order) and left == 0):  # P3
+        return None
     if rests(order):
         level = order.price - thr if buys else order.price + thr
         met_from_below = not buys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from tests.reference.account import Account
@@ -18,6 +19,8 @@ def simulate(bars: Bars, grid: Grid, config: Config, decide: Callable[[View], ob
     end = len(bars) if config.end is None else config.end
     if not 0 <= config.trade_from < end <= len(bars):
         raise ValueError(f"the span {config.trade_from}..{end} does not lie within {len(bars)} bars or is empty")
+    if config.participation is not None and any(math.isnan(volume) for volume in bars.v[config.trade_from : end]):  # P1
+        raise ValueError("a bar of the span has no known volume, wanted one in each bar with Config.participation")
     account = Account(bars, grid, config, cash=config.cash, equity=config.cash)
     book = Book()
     matcher = Matcher(bars, grid, config, account, book)

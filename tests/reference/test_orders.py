@@ -112,8 +112,8 @@ def test_o5__what_cannot_be_an_order_is_rejected(act: Callable[[View], object], 
 
 
 def test_o5__an_unknown_tif_is_an_error() -> None:
-    with pytest.raises(ValueError, match="wanted one of GTC, DAY, IOC"):
-        play(daily(*flat(100)), {0: lambda ctx: ctx.buy(1, tif="FOK")})
+    with pytest.raises(ValueError, match="wanted one of GTC, DAY, IOC, FOK"):
+        play(daily(*flat(100)), {0: lambda ctx: ctx.buy(1, tif="GTD")})
 
 
 def test_o6__an_order_ends_at_the_time_of_what_ended_it() -> None:
@@ -145,7 +145,7 @@ def test_o6__every_order_ends_once_for_a_known_reason(seed: int) -> None:
         "filled": {""},
         "cancelled": "user replaced oco parent_ended position_closed cut_cash reduce_only ruin end_of_data".split(),
         "rejected": {"below_lot", "invalid", "insufficient_cash"},
-        "expired": {"day", "ioc"},
+        "expired": {"day", "ioc", "fok"},
     }
     outcome = simulate(noise(seed, 200), ONES, Config(cash=1000.0), gambler(seed))
     assert len(outcome.orders) > 100

@@ -9,7 +9,7 @@ from tests.reference.account import Account
 from tests.reference.market import Bars, Grid
 from tests.reference.orders import Book, Order
 
-TIFS = ("GTC", "DAY", "IOC")
+TIFS = ("GTC", "DAY", "IOC", "FOK")
 
 
 class View:
@@ -182,7 +182,7 @@ class View:
         return self._target_order(lots, w)
 
     def _replace(self) -> None:
-        """S1: an unfilled earlier target gives way."""
+        """S1: an earlier target gives way, or what is left of it."""
         for order in self._book.live():
             if order.live and order.from_target:
                 self._book.end(order, "cancelled", "replaced", self.time)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from tests.reference.config import Config, Model, ModelView, Outcome, Record
 from tests.reference.market import Bars, Grid
@@ -50,6 +51,12 @@ def flat(price: int, count: int = 1) -> list[Ohlc]:
     return [(price, price, price, price)] * count
 
 
+def thin(lots: Sequence[int], plan: Plan, *ohlc: Ohlc, grid: Grid = ONES, **choices: Any) -> Outcome:
+    """Simulate a plan over bars, still at 100 unless given, in which at most so many `lots` trade (P1)."""
+    bars = daily(*(ohlc or flat(100, len(lots))), volume=[2.0 * grid.lot * most for most in lots])
+    return play(bars, plan, Config(participation=0.5, **choices), grid)
+
+
 def play(bars: Bars, plan: Plan, config: Config | None = None, grid: Grid = ONES) -> Outcome:
     """Simulate a plan {bar: what to do at its decision}."""
     return simulate(bars, grid, config or Config(), lambda ctx: plan[ctx.i](ctx) if ctx.i in plan else None)
@@ -81,12 +88,12 @@ def noise(seed: int, count: int) -> Bars:
     return daily(*ohlc, volume=[draw.uniform(0, 500) for _ in range(count)], per_session=3)
 
 
-def gambler(seed: int) -> Callable[[View], None]:
+def gambler(seed: int, tifs: Sequence[str] = ("GTC", "DAY", "IOC")) -> Callable[[View], None]:
     """A strategy that uses every kind of order; its choice at bar i depends on the seed, i and the close alone."""
 
     def decide(ctx: View) -> None:
         draw = random.Random(f"{seed} {ctx.i} {ctx.close()}")
-        q, price, tif = draw.choice([-3, -1, 2, 4]), ctx.close(), draw.choice(["GTC", "DAY", "IOC"])
+        q, price, tif = draw.choice([-3, -1, 2, 4]), ctx.close(), draw.choice(tifs)
         acts: list[Callable[[], object]] = [
             lambda: ctx.order(q, tif),
             lambda: ctx.limit(q, price + draw.randint(-4, 4), tif),
