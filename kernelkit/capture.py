@@ -181,7 +181,8 @@ def helper_text(helper: Helper, plan: Plan, roles: dict[str, str]) -> str:
     for k, (value, node) in enumerate(zip(reversed(helper.defaults), reversed(source.tree.args.defaults), strict=True)):
         if not isinstance(value, SCALARS):
             source.refuse(node, f"a default of type {type(value).__name__}", "helpers take numbers")
-        arguments[-1 - k] += f"={constant(value)}"
+        names = arguments[-1 - k].split(", ")  # of ctx there are several
+        arguments[-1 - k] = ", ".join(f"{name}={constant(value) if len(names) == 1 else 0}" for name in names)
     lowering = Lowering(source, plan, helper.ctx, None, roles, 1)
     body = [lowering.visit(n) for n in copy.deepcopy(source.tree.body)]
     head = f"def {safe(helper.name)}({', '.join(arguments)}):\n"

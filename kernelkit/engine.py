@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 OUTPUTS = ("metrics", "blocks", "curves")
-LEAST_BARS = 2e5, 4e6  # of a piece that is worth a thread; of one of several that a thread gets
+LEAST_BARS = 2e5, 2e6  # of a piece that is worth a thread; of one of several that a thread gets
 
 
 def run_trials(

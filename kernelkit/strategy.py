@@ -91,7 +91,7 @@ class Strategy:
         if len(signature) < skip:
             found, fix = f"{len(signature)} parameters", "The first is ctx, with state the second is s."
             raise StrategyError(message(f"strategy {self.name}", found, f"at least {skip}", fix))
-        if self.state and signature[1].default is not inspect.Parameter.empty:
+        if self.state and isinstance(signature[1].default, (*SCALARS, str)):
             found, wanted = f"the parameter {signature[1]} second", "the argument that state is read from"
             raise StrategyError(message(f"strategy {self.name}", found, wanted, f"Write {self.name}(ctx, s, ...)."))
         self.ctx, self.s = signature[0].name, signature[1].name if self.state else None

@@ -607,7 +607,23 @@ def test_a_loop_that_waits_ends_with_the_first_thing_that_goes_wrong() -> None:
         while not ctx.close[ahead] > 0.0:
             pass
 
+    def settled(ctx, x):
+        while True:
+            x *= 0.5
+            if x < 1.0:
+                return x
+
+    def scaled(a=1.0, ctx=None):
+        return a * ctx.close[0] / ctx.equity
+
+    @kk.strategy(state=dict(a=0.0))
+    def through(ctx, s):
+        s.a = settled(ctx, ctx.close[0])
+        ctx.target(scaled(s.a, ctx) * 1e3)
+
     bars = kk.data.load("sp500_index").isel(time=slice(0, 10))
+    ends = [kk.backtest(bars, through, debug=debug)["equity"].values.tobytes() for debug in (False, True)]
+    assert ends[0] == ends[1]
     for debug in (False, True):
         with pytest.raises(OrderError, match=r"bar 0 .*: found more than 64 new orders"):
             kk.backtest(bars, orders, debug=debug)

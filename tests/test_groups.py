@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+import time
 from dataclasses import replace
 from typing import Any
 from unittest import mock
@@ -123,11 +125,34 @@ def test_threads_share_what_a_trial_takes(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(Session, "lay", noted)
     monkeypatch.setattr(session, "FIRST_SLICE", 3000)
     monkeypatch.setattr(session, "GROUP_S", 1e3)
-    whole, pace = job_of(market(), everything, GRID, VENUE), session.Pace(3000 / session.SLICE_S)
+    whole, pace = job_of(market(), everything, GRID, VENUE), session.Pace()
     n = len(whole.trials)
     for _ in range(2):
         Session(whole).run(new_outcome(n, False), 0, n, pace=pace)
-    assert sizes == [4, n - 4, n]
+    assert sizes == [4, min(n - 4, 32), *([n - 36] if n > 36 else []), n]
+
+
+def test_a_stop_is_felt_in_the_middle_of_a_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "SLICE_S", 1e9)
+    monkeypatch.setattr(session, "GROUP_S", 1e9)
+
+    @kk.strategy
+    def slow(ctx, n=1):  # type: ignore[no-untyped-def]
+        x = ctx.close[0]
+        for _ in range(1000):
+            x = math.sin(x)
+        if x > 2.0:
+            ctx.buy(1.0)
+
+    whole = job_of(kk.data.load("sp500_index"), slow, {"n": list(range(400))}, None, False)
+    stop, outcome, running = session.Stop(), new_outcome(400, False), Session(whole)
+    began = time.perf_counter()
+    running.run(outcome, 0, 1)
+    one = time.perf_counter() - began
+    threading.Timer(2.0 * one, stop.set).start()
+    running.run(outcome, 0, 400, stop)
+    assert time.perf_counter() - began < 100.0 * one
+    assert outcome.done.sum() < 100
 
 
 @kk.indicator(state=dict(e=0.0, last=kk.ring(3), seen=0))

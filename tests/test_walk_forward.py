@@ -358,3 +358,18 @@ def test_closing_at_a_switch_is_a_decision_of_its_own() -> None:
     assert len(closing) == 4
     assert (closing["position"] == 0.0).all()
     assert (fills["position"].shift(1)[closing.index] == closing["quantity"]).all()
+
+
+def test_a_loop_that_waits_for_orders_ends_in_a_replay() -> None:
+    """Its orders are inert there: the 65th in one decision ends the study, as it would end a run."""
+
+    @kk.strategy
+    def wait(ctx, n=2):  # type: ignore[no-untyped-def]
+        while ctx.orders < n:
+            ctx.limit(1.0, 0.9 * ctx.close[0])
+        if ctx.i % 9 == 0:
+            ctx.cancel_all()
+
+    bars = kk.data.load("sp500_index").isel(time=slice(0, 800))
+    with pytest.raises(OrderError, match="more than 64 new orders in one decision"):
+        kk.walk_forward(bars, wait, grid={"n": [1, 2]}, train="1Y", test="1Y")

@@ -132,7 +132,10 @@ class Trace:
         """
         orders, last = self.logs.orders, int(self.known_at[end - 1])
         time, reason = orders["t_end"], orders["reason"]
-        filled = np.isin(orders["id"], self.fills(end)["order"]) & (orders["status"] == L.FILLED)
+        fills = self.fills(end)
+        lots = np.zeros(int(max(orders["id"].max(initial=0), fills["order"].max(initial=0))) + 1, np.int64)
+        np.add.at(lots, fills["order"], fills["lots"])
+        filled = (orders["status"] == L.FILLED) & (lots[orders["id"]] == orders["filled"])
         sure = time < last if next_open == last else time <= last
         replaced = (reason == L.R_REPLACED) & (orders["marks"] & L.AT_FILL == 0)  # S5 replaces at the fill
         kept = sure | ((time == last) & (filled | replaced | np.isin(reason, NOT_AT_OPEN)))

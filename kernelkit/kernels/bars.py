@@ -279,9 +279,10 @@ def sweep(
 ) -> int:
     """Bring `n` trials side by side to bar `until` or to their ends; `blocks_at` has the address of each one's state.
 
-    Tile by tile: each indicator is computed for a stretch of bars, then all trials run over it. DONE when
-    none goes on, PAUSED when some do; GROW, FLUSH or LOAD when the driver must provide something and call again.
-    HEADER.status says how each trial stands; meta holds the bar and FRAME.error_arg of one that stopped for a reason.
+    Tile by tile: each indicator is computed for a stretch of bars, then all trials run over it. DONE when none goes
+    on, PAUSED when some do, or the word at FRAME.halt is set; GROW, FLUSH or LOAD when the driver must provide
+    something and call again. HEADER.status says how each trial stands; meta holds the bar and FRAME.error_arg of one
+    that stopped for a reason.
     """
     f = at(frame, FRAME)
     while True:
@@ -296,6 +297,8 @@ def sweep(
             block_at = i8(blocks_at + 8 * k)
             trial_at = trials_at + TRIAL_BYTES * k
             h = at(block_at, HEADER)
+            if i8(f.halt) != 0:
+                return PAUSED
             if h.status == PAUSED:
                 bind(frame, block_at)
                 enter(frame, trial_at)

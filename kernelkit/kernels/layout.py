@@ -163,7 +163,7 @@ FRAME = _record(
     "fills n_fills cap_fills ended n_ended cap_ended trades n_trades cap_trades curve curve_0 curve_step "
     "records n_record error error_arg model inert ordered_at first_id instruments venues fill_models "
     "coast decide meet match walk steer log ruin close_out decides whole stop "
-    "rows n_rows values width first last refreshed panel timed used used_at"
+    "rows n_rows values width first last refreshed panel timed used used_at halt"
 )
 # sizes as plain integers: compiled code cannot ask a dtype
 (

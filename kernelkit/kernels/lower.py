@@ -128,11 +128,16 @@ class Lowering(ast.NodeTransformer):
         return out
 
     def visit_While(self, node: ast.While) -> ast.AST:
-        """A loop does not outlive what ends the decision: it might wait for an order that will never be taken."""
+        """A loop does not outlive what ends the decision: it might wait for an order that will never be taken.
+
+        It is left by an exception: where `while True` could end, its function could return nothing.
+        """
         out = self.visit_For(node)
         if not self.depth or self.ctx is not None:
-            well = self.expression(f"i8(frame + {offset(L.FRAME, 'error')}) == 0", node)
-            out.test = ast.copy_location(ast.BoolOp(ast.And(), [well, out.test]), node)
+            failed = self.expression(f"i8(frame + {offset(L.FRAME, 'error')}) != 0", node)
+            leave = ast.Raise(ast.copy_location(ast.Name("RuntimeError", ast.Load()), node))
+            out.body.insert(0, ast.copy_location(ast.If(failed, [ast.copy_location(leave, node)], []), node))
+            self.plan.raises = True
         return out
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST:

@@ -122,15 +122,25 @@ def end_one(frame: int, order_at: int, status: int, reason: int, time: int) -> N
 
 
 def end_order(frame: int, order_at: int, status: int, reason: int, time: int) -> None:
-    """O6, O8: end an order, and the children that it never got to activate."""
+    """O6, O8: end an order other than by a fill, and the children that it never got to activate."""
     end_one(frame, order_at, status, reason, time)
-    o = at(order_at, ORDER)
-    if o.filled == 0:
-        f = at(frame, FRAME)
+    f = at(frame, FRAME)
+    number = at(order_at, ORDER).id
+    for j in range(at(f.state, HEADER).n_live):
+        c = at(f.orders + j * ORDER_BYTES, ORDER)
+        if c.status == LIVE and c.parent == number and (c.marks & WAITING) != 0:
+            end_one(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_PARENT, time)
+
+
+def end_entry(frame: int, exit_at: int, time: int) -> None:
+    """P4: what an exit begins to close is not opened further."""
+    f = at(frame, FRAME)
+    number = at(exit_at, ORDER).parent
+    if number != 0:
         for j in range(at(f.state, HEADER).n_live):
-            c = at(f.orders + j * ORDER_BYTES, ORDER)
-            if c.status == LIVE and c.parent == o.id and (c.marks & WAITING) != 0:
-                end_one(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_PARENT, time)
+            entry = at(f.orders + j * ORDER_BYTES, ORDER)
+            if entry.status == LIVE and entry.id == number:
+                end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_CLOSED, time)
 
 
 def rests(order_at: int) -> bool:
@@ -254,11 +264,12 @@ def wake(frame: int, entry_at: int, time: int) -> None:
         c_at = f.orders + j * ORDER_BYTES
         c = at(c_at, ORDER)
         if c.status == LIVE and c.parent == e.id and (c.marks & WAITING) == 0:
-            grown = min(abs(e.filled), abs(now)) if same_side(now, e.filled) else 0
+            grown = min(abs(e.filled), abs(now))
             c.lots = -grown if long else grown
         elif c.status == LIVE and c.parent == e.id:
             if not same_side(now, e.filled):
-                end_one(frame, c_at, CANCELLED, R_PARENT, time)
+                if e.status != LIVE:
+                    end_one(frame, c_at, CANCELLED, R_PARENT, time)
                 continue
             c.marks = (c.marks & ~WAITING) | FRESH
             c.t_active = time
@@ -296,11 +307,7 @@ def after_fill(frame: int, order_at: int, held: int, time: int) -> None:
             other = at(f.orders + j * ORDER_BYTES, ORDER)
             if other.status == LIVE and (other.marks & REDUCE) != 0 and (other.marks & WAITING) == 0:
                 end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_CLOSED, time)
-    if o.parent != 0:
-        for j in range(n):
-            entry = at(f.orders + j * ORDER_BYTES, ORDER)
-            if entry.status == LIVE and entry.id == o.parent:
-                end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_CLOSED, time)
+    end_entry(frame, order_at, time)
     wake(frame, order_at, time)
 
 
@@ -322,6 +329,8 @@ def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time:
     """Fill an order at `reference` ticks, as far as reduce-only, volume, costs and cash let it (C1, S5, A2-A4, P2)."""
     f = at(frame, FRAME)
     o = at(order_at, ORDER)
+    if allowed(frame, 1) == 0:
+        return
     held = at(f.positions, POSITION).lots
     wanted = o.lots - o.filled
     if (o.marks & REDUCE) != 0:
@@ -331,8 +340,6 @@ def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time:
         if abs(wanted) > abs(held):
             wanted = -held
     lots = allowed(frame, wanted)
-    if lots == 0:
-        return
     k = slipped(frame, order_at, lots, reference, time) if slips != 0 else reference
     if (o.marks & AT_FILL) != 0 and o.filled == 0:
         equity = at(f.account, ACCOUNT).cash + price(f.instrument, k) * (
@@ -382,6 +389,8 @@ def trigger_stop(frame: int, order_at: int, reference: int, rule: int, time: int
             fill(frame, order_at, reference, 0, rule, time)
     else:
         fill(frame, order_at, reference, 1, rule, time)
+        if o.status == LIVE:
+            end_entry(frame, order_at, time)
 
 
 def stop_reached(order_at: int, high: int, low: int) -> bool:

@@ -394,18 +394,21 @@ def link(frame: int, a: float, b: float) -> int:
 
 
 def may_order(frame: int) -> bool:
-    """O4: whether this decision has orders left, however many slots happen to be free."""
+    """O4: whether this decision has orders left, however many slots happen to be free.
+
+    In a replay of the strategy's state nothing reaches the account; but a loop that waits for its orders must end.
+    """
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
-    if f.inert != 0:  # a replay of the strategy's state: nothing reaches the account
-        return False
     if f.ordered_at != f.i:
         f.ordered_at = f.i
         f.first_id = h.next_id
-    if h.next_id - f.first_id >= RESERVE:
+    if f.inert != 0:
+        f.first_id -= 1
+    if h.next_id - f.first_id >= (RESERVE if f.inert == 0 else RESERVE + 1):
         fail(frame, CROWDED)
         return False
-    return True
+    return f.inert == 0
 
 
 def steer(frame: int, verb: int, wish: float) -> int:
@@ -419,6 +422,7 @@ def act(frame: int, verb: int, tif: int, q: float, a: float, b: float, c: float,
     A bracket's `tif` carries what was given: time in force + 8 * mask.
     """
     if at(frame, FRAME).inert != 0:
+        may_order(frame)
         return 0
     if verb == V_CANCEL:
         return cancel(frame, q, False)

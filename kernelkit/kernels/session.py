@@ -24,7 +24,8 @@ TILE, LEAST_TILE = 4096, 256  # bars
 PANEL_WORDS = 1 << 18  # indicators' values of one tile: 2 MiB stay in the cache
 GROUP = 1024  # trials side by side, at most; about 40 KiB of state each, of which most are orders that few have
 MOST_STATE = 64 << 20  # bytes of a group's blocks, about
-GROUP_S = 0.5  # how long a group may take, at most: its trials are done together
+GROUP_S = 0.5  # how long a group should take: its trials are done together
+GROWTH = 8  # a group's size over that of the one before: later trials may be dearer
 
 
 class Failed(Exception):
@@ -36,7 +37,16 @@ class Failed(Exception):
 
 
 class Stop(threading.Event):
-    """Set it to make running trials come back."""
+    """Set it to make running trials come back: at once, in the middle of a slice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.word = np.zeros(1, "i8")
+
+    def set(self) -> None:
+        """Tell those that wait, and the kernels, which look at the word before each tile of a trial."""
+        self.word[0] = 1
+        super().set()
 
 
 @dataclass
@@ -44,12 +54,19 @@ class Pace:
     """Bars a second of one thread, as its last slice has shown; the threads of a call share what they find."""
 
     speed: float = FIRST_SLICE / SLICE_S
-    known: bool = False
+    group: int = 0  # trials of the last group
 
     def show(self, bars: int, seconds: float) -> None:
-        """A slice took so long. What comes next may be dearer, or only this one was disturbed: not all is believed."""
-        self.speed = min(16.0 * self.speed, max(0.5 * self.speed, bars / max(seconds, 1e-9)))
-        self.known = True
+        """A slice took so long. What comes next may be dearer: of a gain only the first is believed whole."""
+        found = bars / max(seconds, 1e-9)
+        self.speed = found if self.group == 0 else min(found, 2.0 * self.speed)
+
+    def most(self, longest: int) -> int:
+        """How many trials of that many bars the next group may have: the first shows what they take."""
+        wanted = FIRST_SLICE / longest
+        if self.group:
+            wanted = min(GROWTH * self.group, GROUP_S * self.speed / longest)
+        return max(1, int(min(GROUP, wanted)))
 
 
 def pointers(table: Table) -> np.ndarray:
@@ -149,6 +166,7 @@ class Session:
         self.blocks = np.zeros(0, "i8")  # where each of them lies
         self.group = (0, 0)  # its trials
         self.frame = np.zeros(1, L.FRAME)
+        self.listen(Stop())
         self.model = np.zeros(1, L.MODEL)
         self.columns = [pointers(t) for t in job.tables]
         self.instruments = np.array(
@@ -197,6 +215,11 @@ class Session:
             self.venues.ctypes.data,
             self.fill_models.ctypes.data,
         )
+
+    def listen(self, stop: Stop) -> None:
+        """Let kernels come back when this is set."""
+        self.stop = stop
+        self.frame["halt"] = stop.word.ctypes.data
 
     @property
     def block(self) -> np.ndarray:
@@ -386,10 +409,10 @@ class Session:
         each = self.template.size  # bytes of a trial
         at = first
         while at < last and not (stop is not None and stop.is_set()):
-            time_s = GROUP_S if pace.known else SLICE_S  # a small group shows what a trial takes
-            most = min(GROUP, time_s * pace.speed / longest, MOST_STATE / each)
-            self.lay(at, min(at + (1 if self.python else int(max(1, most))), last))
+            most = 1 if self.python else max(1, min(pace.most(longest), MOST_STATE // each))
+            self.lay(at, min(at + most, last))
             self.finish(outcome, pace, stop, tick)
+            pace.group = max(pace.group, self.group[1] - self.group[0])
             each = self.template.size + sum(b.size for b in self.larger.values()) // len(self.blocks)
             at = self.group[1]
 
@@ -397,6 +420,7 @@ class Session:
         """Run the group to its end."""
         first, last = self.group
         end, width = int(self.trials["i1"][first:last].max()), int(self.frame["width"][0])
+        self.listen(stop or self.stop)
         until = done = 0
         while until < end and not (stop is not None and stop.is_set()):
             before, tiles = until, int(pace.speed * SLICE_S / ((last - first) * width))

@@ -66,7 +66,7 @@ class Venue:
             model = getattr(self, name)
             if model is not None and not isinstance(model, CostModel):
                 found, fix = repr(model), f"Write {name}=kk.{name}.fraction(0.001)."
-                if isinstance(model, FunctionType):
+                if isinstance(model, FunctionType) and model.__name__.isidentifier():
                     found = f"the function {model.__name__}"
                     fix = f"Call it with its numbers: {name}={model.__name__}(...); @kk.cost_model makes it a factory."
                 raise OrderError(message(f"{name} of the venue", found, "a cost model", fix))

@@ -191,6 +191,8 @@ class Matcher:
         order.triggered = True
         if order.kind != "stop_limit":
             self.execute(order, reference, rule, slip=True)
+            if order.live:
+                self.book.end_entry(order, self.stamp(rule))
         elif reference <= order.price if order.lots > 0 else reference >= order.price:
             self.execute(order, reference, rule, slip=False)
 
@@ -263,9 +265,9 @@ class Matcher:
         before, time = self.account.position, self.stamp(rule)
         fill = self.account.book(order, lots, ticks, reference, rule, self.bar, time)
         if cut:
-            self.book.end(order, "cancelled", "cut_cash", time)
+            self.book.end(order, "cancelled", "cut_cash", time, by_fill=True)
         elif whole:
-            self.book.end(order, "filled", "", time)
+            self.book.end(order, "filled", "", time, by_fill=True)
         self.woken += self.book.after_fill(order, before, self.account.position, fill, self.grid)
 
     def close_out(self, reference: int, rule: str) -> None:

@@ -107,14 +107,14 @@ class Book:
                 return order
         return None
 
-    def end(self, order: Order, status: str, reason: str, time: int) -> None:
-        """O6, O8: an order ends once; if nothing of it filled its children end directly after it, at the same time."""
+    def end(self, order: Order, status: str, reason: str, time: int, by_fill: bool = False) -> None:
+        """O6, O8: an order ends once; unless a fill ended it, children that sleep end directly after it, as it does."""
         if not order.live:
             raise RuntimeError(f"order {order.id} ended twice: {order.status}, then {status}")
         order.status, order.reason, order.t_end = status, reason, time
-        if order.filled == 0:
+        if not by_fill:
             for child in self.live():
-                if child.parent == order.id and child.live:
+                if child.parent == order.id and child.live and not child.active:
                     self.end(child, "cancelled", "parent_ended", time)
 
     def end_all(self, reason: str, time: int) -> None:
@@ -144,6 +144,12 @@ class Book:
         if first is not None and second is not None and a != b:
             first.group = second.group = min(a, b)
 
+    def end_entry(self, order: Order, time: int) -> None:
+        """P4: what an exit begins to close is not opened further."""
+        entry = self.find(order.parent)
+        if entry is not None:
+            self.end(entry, "cancelled", "position_closed", time)
+
     def after_fill(self, order: Order, before: int, after: int, fill: Record, grid: Grid) -> list[Order]:
         """O7, P4: end the group, end exits of a closed position, wake or end the children; the woken ones come back."""
         time = fill["time"]
@@ -156,12 +162,10 @@ class Book:
             for other in self.live():
                 if other.live and other.reduce_only and other.active:
                     self.end(other, "cancelled", "position_closed", time)
-        entry = self.find(order.parent)
-        if entry is not None:  # P4: what an exit begins to close is not opened further
-            self.end(entry, "cancelled", "position_closed", time)
+        self.end_entry(order, time)
         children = [child for child in self.live() if child.parent == order.id]
         if order.filled * after <= 0:
-            for child in children:
+            for child in [] if order.live else children:  # P4: they sleep on as long as the entry may cross zero
                 self.end(child, "cancelled", "parent_ended", time)
             return []
         woken = [child for child in children if not child.active]

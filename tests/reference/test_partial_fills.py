@@ -155,6 +155,14 @@ def test_o3__a_fok_is_not_cut_by_cash(rule: str, end: tuple[str, str], lots: int
     assert (ends(whole), whole.position) == ([(1, "filled", "")], [0, 10, 10])
 
 
+def test_o3__a_fok_has_one_attempt() -> None:
+    # 15 lots could be paid at the close of 50
+    for market, position in (("next_open", 0), ("next_close", 15)):
+        config = Config(cash=1000.0, market=market)
+        outcome = play(daily(*flat(100), (100, 100, 50, 50)), {0: lambda ctx: ctx.buy(15, "FOK")}, config)
+        assert outcome.position[-1] == position
+
+
 def test_o3__a_fok_whose_price_is_not_met_at_the_open_ends_likewise() -> None:
     acts: list[Callable[[View], object]] = [
         lambda ctx: ctx.limit(1, 95, "FOK"),

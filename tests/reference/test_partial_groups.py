@@ -28,16 +28,15 @@ def test_p4__exits_grow_with_the_fills_of_their_entry_and_keep_their_prices() ->
 @pytest.mark.parametrize(
     ("most", "fills"),
     [
-        (9, [(1, 2, 95, OPEN), (2, -5, 95, OPEN)]),
-        (4, [(1, 2, 95, OPEN), (2, -2, 95, OPEN), (2, -3, 80, OPEN)]),
-        (2, [(1, 2, 95, OPEN), (2, -5, 80, OPEN)]),
-        (1, [(1, 1, 95, OPEN), (1, 1, 80, OPEN), (2, -5, 80, OPEN)]),
+        (9, [(2, -3, 95, OPEN)]),
+        (2, [(2, -2, 95, OPEN), (2, -1, 80, OPEN)]),
+        (1, [(2, -1, 95, OPEN), (2, -2, 80, OPEN)]),
     ],
 )
 def test_p3__a_stop_woken_in_a_bar_without_volume_closes_at_the_next_open(
     path: str, most: int, fills: list[tuple[int, int, int, str]]
 ) -> None:
-    # the entry takes the 3 lots of its first bar; its stop triggers there, grows with it and sells after it
+    # the entry takes the 3 lots of its first bar; its stop triggers there without a fill, which ends the entry
     plan = {0: lambda ctx: ctx.bracket(5, stop=90, limit=500)}
     bars = [*flat(100), (100, 100, 85, 100), (95, 96, 94, 95), *flat(80)]
     outcome = thin([9, 3, most, 9], plan, *bars, path=path)
@@ -106,12 +105,18 @@ def test_o7__the_exits_of_a_reversal_wake_with_the_fill_that_crosses_zero() -> N
     assert order(outcome, 3)["lots"] == -5
 
 
-def test_o7__the_exits_of_a_reversal_end_with_a_fill_that_only_closes() -> None:
+def test_p4__the_exits_of_a_reversal_sleep_through_a_fill_that_only_closes() -> None:
     plan = {0: lambda ctx: ctx.sell(10), 1: lambda ctx: ctx.bracket(15, stop=90)}
     outcome = thin([99, 99, 6, 9, 9], plan, *flat(100, 4), (100, 100, 85, 100))
-    assert outcome.position == [0, -10, -4, 5, 5]
-    assert ends(outcome)[1:] == [(2, "filled", ""), (3, "cancelled", "parent_ended")]
-    assert order(outcome, 3)["t_end"] == daily(*flat(100, 3)).open_at[2]
+    assert outcome.position == [0, -10, -4, 5, 0]
+    assert ends(outcome)[1:] == [(2, "filled", ""), (3, "filled", "")]
+
+
+def test_o8__sleeping_exits_end_with_what_is_left_of_their_entry() -> None:
+    plan = {0: lambda ctx: ctx.sell(10), 1: lambda ctx: ctx.bracket(15, stop=90), 2: lambda ctx: ctx.cancel(2)}
+    outcome = thin([99, 99, 6, 9, 9], plan, *flat(100, 4), (100, 100, 85, 100))
+    assert outcome.position == [0, -10, -4, -4, -4]
+    assert ends(outcome)[1:] == [(2, "cancelled", "user"), (3, "cancelled", "parent_ended")]
 
 
 def test_o7__what_is_left_of_an_entry_goes_on_when_others_closed_the_position() -> None:
@@ -141,7 +146,7 @@ def test_o8__an_entry_cancelled_after_a_fill_leaves_its_exits() -> None:
     ("low", "opens", "fills"),
     [
         (90, 99, []),  # the stop at 85 is not met, and the way to 110 finds no volume for the target
-        (80, 94, [(1, 2, 94, OPEN), (2, -5, 94, OPEN)]),  # the stop triggers, with nothing left
+        (80, 94, [(2, -3, 94, OPEN)]),  # the stop triggers, with nothing left, and ends the entry
     ],
 )
 def test_f12__exits_woken_on_a_path_find_no_volume(
