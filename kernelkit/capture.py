@@ -179,10 +179,12 @@ def helper_text(helper: Helper, plan: Plan, roles: dict[str, str]) -> str:
     source = helper.source
     arguments = [HERE if a.arg == helper.ctx else safe(a.arg) for a in source.tree.args.args]
     for k, (value, node) in enumerate(zip(reversed(helper.defaults), reversed(source.tree.args.defaults), strict=True)):
+        if arguments[-1 - k] == HERE:  # whatever stands there is never used: a call that passes ctx passes all of it
+            arguments[-1 - k] = HERE.replace(",", "=0,") + "=0"
+            continue
         if not isinstance(value, SCALARS):
             source.refuse(node, f"a default of type {type(value).__name__}", "helpers take numbers")
-        names = arguments[-1 - k].split(", ")  # of ctx there are several
-        arguments[-1 - k] = ", ".join(f"{name}={constant(value) if len(names) == 1 else 0}" for name in names)
+        arguments[-1 - k] += f"={constant(value)}"
     lowering = Lowering(source, plan, helper.ctx, None, roles, 1)
     body = [lowering.visit(n) for n in copy.deepcopy(source.tree.body)]
     head = f"def {safe(helper.name)}({', '.join(arguments)}):\n"
