@@ -312,11 +312,9 @@ def after_fill(frame: int, order_at: int, held: int, time: int) -> None:
 
 
 def allowed(frame: int, lots: int) -> int:
-    """P1: how many of these lots the bar's volume still allows."""
+    """P1: how many of these lots the bar's volume still allows, where the venue limits them."""
     f = at(frame, FRAME)
     share = at(f.venue, VENUE).participation
-    if share == 0.0:
-        return lots
     if f.used_at != f.i:
         f.used_at = f.i
         f.used = 0
@@ -329,7 +327,8 @@ def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time:
     """Fill an order at `reference` ticks, as far as reduce-only, volume, costs and cash let it (C1, S5, A2-A4, P2)."""
     f = at(frame, FRAME)
     o = at(order_at, ORDER)
-    if allowed(frame, 1) == 0:
+    limited = at(f.venue, VENUE).participation != 0.0
+    if limited and allowed(frame, 1) == 0:
         return
     held = at(f.positions, POSITION).lots
     wanted = o.lots - o.filled
@@ -339,7 +338,7 @@ def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time:
             return
         if abs(wanted) > abs(held):
             wanted = -held
-    lots = allowed(frame, wanted)
+    lots = allowed(frame, wanted) if limited else wanted
     k = slipped(frame, order_at, lots, reference, time) if slips != 0 else reference
     if (o.marks & AT_FILL) != 0 and o.filled == 0:
         equity = at(f.account, ACCOUNT).cash + price(f.instrument, k) * (
@@ -354,7 +353,7 @@ def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time:
             end_order(frame, order_at, CANCELLED, R_REPLACED, time)
             return
         o.lots = wanted
-        lots = allowed(frame, wanted)
+        lots = allowed(frame, wanted) if limited else wanted
     if o.tif == FOK and lots != wanted:
         return
     fee = fee_of(frame, order_at, lots, k, time)

@@ -22,6 +22,7 @@ from kernelkit.kernels.layout import (
     ORDER_BYTES,
     STOP_LIMIT,
     TOUCH,
+    VENUE,
     WAITING,
 )
 from kernelkit.kernels.matching import (
@@ -70,6 +71,7 @@ def leg(frame: int, p: int, q: int, thr: int) -> None:
     t_open = moment(frame, C_OPEN_AT, f.i)
     now = moment(frame, C_KNOWN_AT, f.i)
     woken = at(f.fill_model, FILL_MODEL).same_bar == ADVERSE
+    limited = at(f.venue, VENUE).participation != 0.0
     n = at(f.state, HEADER).n_live
     while f.error == 0:
         first = -1
@@ -78,7 +80,7 @@ def leg(frame: int, p: int, q: int, thr: int) -> None:
             o_at = f.orders + k * ORDER_BYTES
             if takes_part(o_at, t_open, woken):
                 e = event(o_at, p, q, thr)
-                if rests(o_at) and allowed(frame, 1) == 0:  # P3: it would come again and again
+                if limited and rests(o_at) and allowed(frame, 1) == 0:  # P3: it would come again and again
                     e = FAR
                 if e != FAR and (first < 0 or abs(e - p) < abs(nearest - p)):
                     first = k
