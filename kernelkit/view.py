@@ -12,7 +12,7 @@ import numpy as np
 
 from kernelkit.errors import LookaheadError, StrategyError, message
 from kernelkit.indicator import Indicator
-from kernelkit.kernels import bars, coast, context, indicators, matching, memory, orders, paths
+from kernelkit.kernels import bars, coast, context, fills, indicators, matching, memory, orders, paths
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job, Outcome, new_outcome
 from kernelkit.kernels.plan import Plan, Ring, Site, plain
@@ -58,11 +58,11 @@ class Series:
                     "A positive index is a bar that has not happened yet.",
                 )
             )
-        return np.float64(matching.column_f(self._ctx._frame, self._column, i + k) if i + k >= 0 else "nan")
+        return np.float64(fills.column_f(self._ctx._frame, self._column, i + k) if i + k >= 0 else "nan")
 
     def __getattr__(self, name: str) -> Any:
         if name == "age" and self._column >= L.FIRST_FEATURE:
-            return int(matching.column(self._ctx._frame, self._column + 1, self._ctx.i))
+            return int(fills.column(self._ctx._frame, self._column + 1, self._ctx.i))
         if name not in context.ROLLING:
             raise StrategyError(
                 message(
@@ -211,7 +211,7 @@ class Ctx:
             return lambda n: self._value(context.BAR_ROLLING[name].price, 0, (n,))
         account = memory.at(f.account, L.ACCOUNT)
         if name == "time":
-            return int(matching.column(frame, L.C_KNOWN_AT, f.i))
+            return int(fills.column(frame, L.C_KNOWN_AT, f.i))
         if name == "position":
             return np.float64(memory.at(f.positions, L.POSITION).quantity)
         if name == "orders":
@@ -336,7 +336,7 @@ class Python:
                 value = memory.f8(slot)
                 if failed_at(value) is None:
                     try:
-                        value = np.float64(own.function(state, matching.column_f(frame, column, i), *arguments))
+                        value = np.float64(own.function(state, fills.column_f(frame, column, i), *arguments))
                     except Exception as error:  # noqa: BLE001  whatever it is, it is raised where it counts
                         self.errors[i] = error
                         value = memory.unbits(L.FAILED << 32 | i)

@@ -1,6 +1,7 @@
 """The loop over bars (rule T5) for many trials side by side: what orders, sessions and the data's end need."""
 
 from kernelkit.kernels.account import close_trade
+from kernelkit.kernels.fills import column, column_f, moment
 from kernelkit.kernels.layout import (
     ACCOUNT,
     C_CLOSE_P,
@@ -37,7 +38,7 @@ from kernelkit.kernels.layout import (
     TRIAL_BYTES,
     VENUE_BYTES,
 )
-from kernelkit.kernels.matching import column, column_f, end_all, fill_alone, moment
+from kernelkit.kernels.matching import end_all, fill_alone
 from kernelkit.kernels.memory import at, call, call_kernel, f8, i8, put_f8, put_i8
 from kernelkit.kernels.scan import NODE_WORDS, OFF_CELL, copy_words, finish, headline, next_session, start
 

@@ -25,7 +25,8 @@ F8 = ir.DoubleType()
 PARTS = ("column_at", "fail", "past", "ring_at", "ring_push", "record", "aim", "order")
 # What is loaded for a strategy, and the call in its text that needs it.
 USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame"))
-CORE = ("scan", "account", "matching", "paths", "orders", "indicators", "bars")  # in the order of their imports
+# in the order of their imports
+CORE = ("scan", "account", "fills", "matching", "paths", "orders", "indicators", "bars")
 
 
 def _load(element, numba_type):

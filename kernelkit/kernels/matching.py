@@ -1,23 +1,9 @@
-"""How a bar meets the live orders: watched, matched, filled, ended (rules O1, O6-O8, O10, F1-F8, F10, F11, S2)."""
+"""How a bar meets the live orders: watched, matched against its open and its range (rules O1-O3, O10, F1-F11, P3)."""
 
-from kernelkit.kernels.account import (
-    MOST,
-    REFUSED,
-    affordable,
-    ask_model,
-    book,
-    cut,
-    fail,
-    fee_of,
-    price,
-    same_side,
-    slipped,
-    to_ticks,
-)
+from kernelkit.kernels.account import price, to_ticks
+from kernelkit.kernels.fills import ORDER_WORDS, column, end_entry, end_order, fill, moment
 from kernelkit.kernels.layout import (
-    ACCOUNT,
     ADVERSE,
-    AT_FILL,
     BAR_FILL,
     C_CLOSE,
     C_HIGH,
@@ -26,16 +12,11 @@ from kernelkit.kernels.layout import (
     C_OPEN,
     C_OPEN_AT,
     C_SESSION,
-    C_VOLUME,
-    CANCELLED,
     CLOSE_ONLY,
-    CROWDED,
-    CUT,
     DAY,
     EXPIRED,
     FAR,
     FILL_MODEL,
-    FILLED,
     FOK,
     FORMER_FILL,
     FRAME,
@@ -45,7 +26,6 @@ from kernelkit.kernels.layout import (
     GTC,
     HEADER,
     HIGH_FIRST,
-    INSTRUMENT,
     IOC,
     LIMIT,
     LIVE,
@@ -55,21 +35,9 @@ from kernelkit.kernels.layout import (
     OPEN_FILL,
     ORDER,
     ORDER_BYTES,
-    POSITION,
-    R_CASH,
-    R_CLOSED,
-    R_CUT,
     R_DAY,
     R_FOK,
-    R_INVALID,
     R_IOC,
-    R_NONE,
-    R_OCO,
-    R_PARENT,
-    R_REDUCE,
-    R_REPLACED,
-    REDUCE,
-    REJECTED,
     SAME_CLOSE,
     SEEN,
     STOP,
@@ -81,66 +49,8 @@ from kernelkit.kernels.layout import (
     VENUE,
     WAITING,
 )
-from kernelkit.kernels.memory import at, call, f8, i8
+from kernelkit.kernels.memory import at, call
 from kernelkit.kernels.scan import copy_words
-
-ORDER_WORDS = ORDER_BYTES // 8
-
-
-def column(frame: int, c: int, i: int) -> int:
-    """The int64 in column `c` at bar `i`."""
-    columns = at(frame, FRAME).columns
-    return i8(i8(columns + 16 * c) + 8 * i)
-
-
-def column_f(frame: int, c: int, i: int) -> float:
-    """The float64 in column `c` at bar `i`."""
-    columns = at(frame, FRAME).columns
-    return f8(i8(columns + 16 * c) + 8 * i)
-
-
-def moment(frame: int, c: int, i: int) -> int:
-    """The time in column `c` at bar `i`, or 0 where no time counts: it lies far away in memory.
-
-    Marks tell which orders a bar may fill (T2), as a bar is known before the next one opens.
-    """
-    return column(frame, c, i) if at(frame, FRAME).timed != 0 else 0
-
-
-def end_one(frame: int, order_at: int, status: int, reason: int, time: int) -> None:
-    """O6: the order's last word, logged."""
-    f = at(frame, FRAME)
-    o = at(order_at, ORDER)
-    o.status = status
-    o.reason = reason
-    o.t_end = time
-    if f.logging != 0 and f.n_ended >= f.cap_ended:
-        fail(frame, CROWDED)
-    elif f.logging != 0:
-        copy_words(f.ended + f.n_ended * ORDER_BYTES, order_at, ORDER_WORDS)
-        f.n_ended += 1
-
-
-def end_order(frame: int, order_at: int, status: int, reason: int, time: int) -> None:
-    """O6, O8: end an order other than by a fill, and the children that it never got to activate."""
-    end_one(frame, order_at, status, reason, time)
-    f = at(frame, FRAME)
-    number = at(order_at, ORDER).id
-    for j in range(at(f.state, HEADER).n_live):
-        c = at(f.orders + j * ORDER_BYTES, ORDER)
-        if c.status == LIVE and c.parent == number and (c.marks & WAITING) != 0:
-            end_one(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_PARENT, time)
-
-
-def end_entry(frame: int, exit_at: int, time: int) -> None:
-    """P4: what an exit begins to close is not opened further."""
-    f = at(frame, FRAME)
-    number = at(exit_at, ORDER).parent
-    if number != 0:
-        for j in range(at(f.state, HEADER).n_live):
-            entry = at(f.orders + j * ORDER_BYTES, ORDER)
-            if entry.status == LIVE and entry.id == number:
-                end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_CLOSED, time)
 
 
 def rests(order_at: int) -> bool:
@@ -227,155 +137,6 @@ def move_trail(frame: int, order_at: int, high: int, low: int) -> None:
     o = at(order_at, ORDER)
     level = trail_level(at(frame, FRAME).instrument, order_at, low if o.lots > 0 else high)
     o.trigger = min(o.trigger, level) if o.lots > 0 else max(o.trigger, level)
-
-
-def sized_gap(frame: int, weight: float, k: int, equity: float, last: int, time: int, with_slippage: bool) -> float:
-    """S2: the lots (float) from the position held to `weight` of `equity` at `k` ticks, costs of the trade deducted."""
-    f = at(frame, FRAME)
-    v = at(f.venue, VENUE)
-    g = at(f.instrument, INSTRUMENT)
-    p = price(f.instrument, k)
-    held = float(at(f.positions, POSITION).lots)
-    wanted = ((weight * equity) / p) / g.unit
-    gap = wanted - held
-    if gap != 0.0 and (abs(wanted) > abs(held) or (held != 0.0 and (wanted < 0.0) != (held < 0.0))):
-        fee = 0.0
-        slip = 0.0
-        if v.fee != 0:
-            fee = ask_model(frame, True, gap, p, 0.0, 0.0, last, time) / (p * (abs(gap) * g.unit))
-        if v.slippage != 0 and with_slippage:
-            slip = ask_model(frame, False, gap, p, 0.0, 0.0, last, time)
-        gap = gap / ((1.0 + fee) + slip)
-    return gap
-
-
-def wake(frame: int, entry_at: int, time: int) -> None:
-    """O7, F6: the exits of a filled entry come to life, or end where there is nothing for them to close.
-
-    P4: at a later fill of the entry they grow with it.
-    """
-    f = at(frame, FRAME)
-    e = at(entry_at, ORDER)
-    g = f.instrument
-    p = price(g, e.fill_ticks)
-    now = at(f.positions, POSITION).lots
-    long = e.filled > 0
-    for j in range(at(f.state, HEADER).n_live):
-        c_at = f.orders + j * ORDER_BYTES
-        c = at(c_at, ORDER)
-        if c.status == LIVE and c.parent == e.id and (c.marks & WAITING) == 0:
-            grown = min(abs(e.filled), abs(now))
-            c.lots = -grown if long else grown
-        elif c.status == LIVE and c.parent == e.id:
-            if not same_side(now, e.filled):
-                if e.status != LIVE:
-                    end_one(frame, c_at, CANCELLED, R_PARENT, time)
-                continue
-            c.marks = (c.marks & ~WAITING) | FRESH
-            c.t_active = time
-            size = min(abs(e.filled), abs(now))
-            c.lots = -size if long else size
-            c.reference = e.reference
-            if c.kind == STOP and c.stop_loss > 0.0:
-                c.trigger = (
-                    to_ticks(g, p * (1.0 - c.stop_loss), False) if long else to_ticks(g, p * (1.0 + c.stop_loss), True)
-                )
-            elif c.kind == LIMIT and c.take_profit > 0.0:
-                c.price = (
-                    to_ticks(g, p * (1.0 + c.take_profit), True)
-                    if long
-                    else to_ticks(g, p * (1.0 - c.take_profit), False)
-                )
-
-
-def after_fill(frame: int, order_at: int, held: int, time: int) -> None:
-    """O7: what a fill sets off; `held` is the position before it."""
-    f = at(frame, FRAME)
-    o = at(order_at, ORDER)
-    n = at(f.state, HEADER).n_live
-    if n == 1:  # there is no other order
-        return
-    if o.group != 0:
-        for j in range(n):
-            other = at(f.orders + j * ORDER_BYTES, ORDER)
-            if other.status == LIVE and other.group == o.group and other.id != o.id:
-                if o.status != LIVE or (other.marks & REDUCE) == 0:
-                    end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_OCO, time)
-    now = at(f.positions, POSITION).lots
-    if held != 0 and not same_side(held, now):
-        for j in range(n):
-            other = at(f.orders + j * ORDER_BYTES, ORDER)
-            if other.status == LIVE and (other.marks & REDUCE) != 0 and (other.marks & WAITING) == 0:
-                end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_CLOSED, time)
-    end_entry(frame, order_at, time)
-    wake(frame, order_at, time)
-
-
-def allowed(frame: int, lots: int) -> int:
-    """P1: how many of these lots the bar's volume still allows, where the venue limits them."""
-    f = at(frame, FRAME)
-    share = at(f.venue, VENUE).participation
-    if f.used_at != f.i:
-        f.used_at = f.i
-        f.used = 0
-    most = (share * column_f(frame, C_VOLUME, f.i)) / at(f.instrument, INSTRUMENT).lot
-    left = max(0, int(min(most, MOST)) - f.used) if most > 0.0 else 0
-    return max(min(lots, left), -left)
-
-
-def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time: int) -> None:
-    """Fill an order at `reference` ticks, as far as reduce-only, volume, costs and cash let it (C1, S5, A2-A4, P2)."""
-    f = at(frame, FRAME)
-    o = at(order_at, ORDER)
-    limited = at(f.venue, VENUE).participation != 0.0
-    if limited and allowed(frame, 1) == 0:
-        return
-    held = at(f.positions, POSITION).lots
-    wanted = o.lots - o.filled
-    if (o.marks & REDUCE) != 0:
-        if not same_side(held, -wanted):
-            end_order(frame, order_at, CANCELLED, R_REDUCE, time)
-            return
-        if abs(wanted) > abs(held):
-            wanted = -held
-    lots = allowed(frame, wanted) if limited else wanted
-    k = slipped(frame, order_at, lots, reference, time) if slips != 0 else reference
-    if (o.marks & AT_FILL) != 0 and o.filled == 0:
-        equity = at(f.account, ACCOUNT).cash + price(f.instrument, k) * (
-            float(held) * at(f.instrument, INSTRUMENT).unit
-        )
-        gap = 0.0 if o.weight == 0.0 else sized_gap(frame, o.weight, k, equity, f.i - 1, time, False)
-        if not abs(gap) < MOST:
-            end_order(frame, order_at, REJECTED, R_INVALID, time)
-            return
-        wanted = -held if o.weight == 0.0 else int(gap)
-        if not same_side(wanted, o.lots):
-            end_order(frame, order_at, CANCELLED, R_REPLACED, time)
-            return
-        o.lots = wanted
-        lots = allowed(frame, wanted) if limited else wanted
-    if o.tif == FOK and lots != wanted:
-        return
-    fee = fee_of(frame, order_at, lots, k, time)
-    paid_for = lots
-    if not affordable(frame, lots, k, fee):
-        if o.tif == FOK and at(f.venue, VENUE).cash_rule == CUT:
-            return
-        paid_for = cut(frame, order_at, lots, k, time)
-        if paid_for == REFUSED:
-            end_order(frame, order_at, REJECTED, R_CASH, time)
-            return
-        if paid_for == 0:
-            end_order(frame, order_at, CANCELLED, R_CUT, time)
-            return
-        fee = fee_of(frame, order_at, paid_for, k, time)
-    book(frame, order_at, paid_for, k, reference, fee, time, rule)
-    f.used += abs(paid_for)
-    if paid_for != lots:
-        end_one(frame, order_at, CANCELLED, R_CUT, time)
-    elif lots == wanted:
-        end_one(frame, order_at, FILLED, R_NONE, time)
-    after_fill(frame, order_at, held, time)
 
 
 def trigger_stop(frame: int, order_at: int, reference: int, rule: int, time: int) -> None:

@@ -1,6 +1,7 @@
 """What a strategy orders: submitted or rejected, bracketed, aimed at a target, cancelled (O4-O5, O9, F6, F9, S1-S5)."""
 
 from kernelkit.kernels.account import MOST, book, fail, fee_of, same_side, to_lots, to_ticks
+from kernelkit.kernels.fills import after_fill, column, column_f, end_one, end_order, moment, sized_gap
 from kernelkit.kernels.layout import (
     ACCOUNT,
     AT_FILL,
@@ -60,18 +61,7 @@ from kernelkit.kernels.layout import (
     VENUE,
     WAITING,
 )
-from kernelkit.kernels.matching import (
-    after_fill,
-    column,
-    column_f,
-    end_one,
-    end_order,
-    moment,
-    sized_gap,
-    tidy,
-    trail_level,
-    watch,
-)
+from kernelkit.kernels.matching import tidy, trail_level, watch
 from kernelkit.kernels.memory import at
 
 MOST_PROFIT = 1e6

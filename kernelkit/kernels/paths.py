@@ -1,5 +1,6 @@
 """How the price runs through a bar when a fill model says so, and what it meets on its way (rule F12)."""
 
+from kernelkit.kernels.fills import allowed, column, fill, moment
 from kernelkit.kernels.layout import (
     ADVERSE,
     BAR_FILL,
@@ -25,17 +26,7 @@ from kernelkit.kernels.layout import (
     VENUE,
     WAITING,
 )
-from kernelkit.kernels.matching import (
-    allowed,
-    at_market,
-    column,
-    fill,
-    follows,
-    moment,
-    move_trail,
-    rests,
-    trigger_stop,
-)
+from kernelkit.kernels.matching import at_market, follows, move_trail, rests, trigger_stop
 from kernelkit.kernels.memory import at
 
 
