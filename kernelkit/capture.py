@@ -178,14 +178,15 @@ def helper_text(helper: Helper, plan: Plan, roles: dict[str, str]) -> str:
     """A captured function, lowered; a default is the value that it had when the function was defined."""
     source = helper.source
     arguments = [HERE if a.arg == helper.ctx else safe(a.arg) for a in source.tree.args.args]
-    for k, (value, node) in enumerate(zip(reversed(helper.defaults), reversed(source.tree.args.defaults), strict=True)):
-        if arguments[-1 - k] == HERE:  # whatever stands there is never used: a call that passes ctx passes all of it
-            arguments[-1 - k] = HERE.replace(",", "=0,") + "=0"
-            continue
-        if not isinstance(value, SCALARS):
-            source.refuse(node, f"a default of type {type(value).__name__}", "helpers take numbers")
-        arguments[-1 - k] += f"={constant(value)}"
     lowering = Lowering(source, plan, helper.ctx, None, roles, 1)
+    for k, (value, node) in enumerate(zip(reversed(helper.defaults), reversed(source.tree.args.defaults), strict=True)):
+        if arguments[-1 - k] == HERE:  # a call without ctx would read from nowhere
+            lowering.cannot_compile(node, f"a default for `{helper.ctx}`", "always pass it")
+            arguments[-1 - k] = HERE.replace(",", "=0,") + "=0"
+        elif not isinstance(value, SCALARS):
+            source.refuse(node, f"a default of type {type(value).__name__}", "helpers take numbers")
+        else:
+            arguments[-1 - k] += f"={constant(value)}"
     body = [lowering.visit(n) for n in copy.deepcopy(source.tree.body)]
     head = f"def {safe(helper.name)}({', '.join(arguments)}):\n"
     return head + "\n".join(emit(source, [ast.fix_missing_locations(n) for n in body]))

@@ -163,6 +163,7 @@ def build(
         "costs": venue.costs,
         "venue": venue.name,
         "fill_model": ", ".join(m.label for m in models),
+        "participation": recipe.job.venues[0].participation,
         "foresees": ", ".join(m.label for m in models if m.foresees),
         "sampling": "session close",
         "ddof": 1,

@@ -613,8 +613,15 @@ def test_a_loop_that_waits_ends_with_the_first_thing_that_goes_wrong() -> None:
             if x < 1.0:
                 return x
 
-    def scaled(a=1.0, ctx=None):
+    def scaled(a, ctx):
         return a * ctx.close[0] / ctx.equity
+
+    def room(x, ctx=None):
+        return x - ctx.position
+
+    @kk.strategy
+    def careless(ctx):
+        ctx.target(room(2.0, ctx) + room(1.0))
 
     @kk.strategy(state=dict(a=0.0))
     def through(ctx, s):
@@ -622,6 +629,8 @@ def test_a_loop_that_waits_ends_with_the_first_thing_that_goes_wrong() -> None:
         ctx.target(scaled(s.a, ctx) * 1e3)
 
     bars = kk.data.load("sp500_index").isel(time=slice(0, 10))
+    with pytest.raises(StrategyError, match="a default for `ctx` cannot be compiled; always pass it"):
+        kk.backtest(bars, careless)
     ends = [kk.backtest(bars, through, debug=debug)["equity"].values.tobytes() for debug in (False, True)]
     assert ends[0] == ends[1]
     for debug in (False, True):

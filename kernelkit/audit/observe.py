@@ -26,7 +26,7 @@ ROUNDING = 1e-12
 # Set when an order is submitted and never again.
 SUBMITTED = ["id", "asset", "venue", "kind", "tif", "parent", "t_submit", "fraction", "stop_loss", "take_profit"]
 # Orders that end for these reasons end at a decision or at the end of a bar, never at an open (rule O6).
-NOT_AT_OPEN = (L.R_USER, L.R_BELOW, L.R_INVALID, L.R_IOC, L.R_RUIN)
+NOT_AT_OPEN = (L.R_USER, L.R_BELOW, L.R_INVALID, L.R_IOC, L.R_FOK, L.R_RUIN)
 
 
 @dataclass(frozen=True)

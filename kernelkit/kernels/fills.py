@@ -146,6 +146,8 @@ def wake(frame: int, entry_at: int, time: int) -> None:
         if c.status == LIVE and c.parent == e.id and (c.marks & WAITING) == 0:
             grown = min(abs(e.filled), abs(now))
             c.lots = -grown if long else grown
+            if c.kind == LIMIT:
+                c.marks |= FRESH
         elif c.status == LIVE and c.parent == e.id:
             if not same_side(now, e.filled):
                 if e.status != LIVE:
@@ -250,7 +252,8 @@ def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time:
             return
         fee = fee_of(frame, order_at, paid_for, k, time)
     book(frame, order_at, paid_for, k, reference, fee, time, rule)
-    f.used += abs(paid_for)
+    if limited:
+        f.used += abs(paid_for)
     if paid_for != lots:
         end_one(frame, order_at, CANCELLED, R_CUT, time)
     elif lots == wanted:

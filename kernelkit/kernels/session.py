@@ -134,11 +134,12 @@ def compiled(unit: str) -> int:
     return native.engine().unit(unit)
 
 
-def units_of(fill_models: np.ndarray) -> list[str]:
-    """The engine's functions that some fill models need; orders besides those at the market bring their own."""
+def units_of(job: Job) -> list[str]:
+    """The engine's functions that fill models and venues need; orders besides those at the market bring their own."""
+    fill_models = coded(job)
     need = {
         "close_out": fill_models["close_out"] != L.KEEP,
-        "match": fill_models["market"] != L.NEXT_OPEN,
+        "match": (fill_models["market"] != L.NEXT_OPEN) | any(v.participation for v in job.venues),
         "walk": fill_models["path"] >= L.HIGH_FIRST,
     }
     return [unit for unit, by in need.items() if by.any()]
@@ -186,7 +187,7 @@ class Session:
                 raise StrategyError(job.plan.uncompilable)
             self.sweep: Callable[..., int] = native.engine().sweep
             model, (addresses, self.kernels) = native.model, native.strategy(job.text, job.plan.kinds)
-            for unit in units_of(self.fill_models):
+            for unit in units_of(job):
                 frame[unit] = compiled(unit)
         else:
             self.sweep, model, addresses, self.kernels = python.bind()  # type: ignore[attr-defined]
@@ -512,7 +513,7 @@ def prepare(job: Job) -> None:
     if job.plan.uncompilable:
         raise StrategyError(job.plan.uncompilable)
     native.strategy(job.text, job.plan.kinds)
-    for unit in units_of(coded(job)):
+    for unit in units_of(job):
         compiled(unit)
     for text in {t for v in job.venues for t in (v.fee, v.slippage) if t}:
         native.model(text)

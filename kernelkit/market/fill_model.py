@@ -61,7 +61,7 @@ class FillModel:
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
-            if value not in CODES[f.name]:
+            if not isinstance(value, str) or value not in CODES[f.name]:
                 wanted, fix = f"one of {', '.join(CODES[f.name])}", "Other behaviour is not built."
                 raise OrderError(message(f"{f.name} of the fill model", value, wanted, fix))
         for name, values in WANTED.get(self.path, {}).items():
@@ -84,6 +84,8 @@ class FillModel:
         if isinstance(found, str) and found in NAMED:
             return NAMED[found]
         fix = f"Names are {', '.join(NAMED)}."
+        if isinstance(found, (list, tuple)):
+            fix = "One at a time here: a list of them is for kk.backtest."
         raise OrderError(message("fill_model", repr(model), "a kk.FillModel or the name of one", fix))
 
     @classmethod

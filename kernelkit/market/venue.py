@@ -74,9 +74,13 @@ class Venue:
             raise OrderError(
                 message("band of the venue", self.band, "a fraction of equity in [0, 1)", "Write band=0.005.")
             )
-        if self.participation is not None and not 0.0 < self.participation <= 1.0:
-            wanted, fix = "a fraction of a bar's volume in (0, 1]", "Write participation=0.1, or leave it out."
-            raise OrderError(message("participation of the venue", self.participation, wanted, fix))
+        share: Any = self.participation
+        if share is not None:
+            number = isinstance(share, (int, float)) and not isinstance(share, bool)
+            if not (number and 0.0 < share <= 1.0):
+                wanted, fix = "a fraction of a bar's volume in (0, 1]", "Write participation=0.1, or leave it out."
+                raise OrderError(message("participation of the venue", share, wanted, fix))
+            object.__setattr__(self, "participation", float(share))
 
     @property
     def costs(self) -> str:

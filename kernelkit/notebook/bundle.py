@@ -191,15 +191,19 @@ def heatmap(sharpe: xr.DataArray) -> dict[str, Any] | None:
 def assumed(res: xr.Dataset, place: dict[Hashable, int]) -> list[str]:
     """What the trial at ``place`` owes to the fill model: its range over several, and fills that no market gives."""
     found = []
-    if "fill_model" in res.dims:
-        names, returns = res["fill_model"].values, res["total_return"].isel(place).values
-        low, high = (f"{words.number('total_return', returns[k])} ({names[k]})" for k in returns.argsort()[[0, -1]])
-        found.append(
-            f"Shown under the fill model {names[0]}. Under {len(names)} fill models the total return of this trial is "
-            f"{low} to {high}: the difference is an assumption."
-        )
-    if res.attrs.get("foresees"):
-        found.append(f"Market orders fill at the close that they were decided on ({res.attrs['foresees']}).")
+    names = [str(name) for name in np.atleast_1d(res["fill_model"].values)] if "fill_model" in res.coords else []
+    if len(names) > 1:
+        returns = res["total_return"].isel(place).values
+        ends = [k for k in returns.argsort() if np.isfinite(returns[k])]
+        if len(ends) > 1:
+            low, high = (f"{words.number('total_return', returns[k])} ({names[k]})" for k in (ends[0], ends[-1]))
+            found.append(
+                f"Shown under the fill model {names[0]}. Under {len(ends)} fill models the total return of this trial "
+                f"is {low} to {high}: the difference is an assumption."
+            )
+    early = [name for name in str(res.attrs.get("foresees", "")).split(", ") if name and (not names or name in names)]
+    if early:
+        found.append(f"Market orders fill at the close that they were decided on ({', '.join(early)}).")
     return found
 
 

@@ -165,7 +165,7 @@ def fill_model(given: Given, namespace: Namespace) -> Any:
         models = FillModel.several(names)
     except OrderError as error:
         raise UsageError(f"--fill-model {text}: {error}") from None
-    return models if isinstance(names, list | tuple) and len(models) > 1 else models[0]
+    return models if len(models) > 1 or (text.startswith("@") and isinstance(names, list | tuple)) else models[0]
 
 
 def _model(text: str, written: str, module: ModuleType, namespace: Namespace) -> CostModel | None:

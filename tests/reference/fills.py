@@ -138,7 +138,9 @@ class Matcher:
 
     def events(self, matched: list[Order], p: int, q: int) -> list[tuple[int, Order]]:
         """F12: the events between `p` and `q` of all that is matched or, with `same_bar = adverse`, woken."""
-        takes_part = matched + self.woken if self.config.same_bar == "adverse" else matched
+        takes_part = [order for order in matched if order not in self.woken]  # P4: a target may have grown
+        if self.config.same_bar == "adverse":
+            takes_part += self.woken
         found = []
         for order in takes_part:
             if order.live and order.kind != "market" and not order.immediate:
@@ -156,7 +158,7 @@ class Matcher:
             elif self.config.market == "next_open" or self.config.path == "close":
                 self.execute(order, self.opened, rule, slip=True)
         elif resting:
-            if self.beyond_limit(order, self.opened):
+            if order not in self.woken and self.beyond_limit(order, self.opened):
                 self.execute(order, self.opened, rule, slip=False)
         elif order.runs:  # P3
             self.execute(order, self.opened, rule, slip=True)
@@ -197,8 +199,8 @@ class Matcher:
             self.execute(order, reference, rule, slip=False)
 
     def limit_pass(self, order: Order) -> None:
-        """F5: limits, and stop-limits that triggered in an earlier bar, at the limit."""
-        if self.beyond_limit(order, self.low if order.lots > 0 else self.high):
+        """F5: limits, and stop-limits that triggered in an earlier bar, at the limit; P4: a grown target waits."""
+        if order not in self.woken and self.beyond_limit(order, self.low if order.lots > 0 else self.high):
             self.execute(order, order.price, "intrabar", slip=False)
 
     @property

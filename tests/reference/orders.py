@@ -168,12 +168,12 @@ class Book:
             for child in [] if order.live else children:  # P4: they sleep on as long as the entry may cross zero
                 self.end(child, "cancelled", "parent_ended", time)
             return []
-        woken = [child for child in children if not child.active]
+        asleep = [child for child in children if not child.active]
         for child in children:
             resize(child, order.filled, after)
-        for child in woken:
+        for child in asleep:
             wake(child, order.filled, fill, grid)
-        return woken
+        return asleep + [child for child in children if child not in asleep and child.kind == "limit"]  # P4
 
 
 def resize(child: Order, parent_filled: int, position: int) -> None:

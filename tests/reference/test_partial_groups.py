@@ -112,6 +112,13 @@ def test_p4__the_exits_of_a_reversal_sleep_through_a_fill_that_only_closes() -> 
     assert ends(outcome)[1:] == [(2, "filled", ""), (3, "filled", "")]
 
 
+def test_p4__a_target_that_grows_waits_for_the_next_bar_unless_a_path_says_when() -> None:
+    plan = {0: lambda ctx: ctx.bracket(100, entry=99, limit=110)}
+    bars = [*flat(100), (100, 100, 95, 100), *flat(100), (100, 111, 96, 100), (100, 112, 99, 99)]
+    for path, held in (("stop_first", [0, 50, 50, 100, 0]), ("low_first", [0, 50, 50, 0, 0])):
+        assert thin([999, 50, 0, 999, 999], plan, *bars, path=path).position == held
+
+
 def test_o8__sleeping_exits_end_with_what_is_left_of_their_entry() -> None:
     plan = {0: lambda ctx: ctx.sell(10), 1: lambda ctx: ctx.bracket(15, stop=90), 2: lambda ctx: ctx.cancel(2)}
     outcome = thin([99, 99, 6, 9, 9], plan, *flat(100, 4), (100, 100, 85, 100))
