@@ -91,7 +91,7 @@ DEFINITIONS = [
     (PLAIN, "ctx.limit(1.0)", "argument `price` is missing|The arguments are quantity, price, tif."),
     (PLAIN, "ctx.limit(1.0, 2.0, 'GTC', 3)", "at most 3 arguments|They are quantity, price, tif."),
     (PLAIN, "ctx.limit(1.0, quantity=2.0, price=3.0)", "argument `quantity`|The arguments are quantity, price, tif."),
-    (PLAIN, "ctx.limit(1.0, 2.0, ctx.i)", "time in force must be a literal|One of 'GTC', 'DAY', 'IOC'."),
+    (PLAIN, "ctx.limit(1.0, 2.0, ctx.i)", "time in force must be a literal|One of 'GTC', 'DAY', 'IOC', 'FOK'."),
     (PLAIN, "ctx.limit(1.0, 2.0, tif='GTX')", "time in force must be a literal"),
     (PLAIN, "ctx.trailing_stop(1.0, trail=1.0, fraction=0.1)", "a trailing stop trails by a price distance or by"),
     (PLAIN, "ctx.trailing_stop(1.0)", "a trailing stop trails by|Pass either trail= or fraction=."),
@@ -629,7 +629,7 @@ def test_a_loop_that_waits_ends_with_the_first_thing_that_goes_wrong() -> None:
         ctx.target(scaled(s.a, ctx) * 1e3)
 
     bars = kk.data.load("sp500_index").isel(time=slice(0, 10))
-    with pytest.raises(StrategyError, match="a default for `ctx` cannot be compiled; always pass it"):
+    with pytest.raises(StrategyError, match=r"a default for `ctx` cannot be compiled: `None`\. Always pass it"):
         kk.backtest(bars, careless)
     ends = [kk.backtest(bars, through, debug=debug)["equity"].values.tobytes() for debug in (False, True)]
     assert ends[0] == ends[1]

@@ -411,15 +411,10 @@ def act(frame: int, verb: int, tif: int, q: float, a: float, b: float, c: float,
 
     A bracket's `tif` carries what was given: time in force + 8 * mask.
     """
-    if at(frame, FRAME).inert != 0:
-        may_order(frame)
-        return 0
-    if verb == V_CANCEL:
-        return cancel(frame, q, False)
-    if verb == V_CANCEL_ALL:
-        return cancel(frame, 0.0, True)
-    if verb == V_OCO:
-        return link(frame, q, a)
+    if verb == V_CANCEL or verb == V_CANCEL_ALL or verb == V_OCO:
+        if at(frame, FRAME).inert != 0:
+            return 0
+        return link(frame, q, a) if verb == V_OCO else cancel(frame, q, verb == V_CANCEL_ALL)
     if not may_order(frame):
         return 0
     if verb == V_BRACKET:
