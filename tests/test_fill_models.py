@@ -11,7 +11,7 @@ import xarray as xr
 
 import kernelkit as kk
 from kernelkit import ledger
-from kernelkit.market.fill_model import CODES, NAMED, FillModel
+from kernelkit.market.fill_model import NAMED, FillModel
 from tests.test_groups import market
 
 MODELS: list[Any] = [*NAMED, kk.FillModel(path="low_first"), kk.FillModel(market="next_typical", same_bar="next")]
@@ -54,7 +54,7 @@ def every(bars: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> xr.Data
 def test_each_slice_is_the_run_under_that_model(bars: xr.Dataset, every: xr.Dataset, model: Any) -> None:
     alone = kk.backtest(bars, dip, grid=GRID, fill_model=model)
     part = every.sel(fill_model=FillModel.of(model).label)
-    for name in (*alone.data_vars,):
+    for name in alone.data_vars:
         assert part[name].values.tobytes() == alone[name].values.tobytes(), name
     at = {"n": 20, "depth": 0.004}
     pd.testing.assert_frame_equal(kk.fills(part.sel(at)), kk.fills(alone.sel(at)))
@@ -123,7 +123,3 @@ def test_same_close_fills_at_the_price_that_was_seen(bars: xr.Dataset) -> None:
 def test_every_named_model_is_a_setting_of_its_own() -> None:
     assert len(set(NAMED.values())) == len(NAMED)
     assert all(FillModel.of(name).label == name for name in NAMED)
-    assert {setting for model in NAMED.values() for setting in (model.path, model.market)} <= {
-        *CODES["path"],
-        *CODES["market"],
-    }

@@ -140,23 +140,22 @@ def wake(frame: int, entry_at: int, time: int) -> None:
     p = price(g, e.fill_ticks)
     now = at(f.positions, POSITION).lots
     long = e.filled > 0
+    size = min(abs(e.filled), abs(now))
     for j in range(at(f.state, HEADER).n_live):
         c_at = f.orders + j * ORDER_BYTES
         c = at(c_at, ORDER)
-        if c.status == LIVE and c.parent == e.id and (c.marks & WAITING) == 0:
-            grown = min(abs(e.filled), abs(now))
-            c.lots = -grown if long else grown
-            if c.kind == LIMIT:
-                c.marks |= FRESH
-        elif c.status == LIVE and c.parent == e.id:
-            if not same_side(now, e.filled):
-                if e.status != LIVE:
-                    end_one(frame, c_at, CANCELLED, R_PARENT, time)
-                continue
+        if c.status != LIVE or c.parent != e.id:
+            continue
+        waiting = (c.marks & WAITING) != 0
+        if waiting and not same_side(now, e.filled):
+            if e.status != LIVE:
+                end_one(frame, c_at, CANCELLED, R_PARENT, time)
+            continue
+        c.lots = -size if long else size
+        if waiting or c.kind == LIMIT:
             c.marks = (c.marks & ~WAITING) | FRESH
+        if waiting:
             c.t_active = time
-            size = min(abs(e.filled), abs(now))
-            c.lots = -size if long else size
             c.reference = e.reference
             if c.kind == STOP and c.stop_loss > 0.0:
                 c.trigger = (

@@ -139,6 +139,15 @@ def move_trail(frame: int, order_at: int, high: int, low: int) -> None:
     o.trigger = min(o.trigger, level) if o.lots > 0 else max(o.trigger, level)
 
 
+def move_trails(frame: int, high: int, low: int) -> None:
+    """F8, F12: let all of them follow."""
+    f = at(frame, FRAME)
+    for k in range(at(f.state, HEADER).n_live):
+        o_at = f.orders + k * ORDER_BYTES
+        if follows(o_at):
+            move_trail(frame, o_at, high, low)
+
+
 def trigger_stop(frame: int, order_at: int, reference: int, rule: int, time: int) -> None:
     """F1-F3: a stop has triggered at `reference` ticks; it fills, or lets its limit rest."""
     o = at(order_at, ORDER)
@@ -294,11 +303,7 @@ def range_passes(frame: int, thr: int) -> None:
                 worst = max(worst, first) if o.lots > 0 else min(worst, first)
             trigger_stop(frame, o_at, max(o.trigger, worst) if o.lots > 0 else min(o.trigger, worst), BAR_FILL, t_close)
     if m.trailing != UPDATE_FIRST:
-        for k in range(n):
-            o_at = f.orders + k * ORDER_BYTES
-            o = at(o_at, ORDER)
-            if follows(o_at):
-                move_trail(frame, o_at, high, low)
+        move_trails(frame, high, low)
 
 
 def match(frame: int) -> int:

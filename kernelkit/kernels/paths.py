@@ -26,7 +26,7 @@ from kernelkit.kernels.layout import (
     VENUE,
     WAITING,
 )
-from kernelkit.kernels.matching import at_market, follows, move_trail, rests, trigger_stop
+from kernelkit.kernels.matching import at_market, move_trails, rests, trigger_stop
 from kernelkit.kernels.memory import at
 
 
@@ -88,11 +88,7 @@ def leg(frame: int, p: int, q: int, thr: int) -> None:
         else:
             trigger_stop(frame, o_at, nearest, BAR_FILL, now)
         p = nearest
-    for k in range(n):
-        o_at = f.orders + k * ORDER_BYTES
-        o = at(o_at, ORDER)
-        if follows(o_at):
-            move_trail(frame, o_at, q, q)
+    move_trails(frame, q, q)
 
 
 def walk(frame: int) -> int:

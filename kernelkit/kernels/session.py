@@ -37,7 +37,7 @@ class Failed(Exception):
 
 
 class Stop(threading.Event):
-    """Set it to make running trials come back: at once, in the middle of a slice."""
+    """Set it to make running trials come back, in the middle of a slice: after one trial's tile at most."""
 
     def __init__(self) -> None:
         super().__init__()
