@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,10 @@ display(pd.DataFrame({"equity": np.arange(20.0)}).hvplot(title="Equity of the ru
 """
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium: apt-get install chromium")
+@pytest.mark.skipif(
+    shutil.which("chromium") is None and os.environ.get("CI") != "true",
+    reason="needs chromium: apt-get install chromium",
+)
 def test_plots_are_drawn_without_a_network(tmp_path: Path, write_notebook: Any, command: Any) -> None:
     from playwright.sync_api import sync_playwright
 
