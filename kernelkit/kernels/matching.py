@@ -174,13 +174,19 @@ def follow_range(frame: int) -> None:
             move_trail(frame, o_at, high, column(frame, C_CLOSE if close else C_LOW, f.i))
 
 
+def within_limit(order_at: int, reference: int) -> bool:
+    """F3: whether a stop-limit that triggers at `reference` ticks fills there at once."""
+    o = at(order_at, ORDER)
+    return reference <= o.price if o.lots > 0 else reference >= o.price
+
+
 def trigger_stop(frame: int, order_at: int, reference: int, rule: int, time: int) -> None:
     """F1-F3: a stop has triggered at `reference` ticks; it fills, or lets its limit rest."""
     o = at(order_at, ORDER)
     o.marks |= TRIGGERED
     if o.kind == STOP_LIMIT:
         o.marks |= FRESH
-        if (o.lots > 0 and reference <= o.price) or (o.lots < 0 and reference >= o.price):
+        if within_limit(order_at, reference):
             fill(frame, order_at, reference, 0, rule, time)
     else:
         fill(frame, order_at, reference, 1, rule, time)
@@ -297,19 +303,26 @@ def price_in(frame: int, order_at: int, step: int) -> int:
     return open_price(frame, order_at, thr) if step == AT_OPEN else range_price(frame, order_at, step, thr)
 
 
-def settle_order(frame: int, order_at: int, reference: int, step: int) -> None:
-    """T3: act on an order at `reference` ticks, stamped as the pass says."""
+def place_of(frame: int, order_at: int, step: int) -> int:
+    """Where in the bar, or before it, the price lies at which this pass acts on the order."""
+    m = at(at(frame, FRAME).fill_model, FILL_MODEL)
+    if step != AT_OPEN or m.path == CLOSE_ONLY:
+        return BAR_FILL
+    return FORMER_FILL if m.market == SAME_CLOSE and at(order_at, ORDER).kind == MARKET else OPEN_FILL
+
+
+def stamp(frame: int, place: int) -> int:
+    """T3, F10: the time of what happens there."""
     f = at(frame, FRAME)
-    m = at(f.fill_model, FILL_MODEL)
-    rule = BAR_FILL
-    time = moment(frame, C_KNOWN_AT, f.i)
-    if step == AT_OPEN and m.path != CLOSE_ONLY:
-        if m.market == SAME_CLOSE and at(order_at, ORDER).kind == MARKET:
-            rule = FORMER_FILL
-            time = moment(frame, C_KNOWN_AT, f.i - 1)
-        else:
-            rule = OPEN_FILL
-            time = moment(frame, C_OPEN_AT, f.i)
+    if place == OPEN_FILL:
+        return moment(frame, C_OPEN_AT, f.i)
+    return moment(frame, C_KNOWN_AT, f.i - 1 if place == FORMER_FILL else f.i)
+
+
+def settle_order(frame: int, order_at: int, reference: int, step: int) -> None:
+    """F1-F3, F5: this pass acts on an order at `reference` ticks."""
+    rule = place_of(frame, order_at, step)
+    time = stamp(frame, rule)
     if at_market(order_at):
         fill(frame, order_at, reference, 1, rule, time)
     elif rests(order_at):
