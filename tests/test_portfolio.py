@@ -222,3 +222,24 @@ def test_participation_needs_known_volume(bars: Any) -> None:
     unknown["volume"] = unknown["volume"] * np.nan
     with pytest.raises(DataError, match="volume of A0"):
         kk.backtest(unknown, momentum, venue=kk.Venue(participation=0.1))
+
+
+@pytest.mark.parametrize("data", ["bars", "gaps"])
+def test_audit_finds_a_portfolio_blind(data: str, request: pytest.FixtureRequest) -> None:
+    bars = request.getfixturevalue(data)
+    report = kk.audit(bars, momentum, venue=COSTS, cuts=6)
+    assert report.blind, report
+
+
+def test_audit_finds_what_a_feature_knows_too_early(bars: Any) -> None:
+    @kk.portfolio
+    def knows(ctx):  # type: ignore[no-untyped-def]
+        for k in ctx.tradable:
+            ctx[k].target(1.0 if ctx[k].x.ahead[0] > ctx[k].close[0] else 0.0)
+
+    def ahead(ds: Any) -> Any:
+        return kk.feature(ds, "ahead", ds["close"].shift(time=-1).fillna(0.0), trusted=True)
+
+    report = kk.audit(bars, knows, cuts=4, features=ahead)
+    assert not report.blind
+    assert "close" in set(report.leaks["variable"])
