@@ -243,3 +243,15 @@ def test_audit_finds_what_a_feature_knows_too_early(bars: Any) -> None:
     report = kk.audit(bars, knows, cuts=4, features=ahead)
     assert not report.blind
     assert "close" in set(report.leaks["variable"])
+
+
+def test_display_compares_with_all_assets_held(bars: Any) -> None:
+    from kernelkit.notebook.bundle import result_bundle
+
+    res = kk.backtest(bars, momentum, venue=kk.Venue("free"))
+    text = result_bundle(res)["text/plain"]
+    close = bars["close"].sel(time=res["time"])
+    opened = bars["open"].sel(time=res["time"])[1]
+    held = float((close[0] / opened * (close[-1] / close[0])).mean())
+    shown = float(text.split("Total return")[1].split("%")[1])
+    assert shown == pytest.approx(100.0 * (held - 1.0), abs=1.0)  # sized at the close before, in whole lots
