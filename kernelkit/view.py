@@ -294,7 +294,7 @@ class Python:
 
             def ask(at: int) -> float:
                 m = memory.at(at, L.MODEL)
-                return float(found.function(m, *(memory.f8(m.slots + 8 * k) for k in range(len(found.values)))))
+                return float(found.ask(m, lambda k: float(memory.f8(m.slots + 8 * k))))
 
             return self.handle(ask)
 

@@ -154,9 +154,9 @@ def job(case: Case) -> Job:
     fee, slip = case.fee, case.slippage
     costs = Costs(
         fee and fee.text,
-        tuple(v for _, v in fee.values) if fee else (),
+        tuple(fee.words) if fee else (),
         slip and slip.text,
-        tuple(v for _, v in slip.values) if slip else (),
+        tuple(slip.words) if slip else (),
         CASH_RULES[c.cash_rule],
         c.band,
         participation=c.participation or 0.0,

@@ -1,19 +1,7 @@
 """What a fill is and what it sets off, and how orders end (rules O6-O8, S2, P1, P2, P4)."""
 
-from kernelkit.kernels.account import (
-    MOST,
-    REFUSED,
-    affordable,
-    ask_model,
-    book,
-    cut,
-    fail,
-    fee_of,
-    price,
-    same_side,
-    slipped,
-    to_ticks,
-)
+from kernelkit.kernels.account import MOST, book, fail, price, same_side, to_ticks
+from kernelkit.kernels.costs import REFUSED, affordable, ask_model, cut, fee_of, slipped
 from kernelkit.kernels.layout import (
     ACCOUNT,
     AT_FILL,
@@ -29,6 +17,7 @@ from kernelkit.kernels.layout import (
     INSTRUMENT,
     LIMIT,
     LIVE,
+    MAKES,
     ORDER,
     ORDER_BYTES,
     POSITION,
@@ -43,6 +32,7 @@ from kernelkit.kernels.layout import (
     R_REPLACED,
     REDUCE,
     REJECTED,
+    SLIPS,
     STOP,
     VENUE,
     WAITING,
@@ -122,9 +112,9 @@ def sized_gap(frame: int, weight: float, k: int, equity: float, last: int, time:
         fee = 0.0
         slip = 0.0
         if v.fee != 0:
-            fee = ask_model(frame, True, gap, p, 0.0, 0.0, last, time) / (p * (abs(gap) * g.unit))
+            fee = ask_model(frame, True, gap, p, 0.0, 0.0, 0.0, False, last, time) / (p * (abs(gap) * g.unit))
         if v.slippage != 0 and with_slippage:
-            slip = ask_model(frame, False, gap, p, 0.0, 0.0, last, time)
+            slip = ask_model(frame, False, gap, p, 0.0, 0.0, 0.0, False, last, time)
         gap = gap / ((1.0 + fee) + slip)
     return gap
 
@@ -204,8 +194,11 @@ def allowed(frame: int, lots: int) -> int:
     return max(min(lots, left), -left)
 
 
-def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time: int) -> None:
-    """Fill an order at `reference` ticks, as far as reduce-only, volume, costs and cash let it (C1, S5, A2-A4, P2)."""
+def fill(frame: int, order_at: int, reference: int, how: int, rule: int, time: int) -> None:
+    """Fill an order at `reference` ticks, as far as reduce-only, volume, costs and cash let it (C1, S5, A2-A4, P2).
+
+    `how` is MAKES, TAKES or SLIPS.
+    """
     f = at(frame, FRAME)
     o = at(order_at, ORDER)
     limited = at(f.venue, VENUE).participation != 0.0
@@ -220,7 +213,7 @@ def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time:
         if abs(wanted) > abs(held):
             wanted = -held
     lots = allowed(frame, wanted) if limited else wanted
-    k = slipped(frame, order_at, lots, reference, time) if slips != 0 else reference
+    k = slipped(frame, order_at, lots, reference, time) if how == SLIPS else reference
     if (o.marks & AT_FILL) != 0 and o.filled == 0:
         equity = at(f.account, ACCOUNT).cash + price(f.instrument, k) * (
             float(held) * at(f.instrument, INSTRUMENT).unit
@@ -237,19 +230,20 @@ def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time:
         lots = allowed(frame, wanted) if limited else wanted
     if o.tif == FOK and lots != wanted:
         return
-    fee = fee_of(frame, order_at, lots, k, time)
+    maker = how == MAKES
+    fee = fee_of(frame, order_at, lots, k, maker, time)
     paid_for = lots
     if not affordable(frame, lots, k, fee):
         if o.tif == FOK and at(f.venue, VENUE).cash_rule == CUT:
             return
-        paid_for = cut(frame, order_at, lots, k, time)
+        paid_for = cut(frame, order_at, lots, k, maker, time)
         if paid_for == REFUSED:
             end_order(frame, order_at, REJECTED, R_CASH, time)
             return
         if paid_for == 0:
             end_order(frame, order_at, CANCELLED, R_CUT, time)
             return
-        fee = fee_of(frame, order_at, paid_for, k, time)
+        fee = fee_of(frame, order_at, paid_for, k, maker, time)
     book(frame, order_at, paid_for, k, reference, fee, time, rule)
     if limited:
         f.used += abs(paid_for)

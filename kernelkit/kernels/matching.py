@@ -29,6 +29,7 @@ from kernelkit.kernels.layout import (
     IOC,
     LIMIT,
     LIVE,
+    MAKES,
     MARKET,
     NEXT_CLOSE,
     NEXT_OPEN,
@@ -40,8 +41,10 @@ from kernelkit.kernels.layout import (
     R_IOC,
     SAME_CLOSE,
     SEEN,
+    SLIPS,
     STOP,
     STOP_LIMIT,
+    TAKES,
     TOUCH,
     TRAILING,
     TRIGGERED,
@@ -155,9 +158,9 @@ def trigger_stop(frame: int, order_at: int, reference: int, rule: int, time: int
     if o.kind == STOP_LIMIT:
         o.marks |= FRESH
         if (o.lots > 0 and reference <= o.price) or (o.lots < 0 and reference >= o.price):
-            fill(frame, order_at, reference, 0, rule, time)
+            fill(frame, order_at, reference, TAKES, rule, time)
     else:
-        fill(frame, order_at, reference, 1, rule, time)
+        fill(frame, order_at, reference, SLIPS, rule, time)
         if o.status == LIVE:
             end_entry(frame, order_at, time)
 
@@ -222,15 +225,16 @@ def open_pass(frame: int, thr: int) -> None:
             o.marks |= SEEN
             if o.kind == MARKET:
                 if m.market == NEXT_OPEN or close_only:
-                    fill(frame, o_at, first, 1, rule, now)
+                    fill(frame, o_at, first, SLIPS, rule, now)
                 elif m.market == SAME_CLOSE:
                     before = f.i - 1
-                    fill(frame, o_at, column(frame, C_CLOSE, before), 1, FORMER_FILL, moment(frame, C_KNOWN_AT, before))
+                    former = column(frame, C_CLOSE, before)
+                    fill(frame, o_at, former, SLIPS, FORMER_FILL, moment(frame, C_KNOWN_AT, before))
             elif rests(o_at):
                 if limit_reached(o_at, first, first, thr):
-                    fill(frame, o_at, first, 0, rule, now)
+                    fill(frame, o_at, first, TAKES, rule, now)
             elif at_market(o_at):
-                fill(frame, o_at, first, 1, rule, now)
+                fill(frame, o_at, first, SLIPS, rule, now)
             elif reached_at_open(frame, o_at, first):
                 trigger_stop(frame, o_at, first, rule, now)
 
@@ -250,7 +254,7 @@ def late_pass(frame: int) -> None:
         if ready(o_at, t_open) and o.kind == MARKET:
             typical = (total + 2) // 3 if o.lots > 0 else total // 3
             reference = close if m.market == NEXT_CLOSE else typical
-            fill(frame, o_at, reference, 1, BAR_FILL, moment(frame, C_KNOWN_AT, f.i))
+            fill(frame, o_at, reference, SLIPS, BAR_FILL, moment(frame, C_KNOWN_AT, f.i))
 
 
 def stop_reference(frame: int, order_at: int, close: int) -> int:
@@ -283,7 +287,7 @@ def range_passes(frame: int, thr: int) -> None:
         o_at = f.orders + k * ORDER_BYTES
         o = at(o_at, ORDER)
         if ready(o_at, t_open) and o.tif < IOC and rests(o_at) and limit_reached(o_at, high, low, thr):
-            fill(frame, o_at, o.price, 0, BAR_FILL, t_close)
+            fill(frame, o_at, o.price, MAKES, BAR_FILL, t_close)
     late_pass(frame)
     for k in range(n):
         o_at = f.orders + k * ORDER_BYTES
@@ -343,7 +347,7 @@ def fill_alone(frame: int) -> bool:
     t_open = moment(frame, C_OPEN_AT, f.i)
     if not ready(f.orders, t_open):
         return False
-    fill(frame, f.orders, column(frame, C_OPEN, f.i), 1, OPEN_FILL, t_open)
+    fill(frame, f.orders, column(frame, C_OPEN, f.i), SLIPS, OPEN_FILL, t_open)
     h.n_live = 0
     h.touch_lo = -FAR
     h.touch_hi = FAR

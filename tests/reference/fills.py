@@ -127,7 +127,7 @@ class Matcher:
                     reference = order.price
                     if order.kind == "stop_limit" or order in self.woken:
                         reference = min(reference, p) if order.lots > 0 else max(reference, p)
-                    self.execute(order, reference, "intrabar", slip=False)
+                    self.execute(order, reference, "intrabar", slip=False, maker=reference == order.price)
                 else:
                     self.trigger(order, price, "intrabar")
                 p = price
@@ -201,7 +201,7 @@ class Matcher:
     def limit_pass(self, order: Order) -> None:
         """F5: limits, and stop-limits that triggered in an earlier bar, at the limit; P4: a grown target waits."""
         if order not in self.woken and self.beyond_limit(order, self.low if order.lots > 0 else self.high):
-            self.execute(order, order.price, "intrabar", slip=False)
+            self.execute(order, order.price, "intrabar", slip=False, maker=True)
 
     @property
     def thr(self) -> int:
@@ -222,9 +222,13 @@ class Matcher:
         elif order.lots < 0 and self.low <= order.trigger:
             self.trigger(order, min(bounds), "intrabar")
 
-    def execute(self, order: Order, reference: int, rule: str, slip: bool) -> None:
-        """P2: one attempt: A4's cut, the volume's (P1), C1's slippage, S5's new size, A3's cash, then the fill."""
+    def execute(self, order: Order, reference: int, rule: str, slip: bool, maker: bool = False) -> None:
+        """P2: one attempt: A4's cut, the volume's (P1), C1's slippage, S5's new size, A3's cash, then the fill.
+
+        `maker` is what C3 says of it.
+        """
         account, bar, time = self.account, self.bar, self.stamp(rule)
+        account.maker = maker
         if self.left == 0:
             return
         rest = order.lots - order.filled
@@ -279,5 +283,6 @@ class Matcher:
         time = self.stamp(rule)
         order = Order(self.book.next_id(), "market", "GTC", -self.account.position, time)
         self.book.add(order)
+        self.account.maker = False
         # without A3, and whatever the volume (P1)
         self.fill(order, order.lots, reference, reference, rule, cut=False, whole=True)

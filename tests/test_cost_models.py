@@ -1,0 +1,213 @@
+"""Cost models: what each answers, compiled and as Python, and what a factory refuses."""
+
+from __future__ import annotations
+
+import ctypes
+import pickle
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import kernelkit as kk
+from kernelkit import fees, slippage
+from kernelkit.errors import OrderError, StrategyError
+from kernelkit.kernels import layout as L
+from kernelkit.kernels.context import MODEL_FIELDS
+from kernelkit.market.amm import amount_in, amount_out
+from kernelkit.market.models import CostModel
+from tests.test_engine_is_reference import FEES, SLIPPAGES
+
+
+@pytest.fixture
+def own_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials of tests are recorded in a folder of their own."""
+    (tmp_path / ".kernelkit").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+
+BUY = {"side": 1.0, "quantity": 100.0, "price": 50.0, "notional": 5000.0, "tick": 0.01, "volume": 2000.0}
+SELL = BUY | {"side": -1.0}
+
+
+def answer(model: CostModel, **view: float) -> float:
+    """What the compiled model says to this view, called through its address as the engine calls it."""
+    record, slots = np.zeros(1, L.MODEL), np.array(model.slots, "f8")
+    record["slots"] = slots.ctypes.data
+    for name, value in view.items():
+        record[name] = value
+    return float(ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64)(model.entry())(record.ctypes.data))
+
+
+MODELS = [*(fee for fee, _ in FEES if fee), *(slip for slip, _ in SLIPPAGES if slip)]
+NUMBERS = st.floats(0.0, 1e6) | st.sampled_from([0.0, 1.0, 5e3, 2e5])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(MODELS), st.fixed_dictionaries({name: NUMBERS for name in MODEL_FIELDS if name != "time"}))
+def test_python_and_compiled_code_answer_alike(model: CostModel, view: dict[str, float]) -> None:
+    view |= {"side": 1.0 if view["side"] > 5e5 else -1.0, "price": view["price"] + 1.0, "maker": view["maker"] % 2 // 1}
+    slots = model.slots
+    assert model.ask(SimpleNamespace(**view), lambda k: slots[k]) == answer(model, **view)
+
+
+@pytest.mark.parametrize(
+    ("model", "view", "wanted"),
+    [
+        (fees.maker_taker(0.0002, 0.0005), BUY, 2.5),
+        (fees.maker_taker(0.0002, 0.0005), BUY | {"maker": 1.0}, 1.0),
+        (fees.tiered((0, 1e6), (0.001, 0.0009), (0.002, 0.0018)), BUY | {"traded": 999_999.0}, 10.0),
+        (fees.tiered((0, 1e6), (0.001, 0.0009), (0.002, 0.0018)), BUY | {"traded": 1e6}, 9.0),
+        (fees.tiered((0, 1e6), (0.001, 0.0009), (0.002, 0.0018)), BUY | {"traded": 1e6, "maker": 1.0}, 4.5),
+        (fees.percentage(0.001, 8.0), BUY, 8.0),
+        (fees.percentage(0.001, 8.0), BUY | {"filled_notional": 5000.0, "filled": 100.0, "paid": 8.0}, 2.0),
+        (fees.percentage(0.001, 0.0, 6.0), BUY | {"filled_notional": 5000.0, "filled": 100.0, "paid": 5.0}, 1.0),
+        (fees.stamp_duty(), BUY, 25.0),
+        (fees.stamp_duty(), SELL, 0.0),
+        (fees.us_sales(5.10e-6, 0.000119, 5.95), BUY, 0.0),
+        (fees.us_sales(5.10e-6, 0.000119, 5.95), SELL, 5000 * 5.10e-6 + 0.0119),
+        (fees.us_sales(0.0, 0.000119, 5.95), SELL | {"quantity": 1e6}, 5.95),
+        (fees.fixed(1.0) + fees.stamp_duty(), BUY, 26.0),
+        (slippage.ticks(3), BUY, 0.03 / 50),
+        (slippage.spread(ticks=3), BUY, 0.015 / 50),
+        (slippage.spread(rate=0.001), BUY, 0.0005),
+        (slippage.linear(0.1), BUY, 0.005),
+        (slippage.linear(0.1), BUY | {"volume": 0.0}, 0.1),
+        (slippage.volume_share(0.5, 0.1), BUY, 0.1 * 0.05**2),
+        (slippage.volume_share(), BUY, 0.1 * 0.025**2),
+        (slippage.volatility_adaptive(0.1), BUY | {"volatility": 0.02}, 0.002),
+        (slippage.volatility_adaptive(0.1, 0.001), BUY | {"volatility": 0.002}, 0.001),
+    ],
+)
+def test_c4__worked_answers(model: CostModel, view: dict[str, float], wanted: float) -> None:
+    assert answer(model, **view) == pytest.approx(wanted, rel=1e-15)
+
+
+def once(quantity: float, venue: kk.Venue, price: float, volume: float, tick: float) -> Any:
+    """The fills of one market order over five bars that stand still."""
+
+    @kk.strategy
+    def single(ctx, q=1.0):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx.order(q)
+
+    index = pd.date_range("2024-01-01", periods=7, freq="1D")
+    frame = pd.DataFrame(dict.fromkeys(("open", "high", "low", "close"), price) | {"volume": volume}, index=index)
+    reading = {"label": "open", "bar": "1D", "calendar": "24/7", "tick_size": tick, "lot_size": 1.0}
+    bars, rich = kk.data.from_pandas(frame, **reading), kk.Account(cash=1e9)
+    return kk.fills(kk.backtest(bars, single, {"q": quantity}, venue=venue, account=rich))
+
+
+def test_c4__volume_share_is_zipline_s_documented_number(own_ledger: None) -> None:
+    """zipline, VolumeShareSlippage: volume 2000, limit 2.5 %, order 100, close 3.5, k = 0.1: 50 @ 3.50021875."""
+    venue = kk.Venue("v", slippage=slippage.volume_share(0.025, 0.1), participation=0.025)
+    fills = once(100.0, venue, 3.5, 2000.0, 1e-8)
+    assert fills["quantity"].tolist() == [50.0, 50.0]
+    assert fills["price"].tolist() == [3.50021875, 3.50021875]
+
+
+def test_c4__almgren_chriss_fills_add_up_to_their_expected_shortfall(own_ledger: None) -> None:
+    """Equation (8) of the paper for five equal trades: 662,500 USD on a million shares, its test case."""
+    model = slippage.almgren_chriss(0.0625, 2.5e-6, 2.5e-7)
+    fills = once(1e6, kk.Venue("v", slippage=model, participation=0.04), 50.0, 5e6, 2.0**-20)
+    assert fills["quantity"].tolist() == [2e5] * 5
+    shortfall = float(((fills["price"] - 50.0) * fills["quantity"]).sum())
+    assert shortfall == pytest.approx(662_500.0, abs=1e6 * 2.0**-20)  # rounded to the tick, up
+
+
+@pytest.mark.parametrize("quantity", [1, 10**15, 10**18, 123_456_789_012_345_678_901])
+def test_c4__constant_product_is_the_pool_s_own_integers(quantity: int) -> None:
+    """Uniswap v2 with its fee of 3 in 1000: one unit in 1e18."""
+    x, y = 5_000 * 10**18, 10_000_000 * 10**18
+    model = slippage.constant_product(x / 1e18, 0.003)
+    sold = y / x * (1.0 - answer(model, side=-1.0, quantity=quantity / 1e18)) * quantity
+    bought = y / x * (1.0 + answer(model, side=1.0, quantity=quantity / 1e18)) * quantity
+    assert sold == pytest.approx(amount_out(quantity, x, y), rel=1e-12, abs=1.0)
+    assert bought == pytest.approx(amount_in(quantity, y, x), rel=1e-12, abs=2.0)
+
+
+def test_c6__more_than_the_pool_holds_stops_the_trial(own_ledger: None) -> None:
+    venue = kk.Venue("v", slippage=slippage.constant_product(10.0))
+    with pytest.raises(OrderError, match="constant_product"):
+        once(11.0, venue, 50.0, 1.0, 0.01)
+
+
+def test_a_sum_of_sums_is_one_model_and_travels() -> None:
+    tiers = fees.tiered((0, 1e6), (0.001, 0.0009), (0.002, 0.0018))
+    both = (fees.fixed(1.0) + tiers) + (fees.stamp_duty() + fees.fraction(0.01))
+    assert repr(both) == (
+        "fixed(amount=1) + tiered(volumes=(0, 1e+06), maker=(0.001, 0.0009), taker=(0.002, 0.0018)) + "
+        "stamp_duty(rate=0.005) + fraction(rate=0.01)"
+    )
+    assert answer(both, **BUY) == 1.0 + 10.0 + 25.0 + 50.0
+    travelled = pickle.loads(pickle.dumps(both))
+    assert (travelled.text, travelled.words, repr(travelled)) == (both.text, both.words, repr(both))
+    assert both.charges
+    assert not (fees.fraction(-0.001) + fees.fixed(2.0)).charges
+
+
+def test_a_table_is_read_as_in_python() -> None:
+    @kk.cost_model
+    def last(m, table: tuple[float, ...], k=0.0):  # type: ignore[no-untyped-def]
+        return table[int(k)] + 10.0 * len(table)
+
+    assert [answer(last((1.0, 2.0), k)) for k in (0, 1, -1, -2)] == [21.0, 22.0, 22.0, 21.0]
+    assert np.isnan([answer(last((1.0, 2.0), k)) for k in (2, -3)]).all()
+
+
+@pytest.mark.parametrize(
+    ("build", "text"),
+    [
+        (lambda: fees.tiered((0, 5, 5), (0, 0, 0), (0, 0, 0)), "volumes that rise from 0"),
+        (lambda: fees.tiered((1, 5), (0, 0), (0, 0)), "volumes that rise from 0"),
+        (lambda: fees.tiered((0, 5), (0,), (0, 0)), "2 volumes, 1 maker and 2 taker rates"),
+        (lambda: fees.tiered((0, 5), (0, 0), (0, 1.5)), "below 1"),
+        (lambda: fees.tiered((), (), ()), "a sequence of finite numbers"),
+        (lambda: fees.maker_taker(0.001, (0.001,)), "taker of maker_taker: found (0.001,), wanted a finite number"),
+        (lambda: fees.tiered(range(50), [0.0] * 50, [0.0] * 50), "156 numbers, wanted at most 128"),
+        (lambda: slippage.learned(None, (0.0,), (0.0, 1.0)), "two or more rising points"),
+        (lambda: slippage.learned(Negative(), (0.0, 1.0), (0.0, 1.0)), "prediction of the regressor at (0.0, 0.0)"),
+    ],
+)
+def test_what_a_factory_refuses(build: Any, text: str) -> None:
+    with pytest.raises(StrategyError) as caught:
+        build()
+    assert text in str(caught.value)
+
+
+class Negative:
+    def predict(self, points: np.ndarray) -> np.ndarray:
+        return points[:, 0] - 0.5
+
+
+def test_a_table_is_read_by_index_only() -> None:
+    with pytest.raises(StrategyError, match="`rates` is a table of numbers"):
+
+        @kk.cost_model
+        def whole(m, rates: tuple[float, ...]):  # type: ignore[no-untyped-def]
+            return max(rates)
+
+
+def test_names_of_added_models_mean_one_thing() -> None:
+    import math as lib
+
+    @kk.cost_model
+    def one(m, a=1.0):  # type: ignore[no-untyped-def]
+        return lib.sqrt(a)
+
+    def other() -> CostModel:
+        import numpy as lib
+
+        @kk.cost_model
+        def two(m, a=1.0):  # type: ignore[no-untyped-def]
+            return lib.sqrt(a)
+
+        return two()
+
+    with pytest.raises(StrategyError, match="`lib` of the models that are added"):
+        one() + other()
