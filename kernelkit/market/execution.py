@@ -94,13 +94,13 @@ def liquidation(quantity: float, time: float, periods: int, impact: Impact, risk
     curvature = 0.5 * (risk_aversion * impact.volatility**2 / eta) * tau**2
     # acosh(1 + c) of a small c loses its digits
     kappa = 2.0 * math.asinh(math.sqrt(0.5 * curvature)) / tau
-    left = time - tau * np.arange(periods + 1)
-    holdings: NDArray[np.float64] = quantity * left / time
+    left = np.linspace(time, 0.0, periods + 1)
+    holdings = quantity * left / time
     if kappa > 0.0:  # sinh(a) / sinh(b) without overflow
         top = np.exp(kappa * (left - time)) * -np.expm1(-2.0 * kappa * left)
         holdings = quantity * top / -math.expm1(-2.0 * kappa * time)
     holdings[-1] = 0.0
-    trades: NDArray[np.float64] = -np.diff(holdings)
+    trades = -np.diff(holdings)
     cost = 0.5 * impact.permanent * quantity**2 + impact.fixed * quantity + eta / tau * float(trades @ trades)
     variance = impact.volatility**2 * tau * float(holdings[1:] @ holdings[1:])
     return Trajectory(holdings, trades, cost, variance, kappa)
