@@ -102,7 +102,7 @@ def test_funding__what_is_not_known_is_not_paid() -> None:
 def test_funding__shapes_and_order_are_checked() -> None:
     with pytest.raises(DataError, match="shapes"):
         payments([1.0, 2.0], [0.1, 0.1, 0.1], 1.0)
-    with pytest.raises(DataError, match="mark: found 0.0"):
+    with pytest.raises(DataError, match=r"mark: found 0\.0"):
         payments(1.0, 0.1, [1.0, 0.0])
     back = {"time": ["2024-01-02", "2024-01-01"], "side": ["buy", "buy"], "quantity": [1.0, 1.0]}
     with pytest.raises(DataError, match="times that go back"):
