@@ -170,7 +170,8 @@ def test_a_table_is_read_as_in_python() -> None:
         (lambda: fees.tiered((), (), ()), "a sequence of finite numbers"),
         (lambda: fees.maker_taker(0.001, (0.001,)), "taker of maker_taker: found (0.001,), wanted a finite number"),
         (lambda: fees.tiered(range(50), [0.0] * 50, [0.0] * 50), "156 numbers, wanted at most 128"),
-        (lambda: slippage.learned(None, (0.0,), (0.0, 1.0)), "two or more rising points"),
+        (lambda: slippage.learned(None, (0.0, 1.0), (0.0, 1.0)), "a fitted regressor with predict(X)"),
+        (lambda: slippage.learned(Negative(), (0.0,), (0.0, 1.0)), "two or more rising points"),
         (lambda: slippage.learned(Negative(), (0.0, 1.0), (0.0, 1.0)), "prediction of the regressor at (0.0, 0.0)"),
     ],
 )
@@ -211,3 +212,54 @@ def test_names_of_added_models_mean_one_thing() -> None:
 
     with pytest.raises(StrategyError, match="`lib` of the models that are added"):
         one() + other()
+
+
+@kk.strategy
+def busy(ctx, n=3):  # type: ignore[no-untyped-def]
+    """Trades each day, at the market and at limits, so that tiers are climbed and limits rest."""
+    if ctx.i % n == 0:
+        ctx.cancel_all()
+        ctx.limit(3.0, ctx.close[0] * 0.995)
+        ctx.target_percent(0.9 if ctx.i % (2 * n) == 0 else -0.4)
+
+
+@pytest.fixture(scope="module")
+def bars() -> Any:
+    index = pd.date_range("2024-01-01", periods=400, freq="4h")
+    rng = np.random.default_rng(7)
+    close = np.round(100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.01, 400))), 2)
+    opens = np.r_[100.0, close[:-1]]
+    frame = pd.DataFrame({"open": opens, "close": close, "volume": 5000.0}, index=index)
+    frame["high"], frame["low"] = frame[["open", "close"]].max(axis=1) + 1.0, frame[["open", "close"]].min(axis=1) - 1.0
+    return kk.data.from_pandas(frame, label="open", bar="4h", calendar="24/7", tick_size=0.01, lot_size=0.001)
+
+
+def costly() -> kk.Venue:
+    """Models with state of their own in the account, with tables, and in sums."""
+    tiers = fees.tiered((0, 1e6, 5e6, 2e7), (0.0002, 0.0001, 0.0, -0.0001), (0.0005, 0.0004, 0.0003, 0.0002))
+    slip = slippage.learned(Positive(), (0.0, 0.1, 1.0), (0.0, 0.01, 0.05)) + slippage.ticks(1)
+    return kk.Venue("v", fees=tiers + fees.stamp_duty(0.0001), slippage=slip)
+
+
+class Positive:
+    def predict(self, points: np.ndarray) -> np.ndarray:
+        return points[:, 0] * 0.01 + points[:, 1] * 0.02
+
+
+def test_debug_runs_the_same_models(own_ledger: None, bars: Any) -> None:
+    compiled, plain = (kk.backtest(bars, busy, venue=costly(), debug=debug) for debug in (False, True))
+    assert plain["equity"].values.tobytes() == compiled["equity"].values.tobytes()
+    assert float(compiled["n_fills"]) > 100
+
+
+def test_c3__what_was_traded_goes_on_after_a_checkpoint(own_ledger: None, bars: Any, tmp_path: Path) -> None:
+    """Tiers depend on 30 days; a run that is saved on the way pays what an uninterrupted one pays, to the bit."""
+    whole = kk.fills(kk.backtest(bars, busy, venue=costly()))
+    run = kk.start(bars.isel(time=slice(0, 190)), busy, venue=costly())
+    run.save(tmp_path / "run")
+    again = kk.resume(tmp_path / "run").feed(bars.isel(time=slice(190, None)))
+    assert float(again.result()["final_equity"]) == float(kk.backtest(bars, busy, venue=costly())["final_equity"])
+    rates = (whole["fee"] / (whole["quantity"] * whole["price"])).round(6)
+    assert {0.0005, 0.0004, 0.0003, 0.0002} <= set(rates[whole["side"] == "sell"])  # each tier has been reached
+    afresh = kk.fills(kk.backtest(bars.isel(time=slice(190, None)), busy, venue=costly())).iloc[0]
+    assert afresh["fee"] / (afresh["quantity"] * afresh["price"]) > 0.0004  # a new account begins in the first tier

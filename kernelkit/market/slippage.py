@@ -173,8 +173,8 @@ def learned(regressor: Any, participation: Sequence[float], volatility: Sequence
     (n,). ``participation`` and ``volatility`` are the rising points of the grid, two or more of each; beyond it the
     nearest edge counts, and without volume the largest participation. The regressor itself is not called again.
 
-    Raises StrategyError for points that do not rise, for a grid of more numbers than a model holds, and for a
-    prediction that is negative or not finite: a slippage of less than zero would be a gift (rule C6).
+    Raises StrategyError for what has no ``predict``, for points that do not rise, for a grid of more numbers than a
+    model holds, and for a prediction that is negative or not finite: less than zero would be a gift (rule C6).
 
     >>> class Fitted:
     ...     def predict(self, X):
@@ -182,6 +182,9 @@ def learned(regressor: Any, participation: Sequence[float], volatility: Sequence
     >>> learned(Fitted(), (0.0, 0.1), (0.0, 0.05))
     learned(participation=(0, 0.1), volatility=(0, 0.05), answer=(0, 0.05, 0.01, 0.06))
     """
+    if not callable(getattr(regressor, "predict", None)):
+        wanted, fix = "a fitted regressor with predict(X)", "scikit-learn's have it."
+        raise StrategyError(message("regressor of slippage.learned", repr(regressor), wanted, fix))
     for name, points in (("participation", participation), ("volatility", volatility)):
         if len(points) < 2 or any(a >= b for a, b in pairwise(points)):
             wanted, fix = "two or more rising points", f"Write {name}=(0.0, 0.01, 0.05)."
