@@ -263,3 +263,31 @@ def test_c3__what_was_traded_goes_on_after_a_checkpoint(own_ledger: None, bars: 
     assert {0.0005, 0.0004, 0.0003, 0.0002} <= set(rates[whole["side"] == "sell"])  # each tier has been reached
     afresh = kk.fills(kk.backtest(bars.isel(time=slice(190, None)), busy, venue=costly())).iloc[0]
     assert afresh["fee"] / (afresh["quantity"] * afresh["price"]) > 0.0004  # a new account begins in the first tier
+
+
+@kk.strategy
+def enter(ctx, target=99.0, entry=96.0):  # type: ignore[no-untyped-def]
+    if ctx.i == 0:
+        ctx.bracket(1.0, limit=target, entry=entry)
+
+
+@pytest.mark.parametrize(
+    ("entry", "target", "bar", "model", "fills"),
+    [  # the price of each fill, and whether it makes
+        (96.0, 99.0, [100, 103, 94, 103], {"path": "low_first"}, [(96.0, 1.0), (99.0, 1.0)]),
+        (98.0, 95.0, [100, 103, 94, 103], {"path": "low_first"}, [(98.0, 1.0), (97.0, 0.0)]),  # passed when it woke
+        (96.0, 99.0, [95, 96, 94, 95], {}, [(95.0, 0.0)]),  # the open is beyond the limit
+        (96.0, 99.0, [100, 100, 94, 95], {}, [(96.0, 1.0)]),
+        (96.0, 99.0, [98, 98, 95, 95], {"path": "close", "market": "next_close"}, [(95.0, 0.0)]),
+    ],
+)
+def test_c3__who_rests_makes(
+    own_ledger: None, entry: float, target: float, bar: list[float], model: dict[str, str], fills: list[Any]
+) -> None:
+    frame = pd.DataFrame([[100.0] * 4, bar], pd.date_range("2024-01-01", periods=2), ["open", "high", "low", "close"])
+    bars = kk.data.from_pandas(frame.assign(volume=1.0), label="open", bar="1D", calendar="24/7", tick_size=1.0)
+    venue = kk.Venue("v", fees=fees.maker_taker(0.0, 0.5))
+    found = kk.fills(
+        kk.backtest(bars, enter, {"entry": entry, "target": target}, venue=venue, fill_model=kk.FillModel(**model))
+    )
+    assert list(zip(found["price"], 1.0 - 2.0 * found["fee"] / found["price"], strict=True)) == fills

@@ -172,7 +172,7 @@ def cases(draw: st.DrawFn) -> Case:
         program.append(rows)
     bars = Bars(
         open_at.tolist(),
-        (open_at + DAY // per_session).tolist(),
+        (open_at + DAY // per_session - draw(st.sampled_from([0, 0, DAY // 24]))).tolist(),
         session.tolist(),
         opens.tolist(),
         high.tolist(),
