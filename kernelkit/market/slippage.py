@@ -113,7 +113,7 @@ def almgren_chriss(m: Trade, fixed: float, temporary: float, permanent: float) -
     ``fixed`` is in quote currency per unit, half a spread and fees; ``temporary`` is eta / tau, in quote currency per
     unit and unit traded in one bar; ``permanent`` is gamma: what earlier fills of the same order have moved the price
     by stays. With an order that is spread over bars (`Venue(participation=...)`) the sum over its fills is the expected
-    shortfall of `kernelkit.market.execution.liquidation`.
+    shortfall of `kernelkit.market.trajectory.liquidation`.
 
     Source: Almgren and Chriss, Optimal Execution of Portfolio Transactions, Journal of Risk 3 (2000), section 1.
 

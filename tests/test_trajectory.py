@@ -9,7 +9,7 @@ import pytest
 from scipy.optimize import minimize
 
 from kernelkit.errors import UsageError
-from kernelkit.market.execution import Impact, liquidation
+from kernelkit.market.trajectory import Impact, liquidation
 
 # Table 1 of Almgren and Chriss (2000): 50 USD, a million shares, 30 % a year, a spread of 1/8, 5 million shares a day
 SHARES = Impact(volatility=0.95, temporary=2.5e-6, permanent=2.5e-7, fixed=0.0625)
