@@ -47,7 +47,7 @@ $(READY): pyproject.toml constraints.txt $(EXTENSION)
 # Pins every extra but gpu, for all platforms and Pythons; keeps the pins that still fit (delete the file for the newest).
 constraints: $(READY)
 	$(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --no-header --no-annotate \
-	  --extra lab --extra cluster --extra optimize --extra portfolio --extra test --output-file constraints.txt
+	  --extra lab --extra ccxt --extra cluster --extra optimize --extra portfolio --extra test --output-file constraints.txt
 
 clean:
 	rm -rf $(VENV) build dist extension/lib extension/node_modules kernelkit/labextension
