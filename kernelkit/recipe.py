@@ -352,11 +352,10 @@ def plan_job(
     check_sums(program.plan, params, tables)
     assets = asset_names(bars)
     check_volumes(costs_of(settings.venue), tables, assets)
-    last_bars = None
     if program.plan.shared:
         check_path(settings.fill_model)
         rows = [(0, *clock_rows(limits, need))]
-        tables, last_bars = [clock_of(panel, bars, rows[0][1]), *tables], panel.last_bars
+        tables = [clock_of(panel, bars, rows[0][1]), *tables]
     else:
         rows = [(0, *own_rows(bars, a, place, limits, need)) for a, place in enumerate(places)]
     n = len(rows)
@@ -373,7 +372,7 @@ def plan_job(
         np.repeat(params, n, axis=0),
         measure,
         own_state(strategy, program),
-        bars=last_bars,
+        bars=panel.last_bars if program.plan.shared else None,
     )
     start = rows[0][1] if job.plan.shared else min(int(p[r[1]]) for p, r in zip(places, rows, strict=True))
     return Recipe(bars, strategy, job, axes, assets, places, sweep.cells, start, last, scalars)

@@ -37,6 +37,7 @@ from kernelkit.recipe import (
     asset_names,
     bind,
     check_bars,
+    check_path,
     check_volumes,
     costs_of,
     kind_of,
@@ -46,7 +47,7 @@ from kernelkit.recipe import (
     span,
 )
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.table import table_of
+from kernelkit.table import clock_of, panel_of, table_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -326,6 +327,9 @@ def start(
                 "Only an event-driven strategy can be fed bar by bar.",
             )
         )
+    if subject.shared:
+        fix = "Use kk.backtest; runs that go on take one asset."
+        raise UsageError(message(f"portfolio {subject.name}", "an account of several assets", "a @kk.strategy", fix))
     if settings.fill_model.close_out != "none":
         found, fix = settings.fill_model.close_out, "A run that may go on does not know its last bar."
         raise OrderError(message("close_out of a run", found, "none", fix))
@@ -352,23 +356,29 @@ def one_recipe(
     """The recipe of a single trial that has no end yet; ``types`` are those of its parameters, from their values."""
     types = types or {n: kind_of(n, [scalars[n]], d) for n, d in strategy.defaults.items()}
     program = strategy.program(types, {n: v for n, v in scalars.items() if isinstance(v, str)})
-    table, rows = table_of(bars, 0, program.plan.features)
-    check_volumes(costs_of(settings.venue), [table], asset_names(bars))
+    panel, shared = panel_of(bars, program.plan.features), program.plan.shared
+    check_volumes(costs_of(settings.venue), panel.tables, asset_names(bars))
+    rows = np.arange(panel.n) if shared else panel.places[0]
     first = int(np.searchsorted(rows, span(bars, start, None)[0]))
     begin = max(first, strategy.bars_needed(program, scalars))
+    tables = panel.tables
+    if shared:
+        check_path(settings.fill_model)
+        tables = [clock_of(panel, bars, min(begin, panel.n - 1)), *tables]
     trials = np.zeros(1, L.TRIAL)
     trials[0] = (0, begin, ENDLESS, 0, 0, 0, settings.account.cash)
     params = param_words(program, [()], [], scalars)
     job = Job(
         program.text,
         program.plan,
-        [table],
+        tables,
         [costs_of(settings.venue)],
         [settings.fill_model.codes()],
         trials,
         params,
         True,
         own_state(strategy, program),
+        bars=panel.last_bars if shared else None,
     )
     stop = int(rows[-1]) + 1
     return Recipe(
@@ -376,8 +386,8 @@ def one_recipe(
         strategy,
         job,
         {},
-        [str(bars["asset"].values[0])],
-        [rows],
+        asset_names(bars),
+        panel.places,
         np.zeros((), "i8"),
         min(begin, stop - 1),
         stop,

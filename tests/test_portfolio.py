@@ -167,6 +167,8 @@ def test_what_goes_wrong_says_so(bars: Any) -> None:
             kk.backtest(bars, crowd, debug=debug)
     with pytest.raises(OrderError, match="path=stop_first or path=close"):
         kk.backtest(bars, momentum, fill_model="nautilus")
+    with pytest.raises(UsageError, match="portfolio momentum: found an account of several assets"):
+        kk.start(bars, momentum)
     with pytest.raises(UsageError, match="bars of the portfolio"):
         kk.backtest(bars.isel(time=slice(0, 5)), momentum)
 
@@ -255,3 +257,40 @@ def test_display_compares_with_all_assets_held(bars: Any) -> None:
     held = float((close[0] / opened * (close[-1] / close[0])).mean())
     shown = float(text.split("Total return")[1].split("%")[1])
     assert shown == pytest.approx(100.0 * (held - 1.0), abs=1.0)  # sized at the close before, in whole lots
+
+
+@kk.portfolio(state={"score": kk.each(), "rank": kk.each(), "w": kk.each()})
+def strongest(ctx, s, n=10):  # type: ignore[no-untyped-def]
+    if ctx.session % 5 == 0:
+        for k in range(ctx.n):
+            s.score[k] = ctx[k].close[0] / ctx[k].close.sma(n) - 1.0
+        ctx.rank(s.score, s.rank)
+        for k in range(ctx.n):
+            s.w[k] = 0.5 if s.rank[k] <= 2.0 else 0.0
+        ctx.weights(s.w)
+
+
+@pytest.mark.parametrize(("data", "test"), [("bars", "30D"), ("gaps", "300D")])
+def test_walk_forward__with_nothing_to_switch_is_one_run(data: str, test: str, request: pytest.FixtureRequest) -> None:
+    """With gaps in one window: an order that waits for its asset's next bar would be cancelled at a switch."""
+    bars = request.getfixturevalue(data)
+    walked = kk.walk_forward(bars, strongest, grid={"n": [10]}, train="60D", test=test, venue=COSTS)
+    whole = kk.backtest(bars, strongest, {"n": 10}, venue=COSTS, start=walked["time"].values[0])
+    assert walked.sizes["fold"] == (8 if data == "bars" else 1)
+    assert walked["position_oos"].dims == ("time", "asset")
+    np.testing.assert_array_equal(walked["equity_oos"], whole["equity"])
+    np.testing.assert_array_equal(walked["position_oos"], whole["position"])
+    np.testing.assert_array_equal(walked["blocks"], whole["blocks"])
+    assert float(walked["sharpe_ratio"]) == float(whole["sharpe_ratio"])
+
+
+def test_walk_forward__closes_every_position_at_a_switch(bars: Any) -> None:
+    walked = kk.walk_forward(bars, strongest, grid={"n": [5, 10]}, train="60D", test="30D", carry=False)
+    first = np.flatnonzero(np.diff(walked["fold_of"].values)) + 1
+    flat = [int((walked["position_oos"].values[row] != 0.0).sum()) for row in first if row + 1 < walked.sizes["time"]]
+    before = [int((walked["position_oos"].values[row - 1] != 0.0).sum()) for row in first]
+    assert max(before) == 2
+    decided = (
+        walked["time"].values[first].astype("datetime64[D]").astype("i8") % 5 == 4
+    )  # it bought anew the day before
+    assert all(n == 0 for n, again in zip(flat, decided, strict=False) if not again)

@@ -447,7 +447,16 @@ class Engine(Linker):
     def everything(self) -> None:
         """Compile, or find on the disk, all that any strategy could need of the engine."""
         rolling = (*ROLLING.values(), *BAR_ROLLING.values())
-        units = {"meet", "ruin", "log_curve", "close_out", "walk", *SHARED.values(), *(unit for unit, _ in USES)}
+        units = {
+            "flatten",
+            "meet",
+            "ruin",
+            "log_curve",
+            "close_out",
+            "walk",
+            *SHARED.values(),
+            *(unit for unit, _ in USES),
+        }
         for name in sorted(units):
             self.unit(name)
         for name in sorted({kind for r in rolling for kind in (r.price, r.other)}):

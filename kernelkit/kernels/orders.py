@@ -437,6 +437,18 @@ def weigh(frame: int, verb: int, wish: float, band: float) -> int:
     return target(frame, verb, wish, band) if may_order(frame) else 0
 
 
+def flatten(frame: int) -> int:
+    """Ask for no position in any asset, as by a decision of its own. 0."""
+    f = at(frame, FRAME)
+    f.ordered_at = -1
+    for k in range(f.n_asset):
+        focus(frame, k)
+        if at(f.positions, POSITION).lots != 0 and may_order(frame):
+            target(frame, V_TARGET, 0.0, 0.0)
+    defocus(frame)
+    return 0
+
+
 def act(frame: int, verb: int, tif: int, q: float, a: float, b: float, c: float, d: float, e: float) -> int:
     """How a strategy gives and ends orders: a verb and its numbers; an order id, or 0.
 

@@ -395,9 +395,7 @@ class Session:
 
     def flatten(self) -> None:
         """Between two bars, ask for no position, as by a decision of its own at the last bar."""
-        self.frame["ordered_at"] = -1
-        kind = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 2, ctypes.c_double)
-        kind(compiled("steer"))(self.frame.ctypes.data, L.V_TARGET, 0.0)
+        ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(compiled("flatten"))(self.frame.ctypes.data)
 
     def put(self, k: int, block: np.ndarray) -> None:
         """Let this be the state of trial `k` of the group."""

@@ -14,7 +14,7 @@ from kernelkit.cells import chosen as cells_of
 from kernelkit.engine import backtest, explain, record
 from kernelkit.errors import OrderError, UsageError, message
 from kernelkit.kernels import scan
-from kernelkit.kernels.job import Job, Logs, Outcome, Table, new_outcome
+from kernelkit.kernels.job import Job, Logs, Outcome, new_outcome
 from kernelkit.kernels.session import Failed, Recorder, Session, slots_of
 from kernelkit.lazy import lazy
 from kernelkit.market.fill_model import FillModel
@@ -24,7 +24,7 @@ from kernelkit.recipe import Recipe, bind, check_bars, costs_of, kind_of, resolv
 from kernelkit.result import Curves, build
 from kernelkit.run import one_recipe
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.table import table_of
+from kernelkit.table import Panel, clock_of, panel_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,7 +127,7 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
     checkpoint: Store | None = None,
     client: Any = None,
 ) -> xr.Dataset:
-    """Walk forward through one asset: each fold trades the cell with the highest training Sharpe ratio.
+    """Walk forward through one asset, or a portfolio: each fold trades the cell with the highest training Sharpe ratio.
 
     Of equal ones it is the earliest.
 
@@ -138,9 +138,9 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
 
     Returns a Dataset with dim ``fold`` (coords ``train_start train_end test_start test_end``; the chosen parameters,
     ``is_sharpe_ratio``, ``oos_sharpe_ratio``, ``efficiency`` = OOS / IS, NaN where IS <= 0), the stitched
-    ``equity_oos`` (quote currency), ``drawdown_oos``, ``position_oos`` (base units) and ``fold_of`` over ``time``, and
-    the out-of-sample headline metrics as scalars; ``kk.trades``, ``kk.fills`` and ``kk.orders`` show what was done.
-    Raises UsageError, DataError, StrategyError, OrderError.
+    ``equity_oos`` (quote currency), ``drawdown_oos``, ``position_oos`` (base units; of a portfolio by asset) and
+    ``fold_of`` over ``time``, and the out-of-sample headline metrics as scalars; ``kk.trades``, ``kk.fills`` and
+    ``kk.orders`` show what was done. Raises UsageError, DataError, StrategyError, OrderError.
 
     >>> import kernelkit as kk
     >>> @kk.strategy
@@ -160,10 +160,10 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
             message("grid of a walk-forward", "no axis", "at least one", "Write grid=dict(fast=range(5, 55, 5)).")
         )
     chosen: list[dict[str, Any]] = []
-    table, _ = table_of(bars, 0, sorted(str(n)[2:] for n in bars.data_vars if str(n).startswith("x.")))
+    panel = panel_of(bars, sorted(str(n)[2:] for n in bars.data_vars if str(n).startswith("x.")))
     with Meter(f"walk-forward: {len(windows)} folds", len(windows)) as meter:
         for fold in windows:
-            key = key_of(bars, table, strategy, scalars, axes, where, fold, settings)
+            key = key_of(bars, panel, strategy, scalars, axes, where, fold, settings)
             best = checkpoint.get(key) if checkpoint is not None else None
             if best is None:
                 best = select(bars, strategy, scalars, axes, where, fold, settings, client)
@@ -196,14 +196,14 @@ def _check(bars: xr.Dataset, strategy: Strategy | Signal, fill_model: FillModel)
                 "Positions carry over; use carry=False to close them.",
             )
         )
-    if bars.sizes["asset"] != 1:
+    if bars.sizes["asset"] != 1 and not strategy.shared:
         raise UsageError(message("bars", f"{bars.sizes['asset']} assets", "one", "Choose one: bars.sel(asset=[name])."))
     return strategy
 
 
 def key_of(
     bars: xr.Dataset,
-    table: Table,
+    panel: Panel,
     strategy: Strategy,
     scalars: Mapping[str, Any],
     axes: Mapping[str, list[Any]],
@@ -218,7 +218,7 @@ def key_of(
     return [
         strategy.identity,
         str(bars.attrs.get("lineage", "")),
-        table.digest_of(fold.test),
+        [t.digest_of(int(np.searchsorted(p, fold.test))) for t, p in zip(panel.tables, panel.places, strict=True)],
         [str(times[k]) for k in (0, fold.train, fold.test - 1)],
         repr((list(axes.items()), sorted(scalars.items()))),
         (cells_of(axes, scalars, where)[0] >= 0).tobytes().hex(),
@@ -278,7 +278,7 @@ def trade(
     """One account through all test windows: recipe, outcome and all that it did."""
     types = {n: kind_of(n, axes.get(n, [scalars.get(n)]), d) for n, d in strategy.defaults.items()}
     recipes = [one_recipe(bars, strategy, scalars | dict(c), None, settings, types) for c in chosen]
-    rows = recipes[0].places[0]
+    rows = recipes[0].rows(0)
     begin, stop = int(np.searchsorted(rows, windows[0].test)), int(np.searchsorted(rows, windows[-1].stop))
     rings = {
         k: max(
@@ -292,7 +292,10 @@ def trade(
     }
     trials = recipes[0].job.trials.copy()
     trials["trade_from"] = begin
-    recipe = first = replace(recipes[0], job=replace(recipes[0].job, trials=trials, ring_sizes=rings))
+    tables = recipes[0].job.tables
+    if recipes[0].shared:  # the benchmark begins with the first test window
+        tables = [clock_of(panel_of(bars, recipes[0].job.plan.features), bars, begin), *tables[1:]]
+    recipe = first = replace(recipes[0], job=replace(recipes[0].job, tables=tables, trials=trials, ring_sizes=rings))
     main = Recorder(first.job, 0, last=stop)
     try:
         main.advance(begin)
@@ -339,7 +342,7 @@ def assemble(
     settings: Settings,
 ) -> xr.Dataset:
     """The study's Dataset, as `walk_forward` describes it."""
-    bars, place, venue = recipe.bars, recipe.places[0], settings.venue
+    bars, place, venue = recipe.bars, recipe.rows(0), settings.venue
     times = bars["time"].values
     ds = build(recipe, outcome, ("metrics", "blocks"), venue, [settings.fill_model])
     own = place[np.searchsorted(place, recipe.start) : np.searchsorted(place, recipe.stop)]
@@ -364,8 +367,9 @@ def assemble(
     )
     ds["equity_oos"], ds["fold_of"] = ("time", equity), ("time", number)
     ds["drawdown_oos"] = ("time", 1.0 - equity / np.maximum(np.maximum.accumulate(equity), cash))
-    position = lazy("position_oos", recipe.cells, equity.shape, lambda _: logs.curves[:, 2], curves)
-    ds["position_oos"] = ("time", position)
+    held = logs.curves[:, 2:] if recipe.shared else logs.curves[:, 2]
+    position = lazy("position_oos", recipe.cells, held.shape, lambda _: held, curves)
+    ds["position_oos"] = (("time", "asset") if recipe.shared else ("time",), position)
     for name in axes:
         ds[name] = ("fold", np.array([c["params"][name] for c in chosen]))
     ds["is_sharpe_ratio"], ds["oos_sharpe_ratio"] = ("fold", inside), ("fold", np.array(oos))
