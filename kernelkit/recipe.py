@@ -268,6 +268,10 @@ def costs_of(venue: Venue) -> Costs:
         venue.band,
         fee is not None and not fee.charges,
         venue.participation or 0.0,
+        venue.min_quantity or 0.0,
+        venue.max_quantity or 0.0,
+        venue.min_notional or 0.0,
+        venue.off_tick == "reject",
     )
 
 
@@ -335,7 +339,7 @@ def plan_job(
     need = max(strategy.bars_needed(program, scalars | dict(zip(axes, c, strict=True))) for c in widest)
     tables, places, rows = [], [], []
     for a in range(bars.sizes["asset"]):
-        table, place = table_of(bars, a, program.plan.features)
+        table, place = table_of(bars, a, program.plan.features, program.plan.closing)
         tables.append(table)
         places.append(place)
         rows.append((0, *own_rows(bars, a, place, limits, need)))

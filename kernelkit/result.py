@@ -19,10 +19,12 @@ import numpy as np
 
 from kernelkit import schema
 from kernelkit.errors import RunError, UsageError, message
+from kernelkit.history import events_of, prices_of, times_of
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Logs, Outcome
 from kernelkit.kernels.session import Recorder
 from kernelkit.lazy import lazy
+from kernelkit.market.reasons import Reason
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -239,17 +241,6 @@ def _frame(res: xr.Dataset, what: str) -> tuple[Any, Any, pd.DataFrame, str]:
     )
 
 
-def _times(column: Any) -> np.ndarray:
-    values = np.asarray(column, "i8")
-    return np.where(values == 0, np.datetime64("NaT"), values.astype("datetime64[ns]"))
-
-
-def _prices(column: Any, table: Any) -> np.ndarray:
-    ticks = np.asarray(column, "f8")
-    prices = ticks * table.tick if table.inverse == 0 else ticks / float(table.inverse)
-    return np.where(ticks == 0, np.nan, prices)
-
-
 def fills(res: xr.Dataset) -> pd.DataFrame:
     """Every fill of the selected trial, in order (rule A1): what was traded, at which costs, what was held after it.
 
@@ -270,13 +261,13 @@ def fills(res: xr.Dataset) -> pd.DataFrame:
     lots = raw["lots"].to_numpy()
     return pd.DataFrame(
         {
-            "time": _times(raw["time"]),
+            "time": times_of(raw["time"]),
             "asset": asset,
             "order": raw["order"],
             "side": np.where(lots > 0, "buy", "sell"),
             "quantity": np.abs(lots) * table.lot,
-            "price": _prices(raw["ticks"], table),
-            "reference": _prices(raw["reference"], table),
+            "price": prices_of(raw["ticks"], table),
+            "reference": prices_of(raw["reference"], table),
             "fee": raw["fee"],
             "slippage": raw["slippage"],
             "at": np.array(L.PLACES)[raw["rule"].to_numpy()],
@@ -286,11 +277,13 @@ def fills(res: xr.Dataset) -> pd.DataFrame:
     )
 
 
-def orders(res: xr.Dataset) -> pd.DataFrame:
+def orders(res: xr.Dataset, history: bool = False) -> pd.DataFrame:
     """Every order of the selected trial by id: what it asked for, when it was submitted and ended, and why (rule O6).
 
-    Units: UTC, base units, quote currency; a price it does not have is NaN, a time that never came NaT. Raises
-    UsageError unless the result is narrowed down to one trial.
+    Units: UTC, base units, quote currency; a price it does not have is NaN, a time that never came NaT. ``sentence``
+    says the reason in words (`Reason`). With ``history`` what happened to the orders, event by event in order of time:
+    submitted, replaced (the last time), triggered, filled in part, and how each ended. Raises UsageError unless the
+    result is narrowed down to one trial.
 
     >>> import kernelkit as kk
     >>> @kk.strategy
@@ -304,6 +297,8 @@ def orders(res: xr.Dataset) -> pd.DataFrame:
 
     _, table, raw, asset = _frame(res, "orders")
     raw = raw.sort_values("id", kind="stable").reset_index(drop=True)
+    if history:
+        return events_of(raw, _frame(res, "fills")[2], table)
     lots = raw["lots"].to_numpy()
 
     def text(column: str, names: Sequence[str]) -> list[str]:
@@ -318,13 +313,18 @@ def orders(res: xr.Dataset) -> pd.DataFrame:
             "side": np.where(lots >= 0, "buy", "sell"),
             "quantity": np.abs(lots) * table.lot,
             "filled": np.abs(raw["filled"]) * table.lot,
-            "limit": _prices(raw["price"], table),
-            "trigger": _prices(raw["trigger"], table),
+            "display": np.where(raw["display"] == 0, np.nan, raw["display"] * table.lot),
+            "limit": prices_of(raw["price"], table),
+            "trigger": prices_of(raw["trigger"], table),
             "status": text("status", L.STATUSES),
             "reason": text("reason", L.REASONS),
-            "submitted": _times(raw["t_submit"]),
-            "active": _times(raw["t_active"]),
-            "ended": _times(raw["t_end"]),
+            "sentence": [Reason(int(k)).sentence for k in raw["reason"]],
+            "submitted": times_of(raw["t_submit"]),
+            "active": times_of(raw["t_active"]),
+            "triggered": times_of(raw["t_trigger"]),
+            "replaced": times_of(raw["t_replace"]),
+            "expires": times_of(raw["t_expire"]),
+            "ended": times_of(raw["t_end"]),
             "fees": raw["fees"],
             "group": raw["group"],
             "parent": raw["parent"],
@@ -350,13 +350,13 @@ def trades(res: xr.Dataset) -> pd.DataFrame:
 
     _, table, raw, asset = _frame(res, "trades")
     _, _, filled, _ = _frame(res, "fills")
-    done = round_trips(filled["lots"].tolist(), _prices(filled["ticks"], table).tolist())[: len(raw)]
+    done = round_trips(filled["lots"].tolist(), prices_of(filled["ticks"], table).tolist())[: len(raw)]
     return pd.DataFrame(
         {
             "asset": asset,
             "side": [side for side, _, _ in done],
-            "opened": _times(raw["opened"]),
-            "closed": _times(raw["closed"]),
+            "opened": times_of(raw["opened"]),
+            "closed": times_of(raw["closed"]),
             "quantity": raw["lots"] * table.lot,
             "entry": np.array([entry for _, entry, _ in done], "f8"),
             "exit": np.array([end for _, _, end in done], "f8"),

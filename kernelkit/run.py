@@ -104,8 +104,8 @@ class Run:
             and more.indexes["time"][0] == old.indexes["time"][0]
         )
         bars = check_bars(more) if longer else append(old, more)
-        features = self._recipe.job.plan.features
-        table, rows = table_of(bars, 0, features)
+        plan = self._recipe.job.plan
+        table, rows = table_of(bars, 0, plan.features, plan.closing)
         check_volumes(self._recipe.job.venues[0], [table], self._recipe.assets)
         before = self._recipe.job.tables[0]
         columns = zip(before.columns, table.columns, strict=True)
@@ -269,6 +269,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "reach": plan.reach,
         "raises": plan.raises,
         "words": plan.words,
+        "closing": plan.closing,
         "sites": [[s.kind, s.column, list(s.arguments), list(s.rolling), s.slot, s.custom] for s in plan.sites],
     }
 
@@ -287,7 +288,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         data["raises"],
     )
     plan.sites = [Site(k, c, tuple(a), Rolling(*r), slot, custom) for k, c, a, r, slot, custom in data["sites"]]
-    plan.words = data["words"]
+    plan.words, plan.closing = data["words"], data["closing"]
     return plan
 
 
@@ -352,7 +353,7 @@ def one_recipe(
     """The recipe of a single trial that has no end yet; ``types`` are those of its parameters, from their values."""
     types = types or {n: kind_of(n, [scalars[n]], d) for n, d in strategy.defaults.items()}
     program = strategy.program(types, {n: v for n, v in scalars.items() if isinstance(v, str)})
-    table, rows = table_of(bars, 0, program.plan.features)
+    table, rows = table_of(bars, 0, program.plan.features, program.plan.closing)
     check_volumes(costs_of(settings.venue), [table], asset_names(bars))
     first = int(np.searchsorted(rows, span(bars, start, None)[0]))
     begin = max(first, strategy.bars_needed(program, scalars))
@@ -414,7 +415,7 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
     except RuntimeError as error:  # what the decoder says of a damaged chunk
         raise RunError(message(f"run at {folder}", str(error), "bars as they were saved", DAMAGED)) from error
     plan = plan_from_json(document["plan"])
-    table, rows = table_of(bars, 0, plan.features)
+    table, rows = table_of(bars, 0, plan.features, plan.closing)
     trials = np.zeros(1, L.TRIAL)
     trials[0] = tuple(document["trial"])
     venues = [

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kernelkit.data.sessions import closes
 from kernelkit.errors import DataError, StrategyError, UsageError, message
+from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Table
 from kernelkit.kernels.plan import Plan
 from kernelkit.schema import check_clock, check_sessions
@@ -21,12 +24,17 @@ SOURCES = ("open", "high", "low", "close", "volume", "valid", "open_at", "known_
 _tables: dict[tuple[Any, ...], tuple[list[weakref.ref[np.ndarray]], Table, np.ndarray]] = {}
 
 
-def table_of(bars: xr.Dataset, asset: int, features: Sequence[str]) -> tuple[Table, np.ndarray]:
+def table_of(
+    bars: xr.Dataset, asset: int, features: Sequence[str], closing: bool = False
+) -> tuple[Table, np.ndarray]:
     """The columns of one asset's valid bars, and the rows of ``time`` they came from; features follow as value and age.
+
+    With ``closing`` a last one says when each bar's session closes (ns UTC, rule O12), for strategies that order then.
 
     Kept for as long as the bars' own arrays live. Those become read-only: bars that changed in place would be answered
     from here. Raises DataError for a feature that the bars do not have or that did not enter by `kk.feature` (nobody
-    knows when its values were known), for a clock that runs backward, and for a price off the tick grid.
+    knows when its values were known), for a clock that runs backward, for a price off the tick grid, and, with
+    ``closing``, for bars without a calendar.
 
     >>> from kernelkit.data import load
     >>> table, rows = table_of(load("sp500_index"), 0, [])
@@ -52,17 +60,31 @@ def table_of(bars: xr.Dataset, asset: int, features: Sequence[str]) -> tuple[Tab
             raise DataError(message(f"{name!r} of the bars", "a column put there by hand", "one of kk.feature", fix))
     sources = [bars.variables[n].values for n in names]
     grid = tuple(bars.variables[n].values[asset].item() for n in ("tick", "inverse", "lot", "multiplier"))
-    key = (asset, names, grid, bars.attrs["periods_per_year"], *(id(a) for a in sources))
+    calendar = calendar_of(bars) if closing else ""
+    key = (asset, names, calendar, grid, bars.attrs["periods_per_year"], *(id(a) for a in sources))
     known = _tables.get(key)
     if known is None or any(ref() is not a for ref, a in zip(known[0], sources, strict=True)):
         table, rows = make_table(
             dict(zip(names, sources, strict=True)), asset, grid, float(bars.attrs["periods_per_year"]), features
         )
+        if closing:
+            when = closes(calendar, table.columns[L.C_SESSION])
+            table = replace(table, columns=(*table.columns, when), closing=len(table.columns))
         for a in sources:
             a.flags.writeable = False
         forget = partial(_forget, _tables, key)
         known = _tables[key] = ([weakref.ref(a, forget) for a in sources], table, rows)
     return known[1], known[2]
+
+
+def calendar_of(bars: xr.Dataset) -> str:
+    """The calendar of the bars; raises DataError where they have none: nothing then says which bar is a day's last."""
+    calendar = str(bars.attrs.get("calendar") or "")
+    if not calendar:
+        what, wanted = "orders at the close", "the calendar of the market"
+        fix = 'Build bars with kk.data.from_pandas(..., calendar="XNYS"), or "24/7".'
+        raise DataError(message(what, "bars without a calendar", wanted, fix))
+    return calendar
 
 
 def _forget(tables: dict[tuple[Any, ...], Any], key: tuple[Any, ...], _: object) -> None:

@@ -172,7 +172,7 @@ class Session:
         self.columns = [pointers(t) for t in job.tables]
         self.instruments = np.array(
             [
-                (c.ctypes.data, t.n_bars, t.inverse, t.tick, t.lot, t.multiplier, t.lot * t.multiplier, t.periods)
+                (c.ctypes.data, t.n_bars, t.inverse, t.closing, t.tick, t.lot, t.multiplier, t.lot * t.multiplier, t.periods)
                 for c, t in zip(self.columns, job.tables, strict=True)
             ],
             L.INSTRUMENT,
@@ -195,7 +195,10 @@ class Session:
             frame[name] = value
         for venue, v in zip(self.venues, job.venues, strict=True):
             venue["cash_rule"], venue["band"], venue["rebates"] = v.cash_rule, v.band, v.rebates
-            venue["participation"] = v.participation
+            venue["participation"], venue["off_tick"] = v.participation, v.off_tick
+            for name in ("min_quantity", "max_quantity", "min_notional"):
+                venue[name] = getattr(v, name)
+            venue["limits"] = v.limits
             venue["fee"] = model(v.fee) if v.fee else 0
             venue["slippage"] = model(v.slippage) if v.slippage else 0
             for cost, text in (("fee", v.fee), ("slippage", v.slippage)):
