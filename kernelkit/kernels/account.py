@@ -1,20 +1,27 @@
-"""Cash, positions and what the models charge (rules A1-A9, C1-C5, Q1-Q3)."""
+"""Cash, positions and what the models charge (rules A1-A9, C1-C5, Q1-Q3, X6)."""
 
 from math import floor
 
+from kernelkit.kernels.focus import focus, has_bar
 from kernelkit.kernels.layout import (
     ACCOUNT,
     BAD_MODEL,
+    C_CLOSE,
+    C_OPEN,
     C_VOLUME,
+    CLOSE_ONLY,
     CUT,
     DEBT,
     FILL,
     FILL_BYTES,
+    FILL_MODEL,
     FRAME,
+    HEADER,
     INSTRUMENT,
     MODEL,
     ORDER,
     POSITION,
+    POSITION_BYTES,
     TRADE,
     TRADE_BYTES,
     VENUE,
@@ -144,6 +151,70 @@ def slipped(frame: int, order_at: int, lots: int, reference: int, time: int) -> 
     return to_ticks(f.instrument, p * (1.0 - s), False)
 
 
+def meanwhile(frame: int) -> int:
+    """X6: the price, in ticks, that the asset in focus has while orders of the bar fill."""
+    f = at(frame, FRAME)
+    close = at(f.fill_model, FILL_MODEL).path == CLOSE_ONLY or not has_bar(frame, f.asset)
+    return i8(i8(f.columns + 16 * (C_CLOSE if close else C_OPEN)) + 8 * f.i)
+
+
+def value_all(frame: int, asset: int) -> None:
+    """X6: what the positions are worth at the first fill of a bar of the clock; `asset` is in focus, and stays so."""
+    f = at(frame, FRAME)
+    a = at(f.account, ACCOUNT)
+    if a.valued == f.clock:
+        return
+    a.valued = f.clock
+    a.worth = 0.0
+    a.gross = 0.0
+    for k in range(at(f.state, HEADER).n_asset):
+        if at(f.position_0 + POSITION_BYTES * k, POSITION).lots != 0:
+            focus(frame, k)
+            count_in(frame)
+    focus(frame, asset)
+
+
+def count_in(frame: int) -> None:
+    """X6: add the position in focus to what all are worth."""
+    f = at(frame, FRAME)
+    a = at(f.account, ACCOUNT)
+    lots = at(f.positions, POSITION).lots
+    p = price(f.instrument, meanwhile(frame))
+    unit = at(f.instrument, INSTRUMENT).unit
+    a.worth += p * (float(lots) * unit)
+    a.gross += p * (float(abs(lots)) * unit)
+
+
+def count_out(frame: int) -> None:
+    """X6: take the position in focus out of what all are worth."""
+    f = at(frame, FRAME)
+    a = at(f.account, ACCOUNT)
+    lots = at(f.positions, POSITION).lots
+    if lots == 0:
+        return
+    p = price(f.instrument, meanwhile(frame))
+    unit = at(f.instrument, INSTRUMENT).unit
+    a.worth -= p * (float(lots) * unit)
+    a.gross -= p * (float(abs(lots)) * unit)
+
+
+def equity_at(frame: int, k: int) -> float:
+    """A2, X6: what the account is worth with the asset in focus at `k` ticks, its position counted out before."""
+    f = at(frame, FRAME)
+    held = float(at(f.positions, POSITION).lots)
+    cash = at(f.account, ACCOUNT).cash
+    if f.shared != 0:
+        cash = cash + at(f.account, ACCOUNT).worth
+    return cash + price(f.instrument, k) * (held * at(f.instrument, INSTRUMENT).unit)
+
+
+def power_at(frame: int, k: int) -> float:
+    """A2, X6: how much of that the asset in focus may take up."""
+    f = at(frame, FRAME)
+    equity = equity_at(frame, k)
+    return equity - at(f.account, ACCOUNT).gross if f.shared != 0 else equity
+
+
 def affordable(frame: int, lots: int, k: int, fee: float) -> bool:
     """A2: whether the account can pay for `lots` at `k` ticks and this fee."""
     f = at(frame, FRAME)
@@ -155,8 +226,7 @@ def affordable(frame: int, lots: int, k: int, fee: float) -> bool:
         return True
     unit = at(f.instrument, INSTRUMENT).unit
     p = price(f.instrument, k)
-    equity = at(f.account, ACCOUNT).cash + p * (float(held) * unit)
-    return p * (float(abs(after)) * unit) <= equity - fee
+    return p * (float(abs(after)) * unit) <= power_at(frame, k) - fee
 
 
 def cut(frame: int, order_at: int, lots: int, k: int, time: int) -> int:
@@ -167,10 +237,10 @@ def cut(frame: int, order_at: int, lots: int, k: int, time: int) -> int:
     held = at(f.positions, POSITION).lots
     unit = at(f.instrument, INSTRUMENT).unit
     p = price(f.instrument, k)
-    equity = at(f.account, ACCOUNT).cash + p * (float(held) * unit)
+    power = power_at(frame, k)
     way = 1 if lots > 0 else -1
     each = p * unit
-    final = min(int(equity / each), abs(held + lots)) if equity > 0.0 else 0
+    final = min(int(power / each), abs(held + lots)) if power > 0.0 else 0
     adding = held * way > 0
     for _ in range(SHRINKS):
         if final == 0:
@@ -178,7 +248,7 @@ def cut(frame: int, order_at: int, lots: int, k: int, time: int) -> int:
         if adding and final <= abs(held):
             return 0
         trial = way * final - held
-        left = equity - fee_of(frame, order_at, trial, k, time)
+        left = power - fee_of(frame, order_at, trial, k, time)
         need = p * (float(final) * unit)
         if need <= left:
             return trial
@@ -199,7 +269,7 @@ def close_trade(frame: int, pnl: float, fees: float, time: int) -> None:
         a.gross_loss += -pnl
     if f.logging != 0:
         t = at(f.trades + f.n_trades * TRADE_BYTES, TRADE)
-        t.asset = 0
+        t.asset = f.asset
         t.opened = x.opened
         t.closed = time
         t.lots = x.peak_lots

@@ -1,7 +1,8 @@
 """The loop over bars (rule T5) for many trials side by side: what orders, sessions and the data's end need."""
 
 from kernelkit.kernels.account import close_trade
-from kernelkit.kernels.fills import column, column_f, moment
+from kernelkit.kernels.fills import column, column_f, decided_at, moment
+from kernelkit.kernels.focus import defocus, focus
 from kernelkit.kernels.layout import (
     ACCOUNT,
     C_CLOSE_P,
@@ -67,8 +68,10 @@ def enter(frame: int, trial_at: int) -> None:
     f.venue = f.venues + t.venue * VENUE_BYTES
     f.fill_model = f.fill_models + t.fill_model * FILL_MODEL_BYTES
     f.columns = at(f.instrument, INSTRUMENT).columns
+    f.position_0 = f.positions
+    f.instrument_0 = f.instrument + INSTRUMENT_BYTES
+    f.asset = -1 if f.shared != 0 else 0
     f.ordered_at = -1
-    f.used_at = -1
 
 
 def ruin(frame: int) -> int:
@@ -78,12 +81,15 @@ def ruin(frame: int) -> int:
     a.debt = -a.equity
     a.cash = 0.0
     a.equity = 0.0
-    x = at(f.positions, POSITION)
-    if x.lots != 0:
-        back = column_f(frame, C_CLOSE_P, f.i) * (float(-x.lots) * at(f.instrument, INSTRUMENT).unit)
-        close_trade(frame, x.pnl - back, x.fees, moment(frame, C_KNOWN_AT, f.i))
-    x.lots = 0
-    x.quantity = 0.0
+    for k in range(at(f.state, HEADER).n_asset):
+        focus(frame, k)
+        x = at(f.positions, POSITION)
+        if x.lots != 0:
+            back = column_f(frame, C_CLOSE_P, f.i) * (float(-x.lots) * at(f.instrument, INSTRUMENT).unit)
+            close_trade(frame, x.pnl - back, x.fees, decided_at(frame))
+        x.lots = 0
+        x.quantity = 0.0
+    defocus(frame)
     at(f.state, HEADER).ruined = 1
     end_all(frame, CANCELLED, R_RUIN, moment(frame, C_KNOWN_AT, f.i))
     return 0
@@ -93,12 +99,14 @@ def room(frame: int) -> int:
     """What the driver must provide before this bar can be decided: DONE for nothing."""
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
-    if h.capacity - h.n_live < SLOTS:
+    spare = SLOTS + 4 * (h.n_asset - 1)
+    if h.capacity - h.n_live < spare:
         return GROW
     if f.logging != 0:
-        if f.cap_fills - f.n_fills < h.n_live + 1 or f.cap_trades - f.n_trades < h.n_live + 1:
+        most = h.n_live + h.n_asset
+        if f.cap_fills - f.n_fills < most or f.cap_trades - f.n_trades < most:
             return FLUSH
-        if f.cap_ended - f.n_ended < h.n_live + 2 * SLOTS:
+        if f.cap_ended - f.n_ended < h.n_live + 2 * spare:
             return FLUSH
     return DONE
 
@@ -199,6 +207,7 @@ def run(frame: int, trial_at: int, until: int) -> int:
     while h.i < until:
         i = h.i
         f.i = i
+        f.clock = i
         if measure and i >= m.turn:
             guess = i + (m.turn - m.begun)  # as long as the one before
             m.begun = i

@@ -1,4 +1,4 @@
-"""What a fill is and what it sets off, and how orders end (rules O6-O8, S2, P1, P2, P4)."""
+"""What a fill is and what it sets off, and how orders end (rules O6-O8, S2, P1, P2, P4, X5)."""
 
 from kernelkit.kernels.account import (
     MOST,
@@ -6,17 +6,23 @@ from kernelkit.kernels.account import (
     affordable,
     ask_model,
     book,
+    count_in,
+    count_out,
     cut,
+    equity_at,
     fail,
     fee_of,
     price,
     same_side,
     slipped,
     to_ticks,
+    value_all,
 )
+from kernelkit.kernels.focus import focus
 from kernelkit.kernels.layout import (
     ACCOUNT,
     AT_FILL,
+    C_KNOWN_AT,
     C_VOLUME,
     CANCELLED,
     CROWDED,
@@ -27,10 +33,12 @@ from kernelkit.kernels.layout import (
     FRESH,
     HEADER,
     INSTRUMENT,
+    INSTRUMENT_BYTES,
     LIMIT,
     LIVE,
     ORDER,
     ORDER_BYTES,
+    PARENT,
     POSITION,
     R_CASH,
     R_CLOSED,
@@ -41,6 +49,7 @@ from kernelkit.kernels.layout import (
     R_PARENT,
     R_REDUCE,
     R_REPLACED,
+    RATIONED,
     REDUCE,
     REJECTED,
     STOP,
@@ -71,6 +80,15 @@ def moment(frame: int, c: int, i: int) -> int:
     Marks tell which orders a bar may fill (T2), as a bar is known before the next one opens.
     """
     return column(frame, c, i) if at(frame, FRAME).timed != 0 else 0
+
+
+def decided_at(frame: int) -> int:
+    """T1: when the bar is known at which the strategy decides; in a portfolio it is the clock's."""
+    f = at(frame, FRAME)
+    if f.shared == 0 or f.timed == 0:
+        return moment(frame, C_KNOWN_AT, f.i)
+    clock = at(f.instrument_0 - INSTRUMENT_BYTES, INSTRUMENT).columns
+    return i8(i8(clock + 16 * C_KNOWN_AT) + 8 * f.clock)
 
 
 def end_one(frame: int, order_at: int, status: int, reason: int, time: int) -> None:
@@ -186,22 +204,48 @@ def after_fill(frame: int, order_at: int, held: int, time: int) -> None:
     if held != 0 and not same_side(held, now):
         for j in range(n):
             other = at(f.orders + j * ORDER_BYTES, ORDER)
-            if other.status == LIVE and (other.marks & REDUCE) != 0 and (other.marks & WAITING) == 0:
+            mine = other.asset == o.asset and (other.marks & REDUCE) != 0 and (other.marks & WAITING) == 0
+            if other.status == LIVE and mine:
                 end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_CLOSED, time)
     end_entry(frame, order_at, time)
-    wake(frame, order_at, time)
+    if (o.marks & PARENT) != 0:
+        wake(frame, order_at, time)
 
 
 def allowed(frame: int, lots: int) -> int:
     """P1: how many of these lots the bar's volume still allows, where the venue limits them."""
     f = at(frame, FRAME)
     share = at(f.venue, VENUE).participation
-    if f.used_at != f.i:
-        f.used_at = f.i
-        f.used = 0
+    x = at(f.positions, POSITION)
+    if x.used_at != f.i:
+        x.used_at = f.i
+        x.used = 0
     most = (share * column_f(frame, C_VOLUME, f.i)) / at(f.instrument, INSTRUMENT).lot
-    left = max(0, int(min(most, MOST)) - f.used) if most > 0.0 else 0
+    left = max(0, int(min(most, MOST)) - x.used) if most > 0.0 else 0
     return max(min(lots, left), -left)
+
+
+def wanted_of(frame: int, order_at: int) -> int:
+    """P2, A4: the lots that are left of an order, of a reduce-only one those that there are to close."""
+    o = at(order_at, ORDER)
+    wanted = o.lots - o.filled
+    if (o.marks & REDUCE) != 0:
+        held = at(at(frame, FRAME).positions, POSITION).lots
+        if not same_side(held, -wanted):
+            return 0
+        if abs(wanted) > abs(held):
+            return -held
+    return wanted
+
+
+def rationed(frame: int, order_at: int, lots: int) -> int:
+    """X5: what of these lots an order gets where several ask for more than there is."""
+    f = at(frame, FRAME)
+    if (at(order_at, ORDER).marks & RATIONED) == 0:
+        return lots
+    held = at(f.positions, POSITION).lots
+    closing = -held if same_side(held, -(held + lots)) else 0
+    return closing + int(float(lots - closing) * at(f.account, ACCOUNT).ratio)
 
 
 def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time: int) -> None:
@@ -211,21 +255,32 @@ def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time:
     limited = at(f.venue, VENUE).participation != 0.0
     if limited and allowed(frame, 1) == 0:
         return
+    wanted = wanted_of(frame, order_at)
+    if wanted == 0:
+        end_order(frame, order_at, CANCELLED, R_REDUCE, time)
+        return
+    if f.shared != 0:
+        value_all(frame, o.asset)
+        count_out(frame)
+        exchange(frame, order_at, wanted, reference, slips, rule, time)
+        focus(frame, o.asset)
+        count_in(frame)
+    else:
+        exchange(frame, order_at, wanted, reference, slips, rule, time)
+
+
+def exchange(frame: int, order_at: int, wanted: int, reference: int, slips: int, rule: int, time: int) -> None:
+    """Up to `wanted` lots against cash."""
+    f = at(frame, FRAME)
+    o = at(order_at, ORDER)
+    limited = at(f.venue, VENUE).participation != 0.0
     held = at(f.positions, POSITION).lots
-    wanted = o.lots - o.filled
-    if (o.marks & REDUCE) != 0:
-        if not same_side(held, -wanted):
-            end_order(frame, order_at, CANCELLED, R_REDUCE, time)
-            return
-        if abs(wanted) > abs(held):
-            wanted = -held
-    lots = allowed(frame, wanted) if limited else wanted
+    asked = allowed(frame, wanted) if limited else wanted
+    at_fill = (o.marks & AT_FILL) != 0 and o.filled == 0
+    lots = asked if at_fill else rationed(frame, order_at, asked)
     k = slipped(frame, order_at, lots, reference, time) if slips != 0 else reference
-    if (o.marks & AT_FILL) != 0 and o.filled == 0:
-        equity = at(f.account, ACCOUNT).cash + price(f.instrument, k) * (
-            float(held) * at(f.instrument, INSTRUMENT).unit
-        )
-        gap = 0.0 if o.weight == 0.0 else sized_gap(frame, o.weight, k, equity, f.i - 1, time, False)
+    if at_fill:
+        gap = 0.0 if o.weight == 0.0 else sized_gap(frame, o.weight, k, equity_at(frame, k), f.i - 1, time, False)
         if not abs(gap) < MOST:
             end_order(frame, order_at, REJECTED, R_INVALID, time)
             return
@@ -234,7 +289,8 @@ def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time:
             end_order(frame, order_at, CANCELLED, R_REPLACED, time)
             return
         o.lots = wanted
-        lots = allowed(frame, wanted) if limited else wanted
+        asked = allowed(frame, wanted) if limited else wanted
+        lots = rationed(frame, order_at, asked)
     if o.tif == FOK and lots != wanted:
         return
     fee = fee_of(frame, order_at, lots, k, time)
@@ -246,15 +302,15 @@ def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time:
         if paid_for == REFUSED:
             end_order(frame, order_at, REJECTED, R_CASH, time)
             return
-        if paid_for == 0:
-            end_order(frame, order_at, CANCELLED, R_CUT, time)
-            return
         fee = fee_of(frame, order_at, paid_for, k, time)
+    if paid_for == 0:
+        end_order(frame, order_at, CANCELLED, R_CUT, time)
+        return
     book(frame, order_at, paid_for, k, reference, fee, time, rule)
     if limited:
-        f.used += abs(paid_for)
-    if paid_for != lots:
+        at(f.positions, POSITION).used += abs(paid_for)
+    if paid_for != asked:
         end_one(frame, order_at, CANCELLED, R_CUT, time)
-    elif lots == wanted:
+    elif asked == wanted:
         end_one(frame, order_at, FILLED, R_NONE, time)
     after_fill(frame, order_at, held, time)

@@ -8,7 +8,7 @@ of fields is a new VERSION: a checkpoint of another one is refused.
 
 import numpy as np
 
-VERSION = 4
+VERSION = 5
 RESERVE = 64  # orders that one decision may submit
 SLOTS = RESERVE + 2  # free slots that takes: the last of them may be a bracket
 MAX_CELLS = 64  # block summaries a trial keeps (M4)
@@ -54,6 +54,7 @@ STATUSES = ("live", "filled", "cancelled", "rejected", "expired")
     R_DAY,
     R_IOC,
     R_FOK,
+    R_UNLISTED,
     R_GTD,
     R_AT_OPEN,
     R_AT_CLOSE,
@@ -61,7 +62,7 @@ STATUSES = ("live", "filled", "cancelled", "rejected", "expired")
     R_ABOVE,
     R_MINIMUM,
     R_POST,
-) = range(23)
+) = range(24)
 REASONS = (
     "",
     "user",
@@ -79,6 +80,7 @@ REASONS = (
     "day",
     "ioc",
     "fok",
+    "unlisted",
     "gtd",
     "at_open",
     "at_close",
@@ -88,7 +90,8 @@ REASONS = (
     "post_only",
 )
 # marks on an order
-TARGET, REDUCE, AT_FILL, TRIGGERED, FRESH, SEEN, WAITING, POST, SHOWN = 1, 2, 4, 8, 16, 32, 64, 128, 256
+TARGET, REDUCE, AT_FILL, TRIGGERED, FRESH, SEEN, WAITING, RATIONED, PARENT = 1, 2, 4, 8, 16, 32, 64, 128, 256
+POST, SHOWN = 512, 1024
 # fill model codes
 THROUGH, TOUCH = 0, 1
 ADVERSE, NEXT = 0, 1
@@ -98,6 +101,8 @@ AT_DECISION, SIZE_AT_FILL = 0, 1
 NEXT_OPEN, SAME_CLOSE, NEXT_CLOSE, NEXT_TYPICAL = 0, 1, 2, 3
 GAP_OPEN, GAP_TRIGGER, GAP_CLOSE = 0, 1, 2
 STOP_FIRST, CLOSE_ONLY, HIGH_FIRST, LOW_FIRST, NEAREST_FIRST = 0, 1, 2, 3, 4
+# the passes of a bar: F1, F2, F5, F10, F7
+AT_OPEN, AT_STOPS, AT_LIMITS, AT_END, AT_WOKEN = 0, 1, 2, 3, 4
 # where a fill's price lies: at the open, in the bar's range, at the close before (F10)
 OPEN_FILL, BAR_FILL, FORMER_FILL = 0, 1, 2
 PLACES = ("open", "bar", "former close")
@@ -159,8 +164,13 @@ HEADER = _record(
     "version nbytes n_asset capacity off_account off_metrics off_positions off_orders off_strategy n_slot "
     "i status n_live next_id touch_lo touch_hi started ruined"
 )
-ACCOUNT = _record("n_fills n_trades n_wins n_orders", "cash equity debt fees gross_profit gross_loss turnover cash0")
-POSITION = _record("lots opened peak_lots", "pnl fees quantity")
+# valued: the bar of the clock that `worth`, `gross` (X6) and `ratio` (X5) are of
+ACCOUNT = _record(
+    "n_fills n_trades n_wins n_orders valued",
+    "cash equity debt fees gross_profit gross_loss turnover cash0 worth gross ratio",
+)
+# used: lots that its orders have traded in its bar `used_at` (P1); touch_lo, touch_hi: as in HEADER, in a portfolio
+POSITION = _record("lots opened peak_lots used used_at touch_lo touch_hi", "pnl fees quantity")
 ORDER = _record(
     "id asset venue kind tif marks status reason lots filled display price trigger trail offset group parent "
     "t_submit t_active t_expire t_trigger t_replace session t_end touch_lo touch_hi reference fill_ticks",
@@ -188,20 +198,22 @@ VENUE = _record(
 FILL_MODEL = _record("limit same_bar trailing close_out sizing path stop_gap market")
 MODEL = _record("time slots", "side quantity price notional filled paid volume position equity")
 # one indicator of one data set: its kernel, slot, column and window (of an own indicator the address of the strategy's
-# words instead), and where its values go
-ROW = _record("kernel instrument slot column n out")
+# words instead), where its values go, and the asset of a portfolio
+ROW = _record("kernel instrument slot column n out asset")
 # FRAME: addresses and buffers of the running call; built anew each time, never saved
 FRAME = _record(
     "state account metrics positions orders strategy instrument venue fill_model columns i act logging measure "
     "fills n_fills cap_fills ended n_ended cap_ended trades n_trades cap_trades curve curve_0 curve_step "
     "records n_record error error_arg model inert ordered_at first_id instruments venues fill_models "
     "coast decide meet match walk steer log ruin close_out decides whole stop "
-    "rows n_rows values width first last refreshed panel timed used used_at halt"
+    "rows n_rows values width first last refreshed panel timed halt "
+    "shared n_asset asset clock bars position_0 instrument_0 step twice"
 )
 # sizes as plain integers: compiled code cannot ask a dtype
 (
     HEADER_BYTES,
     NODE_BYTES,
+    POSITION_BYTES,
     ORDER_BYTES,
     FILL_BYTES,
     TRADE_BYTES,
@@ -210,7 +222,7 @@ FRAME = _record(
     VENUE_BYTES,
     FILL_MODEL_BYTES,
     ROW_BYTES,
-) = (r.itemsize for r in (HEADER, NODE, ORDER, FILL, TRADE, TRIAL, INSTRUMENT, VENUE, FILL_MODEL, ROW))
+) = (r.itemsize for r in (HEADER, NODE, POSITION, ORDER, FILL, TRADE, TRIAL, INSTRUMENT, VENUE, FILL_MODEL, ROW))
 # headline of one trial, as the kernel writes it
 HEADLINE = (
     "total_return cagr volatility sharpe_ratio sortino_ratio calmar_ratio max_drawdown max_drawdown_duration "

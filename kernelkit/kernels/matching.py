@@ -2,8 +2,14 @@
 
 from kernelkit.kernels.account import price, to_ticks
 from kernelkit.kernels.fills import ORDER_WORDS, column, end_entry, end_order, fill, moment
+from kernelkit.kernels.focus import defocus, focus, has_bar
 from kernelkit.kernels.layout import (
     ADVERSE,
+    AT_END,
+    AT_LIMITS,
+    AT_OPEN,
+    AT_STOPS,
+    AT_WOKEN,
     BAR_FILL,
     C_CLOSE,
     C_HIGH,
@@ -35,6 +41,8 @@ from kernelkit.kernels.layout import (
     OPEN_FILL,
     ORDER,
     ORDER_BYTES,
+    POSITION,
+    POSITION_BYTES,
     R_DAY,
     R_FOK,
     R_IOC,
@@ -89,6 +97,14 @@ def watch(frame: int, order_at: int) -> None:
         o.touch_lo = o.trigger
 
 
+def look_out(frame: int, order_at: int) -> None:
+    """X2: an order of a portfolio is watched for at its asset's bars."""
+    o = at(order_at, ORDER)
+    x = at(at(frame, FRAME).position_0 + POSITION_BYTES * o.asset, POSITION)
+    x.touch_lo = max(x.touch_lo, o.touch_lo)
+    x.touch_hi = min(x.touch_hi, o.touch_hi)
+
+
 def tidy(frame: int) -> None:
     """Close the ranks of the live orders and renew the account's watch."""
     f = at(frame, FRAME)
@@ -96,6 +112,11 @@ def tidy(frame: int) -> None:
     lo = -FAR
     hi = FAR
     n = 0
+    if f.shared != 0:
+        for k in range(h.n_asset):
+            x = at(f.position_0 + POSITION_BYTES * k, POSITION)
+            x.touch_lo = -FAR
+            x.touch_hi = FAR
     for k in range(h.n_live):
         o_at = f.orders + k * ORDER_BYTES
         o = at(o_at, ORDER)
@@ -104,6 +125,8 @@ def tidy(frame: int) -> None:
             watch(frame, o_at)
             lo = max(lo, o.touch_lo)
             hi = min(hi, o.touch_hi)
+            if f.shared != 0:
+                look_out(frame, o_at)
             if n != k:
                 copy_words(f.orders + n * ORDER_BYTES, o_at, ORDER_WORDS)
             n += 1
@@ -139,13 +162,16 @@ def move_trail(frame: int, order_at: int, high: int, low: int) -> None:
     o.trigger = min(o.trigger, level) if o.lots > 0 else max(o.trigger, level)
 
 
-def move_trails(frame: int, high: int, low: int) -> None:
-    """F8, F12: let all of them follow."""
+def follow_range(frame: int) -> None:
+    """F8: let all trailing stops follow the bar."""
     f = at(frame, FRAME)
+    close = at(f.fill_model, FILL_MODEL).path == CLOSE_ONLY
     for k in range(at(f.state, HEADER).n_live):
         o_at = f.orders + k * ORDER_BYTES
         if follows(o_at):
-            move_trail(frame, o_at, high, low)
+            focus(frame, at(o_at, ORDER).asset)
+            high = column(frame, C_CLOSE if close else C_HIGH, f.i)
+            move_trail(frame, o_at, high, column(frame, C_CLOSE if close else C_LOW, f.i))
 
 
 def trigger_stop(frame: int, order_at: int, reference: int, rule: int, time: int) -> None:
@@ -177,10 +203,13 @@ def limit_reached(order_at: int, high: int, low: int, thr: int) -> bool:
 def expire_days(frame: int) -> None:
     """O1: end the DAY orders whose session is over."""
     f = at(frame, FRAME)
-    t_open = moment(frame, C_OPEN_AT, f.i)
     for k in range(at(f.state, HEADER).n_live):
         o = at(f.orders + k * ORDER_BYTES, ORDER)
-        if o.status == LIVE and o.tif == DAY and o.t_active <= t_open:
+        if o.status != LIVE or o.tif != DAY:
+            continue
+        focus(frame, o.asset)
+        t_open = moment(frame, C_OPEN_AT, f.i)
+        if o.t_active <= t_open and (f.shared == 0 or has_bar(frame, o.asset)):
             session = column(frame, C_SESSION, f.i)
             if o.session == -FAR:
                 o.session = session
@@ -206,125 +235,148 @@ def reached_at_open(frame: int, order_at: int, first: int) -> bool:
     return o.trigger < column(frame, C_LOW, f.i) if o.lots > 0 else o.trigger > column(frame, C_HIGH, f.i)
 
 
-def open_pass(frame: int, thr: int) -> None:
-    """F1: what the open settles; with `path = close` the bar's only price."""
+def open_price(frame: int, order_at: int, thr: int) -> int:
+    """F1, F10-F12: the ticks at which the open acts on an order, 0 where it does not; `path = close`: the close."""
     f = at(frame, FRAME)
     m = at(f.fill_model, FILL_MODEL)
-    close_only = m.path == CLOSE_ONLY
-    first = column(frame, C_CLOSE if close_only else C_OPEN, f.i)
-    t_open = moment(frame, C_OPEN_AT, f.i)
-    now = moment(frame, C_KNOWN_AT, f.i) if close_only else t_open
-    rule = BAR_FILL if close_only else OPEN_FILL
-    for k in range(at(f.state, HEADER).n_live):
-        o_at = f.orders + k * ORDER_BYTES
-        if ready(o_at, t_open):
-            o = at(o_at, ORDER)
-            o.marks |= SEEN
-            if o.kind == MARKET:
-                if m.market == NEXT_OPEN or close_only:
-                    fill(frame, o_at, first, 1, rule, now)
-                elif m.market == SAME_CLOSE:
-                    before = f.i - 1
-                    fill(frame, o_at, column(frame, C_CLOSE, before), 1, FORMER_FILL, moment(frame, C_KNOWN_AT, before))
-            elif rests(o_at):
-                if limit_reached(o_at, first, first, thr):
-                    fill(frame, o_at, first, 0, rule, now)
-            elif at_market(o_at):
-                fill(frame, o_at, first, 1, rule, now)
-            elif reached_at_open(frame, o_at, first):
-                trigger_stop(frame, o_at, first, rule, now)
+    first = column(frame, C_CLOSE if m.path == CLOSE_ONLY else C_OPEN, f.i)
+    if at(order_at, ORDER).kind == MARKET:
+        if m.market == NEXT_OPEN or m.path == CLOSE_ONLY:
+            return first
+        return column(frame, C_CLOSE, f.i - 1) if m.market == SAME_CLOSE else 0
+    if rests(order_at):
+        acts = limit_reached(order_at, first, first, thr)
+    else:
+        acts = at_market(order_at) or reached_at_open(frame, order_at, first)
+    return first if acts else 0
 
 
-def late_pass(frame: int) -> None:
-    """F10: market orders that fill at the bar's close or typical price."""
+def range_price(frame: int, order_at: int, step: int, thr: int) -> int:
+    """F2, F5, F7, F10, F11: the ticks at which the bar's range acts on an order in this pass, 0 where it does not."""
     f = at(frame, FRAME)
     m = at(f.fill_model, FILL_MODEL)
-    if m.market < NEXT_CLOSE or m.path == CLOSE_ONLY:
-        return
-    close = column(frame, C_CLOSE, f.i)
-    total = column(frame, C_HIGH, f.i) + column(frame, C_LOW, f.i) + close
-    t_open = moment(frame, C_OPEN_AT, f.i)
-    for k in range(at(f.state, HEADER).n_live):
-        o_at = f.orders + k * ORDER_BYTES
-        o = at(o_at, ORDER)
-        if ready(o_at, t_open) and o.kind == MARKET:
-            typical = (total + 2) // 3 if o.lots > 0 else total // 3
-            reference = close if m.market == NEXT_CLOSE else typical
-            fill(frame, o_at, reference, 1, BAR_FILL, moment(frame, C_KNOWN_AT, f.i))
-
-
-def stop_reference(frame: int, order_at: int, close: int) -> int:
-    """F2, F11: the price at which a stop that the bar's range reaches is set off."""
     o = at(order_at, ORDER)
-    if at(at(frame, FRAME).fill_model, FILL_MODEL).stop_gap != GAP_CLOSE:
-        return o.trigger
-    return max(o.trigger, close) if o.lots > 0 else min(o.trigger, close)
-
-
-def range_passes(frame: int, thr: int) -> None:
-    """F2, F5, F7, F8, F10: what the bar's range settles, and how far trailing stops follow it."""
-    f = at(frame, FRAME)
-    m = at(f.fill_model, FILL_MODEL)
     close = column(frame, C_CLOSE, f.i)
     high = close if m.path == CLOSE_ONLY else column(frame, C_HIGH, f.i)
     low = close if m.path == CLOSE_ONLY else column(frame, C_LOW, f.i)
-    t_open = moment(frame, C_OPEN_AT, f.i)
-    t_close = moment(frame, C_KNOWN_AT, f.i)
-    n = at(f.state, HEADER).n_live
-    for k in range(n):
-        o_at = f.orders + k * ORDER_BYTES
-        o = at(o_at, ORDER)
-        if ready(o_at, t_open) and o.tif < IOC and not at_market(o_at) and not rests(o_at):
-            if o.kind == TRAILING and m.trailing == UPDATE_FIRST:
-                move_trail(frame, o_at, high, low)
-            if stop_reached(o_at, high, low):
-                trigger_stop(frame, o_at, stop_reference(frame, o_at, close), BAR_FILL, t_close)
-    for k in range(n):
-        o_at = f.orders + k * ORDER_BYTES
-        o = at(o_at, ORDER)
-        if ready(o_at, t_open) and o.tif < IOC and rests(o_at) and limit_reached(o_at, high, low, thr):
-            fill(frame, o_at, o.price, 0, BAR_FILL, t_close)
-    late_pass(frame)
-    for k in range(n):
-        o_at = f.orders + k * ORDER_BYTES
-        o = at(o_at, ORDER)
-        if (
-            o.status == LIVE
-            and (o.marks & FRESH) != 0
-            and o.parent != 0
-            and o.kind == STOP
-            and (o.marks & TRIGGERED) == 0
-            and m.same_bar == ADVERSE
-            and stop_reached(o_at, high, low)
-        ):
-            worst = o.reference
-            if m.market == SAME_CLOSE:
-                first = column(frame, C_OPEN, f.i)
-                worst = max(worst, first) if o.lots > 0 else min(worst, first)
-            trigger_stop(frame, o_at, max(o.trigger, worst) if o.lots > 0 else min(o.trigger, worst), BAR_FILL, t_close)
-    if m.trailing != UPDATE_FIRST:
-        move_trails(frame, high, low)
+    if step == AT_END:
+        if o.kind != MARKET or m.market < NEXT_CLOSE or m.path == CLOSE_ONLY:
+            return 0
+        if m.market == NEXT_CLOSE:
+            return close
+        total = column(frame, C_HIGH, f.i) + column(frame, C_LOW, f.i) + close
+        return (total + 2) // 3 if o.lots > 0 else total // 3
+    if step == AT_LIMITS:
+        return o.price if o.tif < IOC and rests(order_at) and limit_reached(order_at, high, low, thr) else 0
+    if at_market(order_at) or rests(order_at) or o.tif >= IOC or not stop_reached(order_at, high, low):
+        return 0
+    if step == AT_STOPS:
+        if m.stop_gap != GAP_CLOSE:
+            return o.trigger
+        return max(o.trigger, close) if o.lots > 0 else min(o.trigger, close)
+    worst = o.reference
+    if m.market == SAME_CLOSE:
+        first = column(frame, C_OPEN, f.i)
+        worst = max(worst, first) if o.lots > 0 else min(worst, first)
+    return max(o.trigger, worst) if o.lots > 0 else min(o.trigger, worst)
 
 
-def match(frame: int) -> int:
-    """T5: what a bar does to the live orders, with FRAME.whole 0 only what its open does (F9); DONE, or an error."""
+def takes_part(frame: int, order_at: int, step: int) -> bool:
+    """T2, F7, X2: whether a pass looks at this order, whose asset is in focus."""
     f = at(frame, FRAME)
-    thr = 0 if at(f.fill_model, FILL_MODEL).limit == TOUCH else 1
-    expire_days(frame)
-    open_pass(frame, thr)
-    if f.whole != 0:
-        if at(f.fill_model, FILL_MODEL).path < HIGH_FIRST:
-            range_passes(frame, thr)
+    o = at(order_at, ORDER)
+    if step == AT_WOKEN:
+        fresh = o.status == LIVE and (o.marks & FRESH) != 0 and o.parent != 0 and o.kind == STOP
+        return fresh and at(f.fill_model, FILL_MODEL).same_bar == ADVERSE and not at_market(order_at)
+    return ready(order_at, moment(frame, C_OPEN_AT, f.i)) and (f.shared == 0 or has_bar(frame, o.asset))
+
+
+def price_in(frame: int, order_at: int, step: int) -> int:
+    """The ticks at which this pass acts on an order that takes part in it, 0 where it does not."""
+    thr = 0 if at(at(frame, FRAME).fill_model, FILL_MODEL).limit == TOUCH else 1
+    return open_price(frame, order_at, thr) if step == AT_OPEN else range_price(frame, order_at, step, thr)
+
+
+def settle_order(frame: int, order_at: int, reference: int, step: int) -> None:
+    """T3: act on an order at `reference` ticks, stamped as the pass says."""
+    f = at(frame, FRAME)
+    m = at(f.fill_model, FILL_MODEL)
+    rule = BAR_FILL
+    time = moment(frame, C_KNOWN_AT, f.i)
+    if step == AT_OPEN and m.path != CLOSE_ONLY:
+        if m.market == SAME_CLOSE and at(order_at, ORDER).kind == MARKET:
+            rule = FORMER_FILL
+            time = moment(frame, C_KNOWN_AT, f.i - 1)
         else:
-            call(f.walk, frame)
-            late_pass(frame)
+            rule = OPEN_FILL
+            time = moment(frame, C_OPEN_AT, f.i)
+    if at_market(order_at):
+        fill(frame, order_at, reference, 1, rule, time)
+    elif rests(order_at):
+        fill(frame, order_at, reference, 0, rule, time)
+    else:
+        trigger_stop(frame, order_at, reference, rule, time)
+
+
+def follow_first(frame: int, order_at: int) -> None:
+    """F8: with `update_first` a trailing stop follows the bar just before its check in the stop pass."""
+    f = at(frame, FRAME)
+    m = at(f.fill_model, FILL_MODEL)
+    if m.trailing == UPDATE_FIRST and follows(order_at):
+        close = m.path == CLOSE_ONLY
+        high = column(frame, C_CLOSE if close else C_HIGH, f.i)
+        move_trail(frame, order_at, high, column(frame, C_CLOSE if close else C_LOW, f.i))
+
+
+def pass_orders(frame: int, step: int) -> None:
+    """One pass over the live orders in id order; over those of a portfolio as X4 and X5 say."""
+    f = at(frame, FRAME)
+    if f.shared != 0:
+        f.step = step
+        call(f.twice, frame)
+        return
+    for k in range(at(f.state, HEADER).n_live):
+        o_at = f.orders + k * ORDER_BYTES
+        if takes_part(frame, o_at, step):
+            if step == AT_OPEN:
+                at(o_at, ORDER).marks |= SEEN
+            elif step == AT_STOPS:
+                follow_first(frame, o_at)
+            reference = price_in(frame, o_at, step)
+            if reference != 0:
+                settle_order(frame, o_at, reference, step)
+
+
+def end_immediate(frame: int) -> None:
+    """O3: what may not rest ends with its first bar."""
+    f = at(frame, FRAME)
     for k in range(at(f.state, HEADER).n_live):
         o_at = f.orders + k * ORDER_BYTES
         o = at(o_at, ORDER)
         if o.status == LIVE and o.tif >= IOC and (o.marks & SEEN) != 0:
             reason = R_IOC if o.tif == IOC else R_FOK
+            focus(frame, o.asset)
             end_order(frame, o_at, EXPIRED, reason, moment(frame, C_KNOWN_AT, f.i))
+
+
+def match(frame: int) -> int:
+    """T5: what a bar does to the live orders, with FRAME.whole 0 only what its open does (F9); DONE, or an error."""
+    f = at(frame, FRAME)
+    m = at(f.fill_model, FILL_MODEL)
+    expire_days(frame)
+    pass_orders(frame, AT_OPEN)
+    if f.whole != 0:
+        if m.path < HIGH_FIRST:
+            for step in range(AT_STOPS, AT_WOKEN + 1):
+                pass_orders(frame, step)
+            if m.trailing != UPDATE_FIRST:
+                follow_range(frame)
+        else:
+            call(f.walk, frame)
+            pass_orders(frame, AT_END)
+    end_immediate(frame)
     tidy(frame)
+    defocus(frame)
     return f.error
 
 

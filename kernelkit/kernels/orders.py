@@ -1,7 +1,8 @@
 """What a strategy orders: submitted or rejected, bracketed, aimed at a target, cancelled (O4-O5, O9, F6, F9, S1-S5)."""
 
 from kernelkit.kernels.account import MOST, book, fail, fee_of, same_side, to_lots, to_ticks
-from kernelkit.kernels.fills import after_fill, column, column_f, end_one, end_order, moment, sized_gap
+from kernelkit.kernels.fills import after_fill, column, column_f, decided_at, end_one, end_order, moment, sized_gap
+from kernelkit.kernels.focus import defocus, focus, has_bar
 from kernelkit.kernels.layout import (
     ACCOUNT,
     AT_FILL,
@@ -13,7 +14,6 @@ from kernelkit.kernels.layout import (
     C_OPEN_AT,
     CANCELLED,
     CROWDED,
-    DONE,
     FAR,
     FILL_MODEL,
     FILLED,
@@ -33,11 +33,13 @@ from kernelkit.kernels.layout import (
     OPEN_FILL,
     ORDER,
     ORDER_BYTES,
+    PARENT,
     POSITION,
     R_BELOW,
     R_INVALID,
     R_NONE,
     R_REPLACED,
+    R_UNLISTED,
     R_USER,
     REDUCE,
     REJECTED,
@@ -61,7 +63,7 @@ from kernelkit.kernels.layout import (
     VENUE,
     WAITING,
 )
-from kernelkit.kernels.matching import tidy, trail_level, watch
+from kernelkit.kernels.matching import look_out, tidy, trail_level, watch
 from kernelkit.kernels.memory import at
 
 MOST_PROFIT = 1e6
@@ -76,9 +78,9 @@ def new_order(frame: int, kind: int, tif: int, lots: int) -> int:
         return 0
     o_at = f.orders + h.n_live * ORDER_BYTES
     o = at(o_at, ORDER)
-    time = moment(frame, C_KNOWN_AT, f.i)
+    time = decided_at(frame)
     o.id = h.next_id
-    o.asset = 0
+    o.asset = f.asset
     o.venue = 0
     o.kind = kind
     o.tif = tif
@@ -112,11 +114,21 @@ def new_order(frame: int, kind: int, tif: int, lots: int) -> int:
 
 
 def close_out(frame: int) -> int:
-    """F9: one order that ends the position at the bar's open or close; DONE, or what went wrong."""
+    """F9, X2: an order for each position that ends it at the bar's open or close; DONE, or what went wrong."""
+    f = at(frame, FRAME)
+    for k in range(at(f.state, HEADER).n_asset):
+        focus(frame, k)
+        if at(f.positions, POSITION).lots != 0 and (f.shared == 0 or has_bar(frame, k)):
+            close_one(frame)
+    tidy(frame)
+    defocus(frame)
+    return f.error
+
+
+def close_one(frame: int) -> None:
+    """F9: end the position in focus."""
     f = at(frame, FRAME)
     held = at(f.positions, POSITION).lots
-    if held == 0:
-        return DONE
     at_open = at(f.fill_model, FILL_MODEL).close_out == LAST_OPEN
     k = column(frame, C_OPEN if at_open else C_CLOSE, f.i)
     time = moment(frame, C_OPEN_AT if at_open else C_KNOWN_AT, f.i)
@@ -128,8 +140,6 @@ def close_out(frame: int) -> int:
     book(frame, o_at, -held, k, k, fee, time, OPEN_FILL if at_open else BAR_FILL)
     end_one(frame, o_at, FILLED, R_NONE, time)
     after_fill(frame, o_at, held, time)
-    tidy(frame)
-    return f.error
 
 
 def place(frame: int, order_at: int) -> int:
@@ -139,6 +149,8 @@ def place(frame: int, order_at: int) -> int:
     o = at(order_at, ORDER)
     h.touch_lo = max(h.touch_lo, o.touch_lo)
     h.touch_hi = min(h.touch_hi, o.touch_hi)
+    if at(frame, FRAME).shared != 0:
+        look_out(frame, order_at)
     return o.id
 
 
@@ -195,6 +207,8 @@ def submit(frame: int, verb: int, tif: int, q: float, a: float, b: float) -> int
     elif verb == V_TRAIL_FRACTION:
         kind = TRAILING
         good = good and is_fraction(a)
+    if f.i < 0:
+        return reject(frame, kind, tif, R_UNLISTED)
     if not good:
         return reject(frame, kind, tif, R_INVALID)
     lots = to_lots(g, q)
@@ -268,6 +282,8 @@ def bracket(
         and ((given & HAS_STOP_LOSS) == 0 or is_fraction(stop_loss))
         and ((given & HAS_TAKE_PROFIT) == 0 or is_profit(take_profit, q))
     )
+    if f.i < 0:
+        return reject(frame, kind, tif, R_UNLISTED)
     if not good or (kind == LIMIT and not good_price(g, entry)):
         return reject(frame, kind, tif, R_INVALID)
     lots = to_lots(g, q)
@@ -278,6 +294,7 @@ def bracket(
         return 0
     if kind == LIMIT:
         at(o_at, ORDER).price = to_ticks(g, entry, lots < 0)
+    at(o_at, ORDER).marks = PARENT
     number = place(frame, o_at)
     h = at(f.state, HEADER)
     if (given & (HAS_STOP | HAS_STOP_LOSS)) != 0:
@@ -290,22 +307,24 @@ def bracket(
 
 
 def replace_target(frame: int) -> None:
-    """S1: what is left of the previous target."""
+    """S1: what is left of the asset's previous target."""
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
     ended = False
     for k in range(h.n_live):
         o = at(f.orders + k * ORDER_BYTES, ORDER)
-        if o.status == LIVE and (o.marks & TARGET) != 0:
-            end_order(frame, f.orders + k * ORDER_BYTES, CANCELLED, R_REPLACED, moment(frame, C_KNOWN_AT, f.i))
+        if o.status == LIVE and (o.marks & TARGET) != 0 and o.asset == f.asset:
+            end_order(frame, f.orders + k * ORDER_BYTES, CANCELLED, R_REPLACED, decided_at(frame))
             ended = True
     if ended:
         tidy(frame)
 
 
-def target(frame: int, verb: int, wish: float) -> int:
+def target(frame: int, verb: int, wish: float, band: float) -> int:
     """S1-S5: one market order to a quantity or a weight; 0 when none is needed."""
     f = at(frame, FRAME)
+    if f.i < 0:
+        return reject(frame, MARKET, GTC, R_UNLISTED)
     g = at(f.instrument, INSTRUMENT)
     held = at(f.positions, POSITION).lots
     if at(f.state, HEADER).n_live > 0:
@@ -325,7 +344,7 @@ def target(frame: int, verb: int, wish: float) -> int:
         if wish == 0.0:
             lots = -held
         else:
-            time = moment(frame, C_KNOWN_AT, f.i)
+            time = decided_at(frame)
             gap = sized_gap(frame, wish, column(frame, C_CLOSE, f.i), equity, f.i, time, True)
             if not finite(gap):
                 return reject(frame, MARKET, GTC, R_INVALID)
@@ -333,10 +352,7 @@ def target(frame: int, verb: int, wish: float) -> int:
         if lots == 0:
             return 0
         through = held != 0 and not same_side(held, held + lots)
-        if (
-            not through
-            and (column_f(frame, C_CLOSE_P, f.i) * (float(abs(lots)) * g.unit)) / equity <= at(f.venue, VENUE).band
-        ):
+        if not through and (column_f(frame, C_CLOSE_P, f.i) * (float(abs(lots)) * g.unit)) / equity <= band:
             return 0
     o_at = new_order(frame, MARKET, GTC, lots)
     if o_at == 0:
@@ -350,15 +366,18 @@ def target(frame: int, verb: int, wish: float) -> int:
 
 
 def cancel(frame: int, number: float, every: bool) -> int:
-    """O9: end the live order of this id, or every live order; the id of the last one, or 0 when there was none."""
+    """O9: end the live order of this id, or every live order (of the asset in focus, where one is).
+
+    The id of the last one, or 0 when there was none.
+    """
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
     found = 0
     for k in range(h.n_live):
         o = at(f.orders + k * ORDER_BYTES, ORDER)
-        if o.status == LIVE and (every or float(o.id) == number):
+        if o.status == LIVE and ((every and (f.asset < 0 or o.asset == f.asset)) or float(o.id) == number):
             found = o.id
-            end_order(frame, f.orders + k * ORDER_BYTES, CANCELLED, R_USER, moment(frame, C_KNOWN_AT, f.i))
+            end_order(frame, f.orders + k * ORDER_BYTES, CANCELLED, R_USER, decided_at(frame))
     if found != 0:
         tidy(frame)
     return found
@@ -390,12 +409,14 @@ def may_order(frame: int) -> bool:
     """
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
-    if f.ordered_at != f.i:
-        f.ordered_at = f.i
+    now = f.i if f.shared == 0 else f.clock
+    if f.ordered_at != now:
+        f.ordered_at = now
         f.first_id = h.next_id
     if f.inert != 0:
         f.first_id -= 1
-    if h.next_id - f.first_id >= (RESERVE if f.inert == 0 else RESERVE + 1):
+    most = RESERVE + 4 * (h.n_asset - 1)
+    if h.next_id - f.first_id >= (most if f.inert == 0 else most + 1):
         fail(frame, CROWDED)
         return False
     return f.inert == 0
@@ -403,7 +424,11 @@ def may_order(frame: int) -> bool:
 
 def steer(frame: int, verb: int, wish: float) -> int:
     """How a strategy asks for a position: a quantity or a weight; an order id, or 0."""
-    return target(frame, verb, wish) if may_order(frame) else 0
+    f = at(frame, FRAME)
+    band = at(f.venue, VENUE).band
+    if f.shared != 0:
+        band = band / float(f.n_asset)
+    return target(frame, verb, wish, band) if may_order(frame) else 0
 
 
 def act(frame: int, verb: int, tif: int, q: float, a: float, b: float, c: float, d: float, e: float) -> int:

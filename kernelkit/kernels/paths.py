@@ -26,11 +26,11 @@ from kernelkit.kernels.layout import (
     VENUE,
     WAITING,
 )
-from kernelkit.kernels.matching import at_market, move_trails, rests, trigger_stop
+from kernelkit.kernels.matching import at_market, follows, move_trail, rests, trigger_stop
 from kernelkit.kernels.memory import at
 
 
-def takes_part(order_at: int, t_open: int, woken: bool) -> bool:
+def on_way(order_at: int, t_open: int, woken: bool) -> bool:
     """Matched against this bar, or, where the fill model lets them, an exit that woke in it."""
     o = at(order_at, ORDER)
     if o.status != LIVE or (o.marks & WAITING) != 0 or o.tif >= IOC or at_market(order_at):
@@ -69,7 +69,7 @@ def leg(frame: int, p: int, q: int, thr: int) -> None:
         nearest = FAR
         for k in range(n):
             o_at = f.orders + k * ORDER_BYTES
-            if takes_part(o_at, t_open, woken):
+            if on_way(o_at, t_open, woken):
                 e = event(o_at, p, q, thr)
                 if limited and rests(o_at) and allowed(frame, 1) == 0:  # P3: it would come again and again
                     e = FAR
@@ -88,7 +88,9 @@ def leg(frame: int, p: int, q: int, thr: int) -> None:
         else:
             trigger_stop(frame, o_at, nearest, BAR_FILL, now)
         p = nearest
-    move_trails(frame, q, q)
+    for k in range(n):
+        if follows(f.orders + k * ORDER_BYTES):
+            move_trail(frame, f.orders + k * ORDER_BYTES, q, q)
 
 
 def walk(frame: int) -> int:

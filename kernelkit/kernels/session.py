@@ -213,7 +213,7 @@ class Session:
             job.measure,
             len(job.plan.records),
         )
-        frame["timed"] = timed
+        frame["timed"], frame["n_asset"] = timed, 1
         frame["instruments"], frame["venues"], frame["fill_models"] = (
             self.instruments.ctypes.data,
             self.venues.ctypes.data,

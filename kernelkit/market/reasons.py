@@ -30,6 +30,7 @@ class Reason(IntEnum):
     DAY = L.R_DAY, "A DAY order: the session of its first bar is over (O1)."
     IOC = L.R_IOC, "An IOC order: what its first bar did not fill at once has ended (O3)."
     FOK = L.R_FOK, "A FOK order: its first bar did not fill all of it at once (O3)."
+    UNLISTED = L.R_UNLISTED, "Its asset had no bar yet (X1)."
     GTD = L.R_GTD, "The time until which it was good has come (O11)."
     AT_OPEN = L.R_AT_OPEN, "It was for the open of a session, which did not fill all of it (O12)."
     AT_CLOSE = L.R_AT_CLOSE, "It was for the close of a session, which did not come or did not fill all of it (O12)."

@@ -1,0 +1,49 @@
+"""Which asset the kernels speak of: an account may hold several, which share a clock (rules X1, X2).
+
+FRAME.positions, .instrument, .columns and .i are those of the asset in focus; where none is, of the clock. An account
+of one asset has that in focus all the time.
+"""
+
+from kernelkit.kernels.layout import FRAME, INSTRUMENT, INSTRUMENT_BYTES, POSITION_BYTES
+from kernelkit.kernels.memory import at, i8
+
+
+def last_bar(frame: int, asset: int) -> int:
+    """X1: the asset's newest bar at bar FRAME.clock of the clock, -1 before its first."""
+    f = at(frame, FRAME)
+    if f.bars == 0:  # each asset has a bar at each of the clock's
+        return f.clock
+    return i8(f.bars + 8 * (f.clock * f.n_asset + asset))
+
+
+def has_bar(frame: int, asset: int) -> bool:
+    """X1: whether the asset has a bar at this bar of the clock; that in focus of an account of one always has."""
+    f = at(frame, FRAME)
+    if f.bars == 0:
+        return True
+    now = i8(f.bars + 8 * (f.clock * f.n_asset + asset))
+    return now >= 0 and (f.clock == 0 or now != i8(f.bars + 8 * ((f.clock - 1) * f.n_asset + asset)))
+
+
+def focus(frame: int, asset: int) -> None:
+    """Speak of this asset."""
+    f = at(frame, FRAME)
+    if f.shared == 0:
+        return
+    f.asset = asset
+    f.positions = f.position_0 + POSITION_BYTES * asset
+    f.instrument = f.instrument_0 + INSTRUMENT_BYTES * asset
+    f.columns = at(f.instrument, INSTRUMENT).columns
+    f.i = last_bar(frame, asset)
+
+
+def defocus(frame: int) -> None:
+    """Speak of the clock again."""
+    f = at(frame, FRAME)
+    if f.shared == 0:
+        return
+    f.asset = -1
+    f.positions = f.position_0
+    f.instrument = f.instrument_0 - INSTRUMENT_BYTES
+    f.columns = at(f.instrument, INSTRUMENT).columns
+    f.i = f.clock
