@@ -24,9 +24,7 @@ SOURCES = ("open", "high", "low", "close", "volume", "valid", "open_at", "known_
 _tables: dict[tuple[Any, ...], tuple[list[weakref.ref[np.ndarray]], Table, np.ndarray]] = {}
 
 
-def table_of(
-    bars: xr.Dataset, asset: int, features: Sequence[str], closing: bool = False
-) -> tuple[Table, np.ndarray]:
+def table_of(bars: xr.Dataset, asset: int, features: Sequence[str], closing: bool = False) -> tuple[Table, np.ndarray]:
     """The columns of one asset's valid bars, and the rows of ``time`` they came from; features follow as value and age.
 
     With ``closing`` a last one says when each bar's session closes (ns UTC, rule O12), for strategies that order then.

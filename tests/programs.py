@@ -148,9 +148,7 @@ def more(  # noqa: PLR0913  an action is eight numbers
             ctx.order(q, tif="AT_CLOSE")
 
 
-def told(  # noqa: PLR0913
-    ctx: Any, verb: float, form: float, q: float, a: float, b: float, c: float, e: float
-) -> None:
+def told(ctx: Any, verb: float, form: float, q: float, a: float, b: float, c: float, e: float) -> None:
     """What orders may be told beside their numbers."""
     if verb == 16.0:
         if form == 0.0:

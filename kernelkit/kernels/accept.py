@@ -1,4 +1,4 @@
-"""Whether a venue takes an order: what its numbers must be, and what the venue refuses (rules O5, O11, O14, O15, P5)."""
+"""Whether a venue takes an order: what its numbers must be, what the venue refuses (rules O5, O11, O14, O15, P5)."""
 
 from math import floor
 

@@ -26,7 +26,7 @@ PARTS = ("column_at", "fail", "past", "ring_at", "ring_push", "record", "aim", "
 # What is loaded for a strategy, and the call in its text that needs it.
 USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame"))
 # in the order of their imports
-CORE = ("focus", "scan", "account", "fills", "matching", "paths", "orders", "indicators", "bars")
+CORE = ("focus", "scan", "account", "fills", "accept", "matching", "paths", "amend", "orders", "indicators", "bars")
 
 
 def _load(element, numba_type):

@@ -454,9 +454,8 @@ class Lowering(ast.NodeTransformer):
             self.source.refuse(node, *wrong)
         call = order_of(name, given, settings)
         self.plan.closing = self.plan.closing or call.word % 8 == L.ON_CLOSE
-        texts = [f"float({self.text(given[n])})" if n else "0.0" for n in call.numbers]
-        if "expires" in given:
-            texts[call.numbers.index("expires")] = f"instant({self.text(given['expires'])})"
+        as_number = {"expires": "instant"}  # its ns travel as they are
+        texts = [f"{as_number.get(n, 'float')}({self.text(given[n])})" if n else "0.0" for n in call.numbers]
         if verb.sign < 0:
             texts[0] = f"-({texts[0]})"
         if name in ("target", "target_percent"):

@@ -172,7 +172,10 @@ class Session:
         self.columns = [pointers(t) for t in job.tables]
         self.instruments = np.array(
             [
-                (c.ctypes.data, t.n_bars, t.inverse, t.closing, t.tick, t.lot, t.multiplier, t.lot * t.multiplier, t.periods)
+                (
+                    *(c.ctypes.data, t.n_bars, t.inverse, t.closing),
+                    *(t.tick, t.lot, t.multiplier, t.lot * t.multiplier, t.periods),
+                )
                 for c, t in zip(self.columns, job.tables, strict=True)
             ],
             L.INSTRUMENT,

@@ -82,7 +82,7 @@ def order_of(name: str, given: Collection[str], settings: Mapping[str, Any]) -> 
             mask = L.HAS_OFFSET if "offset" in given else 0
         mask += sum(bit for flag, bit in FLAGS.items() if settings.get(flag))
         mask += L.HAS_DISPLAY if "display" in given else 0
-        numbers = (*numbers, "", "", "")[:3] + ("expires", "display")
+        numbers = (*(*numbers, "", "", "")[:3], "expires", "display")
     word = TIF[tif_of(name, given, settings)] + 8 * mask
     padded = (*numbers, "", "", "", "", "", "")[:6]
     return Order(code, word, tuple(n if n in given else "" for n in padded))

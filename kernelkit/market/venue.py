@@ -43,8 +43,8 @@ class Venue:
     fraction of equity below which a target is not traded (rule S3). ``participation`` is the largest part of a bar's
     volume that orders may trade (rule P1; None: all of them fill). ``min_quantity`` and ``max_quantity`` (base units),
     ``min_notional`` (quote currency) are what one order may be (rule O15; None: anything); ``off_tick`` says whether a
-    price off the tick grid is rounded (``"round"``, rule Q3) or the order rejected (``"reject"``). Raises OrderError for
-    anything else.
+    price off the tick grid is rounded (``"round"``, rule Q3) or the order rejected (``"reject"``).
+    Raises OrderError for anything else.
 
     >>> Venue("free").costs
     'none'
@@ -96,7 +96,10 @@ class Venue:
             found, fix = f"{self.min_quantity} above max_quantity {self.max_quantity}", "Exchange them."
             raise OrderError(message("min_quantity of the venue", found, "no more than max_quantity", fix))
         if self.off_tick not in OFF_TICK:
-            wanted, fix = f"one of {', '.join(OFF_TICK)}", "Choose what happens to an order whose price is off the grid."
+            wanted, fix = (
+                f"one of {', '.join(OFF_TICK)}",
+                "Choose what happens to an order whose price is off the grid.",
+            )
             raise OrderError(message("off_tick of the venue", repr(self.off_tick), wanted, fix))
 
     def _check_limit(self, name: str) -> None:
