@@ -246,7 +246,7 @@ class Ctx:
 
     def _order(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
         verb = context.VERBS[name]
-        given = dict(zip((*verb.arguments, *verb.takes), args, strict=False)) | kwargs
+        given = dict(zip((*verb.arguments, "tif"), args, strict=False)) | kwargs
         settings = {n: given.pop(n) for n in SETTINGS if n in given}
         call = order_of(name, given, settings)
         if "expires" in given:

@@ -420,11 +420,14 @@ class Lowering(ast.NodeTransformer):
     def bound(
         self, node: ast.Call, names: tuple[str, ...], optional: tuple[str, ...], extra: tuple[str, ...] = ()
     ) -> dict[str, ast.expr]:
-        """Arguments of a ctx method by name."""
+        """Arguments of a ctx method by name; of the extra ones only `tif` may come without it."""
         given: dict[str, ast.expr] = {}
-        if len(node.args) > len(names + extra):
-            self.source.refuse(node, f"at most {len(names + extra)} arguments", f"they are {', '.join(names + extra)}")
-        for name, value in zip(names + extra, node.args, strict=False):
+        places = names + tuple(n for n in extra if n == "tif")
+        if len(node.args) > len(places):
+            self.source.refuse(
+                node, f"at most {len(places)} arguments without their names", f"they are {', '.join(places)}"
+            )
+        for name, value in zip(places, node.args, strict=False):
             given[name] = value
         for keyword in node.keywords:
             if keyword.arg not in names + extra or keyword.arg in given:
