@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,22 @@ if TYPE_CHECKING:
 
 # What happens to an order, in the order in which it can at one time.
 EVENTS = ("submitted", "replaced", "triggered", "filled in part", "filled", *L.STATUSES[L.CANCELLED :])
+# Where a bar opens when the one before is known: what its end does, what is decided then, what the open does.
+AT_END, DECIDED, AT_OPEN = range(3)
+AT_DECISION = (L.R_USER, L.R_BELOW, L.R_INVALID, L.R_UNLISTED, L.R_OFF_TICK, L.R_ABOVE, L.R_MINIMUM)
+BEFORE_OPEN = (L.R_DAY, L.R_GTD)
+
+
+class Row(NamedTuple):
+    """One event, before it is told in base units and prices."""
+
+    time: int
+    phase: int
+    order: int
+    event: str
+    lots: int
+    ticks: int = 0
+    reason: int = L.R_NONE
 
 
 def times_of(column: Any) -> np.ndarray:
@@ -44,39 +60,40 @@ def events_of(orders: Mapping[str, Any], fills: Mapping[str, Any], table: Table)
     """
     import pandas as pd
 
-    kinds = EVENTS.index
-    rows: list[tuple[int, int, int, int, int, int]] = []  # time, order, event, lots, ticks, reason
+    rows: list[Row] = []
     size = {int(n): int(lots) for n, lots in zip(orders["id"], orders["lots"], strict=True)}
     filled = dict.fromkeys(size, 0)
     whole = {int(n) for n, s in zip(orders["id"], orders["status"], strict=True) if s == L.FILLED}
     last = {int(n): k for k, n in enumerate(fills["order"])}
-    for name, event in (("t_submit", "submitted"), ("t_replace", "replaced"), ("t_trigger", "triggered")):
-        rows += [
-            (int(t), int(n), kinds(event), size[int(n)], 0, L.R_NONE)
-            for n, t in zip(orders["id"], orders[name], strict=True)
-            if t != 0
-        ]
-    for k, (n, t, lots, ticks) in enumerate(
-        zip(fills["order"], fills["time"], fills["lots"], fills["ticks"], strict=True)
-    ):
+    opened = {int(t) for t, rule in zip(fills["time"], fills["rule"], strict=True) if rule == L.OPEN_FILL}
+    columns = (fills[c] for c in ("order", "time", "lots", "ticks"))
+    for k, (n, t, lots, ticks) in enumerate(zip(*columns, strict=True)):
         done = int(n) in whole and last[int(n)] == k
-        rows.append((int(t), int(n), kinds("filled" if done else "filled in part"), int(lots), int(ticks), L.R_NONE))
+        phase = AT_OPEN if int(t) in opened else AT_END
+        rows.append(Row(int(t), phase, int(n), "filled" if done else "filled in part", int(lots), int(ticks)))
         filled[int(n)] += int(lots)
+    for name, event in (("t_submit", "submitted"), ("t_replace", "replaced"), ("t_trigger", "triggered")):
+        for n, t in zip(orders["id"], orders[name], strict=True):
+            phase = DECIDED if event != "triggered" else AT_OPEN if int(t) in opened else AT_END
+            if t != 0:
+                rows.append(Row(int(t), phase, int(n), event, size[int(n)]))
     for n, t, status, reason in zip(orders["id"], orders["t_end"], orders["status"], orders["reason"], strict=True):
+        phase = AT_OPEN if reason in BEFORE_OPEN or int(t) in opened else AT_END
+        phase = DECIDED if reason in AT_DECISION else phase
         if status > L.FILLED:
             left = size[int(n)] - filled[int(n)]
-            rows.append((int(t), int(n), kinds(L.STATUSES[int(status)]), left, 0, int(reason)))
-    rows.sort(key=lambda row: row[:3])
-    time, order, event, lots, ticks, reason = (np.array([r[k] for r in rows], "i8") for k in range(6))
+            rows.append(Row(int(t), phase, int(n), L.STATUSES[int(status)], left, reason=int(reason)))
+    rows.sort(key=lambda r: (r.time, r.phase, r.order, EVENTS.index(r.event)))
+    lots, reasons = np.array([r.lots for r in rows], "i8"), [Reason(r.reason) for r in rows]
     return pd.DataFrame(
         {
-            "time": times_of(time),
-            "order": order,
-            "event": np.array(EVENTS)[event],
+            "time": times_of([r.time for r in rows]),
+            "order": np.array([r.order for r in rows], "i8"),
+            "event": [r.event for r in rows],
             "side": np.where(lots >= 0, "buy", "sell"),
             "quantity": np.abs(lots) * table.lot,
-            "price": prices_of(ticks, table),
-            "reason": [Reason(r).text for r in reason],
-            "sentence": [Reason(r).sentence if r else "" for r in reason],
+            "price": prices_of([r.ticks for r in rows], table),
+            "reason": [r.text for r in reasons],
+            "sentence": [r.sentence if r else "" for r in reasons],
         }
     )

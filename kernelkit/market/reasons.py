@@ -41,7 +41,7 @@ class Reason(IntEnum):
 
     sentence: str
 
-    def __new__(cls, code: int, sentence: str) -> Reason:
+    def __new__(cls, code: int, sentence: str = "") -> Reason:
         """A code with its sentence."""
         one = int.__new__(cls, code)
         one._value_, one.sentence = code, sentence
