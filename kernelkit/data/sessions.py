@@ -215,7 +215,7 @@ def closes(calendar: str, session: Int64s) -> Int64s:
     It is what was published beforehand, whatever bars there are. Raises `DataError` for an unknown calendar, and naming
     the first session that it does not have.
 
-    >>> day = np.array([19691])  # the day after Thanksgiving 2023
+    >>> day = np.array([19685])  # the day after Thanksgiving 2023
     >>> closes("XNYS", day).view("datetime64[ns]")[0]
     np.datetime64('2023-11-24T18:00:00.000000000')
     """
