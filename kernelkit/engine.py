@@ -225,7 +225,7 @@ def record(
         "venue_id": hashlib.sha256(repr(recipe.job.venues).encode()).hexdigest(),
         "cash": float(recipe.job.trials[0]["cash"]),
         "span": [str(times[recipe.start]), str(times[recipe.stop - 1])],
-        "cells": int(kept.sum()) * len(recipe.assets),
+        "cells": int(kept.sum()) * len(recipe.accounts),
     }
     lineage = str(recipe.bars.attrs.get("lineage", ""))
     name, source = recipe.strategy.name, recipe.strategy.identity
@@ -245,8 +245,7 @@ def explain(recipe: Recipe, outcome: Outcome, venue: Venue) -> None:
     RunError where the replay does not raise.
     """
     trial, (status, i, argument) = min(outcome.errors.items())
-    a = trial % len(recipe.assets)
-    when = recipe.bars["time"].values[recipe.places[a][i]]
+    when = recipe.bars["time"].values[recipe.rows(trial)[i]]
     where = f"{recipe.strategy.name}, bar {i} ({np.datetime_as_string(when, unit='s')})"
     if status == L.LOOKAHEAD:
         raise LookaheadError(
@@ -257,12 +256,16 @@ def explain(recipe: Recipe, outcome: Outcome, venue: Venue) -> None:
                 "A positive index is a bar that has not happened yet.",
             )
         )
+    if status == L.NO_ASSET:
+        wanted = f"a number from 0 to {len(recipe.assets) - 1}"
+        raise StrategyError(message(where, f"asset {argument}", wanted, "Write `for k in ctx.tradable:`."))
     if status == L.CROWDED:
+        most = L.RESERVE + 4 * (recipe.job.n_asset - 1)
         raise OrderError(
             message(
                 where,
-                f"more than {L.RESERVE} new orders in one decision",
-                f"at most {L.RESERVE}",
+                f"more than {most} new orders in one decision",
+                f"at most {most}",
                 "Submit fewer orders per bar.",
             )
         )

@@ -11,7 +11,7 @@ import numpy as np
 
 from kernelkit.capture import SCALARS
 from kernelkit.cells import chosen
-from kernelkit.errors import DataError, StrategyError, UsageError, message
+from kernelkit.errors import DataError, OrderError, StrategyError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.context import FIRST_WORD
 from kernelkit.kernels.job import Costs, Job, Table
@@ -20,7 +20,7 @@ from kernelkit.kernels.plan import plain
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.venue import CASH_RULES, Settings, Venue
 from kernelkit.strategy import Program, Signal, Strategy
-from kernelkit.table import SOURCES, check_sums, table_of, targets_of
+from kernelkit.table import SOURCES, check_sums, clock_of, panel_of, targets_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -58,6 +58,20 @@ class Recipe:
     params: dict[str, Any]
     signal: Callable[[int], np.ndarray] | None = None
     python: Callable[[Job], Any] | None = None  # how its trials run uncompiled, where they did
+
+    @property
+    def shared(self) -> bool:
+        """Whether all assets share one account: a cell is then one trial, else one for each asset."""
+        return self.job.plan.shared
+
+    @property
+    def accounts(self) -> list[str]:
+        """The assets of a cell's trials; of a portfolio what its only account is called."""
+        return ["portfolio"] if self.shared else self.assets
+
+    def rows(self, trial: int) -> np.ndarray:
+        """The rows of ``time`` that a trial's bars are."""
+        return np.arange(self.bars.sizes["time"]) if self.shared else self.places[trial % len(self.assets)]
 
 
 @dataclass(frozen=True)
@@ -337,15 +351,18 @@ def plan_job(
     params = param_words(program, combos, list(axes), scalars)
     widest = combos if callable(strategy.warmup) else extremes(combos)
     need = max(strategy.bars_needed(program, scalars | dict(zip(axes, c, strict=True))) for c in widest)
-    tables, places, rows = [], [], []
-    for a in range(bars.sizes["asset"]):
-        table, place = table_of(bars, a, program.plan.features, program.plan.closing)
-        tables.append(table)
-        places.append(place)
-        rows.append((0, *own_rows(bars, a, place, limits, need)))
+    panel = panel_of(bars, program.plan.features, closing=program.plan.closing)
+    tables, places = panel.tables, panel.places
     check_sums(program.plan, params, tables)
     check_volumes(costs_of(settings.venue), tables, asset_names(bars))
-    n = len(tables)
+    last_bars = None
+    if program.plan.shared:
+        check_path(settings.fill_model)
+        rows = [(0, *clock_rows(limits, need))]
+        tables, last_bars = [clock_of(panel, bars, rows[0][1]), *tables], panel.last_bars
+    else:
+        rows = [(0, *own_rows(bars, a, place, limits, need)) for a, place in enumerate(places)]
+    n = len(rows)
     trials = np.zeros(len(combos) * n, L.TRIAL)
     for a, (i0, begin, i1) in enumerate(rows):
         trials[a::n] = (i0, begin, i1, a, 0, 0, settings.account.cash)
@@ -359,8 +376,9 @@ def plan_job(
         np.repeat(params, n, axis=0),
         measure,
         own_state(strategy, program),
+        bars=last_bars,
     )
-    start = min(int(p[r[1]]) for p, r in zip(places, rows, strict=True))
+    start = rows[0][1] if job.plan.shared else min(int(p[r[1]]) for p, r in zip(places, rows, strict=True))
     assets = asset_names(bars)
     return Recipe(bars, strategy, job, axes, assets, places, sweep.cells, start, last, scalars)
 
@@ -368,7 +386,10 @@ def plan_job(
 def under_each(recipe: Recipe, models: Sequence[FillModel]) -> Recipe:
     """The trials of a recipe under each of several fill models, which become its first axis, ``fill_model``."""
     job, n = recipe.job, len(recipe.job.trials)
-    each = n // len(recipe.assets)
+    each = n // len(recipe.accounts)
+    if recipe.shared:
+        for m in models:
+            check_path(m)
     trials = np.tile(job.trials, len(models))
     trials["fill_model"] = np.repeat(np.arange(len(models)), n)
     cells = np.stack([np.where(recipe.cells >= 0, recipe.cells + k * each, -1) for k in range(len(models))])
@@ -382,6 +403,26 @@ def under_each(recipe: Recipe, models: Sequence[FillModel]) -> Recipe:
         cells=cells,
         signal=None if targets is None else lambda cell: targets(cell % each),
     )
+
+
+def check_path(model: FillModel) -> None:
+    """X2: raise OrderError for a path through the bar, on which nobody knows whose order comes first."""
+    if model.path not in ("stop_first", "close"):
+        wanted, fix = "path=stop_first or path=close", "Where assets share an account their paths have no common order."
+        raise OrderError(message("the fill model of a portfolio", model.label, wanted, fix))
+
+
+def clock_rows(limits: tuple[int, int], need: int) -> tuple[int, int]:
+    """A portfolio's bars [begin, end) inside ``limits``, after the ``need`` it warms up with.
+
+    Raises UsageError where there are none.
+    """
+    first, end = limits
+    if max(first, need) >= end:
+        fix = "Load more bars, shorten the windows, or move start= or end=."
+        found = f"{end} bars up to the end, {need} needed for warm-up"
+        raise UsageError(message("bars of the portfolio", found, "at least one bar to decide on", fix))
+    return max(first, need), end
 
 
 def asset_names(bars: xr.Dataset) -> list[str]:
@@ -442,11 +483,8 @@ def plan_signal(
     """
     first, last = limits
     program = strategy.follower.program({})
-    base, places = [], []
-    for a in range(bars.sizes["asset"]):
-        table, place = table_of(bars, a, [])
-        base.append(table)
-        places.append(place)
+    panel = panel_of(bars, [])
+    base, places = panel.tables, panel.places
     check_volumes(costs_of(settings.venue), base, asset_names(bars))
     n, cash = len(base), settings.account.cash
     trials = np.zeros(len(sweep.combos) * n, L.TRIAL)

@@ -19,7 +19,8 @@ from kernelkit.capture import SCALARS, Capture, captured, code_of, snapshot
 from kernelkit.errors import StrategyError, message
 from kernelkit.kernels.entries import Returns, entries
 from kernelkit.kernels.lower import Lowering
-from kernelkit.kernels.plan import Plan, Ring, Site, plain
+from kernelkit.kernels.lower_assets import PortfolioLowering
+from kernelkit.kernels.plan import Each, Plan, Ring, Site, plain
 from kernelkit.kernels.source import emit, read_source
 from kernelkit.kernels.tools import PRELUDE, TAIL, TOOLS, safe
 
@@ -39,6 +40,19 @@ def ring(n: int) -> Ring:
     return Ring(n)
 
 
+def each(value: Any = 0.0) -> Each:
+    """Declare state of a portfolio with a number for each asset: ``s.w[k]``, or whole in ``ctx.weights(s.w)``.
+
+    All begin with ``value``. Raises StrategyError unless it is a number.
+
+    >>> each().value
+    0.0
+    """
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise StrategyError(message("each", value, "the number that all assets begin with", "Write kk.each(0.0)."))
+    return Each(float(value))
+
+
 @dataclass(frozen=True)
 class Program:
     """A strategy bound to parameter types: the text to compile and the plan of its slots; plain data, it travels."""
@@ -52,7 +66,7 @@ class Program:
         from kernelkit.kernels import compile as native
 
         try:
-            native.strategy(self.text, self.plan.kinds)
+            native.strategy(self.text, self.plan.kinds, self.plan.shared)
         except native.compile_errors() as error:
             raise StrategyError(self.explain(str(error))) from None
 
@@ -75,6 +89,10 @@ class Program:
 
 class Strategy:
     """An event-driven strategy: ``f(ctx, **params)``, or ``f(ctx, s, **params)`` with declared state."""
+
+    lowering: type[Lowering] = Lowering
+    shared = False  # whether its assets share an account
+    declares: tuple[type, ...] = (*SCALARS, Ring)
 
     def __init__(
         self,
@@ -102,7 +120,7 @@ class Strategy:
                 )
         self.defaults = {p.name: plain(p.default) for p in signature[skip:]}
         for name, value in self.state.items():
-            if not isinstance(value, (*SCALARS, Ring)):
+            if not isinstance(value, self.declares):
                 wanted, fix = "a number, a bool or kk.ring(n)", "Declare state=dict(x=0.0)."
                 raise StrategyError(message(f"state {name!r} of {self.name}", type(value).__name__, wanted, fix))
         self.program(
@@ -149,14 +167,14 @@ class Strategy:
         return made
 
     def _lower(self, capture: Capture, types: Mapping[str, type], strings: Mapping[str, str]) -> Program:
-        plan = Plan({n: t for n, t in types.items() if t is not str}, self.state)
+        plan = Plan({n: t for n, t in types.items() if t is not str}, self.state, shared=self.shared)
         captured = capture.lower(plan)
-        lowering = Lowering(self.source, plan, self.ctx, self.s, capture.roles)
+        lowering = self.lowering(self.source, plan, self.ctx, self.s, capture.roles)
         body = [lowering.visit(node) for node in copy.deepcopy(self.source.tree.body)]
         body = flatten([Returns().visit(node) for node in body])
         lines = emit(self.source, [ast.fix_missing_locations(n) for n in body], 2 if plan.raises else 1)
         constants = [f"{safe(n)} = {v!r}" for n, v in strings.items()]
-        text = "\n".join([PRELUDE, around(), *captured, *constants, entries(plan, lines)])
+        text = "\n".join([PRELUDE, around(plan.shared), *captured, *constants, entries(plan, lines)])
         return Program(self.name, f"{text}\n", plan)
 
     def bars_needed(self, program: Program, params: Mapping[str, Any]) -> int:
@@ -172,6 +190,17 @@ class Strategy:
             if not site.custom:
                 need = max(need, site_period(site, params) + site.rolling.late + min(program.plan.reach, 1))
         return need
+
+
+class Portfolio(Strategy):
+    """The strategy of a portfolio: it is called once for all assets, which share an account (rules X1-X8)."""
+
+    lowering = PortfolioLowering
+    shared = True
+    declares = (*SCALARS, Ring, Each)
+
+    def __repr__(self) -> str:
+        return super().__repr__().replace("<strategy", "<portfolio", 1)
 
 
 @dataclass(frozen=True)
@@ -202,11 +231,16 @@ def flatten(statements: list[Any]) -> list[ast.stmt]:
 
 
 @cache
-def around() -> str:
-    """What a decision is compiled with, beside what all strategies share: tools of any type, the hot loop."""
+def around(shared: bool) -> str:
+    """What a decision is compiled with, beside what all strategies share: tools of any type, the hot loop.
+
+    That of a portfolio is not: it calls the decision once for many assets.
+    """
     from kernelkit.kernels.compile import PARTS, bare
 
     tools = [text for name, text in TOOLS.items() if name not in PARTS]
+    if shared:
+        return "".join(tools)
     body = bare((Path(__file__).parent / "kernels" / "coast.py").read_text()).body
     return "".join(tools) + ast.unparse(ast.Module([n for n in body if getattr(n, "name", "") == "coast"], []))
 
@@ -260,6 +294,33 @@ def strategy(function: Any = None, /, *, state: Any = None, warmup: Any = None) 
     if function is not None:
         return Strategy(function)
     return lambda f: Strategy(f, state, warmup)
+
+
+@overload
+def portfolio(function: Callable[..., Any], /) -> Portfolio: ...
+@overload
+def portfolio(
+    *, state: Mapping[str, Any] | None = None, warmup: int | Callable[[Any], int] | None = None
+) -> Callable[[Callable[..., Any]], Portfolio]: ...
+def portfolio(function: Any = None, /, *, state: Any = None, warmup: Any = None) -> Any:
+    """Make ``f(ctx, **params)`` the strategy of a portfolio: all assets share one account (rules X1-X8).
+
+    It runs once a bar of the clock, after the bars of all assets have closed. ``ctx[k]`` is asset ``k`` with its
+    series, indicators and orders, ``for k in ctx.tradable`` goes over those that have a bar now, ``ctx.rank`` and
+    ``ctx.weights`` take a `kk.each` of the declared state. ``warmup`` counts bars of the clock. Raises StrategyError
+    for what cannot be compiled, with its line.
+
+    >>> @portfolio(state=dict(w=each()))
+    ... def equal(ctx, s):
+    ...     for k in ctx.tradable:
+    ...         s.w[k] = 1.0 / ctx.n
+    ...     ctx.weights(s.w)
+    >>> equal
+    <portfolio equal()>
+    """
+    if function is not None:
+        return Portfolio(function)
+    return lambda f: Portfolio(f, state, warmup)
 
 
 def signal(function: Any = None, /, *, units: str = "weight") -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +21,32 @@ if TYPE_CHECKING:
     import xarray as xr
 
 SOURCES = ("open", "high", "low", "close", "volume", "valid", "open_at", "known_at", "session")
-_tables: dict[tuple[Any, ...], tuple[list[weakref.ref[np.ndarray]], Table, np.ndarray]] = {}
+_tables: dict[tuple[Any, ...], tuple[list[weakref.ref[np.ndarray]], Any]] = {}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The tables of all assets, and the rows of ``time`` that each one's bars are."""
+
+    tables: list[Table]
+    places: list[np.ndarray]
+
+    @cached_property
+    def last_bars(self) -> np.ndarray | None:
+        """X1: each asset's last bar by row of ``time``, int64 (time, asset), -1 before its first.
+
+        None where each asset has a bar in every row.
+        """
+        n = 1 + max(int(place[-1]) if len(place) else -1 for place in self.places)
+        if all(len(place) == n for place in self.places):
+            return None
+        rows = [np.searchsorted(place, np.arange(n), side="right") - 1 for place in self.places]
+        return np.ascontiguousarray(np.stack(rows, axis=1), "i8")
+
+    @cached_property
+    def clocks(self) -> dict[int, Table]:
+        """The clock of a portfolio, by the bar at which its account starts."""
+        return {}
 
 
 def table_of(bars: xr.Dataset, asset: int, features: Sequence[str], closing: bool = False) -> tuple[Table, np.ndarray]:
@@ -39,7 +64,46 @@ def table_of(bars: xr.Dataset, asset: int, features: Sequence[str], closing: boo
     >>> len(table.columns), table.n_bars == len(rows)
     (12, True)
     """
+    panel = panel_of(bars, features, [asset], closing)
+    return panel.tables[0], panel.places[0]
+
+
+def panel_of(
+    bars: xr.Dataset, features: Sequence[str], assets: Sequence[int] | None = None, closing: bool = False
+) -> Panel:
+    """`table_of` of several assets (None: all); they share the columns of time where they have all bars.
+
+    >>> from kernelkit.data import load
+    >>> len(panel_of(load("sp500_index"), []).tables)
+    1
+    """
     names = (*SOURCES, *(f"{kind}.{name}" for name in features for kind in ("x", "age")))
+    check_features(bars, names)
+    grids = ("tick", "inverse", "lot", "multiplier")
+    sources = [bars.variables[n].values for n in names]
+    chosen = range(bars.sizes["asset"]) if assets is None else assets
+    grid = [tuple(row) for row in np.column_stack([bars.variables[n].values[list(chosen)] for n in grids]).tolist()]
+    periods = float(bars.attrs["periods_per_year"])
+    calendar = calendar_of(bars) if closing else ""
+    key = (tuple(chosen), names, calendar, tuple(grid), periods, *(id(a) for a in sources))
+    known = _tables.get(key)
+    if known is None or any(ref() is not a for ref, a in zip(known[0], sources, strict=True)):
+        times: dict[str, np.ndarray] = {}
+        named = dict(zip(names, sources, strict=True))
+        made = [make_table(named, a, g, periods, features, times) for a, g in zip(chosen, grid, strict=True)]
+        if closing:
+            made = [(with_closes(table, calendar), rows) for table, rows in made]
+        for a in sources:
+            a.flags.writeable = False
+        forget = partial(_forget, _tables, key)
+        panel = Panel([table for table, _ in made], [rows for _, rows in made])
+        known = _tables[key] = ([weakref.ref(a, forget) for a in sources], panel)
+    found: Panel = known[1]
+    return found
+
+
+def check_features(bars: xr.Dataset, names: Sequence[str]) -> None:
+    """Raise DataError for a feature that is not there, or was put there by hand."""
     missing = [n for n in names if n not in bars.variables]
     if missing:
         have = ", ".join(str(v)[2:] for v in bars.data_vars if str(v).startswith("x.")) or "none"
@@ -56,23 +120,30 @@ def table_of(bars: xr.Dataset, asset: int, features: Sequence[str], closing: boo
         if "trusted" not in bars.variables[name].attrs:
             fix = f"Use bars = kk.feature(bars, {name.partition('.')[2]!r}, series, known_at=...)."
             raise DataError(message(f"{name!r} of the bars", "a column put there by hand", "one of kk.feature", fix))
-    sources = [bars.variables[n].values for n in names]
-    grid = tuple(bars.variables[n].values[asset].item() for n in ("tick", "inverse", "lot", "multiplier"))
-    calendar = calendar_of(bars) if closing else ""
-    key = (asset, names, calendar, grid, bars.attrs["periods_per_year"], *(id(a) for a in sources))
-    known = _tables.get(key)
-    if known is None or any(ref() is not a for ref, a in zip(known[0], sources, strict=True)):
-        table, rows = make_table(
-            dict(zip(names, sources, strict=True)), asset, grid, float(bars.attrs["periods_per_year"]), features
-        )
-        if closing:
-            when = closes(calendar, table.columns[L.C_SESSION])
-            table = replace(table, columns=(*table.columns, when), closing=len(table.columns))
-        for a in sources:
-            a.flags.writeable = False
-        forget = partial(_forget, _tables, key)
-        known = _tables[key] = ([weakref.ref(a, forget) for a in sources], table, rows)
-    return known[1], known[2]
+
+
+def clock_of(panel: Panel, bars: xr.Dataset, begin: int) -> Table:
+    """X8: the clock of a portfolio as a table whose close is the equally weighted index from bar ``begin`` on."""
+    if begin in panel.clocks:
+        return panel.clocks[begin]
+    n = bars.sizes["time"]
+    stamps = [bars.variables[name].values.astype("datetime64[ns]").astype("i8") for name in ("open_at", "known_at")]
+    session = bars.variables["session"].values.astype("i8")
+    check_clock(*stamps)
+    check_sessions(session)
+    index, count = np.zeros(n), 0
+    for a, table in enumerate(panel.tables):
+        last = np.arange(n) if panel.last_bars is None else panel.last_bars[:, a]
+        if last[begin] >= 0:
+            close = table.columns[L.C_CLOSE_P]
+            index += np.where(last >= 0, close[np.maximum(last, 0)], np.nan) / close[last[begin]]
+            count += 1
+    index = index / count if count else np.full(n, np.nan)
+    none, unknown = np.zeros(n, "i8"), np.full(n, np.nan)
+    columns = (none, none, none, none, np.zeros(n), *stamps, session, unknown, unknown, unknown, index)
+    clock = Table(columns, 1, 1.0, 1.0, 1.0, float(bars.attrs["periods_per_year"]))
+    panel.clocks[begin] = clock
+    return clock
 
 
 def calendar_of(bars: xr.Dataset) -> str:
@@ -83,6 +154,12 @@ def calendar_of(bars: xr.Dataset) -> str:
         fix = 'Build bars with kk.data.from_pandas(..., calendar="XNYS"), or "24/7".'
         raise DataError(message(what, "bars without a calendar", wanted, fix))
     return calendar
+
+
+def with_closes(table: Table, calendar: str) -> Table:
+    """O12: the table with one column more, which says when each bar's session closes."""
+    when = closes(calendar, table.columns[L.C_SESSION])
+    return replace(table, columns=(*table.columns, when), closing=len(table.columns))
 
 
 def _forget(tables: dict[tuple[Any, ...], Any], key: tuple[Any, ...], _: object) -> None:
@@ -118,21 +195,35 @@ def targets_of(name: str, values: Any, bars: xr.Dataset) -> np.ndarray:
 
 
 def make_table(
-    sources: Mapping[str, np.ndarray], asset: int, grid: tuple[Any, ...], periods: float, features: Sequence[str]
+    sources: Mapping[str, np.ndarray],
+    asset: int,
+    grid: tuple[Any, ...],
+    periods: float,
+    features: Sequence[str],
+    times: dict[str, np.ndarray],
 ) -> tuple[Table, np.ndarray]:
-    """Lay the arrays (time, asset) out as the kernel reads them; ``grid`` is tick, inverse, lot and multiplier."""
+    """Lay the arrays (time, asset) out as the kernel reads them; ``grid`` is tick, inverse, lot and multiplier.
+
+    ``times`` remembers the columns that all assets with every bar have in common.
+    """
     valid = sources["valid"][:, asset]
     whole, rows = bool(valid.all()), np.flatnonzero(valid)
 
     def column(name: str, dtype: str = "f8") -> np.ndarray:
         values = sources[name]
+        common = whole and values.ndim == 1
+        if common and name in times:
+            return times[name]
         values = values[:, asset] if values.ndim == 2 else values
         values = (
             values.astype("datetime64[ns]").astype("i8")
             if values.dtype.kind == "M"
             else values.astype(dtype, copy=False)
         )
-        return np.ascontiguousarray(values if whole else values[rows])
+        out = np.ascontiguousarray(values if whole else values[rows])
+        if common:
+            times[name] = out
+        return out
 
     tick, inverse, lot, multiplier = grid
     prices = [column(n) for n in ("open", "high", "low", "close")]

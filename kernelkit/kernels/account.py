@@ -5,6 +5,7 @@ from math import floor
 from kernelkit.kernels.focus import focus, has_bar
 from kernelkit.kernels.layout import (
     ACCOUNT,
+    AT_END,
     BAD_MODEL,
     C_CLOSE,
     C_OPEN,
@@ -152,19 +153,20 @@ def slipped(frame: int, order_at: int, lots: int, reference: int, time: int) -> 
 
 
 def meanwhile(frame: int) -> int:
-    """X6: the price, in ticks, that the asset in focus has while orders of the bar fill."""
+    """X6: the price, in ticks, that the asset in focus has while orders of the pass fill."""
     f = at(frame, FRAME)
-    close = at(f.fill_model, FILL_MODEL).path == CLOSE_ONLY or not has_bar(frame, f.asset)
+    close = f.step >= AT_END or at(f.fill_model, FILL_MODEL).path == CLOSE_ONLY or not has_bar(frame, f.asset)
     return i8(i8(f.columns + 16 * (C_CLOSE if close else C_OPEN)) + 8 * f.i)
 
 
 def value_all(frame: int, asset: int) -> None:
-    """X6: what the positions are worth at the first fill of a bar of the clock; `asset` is in focus, and stays so."""
+    """X6: what the positions are worth at the bar's first fill, and at its first late one; `asset` stays in focus."""
     f = at(frame, FRAME)
     a = at(f.account, ACCOUNT)
-    if a.valued == f.clock:
+    now = 2 * f.clock + (1 if f.step >= AT_END else 0)
+    if a.valued == now:
         return
-    a.valued = f.clock
+    a.valued = now
     a.worth = 0.0
     a.gross = 0.0
     for k in range(at(f.state, HEADER).n_asset):

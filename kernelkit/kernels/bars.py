@@ -30,6 +30,7 @@ from kernelkit.kernels.layout import (
     NODE_BYTES,
     PAUSED,
     POSITION,
+    POSITION_BYTES,
     R_END,
     R_RUIN,
     ROW,
@@ -43,7 +44,6 @@ from kernelkit.kernels.matching import end_all, fill_alone
 from kernelkit.kernels.memory import at, call, call_kernel, f8, i8, put_f8, put_i8
 from kernelkit.kernels.scan import NODE_WORDS, OFF_CELL, copy_words, finish, headline, next_session, start
 
-CURVE_WORDS = 3
 HEADLINE_BYTES = 8 * len(HEADLINE)
 BLOCKS_BYTES = MAX_CELLS * NODE_BYTES
 
@@ -116,10 +116,12 @@ def log_curve(frame: int) -> int:
     f = at(frame, FRAME)
     k = f.i - f.curve_0
     if k % f.curve_step == 0:
-        row = f.curve + k // f.curve_step * (8 * CURVE_WORDS)
+        n = at(f.state, HEADER).n_asset
+        row = f.curve + k // f.curve_step * (8 * (2 + n))
         put_f8(row, at(f.account, ACCOUNT).equity)
         put_f8(row + 8, at(f.account, ACCOUNT).cash)
-        put_f8(row + 16, at(f.positions, POSITION).quantity)
+        for asset in range(n):
+            put_f8(row + 16 + 8 * asset, at(f.position_0 + POSITION_BYTES * asset, POSITION).quantity)
     return 0
 
 
@@ -262,6 +264,14 @@ def settle(frame: int, trial_at: int, out_at: int, blocks_at: int, meta_at: int)
     put_i8(meta_at + 16, h.ruined)
 
 
+def own_bars(frame: int, asset: int, until: int) -> int:
+    """X1: how many bars an asset has before bar `until` of the clock."""
+    f = at(frame, FRAME)
+    if f.bars == 0 or until == 0:
+        return until
+    return i8(f.bars + 8 * ((until - 1) * f.n_asset + asset)) + 1
+
+
 def refresh(frame: int) -> None:
     """Bars [FRAME.first, FRAME.last) of every indicator that the ROW records name."""
     f = at(frame, FRAME)
@@ -270,11 +280,12 @@ def refresh(frame: int) -> None:
         g = at(r.instrument, INSTRUMENT)
         f.instrument = r.instrument
         f.columns = g.columns
-        last = min(f.last, g.n_bars)
-        if f.first < last:
+        first = own_bars(frame, r.asset, f.first)
+        last = min(own_bars(frame, r.asset, f.last), g.n_bars)
+        if first < last:
             put_f8(r.out - 8, f8(r.slot))
-            call_kernel(r.kernel, frame, r.slot, r.column, f.first, last, r.out, r.n)
-            put_f8(r.slot, f8(r.out + 8 * (last - f.first - 1)))
+            call_kernel(r.kernel, frame, r.slot, r.column, first, last, r.out, r.n)
+            put_f8(r.slot, f8(r.out + 8 * (last - first - 1)))
 
 
 def sweep(

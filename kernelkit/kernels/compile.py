@@ -23,10 +23,14 @@ I8 = ir.IntType(64)
 F8 = ir.DoubleType()
 # What strategies call of the engine's; compiled into them.
 PARTS = ("column_at", "fail", "past", "ring_at", "ring_push", "record", "aim", "order")
+# The same for portfolios.
+REACH = ("asset_past", "asset_age", "asset_value", "asset_position", "asset_tradable", "each_place", "asset_order")
+REACH += ("asset_aim", "weights", "rank")
 # What is loaded for a strategy, and the call in its text that needs it.
 USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame"))
 # in the order of their imports
 CORE = ("focus", "scan", "account", "fills", "accept", "matching", "paths", "amend", "orders", "indicators", "bars")
+CORE += ("sharing", "reach")
 
 
 def _load(element, numba_type):
@@ -161,6 +165,17 @@ def call_steer(typingctx, entry, frame, verb, wish):
 
 
 @intrinsic
+def call_weigh(typingctx, entry, frame, verb, wish, band):
+    """Call the engine's entry point for targets of a portfolio's asset by its address."""
+
+    def codegen(context, builder, signature, args):
+        function = builder.inttoptr(args[0], ir.FunctionType(I8, [I8, I8, F8, F8]).as_pointer())
+        return builder.call(function, args[1:])
+
+    return types.int64(*[types.int64] * 3, *[types.float64] * 2), codegen
+
+
+@intrinsic
 def call_kernel(typingctx, entry, frame, slot, column, first, last, out, n):
     """Call an indicator's kernel by its address."""
 
@@ -209,8 +224,8 @@ def bare(source: str) -> ast.Module:
     return ast.Module(body, [])
 
 
-PRELUDE = """from kernelkit.kernels.compile import at, bits, call, call_act, call_kernel, call_model, call_steer, f8, i8
-from kernelkit.kernels.compile import prefetch, put_f8, put_i8, rarely, scale_four, unbits
+PRELUDE = """from kernelkit.kernels.compile import at, bits, call, call_act, call_kernel, call_model, call_steer
+from kernelkit.kernels.compile import call_weigh, f8, i8, prefetch, put_f8, put_i8, rarely, scale_four, unbits
 from kernelkit.kernels.layout import *
 """
 # The engine is compiled in a few units that call each other by symbol. numba links all that a function calls into it
@@ -333,10 +348,10 @@ class Strategy(Linker):
 
     def link(self, name: str) -> None:
         """Take from the engine what strategies share."""
-        for part in PARTS:
+        for part in (*PARTS, *REACH):
             if part not in self.done and re.search(rf"\b{part}\(", self.text):
                 self.home[part] = engine().part(part)
-        self.done.update(PARTS)
+        self.done.update((*PARTS, *REACH))
         super().link(name)
 
     def compiled(self, name: str):
@@ -361,17 +376,26 @@ def model(text: str) -> int:
         return keep(Linker(text, "model"), "entry", "float64(int64)")
 
 
+# FRAME's functions of a portfolio, by the engine's names
+SHARED = {"coast": "march", "meet": "meet_all", "ruin": "ruin", "match": "match", "twice": "twice"}
+SHARED |= {"act": "act", "weigh": "weigh"}
+
+
 @cache
-def strategy(text: str, kinds: tuple[str, ...]) -> tuple[dict[str, int], list[int]]:
+def strategy(text: str, kinds: tuple[str, ...], shared: bool = False) -> tuple[dict[str, int], list[int]]:
     """What a strategy runs with: FRAME's machine addresses by field, and those of its indicators' kernels.
 
-    `kinds` names the kernels, "" for an own indicator.
+    `kinds` names the kernels, "" for an own indicator; with `shared` it is a portfolio's.
     """
     with LOCK:
         linker = Strategy(text, "strategy")
-        frame = {"coast": keep(linker, "coast", "int64(int64)", **linker.options)}
-        orders = [name for name, call in USES if call in text]
-        frame |= {name: engine().unit(name) for name in ("meet", "ruin", *orders)}
+        if shared:
+            frame = {"decide": keep(linker, "decide", "int64(int64)")}
+            frame |= {field: engine().unit(name) for field, name in SHARED.items()}
+        else:
+            frame = {"coast": keep(linker, "coast", "int64(int64)", **linker.options)}
+            orders = [name for name, call in USES if call in text]
+            frame |= {name: engine().unit(name) for name in ("meet", "ruin", *orders)}
         return frame, [
             engine().unit(kind) if kind else keep(linker, f"_own_{k}", KERNEL, **linker.options)
             for k, kind in enumerate(kinds)
@@ -423,11 +447,12 @@ class Engine(Linker):
     def everything(self) -> None:
         """Compile, or find on the disk, all that any strategy could need of the engine."""
         rolling = (*ROLLING.values(), *BAR_ROLLING.values())
-        for name in ("meet", "ruin", "log_curve", "close_out", "walk", *{unit for unit, _ in USES}):
+        units = {"meet", "ruin", "log_curve", "close_out", "walk", *SHARED.values(), *(unit for unit, _ in USES)}
+        for name in sorted(units):
             self.unit(name)
         for name in sorted({kind for r in rolling for kind in (r.price, r.other)}):
             self.unit(name)
-        for name in PARTS:
+        for name in (*PARTS, *REACH):
             self.part(name)
 
     def part(self, name: str):

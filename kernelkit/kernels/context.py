@@ -11,6 +11,11 @@ from kernelkit.kernels import layout as L
 SERIES = {"open": L.C_OPEN_P, "high": L.C_HIGH_P, "low": L.C_LOW_P, "close": L.C_CLOSE_P, "volume": L.C_VOLUME}
 PRICES = ("open", "high", "low", "close")
 ATTRIBUTES = ("time", "i", "position", "cash", "equity", "orders")
+# of a portfolio: what the account has, what an asset has, what is done with all assets at once
+PORTFOLIO_ATTRIBUTES = ("time", "i", "n", "session", "cash", "equity", "orders")
+ASSET_ATTRIBUTES = ("position", "tradable")
+BY_ID = ("cancel", "oco", "replace")
+ACCOUNT_VERBS = ("weights", "rank", "cancel_all", *BY_ID)
 
 
 class Rolling(NamedTuple):

@@ -59,10 +59,22 @@ def own_text(plan: Plan, k: int) -> str:
     return f"def _own_{k}({head}) -> None:\n    {site.kind}({arguments})"
 
 
+def decide_all_text(plan: Plan, lines: list[str]) -> str:
+    """The decision of a portfolio at a bar of its clock; EACH is where its state of a number for each asset begins."""
+    places = {"_i": "clock", "_state": "state", "_account": "account", "_s": "strategy"}
+    out = [f"EACH = {plan.words}", "def decide(frame: int) -> int:"]
+    out += [f"    {name} = i8(frame + {offset(FRAME, field)})" for name, field in places.items()]
+    out += [f"    {safe(n)} = {read(kind, f'_s + {8 * k}')}" for k, (n, kind) in enumerate(plan.params.items())]
+    if plan.raises:
+        lines = ["    try:", *lines, "    except Exception:", f"        return {RAISED}"]
+    return "\n".join([*out, *lines, "    return 0"])
+
+
 def entries(plan: Plan, lines: list[str]) -> str:
     """All of them."""
     own = [own_text(plan, k) for k, site in enumerate(plan.sites) if site.custom]
-    return "\n\n".join([decide_text(plan, lines), *own])
+    decision = decide_all_text(plan, lines) if plan.shared else decide_text(plan, lines)
+    return "\n\n".join([decision, *own])
 
 
 class Returns(ast.NodeTransformer):

@@ -270,8 +270,11 @@ def rationed(frame: int, order_at: int, lots: int) -> int:
     if (at(order_at, ORDER).marks & RATIONED) == 0:
         return lots
     held = at(f.positions, POSITION).lots
-    closing = -held if same_side(held, -(held + lots)) else 0
-    return closing + int(float(lots - closing) * at(f.account, ACCOUNT).ratio)
+    after = held + lots
+    free = 0  # lots that need no cash
+    if same_side(held, -after):
+        free = -2 * held if abs(after) > abs(held) else -held
+    return free + int(float(lots - free) * at(f.account, ACCOUNT).ratio)
 
 
 def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time: int) -> None:

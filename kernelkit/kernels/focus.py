@@ -4,8 +4,8 @@ FRAME.positions, .instrument, .columns and .i are those of the asset in focus; w
 of one asset has that in focus all the time.
 """
 
-from kernelkit.kernels.layout import FRAME, INSTRUMENT, INSTRUMENT_BYTES, POSITION_BYTES
-from kernelkit.kernels.memory import at, i8
+from kernelkit.kernels.layout import FRAME, INSTRUMENT, INSTRUMENT_BYTES, POSITION, POSITION_BYTES
+from kernelkit.kernels.memory import at, i8, put_i8
 
 
 def last_bar(frame: int, asset: int) -> int:
@@ -35,6 +35,17 @@ def focus(frame: int, asset: int) -> None:
     f.instrument = f.instrument_0 + INSTRUMENT_BYTES * asset
     f.columns = at(f.instrument, INSTRUMENT).columns
     f.i = last_bar(frame, asset)
+
+
+def list_held(frame: int) -> None:
+    """Write the numbers of the assets that are held, in column order, where FRAME.held says."""
+    f = at(frame, FRAME)
+    n = 0
+    for k in range(f.n_asset):
+        if at(f.position_0 + POSITION_BYTES * k, POSITION).lots != 0:
+            put_i8(f.held + 8 * n, k)
+            n += 1
+    f.n_held = n
 
 
 def defocus(frame: int) -> None:

@@ -43,6 +43,20 @@ class Table:
         return self.inverse, self.tick, self.lot, self.multiplier, self.periods
 
     @cached_property
+    def pointers(self) -> np.ndarray:
+        """(address, stride) of every column, in this process; the loop over bars takes the stride to be 8 bytes.
+
+        Raises ValueError for another stride.
+        """
+        out = np.array([(c.ctypes.data, c.strides[0]) for c in self.columns], "i8")
+        if (out[:, 1] != 8).any():
+            raise ValueError("the loop over bars takes contiguous columns")
+        return out
+
+    def __reduce__(self) -> object:
+        return Table, (self.columns, *self.instrument)
+
+    @cached_property
     def most_ticks(self) -> int:
         """The highest price."""
         return int(self.columns[L.C_HIGH].max())
@@ -102,6 +116,14 @@ class Job:
     custom_state: list[tuple[int, object]] = field(default_factory=list)
     # by site, where later parameters may need more than these trials do
     ring_sizes: dict[int, int] = field(default_factory=dict)
+    # of a portfolio: its assets' last bars, (bar of the clock, asset), -1 before the first; None where each has all of
+    # the clock's. tables[0] is then the clock, and the assets follow.
+    bars: np.ndarray | None = None
+
+    @property
+    def n_asset(self) -> int:
+        """How many assets an account holds."""
+        return len(self.tables) - 1 if self.plan.shared else 1
 
 
 @dataclass
@@ -136,7 +158,7 @@ class Outcome:
 class Logs:
     """What one trial did: fills, ended orders and trades (records of layout), curves and own records.
 
-    Curves are (bar, [equity, cash, position]), records (bar, name), both float64 from the first decision on.
+    Curves are (bar, [equity, cash, position of each asset]), records (bar, name), float64 from the first decision on.
     """
 
     fills: np.ndarray

@@ -109,7 +109,7 @@ PLACES = ("open", "bar", "former close")
 # cash rules
 CUT, REJECT, DEBT = 0, 1, 2
 # what a kernel call comes back with
-DONE, PAUSED, GROW, FLUSH, RAISED, LOOKAHEAD, CROWDED, BAD_MODEL, LOAD = range(9)
+DONE, PAUSED, GROW, FLUSH, RAISED, LOOKAHEAD, CROWDED, BAD_MODEL, LOAD, NO_ASSET = range(10)
 # verbs of the order entry point
 (
     V_ORDER,
@@ -164,7 +164,7 @@ HEADER = _record(
     "version nbytes n_asset capacity off_account off_metrics off_positions off_orders off_strategy n_slot "
     "i status n_live next_id touch_lo touch_hi started ruined"
 )
-# valued: the bar of the clock that `worth`, `gross` (X6) and `ratio` (X5) are of
+# valued: the bar of the clock, twice, plus 1 once it is over, that `worth` and `gross` (X6) are of; ratio: X5
 ACCOUNT = _record(
     "n_fills n_trades n_wins n_orders valued",
     "cash equity debt fees gross_profit gross_loss turnover cash0 worth gross ratio",
@@ -207,7 +207,7 @@ FRAME = _record(
     "records n_record error error_arg model inert ordered_at first_id instruments venues fill_models "
     "coast decide meet match walk steer log ruin close_out decides whole stop "
     "rows n_rows values width first last refreshed panel timed halt "
-    "shared n_asset asset clock bars position_0 instrument_0 step twice"
+    "shared n_asset asset clock bars position_0 instrument_0 step twice weigh row_bytes scratch held n_held"
 )
 # sizes as plain integers: compiled code cannot ask a dtype
 (

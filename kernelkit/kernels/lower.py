@@ -89,10 +89,14 @@ class Lowering(ast.NodeTransformer):
         if name in SERIES:
             return SERIES[name]
         if isinstance(node, ast.Attribute) and self.attribute_of_ctx(node.value) == "x":
-            if node.attr not in self.plan.features:
-                self.plan.features.append(node.attr)
-            return L.FIRST_FEATURE + 2 * self.plan.features.index(node.attr)
+            return self.feature(node.attr)
         return None
+
+    def feature(self, name: str) -> int:
+        """The column of a feature."""
+        if name not in self.plan.features:
+            self.plan.features.append(name)
+        return L.FIRST_FEATURE + 2 * self.plan.features.index(name)
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         """Note what cannot be compiled (debug mode takes it); visit the parts."""
@@ -326,7 +330,7 @@ class Lowering(ast.NodeTransformer):
                 return self.number(node, rolling.price if price else rolling.other, column, node.args, rolling)
             if function.attr in ROLLING and isinstance(function.value, ast.Call) and self.site(function.value):
                 self.source.refuse(node, "an indicator of an indicator", "write a @kk.indicator that does both")
-            name = self.attribute_of_ctx(function)
+            name = self.bar_indicator(function)
             if name in BAR_ROLLING:
                 return self.number(node, BAR_ROLLING[name].price, 0, node.args, BAR_ROLLING[name])
         if isinstance(function, ast.Name) and self.names.get(function.id, "").startswith("indicator "):
@@ -339,16 +343,24 @@ class Lowering(ast.NodeTransformer):
             return self.number(node, rolling.price, column, node.args[1:], rolling, function.id)
         return None
 
-    def number(
-        self, node: ast.Call, kind: str, column: int, arguments: list, rolling: Rolling, custom: str = ""
-    ) -> Site:
-        """The site of an indicator: the one that is there, or the next slot."""
+    def bar_indicator(self, node: ast.Attribute) -> str | None:
+        """`atr` when node is `ctx.atr`."""
+        return self.attribute_of_ctx(node)
+
+    def inside(self, node: ast.AST) -> None:
+        """Refuse an indicator where it would not be there once for the strategy."""
         if self.depth:
             self.source.refuse(
                 node, "an indicator inside a helper function", "call it in the strategy and pass the value on"
             )
         if self.loops:
             self.source.refuse(node, "an indicator inside a loop", "call it once, outside the loop")
+
+    def number(
+        self, node: ast.Call, kind: str, column: int, arguments: list, rolling: Rolling, custom: str = ""
+    ) -> Site:
+        """The site of an indicator: the one that is there, or the next slot."""
+        self.inside(node)
         if node.keywords:
             self.source.refuse(node, "an indicator takes its arguments by position", "write sma(20)")
         takes = int(self.names[custom].split()[3]) if custom else 1
@@ -440,8 +452,8 @@ class Lowering(ast.NodeTransformer):
             )
         return given
 
-    def verb(self, node: ast.Call, name: str) -> ast.AST:
-        """The call into the engine that an order method becomes."""
+    def order(self, node: ast.Call, name: str) -> tuple[int, int, list[str]]:
+        """An order method's verb, its time in force with what else was given, its six numbers as text."""
         verb = VERBS[name]
         given = self.bound(node, verb.arguments, verb.optional, verb.takes)
         settings = {}
@@ -461,9 +473,14 @@ class Lowering(ast.NodeTransformer):
         texts = [f"{as_number.get(n, 'float')}({self.text(given[n])})" if n else "0.0" for n in call.numbers]
         if verb.sign < 0:
             texts[0] = f"-({texts[0]})"
+        return call.code, call.word, texts
+
+    def verb(self, node: ast.Call, name: str) -> ast.AST:
+        """The call into the engine that an order method becomes."""
+        code, word, texts = self.order(node, name)
         if name in ("target", "target_percent"):
-            return self.expression(f"aim({HERE}, {call.code}, {texts[0]})", node)
-        return self.expression(f"order(frame, _account, {EQUITY}, {call.code}, {call.word}, {', '.join(texts)})", node)
+            return self.expression(f"aim({HERE}, {code}, {texts[0]})", node)
+        return self.expression(f"order(frame, _account, {EQUITY}, {code}, {word}, {', '.join(texts)})", node)
 
     def sizer(self, node: ast.Call, name: str) -> ast.AST:
         """The quantity, in base units, that `ctx.size.name(...)` means."""

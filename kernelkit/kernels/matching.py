@@ -201,6 +201,20 @@ def follow_range(frame: int) -> None:
             move_trail(frame, o_at, high, column(frame, C_CLOSE if close else C_LOW, f.i))
 
 
+def limit_of(order_at: int) -> int:
+    """The limit price of an order, of a trailing stop-limit the one that it has when it triggers now (F15)."""
+    o = at(order_at, ORDER)
+    if o.kind != TRAILING_LIMIT or (o.price > 0):
+        return o.price
+    return o.trigger + o.offset if o.lots > 0 else max(1, o.trigger - o.offset)
+
+
+def within_limit(order_at: int, reference: int) -> bool:
+    """F3: whether an order that triggers at `reference` ticks and has a limit fills there at once."""
+    limit = limit_of(order_at)
+    return reference <= limit if at(order_at, ORDER).lots > 0 else reference >= limit
+
+
 def trigger_stop(frame: int, order_at: int, reference: int, rule: int, time: int) -> None:
     """F1-F3, F14, F15: an order has triggered at `reference` ticks; it fills, or lets its limit rest."""
     o = at(order_at, ORDER)
@@ -209,8 +223,8 @@ def trigger_stop(frame: int, order_at: int, reference: int, rule: int, time: int
     if has_limit(order_at):
         o.marks |= FRESH
         if o.kind == TRAILING_LIMIT:
-            o.price = o.trigger + o.offset if o.lots > 0 else max(1, o.trigger - o.offset)
-        if (o.lots > 0 and reference <= o.price) or (o.lots < 0 and reference >= o.price):
+            o.price = limit_of(order_at)
+        if within_limit(order_at, reference):
             fill(frame, order_at, reference, 0, rule, time)
     else:
         fill(frame, order_at, reference, 1, rule, time)
@@ -347,21 +361,27 @@ def takes_part(frame: int, order_at: int, step: int) -> bool:
     return ready(order_at, moment(frame, C_OPEN_AT, f.i)) and (f.shared == 0 or has_bar(frame, o.asset))
 
 
+def turned_away(frame: int, order_at: int) -> bool:
+    """O14: whether the open of its first bar finds a post-only order where it would take."""
+    f = at(frame, FRAME)
+    o = at(order_at, ORDER)
+    if (o.marks & (POST | SEEN)) != POST:
+        return False
+    close = at(f.fill_model, FILL_MODEL).path == CLOSE_ONLY
+    return would_take(order_at, column(frame, C_CLOSE if close else C_OPEN, f.i))
+
+
 def arrives(frame: int, order_at: int, step: int) -> bool:
     """What a pass does to an order before it looks at prices (O3, O14, F8); False where that ends it."""
-    f = at(frame, FRAME)
     o = at(order_at, ORDER)
     if step == AT_STOPS:
         follow_first(frame, order_at)
     elif step == AT_OPEN or o.tif == ON_CLOSE:
-        first = (o.marks & SEEN) == 0
+        away = turned_away(frame, order_at)
         o.marks |= SEEN
-        if first and (o.marks & POST) != 0:
-            close = at(f.fill_model, FILL_MODEL).path == CLOSE_ONLY
-            if would_take(order_at, column(frame, C_CLOSE if close else C_OPEN, f.i)):
-                time = moment(frame, C_KNOWN_AT if close else C_OPEN_AT, f.i)
-                end_order(frame, order_at, REJECTED, R_POST, time)
-                return False
+        if away:
+            end_order(frame, order_at, REJECTED, R_POST, stamp(frame, place_of(frame, order_at, step)))
+            return False
     return True
 
 
@@ -371,20 +391,27 @@ def price_in(frame: int, order_at: int, step: int) -> int:
     return open_price(frame, order_at, thr) if step == AT_OPEN else range_price(frame, order_at, step, thr)
 
 
-def settle_order(frame: int, order_at: int, reference: int, step: int) -> None:
-    """T3: act on an order at `reference` ticks, stamped as the pass says."""
+def place_of(frame: int, order_at: int, step: int) -> int:
+    """Where in the bar, or before it, the price lies at which this pass acts on the order."""
+    m = at(at(frame, FRAME).fill_model, FILL_MODEL)
+    if step != AT_OPEN or m.path == CLOSE_ONLY:
+        return BAR_FILL
+    o = at(order_at, ORDER)
+    return FORMER_FILL if m.market == SAME_CLOSE and o.kind == MARKET and o.tif != ON_OPEN else OPEN_FILL
+
+
+def stamp(frame: int, place: int) -> int:
+    """T3, F10: the time of what happens there."""
     f = at(frame, FRAME)
-    m = at(f.fill_model, FILL_MODEL)
-    rule = BAR_FILL
-    time = moment(frame, C_KNOWN_AT, f.i)
-    if step == AT_OPEN and m.path != CLOSE_ONLY:
-        o = at(order_at, ORDER)
-        if m.market == SAME_CLOSE and o.kind == MARKET and o.tif != ON_OPEN:
-            rule = FORMER_FILL
-            time = moment(frame, C_KNOWN_AT, f.i - 1)
-        else:
-            rule = OPEN_FILL
-            time = moment(frame, C_OPEN_AT, f.i)
+    if place == OPEN_FILL:
+        return moment(frame, C_OPEN_AT, f.i)
+    return moment(frame, C_KNOWN_AT, f.i - 1 if place == FORMER_FILL else f.i)
+
+
+def settle_order(frame: int, order_at: int, reference: int, step: int) -> None:
+    """F1-F3, F5: this pass acts on an order at `reference` ticks."""
+    rule = place_of(frame, order_at, step)
+    time = stamp(frame, rule)
     if at_market(order_at):
         fill(frame, order_at, reference, 1, rule, time)
     elif rests(order_at):

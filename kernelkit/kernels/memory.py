@@ -76,6 +76,18 @@ def call_kernel(entry: int, frame: int, slot: int, column: int, first: int, last
     _callables[int(entry)](int(frame), int(slot), int(column), int(first), int(last), int(out), int(n))
 
 
+def call_act(
+    entry: int, frame: int, verb: int, tif: int, q: float, a: float, b: float, c: float, d: float, e: float
+) -> int:
+    """Call the engine's entry point for orders."""
+    return _callables[int(entry)](frame, verb, tif, q, a, b, c, d, e)
+
+
+def call_weigh(entry: int, frame: int, verb: int, wish: float, band: float) -> int:
+    """Call the engine's entry point for targets of a portfolio's asset."""
+    return _callables[int(entry)](frame, verb, wish, band)
+
+
 def call_model(entry: int, model: int) -> np.float64:
     """Call a fee, slippage or latency model with the address of its MODEL record."""
     return np.float64(_callables[int(entry)](int(model)))

@@ -461,10 +461,14 @@ def may_order(frame: int) -> bool:
 
 def steer(frame: int, verb: int, wish: float) -> int:
     """How a strategy asks for a position: a quantity or a weight; an order id, or 0."""
+    return target(frame, verb, wish, at(at(frame, FRAME).venue, VENUE).band) if may_order(frame) else 0
+
+
+def weigh(frame: int, verb: int, wish: float, band: float) -> int:
+    """X7: `steer` in a portfolio, for the asset in focus; a negative `band` means the venue's share of each asset."""
     f = at(frame, FRAME)
-    band = at(f.venue, VENUE).band
-    if f.shared != 0:
-        band = band / float(f.n_asset)
+    if band < 0.0:
+        band = at(f.venue, VENUE).band / float(f.n_asset)
     return target(frame, verb, wish, band) if may_order(frame) else 0
 
 

@@ -25,6 +25,13 @@ class Ring:
 
 
 @dataclass(frozen=True)
+class Each:
+    """Declared state of a portfolio with a number for each asset."""
+
+    value: float
+
+
+@dataclass(frozen=True)
 class Site:
     """One rolling indicator of a strategy: its kernel function, column, argument expressions and slot."""
 
@@ -51,11 +58,14 @@ class Plan:
     uncompilable: str = ""  # the first thing that only debug mode accepts, as the error will say it
     words: int = 0
     closing: bool = False  # it orders at the close (O12): the bars must say when their sessions close
+    shared: bool = False  # a portfolio's: its assets share an account
 
     def __post_init__(self) -> None:
         self.words = len(self.params)
         self.places: dict[str, int] = {}
         for name, value in self.state.items():
+            if isinstance(value, Each):  # how many there are is not known yet: they follow all else
+                continue
             self.places[name] = self.words
             self.words += value.n + 1 if isinstance(value, Ring) else 1
 

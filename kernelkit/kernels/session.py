@@ -12,8 +12,8 @@ import numpy as np
 
 from kernelkit.errors import StrategyError
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.job import Job, Logs, Outcome, Table, new_outcome
-from kernelkit.kernels.plan import Ring
+from kernelkit.kernels.job import Job, Logs, Outcome, new_outcome
+from kernelkit.kernels.plan import Each, Plan, Ring
 from kernelkit.kernels.tools import reads
 
 CAPACITY = 2 * L.RESERVE
@@ -69,39 +69,56 @@ class Pace:
         return max(1, int(min(GROUP, wanted)))
 
 
-def pointers(table: Table) -> np.ndarray:
-    """(address, stride) of every column; the loop over bars takes the stride to be 8 bytes.
-
-    Raises ValueError for another stride.
-    """
-    out = np.empty((len(table.columns), 2), "i8")
-    for k, c in enumerate(table.columns):
-        out[k] = c.ctypes.data, c.strides[0]
-    if (out[:, 1] != 8).any():
-        raise ValueError("the loop over bars takes contiguous columns")
-    return out
-
-
 def template_block(job: Job) -> np.ndarray:
-    """A state block as every trial begins: declared state, scratch rings, nothing else."""
-    plan = job.plan
+    """A state block as every trial begins: declared state, scratch rings, nothing else.
+
+    Of a portfolio the numbers of each asset follow the strategy's words, then the slots of all assets but the first.
+    """
+    plan, n = job.plan, job.n_asset
     rings = {s.slot: ring_length(job, k) for k, s in enumerate(plan.sites) if s.rolling.ring}
-    n_slot = plan.words + 2 * sum(rings.values())
-    block = L.new_block(1, CAPACITY, n_slot)
+    each = [value for value in plan.state.values() if isinstance(value, Each)]
+    n_slot = plan.words + n * (len(each) + 2 * sum(rings.values())) + (n - 1) * site_words(plan)
+    block = L.new_block(n, CAPACITY + 8 * (n - 1), n_slot)
     words = slots_of(block)
     for name, value in plan.state.items():
-        if not isinstance(value, Ring):
-            words[plan.places[name]] = np.float64(value).view("i8") if isinstance(value, float) else int(value)
-    for slot, value in job.custom_state:
-        words[slot] = np.float64(value).view("i8") if isinstance(value, float) else int(value)
-    nan = np.float64("nan").view("i8")
+        if not isinstance(value, Ring | Each):
+            words[plan.places[name]] = word(value)
     at = plan.words
-    for site in plan.sites:
-        words[site.slot] = nan
-        if site.rolling.ring:
-            words[site.slot + 2] = 8 * (at - site.slot)
-            at += 2 * rings[site.slot]
+    for value in each:
+        words[at : at + n] = word(value.value)
+        at += n
+    at += (n - 1) * site_words(plan)
+    for asset in range(n):
+        shift = slot_shift(job, asset)
+        for slot, value in job.custom_state:
+            words[slot + shift] = word(value)
+        for site in plan.sites:
+            slot = site.slot + shift
+            words[slot] = word(float("nan"))
+            if site.rolling.ring:
+                words[slot + 2] = 8 * (at - slot)
+                at += 2 * rings[site.slot]
     return block
+
+
+def word(value: object) -> int:
+    """A number as a slot holds it."""
+    return int(np.float64(value).view("i8")) if isinstance(value, float) else int(value)  # type: ignore[call-overload]
+
+
+def site_words(plan: Plan) -> int:
+    """How many words the indicators of one asset take."""
+    return sum(site.rolling.words for site in plan.sites)
+
+
+def slot_shift(job: Job, asset: int) -> int:
+    """How many words the slots of a portfolio's asset lie behind those of its first."""
+    if asset == 0:
+        return 0
+    plan = job.plan
+    each = sum(isinstance(value, Each) for value in plan.state.values())
+    first = plan.words - site_words(plan)
+    return plan.words + job.n_asset * each + (asset - 1) * site_words(plan) - first
 
 
 def ring_length(job: Job, k: int) -> int:
@@ -169,7 +186,7 @@ class Session:
         self.frame = np.zeros(1, L.FRAME)
         self.listen(Stop())
         self.model = np.zeros(1, L.MODEL)
-        self.columns = [pointers(t) for t in job.tables]
+        self.columns = [t.pointers for t in job.tables]
         self.instruments = np.array(
             [
                 (
@@ -189,7 +206,8 @@ class Session:
             if job.plan.uncompilable:
                 raise StrategyError(job.plan.uncompilable)
             self.sweep: Callable[..., int] = native.engine().sweep
-            model, (addresses, self.kernels) = native.model, native.strategy(job.text, job.plan.kinds)
+            model = native.model
+            addresses, self.kernels = native.strategy(job.text, job.plan.kinds, job.plan.shared)
             for unit in units_of(job):
                 frame[unit] = compiled(unit)
         else:
@@ -216,7 +234,11 @@ class Session:
             job.measure,
             len(job.plan.records),
         )
-        frame["timed"], frame["n_asset"] = timed, 1
+        frame["timed"], frame["n_asset"], frame["shared"] = timed, job.n_asset, job.plan.shared
+        self.scratch = np.zeros((3, job.n_asset), "i8")
+        frame["scratch"], frame["held"] = self.scratch.ctypes.data, self.scratch[2:].ctypes.data
+        if job.bars is not None:
+            frame["bars"] = job.bars.ctypes.data
         frame["instruments"], frame["venues"], frame["fill_models"] = (
             self.instruments.ctypes.data,
             self.venues.ctypes.data,
@@ -286,24 +308,31 @@ class Session:
             owners.append(owner)
             uses.append(use.reshape(-1) + sum(len(o) for o in owners[:-1]))
         self.owners = np.concatenate([*owners, np.zeros(0, "i8")])
+        assets = self.job.n_asset
+        self.owners = np.repeat(self.owners, assets)
         count = len(self.owners)
         width = 1 if self.python else max(LEAST_TILE, min(TILE, PANEL_WORDS // max(1, count)))
         row = 1 + -(-width // 4) * 4  # value 0 of a row is that of the bar before the tile; kernels write in fours
         self.panel = np.zeros((count, row))
         self.rows = rows = np.zeros(count, L.ROW)
-        rows["instrument"] = self.instruments.ctypes.data + L.INSTRUMENT_BYTES * datasets[self.owners]
+        rows["asset"] = np.tile(np.arange(assets), count // assets)
+        instrument = datasets[self.owners] + (1 + rows["asset"] if self.job.plan.shared else 0)
+        rows["instrument"] = self.instruments.ctypes.data + L.INSTRUMENT_BYTES * instrument
         rows["out"] = self.panel.ctypes.data + 8 * row * np.arange(count) + 8
         self.sites, self.own, at = np.zeros(count, "i8"), np.zeros(count, bool), 0
         for k, (site, owner, use) in enumerate(zip(plan.sites, owners, uses, strict=True)):
-            words[:, site.slot + 1] = 8 * row * use
+            words[:, site.slot + 1] = 8 * row * assets * use
+            owner = np.repeat(owner, assets)
             mine, at = rows[at : at + len(owner)], at + len(owner)
             mine["kernel"], mine["column"] = self.kernels[k], site.column
-            self.sites[at - len(owner) : at], self.own[at - len(owner) : at] = site.slot, site.custom != ""
+            self.sites[at - len(owner) : at] = site.slot + np.array([slot_shift(self.job, a) for a in mine["asset"]])
+            self.own[at - len(owner) : at] = site.custom != ""
             if not site.custom:
                 (n,) = site.arguments
                 mine["n"] = words[owner, names.index(n)] if n in names else int(n)
         self.locate()
         self.frame["values"], self.frame["width"] = self.panel.ctypes.data, width
+        self.frame["row_bytes"] = 8 * row
         self.frame["rows"], self.frame["n_rows"] = rows.ctypes.data, count
 
     def locate(self) -> None:
@@ -469,7 +498,7 @@ class Recorder(Session):
             "trades": np.zeros(self.ROWS, L.TRADE),
         }
         self.kept: dict[str, list[np.ndarray]] = {"fills": [], "ended": [], "trades": []}
-        self.curves = np.full((n, len(L.CURVES)), np.nan)
+        self.curves = np.full((n, 2 + job.n_asset), np.nan)
         self.records = np.full((n, max(1, len(job.plan.records))), np.nan)
         frame = self.frame
         frame["logging"] = 1
@@ -518,7 +547,7 @@ def prepare(job: Job) -> None:
 
     if job.plan.uncompilable:
         raise StrategyError(job.plan.uncompilable)
-    native.strategy(job.text, job.plan.kinds)
+    native.strategy(job.text, job.plan.kinds, job.plan.shared)
     for unit in units_of(job):
         compiled(unit)
     for text in {t for v in job.venues for t in (v.fee, v.slippage) if t}:

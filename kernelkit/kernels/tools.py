@@ -5,7 +5,7 @@ import copy
 import re
 from collections.abc import Mapping
 
-from kernelkit.kernels import coast, indicators
+from kernelkit.kernels import coast, indicators, reach
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.context import MODEL_FIELDS
 from kernelkit.kernels.flow import may_raise, of_numbers, root, unassigned
@@ -123,9 +123,10 @@ def {_name}(frame, a, b):
 GENERATED = {
     *vars(indicators),
     *vars(coast),
+    *vars(reach),
     *vars(L),
     *TOOLS,
-    *"fail prefetch frame model entry call_act call_steer put_i8 bits unbits INF".split(),
+    *"fail prefetch frame model entry call_act call_steer put_i8 bits unbits INF EACH".split(),
 }
 RESERVED = r"_[sivpaf]\d*|_state|_account|_positions|_panel|_cash|_held|_close|_open|_own_\w+"
 TAIL = "__user__"

@@ -2,8 +2,22 @@
 
 from tests.reference import models
 from tests.reference.config import Config, ModelView, Outcome
-from tests.reference.market import Bars, Grid
+from tests.reference.market import Asset, Bars, Clock, Grid
+from tests.reference.portfolio import PortfolioView, simulate_portfolio
 from tests.reference.simulator import simulate
 from tests.reference.view import View
 
-__all__ = ["Bars", "Config", "Grid", "ModelView", "Outcome", "View", "models", "simulate"]
+__all__ = [
+    "Asset",
+    "Bars",
+    "Clock",
+    "Config",
+    "Grid",
+    "ModelView",
+    "Outcome",
+    "PortfolioView",
+    "View",
+    "models",
+    "simulate",
+    "simulate_portfolio",
+]

@@ -1,4 +1,4 @@
-"""Cash, position, buying power and round trips (A1-A9) with the costs of a fill (C1-C6)."""
+"""Cash, positions, buying power and round trips (A1-A9, X3, X6) with the costs of a fill (C1-C6)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from tests.reference.config import Config, Model, ModelView, Record
+from tests.reference.holding import Holding
 from tests.reference.market import Bars, Grid
 from tests.reference.orders import Order
 
@@ -25,26 +26,61 @@ def ask(name: str, model: Model | None, view: ModelView) -> float:
 
 
 @dataclass
-class Account:
-    """The money of one run over one asset."""
+class Fund:
+    """The money of one run over its assets, in column order."""
 
-    bars: Bars
-    grid: Grid
+    holdings: list[Holding]
     config: Config
     cash: float
     equity: float
-    position: int = 0
     fills: list[Record] = field(default_factory=list)
     trades: list[Record] = field(default_factory=list)
-    open_trade: Record | None = None
     turnover_sum: float = 0.0
     fees: float = 0.0
     ruined: bool = False
     debt: float = 0.0
+    value: float = 0.0  # X6: V
+    gross: float = 0.0  # X6: G
 
-    def view(self, order: Order, lots: int, ticks: int, bar: int, time: int) -> ModelView:
-        """C3: the view of a fill of `lots` of `order` in bar `bar`."""
-        grid = self.grid
+    def of(self, order: Order) -> Holding:
+        """The asset of an order."""
+        return self.holdings[order.asset]
+
+    def held(self) -> list[Holding]:
+        """The assets held, in column order."""
+        return [holding for holding in self.holdings if holding.position != 0]
+
+    def stand_at(self, t: int) -> None:
+        """X1, X6: the clock is at bar `t`: each asset's last bar, and V and G as no fill has changed them yet."""
+        for holding in self.holdings:
+            holding.stand_at(t, self.config)
+        self.count()
+
+    def end_bar(self) -> None:
+        """X6: from F10's late pass on the bar is over."""
+        for holding in self.holdings:
+            holding.over = True
+        self.count()
+
+    def count(self) -> None:
+        """X6: V and G."""
+        self.value = self.gross = 0.0
+        for holding in self.held():
+            self.value = self.value + holding.value()
+            self.gross = self.gross + holding.gross()
+
+    def worth(self, holding: Holding, ticks: int) -> float:
+        """X6: `(cash + V') + N(k, position)`: A2's E."""
+        return (self.cash + (self.value - holding.value())) + holding.grid.notional(ticks, holding.position)
+
+    def power(self, holding: Holding, ticks: int) -> float:
+        """X6: `E - G'`."""
+        return self.worth(holding, ticks) - (self.gross - holding.gross())
+
+    def view(self, order: Order, lots: int, ticks: int, time: int) -> ModelView:
+        """C3: the view of a fill of `lots` of `order` in the bar that its asset stands at."""
+        holding = self.of(order)
+        grid = holding.grid
         return ModelView(
             side=1.0 if lots > 0 else -1.0,
             quantity=float(abs(lots)) * grid.lot,
@@ -52,37 +88,36 @@ class Account:
             notional=grid.gross(ticks, lots),
             filled=float(abs(order.filled)) * grid.lot,
             paid=order.fees,
-            volume=self.bars.mean_volume(bar),
-            position=float(self.position) * grid.lot,
+            volume=holding.bars.mean_volume(holding.last),
+            position=float(holding.position) * grid.lot,
             equity=self.equity,
             time=time,
         )
 
-    def slipped(self, order: Order, lots: int, reference: int, bar: int, time: int) -> int:
+    def slipped(self, order: Order, lots: int, reference: int, time: int) -> int:
         """C1: the reference price moved against the order."""
-        s = ask("slippage", self.config.slippage, self.view(order, lots, reference, bar, time))
+        s = ask("slippage", self.config.slippage, self.view(order, lots, reference, time))
         if s == 0.0:
             return reference
-        price = self.grid.price(reference)
-        return self.grid.ticks(price * (1.0 + s), True) if lots > 0 else self.grid.ticks(price * (1.0 - s), False)
+        grid = self.of(order).grid
+        price = grid.price(reference)
+        return grid.ticks(price * (1.0 + s), True) if lots > 0 else grid.ticks(price * (1.0 - s), False)
 
-    def fee(self, order: Order, lots: int, ticks: int, bar: int, time: int) -> float:
+    def fee(self, order: Order, lots: int, ticks: int, time: int) -> float:
         """C2: the fee of a fill."""
-        return ask("fee", self.config.fee, self.view(order, lots, ticks, bar, time))
+        return ask("fee", self.config.fee, self.view(order, lots, ticks, time))
 
-    def worth(self, ticks: int) -> float:
-        """`cash + N(k, position)`: A2's E and A5's mark."""
-        return self.cash + self.grid.notional(ticks, self.position)
+    def target_lots(
+        self, holding: Holding, weight: float, worth: float, ticks: int, bar: int, time: int, slip: bool
+    ) -> int | None:
+        """S2: the lots from the position to a weight of `worth` at `ticks`, before bar `bar` of the asset.
 
-    def target_lots(self, weight: float, ticks: int, bar: int, time: int, slip: bool) -> int | None:
-        """S2: the lots from the position to a weight of the worth at `ticks`; `slip` reserves for slippage.
-
-        None for more than can be counted (O5).
+        `slip` reserves for slippage. None for more than can be counted (O5).
         """
-        grid = self.grid
+        grid = holding.grid
         price = grid.price(ticks)
-        held = float(self.position)
-        wanted = ((weight * self.worth(ticks)) / price) / grid.unit
+        held = float(holding.position)
+        wanted = ((weight * worth) / price) / grid.unit
         gap = wanted - held
         if abs(wanted) > abs(held) or wanted * held < 0.0:
             view = ModelView(
@@ -92,7 +127,7 @@ class Account:
                 notional=price * (abs(gap) * grid.unit),
                 filled=0.0,
                 paid=0.0,
-                volume=self.bars.mean_volume(bar),
+                volume=holding.bars.mean_volume(bar),
                 position=held * grid.lot,
                 equity=self.equity,
                 time=time,
@@ -102,41 +137,45 @@ class Account:
             gap = gap / ((1.0 + f) + s)
         return math.trunc(gap) if abs(gap) < 2**53 else None
 
-    def affordable(self, order: Order, lots: int, ticks: int, bar: int, time: int) -> bool:
-        """A2: is the final position within the worth left after the fee; reducing is always allowed."""
-        final = self.position + lots
-        if abs(final) <= abs(self.position) and final * self.position >= 0:
+    def affordable(self, order: Order, lots: int, ticks: int, time: int) -> bool:
+        """A2, X6: is the final position within the power left after the fee; reducing is always allowed."""
+        holding = self.of(order)
+        if holding.reduces(lots):
             return True
-        return self.grid.gross(ticks, final) <= self.worth(ticks) - self.fee(order, lots, ticks, bar, time)
+        gross = holding.grid.gross(ticks, holding.position + lots)
+        return gross <= self.power(holding, ticks) - self.fee(order, lots, ticks, time)
 
-    def reduced(self, order: Order, lots: int, ticks: int, bar: int, time: int) -> int:
-        """A3 `reduce`: the lots that cash can carry, in the order's direction."""
+    def reduced(self, order: Order, lots: int, ticks: int, time: int) -> int:
+        """A3 `reduce`, X6: the lots that cash can carry, in the order's direction."""
+        holding = self.of(order)
+        grid, position = holding.grid, holding.position
         direction = 1 if lots > 0 else -1
-        each = self.grid.price(ticks) * self.grid.unit
-        worth = self.worth(ticks)
-        size = math.trunc(worth / each) if worth > 0 else 0
-        size = min(size, abs(self.position + lots))
+        each = grid.price(ticks) * grid.unit
+        power = self.power(holding, ticks)
+        size = math.trunc(power / each) if power > 0 else 0
+        size = min(size, abs(position + lots))
         shrinks = 0
         while size != 0:
-            trial = direction * size - self.position
-            if self.affordable(order, trial, ticks, bar, time):
+            trial = direction * size - position
+            if self.affordable(order, trial, ticks, time):
                 break
             if shrinks == SHRINKS:
                 size = 0
                 break
             shrinks += 1
-            fee = self.fee(order, trial, ticks, bar, time)
-            excess = self.grid.gross(ticks, self.position + trial) - (worth - fee)
+            fee = self.fee(order, trial, ticks, time)
+            excess = grid.gross(ticks, position + trial) - (power - fee)
             size = max(0, size - max(1, math.trunc(excess / each)))
-        allowed = direction * size - self.position
-        if self.position * direction >= 0:
+        allowed = direction * size - position
+        if position * direction >= 0:
             return allowed if allowed * direction > 0 else 0
         return allowed
 
-    def book(self, order: Order, lots: int, ticks: int, reference: int, rule: str, bar: int, time: int) -> Record:
-        """A1, A7, A9: cash, position, the fill record, the round trip and the traded weight of one fill."""
-        fee = self.fee(order, lots, ticks, bar, time)
-        grid = self.grid
+    def book(self, order: Order, lots: int, ticks: int, reference: int, rule: str, time: int) -> Record:
+        """A1, A7, A9, X6: cash, position, V and G, the fill record, the round trip and the traded weight of a fill."""
+        holding = self.of(order)
+        grid = holding.grid
+        fee = self.fee(order, lots, ticks, time)
         self.cash = (self.cash - grid.notional(ticks, lots)) - fee
         self.turnover_sum = self.turnover_sum + grid.gross(ticks, lots) / self.equity
         self.fees = self.fees + fee
@@ -144,6 +183,7 @@ class Account:
         order.fees = order.fees + fee
         fill = {
             "order": order.id,
+            "asset": holding.number,
             "time": time,
             "lots": lots,
             "ticks": ticks,
@@ -153,42 +193,58 @@ class Account:
             "rule": rule,
         }
         self.fills.append(fill)
-        self.book_trade(lots, ticks, fee, time)
+        other_value, other_gross = self.value - holding.value(), self.gross - holding.gross()
+        self.book_trade(holding, lots, ticks, fee, time)
+        self.value, self.gross = other_value + holding.value(), other_gross + holding.gross()
         return fill
 
-    def book_trade(self, lots: int, ticks: int, fee: float, time: int) -> None:
+    def book_trade(self, holding: Holding, lots: int, ticks: int, fee: float, time: int) -> None:
         """A7: the round trip a fill belongs to; a fill through zero closes one and opens the next."""
-        final = self.position + lots
-        if self.position * final < 0:
-            closing = -self.position
+        final = holding.position + lots
+        if holding.position * final < 0:
+            closing = -holding.position
             closing_fee = fee * (float(abs(closing)) / float(abs(lots)))
-            self.book_part(closing, ticks, closing_fee, time)
-            self.book_part(lots - closing, ticks, fee - closing_fee, time)
+            self.book_part(holding, closing, ticks, closing_fee, time)
+            self.book_part(holding, lots - closing, ticks, fee - closing_fee, time)
         else:
-            self.book_part(lots, ticks, fee, time)
+            self.book_part(holding, lots, ticks, fee, time)
 
-    def book_part(self, lots: int, ticks: int, fee: float, time: int) -> None:
-        """A7: a fill, or one side of a fill through zero, in the running round trip."""
-        if self.open_trade is None:
-            self.open_trade = {"opened": time, "closed": 0, "lots": 0, "pnl": 0.0, "fees": 0.0}
-        trade = self.open_trade
-        self.position += lots
-        trade["lots"] = max(trade["lots"], abs(self.position))
-        trade["pnl"] = (trade["pnl"] - self.grid.notional(ticks, lots)) - fee
+    def book_part(self, holding: Holding, lots: int, ticks: int, fee: float, time: int) -> None:
+        """A7: a fill, or one side of a fill through zero, in the running round trip of its asset."""
+        if holding.open_trade is None:
+            holding.open_trade = {"opened": time, "closed": 0, "lots": 0, "pnl": 0.0, "fees": 0.0}
+            holding.open_trade["asset"] = holding.number
+        trade = holding.open_trade
+        holding.position += lots
+        trade["lots"] = max(trade["lots"], abs(holding.position))
+        trade["pnl"] = (trade["pnl"] - holding.grid.notional(ticks, lots)) - fee
         trade["fees"] = trade["fees"] + fee
-        if self.position == 0:
+        if holding.position == 0:
             trade["closed"] = time
             self.trades.append(trade)
-            self.open_trade = None
+            holding.open_trade = None
 
-    def mark(self, close: int, time: int) -> bool:
-        """A5, A6: mark at the close; True when the account is ruined by it, which ends its round trip there."""
-        self.equity = self.worth(close)
+    def mark(self, time: int) -> bool:
+        """A5, A6, X3: mark at the last closes; True when that ruins the account, which ends its round trips there."""
+        self.equity = self.cash
+        for holding in self.held():
+            self.equity = self.equity + holding.grid.notional(holding.close, holding.position)
         if self.equity > 0.0:
             return False
-        if self.position != 0:
-            self.book_part(-self.position, close, 0.0, time)
+        for holding in self.held():
+            self.book_part(holding, -holding.position, holding.close, 0.0, time)
         self.debt = -self.equity
         self.cash = self.equity = 0.0
         self.ruined = True
         return True
+
+
+class Account(Fund):
+    """The money of one run over one asset, which has a bar wherever its clock has one."""
+
+    def __init__(self, bars: Bars, grid: Grid, config: Config, cash: float, equity: float, position: int = 0) -> None:
+        super().__init__([Holding(0, bars, grid, range(len(bars)), position)], config, cash, equity)
+
+    @property
+    def position(self) -> int:
+        return self.holdings[0].position

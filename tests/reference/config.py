@@ -100,14 +100,17 @@ Record = dict[str, Any]
 
 @dataclass
 class Outcome:
-    """Records of a run; `equity`, `cash` and `position` have one entry per bar from `trade_from` to the end."""
+    """Records of a run; `equity`, `cash` and `position` have one entry per bar from `trade_from` to the end.
+
+    A portfolio's `position` has one such list per asset, and its records name the `asset`, from 0.
+    """
 
     fills: list[Record] = field(default_factory=list)
     orders: list[Record] = field(default_factory=list)
     trades: list[Record] = field(default_factory=list)
     equity: list[float] = field(default_factory=list)
     cash: list[float] = field(default_factory=list)
-    position: list[int] = field(default_factory=list)
+    position: list[Any] = field(default_factory=list)
     blocks: list[Record] = field(default_factory=list)
     k: int = 0
     metrics: dict[str, float] = field(default_factory=dict)

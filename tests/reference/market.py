@@ -65,6 +65,18 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class Clock:
+    """X1: the bars of a portfolio's account, oldest first: times in ns UTC and session days."""
+
+    open_at: Sequence[int]
+    known_at: Sequence[int]
+    session: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.open_at)
+
+
+@dataclass(frozen=True)
 class Bars:
     """Bars of one asset, oldest first: times in ns UTC, prices in ticks; numpy arrays are read into Python numbers."""
 
@@ -95,3 +107,12 @@ class Bars:
         for volume in window:
             total = total + volume
         return total / float(len(window)) if window else 0.0
+
+
+@dataclass(frozen=True)
+class Asset:
+    """X1: an asset of a portfolio; `rows` gives for each bar of the clock the number of its own bar there, or -1."""
+
+    bars: Bars
+    grid: Grid
+    rows: Sequence[int]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.reference.account import Account
+from tests.reference.account import Fund
 from tests.reference.config import Record
 
 DAY_NS = 86400e9
@@ -142,7 +142,7 @@ def yearly_growth(growth: float, years: float, ruined: bool) -> float:
     return math.exp(exponent) - 1.0 if exponent < 709.0 else math.inf
 
 
-def headline(track: Track, total: Record, account: Account, periods_per_year: int) -> dict[str, float]:
+def headline(track: Track, total: Record, account: Fund, periods_per_year: int) -> dict[str, float]:
     """M5, M6: the metrics of the run."""
     n, s1, yearly = float(total["n"]), total["s1"], float(periods_per_year)
     mean = s1 / n

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from tests.reference.config import Record
 from tests.reference.market import Grid
 
-RECORDED = "id kind tif lots filled status reason t_submit t_end fees group parent trigger".split()
+RECORDED = "id asset kind tif lots filled status reason t_submit t_end fees group parent trigger".split()
 
 
 @dataclass
@@ -19,6 +20,7 @@ class Order:
     tif: str
     lots: int
     t_submit: int
+    asset: int = 0
     price: int = 0
     trigger: int = 0
     trail: int = 0
@@ -68,14 +70,17 @@ class Order:
             return max(1, ticks - self.trail)
         return grid.ticks(grid.price(ticks) * (1.0 - self.fraction), False)
 
-    def move_trigger(self, grid: Grid, high: int, low: int) -> None:
-        """F8: follow the bar, never back; P3: the trigger of one that has triggered stays."""
+    def moved_trigger(self, grid: Grid, high: int, low: int) -> int:
+        """F8: the trigger that follows the bar, never back; P3: that of one that has triggered stays."""
         if self.runs:
-            return
+            return self.trigger
         if self.lots > 0:
-            self.trigger = min(self.trigger, self.level(grid, low))
-        else:
-            self.trigger = max(self.trigger, self.level(grid, high))
+            return min(self.trigger, self.level(grid, low))
+        return max(self.trigger, self.level(grid, high))
+
+    def move_trigger(self, grid: Grid, high: int, low: int) -> None:
+        """F8: take the moved trigger."""
+        self.trigger = self.moved_trigger(grid, high, low)
 
 
 @dataclass
@@ -84,6 +89,17 @@ class Book:
 
     orders: list[Order] = field(default_factory=list)
     last_id: int = 0
+    limit_id: int = 0
+
+    def begin_decision(self, most: int) -> None:
+        """O4, X7: the decision that begins here may submit so many ids."""
+        self.limit_id = self.last_id + most
+
+    def submit_id(self) -> int:
+        """O4: the id of what a decision submits; a bracket that begins within the limit may end beyond it."""
+        if self.last_id >= self.limit_id:
+            raise ValueError(f"a decision submits more than its last id {self.limit_id}: submit less at one decision")
+        return self.next_id()
 
     def next_id(self) -> int:
         """O4: ids count from 1."""
@@ -117,16 +133,16 @@ class Book:
                 if child.parent == order.id and child.live and not child.active:
                     self.end(child, "cancelled", "parent_ended", time)
 
-    def end_all(self, reason: str, time: int) -> None:
-        """Cancel every live order in id order."""
+    def end_all(self, reason: str, time: int, asset: int | None = None) -> None:
+        """Cancel every live order, of one asset if given, in id order."""
         for order in self.live():
-            if order.live:
+            if order.live and asset in (None, order.asset):
                 self.end(order, "cancelled", reason, time)
 
-    def expire_days(self, session: int, time: int) -> None:
-        """O1: a DAY order lives through the session of the first bar in which it could be matched."""
+    def expire_days(self, session: int, time: int, trading: Collection[int]) -> None:
+        """O1, X1: a DAY order lives through the session of the first bar of its asset in which it could be matched."""
         for order in self.live():
-            if order.live and order.tif == "DAY" and order.t_active <= time:
+            if order.live and order.tif == "DAY" and order.t_active <= time and order.asset in trading:
                 if order.first_session is None:
                     order.first_session = session
                 elif session > order.first_session:
@@ -160,7 +176,7 @@ class Book:
                 self.end(other, "cancelled", "oco", time)
         if after == 0 or before * after < 0:
             for other in self.live():
-                if other.live and other.reduce_only and other.active:
+                if other.live and other.reduce_only and other.active and other.asset == order.asset:
                     self.end(other, "cancelled", "position_closed", time)
         self.end_entry(order, time)
         children = [child for child in self.live() if child.parent == order.id]

@@ -1,54 +1,83 @@
-"""The loop over the bars (T1-T5)."""
+"""The loop over the bars (T1-T5) for an account of any number of assets, and the simulator of one asset."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tests.reference.account import Account
 from tests.reference.config import Config, Outcome
 from tests.reference.fills import Matcher
-from tests.reference.market import Bars, Grid
+from tests.reference.market import Bars, Clock, Grid
 from tests.reference.metrics import Track, blocks, fold, headline, leaves
 from tests.reference.orders import Book
+from tests.reference.venue import Venue
 from tests.reference.view import View
 
+ID_LIMIT, ID_LIMIT_EACH = 60, 4  # O4, X7: 64 ids for one asset
 
-def simulate(bars: Bars, grid: Grid, config: Config, decide: Callable[[View], object]) -> Outcome:
-    """Run one strategy over the bars `trade_from <= t < end`."""
-    end = len(bars) if config.end is None else config.end
-    if not 0 <= config.trade_from < end <= len(bars):
-        raise ValueError(f"the span {config.trade_from}..{end} does not lie within {len(bars)} bars or is empty")
-    if config.participation is not None and any(math.isnan(volume) for volume in bars.v[config.trade_from : end]):  # P1
-        raise ValueError("a bar of the span has no known volume, wanted one in each bar with Config.participation")
-    account = Account(bars, grid, config, cash=config.cash, equity=config.cash)
-    book = Book()
-    matcher = Matcher(bars, grid, config, account, book)
-    outcome = Outcome()
+
+def span(clock: Clock, config: Config) -> tuple[int, int]:
+    """T4: the first bar of the account and the first after it."""
+    end = len(clock) if config.end is None else config.end
+    if not 0 <= config.trade_from < end <= len(clock):
+        raise ValueError(f"the span {config.trade_from}..{end} does not lie within {len(clock)} bars or is empty")
+    return config.trade_from, end
+
+
+def run(venue: Venue, decide: Callable[[int], object], benchmark: Sequence[float]) -> Outcome:
+    """Run the account over the bars `trade_from <= t < end` of its clock, on which `benchmark` has its prices.
+
+    `position` of the outcome has one list per asset.
+    """
+    clock, config, account, book = venue.clock, venue.config, venue.account, venue.book
+    start, end = span(clock, config)
+    for holding in account.holdings:
+        volumes = [holding.bars.v[row] for row in holding.rows[start:end] if row >= 0]
+        if config.participation is not None and any(math.isnan(volume) for volume in volumes):  # P1
+            raise ValueError("a bar of the span has no known volume, wanted one in each bar with Config.participation")
+    outcome = Outcome(position=[[] for _ in account.holdings])
     held: list[bool] = []
     active: list[bool] = []
-    for t in range(config.trade_from, end):
+    for t in range(start, end):
         fills_before = len(account.fills)
         if account.ruined:
             held.append(False)
         else:
-            matcher.match(t, last=t == end - 1)
-            held.append(account.position != 0)
-            if account.mark(bars.c[t], bars.known_at[t]):
-                book.end_all("ruin", bars.known_at[t])
+            venue.match(t, last=t == end - 1)
+            held.append(account.held() != [])
+            if account.mark(clock.known_at[t]):
+                book.end_all("ruin", clock.known_at[t])
         active.append(held[-1] or len(account.fills) > fills_before)
         outcome.equity.append(account.equity)
         outcome.cash.append(account.cash)
-        outcome.position.append(account.position)
+        for holding in account.holdings:
+            outcome.position[holding.number].append(holding.position)
         closing = t == end - 1 and config.close_out != "none"
         if not account.ruined and not closing:
-            decide(View(bars, account, book, t))
-    book.end_all("end_of_data", bars.known_at[end - 1])
-    span = slice(config.trade_from, end)
-    close = [grid.price(ticks) for ticks in bars.c[span]]
-    track = Track(bars.session[span], bars.known_at[span], outcome.equity, close, held, active, config.cash)
+            book.begin_decision(ID_LIMIT + ID_LIMIT_EACH * len(account.holdings))
+            decide(t)
+    book.end_all("end_of_data", clock.known_at[end - 1])
+    bars = slice(start, end)
+    track = Track(clock.session[bars], clock.known_at[bars], outcome.equity, benchmark, held, active, config.cash)
     outcome.k, outcome.blocks = blocks(leaves(track))
     outcome.metrics = headline(track, fold(outcome.blocks), account, config.periods_per_year)
     outcome.fills, outcome.trades = account.fills, account.trades
     outcome.orders = [order.record() for order in book.orders]
+    return outcome
+
+
+def simulate(bars: Bars, grid: Grid, config: Config, decide: Callable[[View], object]) -> Outcome:
+    """Run one strategy over one asset, whose bars are the clock; its records do not name the asset."""
+    account = Account(bars, grid, config, cash=config.cash, equity=config.cash)
+    venue = Matcher(bars, grid, config, account, Book())
+    start, end = span(venue.clock, config)
+
+    def call(t: int) -> None:
+        decide(View(account.holdings[0], account, venue.book, t, bars.known_at[t]))
+
+    outcome = run(venue, call, [grid.price(ticks) for ticks in bars.c[start:end]])
+    outcome.position = outcome.position[0]
+    for record in outcome.fills + outcome.orders + outcome.trades:
+        del record["asset"]
     return outcome

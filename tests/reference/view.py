@@ -5,30 +5,34 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tests.reference.account import Account
-from tests.reference.market import Bars, Grid
+from tests.reference.account import Fund
+from tests.reference.holding import Holding
+from tests.reference.market import Grid
 from tests.reference.orders import Book, Order
 
 TIFS = ("GTC", "DAY", "IOC", "FOK")
 
 
 class View:
-    """The account as the strategy sees it after the mark of bar `i`; offsets into the past are 0, -1, -2 ..."""
+    """One asset as the strategy sees it after the mark of bar `i` of the clock; offsets into the past are 0, -1 ..."""
 
-    def __init__(self, bars: Bars, account: Account, book: Book, bar: int) -> None:
-        self._bars, self._account, self._book = bars, account, book
-        self._grid: Grid = account.grid
-        self.i = bar
-        self.time = bars.known_at[bar]
-        self.lots = account.position
-        self.position = float(account.position) * account.grid.lot
+    def __init__(self, holding: Holding, account: Fund, book: Book, i: int, time: int) -> None:
+        self._holding, self._account, self._book = holding, account, book
+        self._bars = holding.bars
+        self._grid: Grid = holding.grid
+        self._last = holding.last
+        self.i = i
+        self.time = time
+        self.tradable = holding.has_bar
+        self.lots = holding.position
+        self.position = float(holding.position) * holding.grid.lot
         self.cash = account.cash
         self.equity = account.equity
 
     def _past(self, values: Sequence[int], offset: int) -> float:
         if offset > 0:
             raise ValueError(f"offset is {offset}, wanted 0 or less: later bars are not known yet")
-        return self._grid.price(values[self.i + offset]) if self.i + offset >= 0 else math.nan
+        return self._grid.price(values[self._last + offset]) if self._last + offset >= 0 else math.nan
 
     def open(self, offset: int = 0) -> float:
         return self._past(self._bars.o, offset)
@@ -43,13 +47,18 @@ class View:
         return self._past(self._bars.c, offset)
 
     def orders(self) -> list[int]:
-        """Ids of the live orders."""
-        return [order.id for order in self._book.live()]
+        """Ids of the live orders of the asset."""
+        return [order.id for order in self._book.live() if order.asset == self._holding.number]
 
     def _new(self, kind: str, tif: str, lots: int) -> Order:
         if tif not in TIFS:
             raise ValueError(f"tif is {tif!r}, wanted one of {', '.join(TIFS)}")
-        return Order(self._book.next_id(), kind, tif, lots, self.time)
+        return Order(self._book.submit_id(), kind, tif, lots, self.time, asset=self._holding.number)
+
+    @property
+    def _unlisted(self) -> bool:
+        """X1: the asset has no bar yet, so that its orders are rejected before anything else is judged."""
+        return self._last < 0
 
     def _reject(self, order: Order, reason: str) -> int:
         self._book.add(order)
@@ -59,7 +68,9 @@ class View:
     def _fault(
         self, q: float, prices: Sequence[float | None], fraction: float | None, take_profit: float | None = None
     ) -> str:
-        """O5: why the order is rejected, or nothing; `fraction` is a stop's, which lies below 1 on both sides."""
+        """O5, X1: why the order is rejected, or nothing; `fraction` is a stop's, which lies below 1 on both sides."""
+        if self._unlisted:
+            return "unlisted"
         if not self._grid.fits(q):
             return "invalid"
         if any(price is not None and not self._grid.is_price(price) for price in prices):
@@ -88,7 +99,7 @@ class View:
         if fraction is not None:
             order.fraction = fraction
         if kind == "trailing_stop":
-            order.trigger = order.level(self._grid, self._bars.c[self.i])
+            order.trigger = order.level(self._grid, self._bars.c[self._last])
         return self._book.add(order)
 
     def order(self, q: float, tif: str = "GTC") -> int:
@@ -151,40 +162,47 @@ class View:
         return parent.id
 
     def _exit(self, parent: Order, order_id: int, kind: str, fraction: float | None) -> Order:
-        order = Order(order_id, kind, "GTC", -parent.lots, self.time, parent=parent.id, reduce_only=True, active=False)
+        order = Order(order_id, kind, "GTC", -parent.lots, self.time, asset=parent.asset, parent=parent.id)
+        order.reduce_only, order.active = True, False
         order.anchor = fraction
         self._book.add(order)
         return order
 
     def target(self, q: float) -> int:
         """S4: hold a quantity."""
+        if self._unlisted:
+            return self._reject(self._new("market", "GTC", 0), "unlisted")
         self._replace()
         if not self._grid.fits(q):
             return self._reject(self._new("market", "GTC", 0), "invalid")
-        return self._target_order(self._grid.lots(q) - self._account.position, None)
+        return self._target_order(self._grid.lots(q) - self._holding.position, None)
 
-    def target_percent(self, w: float) -> int:
-        """S1-S3: hold a share of the equity."""
+    def target_percent(self, w: float, band: float | None = None) -> int:
+        """S1-S3, X7: hold a share of the equity; `band` instead of the venue's over the number of assets."""
+        if self._unlisted:
+            return self._reject(self._new("market", "GTC", 0), "unlisted")
         self._replace()
         if not math.isfinite(w):
             return self._reject(self._new("market", "GTC", 0), "invalid")
         if self.equity <= 0:
             return 0
-        held, close = self._account.position, self._bars.c[self.i]
-        lots = self._account.target_lots(w, close, self.i + 1, self.time, slip=True)
+        if band is None:
+            band = self._account.config.band / float(len(self._account.holdings))
+        held, close, after = self._holding.position, self._bars.c[self._last], self._last + 1
+        lots = self._account.target_lots(self._holding, w, self.equity, close, after, self.time, slip=True)
         if w == 0:
             lots = -held
         if lots is None:
             return self._reject(self._new("market", "GTC", 0), "invalid")
         to_or_through_zero = w == 0 or (held != 0 and (held + lots) * held <= 0)
-        if not to_or_through_zero and self._grid.gross(close, lots) / self.equity <= self._account.config.band:
+        if not to_or_through_zero and self._grid.gross(close, lots) / self.equity <= band:
             return 0
         return self._target_order(lots, w)
 
     def _replace(self) -> None:
-        """S1: an earlier target gives way, or what is left of it."""
+        """S1, X7: an earlier target of the asset gives way, or what is left of it."""
         for order in self._book.live():
-            if order.live and order.from_target:
+            if order.live and order.from_target and order.asset == self._holding.number:
                 self._book.end(order, "cancelled", "replaced", self.time)
 
     def _target_order(self, lots: int, weight: float | None) -> int:
@@ -200,7 +218,8 @@ class View:
             self._book.end(order, "cancelled", "user", self.time)
 
     def cancel_all(self) -> None:
-        self._book.end_all("user", self.time)
+        """O9, of this asset alone."""
+        self._book.end_all("user", self.time, self._holding.number)
 
     def oco(self, a: int, b: int) -> None:
         self._book.link(a, b)

@@ -1,0 +1,180 @@
+"""What the strategy of a portfolio sees and does: its assets by number, one number each of its own, ranks, weights.
+
+Asset numbers come from the user's code: one that is not there stops the trial with an error that names it.
+"""
+
+from kernelkit.kernels.account import fail
+from kernelkit.kernels.bars import own_bars
+from kernelkit.kernels.focus import defocus, focus, has_bar, last_bar
+from kernelkit.kernels.layout import (
+    ACCOUNT,
+    FAILED,
+    FRAME,
+    HEADER,
+    INSTRUMENT,
+    INSTRUMENT_BYTES,
+    LOOKAHEAD,
+    NO_ASSET,
+    POSITION,
+    POSITION_BYTES,
+    RAISED,
+    V_WEIGHT,
+)
+from kernelkit.kernels.memory import at, bits, call_act, call_weigh, f8, i8, put_f8, put_i8
+
+NAN = float("nan")
+
+
+def is_asset(frame: int, k: int) -> bool:
+    """Whether there is an asset `k`; else the trial ends."""
+    f = at(frame, FRAME)
+    if k >= 0 and k < f.n_asset:
+        return True
+    if f.error == 0:
+        f.error_arg = k
+    fail(frame, NO_ASSET)
+    return False
+
+
+def asset_past(frame: int, k: int, c: int, back: int) -> float:
+    """X1: column `c` of asset `k`, `back` of its own bars from its last one; NaN where it has none."""
+    f = at(frame, FRAME)
+    if not is_asset(frame, k):
+        return NAN
+    if back > 0:
+        if f.error == 0:
+            f.error_arg = back
+        fail(frame, LOOKAHEAD)
+        return NAN
+    i = last_bar(frame, k) + back
+    if i < 0:
+        return NAN
+    columns = at(f.instrument_0 + INSTRUMENT_BYTES * k, INSTRUMENT).columns
+    return f8(i8(columns + 16 * c) + 8 * i)
+
+
+def asset_age(frame: int, k: int, c: int) -> int:
+    """How old a feature of asset `k` is, in ns; 0 before its first bar."""
+    f = at(frame, FRAME)
+    if not is_asset(frame, k) or last_bar(frame, k) < 0:
+        return 0
+    columns = at(f.instrument_0 + INSTRUMENT_BYTES * k, INSTRUMENT).columns
+    return i8(i8(columns + 16 * c) + 8 * last_bar(frame, k))
+
+
+def asset_value(frame: int, k: int, place: int, back: int) -> float:
+    """An indicator of asset `k`, at its last bar or the one before; `place` has where in the panel its values lie."""
+    f = at(frame, FRAME)
+    if not is_asset(frame, k):
+        return NAN
+    i = last_bar(frame, k)
+    if i < 0:
+        return NAN
+    first = own_bars(frame, k, f.first)
+    value = f8(f.values + 8 + i8(place) + f.row_bytes * k + 8 * (i - first + back))
+    if bits(value) >> 32 == FAILED:
+        fail(frame, RAISED)
+    return value
+
+
+def asset_position(frame: int, k: int) -> float:
+    """What is held of asset `k`, in base units."""
+    if not is_asset(frame, k):
+        return NAN
+    return at(at(frame, FRAME).position_0 + POSITION_BYTES * k, POSITION).quantity
+
+
+def asset_tradable(frame: int, k: int) -> bool:
+    """X1: whether asset `k` has a bar now."""
+    return is_asset(frame, k) and has_bar(frame, k)
+
+
+def each_place(frame: int, base: int, k: int) -> int:
+    """Where a number of asset `k` lies; that of asset 0 where there is no such asset."""
+    return base + 8 * k if is_asset(frame, k) else base
+
+
+def asset_order(
+    frame: int, k: int, verb: int, tif: int, q: float, a: float, b: float, c: float, d: float, e: float
+) -> int:
+    """Any order for asset `k`; its id, or 0."""
+    if not is_asset(frame, k):
+        return 0
+    focus(frame, k)
+    number = call_act(at(frame, FRAME).act, frame, verb, tif, q, a, b, c, d, e)
+    defocus(frame)
+    return number
+
+
+def asset_aim(frame: int, k: int, verb: int, wish: float) -> int:
+    """A target for asset `k`; an order id, or 0."""
+    f = at(frame, FRAME)
+    if not is_asset(frame, k):
+        return 0
+    focus(frame, k)
+    number = call_weigh(f.weigh, frame, verb, wish, -1.0)
+    defocus(frame)
+    return number
+
+
+def weights(frame: int, values: int, band: float) -> int:
+    """X7: a weight for each asset that has a bar now; NaN leaves it. How many orders that took."""
+    f = at(frame, FRAME)
+    n = at(f.account, ACCOUNT).n_orders
+    live = at(f.state, HEADER).n_live
+    for k in range(f.n_asset):
+        wish = f8(values + 8 * k)
+        if wish == 0.0 and live == 0 and at(f.position_0 + POSITION_BYTES * k, POSITION).lots == 0:
+            continue  # the commonest case: nothing is held, wanted or ordered
+        if wish == wish and has_bar(frame, k):
+            focus(frame, k)
+            call_weigh(f.weigh, frame, V_WEIGHT, wish, band)
+    defocus(frame)
+    return at(f.account, ACCOUNT).n_orders - n
+
+
+def before(values: int, a: int, b: int) -> bool:
+    """Whether asset `a` ranks before asset `b`: by the larger value, then by the smaller number."""
+    x = f8(values + 8 * a)
+    y = f8(values + 8 * b)
+    return x > y or (x == y and a < b)
+
+
+def rank(frame: int, values: int, ranks: int) -> int:
+    """Rank 1 for the largest value, equal ones in column order, NaN for NaN; how many are ranked."""
+    f = at(frame, FRAME)
+    one = f.scratch
+    other = f.scratch + 8 * f.n_asset
+    n = 0
+    for k in range(f.n_asset):
+        x = f8(values + 8 * k)
+        put_f8(ranks + 8 * k, NAN)
+        if x == x:
+            put_i8(one + 8 * n, k)
+            n += 1
+    width = 1
+    while width < n:  # merge runs of `width`
+        low = 0
+        while low < n:
+            middle = min(low + width, n)
+            high = min(low + 2 * width, n)
+            a = low
+            b = middle
+            for to in range(low, high):
+                left = b >= high
+                if a < middle and not left:
+                    left = before(values, i8(one + 8 * a), i8(one + 8 * b))
+                if left:
+                    put_i8(other + 8 * to, i8(one + 8 * a))
+                    a += 1
+                else:
+                    put_i8(other + 8 * to, i8(one + 8 * b))
+                    b += 1
+            low = high
+        swap = one
+        one = other
+        other = swap
+        width *= 2
+    for k in range(n):
+        put_f8(ranks + 8 * i8(one + 8 * k), float(k + 1))
+    return n

@@ -1,0 +1,197 @@
+"""Random order programs over several assets in one account, run by the engine and by the reference simulator alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import kernelkit as kk
+from kernelkit.kernels import layout as L
+from kernelkit.kernels.job import Costs, Job, Logs, Table
+from kernelkit.kernels.session import Recorder
+from kernelkit.market.fill_model import FillModel
+from kernelkit.market.venue import CASH_RULES
+from tests.reference import Asset, Clock, Config, Outcome, simulate_portfolio
+
+SCRIPTS = 4  # the last assets are never traded: their features are the program, one action a bar each
+FIELDS = ("verb", "k", "q", "a", "b", "c")
+
+
+@kk.portfolio(state={"w": kk.each()})
+def actor(ctx, s):  # type: ignore[no-untyped-def]
+    for j in range(ctx.n - 4, ctx.n):
+        verb, k, q = ctx[j].x.verb[0], int(ctx[j].x.k[0]), ctx[j].x.q[0]
+        a, b, c = ctx[j].x.a[0], ctx[j].x.b[0], ctx[j].x.c[0]
+        if verb == 1.0:
+            ctx[k].order(q)
+        elif verb == 2.0:
+            ctx[k].limit(q, a)
+        elif verb == 3.0:
+            ctx[k].stop(q, a)
+        elif verb == 4.0:
+            ctx[k].stop_limit(q, a, b)
+        elif verb == 5.0:
+            ctx[k].trailing_stop(q, fraction=c)
+        elif verb == 6.0:
+            ctx[k].bracket(q, stop_loss=c, take_profit=c)
+        elif verb == 7.0:
+            ctx[k].target(q)
+        elif verb == 8.0:
+            ctx[k].target_percent(c)
+        elif verb == 9.0:
+            ctx.cancel(q)
+        elif verb == 10.0:
+            ctx.cancel_all()
+        elif verb == 11.0:
+            ctx.oco(q, a)
+        elif verb == 12.0:
+            for m in range(ctx.n - 4):
+                s.w[m] = c * (m + 1) if m != k else math_nan(q)
+            for m in range(ctx.n - 4, ctx.n):
+                s.w[m] = math_nan(1.0)
+            if a > 0.0:
+                ctx.weights(s.w, b)
+            else:
+                ctx.weights(s.w)
+        elif verb == 13.0:
+            ctx[k].order(q, tif="FOK")
+        elif verb == 14.0:
+            ctx[k].limit(q, a, tif="IOC")
+        elif verb == 15.0:
+            ctx[k].order(q, tif="DAY")
+        elif verb == 16.0:
+            ctx[k].limit(q, a, tif="DAY")
+        elif verb == 17.0:
+            ctx[k].cancel_all()
+        elif verb == 18.0:
+            ctx[k].bracket(q, stop=a, limit=b)
+
+
+def math_nan(q):  # type: ignore[no-untyped-def]
+    return np.nan if q > 0.0 else 0.0
+
+
+def act(ctx: Any, n: int, verb: float, k: int, q: float, a: float, b: float, c: float) -> None:
+    """One action, on the reference's view."""
+    if verb == 12.0:
+        w = [c * (m + 1) if m != k else math_nan(q) for m in range(n - SCRIPTS)] + [np.nan] * SCRIPTS
+        ctx.weights(w, b if a > 0.0 else None)
+        return
+    does = {
+        1.0: lambda: ctx[k].order(q),
+        2.0: lambda: ctx[k].limit(q, a),
+        3.0: lambda: ctx[k].stop(q, a),
+        4.0: lambda: ctx[k].stop_limit(q, a, b),
+        5.0: lambda: ctx[k].trailing_stop(q, fraction=c),
+        6.0: lambda: ctx[k].bracket(q, stop_loss=c, take_profit=c),
+        7.0: lambda: ctx[k].target(q),
+        8.0: lambda: ctx[k].target_percent(c),
+        9.0: lambda: ctx.cancel(int(q)),
+        10.0: lambda: ctx.cancel_all(),
+        11.0: lambda: ctx.oco(int(q), int(a)),
+        13.0: lambda: ctx[k].order(q, tif="FOK"),
+        14.0: lambda: ctx[k].limit(q, a, tif="IOC"),
+        15.0: lambda: ctx[k].order(q, tif="DAY"),
+        16.0: lambda: ctx[k].limit(q, a, tif="DAY"),
+        17.0: lambda: ctx[k].cancel_all(),
+        18.0: lambda: ctx[k].bracket(q, stop=a, limit=b),
+    }
+    if verb in does:
+        does[verb]()
+
+
+@dataclass(frozen=True)
+class World:
+    """A clock, assets (the last SCRIPTS have all its bars), settings and, per bar of the clock, SCRIPTS actions."""
+
+    clock: Clock
+    assets: list[Asset]
+    config: Config
+    program: np.ndarray  # (bar, script, field)
+    fee: Any = None
+    slippage: Any = None
+
+
+def table(asset: Asset, periods: float, values: np.ndarray | None) -> Table:
+    """The kernel's columns of one asset; `values` (bar, field) of a script."""
+    b, g = asset.bars, asset.grid
+    ticks = [np.array(v, "i8") for v in (b.o, b.h, b.l, b.c)]
+    prices = [np.array([g.price(int(k)) for k in t], "f8") for t in ticks]
+    columns = [*ticks, np.array(b.v, "f8"), *(np.array(v, "i8") for v in (b.open_at, b.known_at, b.session)), *prices]
+    for name in PROGRAM.plan.features:
+        column = np.zeros(len(b.o)) if values is None else np.ascontiguousarray(values[:, FIELDS.index(name)])
+        columns += [column, np.zeros(len(b.o), "i8")]
+    return Table(tuple(columns), g.inverse, g.tick, g.lot, g.multiplier, periods)
+
+
+PROGRAM = actor.program({})
+
+
+def clock_table(world: World) -> Table:
+    """The clock, its index as X8 says: from the reference's own words."""
+    from tests.reference.portfolio import holding_of, index
+
+    n, start = len(world.clock.open_at), world.config.trade_from
+    holdings = [holding_of(k, a, world.clock) for k, a in enumerate(world.assets)]
+    close = np.full(n, np.nan)
+    close[start:] = index(holdings, start, n)
+    none, unknown = np.zeros(n, "i8"), np.full(n, np.nan)
+    times = [np.array(v, "i8") for v in (world.clock.open_at, world.clock.known_at, world.clock.session)]
+    columns = (none, none, none, none, np.zeros(n), *times, unknown, unknown, unknown, close)
+    return Table(columns, 1, 1.0, 1.0, 1.0, float(world.config.periods_per_year))
+
+
+def job(world: World) -> Job:
+    """The world as the engine takes it."""
+    c, fee, slip = world.config, world.fee, world.slippage
+    costs = Costs(
+        fee and fee.text,
+        tuple(v for _, v in fee.values) if fee else (),
+        slip and slip.text,
+        tuple(v for _, v in slip.values) if slip else (),
+        CASH_RULES[c.cash_rule],
+        c.band,
+        participation=c.participation or 0.0,
+    )
+    codes = FillModel(c.limit, c.same_bar, c.trailing, c.close_out, c.sizing, c.path, c.stop_gap, c.market).codes()
+    traded, n = len(world.assets) - SCRIPTS, len(world.clock.open_at)
+    tables = [
+        table(a, float(c.periods_per_year), None if k < traded else world.program[:, k - traded])
+        for k, a in enumerate(world.assets)
+    ]
+    last = np.stack([np.maximum.accumulate(np.array(a.rows, "i8")) for a in world.assets], axis=1)
+    trials = np.zeros(1, L.TRIAL)
+    trials[0] = (0, c.trade_from, n, 0, 0, 0, c.cash)
+    return Job(
+        PROGRAM.text,
+        PROGRAM.plan,
+        [clock_table(world), *tables],
+        [costs],
+        [codes],
+        trials,
+        np.zeros((1, 0), "i8"),
+        bars=np.ascontiguousarray(last),
+    )
+
+
+def run_engine(world: World) -> tuple[Logs, dict[str, float], np.ndarray, int]:
+    """Logs, headline, block summaries and their level."""
+    recorder = Recorder(job(world), 0)
+    logs = recorder.all()
+    assert not recorder.outcome.errors, recorder.outcome.errors
+    assert recorder.outcome.blocks is not None
+    meta = recorder.outcome.meta[0]
+    headline = dict(zip(L.HEADLINE, recorder.outcome.headline[0], strict=True))
+    return logs, headline, recorder.outcome.blocks[0][: meta[0]], int(meta[1])
+
+
+def run_reference(world: World) -> Outcome:
+    """The same program, by the reference simulator."""
+
+    def decide(ctx: Any) -> None:
+        for verb, k, *numbers in world.program[ctx.i]:
+            act(ctx, len(world.assets), float(verb), int(k), *map(float, numbers))
+
+    return simulate_portfolio(world.clock, world.assets, world.config, decide)

@@ -1,0 +1,104 @@
+"""The simulator of several assets in one account (X1-X8), and what its strategy sees."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from tests.reference.account import Fund
+from tests.reference.config import Config, Outcome
+from tests.reference.holding import Holding
+from tests.reference.market import Asset, Clock
+from tests.reference.orders import Book
+from tests.reference.sharing import SharingVenue
+from tests.reference.simulator import run, span
+from tests.reference.view import View
+
+
+class PortfolioView:
+    """The account after the mark of bar `i` of the clock; `ctx[k]` is asset `k`, from 0."""
+
+    def __init__(self, account: Fund, book: Book, i: int, time: int) -> None:
+        self._book = book
+        self._views = [View(holding, account, book, i, time) for holding in account.holdings]
+        self.i = i
+        self.time = time
+        self.equity = account.equity
+        self.cash = account.cash
+        self.n = len(account.holdings)
+
+    def __getitem__(self, k: int) -> View:
+        return self._views[k]
+
+    def orders(self) -> list[int]:
+        """Ids of the live orders of all assets."""
+        return [order.id for order in self._book.live()]
+
+    def weights(self, w: Sequence[float], band: float | None = None) -> list[int]:
+        """X7: `target_percent` for each asset that has a bar here and a weight; the ids, 0 for none."""
+        if len(w) != self.n:
+            raise ValueError(f"{len(w)} weights, wanted one for each of the {self.n} assets")
+        ids = [0] * self.n
+        for k, weight in enumerate(w):
+            if self[k].tradable and not math.isnan(weight):
+                ids[k] = self[k].target_percent(weight, band)
+        return ids
+
+    def cancel(self, order_id: int) -> None:
+        self[0].cancel(order_id)
+
+    def cancel_all(self) -> None:
+        """O9, over all assets."""
+        self._book.end_all("user", self.time)
+
+    def oco(self, a: int, b: int) -> None:
+        self[0].oco(a, b)
+
+
+def index(holdings: Sequence[Holding], start: int, end: int) -> list[float]:
+    """X8: the mean of the prices over those at `trade_from`, of the assets that have a bar by then."""
+    listed = [holding for holding in holdings if holding.last_bars[start] >= 0]
+    if not listed:
+        return [math.nan] * (end - start)
+    prices = []
+    for t in range(start, end):
+        total = 0.0
+        for holding in listed:
+            close, price = holding.bars.c, holding.grid.price
+            total = total + price(close[holding.last_bars[t]]) / price(close[holding.last_bars[start]])
+        prices.append(total / float(len(listed)))
+    return prices
+
+
+def holding_of(number: int, asset: Asset, clock: Clock) -> Holding:
+    """X1: an asset of the account, whose bars are bars of the clock."""
+    bars, rows = asset.bars, [int(row) for row in asset.rows]
+    if len(rows) != len(clock):
+        raise ValueError(f"asset {number} has {len(rows)} rows, wanted one for each of the {len(clock)} clock bars")
+    if [row for row in rows if row >= 0] != list(range(len(bars))):
+        raise ValueError(f"the rows of asset {number} do not count its {len(bars)} bars in order from 0")
+    for t, row in enumerate(rows):
+        times = (clock.open_at[t], clock.known_at[t], clock.session[t])
+        if row >= 0 and (bars.open_at[row], bars.known_at[row], bars.session[row]) != times:
+            raise ValueError(f"bar {row} of asset {number} has other times than bar {t} of the clock")
+    return Holding(number, bars, asset.grid, rows)
+
+
+def simulate_portfolio(
+    clock: Clock, assets: Sequence[Asset], config: Config, decide: Callable[[PortfolioView], object]
+) -> Outcome:
+    """Run one strategy over the assets in column order; `position` of the outcome has one list per asset."""
+    if config.path not in ("stop_first", "close"):
+        raise ValueError(f"Config.path is {config.path!r}, wanted stop_first or close in a portfolio")
+    if not assets:
+        raise ValueError("a portfolio of no assets, wanted at least one")
+    times = ([int(value) for value in values] for values in (clock.open_at, clock.known_at, clock.session))
+    clock = Clock(*times)
+    start, end = span(clock, config)
+    account = Fund([holding_of(k, asset, clock) for k, asset in enumerate(assets)], config, config.cash, config.cash)
+    venue = SharingVenue(clock, config, account, Book())
+
+    def call(t: int) -> None:
+        decide(PortfolioView(account, venue.book, t, clock.known_at[t]))
+
+    return run(venue, call, index(account.holdings, start, end))

@@ -1,0 +1,75 @@
+"""The venue of a portfolio: each pass settles what reduces first, then shares what cash is left (X4, X5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import trunc
+
+from tests.reference.orders import Order
+from tests.reference.quotes import Quote
+from tests.reference.venue import Offer, Venue
+
+SHARERS = 2  # one order alone has nobody to share with: A3 cuts it
+
+
+@dataclass
+class SharingVenue(Venue):
+    """Walks every pass twice; between the walks it finds the share of the orders that need cash."""
+
+    sharers: list[int] = field(default_factory=list)  # X5: ids of the orders with a need above zero
+    ratio: float = 1.0
+
+    def walk(self, orders: list[Order], offer: Offer, moves: bool = False) -> None:
+        """X4: first those that reduce, then all."""
+        for order in orders:
+            holding = self.account.of(order)
+            if order.live and holding.reduces(holding.rest(order)):
+                self.attempt(order, offer, moves)
+        if self.config.cash_rule == "reduce":
+            self.share_out(orders, offer)
+        for order in orders:
+            if order.live:
+                self.attempt(order, offer, moves)
+        self.sharers = []
+
+    def share_out(self, orders: list[Order], offer: Offer) -> None:
+        """X5: who shares in the second walk, and in what ratio."""
+        needs: dict[int, float] = {}
+        for order in orders:
+            quote = offer(order) if order.live else None
+            if quote is not None and self.would_fill(order, quote):
+                needs[order.id] = self.need(order, quote)
+        need = 0.0
+        for amount in needs.values():
+            need = need + amount
+        sharers = [order_id for order_id, amount in needs.items() if amount > 0.0]
+        free = (self.account.cash + self.account.value) - self.account.gross
+        if need > free and len(sharers) >= SHARERS:
+            self.sharers, self.ratio = sharers, max(0.0, free) / need
+
+    def would_fill(self, order: Order, quote: Quote) -> bool:
+        """X5: is it filled as things stand: not beyond a stop-limit's limit, without volume, or a FOK that P1 cuts."""
+        holding = self.account.of(order)
+        rest = holding.rest(order)
+        if not quote.fills or holding.left == 0 or rest == 0:
+            return False
+        return order.tif != "FOK" or holding.allowed(rest) == rest
+
+    def need(self, order: Order, quote: Quote) -> float:
+        """X5: the cash that the fill takes."""
+        account, holding = self.account, self.account.of(order)
+        time, lots = holding.stamp(quote.rule), holding.allowed(holding.rest(order))
+        ticks = account.slipped(order, lots, quote.reference, time) if quote.slip else quote.reference
+        grown = abs(holding.position + lots) - abs(holding.position)
+        price, unit = holding.grid.price(ticks), holding.grid.unit
+        return max(0.0, price * (float(grown) * unit) + account.fee(order, lots, ticks, time))
+
+    def shared(self, order: Order, lots: int) -> int:
+        """X5: `l'`; what needs no cash in a reversal is not shared."""
+        if order.id not in self.sharers:
+            return lots
+        position = self.account.of(order).position
+        final, c = position + lots, 0
+        if position * final < 0:
+            c = -2 * position if abs(final) > abs(position) else -position
+        return c + trunc(float(lots - c) * self.ratio)
