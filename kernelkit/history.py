@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.job import Table
 from kernelkit.market.reasons import Reason
 
 if TYPE_CHECKING:
@@ -22,78 +20,78 @@ AT_DECISION = (L.R_USER, L.R_BELOW, L.R_INVALID, L.R_UNLISTED, L.R_OFF_TICK, L.R
 BEFORE_OPEN = (L.R_DAY, L.R_GTD)
 
 
-class Row(NamedTuple):
-    """One event, before it is told in base units and prices."""
+class Event(NamedTuple):
+    """One row: when, to which of the orders (its place in the log), what, and of how many lots at which price."""
 
     time: int
     phase: int
     order: int
-    event: str
+    kind: str
     lots: int
-    ticks: int = 0
+    price: float = float("nan")
     reason: int = L.R_NONE
 
 
-def times_of(column: Any) -> np.ndarray:
-    """Times of a log as datetime64[ns]; NaT for 0, which never came.
-
-    >>> times_of([0, 1])
-    array([                          'NaT', '1970-01-01T00:00:00.000000001'],
-          dtype='datetime64[ns]')
-    """
-    values = np.asarray(column, "i8")
-    return np.where(values == 0, np.datetime64("NaT"), values.astype("datetime64[ns]"))
-
-
-def prices_of(column: Any, table: Table) -> np.ndarray:
-    """Ticks of a log as prices; NaN for 0, which is none."""
-    ticks = np.asarray(column, "f8")
-    prices = ticks * table.tick if table.inverse == 0 else ticks / float(table.inverse)
-    return np.where(ticks == 0, np.nan, prices)
-
-
-def events_of(orders: Mapping[str, Any], fills: Mapping[str, Any], table: Table) -> pd.DataFrame:
+def events_of(orders: Any, fills: Any) -> pd.DataFrame:
     """What happened to each order, by time: submitted, replaced, triggered, filled (in part), or how else it ended.
 
-    ``quantity`` is the order's, of a fill its own (base units), ``price`` that of a fill. Of several replacements the
-    last one is known.
+    ``orders`` (by id) and ``fills`` are what a trial has logged, with units (`result.Records`). ``quantity`` is the
+    order's, of a fill its own (base units), ``price`` that of a fill. Of several replacements the last one is known.
     """
     import pandas as pd
 
-    rows: list[Row] = []
-    size = {int(n): int(lots) for n, lots in zip(orders["id"], orders["lots"], strict=True)}
-    filled = dict.fromkeys(size, 0)
-    whole = {int(n) for n, s in zip(orders["id"], orders["status"], strict=True) if s == L.FILLED}
-    last = {int(n): k for k, n in enumerate(fills["order"])}
-    opened = {int(t) for t, rule in zip(fills["time"], fills["rule"], strict=True) if rule == L.OPEN_FILL}
-    columns = (fills[c] for c in ("order", "time", "lots", "ticks"))
-    for k, (n, t, lots, ticks) in enumerate(zip(*columns, strict=True)):
-        done = int(n) in whole and last[int(n)] == k
-        phase = AT_OPEN if int(t) in opened else AT_END
-        rows.append(Row(int(t), phase, int(n), "filled" if done else "filled in part", int(lots), int(ticks)))
-        filled[int(n)] += int(lots)
-    for name, event in (("t_submit", "submitted"), ("t_replace", "replaced"), ("t_trigger", "triggered")):
-        for n, t in zip(orders["id"], orders[name], strict=True):
-            phase = DECIDED if event != "triggered" else AT_OPEN if int(t) in opened else AT_END
-            if t != 0:
-                rows.append(Row(int(t), phase, int(n), event, size[int(n)]))
-    for n, t, status, reason in zip(orders["id"], orders["t_end"], orders["status"], orders["reason"], strict=True):
-        phase = AT_OPEN if reason in BEFORE_OPEN or int(t) in opened else AT_END
-        phase = DECIDED if reason in AT_DECISION else phase
-        if status > L.FILLED:
-            left = size[int(n)] - filled[int(n)]
-            rows.append(Row(int(t), phase, int(n), L.STATUSES[int(status)], left, reason=int(reason)))
-    rows.sort(key=lambda r: (r.time, r.phase, r.order, EVENTS.index(r.event)))
-    lots, reasons = np.array([r.lots for r in rows], "i8"), [Reason(r.reason) for r in rows]
+    events = [*_filled(orders, fills), *_changed(orders, fills), *_ended(orders, fills)]
+    events.sort(key=lambda e: (e.time, e.phase, e.order, EVENTS.index(e.kind)))
+    rows = np.array([e.order for e in events], "i8")
+    lots, reasons = np.array([e.lots for e in events], "i8"), [Reason(e.reason) for e in events]
     return pd.DataFrame(
         {
-            "time": times_of([r.time for r in rows]),
-            "order": np.array([r.order for r in rows], "i8"),
-            "event": [r.event for r in rows],
+            "time": np.array([e.time for e in events], "i8").astype("datetime64[ns]"),
+            "order": orders["id"][rows],
+            "asset": orders.asset[rows],
+            "event": [e.kind for e in events],
             "side": np.where(lots >= 0, "buy", "sell"),
-            "quantity": np.abs(lots) * table.lot,
-            "price": prices_of([r.ticks for r in rows], table),
+            "quantity": np.abs(lots) * orders.lot[rows],
+            "price": np.array([e.price for e in events], "f8"),
             "reason": [r.text for r in reasons],
             "sentence": [r.sentence if r else "" for r in reasons],
         }
     )
+
+
+def _opened(fills: Any) -> set[int]:
+    """When something was filled at an open."""
+    return set(fills["time"][fills["rule"] == L.OPEN_FILL].tolist())
+
+
+def _filled(orders: Any, fills: Any) -> list[Event]:
+    rows = np.searchsorted(orders["id"], fills["order"]).tolist()
+    last = {row: k for k, row in enumerate(rows)}
+    out = []
+    columns = (fills[n].tolist() for n in ("time", "lots", "rule"))
+    for k, (row, time, lots, rule, price) in enumerate(zip(rows, *columns, fills.prices("ticks"), strict=True)):
+        whole = orders["status"][row] == L.FILLED and last[row] == k
+        phase = AT_OPEN if rule == L.OPEN_FILL else AT_END
+        out.append(Event(time, phase, row, "filled" if whole else "filled in part", lots, float(price)))
+    return out
+
+
+def _changed(orders: Any, fills: Any) -> list[Event]:
+    opened, out = _opened(fills), []
+    for name, kind in (("t_submit", "submitted"), ("t_replace", "replaced"), ("t_trigger", "triggered")):
+        for row, (time, lots) in enumerate(zip(orders[name].tolist(), orders["lots"].tolist(), strict=True)):
+            phase = DECIDED if kind != "triggered" else AT_OPEN if time in opened else AT_END
+            if time != 0:
+                out.append(Event(time, phase, row, kind, lots))
+    return out
+
+
+def _ended(orders: Any, fills: Any) -> list[Event]:
+    opened, out = _opened(fills), []
+    columns = (orders[n].tolist() for n in ("t_end", "status", "reason", "lots", "filled"))
+    for row, (time, status, reason, lots, filled) in enumerate(zip(*columns, strict=True)):
+        phase = AT_OPEN if reason in BEFORE_OPEN or time in opened else AT_END
+        phase = DECIDED if reason in AT_DECISION else phase
+        if status > L.FILLED:
+            out.append(Event(time, phase, row, L.STATUSES[status], lots - filled, reason=reason))
+    return out

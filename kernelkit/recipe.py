@@ -354,7 +354,8 @@ def plan_job(
     panel = panel_of(bars, program.plan.features, closing=program.plan.closing)
     tables, places = panel.tables, panel.places
     check_sums(program.plan, params, tables)
-    check_volumes(costs_of(settings.venue), tables, asset_names(bars))
+    assets = asset_names(bars)
+    check_volumes(costs_of(settings.venue), tables, assets)
     last_bars = None
     if program.plan.shared:
         check_path(settings.fill_model)
@@ -379,7 +380,6 @@ def plan_job(
         bars=last_bars,
     )
     start = rows[0][1] if job.plan.shared else min(int(p[r[1]]) for p, r in zip(places, rows, strict=True))
-    assets = asset_names(bars)
     return Recipe(bars, strategy, job, axes, assets, places, sweep.cells, start, last, scalars)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from kernelkit import schema
 from kernelkit.errors import RunError, UsageError, message
-from kernelkit.history import events_of, prices_of, times_of
+from kernelkit.history import events_of
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Logs, Outcome
 from kernelkit.kernels.session import Recorder
@@ -231,21 +231,42 @@ def one_trial(res: xr.Dataset) -> tuple[Curves, int]:
     return curves, trial
 
 
-def _frame(res: xr.Dataset, what: str) -> tuple[Any, Any, pd.DataFrame, str]:
-    import pandas as pd
+class Records:
+    """What one trial logged of one kind, with the units of each record's asset."""
 
-    curves, trial = one_trial(res)
-    logs, recipe = curves.logs(trial), curves.recipe
-    table = recipe.job.tables[
-        int(recipe.job.trials[trial]["dataset"]) if recipe.signal is None else trial % len(recipe.assets)
-    ]
-    records = getattr(logs, what)
-    return (
-        recipe,
-        table,
-        pd.DataFrame({n: records[n] for n in records.dtype.names}),
-        recipe.assets[trial % len(recipe.assets)],
-    )
+    def __init__(self, res: xr.Dataset, what: str) -> None:
+        curves, trial = one_trial(res)
+        recipe, job = curves.recipe, curves.recipe.job
+        records = getattr(curves.logs(trial), what)
+        self.raw = np.sort(records, order="id", kind="stable") if what == "orders" else records
+        if recipe.shared:
+            self.number, tables, names = self.raw["asset"], job.tables[1:], recipe.assets
+        else:
+            dataset = int(job.trials[trial]["dataset"]) if recipe.signal is None else trial % len(recipe.assets)
+            self.number, tables = np.zeros(len(self.raw), "i8"), [job.tables[dataset]]
+            names = [recipe.assets[trial % len(recipe.assets)]]
+        self.asset = np.array(names, object)[self.number]
+        self.lot, self.tick = (np.array([getattr(t, n) for t in tables])[self.number] for n in ("lot", "tick"))
+        self.inverse = np.array([float(t.inverse) for t in tables])[self.number]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        found: np.ndarray = self.raw[name]
+        return found
+
+    def prices(self, name: str) -> np.ndarray:
+        """Ticks as prices, NaN for none."""
+        ticks = self.raw[name].astype("f8")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            prices = np.where(self.inverse == 0.0, ticks * self.tick, ticks / self.inverse)
+        return np.where(ticks == 0, np.nan, prices)
+
+    def times(self, name: str) -> np.ndarray:
+        """Nanoseconds as times, NaT for none."""
+        return np.where(self.raw[name] == 0, np.datetime64("NaT"), self.raw[name].astype("datetime64[ns]"))
+
+    def text(self, name: str, names: Sequence[str]) -> list[str]:
+        """Codes as words."""
+        return [names[int(k)] for k in self.raw[name]]
 
 
 def fills(res: xr.Dataset) -> pd.DataFrame:
@@ -264,22 +285,21 @@ def fills(res: xr.Dataset) -> pd.DataFrame:
     """
     import pandas as pd
 
-    _, table, raw, asset = _frame(res, "fills")
-    lots = raw["lots"].to_numpy()
+    r = Records(res, "fills")
     return pd.DataFrame(
         {
-            "time": times_of(raw["time"]),
-            "asset": asset,
-            "order": raw["order"],
-            "side": np.where(lots > 0, "buy", "sell"),
-            "quantity": np.abs(lots) * table.lot,
-            "price": prices_of(raw["ticks"], table),
-            "reference": prices_of(raw["reference"], table),
-            "fee": raw["fee"],
-            "slippage": raw["slippage"],
-            "at": np.array(L.PLACES)[raw["rule"].to_numpy()],
-            "position": raw["position"] * table.lot,
-            "cash": raw["cash"],
+            "time": r.times("time"),
+            "asset": r.asset,
+            "order": r["order"],
+            "side": np.where(r["lots"] > 0, "buy", "sell"),
+            "quantity": np.abs(r["lots"]) * r.lot,
+            "price": r.prices("ticks"),
+            "reference": r.prices("reference"),
+            "fee": r["fee"],
+            "slippage": r["slippage"],
+            "at": np.array(L.PLACES)[r["rule"]],
+            "position": r["position"] * r.lot,
+            "cash": r["cash"],
         }
     )
 
@@ -302,39 +322,33 @@ def orders(res: xr.Dataset, history: bool = False) -> pd.DataFrame:
     """
     import pandas as pd
 
-    _, table, raw, asset = _frame(res, "orders")
-    raw = raw.sort_values("id", kind="stable").reset_index(drop=True)
+    r = Records(res, "orders")
     if history:
-        return events_of(raw, _frame(res, "fills")[2], table)
-    lots = raw["lots"].to_numpy()
-
-    def text(column: str, names: Sequence[str]) -> list[str]:
-        return [names[int(k)] for k in raw[column]]
-
+        return events_of(r, Records(res, "fills"))
     return pd.DataFrame(
         {
-            "order": raw["id"],
-            "asset": asset,
-            "kind": text("kind", L.KINDS),
-            "tif": text("tif", L.TIFS),
-            "side": np.where(lots >= 0, "buy", "sell"),
-            "quantity": np.abs(lots) * table.lot,
-            "filled": np.abs(raw["filled"]) * table.lot,
-            "display": np.where(raw["display"] == 0, np.nan, raw["display"] * table.lot),
-            "limit": prices_of(raw["price"], table),
-            "trigger": prices_of(raw["trigger"], table),
-            "status": text("status", L.STATUSES),
-            "reason": text("reason", L.REASONS),
-            "sentence": [Reason(int(k)).sentence for k in raw["reason"]],
-            "submitted": times_of(raw["t_submit"]),
-            "active": times_of(raw["t_active"]),
-            "triggered": times_of(raw["t_trigger"]),
-            "replaced": times_of(raw["t_replace"]),
-            "expires": times_of(raw["t_expire"]),
-            "ended": times_of(raw["t_end"]),
-            "fees": raw["fees"],
-            "group": raw["group"],
-            "parent": raw["parent"],
+            "order": r["id"],
+            "asset": r.asset,
+            "kind": r.text("kind", L.KINDS),
+            "tif": r.text("tif", L.TIFS),
+            "side": np.where(r["lots"] >= 0, "buy", "sell"),
+            "quantity": np.abs(r["lots"]) * r.lot,
+            "filled": np.abs(r["filled"]) * r.lot,
+            "display": np.where(r["display"] == 0, np.nan, r["display"] * r.lot),
+            "limit": r.prices("price"),
+            "trigger": r.prices("trigger"),
+            "status": r.text("status", L.STATUSES),
+            "reason": r.text("reason", L.REASONS),
+            "sentence": [Reason(int(k)).sentence for k in r["reason"]],
+            "submitted": r.times("t_submit"),
+            "active": r.times("t_active"),
+            "triggered": r.times("t_trigger"),
+            "replaced": r.times("t_replace"),
+            "expires": r.times("t_expire"),
+            "ended": r.times("t_end"),
+            "fees": r["fees"],
+            "group": r["group"],
+            "parent": r["parent"],
         }
     )
 
@@ -355,20 +369,24 @@ def trades(res: xr.Dataset) -> pd.DataFrame:
     """
     import pandas as pd
 
-    _, table, raw, asset = _frame(res, "trades")
-    _, _, filled, _ = _frame(res, "fills")
-    done = round_trips(filled["lots"].tolist(), prices_of(filled["ticks"], table).tolist())[: len(raw)]
+    r, filled = Records(res, "trades"), Records(res, "fills")
+    done: list[tuple[str, float, float]] = [("", np.nan, np.nan)] * len(r.raw)
+    for k in np.unique(r.number):
+        rows, own = np.flatnonzero(r.number == k), filled.number == k
+        trips = round_trips(filled["lots"][own].tolist(), filled.prices("ticks")[own].tolist())
+        for row, trip in zip(rows, trips, strict=False):  # the last may be open still
+            done[row] = trip
     return pd.DataFrame(
         {
-            "asset": asset,
+            "asset": r.asset,
             "side": [side for side, _, _ in done],
-            "opened": times_of(raw["opened"]),
-            "closed": times_of(raw["closed"]),
-            "quantity": raw["lots"] * table.lot,
+            "opened": r.times("opened"),
+            "closed": r.times("closed"),
+            "quantity": r["lots"] * r.lot,
             "entry": np.array([entry for _, entry, _ in done], "f8"),
             "exit": np.array([end for _, _, end in done], "f8"),
-            "pnl": raw["pnl"],
-            "fees": raw["fees"],
+            "pnl": r["pnl"],
+            "fees": r["fees"],
         }
     )
 

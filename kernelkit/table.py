@@ -26,8 +26,9 @@ _tables: dict[tuple[Any, ...], tuple[list[weakref.ref[np.ndarray]], Any]] = {}
 
 @dataclass(frozen=True)
 class Panel:
-    """The tables of all assets, and the rows of ``time`` that each one's bars are."""
+    """The tables of all assets over ``n`` rows of ``time``, and the rows that each one's bars are."""
 
+    n: int
     tables: list[Table]
     places: list[np.ndarray]
 
@@ -37,10 +38,9 @@ class Panel:
 
         None where each asset has a bar in every row.
         """
-        n = 1 + max(int(place[-1]) if len(place) else -1 for place in self.places)
-        if all(len(place) == n for place in self.places):
+        if all(len(place) == self.n for place in self.places):
             return None
-        rows = [np.searchsorted(place, np.arange(n), side="right") - 1 for place in self.places]
+        rows = [np.searchsorted(place, np.arange(self.n), side="right") - 1 for place in self.places]
         return np.ascontiguousarray(np.stack(rows, axis=1), "i8")
 
     @cached_property
@@ -96,7 +96,7 @@ def panel_of(
         for a in sources:
             a.flags.writeable = False
         forget = partial(_forget, _tables, key)
-        panel = Panel([table for table, _ in made], [rows for _, rows in made])
+        panel = Panel(bars.sizes["time"], [table for table, _ in made], [rows for _, rows in made])
         known = _tables[key] = ([weakref.ref(a, forget) for a in sources], panel)
     found: Panel = known[1]
     return found

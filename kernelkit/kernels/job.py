@@ -53,8 +53,14 @@ class Table:
             raise ValueError("the loop over bars takes contiguous columns")
         return out
 
+    @cached_property
+    def record(self) -> tuple[float, ...]:
+        """It as layout.INSTRUMENT, in this process."""
+        at, unit = self.pointers.ctypes.data, self.lot * self.multiplier
+        return at, self.n_bars, self.inverse, self.closing, self.tick, self.lot, self.multiplier, unit, self.periods
+
     def __reduce__(self) -> object:
-        return Table, (self.columns, *self.instrument)
+        return Table, (self.columns, *self.instrument, self.closing)
 
     @cached_property
     def most_ticks(self) -> int:

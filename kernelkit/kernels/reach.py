@@ -133,48 +133,50 @@ def weights(frame: int, values: int, band: float) -> int:
     return at(f.account, ACCOUNT).n_orders - n
 
 
-def before(values: int, a: int, b: int) -> bool:
-    """Whether asset `a` ranks before asset `b`: by the larger value, then by the smaller number."""
-    x = f8(values + 8 * a)
-    y = f8(values + 8 * b)
-    return x > y or (x == y and a < b)
-
-
 def rank(frame: int, values: int, ranks: int) -> int:
-    """Rank 1 for the largest value, equal ones in column order, NaN for NaN; how many are ranked."""
+    """Rank 1 for the largest value, equal ones in column order, NaN for NaN; how many are ranked.
+
+    Pairs of value and number are merged in runs of 1, 2, 4 ...
+    """
     f = at(frame, FRAME)
     one = f.scratch
-    other = f.scratch + 8 * f.n_asset
+    other = f.scratch + 16 * f.n_asset
     n = 0
     for k in range(f.n_asset):
         x = f8(values + 8 * k)
         put_f8(ranks + 8 * k, NAN)
         if x == x:
-            put_i8(one + 8 * n, k)
+            put_f8(one + 16 * n, x)
+            put_i8(one + 16 * n + 8, k)
             n += 1
-    width = 1
-    while width < n:  # merge runs of `width`
+    width = 16
+    while width < 16 * n:
         low = 0
-        while low < n:
-            middle = min(low + width, n)
-            high = min(low + 2 * width, n)
+        while low < 16 * n:
+            middle = min(low + width, 16 * n)
+            high = min(middle + width, 16 * n)
             a = low
             b = middle
-            for to in range(low, high):
-                left = b >= high
-                if a < middle and not left:
-                    left = before(values, i8(one + 8 * a), i8(one + 8 * b))
-                if left:
-                    put_i8(other + 8 * to, i8(one + 8 * a))
-                    a += 1
-                else:
-                    put_i8(other + 8 * to, i8(one + 8 * b))
-                    b += 1
+            to = low
+            while a < middle and b < high:
+                left = 16 * int(f8(one + a) >= f8(one + b))  # no branch: which is larger nobody can predict
+                place = one + b + (left >> 4) * (a - b)
+                put_f8(other + to, f8(place))
+                put_i8(other + to + 8, i8(place + 8))
+                a += left
+                b += 16 - left
+                to += 16
+            rest = a if a < middle else b
+            while to < high:
+                put_f8(other + to, f8(one + rest))
+                put_i8(other + to + 8, i8(one + rest + 8))
+                rest += 16
+                to += 16
             low = high
         swap = one
         one = other
         other = swap
         width *= 2
     for k in range(n):
-        put_f8(ranks + 8 * i8(one + 8 * k), float(k + 1))
+        put_f8(ranks + 8 * i8(one + 16 * k + 8), float(k + 1))
     return n

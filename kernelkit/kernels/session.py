@@ -88,8 +88,7 @@ def template_block(job: Job) -> np.ndarray:
         words[at : at + n] = word(value.value)
         at += n
     at += (n - 1) * site_words(plan)
-    for asset in range(n):
-        shift = slot_shift(job, asset)
+    for shift in slot_shifts(job) if plan.sites else ():
         for slot, value in job.custom_state:
             words[slot + shift] = word(value)
         for site in plan.sites:
@@ -111,14 +110,11 @@ def site_words(plan: Plan) -> int:
     return sum(site.rolling.words for site in plan.sites)
 
 
-def slot_shift(job: Job, asset: int) -> int:
-    """How many words the slots of a portfolio's asset lie behind those of its first."""
-    if asset == 0:
-        return 0
-    plan = job.plan
+def slot_shifts(job: Job) -> np.ndarray:
+    """How many words the slots of each asset lie behind those of the first, int64 (asset,)."""
+    plan, n = job.plan, job.n_asset
     each = sum(isinstance(value, Each) for value in plan.state.values())
-    first = plan.words - site_words(plan)
-    return plan.words + job.n_asset * each + (asset - 1) * site_words(plan) - first
+    return np.concatenate([[0], n * each + site_words(plan) * np.arange(1, n)])
 
 
 def ring_length(job: Job, k: int) -> int:
@@ -186,17 +182,7 @@ class Session:
         self.frame = np.zeros(1, L.FRAME)
         self.listen(Stop())
         self.model = np.zeros(1, L.MODEL)
-        self.columns = [t.pointers for t in job.tables]
-        self.instruments = np.array(
-            [
-                (
-                    *(c.ctypes.data, t.n_bars, t.inverse, t.closing),
-                    *(t.tick, t.lot, t.multiplier, t.lot * t.multiplier, t.periods),
-                )
-                for c, t in zip(self.columns, job.tables, strict=True)
-            ],
-            L.INSTRUMENT,
-        )
+        self.instruments = np.array([t.record for t in job.tables], L.INSTRUMENT)
         self.venues = np.zeros(len(job.venues), L.VENUE)
         self.fill_models = coded(job)
         frame = self.frame
@@ -216,10 +202,9 @@ class Session:
             frame[name] = value
         for venue, v in zip(self.venues, job.venues, strict=True):
             venue["cash_rule"], venue["band"], venue["rebates"] = v.cash_rule, v.band, v.rebates
-            venue["participation"], venue["off_tick"] = v.participation, v.off_tick
+            venue["participation"], venue["off_tick"], venue["limits"] = v.participation, v.off_tick, v.limits
             for name in ("min_quantity", "max_quantity", "min_notional"):
                 venue[name] = getattr(v, name)
-            venue["limits"] = v.limits
             venue["fee"] = model(v.fee) if v.fee else 0
             venue["slippage"] = model(v.slippage) if v.slippage else 0
             for cost, text in (("fee", v.fee), ("slippage", v.slippage)):
@@ -235,8 +220,8 @@ class Session:
             len(job.plan.records),
         )
         frame["timed"], frame["n_asset"], frame["shared"] = timed, job.n_asset, job.plan.shared
-        self.scratch = np.zeros((3, job.n_asset), "i8")
-        frame["scratch"], frame["held"] = self.scratch.ctypes.data, self.scratch[2:].ctypes.data
+        self.scratch = np.zeros((5, job.n_asset), "i8")
+        frame["scratch"], frame["held"] = self.scratch.ctypes.data, self.scratch[4:].ctypes.data
         if job.bars is not None:
             frame["bars"] = job.bars.ctypes.data
         frame["instruments"], frame["venues"], frame["fill_models"] = (
@@ -319,13 +304,14 @@ class Session:
         instrument = datasets[self.owners] + (1 + rows["asset"] if self.job.plan.shared else 0)
         rows["instrument"] = self.instruments.ctypes.data + L.INSTRUMENT_BYTES * instrument
         rows["out"] = self.panel.ctypes.data + 8 * row * np.arange(count) + 8
+        shifts = slot_shifts(self.job)
         self.sites, self.own, at = np.zeros(count, "i8"), np.zeros(count, bool), 0
         for k, (site, owner, use) in enumerate(zip(plan.sites, owners, uses, strict=True)):
             words[:, site.slot + 1] = 8 * row * assets * use
             owner = np.repeat(owner, assets)
             mine, at = rows[at : at + len(owner)], at + len(owner)
             mine["kernel"], mine["column"] = self.kernels[k], site.column
-            self.sites[at - len(owner) : at] = site.slot + np.array([slot_shift(self.job, a) for a in mine["asset"]])
+            self.sites[at - len(owner) : at] = site.slot + shifts[mine["asset"]]
             self.own[at - len(owner) : at] = site.custom != ""
             if not site.custom:
                 (n,) = site.arguments
