@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ import kernelkit as kk
 from kernelkit.errors import DataError, OrderError
 from kernelkit.kernels import layout as L
 from kernelkit.market.reasons import Reason
+from kernelkit.table import table_of
 from tests.programs import Case, run_engine
 from tests.reference import Bars, Config, Grid
 from tests.reference import models as plain
@@ -628,6 +630,81 @@ def test_o11_instants_are_whole_ns_or_numbers(debug: bool) -> None:
     assert orders["reason"].tolist() == ["gtd", "gtd", "invalid"]
     assert orders["ended"].tolist()[:1] == [hour]
     assert orders["expires"].tolist()[0] == hour
+
+
+# --- several assets, one account (X2, X4)
+
+
+@kk.strategy
+def alone(ctx):  # type: ignore[no-untyped-def]
+    if ctx.i == 0:
+        ctx.market_on_close(3.0)
+        ctx.limit(2.0, 90.0, display=1.0, post_only=True)
+        ctx.limit_if_touched(1.0, 99.5, 100.0, expires=ctx.time + 3600 * 10**9)
+    if ctx.i == 3:
+        ctx.replace(2, price=102.0, quantity=4.0)
+    if ctx.i == 7:
+        ctx.trailing_stop_limit(-2.0, 1.0, ticks=1, tif="DAY")
+        ctx.market_if_touched(-9.0, 112.0, reduce_only=True)
+        ctx.limit_on_open(1.0, 90.0)
+
+
+@kk.portfolio
+def together(ctx):  # type: ignore[no-untyped-def]
+    if ctx.i == 0:
+        ctx[1].market_on_close(3.0)
+        ctx[1].limit(2.0, 90.0, display=1.0, post_only=True)
+        ctx[1].limit_if_touched(1.0, 99.5, 100.0, expires=ctx.time + 3600 * 10**9)
+    if ctx.i == 3:
+        ctx.replace(2, price=102.0, quantity=4.0)
+    if ctx.i == 7:
+        ctx[1].trailing_stop_limit(-2.0, 1.0, ticks=1, tif="DAY")
+        ctx[1].market_if_touched(-9.0, 112.0, reduce_only=True)
+        ctx[1].limit_on_open(1.0, 90.0)
+
+
+def two() -> xr.Dataset:
+    """`half_day` twice, the second asset a little different."""
+    bars = half_day()
+    frame = bars.isel(asset=0)[["open", "high", "low", "close", "volume"]].to_dataframe()
+    frame = frame[["open", "high", "low", "close", "volume"]].tz_localize("UTC")
+    dip = frame.copy()
+    dip.loc[dip.index[[5, 9]], "low"] -= 2.5
+    reading = {"label": "open", "bar": "30min", "calendar": "XNYS", "tick_size": 0.5, "lot_size": 1.0}
+    made: xr.Dataset = kk.data.from_pandas({"A": frame, "B": dip}, **reading)
+    return made
+
+
+def test_x2_an_asset_of_a_portfolio_is_served_as_if_it_were_alone() -> None:
+    bars = two()
+    one = kk.backtest(bars.isel(asset=slice(1, 2)), alone)
+    both = kk.backtest(bars, together)
+    pd.testing.assert_frame_equal(kk.fills(one), kk.fills(both))
+    pd.testing.assert_frame_equal(kk.orders(one), kk.orders(both))
+    pd.testing.assert_frame_equal(kk.orders(one, history=True), kk.orders(both, history=True))
+    assert kk.orders(one)["reason"].tolist() == ["", "end_of_data", "gtd", "", "", "end_of_data"]
+    assert kk.orders(one)["filled"].tolist() == [3.0, 1.0, 0.0, 2.0, 2.0, 0.0]
+
+
+@kk.portfolio
+def rivals(ctx):  # type: ignore[no-untyped-def]
+    if ctx.i == 0:
+        ctx[0].limit(900.0, 200.0)
+        ctx[1].limit(900.0, 100.5, post_only=True)
+
+
+def test_x5_a_post_only_order_that_is_turned_away_takes_no_share_of_the_cash() -> None:
+    """It is there when cash is shared out, but would not fill."""
+    orders = kk.orders(kk.backtest(two(), rivals, account=kk.Account(cash=1e5)))
+    assert orders["filled"].tolist() == [900.0, 0.0]
+    assert orders["reason"].tolist() == ["", "post_only"]
+
+
+def test_a_table_keeps_the_closes_of_its_sessions_on_the_way_to_another_process() -> None:
+    table, _ = table_of(half_day(), 0, [], True)
+    again = pickle.loads(pickle.dumps(table))
+    assert again.closing == table.closing == len(table.columns) - 1
+    assert again.record[3] == table.closing
 
 
 # --- why orders end, in words (O6)

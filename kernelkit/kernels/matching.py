@@ -430,9 +430,19 @@ def follow_first(frame: int, order_at: int) -> None:
         move_trail(frame, order_at, high, column(frame, C_CLOSE if close else C_LOW, f.i))
 
 
+def none_late(frame: int) -> bool:
+    """Whether no order of this account ever fills in the late pass (F10, O12), which is most often so."""
+    f = at(frame, FRAME)
+    return (
+        f.shared == 0 and at(f.fill_model, FILL_MODEL).market < NEXT_CLOSE and at(f.instrument, INSTRUMENT).closing == 0
+    )
+
+
 def pass_orders(frame: int, step: int) -> None:
     """One pass over the live orders in id order; over those of a portfolio as X4 and X5 say."""
     f = at(frame, FRAME)
+    if step == AT_END and none_late(frame):
+        return
     if f.shared != 0:
         f.step = step
         call(f.twice, frame)
