@@ -253,13 +253,15 @@ class Ctx:
             given["expires"] = instant(given["expires"])
         numbers = [np.float64(given[n]) if n else np.float64(0.0) for n in call.numbers]
         numbers[0] *= verb.sign
-        if call.code in (L.V_TARGET, L.V_WEIGHT):
-            number = orders.steer(self._frame, call.code, numbers[0])
-        else:
-            number = orders.act(self._frame, call.code, call.word, *numbers)
+        number = self._submit(call.code, call.word, numbers)
         if memory.at(self._frame, L.FRAME).error != 0:
             raise Failed
-        return int(number)
+        return number
+
+    def _submit(self, code: int, tif: int, numbers: list[Any]) -> int:
+        if code in (L.V_TARGET, L.V_WEIGHT):
+            return int(orders.steer(self._frame, code, numbers[0]))
+        return int(orders.act(self._frame, code, tif, *numbers))
 
 
 def instant(ns: float) -> np.float64:
@@ -312,6 +314,10 @@ class Python:
             "ruin": bars.ruin,
             "decide": self.decide,
         }
+        if self.strategy.shared:
+            from kernelkit import view_assets
+
+            frame |= view_assets.functions()
         kernels = [self.kernel(site) for site in self.job.plan.sites]
         return sweep, model, {name: self.handle(f) for name, f in frame.items()}, kernels
 
@@ -356,13 +362,23 @@ class Python:
         words, plan = int(f.strategy), self.job.plan
         params = self.params(words)
         slots: dict[tuple[Any, ...], int] = {}
+        head: list[Any]
+        if self.strategy.shared:
+            from kernelkit import view_assets
+
+            for site in plan.sites:
+                slots[site.kind, site.column, exact(self.arguments(site, words))] = site.slot
+            head = view_assets.arguments(frame, plan, slots, self.strategy.state)
+            with suppress(Failed):
+                self.strategy.function(*head, **(self.texts | params))
+            return 0
         panel = f.panel + 8 * f.i
         bars_of = [failed_at(memory.f8(panel + memory.i8(words + 8 * site.slot + 8))) for site in plan.sites]
         if failed := [i for i in bars_of if i is not None]:
             raise self.errors[min(failed)]
         for site in plan.sites:
             slots[site.kind, site.column, exact(self.arguments(site, words))] = site.slot
-        head: list[Any] = [Ctx(frame, plan, slots)]
+        head = [Ctx(frame, plan, slots)]
         if self.strategy.s is not None:
             head.append(Slots(words, plan.places, self.strategy.state))
         with suppress(Failed):  # FRAME.error and FRAME.stop say the rest

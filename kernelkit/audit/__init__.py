@@ -119,6 +119,9 @@ class _Audit:
         self.bars, self.subject, self.seed = bars, subject, seed
         self.recipe = subject.plan(bars)
         assets = self.recipe.assets
+        if self.recipe.job.bars is not None and subject.settings.fill_model.foresees:
+            found, fix = "a portfolio with missing bars whose fills are stamped before them", "Audit it under another."
+            raise UsageError(message("fill_model of the audit", found, "one that is not same_close", fix))
         self.observer: Observer = (
             Targets(subject.plan, self.recipe.start, assets)
             if isinstance(subject.strategy, Signal)
@@ -161,8 +164,8 @@ class _Audit:
         return self._report(planned, done, assumed)
 
     def _cuts(self, count: int) -> list[int]:
-        trials, places = self.recipe.job.trials, self.recipe.places
-        first = max(int(place[int(trial["trade_from"])]) for trial, place in zip(trials, places, strict=True))
+        trials = self.recipe.job.trials
+        first = max(int(self.recipe.rows(k)[int(trial["trade_from"])]) for k, trial in enumerate(trials))
         last = min(self.recipe.stop, self.bars.sizes["time"] - 1)
         if count < 1 or last <= first:
             found = f"{count} cuts between rows {first} and {last}"

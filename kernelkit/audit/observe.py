@@ -109,6 +109,11 @@ class Trace:
     names: tuple[str, ...] = field(default=())
     same_close: bool = False  # market orders fill at the close before their bar (rule F10)
 
+    def curves(self) -> list[str]:
+        """What the columns of its curves are: a portfolio has a position for each asset."""
+        extra = self.logs.curves.shape[1] - len(L.CURVES)
+        return [*L.CURVES, *(f"position of asset {k + 1}" for k in range(extra))]
+
     def fill_bars(self) -> NDArray[np.int64]:
         """Own bar of every fill (rules T3, F10)."""
         time, rule = self.logs.fills["time"], self.logs.fills["rule"]
@@ -122,8 +127,11 @@ class Trace:
 
     def trades(self, end: int) -> Array:
         """Round trips closed in own bars before ``end``: those whose closing fill lies there."""
-        after = self.fills(end)["position"]
-        before = np.concatenate([[0.0], after[:-1]]) if after.size else after
+        fills = self.fills(end)
+        after, before = fills["position"], np.zeros(len(fills))
+        for asset in np.unique(fills["asset"]):
+            own = fills["asset"] == asset
+            before[own] = np.concatenate([[0.0], after[own][:-1]])
         closed = (before != 0.0) & ((after == 0.0) | (np.sign(after) != np.sign(before)))
         trades: Array = self.logs.trades[: int(closed.sum())]
         return trades
@@ -178,17 +186,18 @@ class Traces:
     plan: Planner
 
     def see(self, bars: xr.Dataset) -> list[Trace]:
-        """One trace for each asset."""
+        """One trace for each account."""
         recipe = self.plan(bars)
         out = []
-        for k, (asset, place) in enumerate(zip(recipe.assets, recipe.places, strict=True)):
+        for k, account in enumerate(recipe.accounts):
             recorder = Recorder(recipe.job, k)
             logs = recorder.all()
-            columns = recipe.job.tables[k].columns
+            columns = recipe.job.tables[int(recipe.job.trials[k]["dataset"])].columns
             clock = columns[L.COLUMNS.index("open_at")], columns[L.COLUMNS.index("known_at")]
             first, names = int(recipe.job.trials[k]["trade_from"]), tuple(recipe.job.plan.records)
             early = bool(coded(recipe.job)["market"][0] == L.SAME_CLOSE)
-            out.append(Trace(logs, asset, *clock, place, first, recorder.outcome.errors.get(0), names, early))
+            failure = recorder.outcome.errors.get(0)
+            out.append(Trace(logs, account, *clock, recipe.rows(k), first, failure, names, early))
         return out
 
     def busy(self, seen: list[Trace]) -> NDArray[np.int64]:
@@ -226,7 +235,7 @@ def _failures(one: Trace, other: Trace, end: int) -> Iterator[Found]:
 
 def _curves(one: Trace, other: Trace, end: int) -> Iterator[Found]:
     columns: Mapping[str, tuple[Array, Array]] = {
-        **{n: (one.logs.curves[:, k], other.logs.curves[:, k]) for k, n in enumerate(L.CURVES)},
+        **{n: (one.logs.curves[:, k], other.logs.curves[:, k]) for k, n in enumerate(one.curves())},
         **{f"record {n}": (one.logs.records[:, k], other.logs.records[:, k]) for k, n in enumerate(one.names)},
     }
     for name, (a, b) in columns.items():

@@ -49,7 +49,7 @@ class Table:
         Raises ValueError for another stride.
         """
         out = np.array([(c.ctypes.data, c.strides[0]) for c in self.columns], "i8")
-        if (out[:, 1] != 8).any():
+        if self.n_bars and (out[:, 1] != 8).any():
             raise ValueError("the loop over bars takes contiguous columns")
         return out
 
@@ -65,7 +65,7 @@ class Table:
     @cached_property
     def most_ticks(self) -> int:
         """The highest price."""
-        return int(self.columns[L.C_HIGH].max())
+        return int(self.columns[L.C_HIGH].max(initial=0))
 
     @cached_property
     def digest(self) -> str:

@@ -1,6 +1,7 @@
 """Lowering of a portfolio's strategy: `ctx[k]` is an asset, `ctx` the account and its clock (rules X1, X7)."""
 
 import ast
+import copy
 
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.context import (
@@ -29,7 +30,7 @@ class PortfolioLowering(Lowering):
             isinstance(node.slice, ast.Constant) and type(node.slice.value) is not int
         ):
             self.source.refuse(node, "an asset has a number", "write ctx[0], or ctx[k] in `for k in ctx.tradable:`")
-        return self.text(node.slice)
+        return self.text(copy.deepcopy(node.slice))  # lowering changes it, and it is asked for more than once
 
     def series(self, node: ast.AST) -> ast.Subscript | None:
         """The `ctx[k]` of `ctx[k].close` or `ctx[k].x.name`; None for anything else."""

@@ -11,7 +11,7 @@ import numpy as np
 from kernelkit.kernels.layout import HEADLINE
 from kernelkit.kernels.session import simulate
 from kernelkit.result import Curves
-from kernelkit.strategy import Program, strategy
+from kernelkit.strategy import Program, each, portfolio, strategy
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -28,6 +28,17 @@ def hold(ctx: Any) -> None:
     """Buy what the cash can pay, once."""
     if ctx.position == 0.0:
         ctx.target_percent(1.0)
+
+
+@portfolio(state={"listed": 0, "w": each(float("nan"))})
+def hold_all(ctx: Any, s: Any) -> None:
+    """Buy as much of each asset that there is, once."""
+    if s.listed == 0:
+        for _ in ctx.tradable:
+            s.listed += 1
+        for k in ctx.tradable:
+            s.w[k] = 1.0 / s.listed
+        ctx.weights(s.w, 0.0)
 
 
 @lru_cache(maxsize=1)
@@ -61,13 +72,13 @@ def buy_and_hold(
 
 
 def beside(recipe: Recipe, asset: int) -> tuple[dict[str, float], np.ndarray]:
-    """Metrics, and equity over the result's time axis, of buying and holding one asset of a result.
+    """Metrics, and equity over the result's time axis, of buying and holding one asset of a result, a portfolio's all.
 
     It decides at the bar at which the recipe's trials first may, with their cash, costs and fill model: both pay alike.
     It is no trial: nothing is chosen by it, so the ledger does not count it.
     """
-    job, n = recipe.job, len(recipe.assets)
-    program = _program()
+    job, n = recipe.job, len(recipe.accounts)
+    program = hold_all.program({}) if recipe.shared else _program()
     held = replace(
         job,
         text=program.text,

@@ -142,7 +142,7 @@ def compare(best: xr.Dataset, recipe: Recipe | None) -> tuple[dict[str, Any], di
 
     if recipe is None or "equity" not in best:
         return {"name": NAME, "metrics": {}}, {"time": [], "equity": [], "benchmark": [], "drawdown": []}
-    asset = recipe.assets.index(str(best["asset"].values)) if len(recipe.assets) > 1 else 0
+    asset = recipe.accounts.index(str(best["asset"].values)) if len(recipe.accounts) > 1 else 0
     found, held = beside(recipe, asset)
     axis = recipe.bars["time"].values[recipe.start : recipe.stop]
     held = held[np.searchsorted(axis, best["time"].values)]
