@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from hypothesis import HealthCheck, given, settings
 
 import kernelkit as kk
 from kernelkit.errors import DataError, OrderError
@@ -20,6 +21,7 @@ from kernelkit.table import table_of
 from tests.programs import Case, run_engine
 from tests.reference import Bars, Config, Grid
 from tests.reference import models as plain
+from tests.test_engine_is_reference import cases
 
 DAY = 86_400_000_000_000
 OPEN, KNOWN = 0, DAY // 2  # of each bar, after its midnight
@@ -556,6 +558,69 @@ def test_o16_post_only_arrives_anew() -> None:
     assert story.ends[1] == ("rejected", "post_only", "open 2")
 
 
+# --- what holds of every order of any program
+
+
+def bar_of(bars: Bars, fill: Any) -> int:
+    """The bar in which a fill was matched (T3, F10)."""
+    if fill["rule"] == L.OPEN_FILL:
+        return bars.open_at.index(int(fill["time"]))
+    return bars.known_at.index(int(fill["time"])) + int(fill["rule"] == L.FORMER_FILL)
+
+
+def check_fill(case: Case, order: Any, fill: Any, bar: int, before: int) -> None:
+    """What an order was told binds each of its fills."""
+    bars, after = case.bars, before + int(fill["lots"])
+    close_only = case.config.path == "close"
+    if order["tif"] == L.GTD:
+        assert bars.open_at[bar] < order["t_expire"]
+    if order["tif"] == L.ON_OPEN:
+        assert bar == 0 or bars.session[bar] != bars.session[bar - 1]
+        assert fill["reference"] == (bars.c if close_only else bars.o)[bar]
+    if order["tif"] == L.ON_CLOSE:
+        assert bars.known_at[bar] >= case.closes[bar]
+        assert fill["reference"] == bars.c[bar]
+    if order["marks"] & L.REDUCE:
+        assert abs(after) < abs(before)
+        assert before * after >= 0
+    if order["t_replace"] == 0 and order["kind"] in (L.LIMIT, L.STOP_LIMIT, L.LIMIT_TOUCHED, L.TRAILING_LIMIT):
+        assert (fill["ticks"] - order["price"]) * np.sign(order["lots"]) <= 0
+    if order["t_replace"] == 0 and order["marks"] & L.POST:
+        first = bars.open_at.index(int(order["t_submit"]))
+        assert bar > first or (fill["ticks"] == order["price"] and not close_only)
+    if order["t_replace"] == 0 and order["display"]:
+        high, low = (bars.c, bars.c) if close_only else (bars.h, bars.l)
+        thr = 1 if case.config.limit == "through" else 0
+        buys = order["lots"] > 0
+        beyond = low[bar] < order["price"] - thr if buys else high[bar] > order["price"] + thr
+        assert beyond or abs(fill["lots"]) <= order["display"]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(cases(more=True))
+def test_what_an_order_was_told_binds_every_fill(case: Case) -> None:
+    logs, *_ = run_engine(case)
+    orders = {int(o["id"]): o for o in logs.orders}
+    assert len(orders) == len(logs.orders)
+    filled, in_bar, held = dict.fromkeys(orders, 0), set(), 0
+    for fill in logs.fills:
+        order, bar = orders[int(fill["order"])], bar_of(case.bars, fill)
+        check_fill(case, order, fill, bar, held)
+        held += int(fill["lots"])
+        filled[int(fill["order"])] += int(fill["lots"])
+        assert held == int(fill["position"])
+        key = int(fill["order"]), bar
+        assert key not in in_bar  # no order fills twice in a bar
+        in_bar.add(key)
+    for number, order in orders.items():
+        assert order["filled"] == filled[number]
+        if order["t_replace"] == 0:
+            assert abs(order["filled"]) <= abs(order["lots"])
+        if order["reason"] in (L.R_OFF_TICK, L.R_ABOVE, L.R_MINIMUM, L.R_POST):
+            assert order["filled"] == 0
+            assert order["status"] == L.REJECTED
+
+
 # --- on a calendar, with the user's own data
 
 
@@ -675,10 +740,11 @@ def two() -> xr.Dataset:
     return made
 
 
-def test_x2_an_asset_of_a_portfolio_is_served_as_if_it_were_alone() -> None:
+@pytest.mark.parametrize("debug", [False, True])
+def test_x2_an_asset_of_a_portfolio_is_served_as_if_it_were_alone(debug: bool) -> None:
     bars = two()
-    one = kk.backtest(bars.isel(asset=slice(1, 2)), alone)
-    both = kk.backtest(bars, together)
+    one = kk.backtest(bars.isel(asset=slice(1, 2)), alone, debug=debug)
+    both = kk.backtest(bars, together, debug=debug)
     pd.testing.assert_frame_equal(kk.fills(one), kk.fills(both))
     pd.testing.assert_frame_equal(kk.orders(one), kk.orders(both))
     pd.testing.assert_frame_equal(kk.orders(one, history=True), kk.orders(both, history=True))
