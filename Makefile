@@ -44,7 +44,7 @@ $(READY): pyproject.toml constraints.txt $(EXTENSION)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --build-constraint constraints.txt --editable '.[lab,cluster,test]'
 	touch $@
 
-# Pins every extra but gpu, for all platforms and Pythons; keeps the pins that still fit (delete the file for the newest).
+# Pins every extra but gpu and ccxt, which demands exact versions of its own, for all platforms and Pythons; keeps the pins that still fit (delete the file for the newest).
 constraints: $(READY)
 	$(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --no-header --no-annotate \
 	  --extra lab --extra cluster --extra optimize --extra portfolio --extra test --output-file constraints.txt

@@ -32,6 +32,7 @@ _PUBLIC = {
     "signal": "strategy",
     "start": "run",
     "strategy": "strategy",
+    "tax": "market.tax",
     "trades": "result",
     "walk_forward": "study.splits",
 }

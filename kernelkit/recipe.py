@@ -275,9 +275,9 @@ def costs_of(venue: Venue) -> Costs:
     fee, slip = venue.fees, venue.slippage
     return Costs(
         fee.text if fee else None,
-        tuple(v for _, v in fee.values) if fee else (),
+        tuple(fee.words) if fee else (),
         slip.text if slip else None,
-        tuple(v for _, v in slip.values) if slip else (),
+        tuple(slip.words) if slip else (),
         CASH_RULES[venue.cash_rule],
         venue.band,
         fee is not None and not fee.charges,

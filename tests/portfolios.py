@@ -9,10 +9,9 @@ import numpy as np
 
 import kernelkit as kk
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.job import Costs, Job, Logs, Table
+from kernelkit.kernels.job import Job, Logs, Table
 from kernelkit.kernels.session import Recorder
-from kernelkit.market.fill_model import FillModel
-from kernelkit.market.venue import CASH_RULES
+from tests.programs import settings_of
 from tests.reference import Asset, Clock, Config, Outcome, simulate_portfolio
 
 SCRIPTS = 4  # the last assets are never traded: their features are the program, one action a bar each
@@ -145,17 +144,8 @@ def clock_table(world: World) -> Table:
 
 def job(world: World) -> Job:
     """The world as the engine takes it."""
-    c, fee, slip = world.config, world.fee, world.slippage
-    costs = Costs(
-        fee and fee.text,
-        tuple(v for _, v in fee.values) if fee else (),
-        slip and slip.text,
-        tuple(v for _, v in slip.values) if slip else (),
-        CASH_RULES[c.cash_rule],
-        c.band,
-        participation=c.participation or 0.0,
-    )
-    codes = FillModel(c.limit, c.same_bar, c.trailing, c.close_out, c.sizing, c.path, c.stop_gap, c.market).codes()
+    c = world.config
+    costs, codes = settings_of(c, world.fee, world.slippage)
     traded, n = len(world.assets) - SCRIPTS, len(world.clock.open_at)
     tables = [
         table(a, float(c.periods_per_year), None if k < traded else world.program[:, k - traded])

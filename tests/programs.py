@@ -244,21 +244,27 @@ FEATURES = [f"{name}{k}" for k in range(ACTIONS) for name in FIELDS]
 PROGRAM = actor.program({})
 
 
-def job(case: Case) -> Job:
-    """The case as the engine takes it."""
-    c = case.config
-    fee, slip = case.fee, case.slippage
+def settings_of(c: Config, fee: Any, slip: Any, limits: dict[str, Any] | None = None) -> tuple[Costs, list[int]]:
+    """A venue and a fill model as the engine takes them; `limits` are what the venue refuses (O15)."""
     costs = Costs(
         fee and fee.text,
-        tuple(v for _, v in fee.values) if fee else (),
+        tuple(fee.words) if fee else (),
         slip and slip.text,
-        tuple(v for _, v in slip.values) if slip else (),
+        tuple(slip.words) if slip else (),
         CASH_RULES[c.cash_rule],
         c.band,
         participation=c.participation or 0.0,
-        **case.limits,
+        **(limits or {}),
     )
-    codes = FillModel(c.limit, c.same_bar, c.trailing, c.close_out, c.sizing, c.path, c.stop_gap, c.market).codes()
+    return costs, FillModel(
+        c.limit, c.same_bar, c.trailing, c.close_out, c.sizing, c.path, c.stop_gap, c.market
+    ).codes()
+
+
+def job(case: Case) -> Job:
+    """The case as the engine takes it."""
+    c = case.config
+    costs, codes = settings_of(c, case.fee, case.slippage, case.limits)
     trials = np.zeros(1, L.TRIAL)
     trials[0] = (0, c.trade_from, c.end or len(case.bars.o), 0, 0, 0, c.cash)
     return Job(PROGRAM.text, PROGRAM.plan, [table(case)], [costs], [codes], trials, np.zeros((1, 0), "i8"))

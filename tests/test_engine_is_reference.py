@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernelkit import fees, slippage
+from kernelkit.market.models import cost_model
 from tests.agree import assert_agree
 from tests.programs import ACTIONS, REFERENCE_KNOWS_MORE, Case, run_engine, run_reference
 from tests.reference import Bars, Config, Grid
@@ -17,17 +18,64 @@ from tests.reference import models as plain
 
 DAY = 86_400_000_000_000
 GRIDS = [Grid(0.01, 100, 1.0), Grid(2.0**-10, 0, 1.0), Grid(0.25, 0, 0.001, 50.0), Grid(0.05, 20, 2.0**-20)]
+
+
+@cost_model
+def all_seen(m, rate):  # type: ignore[no-untyped-def]
+    """A fee that every field of C3 moves."""
+    past = (m.traded + m.filled_notional) * 1e-3 + m.volume * m.volatility
+    return rate * (m.notional * (1.0 + m.maker) + past) + m.tick - m.paid * 1e-3
+
+
+@cost_model
+def wild(m, rate):  # type: ignore[no-untyped-def]
+    """Slippage that every field of C3 moves, of those that a market order has."""
+    return rate * (m.tick / m.price + m.volatility + m.traded / (m.traded + 1e5) + m.maker + m.filled_notional * 1e-9)
+
+
+class Fitted:
+    """As a regressor answers: what it was trained on does not matter here."""
+
+    def predict(self, points: np.ndarray) -> np.ndarray:
+        return 0.002 + points[:, 0] ** 2 * 0.01 + points[:, 1] * 0.3
+
+
+SHARES, SPREADS = [0.0, 0.01, 0.1, 2.0], [0.0, 0.01, 0.05]
+TABLE = [[float(Fitted().predict(np.array([[a, b]]))[0]) for b in SPREADS] for a in SHARES]
+TIERS = [(0.0, 0.001, 0.002), (5e3, 0.0005, 0.0018), (2e5, -0.0001, 0.001), (9e6, -0.0002, 0.0)]
 FEES = [
     (None, None),
+    (fees.maker_taker(-0.0001, 0.0007), plain.maker_taker_fee(-0.0001, 0.0007)),
+    (fees.tiered(*zip(*TIERS, strict=True)), plain.tiered_fee(TIERS)),
+    (fees.percentage(0.001, 2.0, 40.0), plain.percentage_fee(0.001, 2.0, 40.0)),
+    (
+        fees.stamp_duty(0.005) + fees.us_sales(2e-5, 1e-4, 5.0) + fees.tiered(*zip(*TIERS, strict=True)),
+        plain.sum_of(
+            plain.sum_of(plain.stamp_duty_fee(0.005), plain.us_sales_fee(2e-5, 1e-4, 5.0)), plain.tiered_fee(TIERS)
+        ),
+    ),
     (fees.fraction(0.001), plain.fraction_fee(0.001)),
     (fees.per_unit(0.005, 1.0), plain.per_unit_fee(0.005, 1.0)),
     (fees.fixed(2.5), plain.fixed_fee(2.5)),
     (fees.fraction(-0.0002), plain.fraction_fee(-0.0002)),
+    (all_seen(0.001), lambda m: all_seen(0.001).function(m, 0.001)),
+    (all_seen(0.002), lambda m: all_seen(0.002).function(m, 0.002)),
 ]
 SLIPPAGES = [
     (None, None),
+    (slippage.ticks(2), plain.ticks_slippage(2.0)),
+    (slippage.volume_share(0.1, 0.3), plain.volume_share_slippage(0.1, 0.3)),
+    (slippage.volatility_adaptive(0.1, 1e-4), plain.volatility_slippage(0.1, 1e-4)),
+    (slippage.almgren_chriss(0.01, 1e-4, 1e-5), plain.almgren_chriss_slippage(0.01, 1e-4, 1e-5)),
+    (slippage.constant_product(1e12, 0.003), plain.constant_product_slippage(1e12, 0.003)),
+    (slippage.learned(Fitted(), SHARES, SPREADS), plain.learned_slippage(SHARES, SPREADS, TABLE)),
+    (
+        slippage.spread(1.0, 2e-4) + slippage.linear(0.01),
+        plain.sum_of(plain.spread_slippage(1.0, 2e-4), plain.linear_slippage(0.01)),
+    ),
     (slippage.fraction(0.0007), plain.fraction_slippage(0.0007)),
     (slippage.square_root(0.02), plain.square_root_slippage(0.02)),
+    (wild(0.01), lambda m: wild(0.01).function(m, 0.01)),
 ]
 
 
@@ -80,7 +128,7 @@ def cases(draw: st.DrawFn, more: bool = REFERENCE_KNOWS_MORE) -> Case:
     high = np.maximum(opens, close) + rng.integers(0, wide + 1, n)
     low = np.maximum(1, np.minimum(opens, close) - rng.integers(0, wide + 1, n))
     per_session = draw(st.integers(1, 5))
-    open_at = np.arange(n) * DAY // per_session
+    open_at = draw(st.sampled_from([0, -40, 19_000])) * DAY + np.arange(n) * DAY // per_session
     session = draw(st.integers(-3, 20_000)) + np.arange(n) // per_session * draw(st.sampled_from([1, 1, 3, 40]))
     grid = draw(st.sampled_from(GRIDS))
     fee, fee_plain = draw(st.sampled_from(FEES))
@@ -142,9 +190,10 @@ def cases(draw: st.DrawFn, more: bool = REFERENCE_KNOWS_MORE) -> Case:
                 )
             )
         program.append(rows)
+    known_at = open_at + DAY // per_session - draw(st.sampled_from([0, 0, DAY // 24]))
     bars = Bars(
         open_at.tolist(),
-        (open_at + DAY // per_session).tolist(),
+        known_at.tolist(),
         session.tolist(),
         opens.tolist(),
         high.tolist(),
@@ -155,7 +204,8 @@ def cases(draw: st.DrawFn, more: bool = REFERENCE_KNOWS_MORE) -> Case:
     if not more:
         return Case(bars, grid, config, program, fee, slip)
     late = rng.choice([0, 0, 0, 1, -DAY // per_session], n // per_session + 1)
-    closes = (np.arange(n) // per_session + 1) * DAY + late[np.arange(n) // per_session]
+    which = np.arange(n) // per_session
+    closes = known_at[0] - DAY // per_session + (which + 1) * DAY + late[which]
     limits: dict[str, Any] = {"off_tick": bool(draw(st.booleans()))}
     if draw(st.booleans()):
         limits |= {"min_quantity": 2.0 * grid.lot, "max_quantity": max(4.0, np.round(0.5 * afford)) * grid.lot}

@@ -586,7 +586,7 @@ def check_fill(case: Case, order: Any, fill: Any, bar: int, before: int) -> None
     if order["t_replace"] == 0 and order["kind"] in (L.LIMIT, L.STOP_LIMIT, L.LIMIT_TOUCHED, L.TRAILING_LIMIT):
         assert (fill["ticks"] - order["price"]) * np.sign(order["lots"]) <= 0
     if order["t_replace"] == 0 and order["marks"] & L.POST:
-        first = bars.open_at.index(int(order["t_submit"]))
+        first = int(np.searchsorted(bars.open_at, order["t_submit"]))
         assert bar > first or (fill["ticks"] == order["price"] and not close_only)
     if order["t_replace"] == 0 and order["display"]:
         high, low = (bars.c, bars.c) if close_only else (bars.h, bars.l)

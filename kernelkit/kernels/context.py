@@ -1,6 +1,6 @@
 """What a strategy can see and do, as tables.
 
-The compiler (`lower.py`) and the Python view (`view.py`) both read them; neither knows more.
+The compiler (`lower.py`) and the Python view (`view`) both read them; neither knows more.
 """
 
 import ast

@@ -1,23 +1,7 @@
 """What a fill is and what it sets off, and how orders end (rules O6-O8, S2, P1, P2, P4, X5)."""
 
-from kernelkit.kernels.account import (
-    MOST,
-    REFUSED,
-    affordable,
-    ask_model,
-    book,
-    count_in,
-    count_out,
-    cut,
-    equity_at,
-    fail,
-    fee_of,
-    price,
-    same_side,
-    slipped,
-    to_ticks,
-    value_all,
-)
+from kernelkit.kernels.account import MOST, book, fail, price, same_side, to_ticks
+from kernelkit.kernels.costs import ask_model, fee_of, slipped
 from kernelkit.kernels.focus import focus
 from kernelkit.kernels.layout import (
     ACCOUNT,
@@ -41,6 +25,7 @@ from kernelkit.kernels.layout import (
     INSTRUMENT_BYTES,
     LIMIT,
     LIVE,
+    MAKES,
     ORDER,
     ORDER_BYTES,
     PARENT,
@@ -58,12 +43,14 @@ from kernelkit.kernels.layout import (
     REDUCE,
     REJECTED,
     SHOWN,
+    SLIPS,
     STOP,
     TOUCH,
     VENUE,
     WAITING,
 )
 from kernelkit.kernels.memory import at, f8, i8
+from kernelkit.kernels.power import REFUSED, affordable, count_in, count_out, cut, equity_at, value_all
 from kernelkit.kernels.scan import copy_words
 
 ORDER_WORDS = ORDER_BYTES // 8
@@ -147,9 +134,9 @@ def sized_gap(frame: int, weight: float, k: int, equity: float, last: int, time:
         fee = 0.0
         slip = 0.0
         if v.fee != 0:
-            fee = ask_model(frame, True, gap, p, 0.0, 0.0, last, time) / (p * (abs(gap) * g.unit))
+            fee = ask_model(frame, True, gap, p, 0.0, 0.0, 0.0, False, last, time) / (p * (abs(gap) * g.unit))
         if v.slippage != 0 and with_slippage:
-            slip = ask_model(frame, False, gap, p, 0.0, 0.0, last, time)
+            slip = ask_model(frame, False, gap, p, 0.0, 0.0, 0.0, False, last, time)
         gap = gap / ((1.0 + fee) + slip)
     return gap
 
@@ -277,8 +264,11 @@ def rationed(frame: int, order_at: int, lots: int) -> int:
     return free + int(float(lots - free) * at(f.account, ACCOUNT).ratio)
 
 
-def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time: int) -> None:
-    """Fill an order at `reference` ticks, as far as reduce-only, volume, costs and cash let it (C1, S5, A2-A4, P2)."""
+def fill(frame: int, order_at: int, reference: int, how: int, rule: int, time: int) -> None:
+    """Fill an order at `reference` ticks, as far as reduce-only, volume, costs and cash let it (C1, S5, A2-A4, P2).
+
+    `how` is MAKES, TAKES or SLIPS.
+    """
     f = at(frame, FRAME)
     o = at(order_at, ORDER)
     limited = at(f.venue, VENUE).participation != 0.0
@@ -291,14 +281,14 @@ def fill(frame: int, order_at: int, reference: int, slips: int, rule: int, time:
     if f.shared != 0:
         value_all(frame, o.asset)
         count_out(frame)
-        exchange(frame, order_at, wanted, reference, slips, rule, time)
+        exchange(frame, order_at, wanted, reference, how, rule, time)
         focus(frame, o.asset)
         count_in(frame)
     else:
-        exchange(frame, order_at, wanted, reference, slips, rule, time)
+        exchange(frame, order_at, wanted, reference, how, rule, time)
 
 
-def exchange(frame: int, order_at: int, wanted: int, reference: int, slips: int, rule: int, time: int) -> None:
+def exchange(frame: int, order_at: int, wanted: int, reference: int, how: int, rule: int, time: int) -> None:
     """Up to `wanted` lots against cash."""
     f = at(frame, FRAME)
     o = at(order_at, ORDER)
@@ -306,7 +296,7 @@ def exchange(frame: int, order_at: int, wanted: int, reference: int, slips: int,
     asked = takes(frame, order_at, wanted)
     at_fill = (o.marks & AT_FILL) != 0 and o.filled == 0
     lots = asked if at_fill else rationed(frame, order_at, asked)
-    k = slipped(frame, order_at, lots, reference, time) if slips != 0 else reference
+    k = slipped(frame, order_at, lots, reference, time) if how == SLIPS else reference
     if at_fill:
         gap = 0.0 if o.weight == 0.0 else sized_gap(frame, o.weight, k, equity_at(frame, k), f.i - 1, time, False)
         if not abs(gap) < MOST:
@@ -321,16 +311,17 @@ def exchange(frame: int, order_at: int, wanted: int, reference: int, slips: int,
         lots = rationed(frame, order_at, asked)
     if o.tif == FOK and lots != wanted:
         return
-    fee = fee_of(frame, order_at, lots, k, time)
+    maker = how == MAKES
+    fee = fee_of(frame, order_at, lots, k, maker, time)
     paid_for = lots
     if not affordable(frame, lots, k, fee):
         if o.tif == FOK and at(f.venue, VENUE).cash_rule == CUT:
             return
-        paid_for = cut(frame, order_at, lots, k, time)
+        paid_for = cut(frame, order_at, lots, k, maker, time)
         if paid_for == REFUSED:
             end_order(frame, order_at, REJECTED, R_CASH, time)
             return
-        fee = fee_of(frame, order_at, paid_for, k, time)
+        fee = fee_of(frame, order_at, paid_for, k, maker, time)
     if paid_for == 0:
         end_order(frame, order_at, CANCELLED, R_CUT, time)
         return

@@ -13,7 +13,8 @@ RESERVE = 64  # orders that one decision may submit
 SLOTS = RESERVE + 2  # free slots that takes: the last of them may be a bracket
 MAX_CELLS = 64  # block summaries a trial keeps (M4)
 LEVELS = 24  # depth of the session tree: 2**24 days is beyond datetime64[ns]
-MODEL_SLOTS = 8
+MODEL_SLOTS = 128  # numbers of a cost model, tables included
+TRADED_DAYS = 31  # C3: of the account's trading, today and the 30 days before
 FAR = 1 << 62
 AHEAD = 16  # bars: how early opens are fetched where an order may fill; waiting for one takes as long as its fill
 FAILED = 0x7FFCBAD1  # upper half of a NaN that no arithmetic makes: an indicator raised, the lower half says when
@@ -103,6 +104,11 @@ GAP_OPEN, GAP_TRIGGER, GAP_CLOSE = 0, 1, 2
 STOP_FIRST, CLOSE_ONLY, HIGH_FIRST, LOW_FIRST, NEAREST_FIRST = 0, 1, 2, 3, 4
 # the passes of a bar: F1, F2, F5, F10, F7
 AT_OPEN, AT_STOPS, AT_LIMITS, AT_END, AT_WOKEN = 0, 1, 2, 3, 4
+# how an order fills (C1, C3): met where it rests, against what rests at its reference, or beyond that, slipped
+MAKES, TAKES, SLIPS = 0, 1, 2
+# what a cost model reads that takes work to provide, as bits of VENUE.fee_reads and slippage_reads
+READS = {"volume": 1, "volatility": 2, "traded": 4}
+READS_VOLUME, READS_VOLATILITY, READS_TRADED = READS.values()
 # where a fill's price lies: at the open, in the bar's range, at the close before (F10)
 OPEN_FILL, BAR_FILL, FORMER_FILL = 0, 1, 2
 PLACES = ("open", "bar", "former close")
@@ -164,17 +170,19 @@ HEADER = _record(
     "version nbytes n_asset capacity off_account off_metrics off_positions off_orders off_strategy n_slot "
     "i status n_live next_id touch_lo touch_hi started ruined"
 )
-# valued: the bar of the clock, twice, plus 1 once it is over, that `worth` and `gross` (X6) are of; ratio: X5
+# day, day_sum: a ring of UTC days by number, and what was traded on each (C3); ratio: X5; valued: the bar of the clock,
+# twice, plus 1 once it is over, that `worth` and `gross` (X6) are of
 ACCOUNT = _record(
     "n_fills n_trades n_wins n_orders valued",
     "cash equity debt fees gross_profit gross_loss turnover cash0 worth gross ratio",
+    [("day", "i8", (TRADED_DAYS,)), ("day_sum", "f8", (TRADED_DAYS,))],
 )
 # used: lots that its orders have traded in its bar `used_at` (P1); touch_lo, touch_hi: as in HEADER, in a portfolio
 POSITION = _record("lots opened peak_lots used used_at touch_lo touch_hi", "pnl fees quantity")
 ORDER = _record(
     "id asset venue kind tif marks status reason lots filled display price trigger trail offset group parent "
     "t_submit t_active t_expire t_trigger t_replace session t_end touch_lo touch_hi reference fill_ticks",
-    "fraction stop_loss take_profit weight fees",
+    "fraction stop_loss take_profit weight fees notional",
 )
 NODE = _record("index n active", "s1 s2 s3 s4 d2 sb sbb sxb w hi lo mdd")
 NODE_FIELDS = tuple(NODE.names)
@@ -191,12 +199,15 @@ TRIAL = _record("i0 trade_from i1 dataset venue fill_model", "cash")
 INSTRUMENT = _record("columns n_bars inverse closing", "tick lot multiplier unit periods")
 # limits: whether it has any of O15's
 VENUE = _record(
-    "cash_rule fee slippage fee_reads_volume slippage_reads_volume rebates limits off_tick",
+    "cash_rule fee slippage fee_reads slippage_reads rebates limits off_tick",
     "band participation min_quantity max_quantity min_notional",
     [("fee_slots", "f8", (MODEL_SLOTS,)), ("slippage_slots", "f8", (MODEL_SLOTS,))],
 )
 FILL_MODEL = _record("limit same_bar trailing close_out sizing path stop_gap market")
-MODEL = _record("time slots", "side quantity price notional filled paid volume position equity")
+MODEL = _record(
+    "time slots",
+    "side quantity price notional filled paid volume position equity maker tick volatility traded filled_notional",
+)
 # one indicator of one data set: its kernel, slot, column and window (of an own indicator the address of the strategy's
 # words instead), where its values go, and the asset of a portfolio
 ROW = _record("kernel instrument slot column n out asset")

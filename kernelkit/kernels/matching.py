@@ -39,6 +39,7 @@ from kernelkit.kernels.layout import (
     LIMIT,
     LIMIT_TOUCHED,
     LIVE,
+    MAKES,
     MARKET,
     MARKET_TOUCHED,
     NEXT_CLOSE,
@@ -62,8 +63,10 @@ from kernelkit.kernels.layout import (
     SAME_CLOSE,
     SEEN,
     SHOWN,
+    SLIPS,
     STOP,
     STOP_LIMIT,
+    TAKES,
     TOUCH,
     TRAILING_LIMIT,
     TRIGGERED,
@@ -225,9 +228,9 @@ def trigger_stop(frame: int, order_at: int, reference: int, rule: int, time: int
         if o.kind == TRAILING_LIMIT:
             o.price = limit_of(order_at)
         if within_limit(order_at, reference):
-            fill(frame, order_at, reference, 0, rule, time)
+            fill(frame, order_at, reference, TAKES, rule, time)
     else:
-        fill(frame, order_at, reference, 1, rule, time)
+        fill(frame, order_at, reference, SLIPS, rule, time)
         if o.status == LIVE:
             end_entry(frame, order_at, time)
 
@@ -413,9 +416,9 @@ def settle_order(frame: int, order_at: int, reference: int, step: int) -> None:
     rule = place_of(frame, order_at, step)
     time = stamp(frame, rule)
     if at_market(order_at):
-        fill(frame, order_at, reference, 1, rule, time)
+        fill(frame, order_at, reference, SLIPS, rule, time)
     elif rests(order_at):
-        fill(frame, order_at, reference, 0, rule, time)
+        fill(frame, order_at, reference, MAKES if step == AT_LIMITS else TAKES, rule, time)
     else:
         trigger_stop(frame, order_at, reference, rule, time)
 
@@ -505,7 +508,7 @@ def fill_alone(frame: int) -> bool:
     t_open = moment(frame, C_OPEN_AT, f.i)
     if not ready(f.orders, t_open):
         return False
-    fill(frame, f.orders, column(frame, C_OPEN, f.i), 1, OPEN_FILL, t_open)
+    fill(frame, f.orders, column(frame, C_OPEN, f.i), SLIPS, OPEN_FILL, t_open)
     h.n_live = 0
     h.touch_lo = -FAR
     h.touch_hi = FAR

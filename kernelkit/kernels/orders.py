@@ -16,8 +16,9 @@ from kernelkit.kernels.accept import (
     trails,
     two_prices,
 )
-from kernelkit.kernels.account import book, fail, fee_of, same_side, to_lots, to_ticks
+from kernelkit.kernels.account import book, fail, same_side, to_lots, to_ticks
 from kernelkit.kernels.amend import amend
+from kernelkit.kernels.costs import fee_of
 from kernelkit.kernels.fills import after_fill, column, column_f, decided_at, end_one, end_order, moment, sized_gap
 from kernelkit.kernels.focus import defocus, focus, has_bar
 from kernelkit.kernels.layout import (
@@ -128,6 +129,7 @@ def new_order(frame: int, kind: int, tif: int, lots: int) -> int:
     o.take_profit = 0.0
     o.weight = 0.0
     o.fees = 0.0
+    o.notional = 0.0
     h.n_live += 1
     h.next_id += 1
     at(f.account, ACCOUNT).n_orders += 1
@@ -157,7 +159,7 @@ def close_one(frame: int) -> None:
     o = at(o_at, ORDER)
     o.t_submit = time
     o.t_active = time
-    fee = fee_of(frame, o_at, -held, k, time)
+    fee = fee_of(frame, o_at, -held, k, False, time)
     book(frame, o_at, -held, k, k, fee, time, OPEN_FILL if at_open else BAR_FILL)
     end_one(frame, o_at, FILLED, R_NONE, time)
     after_fill(frame, o_at, held, time)

@@ -18,10 +18,12 @@ from kernelkit.kernels.layout import (
     HIGH_FIRST,
     IOC,
     LIVE,
+    MAKES,
     NEAREST_FIRST,
     ORDER,
     ORDER_BYTES,
     SHOWN,
+    TAKES,
     TOUCH,
     VENUE,
     WAITING,
@@ -85,7 +87,7 @@ def leg(frame: int, p: int, q: int, thr: int) -> None:
             reference = o.price
             if (o.marks & FRESH) != 0 or has_limit(o_at):
                 reference = min(o.price, p) if o.lots > 0 else max(o.price, p)
-            fill(frame, o_at, reference, 0, BAR_FILL, now)
+            fill(frame, o_at, reference, MAKES if reference == o.price else TAKES, BAR_FILL, now)
         else:
             trigger_stop(frame, o_at, nearest, BAR_FILL, now)
         p = nearest

@@ -208,7 +208,7 @@ class Session:
             venue["fee"] = model(v.fee) if v.fee else 0
             venue["slippage"] = model(v.slippage) if v.slippage else 0
             for cost, text in (("fee", v.fee), ("slippage", v.slippage)):
-                venue[f"{cost}_reads_volume"] = reads(text, "volume")
+                venue[f"{cost}_reads"] = sum(bit for name, bit in L.READS.items() if reads(text, name))
                 timed = timed or reads(text, "time")
             venue["fee_slots"][: len(v.fee_slots)] = v.fee_slots
             venue["slippage_slots"][: len(v.slippage_slots)] = v.slippage_slots

@@ -1,11 +1,13 @@
 """Several assets that share one account: a bar of their clock, and whom its passes serve first (rules X2-X6)."""
 
-from kernelkit.kernels.account import fee_of, price, same_side, slipped, value_all
+from kernelkit.kernels.account import price, same_side
 from kernelkit.kernels.bars import room
+from kernelkit.kernels.costs import fee_of, slipped
 from kernelkit.kernels.fills import column, takes, wanted_of
 from kernelkit.kernels.focus import defocus, focus, has_bar, last_bar, list_held
 from kernelkit.kernels.layout import (
     ACCOUNT,
+    AT_LIMITS,
     AT_STOPS,
     C_CLOSE_P,
     C_HIGH,
@@ -42,6 +44,7 @@ from kernelkit.kernels.matching import (
     within_limit,
 )
 from kernelkit.kernels.memory import at, call, f8, i8
+from kernelkit.kernels.power import value_all
 
 
 def reduces(frame: int, order_at: int) -> bool:
@@ -80,7 +83,7 @@ def need_of(frame: int, order_at: int, reference: int, step: int) -> float:
     k = slipped(frame, order_at, lots, reference, time) if slips else reference
     held = at(f.positions, POSITION).lots
     more = float(abs(held + lots) - abs(held))
-    fee = fee_of(frame, order_at, lots, k, time)
+    fee = fee_of(frame, order_at, lots, k, step == AT_LIMITS and rests(order_at), time)
     return max(0.0, price(f.instrument, k) * (more * at(f.instrument, INSTRUMENT).unit) + fee)
 
 

@@ -3,8 +3,9 @@
 import ast
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
+from kernelkit.errors import StrategyError, message
 from kernelkit.kernels import coast, indicators, reach
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.context import MODEL_FIELDS
@@ -108,6 +109,17 @@ def order(
 """,
 }
 
+# A table of a cost model, by index as in Python; NaN beyond its ends stops the trial (C6).
+TABLE_AT = """
+def table_at(place: int, n: int, i: int) -> float:
+    if i < 0:
+        i += n
+    if i < 0 or i >= n:
+        return NAN
+    return f8(place + 8 * i)
+"""
+SIZE = "__size__"
+
 for _name, _operator in (("floor_div", "//"), ("modulo", "%")):  # compiled code answers 0 where Python raises
     TOOLS[_name] = f"""
 def {_name}(frame, a, b):
@@ -126,7 +138,7 @@ GENERATED = {
     *vars(reach),
     *vars(L),
     *TOOLS,
-    *"fail prefetch frame model entry call_act call_steer put_i8 bits unbits INF EACH".split(),
+    *"table_at fail prefetch frame model entry call_act call_steer put_i8 bits unbits INF EACH".split(),
 }
 RESERVED = r"_[sivpaf]\d*|_state|_account|_positions|_panel|_cash|_held|_close|_open|_own_\w+"
 TAIL = "__user__"
@@ -142,20 +154,31 @@ def safe(name: str) -> str:
 
 
 def reads(text: str | None, field: str) -> bool:
-    """Whether a cost model reads this field of MODEL: volume and time cost something to provide."""
+    """Whether a cost model reads this field of MODEL: those of layout.READS and time cost something to provide."""
     return text is not None and f"(model + {offset(L.MODEL, field)})" in text
 
 
-def model_text(source: Source, argument: str, params: list[str], imports: Mapping[str, str]) -> str:
+def model_text(
+    source: Source, argument: str, params: list[str], imports: Mapping[str, str], tables: Collection[str] = ()
+) -> str:
     """A fee or slippage model `f(m, *params)` as the text of a module whose `entry(model)` the engine can call.
 
     `m.field` becomes a load from the MODEL record, a parameter one from its slots, an exception NaN. `imports` says
-    where its names of math and numpy come from. Raises StrategyError for a field that a model does not see.
+    where its names of math and numpy come from, `tables` which parameters are rows of numbers. Raises StrategyError
+    for a field that a model does not see, and for a table that is used but by index and `len`.
     """
     unset = unassigned(source.tree)
     if unset is not None:
         source.refuse(unset, "a variable that may have no value here", "give it one before the branch that sets it")
-    risky = any(may_raise(n) for n in ast.walk(source.tree))
+
+    def tabled(node: ast.AST) -> bool:
+        """`table[i]` or `len(table)`."""
+        inner = node.value if isinstance(node, ast.Subscript) else None
+        if isinstance(node, ast.Call) and root(node.func) == "len" and len(node.args) == 1:
+            inner = node.args[0]
+        return isinstance(inner, ast.Name) and inner.id in tables
+
+    risky = any(may_raise(n) and not tabled(n) for n in ast.walk(source.tree))
 
     class Fields(ast.NodeTransformer):
         """Rewrites what the model reads."""
@@ -168,12 +191,23 @@ def model_text(source: Source, argument: str, params: list[str], imports: Mappin
             load = "i8" if node.attr == "time" else "f8"
             return ast.parse(f"{load}(model + {offset(L.MODEL, node.attr)})", mode="eval").body
 
+        def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+            if not (tabled(node) and isinstance(node.value, ast.Name)):
+                return self.generic_visit(node)
+            name = safe(node.value.id)
+            text = f"table_at({name}, {name}{SIZE}, {ast.unparse(self.visit(node.slice))})"
+            return ast.copy_location(ast.parse(text, mode="eval").body, node)
+
         def visit_Call(self, node: ast.Call) -> ast.AST:
+            if tabled(node) and isinstance(node.args[0], ast.Name):
+                return ast.copy_location(ast.Name(safe(node.args[0].id) + SIZE, ast.Load()), node)
             if root(node.func) in imports and isinstance(node.func, ast.Attribute) and not of_numbers(node.func):
                 source.refuse(node, "a function of more than numbers", "use those of math, or of numpy on one number")
             return self.generic_visit(node)
 
         def visit_Name(self, node: ast.Name) -> ast.AST:
+            if node.id in tables:
+                source.refuse(node, f"`{node.id}` is a table of numbers", f"{node.id}[i] and len({node.id}) read it")
             return ast.copy_location(ast.Name(safe(node.id), node.ctx), node)
 
         def visit_Raise(self, node: ast.Raise) -> ast.AST:
@@ -186,10 +220,37 @@ def model_text(source: Source, argument: str, params: list[str], imports: Mappin
             return ast.copy_location(ast.If(test, [self.visit_Raise(ast.copy_location(ast.Raise(), node))], []), node)
 
     body = [ast.fix_missing_locations(Fields().visit(n)) for n in copy.deepcopy(source.tree.body)]
-    lines = [f"    {safe(p)} = f8(i8(model + {offset(L.MODEL, 'slots')}) + {8 * k})" for k, p in enumerate(params)]
+    slots, k, lines = f"i8(model + {offset(L.MODEL, 'slots')})", 0, []
+    for p in params:
+        if p in tables:
+            lines.append(f"    {safe(p)} = {slots} + 8 * int(f8({slots} + {8 * k}))")
+            lines.append(f"    {safe(p)}{SIZE} = int(f8({slots} + {8 * k + 8}))")
+        else:
+            lines.append(f"    {safe(p)} = f8({slots} + {8 * k})")
+        k += 2 if p in tables else 1
     if risky:
         lines += ["    try:", *emit(source, body, 2), "    except Exception:", "        return NAN"]
     else:
         lines += emit(source, body)
     heads = [f"{text} as {safe(name)}" for name, text in imports.items()]
-    return "\n".join([PRELUDE, *heads, "def entry(model: int) -> float:", *lines]) + "\n"
+    helper = [TABLE_AT] if tables else []
+    return "\n".join([PRELUDE, *heads, *helper, "def entry(model: int) -> float:", *lines]) + "\n"
+
+
+def total_text(texts: Sequence[str]) -> str:
+    """Models as one that answers with their sum; its slots begin with the places at which those of each begin.
+
+    Raises StrategyError where two of them call different things by one name.
+    """
+    slots, heads, parts = offset(L.MODEL, "slots"), {}, []
+    lines = ["def entry(model: int) -> float:", f"    slots = i8(model + {slots})"]
+    for k, text in enumerate(texts):
+        for line in text.removeprefix(PRELUDE).splitlines():
+            name = line.rpartition(" as ")[2]
+            if re.match(r"(import|from) ", line) and heads.setdefault(name, line) != line:
+                found, fix = f"{heads[name]}, and {line}", "Give one of them another name."
+                raise StrategyError(message(f"`{name}` of the models that are added", found, "one meaning", fix))
+        parts.append(text.removeprefix(PRELUDE).replace("def entry(model: int)", f"def part_{k}(model: int)"))
+        lines.append(f"    put_i8(model + {slots}, slots + 8 * int(f8(slots + {8 * k})))")
+        lines.append(f"    total = {f'total + part_{k}' if k else 'part_0'}(model)")
+    return "\n".join([PRELUDE, *parts, *lines, f"    put_i8(model + {slots}, slots)", "    return total"]) + "\n"

@@ -200,7 +200,7 @@ def _made(text: str, written: str, module: ModuleType, kind: type, namespace: Na
 def makers(module: ModuleType) -> dict[str, Callable[..., Any]]:
     """The functions of a module that make its models or venues.
 
-    >>> list(makers(fees))
+    >>> list(makers(fees))[:3]
     ['fraction', 'per_unit', 'fixed']
     """
     own = {name: value for name, value in vars(module).items() if not name.startswith("_") and callable(value)}

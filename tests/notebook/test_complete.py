@@ -25,7 +25,7 @@ def complete(shell):
         ("%%backtest --data sp", "", ["%%backtest --data sp500_index"]),
         ("%%backtest --data=sp", "", ["%%backtest --data=sp500_index"]),
         ("%%backtest --data @my", "", ["%%backtest --data @my_bars"]),
-        ("%%backtest --fee per", "", ["%%backtest --fee per_unit"]),
+        ("%%backtest --fee per_", "", ["%%backtest --fee per_unit"]),
         ("%%backtest --venue us", "", ["%%backtest --venue us_equity"]),
         ("%%backtest --fill-model zip", "", ["%%backtest --fill-model zipline"]),
         ("%%backtest --data x\n#| fill-model: freq", "", ["%%backtest --data x\n#| fill-model: freqtrade"]),

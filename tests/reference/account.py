@@ -11,6 +11,7 @@ from tests.reference.market import Bars, Grid
 from tests.reference.orders import Order
 
 SHRINKS = 64
+DAY = 86_400_000_000_000
 
 
 def ask(name: str, model: Model | None, view: ModelView) -> float:
@@ -41,6 +42,19 @@ class Fund:
     debt: float = 0.0
     value: float = 0.0  # X6: V
     gross: float = 0.0  # X6: G
+    maker: bool = False  # of the attempt to fill that is being made
+    traded: list[tuple[int, float]] = field(default_factory=list)  # the day of each fill's bar, and its value
+
+    def traded_before(self, now: int) -> float:
+        """C3: the sum over the 30 days before the day of `now`, day by day from the oldest."""
+        total = 0.0
+        for day in range(now // DAY - 30, now // DAY):
+            of_day = 0.0
+            for when, value in self.traded:
+                if when == day:
+                    of_day = of_day + value
+            total = total + of_day
+        return total
 
     def of(self, order: Order) -> Holding:
         """The asset of an order."""
@@ -92,6 +106,11 @@ class Fund:
             position=float(holding.position) * grid.lot,
             equity=self.equity,
             time=time,
+            maker=1.0 if self.maker else 0.0,
+            tick=grid.price(1),
+            volatility=holding.bars.volatility(holding.last, grid),
+            traded=self.traded_before(holding.bars.open_at[holding.last]),
+            filled_notional=order.notional,
         )
 
     def slipped(self, order: Order, lots: int, reference: int, time: int) -> int:
@@ -131,6 +150,11 @@ class Fund:
                 position=held * grid.lot,
                 equity=self.equity,
                 time=time,
+                maker=0.0,
+                tick=grid.price(1),
+                volatility=holding.bars.volatility(bar, grid),
+                traded=self.traded_before(time if slip else holding.bars.open_at[bar]),
+                filled_notional=0.0,
             )
             f = ask("fee", self.config.fee, view) / view.notional
             s = ask("slippage", self.config.slippage, view) if slip else 0.0
@@ -181,6 +205,8 @@ class Fund:
         self.fees = self.fees + fee
         order.filled += lots
         order.fees = order.fees + fee
+        order.notional = order.notional + grid.gross(ticks, lots)
+        self.traded.append((holding.bars.open_at[holding.last] // DAY, grid.gross(ticks, lots)))
         fill = {
             "order": order.id,
             "asset": holding.number,

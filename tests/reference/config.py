@@ -21,6 +21,11 @@ class ModelView:
     position: float
     equity: float
     time: int
+    maker: float = 0.0
+    tick: float = 0.0
+    volatility: float = 0.0
+    traded: float = 0.0
+    filled_notional: float = 0.0
 
 
 Model = Callable[[ModelView], float]

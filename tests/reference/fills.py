@@ -40,7 +40,7 @@ class Matcher(Venue):
                     reference = order.price
                     if order.kind == "stop_limit" or order in self.woken:
                         reference = min(reference, p) if order.lots > 0 else max(reference, p)
-                    self.take(order, Quote(reference, "intrabar", slip=False))
+                    self.take(order, Quote(reference, "intrabar", slip=False, maker=reference == order.price))
                 else:
                     self.take(order, trigger(order, price, "intrabar"))
                 p = price

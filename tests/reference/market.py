@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 
 BEYOND = 2.0**53
 
@@ -107,6 +108,21 @@ class Bars:
         for volume in window:
             total = total + volume
         return total / float(len(window)) if window else 0.0
+
+    def volatility(self, first_excluded: int, grid: Grid) -> float:
+        """C3: sample deviation of the up to 20 returns before bar `first_excluded`; 0.0 for fewer than two."""
+        prices = [grid.price(ticks) for ticks in self.c[max(0, first_excluded - 21) : first_excluded]]
+        returns = [after / before - 1.0 for before, after in pairwise(prices)]
+        if len(returns) < 2:
+            return 0.0
+        total = 0.0
+        for r in returns:
+            total = total + r
+        mean = total / float(len(returns))
+        squares = 0.0
+        for r in returns:
+            squares = squares + (r - mean) * (r - mean)
+        return math.sqrt(squares / float(len(returns) - 1))
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ class Order:
     first_session: int | None = None
     filled: int = 0
     fees: float = 0.0
+    notional: float = 0.0
     status: str = "live"
     reason: str = ""
     t_end: int = 0

@@ -21,6 +21,7 @@ class Quote:
     slip: bool
     triggers: bool = False
     fills: bool = True
+    maker: bool = False  # C3
 
 
 def trigger(order: Order, reference: int, rule: str) -> Quote:
@@ -84,7 +85,7 @@ def at_stop(order: Order, holding: Holding, config: Config) -> Quote | None:
 def at_limit(order: Order, holding: Holding, config: Config) -> Quote | None:
     """F5: limits, and stop-limits that triggered in an earlier bar, at the limit."""
     reached = beyond_limit(order, holding.low if order.lots > 0 else holding.high, config)
-    return Quote(order.price, "intrabar", slip=False) if reached else None
+    return Quote(order.price, "intrabar", slip=False, maker=True) if reached else None
 
 
 def late(order: Order, holding: Holding, config: Config) -> Quote | None:

@@ -58,6 +58,7 @@ class SharingVenue(Venue):
     def need(self, order: Order, quote: Quote) -> float:
         """X5: the cash that the fill takes."""
         account, holding = self.account, self.account.of(order)
+        account.maker = quote.maker
         time, lots = holding.stamp(quote.rule), holding.allowed(holding.rest(order))
         ticks = account.slipped(order, lots, quote.reference, time) if quote.slip else quote.reference
         grown = abs(holding.position + lots) - abs(holding.position)

@@ -53,8 +53,14 @@ def test_c3__what_the_models_see() -> None:
     play(bars, {23: lambda ctx: ctx.buy(4), 24: lambda ctx: ctx.sell(1)}, config, grid)
     slip, fee = slips[1], fees[-1]
     volume = sum(range(5, 25)) / 20
+    equity, traded = 1e6 - 40.0 * 101 - 2.0 + 40.0 * 110, 40.0 * 101
+    # 19 returns of 0.0 and one of 0.1: they lie 0.005 and 0.095 from their mean
+    volatility = math.sqrt((19 * 0.005**2 + 0.095**2) / 19)
     assert slip == ModelView(
-        -1.0, 1.0, 100.0, 1000.0, 0.0, 0.0, volume, 4.0, 1e6 - 40.0 * 101 - 2.0 + 40.0 * 110, 25 * DAY + 14 * HOUR
+        *(-1.0, 1.0, 100.0, 1000.0, 0.0, 0.0, volume, 4.0, equity, 25 * DAY + 14 * HOUR),
+        tick=1.0,
+        volatility=pytest.approx(volatility, rel=1e-14),
+        traded=traded,
     )
     assert (fee.price, fee.notional, fee.quantity) == (99.0, 990.0, 1.0)
 

@@ -68,7 +68,7 @@ def test_s2__lot_and_multiplier_count_and_the_models_see_the_gap() -> None:
     bars = daily(*flat(40, 3), volume=[8.0, 4.0, 1.0])
     outcome = play(bars, {1: lambda ctx: ctx.target_percent(-0.5)}, config, HALF_LOTS)
     # a lot is worth 10.0 * 2.0: 25 lots are 500.0, and the fee of 2.0 takes 2.0 / 500.0 of them
-    seen = ModelView(-1.0, 12.5, 10.0, 500.0, 0.0, 0.0, 6.0, 0.0, 1000.0, bars.known_at[1])
+    seen = ModelView(-1.0, 12.5, 10.0, 500.0, 0.0, 0.0, 6.0, 0.0, 1000.0, bars.known_at[1], tick=0.25)
     assert (slips[0], fees[0]) == (seen, seen)
     assert (outcome.position[-1], outcome.fills[0]["lots"]) == (-24, -24)
 

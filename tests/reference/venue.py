@@ -129,6 +129,7 @@ class Venue:
         """P2: one attempt: A4's cut, the volume's (P1), S5's size, X5's, C1's slippage, A3's cash, then the fill."""
         account, holding = self.account, self.account.of(order)
         time = holding.stamp(quote.rule)
+        account.maker = quote.maker
         if holding.left == 0:
             return
         rest = holding.rest(order)
@@ -206,5 +207,6 @@ class Venue:
         time = holding.stamp(rule)
         order = Order(self.book.next_id(), "market", "GTC", -holding.position, time, asset=holding.number)
         self.book.add(order)
+        self.account.maker = False
         # without A3, and whatever the volume (P1)
         self.fill(order, order.lots, reference, reference, rule, cut=False, whole=True)

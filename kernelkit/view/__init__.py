@@ -296,7 +296,7 @@ class Python:
 
             def ask(at: int) -> float:
                 m = memory.at(at, L.MODEL)
-                return float(found.function(m, *(memory.f8(m.slots + 8 * k) for k in range(len(found.values)))))
+                return float(found.ask(m, lambda k: float(memory.f8(m.slots + 8 * k))))
 
             return self.handle(ask)
 
@@ -315,9 +315,9 @@ class Python:
             "decide": self.decide,
         }
         if self.strategy.shared:
-            from kernelkit import view_assets
+            from kernelkit.view import assets
 
-            frame |= view_assets.functions()
+            frame |= assets.functions()
         kernels = [self.kernel(site) for site in self.job.plan.sites]
         return sweep, model, {name: self.handle(f) for name, f in frame.items()}, kernels
 
@@ -364,11 +364,11 @@ class Python:
         slots: dict[tuple[Any, ...], int] = {}
         head: list[Any]
         if self.strategy.shared:
-            from kernelkit import view_assets
+            from kernelkit.view import assets
 
             for site in plan.sites:
                 slots[site.kind, site.column, exact(self.arguments(site, words))] = site.slot
-            head = view_assets.arguments(frame, plan, slots, self.strategy.state)
+            head = assets.arguments(frame, plan, slots, self.strategy.state)
             with suppress(Failed):
                 self.strategy.function(*head, **(self.texts | params))
             return 0
