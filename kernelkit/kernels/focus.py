@@ -4,8 +4,8 @@ FRAME.positions, .instrument, .columns and .i are those of the asset in focus; w
 of one asset has that in focus all the time.
 """
 
-from kernelkit.kernels.layout import FRAME, INSTRUMENT, INSTRUMENT_BYTES, POSITION, POSITION_BYTES
-from kernelkit.kernels.memory import at, i8, put_i8
+from kernelkit.kernels.layout import C_CLOSE_P, FRAME, INSTRUMENT, INSTRUMENT_BYTES, POSITION, POSITION_BYTES
+from kernelkit.kernels.memory import at, i8, put_f8, put_i8
 
 
 def last_bar(frame: int, asset: int) -> int:
@@ -38,12 +38,19 @@ def focus(frame: int, asset: int) -> None:
 
 
 def list_held(frame: int) -> None:
-    """Write the numbers of the assets that are held, in column order, where FRAME.held says."""
+    """Write down, in column order, what is held: each asset's number, where its closes lie, its lots times the unit.
+
+    A mark then takes two loads an asset, side by side, and the close.
+    """
     f = at(frame, FRAME)
     n = 0
     for k in range(f.n_asset):
-        if at(f.position_0 + POSITION_BYTES * k, POSITION).lots != 0:
-            put_i8(f.held + 8 * n, k)
+        lots = at(f.position_0 + POSITION_BYTES * k, POSITION).lots
+        if lots != 0:
+            g = at(f.instrument_0 + INSTRUMENT_BYTES * k, INSTRUMENT)
+            put_i8(f.held + 24 * n, k)
+            put_i8(f.held + 24 * n + 8, i8(g.columns + 16 * C_CLOSE_P))
+            put_f8(f.held + 24 * n + 16, float(lots) * g.unit)
             n += 1
     f.n_held = n
 

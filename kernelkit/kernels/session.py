@@ -220,7 +220,7 @@ class Session:
             len(job.plan.records),
         )
         frame["timed"], frame["n_asset"], frame["shared"] = timed, job.n_asset, job.plan.shared
-        self.scratch = np.zeros((5, job.n_asset), "i8")
+        self.scratch = np.zeros((7, job.n_asset), "i8")
         frame["scratch"], frame["held"] = self.scratch.ctypes.data, self.scratch[4:].ctypes.data
         if job.bars is not None:
             frame["bars"] = job.bars.ctypes.data

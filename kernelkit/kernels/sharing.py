@@ -20,7 +20,6 @@ from kernelkit.kernels.layout import (
     FRAME,
     HEADER,
     INSTRUMENT,
-    INSTRUMENT_BYTES,
     LOAD,
     METRICS,
     ORDER,
@@ -166,12 +165,17 @@ def worth(frame: int) -> float:
     """X3: the account at the closes of its assets' last bars."""
     f = at(frame, FRAME)
     equity = at(f.account, ACCOUNT).cash
-    for j in range(f.n_held):
-        k = i8(f.held + 8 * j)
-        g = at(f.instrument_0 + INSTRUMENT_BYTES * k, INSTRUMENT)
-        lots = at(f.position_0 + POSITION_BYTES * k, POSITION).lots
-        i = last_bar(frame, k)
-        equity += f8(i8(g.columns + 16 * C_CLOSE_P) + 8 * i) * (float(lots) * g.unit)
+    end = f.held + 24 * f.n_held
+    place = f.held
+    if f.bars == 0:
+        now = 8 * f.clock
+        while place < end:
+            equity += f8(i8(place + 8) + now) * f8(place + 16)
+            place += 24
+    else:
+        while place < end:
+            equity += f8(i8(place + 8) + 8 * last_bar(frame, i8(place))) * f8(place + 16)
+            place += 24
     return equity
 
 

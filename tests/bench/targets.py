@@ -12,6 +12,7 @@ RAW_CROSS = 342e6  # candles a second, hand-written loops there
 RAW_BRACKET = 348e6
 RAW_SWEEP = 770e6
 NUMPY_CROSS = 54e6
+RAW_MOMENTUM = 371e6  # asset-bars a second
 ONE_KERNEL = 0.94  # seconds: a process that imports numba and compiles one small loop
 PLAIN_DATASET = 1.2e-3  # seconds: an xarray Dataset of 16 variables of 100,000 numbers
 
@@ -126,6 +127,20 @@ TARGETS = {
         "the moving-average loop by hand over as many candles",
         RAW_CROSS * 0.05 / 2e6,
         "laying out the trials in Python",
+    ),
+    "momentum": Target(
+        "Monthly momentum, 50 of 500 assets with one account, fees, all metrics",
+        "100 M asset-bars/s",
+        "the loop by hand, final equity alone",
+        RAW_MOMENTUM / 100e6,
+        "fills and ranks, then laying out 500 assets in Python",
+    ),
+    "held": Target(
+        "500 assets held in one account, all metrics",
+        "8 ns an asset-bar",
+        "the same loop by hand, which holds 50",
+        RAW_MOMENTUM * 8e-9,
+        "reading each close from its own column",
     ),
     "memory": Target(
         "Memory of 1,000 trials x 1M bars beyond the bars, metrics alone",
