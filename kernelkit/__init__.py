@@ -14,6 +14,7 @@ from typing import Any
 _PUBLIC = {
     "Account": "market.venue",
     "FillModel": "market.fill_model",
+    "Reason": "market.reasons",
     "Venue": "market.venue",
     "audit": "audit",
     "backtest": "engine",

@@ -282,6 +282,10 @@ def costs_of(venue: Venue) -> Costs:
         venue.band,
         fee is not None and not fee.charges,
         venue.participation or 0.0,
+        venue.min_quantity or 0.0,
+        venue.max_quantity or 0.0,
+        venue.min_notional or 0.0,
+        venue.off_tick == "reject",
     )
 
 
@@ -347,7 +351,7 @@ def plan_job(
     params = param_words(program, combos, list(axes), scalars)
     widest = combos if callable(strategy.warmup) else extremes(combos)
     need = max(strategy.bars_needed(program, scalars | dict(zip(axes, c, strict=True))) for c in widest)
-    panel = panel_of(bars, program.plan.features)
+    panel = panel_of(bars, program.plan.features, closing=program.plan.closing)
     tables, places = panel.tables, panel.places
     check_sums(program.plan, params, tables)
     assets = asset_names(bars)

@@ -19,10 +19,12 @@ import numpy as np
 
 from kernelkit import schema
 from kernelkit.errors import RunError, UsageError, message
+from kernelkit.history import events_of
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Logs, Outcome
 from kernelkit.kernels.session import Recorder
 from kernelkit.lazy import lazy
+from kernelkit.market.reasons import Reason
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -302,11 +304,13 @@ def fills(res: xr.Dataset) -> pd.DataFrame:
     )
 
 
-def orders(res: xr.Dataset) -> pd.DataFrame:
+def orders(res: xr.Dataset, history: bool = False) -> pd.DataFrame:
     """Every order of the selected trial by id: what it asked for, when it was submitted and ended, and why (rule O6).
 
-    Units: UTC, base units, quote currency; a price it does not have is NaN, a time that never came NaT. Raises
-    UsageError unless the result is narrowed down to one trial.
+    Units: UTC, base units, quote currency; a price it does not have is NaN, a time that never came NaT. ``sentence``
+    says the reason in words (`Reason`). With ``history`` what happened to the orders, event by event in order of time:
+    submitted, replaced (the last time), triggered, filled in part, and how each ended. Raises UsageError unless the
+    result is narrowed down to one trial.
 
     >>> import kernelkit as kk
     >>> @kk.strategy
@@ -319,6 +323,8 @@ def orders(res: xr.Dataset) -> pd.DataFrame:
     import pandas as pd
 
     r = Records(res, "orders")
+    if history:
+        return events_of(r, Records(res, "fills"))
     return pd.DataFrame(
         {
             "order": r["id"],
@@ -328,12 +334,17 @@ def orders(res: xr.Dataset) -> pd.DataFrame:
             "side": np.where(r["lots"] >= 0, "buy", "sell"),
             "quantity": np.abs(r["lots"]) * r.lot,
             "filled": np.abs(r["filled"]) * r.lot,
+            "display": np.where(r["display"] == 0, np.nan, r["display"] * r.lot),
             "limit": r.prices("price"),
             "trigger": r.prices("trigger"),
             "status": r.text("status", L.STATUSES),
             "reason": r.text("reason", L.REASONS),
+            "sentence": [Reason(int(k)).sentence for k in r["reason"]],
             "submitted": r.times("t_submit"),
             "active": r.times("t_active"),
+            "triggered": r.times("t_trigger"),
+            "replaced": r.times("t_replace"),
+            "expires": r.times("t_expire"),
             "ended": r.times("t_end"),
             "fees": r["fees"],
             "group": r["group"],

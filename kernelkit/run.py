@@ -105,8 +105,8 @@ class Run:
             and more.indexes["time"][0] == old.indexes["time"][0]
         )
         bars = check_bars(more) if longer else append(old, more)
-        features = self._recipe.job.plan.features
-        table, rows = table_of(bars, 0, features)
+        plan = self._recipe.job.plan
+        table, rows = table_of(bars, 0, plan.features, plan.closing)
         check_volumes(self._recipe.job.venues[0], [table], self._recipe.assets)
         before = self._recipe.job.tables[0]
         columns = zip(before.columns, table.columns, strict=True)
@@ -270,6 +270,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "reach": plan.reach,
         "raises": plan.raises,
         "words": plan.words,
+        "closing": plan.closing,
         "sites": [[s.kind, s.column, list(s.arguments), list(s.rolling), s.slot, s.custom] for s in plan.sites],
     }
 
@@ -288,7 +289,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         data["raises"],
     )
     plan.sites = [Site(k, c, tuple(a), Rolling(*r), slot, custom) for k, c, a, r, slot, custom in data["sites"]]
-    plan.words = data["words"]
+    plan.words, plan.closing = data["words"], data["closing"]
     return plan
 
 
@@ -356,7 +357,8 @@ def one_recipe(
     """The recipe of a single trial that has no end yet; ``types`` are those of its parameters, from their values."""
     types = types or {n: kind_of(n, [scalars[n]], d) for n, d in strategy.defaults.items()}
     program = strategy.program(types, {n: v for n, v in scalars.items() if isinstance(v, str)})
-    panel, shared = panel_of(bars, program.plan.features), program.plan.shared
+    shared = program.plan.shared
+    panel = panel_of(bars, program.plan.features, closing=program.plan.closing)
     check_volumes(costs_of(settings.venue), panel.tables, asset_names(bars))
     rows = np.arange(panel.n) if shared else panel.places[0]
     first = int(np.searchsorted(rows, span(bars, start, None)[0]))
@@ -424,7 +426,7 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
     except RuntimeError as error:  # what the decoder says of a damaged chunk
         raise RunError(message(f"run at {folder}", str(error), "bars as they were saved", DAMAGED)) from error
     plan = plan_from_json(document["plan"])
-    table, rows = table_of(bars, 0, plan.features)
+    table, rows = table_of(bars, 0, plan.features, plan.closing)
     trials = np.zeros(1, L.TRIAL)
     trials[0] = tuple(document["trial"])
     venues = [

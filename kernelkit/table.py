@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kernelkit.data.sessions import closes
 from kernelkit.errors import DataError, StrategyError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Table
@@ -48,23 +49,28 @@ class Panel:
         return {}
 
 
-def table_of(bars: xr.Dataset, asset: int, features: Sequence[str]) -> tuple[Table, np.ndarray]:
+def table_of(bars: xr.Dataset, asset: int, features: Sequence[str], closing: bool = False) -> tuple[Table, np.ndarray]:
     """The columns of one asset's valid bars, and the rows of ``time`` they came from; features follow as value and age.
+
+    With ``closing`` a last one says when each bar's session closes (ns UTC, rule O12), for strategies that order then.
 
     Kept for as long as the bars' own arrays live. Those become read-only: bars that changed in place would be answered
     from here. Raises DataError for a feature that the bars do not have or that did not enter by `kk.feature` (nobody
-    knows when its values were known), for a clock that runs backward, and for a price off the tick grid.
+    knows when its values were known), for a clock that runs backward, for a price off the tick grid, and, with
+    ``closing``, for bars without a calendar.
 
     >>> from kernelkit.data import load
     >>> table, rows = table_of(load("sp500_index"), 0, [])
     >>> len(table.columns), table.n_bars == len(rows)
     (12, True)
     """
-    panel = panel_of(bars, features, [asset])
+    panel = panel_of(bars, features, [asset], closing)
     return panel.tables[0], panel.places[0]
 
 
-def panel_of(bars: xr.Dataset, features: Sequence[str], assets: Sequence[int] | None = None) -> Panel:
+def panel_of(
+    bars: xr.Dataset, features: Sequence[str], assets: Sequence[int] | None = None, closing: bool = False
+) -> Panel:
     """`table_of` of several assets (None: all); they share the columns of time where they have all bars.
 
     >>> from kernelkit.data import load
@@ -78,12 +84,15 @@ def panel_of(bars: xr.Dataset, features: Sequence[str], assets: Sequence[int] | 
     chosen = range(bars.sizes["asset"]) if assets is None else assets
     grid = [tuple(row) for row in np.column_stack([bars.variables[n].values[list(chosen)] for n in grids]).tolist()]
     periods = float(bars.attrs["periods_per_year"])
-    key = (tuple(chosen), names, tuple(grid), periods, *(id(a) for a in sources))
+    calendar = calendar_of(bars) if closing else ""
+    key = (tuple(chosen), names, calendar, tuple(grid), periods, *(id(a) for a in sources))
     known = _tables.get(key)
     if known is None or any(ref() is not a for ref, a in zip(known[0], sources, strict=True)):
         times: dict[str, np.ndarray] = {}
         named = dict(zip(names, sources, strict=True))
         made = [make_table(named, a, g, periods, features, times) for a, g in zip(chosen, grid, strict=True)]
+        if closing:
+            made = [(with_closes(table, calendar), rows) for table, rows in made]
         for a in sources:
             a.flags.writeable = False
         forget = partial(_forget, _tables, key)
@@ -135,6 +144,22 @@ def clock_of(panel: Panel, bars: xr.Dataset, begin: int) -> Table:
     clock = Table(columns, 1, 1.0, 1.0, 1.0, float(bars.attrs["periods_per_year"]))
     panel.clocks[begin] = clock
     return clock
+
+
+def calendar_of(bars: xr.Dataset) -> str:
+    """The calendar of the bars; raises DataError where they have none: nothing then says which bar is a day's last."""
+    calendar = str(bars.attrs.get("calendar") or "")
+    if not calendar:
+        what, wanted = "orders at the close", "the calendar of the market"
+        fix = 'Build bars with kk.data.from_pandas(..., calendar="XNYS"), or "24/7".'
+        raise DataError(message(what, "bars without a calendar", wanted, fix))
+    return calendar
+
+
+def with_closes(table: Table, calendar: str) -> Table:
+    """O12: the table with one column more, which says when each bar's session closes."""
+    when = closes(calendar, table.columns[L.C_SESSION])
+    return replace(table, columns=(*table.columns, when), closing=len(table.columns))
 
 
 def _forget(tables: dict[tuple[Any, ...], Any], key: tuple[Any, ...], _: object) -> None:

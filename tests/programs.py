@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from tests.reference import Bars, Config, Grid, Outcome, simulate
 
 ACTIONS = 3  # per bar
 FIELDS = ("verb", "tif", "q", "a", "b", "c", "d", "e")
-TIFS = ("GTC", "DAY", "IOC")
+# Whether random programs draw the orders of `more` (rules O11-O16, F14, F15, P5) for the reference simulator, too.
+REFERENCE_KNOWS_MORE = False
 
 
 def bracket(ctx: Any, form: float, q: float, a: float, b: float, c: float, d: float, e: float) -> None:
@@ -93,6 +94,97 @@ def one(  # noqa: PLR0913  an action is eight numbers
         ctx.cancel_all()
     elif verb == 11.0:
         ctx.oco(q, a)
+    elif verb < 16.0:
+        more(ctx, verb, tif, q, a, b, c, d, e)
+    elif verb < 18.0:
+        told(ctx, verb, tif, q, a, b, c, e)
+    elif verb == 18.0:
+        replaced(ctx, tif, q, a, b, c)
+
+
+def more(  # noqa: PLR0913  an action is eight numbers
+    ctx: Any, verb: float, form: float, q: float, a: float, b: float, c: float, d: float, e: float
+) -> None:
+    """Orders if touched, trailing distances, the open and the close of a session; `c` is a whole number, `e` ns."""
+    if verb == 12.0:
+        if form == 0.0:
+            ctx.market_if_touched(q, a)
+        elif form == 1.0:
+            ctx.market_if_touched(q, a, tif="DAY", reduce_only=True)
+        elif form == 2.0:
+            ctx.market_if_touched(q, a, tif="IOC")
+        else:
+            ctx.market_if_touched(q, a, expires=ctx.time + int(e))
+    elif verb == 13.0:
+        if form == 0.0:
+            ctx.limit_if_touched(q, a, b)
+        elif form == 1.0:
+            ctx.limit_if_touched(q, a, b, tif="DAY")
+        elif form == 2.0:
+            ctx.limit_if_touched(q, a, b, tif="FOK")
+        else:
+            ctx.limit_if_touched(q, a, b, expires=ctx.time + int(e), reduce_only=True)
+    elif verb == 14.0:
+        if form == 0.0:
+            ctx.trailing_stop(q, ticks=c)
+        elif form == 1.0:
+            ctx.trailing_stop(q, bps=d, reduce_only=True)
+        elif form == 2.0:
+            ctx.trailing_stop_limit(q, b, ticks=c)
+        elif form == 3.0:
+            ctx.trailing_stop_limit(q, b, bps=d, tif="DAY")
+        else:
+            ctx.trailing_stop_limit(q, 0.0, ticks=c, expires=ctx.time + int(e))
+    elif verb == 15.0:
+        if form == 0.0:
+            ctx.market_on_open(q)
+        elif form == 1.0:
+            ctx.limit_on_open(q, a)
+        elif form == 2.0:
+            ctx.market_on_close(q, reduce_only=True)
+        elif form == 3.0:
+            ctx.limit_on_close(q, a)
+        else:
+            ctx.order(q, tif="AT_CLOSE")
+
+
+def told(ctx: Any, verb: float, form: float, q: float, a: float, b: float, c: float, e: float) -> None:
+    """What orders may be told beside their numbers."""
+    if verb == 16.0:
+        if form == 0.0:
+            ctx.limit(q, a, post_only=True)
+        elif form == 1.0:
+            ctx.limit(q, a, display=c)
+        elif form == 2.0:
+            ctx.limit(q, a, tif="DAY", display=c, post_only=True)
+        elif form == 3.0:
+            ctx.limit(q, a, expires=ctx.time + int(e), reduce_only=True)
+        else:
+            ctx.limit(q, a, reduce_only=True, display=c)
+    elif form == 0.0:
+        ctx.order(q, reduce_only=True)
+    elif form == 1.0:
+        ctx.stop(q, a, reduce_only=True)
+    elif form == 2.0:
+        ctx.order(q, expires=ctx.time + int(e))
+    elif form == 3.0:
+        ctx.stop(q, a, tif="GTD", expires=ctx.time + int(e))
+    else:
+        ctx.stop_limit(q, a, b, tif="DAY", reduce_only=True)
+
+
+def replaced(ctx: Any, form: float, q: float, a: float, b: float, c: float) -> None:
+    """New numbers for order `q`."""
+    if form == 0.0:
+        ctx.replace(q, quantity=c)
+    elif form == 1.0:
+        ctx.replace(q, price=a)
+    elif form == 2.0:
+        ctx.replace(q, trigger=b)
+    elif form == 3.0:
+        ctx.replace(q, quantity=c, price=a)
+    else:
+        ctx.replace(q, c, a, b)
 
 
 @kk.strategy
@@ -118,6 +210,8 @@ class Case:
     program: list[list[tuple[float, ...]]]
     fee: Any = None
     slippage: Any = None
+    closes: tuple[int, ...] = ()  # O12: when each bar's session closes; none where no order asks
+    limits: dict[str, Any] = field(default_factory=dict)  # O15, as Costs has them
 
 
 def table(case: Case) -> Table:
@@ -141,15 +235,17 @@ def table(case: Case) -> Table:
                 values[order[f"{name}{k}"], t] = value
     for name in PROGRAM.plan.features:
         columns += [np.ascontiguousarray(values[order[name]]), np.zeros(len(b.o), "i8")]
-    return Table(tuple(columns), g.inverse, g.tick, g.lot, g.multiplier, float(case.config.periods_per_year))
+    columns.append(np.array(case.closes[: len(b.o)] or b.known_at, "i8"))
+    periods, closing = float(case.config.periods_per_year), len(columns) - 1
+    return Table(tuple(columns), g.inverse, g.tick, g.lot, g.multiplier, periods, closing)
 
 
 FEATURES = [f"{name}{k}" for k in range(ACTIONS) for name in FIELDS]
 PROGRAM = actor.program({})
 
 
-def settings_of(c: Config, fee: Any, slip: Any) -> tuple[Costs, list[int]]:
-    """A venue and a fill model as the engine takes them."""
+def settings_of(c: Config, fee: Any, slip: Any, limits: dict[str, Any] | None = None) -> tuple[Costs, list[int]]:
+    """A venue and a fill model as the engine takes them; `limits` are what the venue refuses (O15)."""
     costs = Costs(
         fee and fee.text,
         tuple(fee.words) if fee else (),
@@ -158,6 +254,7 @@ def settings_of(c: Config, fee: Any, slip: Any) -> tuple[Costs, list[int]]:
         CASH_RULES[c.cash_rule],
         c.band,
         participation=c.participation or 0.0,
+        **(limits or {}),
     )
     return costs, FillModel(
         c.limit, c.same_bar, c.trailing, c.close_out, c.sizing, c.path, c.stop_gap, c.market
@@ -167,7 +264,7 @@ def settings_of(c: Config, fee: Any, slip: Any) -> tuple[Costs, list[int]]:
 def job(case: Case) -> Job:
     """The case as the engine takes it."""
     c = case.config
-    costs, codes = settings_of(c, case.fee, case.slippage)
+    costs, codes = settings_of(c, case.fee, case.slippage, case.limits)
     trials = np.zeros(1, L.TRIAL)
     trials[0] = (0, c.trade_from, c.end or len(case.bars.o), 0, 0, 0, c.cash)
     return Job(PROGRAM.text, PROGRAM.plan, [table(case)], [costs], [codes], trials, np.zeros((1, 0), "i8"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from kernelkit import fees, slippage
 from kernelkit.market.models import cost_model
 from tests.agree import assert_agree
-from tests.programs import ACTIONS, Case, run_engine, run_reference
+from tests.programs import ACTIONS, REFERENCE_KNOWS_MORE, Case, run_engine, run_reference
 from tests.reference import Bars, Config, Grid
 from tests.reference import models as plain
 
@@ -98,9 +99,27 @@ DIALECTS += [
 DIALECTS += [{"trailing": t, "close_out": end} for t in ("check_first", "update_first") for end in ENDS] * 16
 
 
+def another(rng: Any, grid: Grid, wide: int, a: float, b: float, afford: float) -> tuple[float, ...]:
+    """One action that `more` adds: its verb and seven numbers."""
+    verb = float(rng.choice([12, 13, 14, 15, 16, 17, 18], p=[0.12, 0.12, 0.16, 0.16, 0.16, 0.14, 0.14]))
+    lots = float(rng.integers(-5, 6)) if rng.random() < 0.5 else float(np.round(rng.normal() * afford * 0.7))
+    q, c, d = lots * grid.lot, float(rng.integers(1, 3 * wide)), float(rng.choice([200.0, 1000.0]))
+    if verb == 14.0:
+        b = grid.price(int(rng.integers(1, wide))) if rng.random() < 0.8 else -1.0
+    elif verb == 16.0:
+        c = float(rng.integers(0, 4)) * grid.lot
+    elif verb == 18.0:
+        q, c = float(rng.integers(1, 40)), float(rng.integers(0, 8)) * grid.lot
+    e = float(rng.integers(-1, 8)) * DAY / 4.0
+    return (verb, float(rng.integers(0, 5)), q, a, b, c, d, e)
+
+
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
-    """Bars of a few ticks' range, so that prices are met exactly, and programs that aim at them."""
+def cases(draw: st.DrawFn, more: bool = REFERENCE_KNOWS_MORE) -> Case:
+    """Bars of a few ticks' range, so that prices are met exactly, and programs that aim at them.
+
+    With `more`, of every kind of order; sessions that close before their last bar, or that miss it; venues with limits.
+    """
     n = draw(st.integers(2, 60))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     base, wide = draw(st.sampled_from([(60, 3), (1000, 8), (400, 40)]))
@@ -141,6 +160,9 @@ def cases(draw: st.DrawFn) -> Case:
         for _ in range(ACTIONS):
             if rng.random() > busy / 2:
                 continue
+            if more and rng.random() < 0.6:
+                rows.append(another(rng, grid, wide, level(t), level(t), afford))
+                continue
             verb = float(
                 rng.choice(
                     [1, 2, 3, 4, 5, 6, 6, 6, 7, 8, 8, 9, 10, 11],
@@ -168,9 +190,10 @@ def cases(draw: st.DrawFn) -> Case:
                 )
             )
         program.append(rows)
+    known_at = open_at + DAY // per_session - draw(st.sampled_from([0, 0, DAY // 24]))
     bars = Bars(
         open_at.tolist(),
-        (open_at + DAY // per_session - draw(st.sampled_from([0, 0, DAY // 24]))).tolist(),
+        known_at.tolist(),
         session.tolist(),
         opens.tolist(),
         high.tolist(),
@@ -178,7 +201,16 @@ def cases(draw: st.DrawFn) -> Case:
         close.tolist(),
         np.round(rng.exponential(1000.0, n) * (rng.random(n) > 0.1)).tolist(),
     )
-    return Case(bars, grid, config, program, fee, slip)
+    if not more:
+        return Case(bars, grid, config, program, fee, slip)
+    late = rng.choice([0, 0, 0, 1, -DAY // per_session], n // per_session + 1)
+    which = np.arange(n) // per_session
+    closes = known_at[0] - DAY // per_session + (which + 1) * DAY + late[which]
+    limits: dict[str, Any] = {"off_tick": bool(draw(st.booleans()))}
+    if draw(st.booleans()):
+        limits |= {"min_quantity": 2.0 * grid.lot, "max_quantity": max(4.0, np.round(0.5 * afford)) * grid.lot}
+        limits["min_notional"] = grid.price(base) * grid.unit * draw(st.sampled_from([0.0, 1.5, 3.0]))
+    return Case(bars, grid, config, program, fee, slip, tuple(closes.tolist()), limits)
 
 
 @settings(max_examples=400, deadline=None)

@@ -23,10 +23,14 @@ Planner = Callable[["xr.Dataset"], "Recipe"]
 
 # Sums over arrays of another length may end in other bits; what depends on the future moves by far more.
 ROUNDING = 1e-12
-# Set when an order is submitted and never again.
-SUBMITTED = ["id", "asset", "venue", "kind", "tif", "parent", "t_submit", "fraction", "stop_loss", "take_profit"]
+# Set when an order is submitted and never again; what O16 can replace, and O7, F15 and S5 set later.
+SUBMITTED = ["id", "asset", "venue", "kind", "tif", "parent", "t_submit", "t_expire", "display", "offset", "fraction"]
+ANCHORS = ["stop_loss", "take_profit"]
 # Orders that end for these reasons end at a decision or at the end of a bar, never at an open (rule O6).
-NOT_AT_OPEN = (L.R_USER, L.R_BELOW, L.R_INVALID, L.R_IOC, L.R_FOK, L.R_RUIN)
+NOT_AT_OPEN = (
+    *(L.R_USER, L.R_BELOW, L.R_INVALID, L.R_OFF_TICK, L.R_ABOVE, L.R_MINIMUM, L.R_UNLISTED),
+    *(L.R_IOC, L.R_FOK, L.R_AT_OPEN, L.R_RUIN),
+)
 
 
 @dataclass(frozen=True)
@@ -151,16 +155,27 @@ class Trace:
         ended: Array = orders[kept & (reason != L.R_END) & ~by_end]
         return ended
 
-    def submitted(self, end: int) -> Array:
-        """What orders of own bars before ``end`` were when they were submitted, by id."""
+    def replaced(self) -> set[int]:
+        """Ids of the orders that got new numbers (rule O16)."""
+        orders = self.logs.orders
+        return set(orders["id"][orders["t_replace"] != 0].tolist())
+
+    def submitted(self, end: int, replaced: set[int]) -> Array:
+        """What orders of own bars before ``end`` were when they were submitted, by id.
+
+        Of those ``replaced`` in either run nobody knows their first numbers; what they fill is compared anyhow.
+        """
         orders = self.logs.orders[self.logs.orders["t_submit"] <= self.known_at[end - 1]]
         orders = np.sort(orders, order="id")
-        own = (orders["parent"] == 0) & (orders["marks"] & L.AT_FILL == 0)
-        out = np.zeros(len(orders), [(n, orders.dtype[n]) for n in (*SUBMITTED, "lots", "price")])
+        first = ~np.isin(orders["id"], list(replaced))
+        own = first & (orders["parent"] == 0) & (orders["marks"] & L.AT_FILL == 0)
+        out = np.zeros(len(orders), [(n, orders.dtype[n]) for n in (*SUBMITTED, *ANCHORS, "lots", "price")])
         for name in SUBMITTED:
             out[name] = orders[name]
-        for name in ("lots", "price"):  # of children they follow from the parent's fill
-            out[name] = np.where(own, orders[name], 0)
+        for name in ANCHORS:
+            out[name] = np.where(first, orders[name], 0)
+        out["lots"] = np.where(own, orders["lots"], 0)  # of children they follow from the parent's fill
+        out["price"] = np.where(own & (orders["kind"] != L.TRAILING_LIMIT), orders["price"], 0)
         return out
 
 
@@ -241,7 +256,9 @@ def _logs(one: Trace, other: Trace, end: int) -> Iterator[Found]:
         ("order", one.ended(end, next_open), other.ended(end, next_open), "t_end", _order_text),
     ]
     if one.failure is None and other.failure is None:  # a run that failed kept no record of its live orders
-        pairs.append(("order", one.submitted(end), other.submitted(end), "t_submit", _order_text))
+        replaced = one.replaced() | other.replaced()
+        submitted = one.submitted(end, replaced), other.submitted(end, replaced)
+        pairs.append(("order", *submitted, "t_submit", _order_text))
     for what, a, b, time, text in pairs:
         row = _first_unequal(a, b)
         if row is not None:

@@ -209,6 +209,27 @@ def schedule(calendar: str, first: int, last: int) -> Schedule:
     return Schedule(np.asarray(made.opens_nanos), np.asarray(made.closes_nanos), dates, str(made.tz))
 
 
+def closes(calendar: str, session: Int64s) -> Int64s:
+    """Return when ``calendar`` closes each ``session`` (days since 1970), in ns UTC (rule O12).
+
+    It is what was published beforehand, whatever bars there are. Raises `DataError` for an unknown calendar, and naming
+    the first session that it does not have.
+
+    >>> day = np.array([19685])  # the day after Thanksgiving 2023
+    >>> closes("XNYS", day).view("datetime64[ns]")[0]
+    np.datetime64('2023-11-24T18:00:00.000000000')
+    """
+    if resolve(calendar) == ALWAYS:
+        return (session + 1) * DAY
+    table = schedule(calendar, int(session[0]) * DAY, int(session[-1]) * DAY)
+    at = np.minimum(np.searchsorted(table.dates, session * DAY), table.dates.size - 1)
+    bad = np.flatnonzero(table.dates[at] != session * DAY)
+    if bad.size:
+        found = f"{utc(int(session[bad[0]]) * DAY)[:10]}, which {calendar} does not have"
+        raise DataError(message(f"session of bar {bad[0]}", found, "a session", "Build bars with kk.data.from_pandas."))
+    return table.closes[at]
+
+
 def _of_dates(dates: Int64s, reading: Reading, asset: str) -> Clock:
     table, step = reading.table, int(np.diff(dates).min()) if dates.size > 2 else DAY
     if step > 4 * DAY:

@@ -29,7 +29,8 @@ REACH += ("asset_aim", "weights", "rank")
 # What is loaded for a strategy, and the call in its text that needs it.
 USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame"))
 # in the order of their imports
-CORE = ("focus", "scan", "account", "costs", "power", "fills", "matching", "paths", "orders", "indicators", "bars")
+CORE = ("focus", "scan", "account", "costs", "power", "fills", "accept", "matching", "paths", "amend", "orders")
+CORE += ("indicators", "bars")
 CORE += ("sharing", "reach")
 
 

@@ -14,7 +14,8 @@ ATTRIBUTES = ("time", "i", "position", "cash", "equity", "orders")
 # of a portfolio: what the account has, what an asset has, what is done with all assets at once
 PORTFOLIO_ATTRIBUTES = ("time", "i", "n", "session", "cash", "equity", "orders")
 ASSET_ATTRIBUTES = ("position", "tradable")
-ACCOUNT_VERBS = ("weights", "rank", "cancel", "cancel_all", "oco")
+BY_ID = ("cancel", "oco", "replace")
+ACCOUNT_VERBS = ("weights", "rank", "cancel_all", *BY_ID)
 
 
 class Rolling(NamedTuple):
@@ -43,36 +44,58 @@ ROLLING = {
 BAR_ROLLING = {"atr": Rolling("atr", "atr", -1), "vwap": Rolling("vwap", "vwap", -1)}  # of whole bars: ctx.atr(n)
 
 
+TIF = {name: code for code, name in enumerate(L.TIFS)}
+AUCTIONS = tuple(TIF)  # of market and limit orders; the others know no single moment
+ORDINARY = ("GTC", "DAY", "GTD", "IOC", "FOK")
+LIFE = ("tif", "expires", "reduce_only")
+RESTING = (*LIFE, "post_only", "display")
+TRAILS = ("trail", "fraction", "ticks", "bps")
+
+
 class Verb(NamedTuple):
-    """An order method: its verb, its parameters in call order, those that may be absent, the sign of the quantity."""
+    """An order method: its verb, its parameters in call order, those that may be absent, the sign of the quantity.
+
+    `tifs` are the times in force that it may be given, `takes` what else it may be told; `when` is its own time.
+    """
 
     code: int
     arguments: tuple[str, ...]
     optional: tuple[str, ...] = ()
     sign: int = 1
-    tif: bool = True
+    tifs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+    when: str = ""
 
 
 VERBS = {
-    "order": Verb(L.V_ORDER, ("quantity",)),
-    "buy": Verb(L.V_ORDER, ("quantity",)),
-    "sell": Verb(L.V_ORDER, ("quantity",), sign=-1),
-    "limit": Verb(L.V_LIMIT, ("quantity", "price")),
-    "stop": Verb(L.V_STOP, ("quantity", "price")),
-    "stop_limit": Verb(L.V_STOP_LIMIT, ("quantity", "stop", "limit")),
-    "trailing_stop": Verb(L.V_TRAIL, ("quantity", "trail", "fraction"), ("trail", "fraction")),
+    "order": Verb(L.V_ORDER, ("quantity",), tifs=AUCTIONS, takes=LIFE),
+    "buy": Verb(L.V_ORDER, ("quantity",), tifs=AUCTIONS, takes=LIFE),
+    "sell": Verb(L.V_ORDER, ("quantity",), sign=-1, tifs=AUCTIONS, takes=LIFE),
+    "limit": Verb(L.V_LIMIT, ("quantity", "price"), tifs=AUCTIONS, takes=RESTING),
+    "stop": Verb(L.V_STOP, ("quantity", "price"), tifs=ORDINARY, takes=LIFE),
+    "stop_limit": Verb(L.V_STOP_LIMIT, ("quantity", "stop", "limit"), tifs=ORDINARY, takes=LIFE),
+    "market_if_touched": Verb(L.V_TOUCHED, ("quantity", "trigger"), tifs=ORDINARY, takes=LIFE),
+    "limit_if_touched": Verb(L.V_LIMIT_TOUCHED, ("quantity", "trigger", "limit"), tifs=ORDINARY, takes=LIFE),
+    "market_on_open": Verb(L.V_ORDER, ("quantity",), takes=("reduce_only",), when="AT_OPEN"),
+    "limit_on_open": Verb(L.V_LIMIT, ("quantity", "price"), takes=("reduce_only",), when="AT_OPEN"),
+    "market_on_close": Verb(L.V_ORDER, ("quantity",), takes=("reduce_only",), when="AT_CLOSE"),
+    "limit_on_close": Verb(L.V_LIMIT, ("quantity", "price"), takes=("reduce_only",), when="AT_CLOSE"),
+    "trailing_stop": Verb(L.V_TRAIL, ("quantity", *TRAILS), TRAILS, tifs=ORDINARY, takes=LIFE),
+    "trailing_stop_limit": Verb(L.V_TRAIL, ("quantity", "offset", *TRAILS), TRAILS, tifs=ORDINARY, takes=LIFE),
     "bracket": Verb(
         L.V_BRACKET,
         ("quantity", "stop", "limit", "stop_loss", "take_profit", "entry"),
         ("stop", "limit", "stop_loss", "take_profit", "entry"),
+        tifs=("GTC", "DAY", "IOC", "FOK"),
+        takes=("tif",),
     ),
-    "target": Verb(L.V_TARGET, ("quantity",), tif=False),
-    "target_percent": Verb(L.V_WEIGHT, ("weight",), tif=False),
-    "cancel": Verb(L.V_CANCEL, ("order_id",), tif=False),
-    "cancel_all": Verb(L.V_CANCEL_ALL, (), tif=False),
-    "oco": Verb(L.V_OCO, ("first", "second"), tif=False),
+    "target": Verb(L.V_TARGET, ("quantity",)),
+    "target_percent": Verb(L.V_WEIGHT, ("weight",)),
+    "replace": Verb(L.V_REPLACE, ("order_id", "quantity", "price", "trigger"), ("quantity", "price", "trigger")),
+    "cancel": Verb(L.V_CANCEL, ("order_id",)),
+    "cancel_all": Verb(L.V_CANCEL_ALL, ()),
+    "oco": Verb(L.V_OCO, ("first", "second")),
 }
-TIF = {"GTC": L.GTC, "DAY": L.DAY, "IOC": L.IOC, "FOK": L.FOK}
 SIZERS = {"risk": ("fraction", "stop"), "notional": ("value",), "vol_target": ("volatility", "n")}
 MODEL_FIELDS = tuple(n for n in L.MODEL.names if n != "slots")
 FIRST_WORD = 2  # words 0 and 1 of a slot: the last value, and where in the panel the values of this trial lie

@@ -6,11 +6,16 @@ from kernelkit.kernels.focus import focus
 from kernelkit.kernels.layout import (
     ACCOUNT,
     AT_FILL,
+    C_CLOSE,
+    C_HIGH,
     C_KNOWN_AT,
+    C_LOW,
     C_VOLUME,
     CANCELLED,
+    CLOSE_ONLY,
     CROWDED,
     CUT,
+    FILL_MODEL,
     FILLED,
     FOK,
     FRAME,
@@ -37,8 +42,10 @@ from kernelkit.kernels.layout import (
     RATIONED,
     REDUCE,
     REJECTED,
+    SHOWN,
     SLIPS,
     STOP,
+    TOUCH,
     VENUE,
     WAITING,
 )
@@ -225,6 +232,25 @@ def wanted_of(frame: int, order_at: int) -> int:
     return wanted
 
 
+def goes_beyond(frame: int, order_at: int) -> bool:
+    """P5: whether the bar goes further than a limit order asks for its fill."""
+    f = at(frame, FRAME)
+    m = at(f.fill_model, FILL_MODEL)
+    o = at(order_at, ORDER)
+    thr = 0 if m.limit == TOUCH else 1
+    if o.lots > 0:
+        return column(frame, C_CLOSE if m.path == CLOSE_ONLY else C_LOW, f.i) < o.price - thr
+    return column(frame, C_CLOSE if m.path == CLOSE_ONLY else C_HIGH, f.i) > o.price + thr
+
+
+def takes(frame: int, order_at: int, wanted: int) -> int:
+    """P1, P5: what an order may take in this bar of the lots that it wants."""
+    o = at(order_at, ORDER)
+    if o.display > 0 and abs(wanted) > o.display and not goes_beyond(frame, order_at):
+        wanted = o.display if wanted > 0 else -o.display
+    return allowed(frame, wanted) if at(at(frame, FRAME).venue, VENUE).participation != 0.0 else wanted
+
+
 def rationed(frame: int, order_at: int, lots: int) -> int:
     """X5: what of these lots an order gets where several ask for more than there is."""
     f = at(frame, FRAME)
@@ -266,9 +292,8 @@ def exchange(frame: int, order_at: int, wanted: int, reference: int, how: int, r
     """Up to `wanted` lots against cash."""
     f = at(frame, FRAME)
     o = at(order_at, ORDER)
-    limited = at(f.venue, VENUE).participation != 0.0
     held = at(f.positions, POSITION).lots
-    asked = allowed(frame, wanted) if limited else wanted
+    asked = takes(frame, order_at, wanted)
     at_fill = (o.marks & AT_FILL) != 0 and o.filled == 0
     lots = asked if at_fill else rationed(frame, order_at, asked)
     k = slipped(frame, order_at, lots, reference, time) if how == SLIPS else reference
@@ -282,7 +307,7 @@ def exchange(frame: int, order_at: int, wanted: int, reference: int, how: int, r
             end_order(frame, order_at, CANCELLED, R_REPLACED, time)
             return
         o.lots = wanted
-        asked = allowed(frame, wanted) if limited else wanted
+        asked = takes(frame, order_at, wanted)
         lots = rationed(frame, order_at, asked)
     if o.tif == FOK and lots != wanted:
         return
@@ -301,8 +326,10 @@ def exchange(frame: int, order_at: int, wanted: int, reference: int, how: int, r
         end_order(frame, order_at, CANCELLED, R_CUT, time)
         return
     book(frame, order_at, paid_for, k, reference, fee, time, rule)
-    if limited:
+    if at(f.venue, VENUE).participation != 0.0:
         at(f.positions, POSITION).used += abs(paid_for)
+    if o.display > 0 and not goes_beyond(frame, order_at):
+        o.marks |= SHOWN
     if paid_for != asked:
         end_one(frame, order_at, CANCELLED, R_CUT, time)
     elif asked == wanted:

@@ -30,6 +30,7 @@ class Table:
     lot: float
     multiplier: float
     periods: float
+    closing: int = 0  # the column, after all others, that says when the bar's session closes (O12); 0 is none
 
     @property
     def n_bars(self) -> int:
@@ -56,10 +57,10 @@ class Table:
     def record(self) -> tuple[float, ...]:
         """It as layout.INSTRUMENT, in this process."""
         at, unit = self.pointers.ctypes.data, self.lot * self.multiplier
-        return at, self.n_bars, self.inverse, self.tick, self.lot, self.multiplier, unit, self.periods
+        return at, self.n_bars, self.inverse, self.closing, self.tick, self.lot, self.multiplier, unit, self.periods
 
     def __reduce__(self) -> object:
-        return Table, (self.columns, *self.instrument)
+        return Table, (self.columns, *self.instrument, self.closing)
 
     @cached_property
     def most_ticks(self) -> int:
@@ -95,6 +96,15 @@ class Costs:
     band: float = 0.005
     rebates: bool = False
     participation: float = 0.0  # 0 is no limit
+    min_quantity: float = 0.0
+    max_quantity: float = 0.0  # 0 is no limit
+    min_notional: float = 0.0
+    off_tick: bool = False  # whether prices off the grid are rejected, not rounded
+
+    @property
+    def limits(self) -> bool:
+        """Whether it refuses orders for their size (O15)."""
+        return self.min_quantity > 0.0 or self.max_quantity > 0.0 or self.min_notional > 0.0
 
 
 @dataclass

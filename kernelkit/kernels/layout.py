@@ -8,7 +8,7 @@ of fields is a new VERSION: a checkpoint of another one is refused.
 
 import numpy as np
 
-VERSION = 4
+VERSION = 5
 RESERVE = 64  # orders that one decision may submit
 SLOTS = RESERVE + 2  # free slots that takes: the last of them may be a bracket
 MAX_CELLS = 64  # block summaries a trial keeps (M4)
@@ -20,11 +20,20 @@ AHEAD = 16  # bars: how early opens are fetched where an order may fill; waiting
 FAILED = 0x7FFCBAD1  # upper half of a NaN that no arithmetic makes: an indicator raised, the lower half says when
 
 # kinds of order
-MARKET, LIMIT, STOP, STOP_LIMIT, TRAILING = 0, 1, 2, 3, 4
-KINDS = ("market", "limit", "stop", "stop_limit", "trailing_stop")
-# time in force
-GTC, DAY, IOC, FOK = 0, 1, 2, 3
-TIFS = ("GTC", "DAY", "IOC", "FOK")
+MARKET, LIMIT, STOP, STOP_LIMIT, TRAILING, MARKET_TOUCHED, LIMIT_TOUCHED, TRAILING_LIMIT = range(8)
+KINDS = (
+    "market",
+    "limit",
+    "stop",
+    "stop_limit",
+    "trailing_stop",
+    "market_if_touched",
+    "limit_if_touched",
+    "trailing_stop_limit",
+)
+# time in force: from IOC on an order takes part in one bar alone
+GTC, DAY, GTD, IOC, FOK, ON_OPEN, ON_CLOSE = range(7)
+TIFS = ("GTC", "DAY", "GTD", "IOC", "FOK", "AT_OPEN", "AT_CLOSE")
 # how an order stands
 LIVE, FILLED, CANCELLED, REJECTED, EXPIRED = 0, 1, 2, 3, 4
 STATUSES = ("live", "filled", "cancelled", "rejected", "expired")
@@ -47,7 +56,14 @@ STATUSES = ("live", "filled", "cancelled", "rejected", "expired")
     R_IOC,
     R_FOK,
     R_UNLISTED,
-) = range(17)
+    R_GTD,
+    R_AT_OPEN,
+    R_AT_CLOSE,
+    R_OFF_TICK,
+    R_ABOVE,
+    R_MINIMUM,
+    R_POST,
+) = range(24)
 REASONS = (
     "",
     "user",
@@ -66,9 +82,17 @@ REASONS = (
     "ioc",
     "fok",
     "unlisted",
+    "gtd",
+    "at_open",
+    "at_close",
+    "off_tick",
+    "above_maximum",
+    "below_minimum",
+    "post_only",
 )
 # marks on an order
 TARGET, REDUCE, AT_FILL, TRIGGERED, FRESH, SEEN, WAITING, RATIONED, PARENT = 1, 2, 4, 8, 16, 32, 64, 128, 256
+POST, SHOWN = 512, 1024
 # fill model codes
 THROUGH, TOUCH = 0, 1
 ADVERSE, NEXT = 0, 1
@@ -106,9 +130,17 @@ DONE, PAUSED, GROW, FLUSH, RAISED, LOOKAHEAD, CROWDED, BAD_MODEL, LOAD, NO_ASSET
     V_CANCEL,
     V_CANCEL_ALL,
     V_OCO,
-) = range(12)
-# which numbers of a bracket count: sent as tif + 8 * mask
+    V_TRAIL_TICKS,
+    V_TRAIL_BPS,
+    V_TOUCHED,
+    V_LIMIT_TOUCHED,
+    V_REPLACE,
+) = range(17)
+# Sent with an order as tif + 8 * mask: which numbers of a bracket count, which of a replacement, what else is asked
+# of any other order.
 HAS_STOP, HAS_LIMIT, HAS_STOP_LOSS, HAS_TAKE_PROFIT, HAS_ENTRY = 1, 2, 4, 8, 16
+HAS_QUANTITY, HAS_PRICE, HAS_TRIGGER = 1, 2, 4
+POST_ONLY, REDUCE_ONLY, HAS_DISPLAY, HAS_OFFSET = 1, 2, 4, 8
 # columns every data set has; features follow, value and age in turn
 COLUMNS = (
     "open_ticks",
@@ -148,8 +180,8 @@ ACCOUNT = _record(
 # used: lots that its orders have traded in its bar `used_at` (P1); touch_lo, touch_hi: as in HEADER, in a portfolio
 POSITION = _record("lots opened peak_lots used used_at touch_lo touch_hi", "pnl fees quantity")
 ORDER = _record(
-    "id asset venue kind tif marks status reason lots filled display price trigger trail group parent "
-    "t_submit t_active t_expire session t_end touch_lo touch_hi reference fill_ticks",
+    "id asset venue kind tif marks status reason lots filled display price trigger trail offset group parent "
+    "t_submit t_active t_expire t_trigger t_replace session t_end touch_lo touch_hi reference fill_ticks",
     "fraction stop_loss take_profit weight fees notional",
 )
 NODE = _record("index n active", "s1 s2 s3 s4 d2 sb sbb sxb w hi lo mdd")
@@ -163,10 +195,12 @@ METRICS = _record(
 FILL = _record("order asset time lots ticks reference rule", "fee slippage position cash")
 TRADE = _record("asset opened closed lots", "pnl fees")
 TRIAL = _record("i0 trade_from i1 dataset venue fill_model", "cash")
-INSTRUMENT = _record("columns n_bars inverse", "tick lot multiplier unit periods")
+# closing: the column that says when the bar's session closes (O12), 0 where no order asks
+INSTRUMENT = _record("columns n_bars inverse closing", "tick lot multiplier unit periods")
+# limits: whether it has any of O15's
 VENUE = _record(
-    "cash_rule fee slippage fee_reads slippage_reads rebates",
-    "band participation",
+    "cash_rule fee slippage fee_reads slippage_reads rebates limits off_tick",
+    "band participation min_quantity max_quantity min_notional",
     [("fee_slots", "f8", (MODEL_SLOTS,)), ("slippage_slots", "f8", (MODEL_SLOTS,))],
 )
 FILL_MODEL = _record("limit same_bar trailing close_out sizing path stop_gap market")

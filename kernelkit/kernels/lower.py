@@ -18,7 +18,6 @@ from kernelkit.kernels.context import (
     ROLLING,
     SERIES,
     SIZERS,
-    TIF,
     VERBS,
     Rolling,
 )
@@ -26,6 +25,7 @@ from kernelkit.kernels.flow import PYTHON, Kinds, defined_twice, may_raise, of_n
 from kernelkit.kernels.plan import Plan, Ring, Site
 from kernelkit.kernels.source import Source
 from kernelkit.kernels.tools import HERE, offset, safe
+from kernelkit.kernels.verbs import SETTINGS, order_of, refusal
 
 LOADS = {int: "i8", float: "f8", bool: "i8"}
 STORES = {int: "put_i8", float: "put_f8", bool: "put_i8"}
@@ -432,11 +432,14 @@ class Lowering(ast.NodeTransformer):
     def bound(
         self, node: ast.Call, names: tuple[str, ...], optional: tuple[str, ...], extra: tuple[str, ...] = ()
     ) -> dict[str, ast.expr]:
-        """Arguments of a ctx method by name."""
+        """Arguments of a ctx method by name; of the extra ones only `tif` may come without it."""
         given: dict[str, ast.expr] = {}
-        if len(node.args) > len(names + extra):
-            self.source.refuse(node, f"at most {len(names + extra)} arguments", f"they are {', '.join(names + extra)}")
-        for name, value in zip(names + extra, node.args, strict=False):
+        places = names + tuple(n for n in extra if n == "tif")
+        if len(node.args) > len(places):
+            self.source.refuse(
+                node, f"at most {len(places)} arguments without their names", f"they are {', '.join(places)}"
+            )
+        for name, value in zip(places, node.args, strict=False):
             given[name] = value
         for keyword in node.keywords:
             if keyword.arg not in names + extra or keyword.arg in given:
@@ -450,45 +453,34 @@ class Lowering(ast.NodeTransformer):
         return given
 
     def order(self, node: ast.Call, name: str) -> tuple[int, int, list[str]]:
-        """An order method's verb, its time in force (of a bracket with what was given), its numbers as text."""
+        """An order method's verb, its time in force with what else was given, its six numbers as text."""
         verb = VERBS[name]
-        given = self.bound(node, verb.arguments, verb.optional, ("tif",) if verb.tif else ())
-        tif = 0
-        if "tif" in given:
-            literal = given.pop("tif")
-            if not isinstance(literal, ast.Constant) or literal.value not in TIF:
-                self.source.refuse(node, "time in force must be a literal", f"one of {', '.join(map(repr, TIF))}")
-            tif = TIF[literal.value]
-        code = verb.code
-        if name == "trailing_stop":
-            if ("trail" in given) == ("fraction" in given):
-                self.source.refuse(
-                    node,
-                    "a trailing stop trails by a price distance or by a fraction",
-                    "pass either trail= or fraction=",
-                )
-            code = L.V_TRAIL_FRACTION if "fraction" in given else L.V_TRAIL
-            texts = [self.text(given["quantity"]), self.text(given.get("trail") or given["fraction"])]
-        else:
-            for price, fraction in (("stop", "stop_loss"), ("limit", "take_profit")):
-                if price in given and fraction in given:
-                    self.source.refuse(
-                        node, f"both {price}= and {fraction}=", "pass the exit as a price or as a fraction"
-                    )
-            if name == "bracket":
-                tif += 8 * sum(1 << k for k, a in enumerate(verb.optional) if a in given)
-            texts = [self.text(given[a]) if a in given else "0.0" for a in verb.arguments]
+        given = self.bound(node, verb.arguments, verb.optional, verb.takes)
+        settings = {}
+        for setting in [n for n in SETTINGS if n in given]:
+            literal = given.pop(setting)
+            if not isinstance(literal, ast.Constant):
+                wanted = ", ".join(map(repr, verb.tifs if setting == "tif" else (True, False)))
+                what = "time in force" if setting == "tif" else setting
+                self.source.refuse(node, f"{what} must be a literal", f"one of {wanted}")
+            settings[setting] = literal.value
+        wrong = refusal(name, given, settings)
+        if wrong is not None:
+            self.source.refuse(node, *wrong)
+        call = order_of(name, given, settings)
+        self.plan.closing = self.plan.closing or call.word % 8 == L.ON_CLOSE
+        as_number = {"expires": "instant"}  # its ns travel as they are
+        texts = [f"{as_number.get(n, 'float')}({self.text(given[n])})" if n else "0.0" for n in call.numbers]
         if verb.sign < 0:
             texts[0] = f"-({texts[0]})"
-        return code, tif, texts
+        return call.code, call.word, texts
 
     def verb(self, node: ast.Call, name: str) -> ast.AST:
         """The call into the engine that an order method becomes."""
-        code, tif, texts = self.order(node, name)
+        code, word, texts = self.order(node, name)
         if name in ("target", "target_percent"):
-            return self.expression(f"aim({HERE}, {code}, float({texts[0]}))", node)
-        floats = [f"float({t})" for t in texts] + ["0.0"] * (6 - len(texts))
-        return self.expression(f"order(frame, _account, {EQUITY}, {code}, {tif}, {', '.join(floats)})", node)
+            return self.expression(f"aim({HERE}, {code}, {texts[0]})", node)
+        return self.expression(f"order(frame, _account, {EQUITY}, {code}, {word}, {', '.join(texts)})", node)
 
     def sizer(self, node: ast.Call, name: str) -> ast.AST:
         """The quantity, in base units, that `ctx.size.name(...)` means."""

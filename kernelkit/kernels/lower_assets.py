@@ -8,6 +8,7 @@ from kernelkit.kernels.context import (
     ACCOUNT_VERBS,
     ASSET_ATTRIBUTES,
     BAR_ROLLING,
+    BY_ID,
     PORTFOLIO_ATTRIBUTES,
     ROLLING,
     SERIES,
@@ -109,7 +110,7 @@ class PortfolioLowering(Lowering):
         """An asset has no such thing."""
         if node.attr in VERBS or node.attr in BAR_ROLLING:
             self.source.refuse(node, f"ctx[k].{node.attr} is a method", f"call it: ctx[k].{node.attr}(...)")
-        known = (*ASSET_ATTRIBUTES, *SERIES, *(v for v in VERBS if v not in ("cancel", "oco")), *BAR_ROLLING, "x")
+        known = (*ASSET_ATTRIBUTES, *SERIES, *(v for v in VERBS if v not in BY_ID), *BAR_ROLLING, "x")
         self.source.refuse(node, f"an asset has no `{node.attr}`", f"it has {', '.join(known)}")
 
     def unknown_account(self, node: ast.AST, name: str) -> None:
@@ -201,11 +202,11 @@ class PortfolioLowering(Lowering):
         if isinstance(function, ast.Attribute):
             k = self.asset(function.value)
             if k is not None:
-                if function.attr not in VERBS or function.attr in ("cancel", "oco"):
+                if function.attr not in VERBS or function.attr in BY_ID:
                     self.unknown_asset(function)
                 return self.verb(node, function.attr, k)
             name = self.attribute_of_ctx(function)
-            if name in ("cancel", "cancel_all", "oco"):
+            if name in (*BY_ID, "cancel_all"):
                 return self.verb(node, name, None)
             if name in ("weights", "rank"):
                 return self.whole(node, name)
@@ -232,10 +233,10 @@ class PortfolioLowering(Lowering):
 
     def verb(self, node: ast.Call, name: str, k: str | None = None) -> ast.AST:
         """The call into the engine that an order method becomes: for an asset, or for the account as a whole."""
-        code, tif, texts = self.order(node, name)
+        code, word, texts = self.order(node, name)
         if k is not None and name in ("target", "target_percent"):
-            return self.expression(f"asset_aim(frame, {k}, {code}, float({texts[0]}))", node)
-        floats = ", ".join([f"float({t})" for t in texts] + ["0.0"] * (6 - len(texts)))
+            return self.expression(f"asset_aim(frame, {k}, {code}, {texts[0]})", node)
+        floats = ", ".join(texts)
         if k is not None:
-            return self.expression(f"asset_order(frame, {k}, {code}, {tif}, {floats})", node)
-        return self.expression(f"call_act(i8(frame + {offset(L.FRAME, 'act')}), frame, {code}, {tif}, {floats})", node)
+            return self.expression(f"asset_order(frame, {k}, {code}, {word}, {floats})", node)
+        return self.expression(f"call_act(i8(frame + {offset(L.FRAME, 'act')}), frame, {code}, {word}, {floats})", node)

@@ -1,5 +1,6 @@
-"""How a bar meets the live orders: watched, matched against its open and its range (rules O1-O3, O10, F1-F11, P3)."""
+"""How a bar meets the live orders: watched, matched against its open and range (O1-O3, O10-O14, F1-F15, P3)."""
 
+from kernelkit.kernels.accept import trails, would_take
 from kernelkit.kernels.account import price, to_ticks
 from kernelkit.kernels.fills import ORDER_WORDS, column, end_entry, end_order, fill, moment
 from kernelkit.kernels.focus import defocus, focus, has_bar
@@ -30,31 +31,44 @@ from kernelkit.kernels.layout import (
     GAP_CLOSE,
     GAP_OPEN,
     GTC,
+    GTD,
     HEADER,
     HIGH_FIRST,
+    INSTRUMENT,
     IOC,
     LIMIT,
+    LIMIT_TOUCHED,
     LIVE,
     MAKES,
     MARKET,
+    MARKET_TOUCHED,
     NEXT_CLOSE,
     NEXT_OPEN,
+    ON_CLOSE,
+    ON_OPEN,
     OPEN_FILL,
     ORDER,
     ORDER_BYTES,
     POSITION,
     POSITION_BYTES,
+    POST,
+    R_AT_CLOSE,
+    R_AT_OPEN,
     R_DAY,
     R_FOK,
+    R_GTD,
     R_IOC,
+    R_POST,
+    REJECTED,
     SAME_CLOSE,
     SEEN,
+    SHOWN,
     SLIPS,
     STOP,
     STOP_LIMIT,
     TAKES,
     TOUCH,
-    TRAILING,
+    TRAILING_LIMIT,
     TRIGGERED,
     UPDATE_FIRST,
     VENUE,
@@ -64,16 +78,28 @@ from kernelkit.kernels.memory import at, call
 from kernelkit.kernels.scan import copy_words
 
 
-def rests(order_at: int) -> bool:
-    """A limit order, or a stop-limit whose stop has triggered."""
+def has_limit(order_at: int) -> bool:
+    """An order that becomes a limit order when it triggers (F3, F14, F15)."""
     o = at(order_at, ORDER)
-    return o.kind == LIMIT or (o.kind == STOP_LIMIT and (o.marks & TRIGGERED) != 0)
+    return o.kind == STOP_LIMIT or o.kind == LIMIT_TOUCHED or o.kind == TRAILING_LIMIT
+
+
+def if_touched(order_at: int) -> bool:
+    """F14: an order that triggers on the other side of a stop."""
+    o = at(order_at, ORDER)
+    return o.kind == MARKET_TOUCHED or o.kind == LIMIT_TOUCHED
+
+
+def rests(order_at: int) -> bool:
+    """A limit order, or one that has become one."""
+    o = at(order_at, ORDER)
+    return o.kind == LIMIT or ((o.marks & TRIGGERED) != 0 and has_limit(order_at))
 
 
 def at_market(order_at: int) -> bool:
-    """A market order, or what is left of a stop that has triggered (P3)."""
+    """A market order, or what is left of one that has become one by its trigger (P3)."""
     o = at(order_at, ORDER)
-    return o.kind == MARKET or ((o.kind == STOP or o.kind == TRAILING) and (o.marks & TRIGGERED) != 0)
+    return o.kind == MARKET or ((o.marks & TRIGGERED) != 0 and not has_limit(order_at))
 
 
 def watch(frame: int, order_at: int) -> None:
@@ -87,14 +113,15 @@ def watch(frame: int, order_at: int) -> None:
     o.touch_hi = FAR
     if (o.marks & WAITING) != 0:
         return
-    if at_market(order_at) or o.kind == TRAILING or o.tif != GTC:
+    arriving = (o.marks & POST) != 0 and (o.marks & SEEN) == 0  # O14: its first bar is looked at
+    if at_market(order_at) or o.tif != GTC or arriving or (trails(o.kind) and not rests(order_at)):
         o.touch_lo = FAR
     elif rests(order_at):
         if o.lots > 0:
             o.touch_lo = o.price - thr
         else:
             o.touch_hi = o.price + thr
-    elif o.lots > 0:
+    elif (o.lots > 0) != if_touched(order_at):
         o.touch_hi = o.trigger
     else:
         o.touch_lo = o.trigger
@@ -124,7 +151,7 @@ def tidy(frame: int) -> None:
         o_at = f.orders + k * ORDER_BYTES
         o = at(o_at, ORDER)
         if o.status == LIVE:
-            o.marks &= ~FRESH
+            o.marks &= ~(FRESH | SHOWN)
             watch(frame, o_at)
             lo = max(lo, o.touch_lo)
             hi = min(hi, o.touch_hi)
@@ -153,9 +180,9 @@ def trail_level(instrument_at: int, order_at: int, k: int) -> int:
 
 
 def follows(order_at: int) -> bool:
-    """F8: a trailing stop that was matched against this bar and has not triggered."""
+    """F8: a trailing order that was matched against this bar and has not triggered."""
     o = at(order_at, ORDER)
-    return o.status == LIVE and o.kind == TRAILING and (o.marks & SEEN) != 0 and o.tif < IOC and not at_market(order_at)
+    return o.status == LIVE and trails(o.kind) and (o.marks & (SEEN | TRIGGERED)) == SEEN and o.tif < IOC
 
 
 def move_trail(frame: int, order_at: int, high: int, low: int) -> None:
@@ -177,18 +204,29 @@ def follow_range(frame: int) -> None:
             move_trail(frame, o_at, high, column(frame, C_CLOSE if close else C_LOW, f.i))
 
 
-def within_limit(order_at: int, reference: int) -> bool:
-    """F3: whether a stop-limit that triggers at `reference` ticks fills there at once."""
+def limit_of(order_at: int) -> int:
+    """The limit price of an order, of a trailing stop-limit the one that it has when it triggers now (F15)."""
     o = at(order_at, ORDER)
-    return reference <= o.price if o.lots > 0 else reference >= o.price
+    if o.kind != TRAILING_LIMIT or (o.price > 0):
+        return o.price
+    return o.trigger + o.offset if o.lots > 0 else max(1, o.trigger - o.offset)
+
+
+def within_limit(order_at: int, reference: int) -> bool:
+    """F3: whether an order that triggers at `reference` ticks and has a limit fills there at once."""
+    limit = limit_of(order_at)
+    return reference <= limit if at(order_at, ORDER).lots > 0 else reference >= limit
 
 
 def trigger_stop(frame: int, order_at: int, reference: int, rule: int, time: int) -> None:
-    """F1-F3: a stop has triggered at `reference` ticks; it fills, or lets its limit rest."""
+    """F1-F3, F14, F15: an order has triggered at `reference` ticks; it fills, or lets its limit rest."""
     o = at(order_at, ORDER)
     o.marks |= TRIGGERED
-    if o.kind == STOP_LIMIT:
+    o.t_trigger = time
+    if has_limit(order_at):
         o.marks |= FRESH
+        if o.kind == TRAILING_LIMIT:
+            o.price = limit_of(order_at)
         if within_limit(order_at, reference):
             fill(frame, order_at, reference, TAKES, rule, time)
     else:
@@ -198,9 +236,9 @@ def trigger_stop(frame: int, order_at: int, reference: int, rule: int, time: int
 
 
 def stop_reached(order_at: int, high: int, low: int) -> bool:
-    """Whether prices that went from `low` to `high` set a stop off."""
+    """Whether prices that went from `low` to `high` set a stop, or an order if touched, off."""
     o = at(order_at, ORDER)
-    return high >= o.trigger if o.lots > 0 else low <= o.trigger
+    return high >= o.trigger if (o.lots > 0) != if_touched(order_at) else low <= o.trigger
 
 
 def limit_reached(order_at: int, high: int, low: int, thr: int) -> bool:
@@ -209,34 +247,40 @@ def limit_reached(order_at: int, high: int, low: int, thr: int) -> bool:
     return low <= o.price - thr if o.lots > 0 else high >= o.price + thr
 
 
-def expire_days(frame: int) -> None:
-    """O1: end the DAY orders whose session is over."""
+def expire(frame: int) -> None:
+    """O1, O11, O12: end the orders whose session is over, or whose time has come."""
     f = at(frame, FRAME)
     for k in range(at(f.state, HEADER).n_live):
-        o = at(f.orders + k * ORDER_BYTES, ORDER)
-        if o.status != LIVE or o.tif != DAY:
+        o_at = f.orders + k * ORDER_BYTES
+        o = at(o_at, ORDER)
+        if o.status != LIVE or (o.tif != DAY and o.tif != GTD and o.tif != ON_CLOSE):
             continue
         focus(frame, o.asset)
         t_open = moment(frame, C_OPEN_AT, f.i)
-        if o.t_active <= t_open and (f.shared == 0 or has_bar(frame, o.asset)):
+        if f.shared != 0 and not has_bar(frame, o.asset):
+            continue
+        if o.tif == GTD:
+            if column(frame, C_OPEN_AT, f.i) >= o.t_expire:
+                end_order(frame, o_at, EXPIRED, R_GTD, t_open)
+        elif o.t_active <= t_open:
             session = column(frame, C_SESSION, f.i)
             if o.session == -FAR:
                 o.session = session
             elif session > o.session:
-                end_order(frame, f.orders + k * ORDER_BYTES, EXPIRED, R_DAY, t_open)
+                end_order(frame, o_at, EXPIRED, R_DAY if o.tif == DAY else R_AT_CLOSE, t_open)
 
 
 def ready(order_at: int, t_open: int) -> bool:
-    """Live, active before this bar, and past its latency (T2)."""
+    """Live, active before this bar, past its latency (T2), and not done with this bar (P5)."""
     o = at(order_at, ORDER)
-    return o.status == LIVE and (o.marks & (WAITING | FRESH)) == 0 and o.t_active <= t_open
+    return o.status == LIVE and (o.marks & (WAITING | FRESH | SHOWN)) == 0 and o.t_active <= t_open
 
 
 def reached_at_open(frame: int, order_at: int, first: int) -> bool:
-    """F1, F11: whether the open sets a stop off."""
+    """F1, F11, F14: whether the open sets an order off."""
     f = at(frame, FRAME)
     gap = at(f.fill_model, FILL_MODEL).stop_gap
-    if gap == GAP_OPEN:
+    if gap == GAP_OPEN or if_touched(order_at):
         return stop_reached(order_at, first, first)
     o = at(order_at, ORDER)
     if gap == GAP_CLOSE:
@@ -249,8 +293,9 @@ def open_price(frame: int, order_at: int, thr: int) -> int:
     f = at(frame, FRAME)
     m = at(f.fill_model, FILL_MODEL)
     first = column(frame, C_CLOSE if m.path == CLOSE_ONLY else C_OPEN, f.i)
-    if at(order_at, ORDER).kind == MARKET:
-        if m.market == NEXT_OPEN or m.path == CLOSE_ONLY:
+    o = at(order_at, ORDER)
+    if o.kind == MARKET:
+        if m.market == NEXT_OPEN or m.path == CLOSE_ONLY or o.tif == ON_OPEN:
             return first
         return column(frame, C_CLOSE, f.i - 1) if m.market == SAME_CLOSE else 0
     if rests(order_at):
@@ -261,7 +306,7 @@ def open_price(frame: int, order_at: int, thr: int) -> int:
 
 
 def range_price(frame: int, order_at: int, step: int, thr: int) -> int:
-    """F2, F5, F7, F10, F11: the ticks at which the bar's range acts on an order in this pass, 0 where it does not."""
+    """The ticks at which the bar's range acts on an order in this pass, 0 where it does not (F2, F5, F7, F10-F14)."""
     f = at(frame, FRAME)
     m = at(f.fill_model, FILL_MODEL)
     o = at(order_at, ORDER)
@@ -269,16 +314,22 @@ def range_price(frame: int, order_at: int, step: int, thr: int) -> int:
     high = close if m.path == CLOSE_ONLY else column(frame, C_HIGH, f.i)
     low = close if m.path == CLOSE_ONLY else column(frame, C_LOW, f.i)
     if step == AT_END:
+        if o.tif == ON_CLOSE:
+            return close if o.kind == MARKET or limit_reached(order_at, close, close, thr) else 0
         if o.kind != MARKET or m.market < NEXT_CLOSE or m.path == CLOSE_ONLY:
             return 0
         if m.market == NEXT_CLOSE:
             return close
         total = column(frame, C_HIGH, f.i) + column(frame, C_LOW, f.i) + close
         return (total + 2) // 3 if o.lots > 0 else total // 3
-    if step == AT_LIMITS:
-        return o.price if o.tif < IOC and rests(order_at) and limit_reached(order_at, high, low, thr) else 0
-    if at_market(order_at) or rests(order_at) or o.tif >= IOC or not stop_reached(order_at, high, low):
+    if o.tif >= IOC or at_market(order_at):
         return 0
+    if rests(order_at):
+        return o.price if step == AT_LIMITS and limit_reached(order_at, high, low, thr) else 0
+    if if_touched(order_at) != (step == AT_LIMITS) or not stop_reached(order_at, high, low):
+        return 0
+    if step == AT_LIMITS:
+        return o.trigger
     if step == AT_STOPS:
         if m.stop_gap != GAP_CLOSE:
             return o.trigger
@@ -290,14 +341,51 @@ def range_price(frame: int, order_at: int, step: int, thr: int) -> int:
     return max(o.trigger, worst) if o.lots > 0 else min(o.trigger, worst)
 
 
+def at_its_moment(frame: int, order_at: int, step: int) -> bool:
+    """O12: whether this pass is the one that an order for a session's open or close is for."""
+    f = at(frame, FRAME)
+    if at(order_at, ORDER).tif == ON_OPEN:
+        here = column(frame, C_SESSION, f.i)
+        return step == AT_OPEN and (f.i == 0 or column(frame, C_SESSION, f.i - 1) != here)
+    late = AT_OPEN if at(f.fill_model, FILL_MODEL).path == CLOSE_ONLY else AT_END
+    closes = column(frame, at(f.instrument, INSTRUMENT).closing, f.i)
+    return step == late and column(frame, C_KNOWN_AT, f.i) >= closes
+
+
 def takes_part(frame: int, order_at: int, step: int) -> bool:
-    """T2, F7, X2: whether a pass looks at this order, whose asset is in focus."""
+    """T2, F7, O12, X2: whether a pass looks at this order, whose asset is in focus."""
     f = at(frame, FRAME)
     o = at(order_at, ORDER)
     if step == AT_WOKEN:
         fresh = o.status == LIVE and (o.marks & FRESH) != 0 and o.parent != 0 and o.kind == STOP
         return fresh and at(f.fill_model, FILL_MODEL).same_bar == ADVERSE and not at_market(order_at)
+    if o.tif >= ON_OPEN and not at_its_moment(frame, order_at, step):
+        return False
     return ready(order_at, moment(frame, C_OPEN_AT, f.i)) and (f.shared == 0 or has_bar(frame, o.asset))
+
+
+def turned_away(frame: int, order_at: int) -> bool:
+    """O14: whether the open of its first bar finds a post-only order where it would take."""
+    f = at(frame, FRAME)
+    o = at(order_at, ORDER)
+    if (o.marks & (POST | SEEN)) != POST:
+        return False
+    close = at(f.fill_model, FILL_MODEL).path == CLOSE_ONLY
+    return would_take(order_at, column(frame, C_CLOSE if close else C_OPEN, f.i))
+
+
+def arrives(frame: int, order_at: int, step: int) -> bool:
+    """What a pass does to an order before it looks at prices (O3, O14, F8); False where that ends it."""
+    o = at(order_at, ORDER)
+    if step == AT_STOPS:
+        follow_first(frame, order_at)
+    elif step == AT_OPEN or o.tif == ON_CLOSE:
+        away = turned_away(frame, order_at)
+        o.marks |= SEEN
+        if away:
+            end_order(frame, order_at, REJECTED, R_POST, stamp(frame, place_of(frame, order_at, step)))
+            return False
+    return True
 
 
 def price_in(frame: int, order_at: int, step: int) -> int:
@@ -311,7 +399,8 @@ def place_of(frame: int, order_at: int, step: int) -> int:
     m = at(at(frame, FRAME).fill_model, FILL_MODEL)
     if step != AT_OPEN or m.path == CLOSE_ONLY:
         return BAR_FILL
-    return FORMER_FILL if m.market == SAME_CLOSE and at(order_at, ORDER).kind == MARKET else OPEN_FILL
+    o = at(order_at, ORDER)
+    return FORMER_FILL if m.market == SAME_CLOSE and o.kind == MARKET and o.tif != ON_OPEN else OPEN_FILL
 
 
 def stamp(frame: int, place: int) -> int:
@@ -344,33 +433,41 @@ def follow_first(frame: int, order_at: int) -> None:
         move_trail(frame, order_at, high, column(frame, C_CLOSE if close else C_LOW, f.i))
 
 
+def none_late(frame: int) -> bool:
+    """Whether no order of this account ever fills in the late pass (F10, O12), which is most often so."""
+    f = at(frame, FRAME)
+    return (
+        f.shared == 0 and at(f.fill_model, FILL_MODEL).market < NEXT_CLOSE and at(f.instrument, INSTRUMENT).closing == 0
+    )
+
+
 def pass_orders(frame: int, step: int) -> None:
     """One pass over the live orders in id order; over those of a portfolio as X4 and X5 say."""
     f = at(frame, FRAME)
+    if step == AT_END and none_late(frame):
+        return
     if f.shared != 0:
         f.step = step
         call(f.twice, frame)
         return
     for k in range(at(f.state, HEADER).n_live):
         o_at = f.orders + k * ORDER_BYTES
-        if takes_part(frame, o_at, step):
-            if step == AT_OPEN:
-                at(o_at, ORDER).marks |= SEEN
-            elif step == AT_STOPS:
-                follow_first(frame, o_at)
+        if takes_part(frame, o_at, step) and arrives(frame, o_at, step):
             reference = price_in(frame, o_at, step)
             if reference != 0:
                 settle_order(frame, o_at, reference, step)
 
 
 def end_immediate(frame: int) -> None:
-    """O3: what may not rest ends with its first bar."""
+    """O3, O12: what may not rest ends with its one bar."""
     f = at(frame, FRAME)
     for k in range(at(f.state, HEADER).n_live):
         o_at = f.orders + k * ORDER_BYTES
         o = at(o_at, ORDER)
         if o.status == LIVE and o.tif >= IOC and (o.marks & SEEN) != 0:
             reason = R_IOC if o.tif == IOC else R_FOK
+            if o.tif >= ON_OPEN:
+                reason = R_AT_OPEN if o.tif == ON_OPEN else R_AT_CLOSE
             focus(frame, o.asset)
             end_order(frame, o_at, EXPIRED, reason, moment(frame, C_KNOWN_AT, f.i))
 
@@ -379,7 +476,7 @@ def match(frame: int) -> int:
     """T5: what a bar does to the live orders, with FRAME.whole 0 only what its open does (F9); DONE, or an error."""
     f = at(frame, FRAME)
     m = at(f.fill_model, FILL_MODEL)
-    expire_days(frame)
+    expire(frame)
     pass_orders(frame, AT_OPEN)
     if f.whole != 0:
         if m.path < HIGH_FIRST:
@@ -404,7 +501,7 @@ def fill_alone(frame: int) -> bool:
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
     o = at(f.orders, ORDER)
-    if h.n_live != 1 or o.kind != MARKET or o.tif == FOK:
+    if h.n_live != 1 or o.kind != MARKET or o.tif == GTD or o.tif >= FOK:
         return False
     if at(f.fill_model, FILL_MODEL).market != NEXT_OPEN or at(f.venue, VENUE).participation != 0.0:
         return False

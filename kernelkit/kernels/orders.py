@@ -1,6 +1,23 @@
-"""What a strategy orders: submitted or rejected, bracketed, aimed at a target, cancelled (O4-O5, O9, F6, F9, S1-S5)."""
+"""What a strategy orders: submitted or rejected, bracketed, aimed at a target, cancelled (O4-O15, F6, F9, S1-S6)."""
 
-from kernelkit.kernels.account import MOST, book, fail, same_side, to_lots, to_ticks
+from kernelkit.kernels.accept import (
+    BPS,
+    MORE,
+    above_maximum,
+    below_minimum,
+    fault,
+    finite,
+    good_price,
+    is_fraction,
+    is_profit,
+    kind_of,
+    off_tick,
+    refused,
+    trails,
+    two_prices,
+)
+from kernelkit.kernels.account import book, fail, same_side, to_lots, to_ticks
+from kernelkit.kernels.amend import amend
 from kernelkit.kernels.costs import fee_of
 from kernelkit.kernels.fills import after_fill, column, column_f, decided_at, end_one, end_order, moment, sized_gap
 from kernelkit.kernels.focus import defocus, focus, has_bar
@@ -20,6 +37,8 @@ from kernelkit.kernels.layout import (
     FILLED,
     FRAME,
     GTC,
+    GTD,
+    HAS_DISPLAY,
     HAS_ENTRY,
     HAS_LIMIT,
     HAS_STOP,
@@ -36,38 +55,37 @@ from kernelkit.kernels.layout import (
     ORDER_BYTES,
     PARENT,
     POSITION,
+    POST,
+    POST_ONLY,
     R_BELOW,
     R_INVALID,
     R_NONE,
+    R_OFF_TICK,
     R_REPLACED,
     R_UNLISTED,
     R_USER,
     REDUCE,
+    REDUCE_ONLY,
     REJECTED,
     RESERVE,
     SIZE_AT_FILL,
     STOP,
-    STOP_LIMIT,
     TARGET,
-    TRAILING,
     V_BRACKET,
     V_CANCEL,
     V_CANCEL_ALL,
-    V_LIMIT,
     V_OCO,
-    V_STOP,
-    V_STOP_LIMIT,
+    V_REPLACE,
     V_TARGET,
     V_TRAIL,
-    V_TRAIL_FRACTION,
+    V_TRAIL_BPS,
+    V_TRAIL_TICKS,
     V_WEIGHT,
     VENUE,
     WAITING,
 )
-from kernelkit.kernels.matching import look_out, tidy, trail_level, watch
-from kernelkit.kernels.memory import at
-
-MOST_PROFIT = 1e6
+from kernelkit.kernels.matching import if_touched, look_out, tidy, trail_level, watch
+from kernelkit.kernels.memory import at, bits
 
 
 def new_order(frame: int, kind: int, tif: int, lots: int) -> int:
@@ -94,11 +112,14 @@ def new_order(frame: int, kind: int, tif: int, lots: int) -> int:
     o.price = 0
     o.trigger = 0
     o.trail = 0
+    o.offset = 0
     o.group = 0
     o.parent = 0
     o.t_submit = time
     o.t_active = time
     o.t_expire = 0
+    o.t_trigger = 0
+    o.t_replace = 0
     o.session = -FAR
     o.t_end = 0
     o.reference = 0
@@ -167,72 +188,63 @@ def reject(frame: int, kind: int, tif: int, reason: int) -> int:
     return o.id
 
 
-def finite(x: float) -> bool:
-    """Neither NaN nor too large to count."""
-    return abs(x) < MOST
+def turn_down(frame: int, order_at: int, reason: int) -> int:
+    """O14, O15: the newest order is not taken; its id."""
+    o = at(order_at, ORDER)
+    end_one(frame, order_at, REJECTED, reason, o.t_submit)
+    at(at(frame, FRAME).state, HEADER).n_live -= 1
+    return o.id
 
 
-def good_price(instrument_at: int, p: float) -> bool:
-    """A price an order can carry: positive, and countable in ticks."""
-    g = at(instrument_at, INSTRUMENT)
-    return p > 0.0 and finite(p / g.tick if g.inverse == 0 else p * float(g.inverse))
-
-
-def is_fraction(x: float) -> bool:
-    """O5: strictly between 0 and 1."""
-    return x > 0.0 and x < 1.0
-
-
-def is_profit(x: float, q: float) -> bool:
-    """O5: a target's distance; a short one cannot go below zero."""
-    return x > 0.0 and x <= MOST_PROFIT and (q > 0.0 or x < 1.0)
-
-
-def submit(frame: int, verb: int, tif: int, q: float, a: float, b: float) -> int:
-    """The simple orders: market, limit, stop, stop-limit, trailing stop."""
+def submit(
+    frame: int, verb: int, tif: int, asked: int, q: float, a: float, b: float, expires: float, display: float
+) -> int:
+    """The simple orders: market, limit, stop, stop-limit, if touched, trailing. `asked` says what else they are."""
     f = at(frame, FRAME)
-    g = f.instrument
-    kind = MARKET
-    good = finite(q / at(g, INSTRUMENT).lot)
-    if verb == V_LIMIT:
-        kind = LIMIT
-        good = good and good_price(g, a)
-    elif verb == V_STOP:
-        kind = STOP
-        good = good and good_price(g, a)
-    elif verb == V_STOP_LIMIT:
-        kind = STOP_LIMIT
-        good = good and good_price(g, a) and good_price(g, b)
-    elif verb == V_TRAIL:
-        kind = TRAILING
-        good = good and good_price(g, a)
-    elif verb == V_TRAIL_FRACTION:
-        kind = TRAILING
-        good = good and is_fraction(a)
+    kind = kind_of(verb, asked)
     if f.i < 0:
         return reject(frame, kind, tif, R_UNLISTED)
-    if not good:
-        return reject(frame, kind, tif, R_INVALID)
-    lots = to_lots(g, q)
-    if lots == 0:
-        return reject(frame, kind, tif, R_BELOW)
-    o_at = new_order(frame, kind, tif, lots)
+    wrong = fault(frame, verb, tif, asked, q, a, b, expires, display)
+    if wrong != R_NONE:
+        return reject(frame, kind, tif, wrong)
+    o_at = new_order(frame, kind, tif, to_lots(f.instrument, q))
     if o_at == 0:
         return 0
     o = at(o_at, ORDER)
-    if kind == LIMIT:
-        o.price = to_ticks(g, a, lots < 0)
-    elif kind == STOP or kind == STOP_LIMIT:
-        o.trigger = to_ticks(g, a, lots > 0)
-        if kind == STOP_LIMIT:
-            o.price = to_ticks(g, b, lots < 0)
-    elif kind == TRAILING:
+    set_prices(frame, o_at, verb, a, b)
+    if tif == GTD:
+        o.t_expire = bits(expires)
+    if (asked & HAS_DISPLAY) != 0:
+        o.display = to_lots(f.instrument, display)
+    if (asked & REDUCE_ONLY) != 0:
+        o.marks |= REDUCE
+    if (asked & POST_ONLY) != 0:
+        o.marks |= POST
+    wrong = refused(frame, o_at)
+    return place(frame, o_at) if wrong == R_NONE else turn_down(frame, o_at, wrong)
+
+
+def set_prices(frame: int, order_at: int, verb: int, a: float, b: float) -> None:
+    """Q3, F8, F15: what a simple order's first and second number come to in ticks."""
+    f = at(frame, FRAME)
+    g = f.instrument
+    o = at(order_at, ORDER)
+    if o.kind == LIMIT:
+        o.price = to_ticks(g, a, o.lots < 0)
+    elif trails(o.kind):
         if verb == V_TRAIL:
             o.trail = to_ticks(g, a, True)
+        elif verb == V_TRAIL_TICKS:
+            o.trail = int(a)
         else:
-            o.fraction = a
-        o.trigger = trail_level(g, o_at, column(frame, C_CLOSE, f.i))
-    return place(frame, o_at)
+            o.fraction = a / BPS if verb == V_TRAIL_BPS else a
+        if b > 0.0:
+            o.offset = to_ticks(g, b, False)
+        o.trigger = trail_level(g, order_at, column(frame, C_CLOSE, f.i))
+    elif o.kind != MARKET:
+        o.trigger = to_ticks(g, a, (o.lots > 0) != if_touched(order_at))
+        if two_prices(o.kind):
+            o.price = to_ticks(g, b, o.lots < 0)
 
 
 def add_exit(frame: int, parent: int, kind: int, lots: int, level: float, fraction: float, by_level: bool) -> None:
@@ -291,12 +303,22 @@ def bracket(
     lots = to_lots(g, q)
     if lots == 0:
         return reject(frame, kind, tif, R_BELOW)
+    off = (
+        ((given & HAS_STOP) != 0 and off_tick(frame, stop))
+        or ((given & HAS_LIMIT) != 0 and off_tick(frame, limit))
+        or (kind == LIMIT and off_tick(frame, entry))
+    )
+    if off:
+        return reject(frame, kind, tif, R_OFF_TICK)
     o_at = new_order(frame, kind, tif, lots)
     if o_at == 0:
         return 0
     if kind == LIMIT:
         at(o_at, ORDER).price = to_ticks(g, entry, lots < 0)
     at(o_at, ORDER).marks = PARENT
+    wrong = refused(frame, o_at)
+    if wrong != R_NONE:
+        return turn_down(frame, o_at, wrong)
     number = place(frame, o_at)
     h = at(f.state, HEADER)
     if (given & (HAS_STOP | HAS_STOP_LOSS)) != 0:
@@ -356,6 +378,10 @@ def target(frame: int, verb: int, wish: float, band: float) -> int:
         through = held != 0 and not same_side(held, held + lots)
         if not through and (column_f(frame, C_CLOSE_P, f.i) * (float(abs(lots)) * g.unit)) / equity <= band:
             return 0
+    if at(f.venue, VENUE).limits != 0:
+        lots = sized_for_venue(frame, lots)
+        if lots == 0:
+            return 0
     o_at = new_order(frame, MARKET, GTC, lots)
     if o_at == 0:
         return 0
@@ -365,6 +391,17 @@ def target(frame: int, verb: int, wish: float, band: float) -> int:
         o.marks = TARGET | AT_FILL
         o.weight = wish
     return place(frame, o_at)
+
+
+def sized_for_venue(frame: int, lots: int) -> int:
+    """S6: what the venue takes of a target's lots; 0 where it takes none."""
+    f = at(frame, FRAME)
+    if below_minimum(frame, lots, column(frame, C_CLOSE, f.i)):
+        return 0
+    if not above_maximum(frame, lots):
+        return lots
+    most = int((at(f.venue, VENUE).max_quantity * MORE) / at(f.instrument, INSTRUMENT).lot)
+    return most if lots > 0 else -most
 
 
 def cancel(frame: int, number: float, every: bool) -> int:
@@ -452,14 +489,16 @@ def flatten(frame: int) -> int:
 def act(frame: int, verb: int, tif: int, q: float, a: float, b: float, c: float, d: float, e: float) -> int:
     """How a strategy gives and ends orders: a verb and its numbers; an order id, or 0.
 
-    A bracket's `tif` carries what was given: time in force + 8 * mask.
+    `tif` carries what else was given: time in force + 8 * mask. An order's instant comes as the bits of a number.
     """
-    if verb == V_CANCEL or verb == V_CANCEL_ALL or verb == V_OCO:
+    if verb == V_CANCEL or verb == V_CANCEL_ALL or verb == V_OCO or verb == V_REPLACE:
         if at(frame, FRAME).inert != 0:
             return 0
+        if verb == V_REPLACE:
+            return amend(frame, tif // 8, q, a, b, c)
         return link(frame, q, a) if verb == V_OCO else cancel(frame, q, verb == V_CANCEL_ALL)
     if not may_order(frame):
         return 0
     if verb == V_BRACKET:
         return bracket(frame, tif % 8, tif // 8, q, a, b, c, d, e)
-    return submit(frame, verb, tif, q, a, b)
+    return submit(frame, verb, tif % 8, tif // 8, q, a, b, c, d)

@@ -22,22 +22,22 @@ from kernelkit.kernels.layout import (
     NEAREST_FIRST,
     ORDER,
     ORDER_BYTES,
-    STOP_LIMIT,
+    SHOWN,
     TAKES,
     TOUCH,
     VENUE,
     WAITING,
 )
-from kernelkit.kernels.matching import at_market, follows, move_trail, rests, trigger_stop
+from kernelkit.kernels.matching import at_market, follows, has_limit, if_touched, move_trail, rests, trigger_stop
 from kernelkit.kernels.memory import at
 
 
 def on_way(order_at: int, t_open: int, woken: bool) -> bool:
     """Matched against this bar, or, where the fill model lets them, an exit that woke in it."""
     o = at(order_at, ORDER)
-    if o.status != LIVE or (o.marks & WAITING) != 0 or o.tif >= IOC or at_market(order_at):
+    if o.status != LIVE or (o.marks & (WAITING | SHOWN)) != 0 or o.tif >= IOC or at_market(order_at):
         return False
-    if (o.marks & FRESH) == 0 or o.kind == STOP_LIMIT:  # that has triggered in this bar and rests on its limit
+    if (o.marks & FRESH) == 0 or has_limit(order_at):  # that has triggered in this bar and rests on its limit
         return o.t_active <= t_open
     return woken
 
@@ -47,9 +47,10 @@ def event(order_at: int, p: int, q: int, thr: int) -> int:
     o = at(order_at, ORDER)
     resting = rests(order_at)
     level = o.trigger
+    touches = resting or if_touched(order_at)
     if resting:
         level = o.price - thr if o.lots > 0 else o.price + thr
-    if (o.lots > 0) != resting:  # from below
+    if (o.lots > 0) != touches:  # from below
         if p >= level:
             return p
         return level if q >= level else FAR
@@ -84,7 +85,7 @@ def leg(frame: int, p: int, q: int, thr: int) -> None:
         o = at(o_at, ORDER)
         if rests(o_at):
             reference = o.price
-            if (o.marks & FRESH) != 0 or o.kind == STOP_LIMIT:
+            if (o.marks & FRESH) != 0 or has_limit(o_at):
                 reference = min(o.price, p) if o.lots > 0 else max(o.price, p)
             fill(frame, o_at, reference, MAKES if reference == o.price else TAKES, BAR_FILL, now)
         else:

@@ -202,7 +202,9 @@ class Session:
             frame[name] = value
         for venue, v in zip(self.venues, job.venues, strict=True):
             venue["cash_rule"], venue["band"], venue["rebates"] = v.cash_rule, v.band, v.rebates
-            venue["participation"] = v.participation
+            venue["participation"], venue["off_tick"], venue["limits"] = v.participation, v.off_tick, v.limits
+            for name in ("min_quantity", "max_quantity", "min_notional"):
+                venue[name] = getattr(v, name)
             venue["fee"] = model(v.fee) if v.fee else 0
             venue["slippage"] = model(v.slippage) if v.slippage else 0
             for cost, text in (("fee", v.fee), ("slippage", v.slippage)):

@@ -3,12 +3,11 @@
 from kernelkit.kernels.account import price, same_side
 from kernelkit.kernels.bars import room
 from kernelkit.kernels.costs import fee_of, slipped
-from kernelkit.kernels.fills import allowed, column, wanted_of
+from kernelkit.kernels.fills import column, takes, wanted_of
 from kernelkit.kernels.focus import defocus, focus, has_bar, last_bar, list_held
 from kernelkit.kernels.layout import (
     ACCOUNT,
     AT_LIMITS,
-    AT_OPEN,
     AT_STOPS,
     C_CLOSE_P,
     C_HIGH,
@@ -28,18 +27,19 @@ from kernelkit.kernels.layout import (
     POSITION,
     POSITION_BYTES,
     RATIONED,
-    SEEN,
-    STOP_LIMIT,
     VENUE,
 )
 from kernelkit.kernels.matching import (
+    arrives,
     follow_first,
+    has_limit,
     place_of,
     price_in,
     rests,
     settle_order,
     stamp,
     takes_part,
+    turned_away,
     within_limit,
 )
 from kernelkit.kernels.memory import at, call, f8, i8
@@ -60,12 +60,8 @@ def serve(frame: int, step: int, reducing: bool) -> None:
         o_at = f.orders + k * ORDER_BYTES
         focus(frame, at(o_at, ORDER).asset)
         if takes_part(frame, o_at, step):
-            if step == AT_OPEN:
-                at(o_at, ORDER).marks |= SEEN
-            if reducing and not reduces(frame, o_at):
+            if (reducing and not reduces(frame, o_at)) or not arrives(frame, o_at, step):
                 continue
-            if step == AT_STOPS:
-                follow_first(frame, o_at)
             reference = price_in(frame, o_at, step)
             if reference != 0:
                 settle_order(frame, o_at, reference, step)
@@ -75,18 +71,18 @@ def need_of(frame: int, order_at: int, reference: int, step: int) -> float:
     """X5: what this order would take of the account's buying power, 0 where it would not fill."""
     f = at(frame, FRAME)
     o = at(order_at, ORDER)
-    slips = o.kind != STOP_LIMIT and not rests(order_at)
-    if o.kind == STOP_LIMIT and not rests(order_at) and not within_limit(order_at, reference):
+    slips = not has_limit(order_at) and not rests(order_at)
+    if has_limit(order_at) and not rests(order_at) and not within_limit(order_at, reference):
         return 0.0
     wanted = wanted_of(frame, order_at)
-    lots = allowed(frame, wanted) if at(f.venue, VENUE).participation != 0.0 else wanted
+    lots = takes(frame, order_at, wanted)
     if lots == 0 or (o.tif == FOK and lots != wanted):
         return 0.0
     time = stamp(frame, place_of(frame, order_at, step))
     k = slipped(frame, order_at, lots, reference, time) if slips else reference
     held = at(f.positions, POSITION).lots
     more = float(abs(held + lots) - abs(held))
-    fee = fee_of(frame, order_at, lots, k, step == AT_LIMITS, time)
+    fee = fee_of(frame, order_at, lots, k, step == AT_LIMITS and rests(order_at), time)
     return max(0.0, price(f.instrument, k) * (more * at(f.instrument, INSTRUMENT).unit) + fee)
 
 
@@ -100,7 +96,7 @@ def ration(frame: int, step: int) -> None:
         o_at = f.orders + k * ORDER_BYTES
         o = at(o_at, ORDER)
         focus(frame, o.asset)
-        if takes_part(frame, o_at, step):
+        if takes_part(frame, o_at, step) and not turned_away(frame, o_at):
             trigger = o.trigger
             if step == AT_STOPS:
                 follow_first(frame, o_at)

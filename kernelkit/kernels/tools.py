@@ -67,6 +67,11 @@ def record(frame: int, k: int, value: float) -> int:
             put_f8(rows + 8 * ((row // step) * i8(frame + {offset(L.FRAME, "n_record")}) + k), value)
     return 0
 """,
+    # O11: an instant travels as the bits of a number; 0 is none
+    "instant": """
+def instant(ns):
+    return unbits(int(ns) if ns == ns and abs(ns) < 9.2e18 else 0)
+""",
     # the common case, nothing to do, is decided here; the rest is one call into the engine
     "aim": f"""
 def aim(

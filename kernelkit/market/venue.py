@@ -13,6 +13,8 @@ from kernelkit.market.fill_model import FillModel
 from kernelkit.market.models import CostModel
 
 CASH_RULES = {"reduce": L.CUT, "reject": L.REJECT, "debt": L.DEBT}
+LIMITS = ("min_quantity", "max_quantity", "min_notional")
+OFF_TICK = ("round", "reject")
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,10 @@ class Venue:
 
     ``cash_rule`` says what becomes of an order that cash cannot pay: reduce, reject or debt (rule A3). ``band`` is the
     fraction of equity below which a target is not traded (rule S3). ``participation`` is the largest part of a bar's
-    volume that orders may trade (rule P1; None: all of them fill). Raises OrderError for anything else.
+    volume that orders may trade (rule P1; None: all of them fill). ``min_quantity`` and ``max_quantity`` (base units),
+    ``min_notional`` (quote currency) are what one order may be (rule O15; None: anything); ``off_tick`` says whether a
+    price off the tick grid is rounded (``"round"``, rule Q3) or the order rejected (``"reject"``).
+    Raises OrderError for anything else.
 
     >>> Venue("free").costs
     'none'
@@ -51,6 +56,10 @@ class Venue:
     cash_rule: str = "reduce"
     band: float = 0.005
     participation: float | None = None
+    min_quantity: float | None = None
+    max_quantity: float | None = None
+    min_notional: float | None = None
+    off_tick: str = "round"
 
     def __post_init__(self) -> None:
         if self.cash_rule not in CASH_RULES:
@@ -81,6 +90,25 @@ class Venue:
                 wanted, fix = "a fraction of a bar's volume in (0, 1]", "Write participation=0.1, or leave it out."
                 raise OrderError(message("participation of the venue", share, wanted, fix))
             object.__setattr__(self, "participation", float(share))
+        for name in LIMITS:
+            self._check_limit(name)
+        if self.min_quantity and self.max_quantity and self.min_quantity > self.max_quantity:
+            found, fix = f"{self.min_quantity} above max_quantity {self.max_quantity}", "Exchange them."
+            raise OrderError(message("min_quantity of the venue", found, "no more than max_quantity", fix))
+        if self.off_tick not in OFF_TICK:
+            wanted, fix = (
+                f"one of {', '.join(OFF_TICK)}",
+                "Choose what happens to an order whose price is off the grid.",
+            )
+            raise OrderError(message("off_tick of the venue", repr(self.off_tick), wanted, fix))
+
+    def _check_limit(self, name: str) -> None:
+        value: Any = getattr(self, name)
+        if value is not None:
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not (number and math.isfinite(value) and value > 0):
+                raise OrderError(message(f"{name} of the venue", value, "a positive number", "Leave it out for none."))
+            object.__setattr__(self, name, float(value))
 
     @property
     def costs(self) -> str:

@@ -17,6 +17,7 @@ from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job, Outcome, new_outcome
 from kernelkit.kernels.plan import Plan, Ring, Site, plain
 from kernelkit.kernels.session import Session
+from kernelkit.kernels.verbs import SETTINGS, order_of
 from kernelkit.strategy import Strategy
 
 if TYPE_CHECKING:
@@ -246,18 +247,13 @@ class Ctx:
     def _order(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
         verb = context.VERBS[name]
         given = dict(zip((*verb.arguments, "tif"), args, strict=False)) | kwargs
-        tif = context.TIF[given.pop("tif", "GTC")]
-        code = verb.code
-        if name == "trailing_stop":
-            code = L.V_TRAIL_FRACTION if "fraction" in given else L.V_TRAIL
-            numbers = [given["quantity"], given.get("trail", given.get("fraction"))]
-        else:
-            if name == "bracket":
-                tif += 8 * sum(1 << k for k, a in enumerate(verb.optional) if a in given)
-            numbers = [given.get(a, 0.0) for a in verb.arguments]
-        if verb.sign < 0:
-            numbers[0] = -numbers[0]
-        number = self._submit(code, tif, [np.float64(x) for x in numbers] + [np.float64(0.0)] * (6 - len(numbers)))
+        settings = {n: given.pop(n) for n in SETTINGS if n in given}
+        call = order_of(name, given, settings)
+        if "expires" in given:
+            given["expires"] = instant(given["expires"])
+        numbers = [np.float64(given[n]) if n else np.float64(0.0) for n in call.numbers]
+        numbers[0] *= verb.sign
+        number = self._submit(call.code, call.word, numbers)
         if memory.at(self._frame, L.FRAME).error != 0:
             raise Failed
         return number
@@ -266,6 +262,11 @@ class Ctx:
         if code in (L.V_TARGET, L.V_WEIGHT):
             return int(orders.steer(self._frame, code, numbers[0]))
         return int(orders.act(self._frame, code, tif, *numbers))
+
+
+def instant(ns: float) -> np.float64:
+    """O11: a time as it travels to the engine, as the bits of a number; 0 where it is none."""
+    return memory.unbits(int(ns) if ns == ns and abs(ns) < 9.2e18 else 0)
 
 
 class Python:

@@ -11,6 +11,7 @@ from kernelkit.errors import LookaheadError, StrategyError, message
 from kernelkit.kernels import context, fills, focus, memory, orders, reach
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.plan import Each
+from kernelkit.kernels.verbs import order_of
 from kernelkit.view import Ctx, Failed, Series, Slots, Value
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Asset(Ctx):
             return AssetSeries(self, context.SERIES[name])
         if name in context.ASSET_ATTRIBUTES:
             return checked(frame, getattr(reach, f"asset_{name}")(frame, self._number))
-        if name in context.BAR_ROLLING or (name in context.VERBS and name not in ("cancel", "oco")):
+        if name in context.BAR_ROLLING or (name in context.VERBS and name not in context.BY_ID):
             return super().__getattr__(name)
         known = (*context.ASSET_ATTRIBUTES, *context.SERIES, *context.VERBS, *context.BAR_ROLLING, "x")
         raise StrategyError(
@@ -154,13 +155,19 @@ class PortfolioCtx:
         """O9."""
         return self._act(L.V_OCO, first, second)
 
+    def replace(self, order_id: float, *numbers: float, **named: float) -> int:
+        """O16."""
+        given = dict(zip(context.VERBS["replace"].optional, numbers, strict=False)) | named
+        call = order_of("replace", given, {})
+        return self._act(call.code, order_id, *(given.get(n, 0.0) for n in call.numbers[1:4]), word=call.word)
+
     def record(self, name: str, value: float) -> None:
         """Keep a value for this bar; it appears as ``res[name]``."""
         Ctx(self._frame, self._plan, self._slots).record(name, value)
 
-    def _act(self, verb: int, *numbers: float) -> int:
+    def _act(self, verb: int, *numbers: float, word: int = 0) -> int:
         six = [np.float64(x) for x in numbers] + [np.float64(0.0)] * (6 - len(numbers))
-        return int(checked(self._frame, orders.act(self._frame, verb, 0, *six)))
+        return int(checked(self._frame, orders.act(self._frame, verb, word, *six)))
 
 
 class EachView:

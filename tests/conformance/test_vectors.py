@@ -35,7 +35,9 @@ TRIGGERS: list[
     tuple[str, dict[str, Any], float]
 ] = [  # vector, order, and the close that puts its trigger where the vector has it
     ("trail.sell.bps.103", {"kind": "trail_fraction", "q": -1.0, "a": 0.01}, 101.02),
+    ("trail.sell.bps.103", {"kind": "trail_bps", "q": -1.0, "a": 100.0}, 101.02),
     ("trail.buy.ticks0.01.98", {"kind": "trail", "q": 1.0, "a": 0.05}, 99.95),
+    ("trail.buy.ticks0.01.98", {"kind": "trail_ticks", "q": 1.0, "a": 5.0}, 99.95),
     ("trail.sell.price.102", {"kind": "trail", "q": -1.0, "a": 1.0}, 101.0),
     ("trail.buy.price.99", {"kind": "trail", "q": 1.0, "a": 1.0}, 99.0),
 ]
@@ -58,6 +60,10 @@ def once(ctx, kind="limit", q=1.0, a=0.0, b=0.0):  # type: ignore[no-untyped-def
             ctx.trailing_stop(q, trail=a)
         elif kind == "trail_fraction":
             ctx.trailing_stop(q, fraction=a)
+        elif kind == "trail_bps":
+            ctx.trailing_stop(q, bps=a)
+        elif kind == "trail_ticks":
+            ctx.trailing_stop(q, ticks=a)
         else:
             ctx.bracket(q, stop_loss=a, take_profit=b)
 

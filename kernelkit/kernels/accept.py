@@ -1,0 +1,197 @@
+"""Whether a venue takes an order: what its numbers must be, what the venue refuses (rules O5, O11, O14, O15, P5)."""
+
+from math import floor
+
+from kernelkit.kernels.account import MOST, SNAP, price, to_lots
+from kernelkit.kernels.fills import column
+from kernelkit.kernels.layout import (
+    C_CLOSE,
+    FRAME,
+    GTD,
+    HAS_DISPLAY,
+    HAS_OFFSET,
+    INSTRUMENT,
+    LIMIT,
+    LIMIT_TOUCHED,
+    MARKET,
+    MARKET_TOUCHED,
+    ORDER,
+    POSITION,
+    POST,
+    R_ABOVE,
+    R_BELOW,
+    R_INVALID,
+    R_MINIMUM,
+    R_NONE,
+    R_OFF_TICK,
+    R_POST,
+    REDUCE,
+    STOP,
+    STOP_LIMIT,
+    TRAILING,
+    TRAILING_LIMIT,
+    V_LIMIT,
+    V_LIMIT_TOUCHED,
+    V_ORDER,
+    V_STOP,
+    V_STOP_LIMIT,
+    V_TOUCHED,
+    V_TRAIL,
+    V_TRAIL_BPS,
+    V_TRAIL_TICKS,
+    VENUE,
+)
+from kernelkit.kernels.memory import at, bits
+
+MOST_PROFIT = 1e6
+BPS = 10000.0
+MORE = 1.000000001  # O15: how far a decimal's float64 may lie from the venue's
+LESS = 0.999999999
+
+
+def finite(x: float) -> bool:
+    """Neither NaN nor too large to count."""
+    return abs(x) < MOST
+
+
+def in_ticks(instrument_at: int, p: float) -> float:
+    """Q2: a price or a distance in ticks, not rounded."""
+    g = at(instrument_at, INSTRUMENT)
+    return p / g.tick if g.inverse == 0 else p * float(g.inverse)
+
+
+def good_price(instrument_at: int, p: float) -> bool:
+    """A price an order can carry: positive, and countable in ticks."""
+    return p > 0.0 and finite(in_ticks(instrument_at, p))
+
+
+def on_grid(instrument_at: int, p: float) -> bool:
+    """Q4: whether a price is a whole number of ticks."""
+    x = in_ticks(instrument_at, p)
+    return abs(x - float(floor(x + 0.5))) <= SNAP
+
+
+def off_tick(frame: int, p: float) -> bool:
+    """O15: whether the venue rejects an order for this price."""
+    f = at(frame, FRAME)
+    return at(f.venue, VENUE).off_tick != 0 and not on_grid(f.instrument, p)
+
+
+def is_fraction(x: float) -> bool:
+    """O5: strictly between 0 and 1."""
+    return x > 0.0 and x < 1.0
+
+
+def is_profit(x: float, q: float) -> bool:
+    """O5: a target's distance; a short one cannot go below zero."""
+    return x > 0.0 and x <= MOST_PROFIT and (q > 0.0 or x < 1.0)
+
+
+def kind_of(verb: int, asked: int) -> int:
+    """The kind of order that a simple verb gives."""
+    if verb == V_ORDER:
+        return MARKET
+    if verb == V_LIMIT:
+        return LIMIT
+    if verb == V_STOP:
+        return STOP
+    if verb == V_STOP_LIMIT:
+        return STOP_LIMIT
+    if verb == V_TOUCHED:
+        return MARKET_TOUCHED
+    if verb == V_LIMIT_TOUCHED:
+        return LIMIT_TOUCHED
+    return TRAILING_LIMIT if (asked & HAS_OFFSET) != 0 else TRAILING
+
+
+def trails(kind: int) -> bool:
+    """F15: a trailing stop or stop-limit."""
+    return kind == TRAILING or kind == TRAILING_LIMIT
+
+
+def two_prices(kind: int) -> bool:
+    """A trigger, and a limit price beside it."""
+    return kind == STOP_LIMIT or kind == LIMIT_TOUCHED
+
+
+def good_distance(instrument_at: int, verb: int, x: float) -> bool:
+    """O5, F15: how far a trailing order may trail."""
+    if verb == V_TRAIL:
+        return good_price(instrument_at, x)
+    if verb == V_TRAIL_TICKS:
+        return x >= 1.0 and finite(x) and float(floor(x)) == x
+    return is_fraction(x / BPS if verb == V_TRAIL_BPS else x)
+
+
+def good_numbers(frame: int, verb: int, asked: int, q: float, a: float, b: float) -> bool:
+    """O5, F15: whether a simple order's quantity, prices and distances are ones."""
+    g = at(frame, FRAME).instrument
+    kind = kind_of(verb, asked)
+    good = finite(q / at(g, INSTRUMENT).lot)
+    if trails(kind):
+        good = good and good_distance(g, verb, a)
+        return good and (kind == TRAILING or b == 0.0 or good_price(g, b))
+    if kind != MARKET:
+        good = good and good_price(g, a)
+    return good and (not two_prices(kind) or good_price(g, b))
+
+
+def fault(
+    frame: int, verb: int, tif: int, asked: int, q: float, a: float, b: float, expires: float, display: float
+) -> int:
+    """O5: why a simple order with these numbers is rejected, before it is one; R_NONE for no reason."""
+    g = at(frame, FRAME).instrument
+    kind = kind_of(verb, asked)
+    good = good_numbers(frame, verb, asked, q, a, b) and (tif != GTD or bits(expires) > 0)
+    shows = (asked & HAS_DISPLAY) != 0
+    if not good or (shows and not (display > 0.0 and finite(display / at(g, INSTRUMENT).lot))):
+        return R_INVALID
+    if to_lots(g, q) == 0 or (shows and to_lots(g, display) == 0):
+        return R_BELOW
+    if kind != MARKET and not trails(kind) and (off_tick(frame, a) or (two_prices(kind) and off_tick(frame, b))):
+        return R_OFF_TICK
+    return R_NONE
+
+
+def above_maximum(frame: int, lots: int) -> bool:
+    """O15: more than one order may be."""
+    f = at(frame, FRAME)
+    most = at(f.venue, VENUE).max_quantity
+    return most > 0.0 and float(abs(lots)) * at(f.instrument, INSTRUMENT).lot > most * MORE
+
+
+def below_minimum(frame: int, lots: int, k: int) -> bool:
+    """O15: less than an order must be, at `k` ticks; to close a position whole any is enough."""
+    f = at(frame, FRAME)
+    v = at(f.venue, VENUE)
+    g = at(f.instrument, INSTRUMENT)
+    if lots == -at(f.positions, POSITION).lots:
+        return False
+    if float(abs(lots)) * g.lot < v.min_quantity * LESS:
+        return True
+    return price(f.instrument, k) * (float(abs(lots)) * g.unit) < v.min_notional
+
+
+def would_take(order_at: int, k: int) -> bool:
+    """O14: whether a limit order that arrives while the price is `k` ticks takes."""
+    o = at(order_at, ORDER)
+    return k <= o.price if o.lots > 0 else k >= o.price
+
+
+def refused(frame: int, order_at: int) -> int:
+    """O14, O15: why the venue does not take this order; R_NONE where it does."""
+    f = at(frame, FRAME)
+    o = at(order_at, ORDER)
+    if at(f.venue, VENUE).limits != 0:
+        k = column(frame, C_CLOSE, f.i)
+        if o.price > 0:
+            k = o.price
+        elif o.trigger > 0 and not trails(o.kind):
+            k = o.trigger
+        if above_maximum(frame, o.lots):
+            return R_ABOVE
+        if (o.marks & REDUCE) == 0 and below_minimum(frame, o.lots, k):
+            return R_MINIMUM
+    if (o.marks & POST) != 0 and would_take(order_at, column(frame, C_CLOSE, f.i)):
+        return R_POST
+    return R_NONE

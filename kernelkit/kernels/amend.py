@@ -1,0 +1,112 @@
+"""New numbers for a live order (rule O16)."""
+
+from kernelkit.kernels.accept import finite, good_price, off_tick, refused, two_prices
+from kernelkit.kernels.account import to_lots, to_ticks
+from kernelkit.kernels.fills import decided_at, end_order
+from kernelkit.kernels.focus import defocus, focus
+from kernelkit.kernels.layout import (
+    CANCELLED,
+    FRAME,
+    HAS_PRICE,
+    HAS_QUANTITY,
+    HAS_TRIGGER,
+    HEADER,
+    INSTRUMENT,
+    LIMIT,
+    LIVE,
+    MARKET_TOUCHED,
+    ORDER,
+    ORDER_BYTES,
+    R_NONE,
+    R_USER,
+    SEEN,
+    STOP,
+    TARGET,
+    TRIGGERED,
+)
+from kernelkit.kernels.matching import if_touched, rests, tidy
+from kernelkit.kernels.memory import at
+
+
+def found(frame: int, number: float) -> int:
+    """The address of the live order of this id, 0 where there is none."""
+    f = at(frame, FRAME)
+    for k in range(at(f.state, HEADER).n_live):
+        o = at(f.orders + k * ORDER_BYTES, ORDER)
+        if o.status == LIVE and float(o.id) == number:
+            return f.orders + k * ORDER_BYTES
+    return 0
+
+
+def may_change(order_at: int, given: int) -> bool:
+    """O16: whether an order of this kind, as it stands, has what is to be replaced."""
+    o = at(order_at, ORDER)
+    if (o.marks & TARGET) != 0 or ((given & HAS_QUANTITY) != 0 and o.parent != 0):
+        return False
+    waits = o.kind == STOP or o.kind == MARKET_TOUCHED or two_prices(o.kind)
+    if (given & HAS_TRIGGER) != 0 and (not waits or (o.marks & TRIGGERED) != 0):
+        return False
+    return (given & HAS_PRICE) == 0 or rests(order_at) or two_prices(o.kind)
+
+
+def good_change(frame: int, given: int, q: float, p: float, trigger: float) -> bool:
+    """O16: whether the numbers are ones, and on the grid where the venue asks for that."""
+    f = at(frame, FRAME)
+    g = f.instrument
+    if (given & HAS_QUANTITY) != 0 and (not finite(q / at(g, INSTRUMENT).lot) or to_lots(g, q) == 0):
+        return False
+    if (given & HAS_PRICE) != 0 and (not good_price(g, p) or off_tick(frame, p)):
+        return False
+    return (given & HAS_TRIGGER) == 0 or (good_price(g, trigger) and not off_tick(frame, trigger))
+
+
+def change(frame: int, order_at: int, given: int, q: float, p: float, trigger: float) -> bool:
+    """Give the order its new numbers, unless the venue would reject it with them."""
+    g = at(frame, FRAME).instrument
+    o = at(order_at, ORDER)
+    lots = o.lots
+    old_price = o.price
+    old_trigger = o.trigger
+    if (given & HAS_QUANTITY) != 0:
+        size = abs(to_lots(g, q))
+        o.lots = size if lots > 0 else -size
+    if (given & HAS_PRICE) != 0:
+        o.price = to_ticks(g, p, lots < 0)
+    if (given & HAS_TRIGGER) != 0:
+        o.trigger = to_ticks(g, trigger, (lots > 0) != if_touched(order_at))
+    if o.parent == 0 and abs(o.lots) > abs(o.filled) and refused(frame, order_at) != R_NONE:
+        o.lots = lots
+        o.price = old_price
+        o.trigger = old_trigger
+        return False
+    if o.kind == LIMIT:
+        o.take_profit = 0.0
+    else:
+        o.stop_loss = 0.0
+    return True
+
+
+def amend(frame: int, given: int, number: float, q: float, p: float, trigger: float) -> int:
+    """O16: replace what is `given` of a live order; its id, or 0 where nothing happens."""
+    f = at(frame, FRAME)
+    o_at = found(frame, number)
+    if o_at == 0 or not may_change(o_at, given):
+        return 0
+    o = at(o_at, ORDER)
+    before = f.asset
+    focus(frame, o.asset)
+    done = good_change(frame, given, q, p, trigger) and change(frame, o_at, given, q, p, trigger)
+    time = decided_at(frame)
+    if before < 0:
+        defocus(frame)
+    else:
+        focus(frame, before)
+    if not done:
+        return 0
+    o.marks &= ~SEEN
+    o.t_active = time
+    o.t_replace = time
+    if abs(o.lots) <= abs(o.filled):
+        end_order(frame, o_at, CANCELLED, R_USER, time)
+    tidy(frame)
+    return int(number)

@@ -1,0 +1,53 @@
+"""Why orders end, each reason with a sentence that says it (rule O6)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from kernelkit.kernels import layout as L
+
+
+class Reason(IntEnum):
+    """Why an order ended, by the code that logs carry; ``text`` is its name in tables, ``sentence`` says it in words.
+
+    >>> Reason.CUT_CASH.text, Reason["DAY"].sentence
+    ('cut_cash', 'A DAY order: the session of its first bar is over (O1).')
+    """
+
+    NONE = L.R_NONE, "It was filled."
+    USER = L.R_USER, "The strategy cancelled it (O9), or asked for no more than had filled (O16)."
+    REPLACED = L.R_REPLACED, "A later target took its place (S1), or at its fill it had nothing left to do (S5)."
+    OCO = L.R_OCO, "Another order of its group was filled (O7)."
+    PARENT_ENDED = L.R_PARENT, "The order that it waited for ended, or left nothing to close (O7, O8)."
+    POSITION_CLOSED = L.R_CLOSED, "The position that it would have closed is gone (O7, P4)."
+    CUT_CASH = L.R_CUT, "Cash did not pay for the rest of it (A3)."
+    REDUCE_ONLY = L.R_REDUCE, "It may only reduce a position, and there was none on the other side (A4)."
+    RUIN = L.R_RUIN, "The account was worth nothing any more (A6)."
+    END_OF_DATA = L.R_END, "It was live when the data ended (O10)."
+    BELOW_LOT = L.R_BELOW, "Its quantity is less than one lot (O5)."
+    INVALID = L.R_INVALID, "A number of it is none that an order can have (O5)."
+    INSUFFICIENT_CASH = L.R_CASH, "Cash did not pay for all of it, and the venue rejects such orders (A3)."
+    DAY = L.R_DAY, "A DAY order: the session of its first bar is over (O1)."
+    IOC = L.R_IOC, "An IOC order: what its first bar did not fill at once has ended (O3)."
+    FOK = L.R_FOK, "A FOK order: its first bar did not fill all of it at once (O3)."
+    UNLISTED = L.R_UNLISTED, "Its asset had no bar yet (X1)."
+    GTD = L.R_GTD, "The time until which it was good has come (O11)."
+    AT_OPEN = L.R_AT_OPEN, "It was for the open of a session, which did not fill all of it (O12)."
+    AT_CLOSE = L.R_AT_CLOSE, "It was for the close of a session, which did not come or did not fill all of it (O12)."
+    OFF_TICK = L.R_OFF_TICK, "A price of it is off the tick grid, and the venue rejects such orders (O15)."
+    ABOVE_MAXIMUM = L.R_ABOVE, "It is larger than the venue's largest order (O15)."
+    BELOW_MINIMUM = L.R_MINIMUM, "It is smaller than the venue's smallest order, or worth less than its least (O15)."
+    POST_ONLY = L.R_POST, "It would have taken at once, where it was only to rest (O14)."
+
+    sentence: str
+
+    def __new__(cls, code: int, sentence: str = "") -> Reason:
+        """A code with its sentence."""
+        one = int.__new__(cls, code)
+        one._value_, one.sentence = code, sentence
+        return one
+
+    @property
+    def text(self) -> str:
+        """Its name in tables, empty for none."""
+        return L.REASONS[self]
