@@ -216,7 +216,7 @@ def record(
     cells = [dict(zip(axes, c, strict=True)) for c in itertools.islice(tried, ledger.MOST)]
     times = recipe.bars.indexes["time"].values
     settings = {
-        "data": [table.digest for table in recipe.job.tables],
+        "data": digests(recipe),
         "bound": recipe.params,
         "assets": recipe.assets,
         "axes": axes,
@@ -236,6 +236,12 @@ def record(
         known = role or ("fill_model" if k else None)
         with ledger.role(known) if known else nullcontext():
             ledger.record(ledger.rows_of(name, source, lineage, its, cells, part))
+
+
+def digests(recipe: Recipe) -> list[str]:
+    """What tells a recipe's data from others: a hash for each asset, one for all where they share an account."""
+    each = [table.digest for table in recipe.job.tables]
+    return [hashlib.sha256("".join(each).encode()).hexdigest()] if recipe.shared else each
 
 
 def explain(recipe: Recipe, outcome: Outcome, venue: Venue) -> None:

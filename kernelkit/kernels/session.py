@@ -296,7 +296,7 @@ class Session:
         assets = self.job.n_asset
         self.owners = np.repeat(self.owners, assets)
         count = len(self.owners)
-        width = 1 if self.python else max(LEAST_TILE, min(TILE, PANEL_WORDS // max(1, count)))
+        width = 1 if self.python else max(LEAST_TILE, min(TILE // max(1, assets // 8), PANEL_WORDS // max(1, count)))
         row = 1 + -(-width // 4) * 4  # value 0 of a row is that of the bar before the tile; kernels write in fours
         self.panel = np.zeros((count, row))
         self.rows = rows = np.zeros(count, L.ROW)
