@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from tests.reference import Bars, Config, Grid, Outcome, simulate
 ACTIONS = 3  # per bar
 FIELDS = ("verb", "tif", "q", "a", "b", "c", "d", "e")
 # Whether random programs draw the orders of `more` (rules O11-O16, F14, F15, P5) for the reference simulator, too.
-REFERENCE_KNOWS_MORE = False
+REFERENCE_KNOWS_MORE = True
 
 
 def bracket(ctx: Any, form: float, q: float, a: float, b: float, c: float, d: float, e: float) -> None:
@@ -292,4 +292,7 @@ def run_reference(case: Case) -> Outcome:
         for action in case.program[ctx.i]:
             one(ctx, *action)
 
-    return simulate(case.bars, case.grid, case.config, decide)
+    given = {name: case.limits.get(name) or None for name in ("min_quantity", "max_quantity", "min_notional")}
+    config = replace(case.config, off_tick="reject" if case.limits.get("off_tick") else "round", **given)
+    bars = replace(case.bars, closes=list(case.closes[: len(case.bars)]) or list(case.bars.known_at))
+    return simulate(bars, case.grid, config, decide)

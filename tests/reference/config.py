@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +40,7 @@ CHOICES = {
     "sizing": ("at_decision", "at_fill"),
     "market": ("next_open", "same_close", "next_close", "next_typical"),
     "stop_gap": ("open", "trigger", "close"),
+    "off_tick": ("round", "reject"),
     "path": ("stop_first", "close", "high_first", "low_first", "nearest_first"),
 }
 
@@ -85,6 +87,10 @@ class Config:
     stop_gap: str = "open"
     path: str = "stop_first"
     participation: float | None = None
+    off_tick: str = "round"
+    max_quantity: float | None = None
+    min_quantity: float | None = None
+    min_notional: float | None = None
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
@@ -98,6 +104,10 @@ class Config:
             raise ValueError(
                 f"Config.participation is {self.participation!r}, wanted more than 0 and at most 1, or None"
             )
+        for name in ("max_quantity", "min_quantity", "min_notional"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value >= 0.0):
+                raise ValueError(f"Config.{name} is {value!r}, wanted a finite number of 0 or more, or None")
 
 
 Record = dict[str, Any]

@@ -6,7 +6,7 @@ from tests.reference.account import Account
 from tests.reference.config import Config
 from tests.reference.market import Bars, Clock, Grid
 from tests.reference.orders import Book, Order
-from tests.reference.paths import LEGS, event, legs, rests
+from tests.reference.paths import LEGS, event, legs
 from tests.reference.quotes import Quote, threshold, trigger
 from tests.reference.venue import Venue
 
@@ -36,17 +36,17 @@ class Matcher(Venue):
                 if not events:
                     break
                 price, order = min(events, key=lambda found: (abs(found[0] - p), found[1].id))
-                if rests(order):
+                if order.rests:
                     reference = order.price
-                    if order.kind == "stop_limit" or order in self.woken:
+                    if order.kind != "limit" or order in self.woken:
                         reference = min(reference, p) if order.lots > 0 else max(reference, p)
                     self.take(order, Quote(reference, "intrabar", slip=False, maker=reference == order.price))
                 else:
-                    self.take(order, trigger(order, price, "intrabar"))
+                    self.take(order, trigger(order, price, "intrabar", order.trigger))
                 p = price
             p = q
             for order in matched:
-                if order.live and order.kind == "trailing_stop" and not order.immediate:
+                if order.live and order.trails and not order.immediate:
                     order.move_trigger(self.grid, q, q)
 
     def events(self, matched: list[Order], p: int, q: int) -> list[tuple[int, Order]]:
@@ -56,7 +56,7 @@ class Matcher(Venue):
             takes_part += self.woken
         found = []
         for order in takes_part:
-            if order.live and order.kind != "market" and not order.immediate:
+            if order.live and order.kind != "market" and order.meets_range and not self.queues(order):
                 price = event(order, p, q, threshold(self.config), self.holding.left)
                 if price is not None:
                     found.append((price, order))

@@ -49,6 +49,17 @@ class Holding:
             self.left = math.trunc((config.participation * bars.v[bar]) / self.grid.lot)
 
     @property
+    def opens_session(self) -> bool:
+        """O12: is its bar the first of its session."""
+        return self.last == 0 or self.bars.session[self.last] != self.bars.session[self.last - 1]
+
+    @property
+    def closes_session(self) -> bool:
+        """O12: is its bar known when the calendar closes its session, or later."""
+        assert self.bars.closes is not None
+        return self.bars.known_at[self.last] >= self.bars.closes[self.last]
+
+    @property
     def standard(self) -> int:
         """X6: `M`, the price at which the position counts while the bar is matched."""
         return self.opened if self.has_bar and not self.over else self.close

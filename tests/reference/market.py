@@ -1,4 +1,4 @@
-"""The grid a price lives on, the rounding of what a user writes, and the bars (docs/rules.md, Notation and Q1-Q3)."""
+"""The grid a price lives on, the rounding of what a user writes, and the bars (docs/rules.md, Notation and Q1-Q4)."""
 
 from __future__ import annotations
 
@@ -58,11 +58,20 @@ class Grid:
 
     def ticks(self, price: float, up: bool) -> int:
         """Q2: ticks of a price within 1 and 2^53, up or down unless within 1e-6 of a tick."""
-        x = min(max(self.raw_ticks(price), 1.0), BEYOND)
-        r = math.floor(x + 0.5)
+        x, r = self.nearest(price)
         if abs(x - r) <= 1e-6:
             return r
         return math.floor(x) + 1 if up else math.floor(x)
+
+    def off(self, price: float) -> bool:
+        """Q4: a price that is off the grid."""
+        x, r = self.nearest(price)
+        return abs(x - r) > 1e-6
+
+    def nearest(self, price: float) -> tuple[float, int]:
+        """Q2: `x` and `r`."""
+        x = min(max(self.raw_ticks(price), 1.0), BEYOND)
+        return x, math.floor(x + 0.5)
 
 
 @dataclass(frozen=True)
@@ -89,10 +98,13 @@ class Bars:
     l: Sequence[int]  # noqa: E741  the four prices keep the names of the rules
     c: Sequence[int]
     v: Sequence[float]
+    closes: Sequence[int] | None = None  # when the calendar closes each bar's session, None without a calendar
 
     def __post_init__(self) -> None:
         for field in fields(self):
             values = getattr(self, field.name)
+            if values is None:
+                continue
             number = float if field.name == "v" else int
             object.__setattr__(self, field.name, [number(value) for value in values])
             if len(values) != len(self.open_at):

@@ -1,13 +1,16 @@
-"""The life of an order: ids, ends, groups, children (O1-O10, P4)."""
+"""The life of an order: ids, ends, groups, children (O1-O13, P4)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from tests.reference.config import Record
 from tests.reference.market import Grid
 
+MARKETS_ONCE_TRIGGERED = ("stop", "trailing_stop", "market_if_touched")  # P3
+LIMITS_ONCE_TRIGGERED = ("stop_limit", "trailing_stop_limit", "limit_if_touched")  # F3
+TRAILING = ("trailing_stop", "trailing_stop_limit")  # F15
+IF_TOUCHED = ("market_if_touched", "limit_if_touched")  # F14
 RECORDED = "id asset kind tif lots filled status reason t_submit t_end fees group parent trigger".split()
 
 
@@ -25,6 +28,12 @@ class Order:
     trigger: int = 0
     trail: int = 0
     fraction: float = 0.0
+    offset: int = 0
+    expires: int = 0
+    post_only: bool = False
+    new: bool = True  # O14: no bar has been matched against it yet
+    display: int = 0  # P5: lots, 0 for all
+    queues_since: int = -1  # P5: the bar of its asset in which it takes no further part
     triggered: bool = False
     parent: int = 0
     group: int = 0
@@ -53,9 +62,35 @@ class Order:
         return self.tif in ("IOC", "FOK")
 
     @property
+    def at_auction(self) -> bool:
+        """O12: for one bar of a session, at its open or its close."""
+        return self.tif in ("AT_OPEN", "AT_CLOSE")
+
+    @property
+    def meets_range(self) -> bool:
+        """O2, O12: does it take part in what the range of a bar settles."""
+        return not self.immediate and not self.at_auction
+
+    @property
     def runs(self) -> bool:
-        """P3: a stop that has triggered and lives is a market order from then on."""
-        return self.triggered and self.kind in ("stop", "trailing_stop")
+        """P3: a stop that has triggered and lives is a market order from then on, as is what has been touched (F14)."""
+        return self.triggered and self.kind in MARKETS_ONCE_TRIGGERED
+
+    @property
+    def rests(self) -> bool:
+        """F1, F12: a limit, or a stop-limit that has triggered and is a limit from then on."""
+        return self.kind == "limit" or (self.triggered and self.kind in LIMITS_ONCE_TRIGGERED)
+
+    @property
+    def trails(self) -> bool:
+        """F15: a trailing stop, or a trailing stop-limit that has not triggered."""
+        return self.kind in TRAILING and not self.triggered
+
+    def limit_from(self, trigger: int) -> int:
+        """F3, F15: its limit price once `trigger` has set it off."""
+        if self.kind != "trailing_stop_limit":
+            return self.price
+        return trigger + self.offset if self.lots > 0 else max(1, trigger - self.offset)
 
     def record(self) -> Record:
         """The order as a row of the result."""
@@ -73,7 +108,7 @@ class Order:
 
     def moved_trigger(self, grid: Grid, high: int, low: int) -> int:
         """F8: the trigger that follows the bar, never back; P3: that of one that has triggered stays."""
-        if self.runs:
+        if self.triggered:
             return self.trigger
         if self.lots > 0:
             return min(self.trigger, self.level(grid, low))
@@ -140,20 +175,20 @@ class Book:
             if order.live and asset in (None, order.asset):
                 self.end(order, "cancelled", reason, time)
 
-    def expire_days(self, session: int, time: int, trading: Collection[int]) -> None:
-        """O1, X1: a DAY order lives through the session of the first bar of its asset in which it could be matched."""
-        for order in self.live():
-            if order.live and order.tif == "DAY" and order.t_active <= time and order.asset in trading:
-                if order.first_session is None:
-                    order.first_session = session
-                elif session > order.first_session:
-                    self.end(order, "expired", "day", time)
-
-    def expire_immediate(self, matched: list[Order], time: int) -> None:
-        """O3: an IOC or FOK order still live after its first bar ends."""
-        for order in matched:
-            if order.live and order.immediate:
+    def expire(self, order: Order, session: int, time: int) -> None:
+        """O1, O11, O12: end an order whose time is over when a bar of its asset opens at `time` in `session`."""
+        if order.tif == "GTD" and time >= order.expires:
+            self.end(order, "expired", "gtd", time)
+        elif order.tif in ("DAY", "AT_CLOSE") and order.t_active <= time:
+            if order.first_session is None:
+                order.first_session = session
+            elif session > order.first_session:
                 self.end(order, "expired", order.tif.lower(), time)
+
+    def expire_with_bar(self, order: Order, time: int) -> None:
+        """O3, O12: an order that is for one bar ends with it."""
+        if order.live and not order.meets_range:
+            self.end(order, "expired", order.tif.lower(), time)
 
     def link(self, a: int, b: int) -> None:
         """O9: two live orders become a group in which one fill ends the other."""

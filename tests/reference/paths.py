@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.reference.orders import Order
+from tests.reference.orders import IF_TOUCHED, Order
 
 LEGS = ("high_first", "low_first", "nearest_first")
 
@@ -13,22 +13,17 @@ def legs(path: str, opened: int, high: int, low: int, close: int) -> list[int]:
     return [high, low, close] if high_first else [low, high, close]
 
 
-def rests(order: Order) -> bool:
-    """F1, F12: a limit, or a stop-limit that has triggered and is a limit from then on."""
-    return order.kind == "limit" or (order.kind == "stop_limit" and order.triggered)
-
-
 def event(order: Order, p: int, q: int, thr: int, left: int | None) -> int | None:
     """F12: the price at which an order is met on the way from `p` to `q`; `p` itself if that has reached it already."""
     buys = order.lots > 0
-    if order.runs or (rests(order) and left == 0):  # P3
+    if order.runs or (order.rests and left == 0):  # P3
         return None
-    if rests(order):
+    if order.rests:
         level = order.price - thr if buys else order.price + thr
         met_from_below = not buys
     else:
         level = order.trigger
-        met_from_below = buys
+        met_from_below = buys != (order.kind in IF_TOUCHED)  # F14
     if met_from_below:
         if p >= level:
             return p

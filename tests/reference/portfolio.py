@@ -51,6 +51,11 @@ class PortfolioView:
         """O9, over all assets."""
         self._book.end_all("user", self.time)
 
+    def replace(
+        self, order_id: int, quantity: float | None = None, price: float | None = None, trigger: float | None = None
+    ) -> int:
+        return self[0].replace(order_id, quantity, price, trigger)
+
     def oco(self, a: int, b: int) -> None:
         self[0].oco(a, b)
 

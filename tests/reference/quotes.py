@@ -1,4 +1,4 @@
-"""What a pass offers an order (F1-F5, F7, F10, F11): nothing, a fill at a price, or a stop-limit's trigger alone.
+"""What a pass offers an order (F1-F5, F7, F10, F11, F14): nothing, a fill at a price, or a stop-limit's trigger alone.
 
 Nothing here changes anything, so that X5 may ask what a pass would fill.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tests.reference.config import Config
 from tests.reference.holding import Holding
-from tests.reference.orders import Order
+from tests.reference.orders import IF_TOUCHED, LIMITS_ONCE_TRIGGERED, Order
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,18 @@ class Quote:
     triggers: bool = False
     fills: bool = True
     maker: bool = False  # C3
+    limit: int = 0  # F15: the limit price of a stop-limit that triggers by it
+    rejects: bool = False  # O14
 
 
-def trigger(order: Order, reference: int, rule: str) -> Quote:
-    """F1-F3, F12: a stop fills at the reference; a stop-limit only if its limit allows it, else it rests."""
-    if order.kind != "stop_limit":
+def trigger(order: Order, reference: int, rule: str, level: int) -> Quote:
+    """F1-F3, F12, F14, F15: set off by the trigger `level`, a stop fills at the reference; a stop-limit only if its
+    limit allows it, else it rests."""
+    if order.kind not in LIMITS_ONCE_TRIGGERED:
         return Quote(reference, rule, slip=True, triggers=True)
-    good = reference <= order.price if order.lots > 0 else reference >= order.price
-    return Quote(reference, rule, slip=False, triggers=True, fills=good)
+    limit = order.limit_from(level)
+    good = reference <= limit if order.lots > 0 else reference >= limit
+    return Quote(reference, rule, slip=False, triggers=True, fills=good, limit=limit)
 
 
 def threshold(config: Config) -> int:
@@ -41,6 +45,22 @@ def beyond_limit(order: Order, ticks: int, config: Config) -> bool:
     """F1, F5: is a price as good as the limit (`touch`) or better than it (`through`)."""
     thr = threshold(config)
     return ticks <= order.price - thr if order.lots > 0 else ticks >= order.price + thr
+
+
+def crosses(order: Order, ticks: int) -> bool:
+    """O14: would a limit take at this price; whatever `thr` is."""
+    return ticks <= order.price if order.lots > 0 else ticks >= order.price
+
+
+def touched(order: Order, falls_to: int, rises_to: int) -> bool:
+    """F14: has the price reached an if-touched order, which waits on the other side than a stop."""
+    return falls_to <= order.trigger if order.lots > 0 else rises_to >= order.trigger
+
+
+def stays_at_limit(order: Order, holding: Holding, config: Config) -> bool:
+    """P5: does the range of the bar go no further than the order's limit asks."""
+    thr = threshold(config)
+    return holding.low >= order.price - thr if order.lots > 0 else holding.high <= order.price + thr
 
 
 def gapped(order: Order, holding: Holding, config: Config) -> bool:
@@ -55,17 +75,25 @@ def gapped(order: Order, holding: Holding, config: Config) -> bool:
 def at_open(order: Order, holding: Holding, config: Config, resting: bool) -> Quote | None:
     """F1, F10: what the open settles, at the open; `resting` orders are limits to it."""
     rule = "intrabar" if config.path == "close" else "open"  # F12: stamped when the close is known
+    if order.tif == "AT_CLOSE" and config.path != "close":  # O12: the late pass is its own
+        return None
     if order.kind == "market":
-        if config.market == "same_close":
+        if config.market == "same_close" and not order.at_auction:
             return Quote(holding.bars.c[holding.last - 1], "same_close", slip=True)
-        if config.market == "next_open" or config.path == "close":
+        if config.market == "next_open" or config.path == "close" or order.at_auction:
             return Quote(holding.opened, rule, slip=True)
         return None
     if resting:
+        if order.post_only and order.new and crosses(order, holding.opened):
+            return Quote(holding.opened, rule, slip=False, fills=False, rejects=True)
         return Quote(holding.opened, rule, slip=False) if beyond_limit(order, holding.opened, config) else None
     if order.runs:  # P3
         return Quote(holding.opened, rule, slip=True)
-    return trigger(order, holding.opened, rule) if gapped(order, holding, config) else None
+    if order.kind in IF_TOUCHED:
+        reached = touched(order, holding.opened, holding.opened)
+    else:
+        reached = gapped(order, holding, config)
+    return trigger(order, holding.opened, rule, order.trigger) if reached else None
 
 
 def at_stop(order: Order, holding: Holding, config: Config) -> Quote | None:
@@ -73,26 +101,34 @@ def at_stop(order: Order, holding: Holding, config: Config) -> Quote | None:
     if order.triggered:  # by the open, past its limit or with a remainder (P3)
         return None
     level = order.trigger
-    if order.kind == "trailing_stop" and config.trailing == "update_first":
+    if order.trails and config.trailing == "update_first":
         level = order.moved_trigger(holding.grid, holding.high, holding.low)
-    if order.lots > 0 and holding.high >= level:
-        return trigger(order, max(level, holding.close) if config.stop_gap == "close" else level, "intrabar")
-    if order.lots < 0 and holding.low <= level:
-        return trigger(order, min(level, holding.close) if config.stop_gap == "close" else level, "intrabar")
-    return None
+    if not (holding.high >= level if order.lots > 0 else holding.low <= level):
+        return None
+    reference = level
+    if config.stop_gap == "close":
+        reference = max(level, holding.close) if order.lots > 0 else min(level, holding.close)
+    return trigger(order, reference, "intrabar", level)
 
 
-def at_limit(order: Order, holding: Holding, config: Config) -> Quote | None:
-    """F5: limits, and stop-limits that triggered in an earlier bar, at the limit."""
-    reached = beyond_limit(order, holding.low if order.lots > 0 else holding.high, config)
-    return Quote(order.price, "intrabar", slip=False, maker=True) if reached else None
+def at_limit(order: Order, holding: Holding, config: Config, resting: bool) -> Quote | None:
+    """F5: limits, and stop-limits that triggered in an earlier bar, at the limit; F14: if touched, at the trigger."""
+    if resting:
+        reached = beyond_limit(order, holding.low if order.lots > 0 else holding.high, config)
+        return Quote(order.price, "intrabar", slip=False, maker=True) if reached else None
+    if order.triggered or not touched(order, holding.low, holding.high):  # by the open, as in `at_stop`
+        return None
+    return trigger(order, order.trigger, "intrabar", order.trigger)
 
 
 def late(order: Order, holding: Holding, config: Config) -> Quote | None:
-    """F10: market orders that did not take part in the open pass, at the close or the typical price."""
+    """F10: market orders that did not take part in the open pass, at the close or the typical price; O12: AT_CLOSE."""
+    if order.kind == "limit":
+        return Quote(holding.close, "intrabar", slip=False) if beyond_limit(order, holding.close, config) else None
+    if config.market != "next_typical" or order.at_auction:
+        return Quote(holding.close, "intrabar", slip=True)
     total = holding.high + holding.low + holding.close
-    typical = -(-total // 3) if order.lots > 0 else total // 3
-    return Quote(typical if config.market == "next_typical" else holding.close, "intrabar", slip=True)
+    return Quote(-(-total // 3) if order.lots > 0 else total // 3, "intrabar", slip=True)
 
 
 def at_woken(order: Order, holding: Holding, config: Config) -> Quote | None:
@@ -101,7 +137,7 @@ def at_woken(order: Order, holding: Holding, config: Config) -> Quote | None:
     if config.market == "same_close":
         bounds.append(holding.opened)
     if order.lots > 0 and holding.high >= order.trigger:
-        return trigger(order, max(bounds), "intrabar")
+        return trigger(order, max(bounds), "intrabar", order.trigger)
     if order.lots < 0 and holding.low <= order.trigger:
-        return trigger(order, min(bounds), "intrabar")
+        return trigger(order, min(bounds), "intrabar", order.trigger)
     return None

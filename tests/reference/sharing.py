@@ -36,7 +36,7 @@ class SharingVenue(Venue):
         """X5: who shares in the second walk, and in what ratio."""
         needs: dict[int, float] = {}
         for order in orders:
-            quote = offer(order) if order.live else None
+            quote = offer(order) if order.live and not self.queues(order) else None
             if quote is not None and self.would_fill(order, quote):
                 needs[order.id] = self.need(order, quote)
         need = 0.0
@@ -53,13 +53,13 @@ class SharingVenue(Venue):
         rest = holding.rest(order)
         if not quote.fills or holding.left == 0 or rest == 0:
             return False
-        return order.tif != "FOK" or holding.allowed(rest) == rest
+        return order.tif != "FOK" or self.allowed(order, rest) == rest
 
     def need(self, order: Order, quote: Quote) -> float:
         """X5: the cash that the fill takes."""
         account, holding = self.account, self.account.of(order)
         account.maker = quote.maker
-        time, lots = holding.stamp(quote.rule), holding.allowed(holding.rest(order))
+        time, lots = holding.stamp(quote.rule), self.allowed(order, holding.rest(order))
         ticks = account.slipped(order, lots, quote.reference, time) if quote.slip else quote.reference
         grown = abs(holding.position + lots) - abs(holding.position)
         price, unit = holding.grid.price(ticks), holding.grid.unit

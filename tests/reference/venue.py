@@ -1,4 +1,4 @@
-"""The bar of the clock from the expiry of DAY orders to the close-out (T5), and one attempt to fill (P2)."""
+"""The bar of the clock from the expiry of orders to the close-out (T5), and one attempt to fill (P2)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from tests.reference.account import Fund
 from tests.reference.config import Config
 from tests.reference.holding import Holding
 from tests.reference.market import Clock
-from tests.reference.orders import Book, Order
-from tests.reference.paths import rests
+from tests.reference.orders import IF_TOUCHED, Book, Order
 from tests.reference.quotes import Quote
 
 Offer = Callable[[Order], Quote | None]
@@ -32,27 +31,43 @@ class Venue:
         self.woken = []
         self.account.stand_at(t)
         trading = [holding for holding in self.account.holdings if holding.has_bar]
-        numbers = [holding.number for holding in trading]
         open_at, known_at = self.clock.open_at[t], self.clock.known_at[t]
-        self.book.expire_days(self.clock.session[t], open_at, numbers)
+        for order in self.book.live():
+            if order.live and self.account.of(order).has_bar:
+                self.book.expire(order, self.clock.session[t], open_at)
         # who is matched, and as what, is settled before the passes: an exit woken in this bar belongs to F7 alone,
         # and a stop-limit triggered in this bar rests from the next one on
-        matched = [o for o in self.book.live() if o.active and o.t_active <= open_at and o.asset in numbers]
+        matched = [order for order in self.book.live() if self.is_matched(order, open_at)]
         self.open_pass(matched)
-        if last and self.config.close_out == "last_open":
+        closes_at_open = last and self.config.close_out == "last_open"
+        if closes_at_open:
             for holding in trading:
                 self.close_out(holding, holding.opened, "open")
         else:
             self.later_passes(matched)
-        self.book.expire_immediate(matched, known_at)
+        for order in matched:
+            if not (closes_at_open and order.tif == "AT_CLOSE"):  # O12: the late pass did not come
+                self.book.expire_with_bar(order, known_at)
         if last and self.config.close_out == "last_close":
             for holding in trading:
                 self.close_out(holding, holding.close, "intrabar")
 
+    def is_matched(self, order: Order, open_at: int) -> bool:
+        """T2, O12: is the bar matched against the order: not before the one bar of a session that it is for."""
+        holding = self.account.of(order)
+        if not (order.active and order.t_active <= open_at and holding.has_bar):
+            return False
+        if order.tif == "AT_OPEN":
+            return holding.opens_session
+        return order.tif != "AT_CLOSE" or holding.closes_session
+
     def open_pass(self, matched: list[Order]) -> None:
-        """F1, F10: what the open settles."""
-        resting = self.resting = [order for order in matched if rests(order)]
-        self.stops = [order for order in matched if order.kind != "market" and order not in resting]
+        """F1, F10, O12: what the open settles."""
+        resting = self.resting = [order for order in matched if order.rests]
+        # what else meets the range: in the stop pass, and in the limit pass (F14)
+        waiting = [order for order in matched if order.kind != "market" and order not in resting]
+        self.stops = [order for order in waiting if order.kind not in IF_TOUCHED]
+        self.limits = [order for order in matched if order in resting or order.kind in IF_TOUCHED]
 
         def offer(order: Order) -> Quote | None:
             if order in resting and order in self.woken:  # P4: a grown target waits
@@ -60,6 +75,8 @@ class Venue:
             return quotes.at_open(order, self.account.of(order), self.config, order in resting)
 
         self.walk(matched, offer)
+        for order in matched:
+            order.new = False
 
     def later_passes(self, matched: list[Order]) -> None:
         """F2, F5, F10, F7, F8: the passes after the open."""
@@ -70,24 +87,33 @@ class Venue:
         self.move_trailing()
 
     def range_passes(self) -> None:
-        """F2, F5: what the range of the bar settles; an IOC order has no part in it (O2)."""
+        """F2, F5, F14: what the range of the bar settles."""
 
-        def at_limit(order: Order) -> Quote | None:  # P4: a grown target waits
-            waits = order in self.woken
-            return None if waits else quotes.at_limit(order, self.account.of(order), self.config)
+        def at_limit(order: Order) -> Quote | None:
+            if order in self.woken:  # P4: a grown target waits
+                return None
+            return quotes.at_limit(order, self.account.of(order), self.config, order in self.resting)
 
         self.walk(
-            [order for order in self.stops if not order.immediate],
+            [order for order in self.stops if order.meets_range],
             lambda order: quotes.at_stop(order, self.account.of(order), self.config),
             moves=self.config.trailing == "update_first",
         )
-        self.walk([order for order in self.resting if not order.immediate], at_limit)
+        self.walk([order for order in self.limits if order.meets_range], at_limit)
 
     def late_pass(self, matched: list[Order]) -> None:
-        """F10: the market orders that did not take part in the open pass."""
-        if self.config.market in ("next_close", "next_typical") and self.config.path != "close":
-            markets = [order for order in matched if order.kind == "market"]
-            self.walk(markets, lambda order: quotes.late(order, self.account.of(order), self.config))
+        """F10, O12: the market orders that did not take part in the open pass, and AT_CLOSE orders."""
+        if self.config.path == "close":
+            return
+        late_markets = self.config.market in ("next_close", "next_typical")
+
+        def takes_part(order: Order) -> bool:
+            if order.at_auction:
+                return order.tif == "AT_CLOSE"
+            return late_markets and order.kind == "market"
+
+        late = [order for order in matched if takes_part(order)]
+        self.walk(late, lambda order: quotes.late(order, self.account.of(order), self.config))
 
     def woken_pass(self) -> None:
         """F7: the stops woken in this bar."""
@@ -98,7 +124,7 @@ class Venue:
     def move_trailing(self) -> None:
         """F8: the trailing stops follow the bar."""
         for order in self.stops:
-            if order.live and order.kind == "trailing_stop" and self.config.trailing == "check_first":
+            if order.live and order.trails and self.config.trailing == "check_first":
                 holding = self.account.of(order)
                 order.move_trigger(holding.grid, holding.high, holding.low)
 
@@ -110,20 +136,39 @@ class Venue:
 
     def attempt(self, order: Order, offer: Offer, moves: bool) -> None:
         """F8: what `moves` follows the bar just before its check; then the order takes what the pass offers it."""
-        if moves and order.kind == "trailing_stop" and not order.triggered:
+        if moves and order.trails:
             holding = self.account.of(order)
             order.move_trigger(holding.grid, holding.high, holding.low)
-        quote = offer(order)
+        quote = None if self.queues(order) else offer(order)
         if quote is not None:
             self.take(order, quote)
 
     def take(self, order: Order, quote: Quote) -> None:
         """F3, P3, P4: what lives after it has triggered: a stop-limit rests, a stop is a market order."""
-        order.triggered = order.triggered or quote.triggers
+        if quote.rejects:
+            self.book.end(order, "rejected", "post_only", self.account.of(order).stamp(quote.rule))
+            return
+        if quote.triggers:
+            order.triggered, order.price = True, quote.limit
         if quote.fills:
             self.execute(order, quote)
-        if quote.triggers and order.kind != "stop_limit" and order.live:
+        if quote.triggers and order.live:
             self.book.end_entry(order, self.account.of(order).stamp(quote.rule))
+
+    def queues(self, order: Order) -> bool:
+        """P5: has it filled at the one price of this bar that its limit asks for."""
+        return order.queues_since == self.account.of(order).last
+
+    def shown(self, order: Order) -> bool:
+        """P5: may an attempt in this bar fill no more than what the order shows."""
+        return order.display != 0 and quotes.stays_at_limit(order, self.account.of(order), self.config)
+
+    def allowed(self, order: Order, rest: int) -> int:
+        """P2, P5: the lots that the volume of the bar, and what it shows, leave an order of what it wants."""
+        lots = self.account.of(order).allowed(rest)
+        if self.shown(order) and abs(lots) > order.display:
+            return order.display if lots > 0 else -order.display
+        return lots
 
     def execute(self, order: Order, quote: Quote) -> None:
         """P2: one attempt: A4's cut, the volume's (P1), S5's size, X5's, C1's slippage, A3's cash, then the fill."""
@@ -136,7 +181,7 @@ class Venue:
         if rest == 0:
             self.book.end(order, "cancelled", "reduce_only", time)
             return
-        lots = holding.allowed(rest)
+        lots = self.allowed(order, rest)
         if order.tif == "FOK" and lots != rest:
             return
         ticks = quote.reference
@@ -146,7 +191,7 @@ class Venue:
             if not self.size(order, ticks, time):
                 return
             rest = order.lots
-            lots = holding.allowed(rest)
+            lots = self.allowed(order, rest)
         wanted, lots = lots, self.shared(order, lots)
         if lots != wanted and (order.tif == "FOK" or lots == 0):
             self.cut_to_nothing(order, time)
@@ -194,6 +239,8 @@ class Venue:
         holding = self.account.of(order)
         before, time = holding.position, holding.stamp(rule)
         fill = self.account.book(order, lots, ticks, reference, rule, time)
+        if self.shown(order):
+            order.queues_since = holding.last
         if cut:
             self.book.end(order, "cancelled", "cut_cash", time, by_fill=True)
         elif whole:

@@ -1,4 +1,4 @@
-"""What a strategy sees and may do at a decision (T1, O4, O5, O9, S1-S4)."""
+"""What a strategy sees and may do at a decision (T1, O4, O9, S1-S4, S6, X7)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import math
 from collections.abc import Sequence
 
 from tests.reference.account import Fund
+from tests.reference.asks import Ask, Bracket
+from tests.reference.desk import Desk
 from tests.reference.holding import Holding
 from tests.reference.market import Grid
 from tests.reference.orders import Book, Order
+from tests.reference.replacing import change
 
-TIFS = ("GTC", "DAY", "IOC", "FOK")
+NOTHING = Ask("market", 0.0)
 
 
 class View:
@@ -20,6 +23,7 @@ class View:
         self._holding, self._account, self._book = holding, account, book
         self._bars = holding.bars
         self._grid: Grid = holding.grid
+        self._desk = Desk(holding, account.config)
         self._last = holding.last
         self.i = i
         self.time = time
@@ -50,83 +54,140 @@ class View:
         """Ids of the live orders of the asset."""
         return [order.id for order in self._book.live() if order.asset == self._holding.number]
 
-    def _new(self, kind: str, tif: str, lots: int) -> Order:
-        if tif not in TIFS:
-            raise ValueError(f"tif is {tif!r}, wanted one of {', '.join(TIFS)}")
-        return Order(self._book.submit_id(), kind, tif, lots, self.time, asset=self._holding.number)
-
-    @property
-    def _unlisted(self) -> bool:
-        """X1: the asset has no bar yet, so that its orders are rejected before anything else is judged."""
-        return self._last < 0
-
-    def _reject(self, order: Order, reason: str) -> int:
+    def _reject(self, ask: Ask, reason: str) -> int:
+        order = self._new(ask)
         self._book.add(order)
         self._book.end(order, "rejected", reason, self.time)
         return order.id
 
-    def _fault(
-        self, q: float, prices: Sequence[float | None], fraction: float | None, take_profit: float | None = None
-    ) -> str:
-        """O5, X1: why the order is rejected, or nothing; `fraction` is a stop's, which lies below 1 on both sides."""
-        if self._unlisted:
-            return "unlisted"
-        if not self._grid.fits(q):
-            return "invalid"
-        if any(price is not None and not self._grid.is_price(price) for price in prices):
-            return "invalid"
-        if fraction is not None and not 0.0 < fraction < 1.0:
-            return "invalid"
-        if take_profit is not None and not 0.0 < take_profit < (1.0 if q < 0.0 else math.inf):
-            return "invalid"
-        return "" if self._grid.lots(q) != 0 else "below_lot"
+    def _new(self, ask: Ask) -> Order:
+        number = self._holding.number
+        return Order(self._book.submit_id(), ask.kind, ask.tif, self._desk.lots(ask.q), self.time, asset=number)
 
-    def _submit(self, kind: str, q: float, tif: str, **prices: float | None) -> int:
-        """O5, Q3: judge and round one order."""
-        fraction = prices.pop("fraction", None)
-        fault = self._fault(q, list(prices.values()), fraction)
-        order = self._new(kind, tif, self._grid.lots(q) if self._grid.fits(q) else 0)
+    def _submit(self, ask: Ask) -> int:
+        """O5: an order that is taken or rejected."""
+        if ask.tif == "AT_CLOSE" and self._bars.closes is None:  # O12
+            raise ValueError("an order at the close, and Bars.closes is None: the data needs a calendar")
+        order = self._new(ask)
+        self._book.add(order)
+        fault = self._desk.fault(ask) or self._judged(order, ask)
         if fault:
-            return self._reject(order, fault)
-        buy = order.lots > 0
-        limit, stop, trail = prices.get("limit"), prices.get("stop"), prices.get("trail")
-        if limit is not None:
-            order.price = self._grid.ticks(limit, not buy)
-        if stop is not None:
-            order.trigger = self._grid.ticks(stop, buy)
-        if trail is not None:
-            order.trail = self._grid.ticks(trail, True)
-        if fraction is not None:
-            order.fraction = fraction
-        if kind == "trailing_stop":
-            order.trigger = order.level(self._grid, self._bars.c[self._last])
-        return self._book.add(order)
+            self._book.end(order, "rejected", fault, self.time)
+        return order.id
 
-    def order(self, q: float, tif: str = "GTC") -> int:
+    def _judged(self, order: Order, ask: Ask) -> str:
+        """Q3, O15, O14: the order's numbers, which it keeps where the venue refuses it."""
+        self._desk.write(order, ask)
+        return self._desk.refusal(order)
+
+    def order(self, q: float, tif: str = "GTC", expires: int | None = None, reduce_only: bool = False) -> int:
         """A market order, positive to buy."""
-        return self._submit("market", q, tif)
+        return self._submit(Ask("market", q, tif, expires, reduce_only))
 
-    def buy(self, q: float, tif: str = "GTC") -> int:
-        return self.order(q, tif)
+    def buy(self, q: float, tif: str = "GTC", expires: int | None = None, reduce_only: bool = False) -> int:
+        return self.order(q, tif, expires, reduce_only)
 
-    def sell(self, q: float, tif: str = "GTC") -> int:
-        return self.order(-q, tif)
+    def sell(self, q: float, tif: str = "GTC", expires: int | None = None, reduce_only: bool = False) -> int:
+        return self.order(-q, tif, expires, reduce_only)
 
-    def limit(self, q: float, price: float, tif: str = "GTC") -> int:
-        return self._submit("limit", q, tif, limit=price)
+    def limit(
+        self,
+        q: float,
+        price: float,
+        tif: str = "GTC",
+        expires: int | None = None,
+        post_only: bool = False,
+        reduce_only: bool = False,
+        display: float | None = None,
+    ) -> int:
+        ask = Ask("limit", q, tif, expires, reduce_only, limit=price, post_only=post_only, display=display)
+        return self._submit(ask)
 
-    def stop(self, q: float, price: float, tif: str = "GTC") -> int:
-        return self._submit("stop", q, tif, stop=price)
+    def market_on_open(self, q: float, reduce_only: bool = False) -> int:
+        return self.order(q, "AT_OPEN", reduce_only=reduce_only)
 
-    def stop_limit(self, q: float, stop: float, limit: float, tif: str = "GTC") -> int:
-        return self._submit("stop_limit", q, tif, stop=stop, limit=limit)
+    def market_on_close(self, q: float, reduce_only: bool = False) -> int:
+        return self.order(q, "AT_CLOSE", reduce_only=reduce_only)
+
+    def limit_on_open(self, q: float, price: float) -> int:
+        return self.limit(q, price, "AT_OPEN")
+
+    def limit_on_close(self, q: float, price: float) -> int:
+        return self.limit(q, price, "AT_CLOSE")
+
+    def stop(
+        self, q: float, price: float, tif: str = "GTC", expires: int | None = None, reduce_only: bool = False
+    ) -> int:
+        return self._submit(Ask("stop", q, tif, expires, reduce_only, trigger=price))
+
+    def stop_limit(
+        self,
+        q: float,
+        stop: float,
+        limit: float,
+        tif: str = "GTC",
+        expires: int | None = None,
+        reduce_only: bool = False,
+    ) -> int:
+        return self._submit(Ask("stop_limit", q, tif, expires, reduce_only, limit=limit, trigger=stop))
+
+    def market_if_touched(
+        self, q: float, price: float, tif: str = "GTC", expires: int | None = None, reduce_only: bool = False
+    ) -> int:
+        return self._submit(Ask("market_if_touched", q, tif, expires, reduce_only, trigger=price))
+
+    def limit_if_touched(
+        self,
+        q: float,
+        trigger: float,
+        limit: float,
+        tif: str = "GTC",
+        expires: int | None = None,
+        reduce_only: bool = False,
+    ) -> int:
+        return self._submit(Ask("limit_if_touched", q, tif, expires, reduce_only, limit=limit, trigger=trigger))
 
     def trailing_stop(
-        self, q: float, trail: float | None = None, fraction: float | None = None, tif: str = "GTC"
+        self,
+        q: float,
+        trail: float | None = None,
+        ticks: float | None = None,
+        fraction: float | None = None,
+        bps: float | None = None,
+        tif: str = "GTC",
+        expires: int | None = None,
+        reduce_only: bool = False,
     ) -> int:
-        if (trail is None) == (fraction is None):
-            raise ValueError("a trailing stop needs either trail or fraction, not both")
-        return self._submit("trailing_stop", q, tif, trail=trail, fraction=fraction)
+        return self._submit(
+            Ask("trailing_stop", q, tif, expires, reduce_only, trail=trail, ticks=ticks, fraction=fraction, bps=bps)
+        )
+
+    def trailing_stop_limit(  # noqa: PLR0913  what an order is told is named
+        self,
+        q: float,
+        offset: float,
+        trail: float | None = None,
+        ticks: float | None = None,
+        fraction: float | None = None,
+        bps: float | None = None,
+        tif: str = "GTC",
+        expires: int | None = None,
+        reduce_only: bool = False,
+    ) -> int:
+        ask = Ask("trailing_stop_limit", q, tif, expires, reduce_only, None, None, trail, ticks, fraction, bps, offset)
+        return self._submit(ask)
+
+    def replace(
+        self, order_id: int, quantity: float | None = None, price: float | None = None, trigger: float | None = None
+    ) -> int:
+        """O16: the id, or 0 where nothing happens; of an order of any asset."""
+        if quantity is None and price is None and trigger is None:
+            raise ValueError("replace is given no number, wanted a quantity, a price or a trigger")
+        order = self._book.find(order_id)
+        if order is None:
+            return 0
+        desk = Desk(self._account.of(order), self._account.config)
+        return order.id if change(self._book, desk, order, self.time, quantity, price, trigger) else 0
 
     def bracket(
         self,
@@ -139,24 +200,23 @@ class View:
         tif: str = "GTC",
     ) -> int:
         """An entry (a market order, or a limit at `entry`) with up to two reduce-only exits that end each other."""
-        if (stop is not None and stop_loss is not None) or (limit is not None and take_profit is not None):
-            raise ValueError("an exit is given as a price or as a fraction, not as both")
-        fault = self._fault(q, (stop, limit, entry), stop_loss, take_profit)
-        parent = self._new("market" if entry is None else "limit", tif, self._grid.lots(q) if self._grid.fits(q) else 0)
-        if fault:
-            return self._reject(parent, fault)
-        buy = parent.lots > 0
-        if entry is not None:
-            parent.price = self._grid.ticks(entry, not buy)
+        ask = Ask("market" if entry is None else "limit", q, tif, limit=entry)
+        bracket = Bracket(ask, stop, limit, stop_loss, take_profit)
+        parent = self._new(ask)
         self._book.add(parent)
+        fault = self._desk.bracket_fault(bracket) or self._judged(parent, ask)
+        if fault:
+            self._book.end(parent, "rejected", fault, self.time)
+            return parent.id
+        buy = parent.lots > 0
         stop_id, limit_id = self._book.next_id(), self._book.next_id()
         exits = []
         if stop is not None or stop_loss is not None:
             exits.append(self._exit(parent, stop_id, "stop", stop_loss))
-            exits[-1].trigger = self._grid.ticks(stop, not buy) if stop is not None else 0
+            exits[-1].trigger = self._desk.trigger_ticks("stop", stop, not buy) if stop is not None else 0
         if limit is not None or take_profit is not None:
             exits.append(self._exit(parent, limit_id, "limit", take_profit))
-            exits[-1].price = self._grid.ticks(limit, buy) if limit is not None else 0
+            exits[-1].price = self._desk.limit_ticks(limit, not buy) if limit is not None else 0
         if len(exits) == 2:
             exits[0].group = exits[1].group = stop_id
         return parent.id
@@ -170,20 +230,20 @@ class View:
 
     def target(self, q: float) -> int:
         """S4: hold a quantity."""
-        if self._unlisted:
-            return self._reject(self._new("market", "GTC", 0), "unlisted")
+        if self._last < 0:
+            return self._reject(NOTHING, "unlisted")
         self._replace()
         if not self._grid.fits(q):
-            return self._reject(self._new("market", "GTC", 0), "invalid")
+            return self._reject(NOTHING, "invalid")
         return self._target_order(self._grid.lots(q) - self._holding.position, None)
 
     def target_percent(self, w: float, band: float | None = None) -> int:
         """S1-S3, X7: hold a share of the equity; `band` instead of the venue's over the number of assets."""
-        if self._unlisted:
-            return self._reject(self._new("market", "GTC", 0), "unlisted")
+        if self._last < 0:
+            return self._reject(NOTHING, "unlisted")
         self._replace()
         if not math.isfinite(w):
-            return self._reject(self._new("market", "GTC", 0), "invalid")
+            return self._reject(NOTHING, "invalid")
         if self.equity <= 0:
             return 0
         if band is None:
@@ -193,7 +253,7 @@ class View:
         if w == 0:
             lots = -held
         if lots is None:
-            return self._reject(self._new("market", "GTC", 0), "invalid")
+            return self._reject(NOTHING, "invalid")
         to_or_through_zero = w == 0 or (held != 0 and (held + lots) * held <= 0)
         if not to_or_through_zero and self._grid.gross(close, lots) / self.equity <= band:
             return 0
@@ -206,10 +266,12 @@ class View:
                 self._book.end(order, "cancelled", "replaced", self.time)
 
     def _target_order(self, lots: int, weight: float | None) -> int:
+        """S6."""
+        lots = self._desk.target_lots(lots)
         if lots == 0:
             return 0
-        order = self._new("market", "GTC", lots)
-        order.from_target, order.weight = True, weight
+        order = self._new(NOTHING)
+        order.lots, order.from_target, order.weight = lots, True, weight
         return self._book.add(order)
 
     def cancel(self, order_id: int) -> None:
