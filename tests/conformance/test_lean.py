@@ -126,6 +126,7 @@ def test_every_entry_is_reproduced_or_excused(published: dict[str, dict[str, str
     assert len(published) == len(REPRODUCED) + len(EXPLAINED) + len(LEFT_OUT)
 
 
+@pytest.mark.oracle("LEAN, whole runs", covers="T1, T2, F1, S2, A1, A5, C4")
 def test_basic_template_daily(
     published: dict[str, dict[str, str]], vectors: dict[str, Any], prices: Callable[..., pd.DataFrame]
 ) -> None:
@@ -140,6 +141,7 @@ def test_basic_template_daily(
     assert float(res["final_equity"]) == pytest.approx(vectors["lean.spy.daily"]["expected"]["end_equity"], abs=0.005)
 
 
+@pytest.mark.oracle("LEAN, whole runs", covers="F10, S2, C4")
 def test_basic_template_hourly(published: dict[str, dict[str, str]], prices: Callable[..., pd.DataFrame]) -> None:
     """SetHoldings(SPY, 1) when the first hourly bar is there, filled at its close: the market is open then."""
     frame = prices("SPY", "2013-10-07", "2013-10-11 23:00", "SPY", "hour")
@@ -151,6 +153,7 @@ def test_basic_template_hourly(published: dict[str, dict[str, str]], prices: Cal
     assert str(fills["time"][0]) == "2013-10-07 14:00:00"
 
 
+@pytest.mark.oracle("LEAN, whole runs", covers="F1, S2, S4, A7, C4")
 def test_delisting(published: dict[str, dict[str, str]], prices: Callable[..., pd.DataFrame]) -> None:
     """All in after the close of 2007-05-15, out at the open of 2007-05-18, its last day, when the warning is given."""
     bars = daily(prices("AAA", "2007-05-15", "2007-05-18", "AAA.1"))
@@ -159,6 +162,7 @@ def test_delisting(published: dict[str, dict[str, str]], prices: Callable[..., p
     assert kk.fills(res)["quantity"].tolist() == [3670, 3670]
 
 
+@pytest.mark.oracle("LEAN, whole runs", covers="F1, S2, A3, C4")
 def test_market_on_open(published: dict[str, dict[str, str]], prices: Callable[..., pd.DataFrame]) -> None:
     """SetHoldings(AAPL, 1) with the daily bar of 2013-10-07, filled at the next open; SPY is never traded."""
     bars = daily(prices("AAPL", "2013-10-07", "2013-10-11", "AAPL"))
@@ -167,6 +171,7 @@ def test_market_on_open(published: dict[str, dict[str, str]], prices: Callable[.
     assert kk.fills(res)["quantity"].tolist() == [6463]
 
 
+@pytest.mark.oracle("LEAN, whole runs", covers="F1, S2, C4")
 def test_raw_data(published: dict[str, dict[str, str]], prices: Callable[..., pd.DataFrame]) -> None:
     """SetHoldings(GOOGL, 1) on raw prices through its split of two for one before the open of 2014-04-03.
 
@@ -209,6 +214,7 @@ def macd_trend(ctx, fast=12, slow=26, signal=9, tolerance=0.0025, weight=CASH_BU
         ctx.target(0.0)
 
 
+@pytest.mark.oracle("LEAN, whole runs", covers="F1, S2, S3, S4, A3, A7, A8, C4, M5", left_out=LEFT_OUT)
 def test_macd_trend(
     published: dict[str, dict[str, str]], prices: Callable[..., pd.DataFrame], shared: Callable[[str], Path]
 ) -> None:
@@ -254,6 +260,7 @@ def stop_limits(ctx, s, fast=30, slow=60, tolerance=0.001):  # type: ignore[no-u
         s.sold = 1
 
 
+@pytest.mark.oracle("LEAN, differences explained", covers="F2, F3, Q3", left_out=EXPLAINED)
 def test_stop_limit__differs_by_the_price_of_its_two_fills_alone(
     published: dict[str, dict[str, str]], prices: Callable[..., pd.DataFrame]
 ) -> None:
@@ -278,6 +285,7 @@ def test_stop_limit__differs_by_the_price_of_its_two_fills_alone(
     assert float(res["final_equity"]) == pytest.approx(101_556.07, abs=0.005)
 
 
+@pytest.mark.oracle("LEAN, differences explained", covers="F1, S2, C4")
 def test_split_holdings__differs_by_what_is_settled_in_cash(
     published: dict[str, dict[str, str]], prices: Callable[..., pd.DataFrame]
 ) -> None:

@@ -21,6 +21,7 @@ def cross(ctx, fast=10, slow=30, weight=1.0 - sys.float_info.epsilon):  # type: 
 
 
 @pytest.mark.parametrize(("close_out", "final"), [("last_open", 51422.99), ("last_close", 51959.95)])
+@pytest.mark.oracle("backtesting.py, a whole run", covers="T1, T2, F1, F9, S2, S5, A7, M5")
 def test_goog_sma_cross(close_out: str, final: float) -> None:
     """backtesting.py 0.6.6, test_compute_stats, which closes the last trade at the last open.
 
