@@ -49,13 +49,18 @@ ORACLES = {
     "backtesting.py, a whole run": Oracle(
         "backtesting.py 0.6.6, test_compute_stats; for the other close-out a replica in 15 lines", AGPL
     ),
-    "LEAN, whole runs": Oracle("QuantConnect/Lean, Algorithm.CSharp, ExpectedStatistics, to the cent", APACHE),
+    "LEAN, whole runs": Oracle(
+        "QuantConnect/Lean, Algorithm.CSharp, ExpectedStatistics, to the cent; RawData on split-adjusted prices",
+        APACHE,
+    ),
     "LEAN, differences explained": Oracle("the same, to the cent after the one difference that is named below", APACHE),
     "zipline, a documented fill": Oracle("zipline-reloaded, VolumeShareSlippage", APACHE),
     "Funding payments": Oracle("AHA-HH/optimising-funding-rate-arbitrage, hold strategy, 18 months", MIT),
     "Leverage brackets": Oracle("freqtrade, binance_leverage_tiers.json, 349 perpetuals", FREQTRADE),
     "Pools: contracts": Oracle("Uniswap v3-core, SwapMath.spec.ts and TickMath", "BUSL-1.1, GPL-2.0 since 2023"),
-    "Pools: what a pool did": Oracle("zelos-alpha/demeter, USDC/WETH on Polygon, 2023-08-13 to 17, by the minute", MIT),
+    "Pools: what a pool did": Oracle(
+        "zelos-alpha/demeter, USDC/WETH on Polygon, 2023-08-13 to 17, minutes: 96 % to 1e-6, all to 2e-4", MIT
+    ),
     "Tax: IRS": Oracle("Publication 550, example of first in, first out", "US government work"),
     "Tax: HMRC": Oracle("Helpsheet 284, example 3", "Open Government Licence 3.0"),
     "Almgren and Chriss": Oracle("Optimal execution of portfolio transactions (2000)", "a paper"),
