@@ -2,6 +2,7 @@
 # make test     every test: unit, server, notebooks, browser
 # make lint     ruff, mypy, import contracts, TypeScript, clean templates
 # make lab      opens JupyterLab with the panel of runs
+# make conformance   compares with other engines and published numbers, and writes docs/conformance.md
 # make bench    measures the speed of the engine and writes the table of the README
 # make clean    removes what was built here
 #
@@ -15,7 +16,7 @@ EXTENSION := $(wildcard extension/*.json extension/yarn.lock extension/src/* ext
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: all demo test lint lab bench constraints clean
+.PHONY: all demo test lint lab bench conformance constraints clean
 .DELETE_ON_ERROR:
 
 all: demo
@@ -32,6 +33,9 @@ lint: $(READY)
 
 lab: $(READY)
 	$(BIN)/jupyter lab $$([ "$$(id -u)" -ne 0 ] || echo --allow-root)
+
+conformance: $(READY)
+	$(BIN)/python -m pytest -q -m oracle --conformance docs/conformance.md tests
 
 bench: $(READY)
 	$(BIN)/python .ci/steps.py bench

@@ -28,12 +28,14 @@ PUBLISHED = [
 
 
 @pytest.mark.parametrize(("target", "paid", "fee", "got"), PUBLISHED)
+@pytest.mark.oracle("Pools: contracts", covers="amm")
 def test_v3_step_is_that_of_the_contract(target: int, paid: int, fee: int, got: int) -> None:
     reached, *amounts = amm._step(amm.Q96, target, 2 * ONE, ONE, 600, False)
     assert amounts == [paid, got, fee]
     assert (reached == target) == (paid + fee < ONE)
 
 
+@pytest.mark.oracle("Pools: contracts", covers="amm", cases=2)
 def test_v3_ticks_are_those_of_the_contract() -> None:
     """TickMath: MIN_SQRT_RATIO and MAX_SQRT_RATIO, which every one of its constants enters."""
     assert amm.sqrt_price_at(-887272) == 4295128739

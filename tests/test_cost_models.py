@@ -103,6 +103,7 @@ def once(quantity: float, venue: kk.Venue, price: float, volume: float, tick: fl
     return kk.fills(kk.backtest(bars, single, {"q": quantity}, venue=venue, account=rich))
 
 
+@pytest.mark.oracle("zipline, a documented fill", covers="C1, C4, P1")
 def test_c4__volume_share_is_zipline_s_documented_number(own_ledger: None) -> None:
     """zipline, VolumeShareSlippage: volume 2000, limit 2.5 %, order 100, close 3.5, k = 0.1: 50 @ 3.50021875."""
     venue = kk.Venue("v", slippage=slippage.volume_share(0.025, 0.1), participation=0.025)
@@ -111,6 +112,7 @@ def test_c4__volume_share_is_zipline_s_documented_number(own_ledger: None) -> No
     assert fills["price"].tolist() == [3.50021875, 3.50021875]
 
 
+@pytest.mark.oracle("Almgren and Chriss", covers="C1, C4")
 def test_c4__almgren_chriss_fills_add_up_to_their_expected_shortfall(own_ledger: None) -> None:
     """Equation (8) of the paper for five equal trades: 662,500 USD on a million shares, its test case."""
     model = slippage.almgren_chriss(0.0625, 2.5e-6, 2.5e-7)

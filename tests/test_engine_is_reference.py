@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from tests.reference import Bars, Config, Grid
 from tests.reference import models as plain
 
 DAY = 86_400_000_000_000
+EXAMPLES = 400
 GRIDS = [Grid(0.01, 100, 1.0), Grid(2.0**-10, 0, 1.0), Grid(0.25, 0, 0.001, 50.0), Grid(0.05, 20, 2.0**-20)]
 
 
@@ -213,8 +215,9 @@ def cases(draw: st.DrawFn, more: bool = REFERENCE_KNOWS_MORE) -> Case:
     return Case(bars, grid, config, program, fee, slip, tuple(closes.tolist()), limits)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(cases())
+@pytest.mark.oracle("Reference simulator, one asset", covers="all rules but X1-X8", cases=EXAMPLES)
 def test_engine_is_reference(case: Case) -> None:
     logs, headline, blocks, level = run_engine(case)
     expected = run_reference(case)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from tests.portfolios import SCRIPTS, World, run_engine, run_reference
 from tests.reference import Asset, Bars, Clock, Config
 from tests.test_engine_is_reference import DAY, ENDS, FEES, GRIDS, MARKETS, SLIPPAGES
 
+EXAMPLES = 300
 DIALECTS = [
     {"trailing": trailing, "close_out": end, "market": market, "stop_gap": gap}
     for trailing, end, market, gap in itertools.product(
@@ -95,8 +97,9 @@ def worlds(draw: st.DrawFn) -> World:
     return World(clock, assets, config, program, fee, slip)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(worlds())
+@pytest.mark.oracle("Reference simulator, several assets", covers="all rules with X1-X8", cases=EXAMPLES)
 def test_portfolio_is_reference(world: World) -> None:
     logs, headline, blocks, level = run_engine(world)
     expected = run_reference(world)

@@ -143,6 +143,7 @@ def test_a_curve_is_of_the_trial_that_was_measured(swept: xr.Dataset, fast: int,
     assert len(kk.trades(one)) == int(one["n_trades"])
 
 
+@pytest.mark.oracle("pandas", covers="M5")
 def test_metrics_are_those_of_the_curve(swept: xr.Dataset) -> None:
     """M5 from the curve, by pandas."""
     one = swept.sel(fast=10, slow=30, loud=True)

@@ -29,6 +29,7 @@ WORD = st.integers(0, 2**32 - 1)
 
 
 @pytest.mark.parametrize(("counter", "key", "result"), KNOWN)
+@pytest.mark.oracle("Random123", covers="random numbers")
 def test_philox__known_answers(counter, key, result):
     words = rng.philox(tuple(np.array([word], dtype=np.uint32) for word in counter), key)
     assert tuple(int(word[0]) for word in words) == result
@@ -84,6 +85,7 @@ def test_normal__of_neighbouring_steps_are_uncorrelated():
         assert abs(np.mean(z[lag:] * z[:-lag])) < 4.0 / math.sqrt(z.size)
 
 
+@pytest.mark.oracle("SciPy", covers="random numbers")
 def test_normal_quantile__equals_scipy():
     p = np.concatenate([np.linspace(1e-9, 1.0 - 1e-9, 100_001), np.logspace(-300, -1, 2_000)])
     np.testing.assert_allclose(rng.normal_quantile(p), special.ndtri(p), rtol=2e-15, atol=1e-15)

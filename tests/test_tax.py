@@ -29,6 +29,7 @@ def table(*rows: tuple[str, float, float, float]) -> pd.DataFrame:
     )
 
 
+@pytest.mark.oracle("Tax: IRS", covers="kk.tax")
 def test_fifo__the_example_of_irs_publication_550() -> None:
     """130 shares sold of 50 left at 10 USD, 200 at 11 and 100 at 9: a basis of 500 + 880 = 1,380 USD.
 
@@ -49,6 +50,7 @@ def test_fifo__the_example_of_irs_publication_550() -> None:
     assert sold["gain"].sum() == 130 * 15.0 - 1380.0
 
 
+@pytest.mark.oracle("Tax: HMRC", covers="kk.tax")
 def test_average__the_example_of_hmrc_helpsheet_284() -> None:
     """Example 3, Lobster plc: gains of 329 and 300 GBP, the pool after the first sale is 800 shares at 3,349 GBP."""
     fills = table(

@@ -25,6 +25,7 @@ PRINTED = [
 
 
 @pytest.mark.parametrize(("aversion", "cost", "variance", "utility", "half_life"), PRINTED)
+@pytest.mark.oracle("DROP", covers="liquidation schedules")
 def test_the_test_case_as_printed(
     aversion: float, cost: float, variance: float, utility: float, half_life: float
 ) -> None:
@@ -35,6 +36,7 @@ def test_the_test_case_as_printed(
     assert found.half_life == pytest.approx(half_life, abs=5e-3)
 
 
+@pytest.mark.oracle("Almgren and Chriss", covers="liquidation schedules")
 def test_kappa_of_the_paper() -> None:
     """Section 3.4: with a risk aversion of 1e-6 kappa is about 0.61 a day."""
     assert liquidation(*CASE, 1e-6).kappa == pytest.approx(0.61, abs=5e-3)
@@ -54,6 +56,7 @@ def test_equation_20_and_the_difference_equation(aversion: float) -> None:
 
 
 @pytest.mark.parametrize("aversion", [0.0, 1e-6, 1e-5])
+@pytest.mark.oracle("SciPy", covers="liquidation schedules")
 def test_no_other_schedule_is_better(aversion: float) -> None:
     """A search over all schedules of five trades, in millions, finds the same one."""
     best = liquidation(*CASE, aversion)

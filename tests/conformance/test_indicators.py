@@ -104,6 +104,7 @@ def by_pandas(frame: pd.DataFrame, n: int, m: int) -> dict[str, pd.Series]:
 
 
 @pytest.mark.parametrize(("n", "m"), [(20, 3), (2, 1), (1100, 37)])
+@pytest.mark.oracle("pandas", covers="indicators")
 def test_indicators_are_pandas(n: int, m: int) -> None:
     frame = random_frame()
     found, wanted = recorded(bars_of(frame), n=n, m=m), by_pandas(frame, n, m)
@@ -116,6 +117,7 @@ def test_indicators_are_pandas(n: int, m: int) -> None:
         assert np.isfinite(found[name]).sum() >= len(frame) - n - 1, name
 
 
+@pytest.mark.oracle("pandas", covers="indicators")
 def test_extremes_are_exact() -> None:
     frame = random_frame(seed=9)
     found, wanted = recorded(bars_of(frame), n=50, m=4), by_pandas(frame, 50, 4)
@@ -241,6 +243,7 @@ def of_feature(ctx, n=10):  # type: ignore[no-untyped-def]
     ctx.record("vol", ctx.x.mood.volatility(n))
 
 
+@pytest.mark.oracle("pandas", covers="indicators")
 def test_indicators_of_a_feature_with_gaps() -> None:
     """Where it is not known a feature is NaN; a window is NaN while it holds one of those, and no longer."""
     frame = random_frame(400)

@@ -22,6 +22,7 @@ from kernelkit.market.margin import (
 )
 
 pytestmark = pytest.mark.market_data
+BRACKETS, PAYMENTS = 2805, 19_692
 
 
 def price(name: str, given: dict[str, float]) -> float:
@@ -36,6 +37,7 @@ def price(name: str, given: dict[str, float]) -> float:
     return liquidation_price(position, margin, given["mmr"], given["cum"], *others)
 
 
+@pytest.mark.oracle("Vectors: liquidation", covers="liquidation prices", cases=7)
 def test_liquidation_vectors(vectors: dict[str, Any]) -> None:
     asked = {name: v for name, v in vectors.items() if v["family"] == "liquidation"}
     assert len(asked) == 7
@@ -45,6 +47,7 @@ def test_liquidation_vectors(vectors: dict[str, Any]) -> None:
         assert price(name, vector["input"]) == pytest.approx(wanted, abs=cents), name
 
 
+@pytest.mark.oracle("Vectors: funding", covers="funding", cases=2)
 def test_funding_vectors(vectors: dict[str, Any]) -> None:
     asked = [v for v in vectors.values() if v["family"] == "funding"]
     assert len(asked) == 2
@@ -55,6 +58,7 @@ def test_funding_vectors(vectors: dict[str, Any]) -> None:
         assert got.tolist() == pytest.approx([wanted["received"], wanted["long_pays"]], rel=1e-15)
 
 
+@pytest.mark.oracle("Leverage brackets", covers="maintenance margin", cases=BRACKETS)
 def test_the_deductions_of_every_published_bracket(shared: Callable[[str], Path]) -> None:
     with gzip.open(shared("data/fees/binance_leverage_tiers.json.gz")) as file:
         symbols = json.load(file)
@@ -65,9 +69,10 @@ def test_the_deductions_of_every_published_bracket(shared: Callable[[str], Path]
         )
         assert table.deductions == pytest.approx([float(t["info"]["cum"]) for t in tiers], rel=1e-9, abs=1e-6)
         brackets += len(tiers)
-    assert (len(symbols), brackets) == (349, 2805)
+    assert (len(symbols), brackets) == (349, BRACKETS)
 
 
+@pytest.mark.oracle("Funding payments", covers="funding, position_at", cases=PAYMENTS)
 def test_every_published_payment(shared: Callable[[str], Path]) -> None:
     """A portfolio that is short of perpetuals on three exchanges for 18 months, funding at each interval's open."""
     log = pd.read_csv(shared("data/reference/funding_arb/hold_funding_log.csv.gz"), parse_dates=["time"])
@@ -84,4 +89,4 @@ def test_every_published_payment(shared: Callable[[str], Path]) -> None:
         assert (held == -mine["quantity"].iloc[0]).all()
         got = payments(held, part["funding rate"], part["open"])
         np.testing.assert_allclose(got, part["funding payment"], rtol=1e-12, atol=0.0)
-    assert len(found) == 19_692
+    assert len(found) == PAYMENTS

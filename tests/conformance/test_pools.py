@@ -16,6 +16,7 @@ from kernelkit.market import amm
 pytestmark = pytest.mark.market_data
 FEE = 500
 KEPT = 1.0 - FEE / 1e6
+MINUTES = 1585  # that can be predicted
 
 
 def price_after(net0: int, net1: int, liquidity: int) -> float:
@@ -26,6 +27,7 @@ def price_after(net0: int, net1: int, liquidity: int) -> float:
     return root
 
 
+@pytest.mark.oracle("Pools: what a pool did", covers="amm", cases=MINUTES)
 def test_v3_predicts_what_came_out_of_the_pool(shared: Callable[[str], Path]) -> None:
     """From the price that the last swaps imply and what went in, where the liquidity is the same after each minute.
 
@@ -45,7 +47,7 @@ def test_v3_predicts_what_came_out_of_the_pool(shared: Callable[[str], Path]) ->
             errors.append(abs(swapped.amount_out / got - 1.0))
         known = one_way and liquidity == before[4]
         root, active = (price_after(net0, net1, liquidity), liquidity) if known else (0.0, 0)
-    assert len(errors) > 1500
+    assert len(errors) == MINUTES
     assert np.median(errors) < 1e-8
     assert np.mean(np.array(errors) < 1e-6) > 0.96
     assert max(errors) < 2e-4

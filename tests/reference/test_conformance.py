@@ -16,6 +16,7 @@ from tests.reference.worked import CENTS, DAY, HOUR, Plan, daily, flat, play
 
 SHARED = Path(__file__).parents[3] / "shared"
 market_data = pytest.mark.market_data
+pytestmark = pytest.mark.oracle("Vectors, asked of the simulator", covers="F1-F9, C1, C4, P2, S1-S5, A1-A8, M5")
 
 
 def shared(name: str) -> Path:
