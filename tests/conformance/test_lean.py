@@ -50,11 +50,11 @@ LEFT_OUT = {
     "LimitFillRegressionAlgorithm": "data: SPY by the second",
     "MarketImpactSlippageModelRegressionAlgorithm": "feature: slippage drawn from .NET's random numbers",
     "ShortInterestFeeRegressionAlgorithm": "feature: a fee for borrowed stock; data: hourly bars of AAPL",
-    "SplitEquityRegressionAlgorithm": "feature: orders that a split adjusts, limit-if-touched orders; data: hourly "
+    "SplitEquityRegressionAlgorithm": "feature: orders that a split adjusts; data: hourly "
     "bars of AAPL",
     "TickDataFilteringAlgorithm": "data: quotes of SPY by the tick",
     "TrailingStopOrderRegressionAlgorithm": "data: SPY by the minute",
-    "UpdateOrderRegressionAlgorithm": "feature: changing a live order, limit-if-touched, on-close and combined orders",
+    "UpdateOrderRegressionAlgorithm": "feature: combined orders (legs that fill together)",
     "VolumeShareSlippageModelAlgorithm": "data: the weights of SPY's constituents and daily bars of GOOGL; feature: a "
     "universe that changes",
 }
