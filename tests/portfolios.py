@@ -66,6 +66,26 @@ def actor(ctx, s):  # type: ignore[no-untyped-def]
             ctx[k].cancel_all()
         elif verb == 18.0:
             ctx[k].bracket(q, stop=a, limit=b)
+        elif verb == 19.0:
+            ctx[k].market_if_touched(q, a)
+        elif verb == 20.0:
+            ctx[k].limit_if_touched(q, a, b, tif="DAY")
+        elif verb == 21.0:
+            ctx[k].trailing_stop_limit(q, 0.0, bps=10_000.0 * c, reduce_only=True)
+        elif verb == 22.0:
+            ctx[k].market_on_open(q)
+        elif verb == 23.0:
+            ctx[k].limit_on_close(q, a)
+        elif verb == 24.0:
+            ctx[k].limit(q, a, post_only=True, expires=ctx.time + int(b * 1e15))
+        elif verb == 25.0:
+            ctx[k].limit(q, a, display=abs(q) / 4.0)
+        elif verb == 26.0:
+            ctx.replace(q, price=a, quantity=b)
+        elif verb == 27.0:
+            ctx.replace(q, trigger=a)
+        elif verb == 28.0:
+            ctx[k].market_on_close(q)
 
 
 def math_nan(q):  # type: ignore[no-untyped-def]
@@ -96,6 +116,16 @@ def act(ctx: Any, n: int, verb: float, k: int, q: float, a: float, b: float, c: 
         16.0: lambda: ctx[k].limit(q, a, tif="DAY"),
         17.0: lambda: ctx[k].cancel_all(),
         18.0: lambda: ctx[k].bracket(q, stop=a, limit=b),
+        19.0: lambda: ctx[k].market_if_touched(q, a),
+        20.0: lambda: ctx[k].limit_if_touched(q, a, b, tif="DAY"),
+        21.0: lambda: ctx[k].trailing_stop_limit(q, 0.0, bps=10_000.0 * c, reduce_only=True),
+        22.0: lambda: ctx[k].market_on_open(q),
+        23.0: lambda: ctx[k].limit_on_close(q, a),
+        24.0: lambda: ctx[k].limit(q, a, post_only=True, expires=ctx.time + int(b * 1e15)),
+        25.0: lambda: ctx[k].limit(q, a, display=abs(q) / 4.0),
+        26.0: lambda: ctx.replace(q, price=a, quantity=b),
+        27.0: lambda: ctx.replace(q, trigger=a),
+        28.0: lambda: ctx[k].market_on_close(q),
     }
     if verb in does:
         does[verb]()
@@ -122,7 +152,8 @@ def table(asset: Asset, periods: float, values: np.ndarray | None) -> Table:
     for name in PROGRAM.plan.features:
         column = np.zeros(len(b.o)) if values is None else np.ascontiguousarray(values[:, FIELDS.index(name)])
         columns += [column, np.zeros(len(b.o), "i8")]
-    return Table(tuple(columns), g.inverse, g.tick, g.lot, g.multiplier, periods)
+    columns.append(np.array(b.closes, "i8"))
+    return Table(tuple(columns), g.inverse, g.tick, g.lot, g.multiplier, periods, len(columns) - 1)
 
 
 PROGRAM = actor.program({})

@@ -35,6 +35,8 @@ def worlds(draw: st.DrawFn) -> World:
     open_at = np.arange(n) * DAY // per_session
     known_at = open_at + DAY // per_session
     session = np.arange(n) // per_session * draw(st.sampled_from([1, 1, 3]))
+    last = np.append(session[1:] != session[:-1], True)
+    ends = known_at[np.flatnonzero(last)[np.cumsum(np.append(False, last[:-1]))]]
     missing = draw(st.sampled_from([0.0, 0.0, 0.2, 0.6]))
     assets, closes, grids = [], [], []
     for k in range(traded + SCRIPTS):
@@ -47,7 +49,7 @@ def worlds(draw: st.DrawFn) -> World:
         high = np.maximum(opens, close) + rng.integers(0, wide + 1, n)
         low = np.maximum(1, np.minimum(opens, close) - rng.integers(0, wide + 1, n))
         volume = np.round(rng.exponential(1000.0, n) * (rng.random(n) > 0.1))
-        columns = (open_at, known_at, session, opens, high, low, close, volume)
+        columns = (open_at, known_at, session, opens, high, low, close, volume, ends)
         grid = GRIDS[rng.integers(len(GRIDS))]
         rows = np.where(there, np.cumsum(there) - 1, -1)
         assets.append(Asset(Bars(*(c[there].tolist() for c in columns)), grid, rows.tolist()))
@@ -71,8 +73,8 @@ def worlds(draw: st.DrawFn) -> World:
     )
     busy = draw(st.floats(0.1, 1.0))
     program = np.zeros((n, SCRIPTS, 6))
-    verbs = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]
-    p = np.array([4, 4, 3, 2, 2, 3, 2, 4, 1, 0.5, 1, 3, 1, 1, 1, 1, 0.5, 2])
+    p = np.array([4, 4, 3, 2, 2, 3, 2, 4, 1, 0.5, 1, 3, 1, 1, 1, 1, 0.5, 2, 2, 2, 1, 1, 1, 2, 2, 2, 1, 1])
+    verbs = np.arange(1, len(p) + 1)
     for t, j in itertools.product(range(n), range(SCRIPTS)):
         if rng.random() > busy:
             continue
@@ -81,9 +83,13 @@ def worlds(draw: st.DrawFn) -> World:
         afford = config.cash / (grid.price(base) * grid.unit)
         lots = float(rng.integers(-5, 6)) if rng.random() < 0.4 else float(np.round(rng.normal() * afford * 0.7))
         level = [grid.price(int(max(1, closes[k][t] + rng.integers(-2 * wide, 2 * wide + 1)))) for _ in range(2)]
-        q = float(rng.integers(1, 60)) if verb in (9.0, 11.0) else lots * grid.lot
+        q = float(rng.integers(1, 60)) if verb in (9.0, 11.0, 26.0, 27.0) else lots * grid.lot
         a = float(rng.integers(1, 60)) if verb == 11.0 else level[0]
         b, c = level[1], float(rng.choice([0.01, 0.05, 0.2]))
+        if verb == 24.0:
+            b = float(rng.choice([0.05, 0.2, 1.0]))
+        elif verb == 26.0:
+            b = float(rng.integers(0, 8)) * grid.lot
         if verb == 8.0:
             c = float(rng.choice([0.0, 1.0, -1.0, 0.5, 1.7, -0.3]))
         if verb == 12.0:

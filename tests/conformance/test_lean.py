@@ -50,8 +50,7 @@ LEFT_OUT = {
     "LimitFillRegressionAlgorithm": "data: SPY by the second",
     "MarketImpactSlippageModelRegressionAlgorithm": "feature: slippage drawn from .NET's random numbers",
     "ShortInterestFeeRegressionAlgorithm": "feature: a fee for borrowed stock; data: hourly bars of AAPL",
-    "SplitEquityRegressionAlgorithm": "feature: orders that a split adjusts; data: hourly "
-    "bars of AAPL",
+    "SplitEquityRegressionAlgorithm": "feature: orders that a split adjusts; data: hourly bars of AAPL",
     "TickDataFilteringAlgorithm": "data: quotes of SPY by the tick",
     "TrailingStopOrderRegressionAlgorithm": "data: SPY by the minute",
     "UpdateOrderRegressionAlgorithm": "feature: combined orders (legs that fill together)",
