@@ -24,8 +24,9 @@ from kernelkit.kernels.layout import (
     TARGET,
     TRIGGERED,
 )
-from kernelkit.kernels.matching import if_touched, rests, tidy
+from kernelkit.kernels.matching import tidy
 from kernelkit.kernels.memory import at
+from kernelkit.kernels.triggers import if_touched, rests
 
 
 def found(frame: int, number: float) -> int:

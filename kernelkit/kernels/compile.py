@@ -29,9 +29,8 @@ REACH += ("asset_aim", "weights", "rank")
 # What is loaded for a strategy, and the call in its text that needs it.
 USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame"))
 # in the order of their imports
-CORE = ("focus", "scan", "account", "costs", "power", "fills", "accept", "matching", "paths", "amend", "orders")
-CORE += ("indicators", "bars")
-CORE += ("sharing", "reach")
+CORE = ("focus", "scan", "account", "costs", "power", "fills", "accept", "triggers", "matching", "paths", "amend")
+CORE += ("orders", "indicators", "bars", "sharing", "reach")
 
 
 def _load(element, numba_type):

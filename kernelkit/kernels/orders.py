@@ -84,8 +84,9 @@ from kernelkit.kernels.layout import (
     VENUE,
     WAITING,
 )
-from kernelkit.kernels.matching import if_touched, look_out, tidy, trail_level, watch
+from kernelkit.kernels.matching import look_out, tidy, watch
 from kernelkit.kernels.memory import at, bits
+from kernelkit.kernels.triggers import if_touched, trail_level
 
 
 def new_order(frame: int, kind: int, tif: int, lots: int) -> int:

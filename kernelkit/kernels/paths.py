@@ -28,8 +28,9 @@ from kernelkit.kernels.layout import (
     VENUE,
     WAITING,
 )
-from kernelkit.kernels.matching import at_market, follows, has_limit, if_touched, move_trail, rests, trigger_stop
+from kernelkit.kernels.matching import trigger_stop
 from kernelkit.kernels.memory import at
+from kernelkit.kernels.triggers import at_market, follows, has_limit, if_touched, move_trail, rests
 
 
 def on_way(order_at: int, t_open: int, woken: bool) -> bool:

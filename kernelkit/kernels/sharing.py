@@ -32,18 +32,16 @@ from kernelkit.kernels.layout import (
 from kernelkit.kernels.matching import (
     arrives,
     follow_first,
-    has_limit,
     place_of,
     price_in,
-    rests,
     settle_order,
     stamp,
     takes_part,
     turned_away,
-    within_limit,
 )
 from kernelkit.kernels.memory import at, call, f8, i8
 from kernelkit.kernels.power import value_all
+from kernelkit.kernels.triggers import has_limit, rests, within_limit
 
 
 def reduces(frame: int, order_at: int) -> bool:
