@@ -24,11 +24,12 @@ from kernelkit.data import append, store
 from kernelkit.engine import compiled, explain, record
 from kernelkit.errors import OrderError, RunError, UsageError, message
 from kernelkit.kernels import layout as L
+from kernelkit.kernels.block import header_of
 from kernelkit.kernels.cache import build_id
 from kernelkit.kernels.context import Rolling
 from kernelkit.kernels.job import Costs, Job, new_outcome
 from kernelkit.kernels.plan import Plan, Ring, Site
-from kernelkit.kernels.session import Failed, Session, header_of
+from kernelkit.kernels.session import Failed, Session
 from kernelkit.kernels.source import Source
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.venue import Account, Settings, Venue

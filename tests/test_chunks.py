@@ -25,8 +25,9 @@ from kernelkit.data import store
 from kernelkit.errors import DataError, KernelkitError, OrderError, RunError, UsageError
 from kernelkit.kernels import layout as L
 from kernelkit.kernels import session
+from kernelkit.kernels.block import header_of
 from kernelkit.kernels.job import Job, Logs, Outcome
-from kernelkit.kernels.session import Recorder, header_of
+from kernelkit.kernels.session import Recorder
 from tests.programs import Case, job, run_engine, run_reference
 from tests.reference import Bars, Config, Grid
 from tests.test_engine_is_reference import DAY, cases

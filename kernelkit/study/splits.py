@@ -14,8 +14,9 @@ from kernelkit.cells import chosen as cells_of
 from kernelkit.engine import backtest, explain, record
 from kernelkit.errors import OrderError, UsageError, message
 from kernelkit.kernels import scan
+from kernelkit.kernels.block import slots_of
 from kernelkit.kernels.job import Job, Logs, Outcome, new_outcome
-from kernelkit.kernels.session import Failed, Recorder, Session, slots_of
+from kernelkit.kernels.session import Failed, Recorder, Session
 from kernelkit.lazy import lazy
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.venue import Account, Settings, Venue

@@ -1,0 +1,80 @@
+"""The state block as every trial begins, and where things lie in it."""
+
+import numpy as np
+
+from kernelkit.kernels import layout as L
+from kernelkit.kernels.job import Job
+from kernelkit.kernels.plan import Each, Plan, Ring
+
+CAPACITY = 2 * L.RESERVE
+
+
+def template_block(job: Job) -> np.ndarray:
+    """A state block as every trial begins: declared state, scratch rings, nothing else.
+
+    Of a portfolio the numbers of each asset follow the strategy's words, then the slots of all assets but the first.
+    """
+    plan, n = job.plan, job.n_asset
+    rings = {s.slot: ring_length(job, k) for k, s in enumerate(plan.sites) if s.rolling.ring}
+    each = [value for value in plan.state.values() if isinstance(value, Each)]
+    n_slot = plan.words + n * (len(each) + 2 * sum(rings.values())) + (n - 1) * site_words(plan)
+    block = L.new_block(n, CAPACITY + 8 * (n - 1), n_slot)
+    words = slots_of(block)
+    for name, value in plan.state.items():
+        if not isinstance(value, Ring | Each):
+            words[plan.places[name]] = word(value)
+    at = plan.words
+    for value in each:
+        words[at : at + n] = word(value.value)
+        at += n
+    at += (n - 1) * site_words(plan)
+    for shift in slot_shifts(job) if plan.sites else ():
+        for slot, value in job.custom_state:
+            words[slot + shift] = word(value)
+        for site in plan.sites:
+            slot = site.slot + shift
+            words[slot] = word(float("nan"))
+            if site.rolling.ring:
+                words[slot + 2] = 8 * (at - slot)
+                at += 2 * rings[site.slot]
+    return block
+
+
+def word(value: object) -> int:
+    """A number as a slot holds it."""
+    return int(np.float64(value).view("i8")) if isinstance(value, float) else int(value)  # type: ignore[call-overload]
+
+
+def site_words(plan: Plan) -> int:
+    """How many words the indicators of one asset take."""
+    return sum(site.rolling.words for site in plan.sites)
+
+
+def slot_shifts(job: Job) -> np.ndarray:
+    """How many words the slots of each asset lie behind those of the first, int64 (asset,)."""
+    plan, n = job.plan, job.n_asset
+    each = sum(isinstance(value, Each) for value in plan.state.values())
+    return np.concatenate([[0], n * each + site_words(plan) * np.arange(1, n)])
+
+
+def ring_length(job: Job, k: int) -> int:
+    """The largest window that any trial binds to indicator `k`."""
+    if k in job.ring_sizes:
+        return job.ring_sizes[k]
+    text = job.plan.sites[k].arguments[0]
+    if text in job.plan.params:
+        column = job.params[:, list(job.plan.params).index(text)]
+        return int(column.max())
+    return int(text)
+
+
+def slots_of(block: np.ndarray) -> np.ndarray:
+    """The strategy's words of a block, as int64."""
+    header = header_of(block)
+    start = int(header["off_strategy"])
+    return block[start : start + 8 * int(header["n_slot"])].view("i8")
+
+
+def header_of(block: np.ndarray) -> np.void:
+    """A block's header record."""
+    return block[: L.HEADER.itemsize].view(L.HEADER)[0]
