@@ -513,14 +513,14 @@ def trace_of(case: Case) -> Trace:
 
 def until(case: Case, end: int) -> Case:
     """The case as it was known at bar `end - 1`."""
-    bars = Bars(**{name: values[:end] for name, values in vars(case.bars).items()})
+    bars = Bars(**{name: values and values[:end] for name, values in vars(case.bars).items()})
     return replace(case, bars=bars, program=case.program[:end])
 
 
 def with_another_future(case: Case, cut: int, seed: int) -> Case:
     """Other bars and another program after `cut`."""
     rng = np.random.default_rng(seed)
-    bars = {name: list(values) for name, values in vars(case.bars).items()}
+    bars = {name: values and list(values) for name, values in vars(case.bars).items()}
     order = cut + 1 + rng.permutation(len(case.program) - cut - 1)
     for name in ("o", "h", "l", "c", "v"):
         bars[name][cut + 1 :] = [bars[name][k] * (3 if name != "v" else 5) for k in order]

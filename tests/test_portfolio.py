@@ -187,6 +187,7 @@ def test_what_goes_wrong_says_so(bars: Any) -> None:
         ("x = s.w", r"Write s.w\[k\]"),
         ("ctx[0].close[1]", "lookahead"),
         ("ctx['A0'].buy(1.0)", "an asset has a number"),
+        ("x = ctx[0.5 * 2].position", "an asset's number is a whole one"),
         ("x = ctx.n_assets", "the ctx of a portfolio has no `n_assets`"),
         ("ctx[0].cancel(3)", "an asset has no `cancel`|is a method"),
         ("ctx[0].close[0] = 1.0", "read-only"),
@@ -294,3 +295,8 @@ def test_walk_forward__closes_every_position_at_a_switch(bars: Any) -> None:
         walked["time"].values[first].astype("datetime64[D]").astype("i8") % 5 == 4
     )  # it bought anew the day before
     assert all(n == 0 for n, again in zip(flat, decided, strict=False) if not again)
+
+
+def test_one_bar_is_enough(bars: Any) -> None:
+    res = kk.backtest(bars.isel(time=slice(0, 1)), strongest, {"n": 1})
+    assert float(res["final_equity"]) == 1e6

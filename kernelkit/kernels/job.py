@@ -49,7 +49,7 @@ class Table:
         Raises ValueError for another stride.
         """
         out = np.array([(c.ctypes.data, c.strides[0]) for c in self.columns], "i8")
-        if self.n_bars and (out[:, 1] != 8).any():
+        if self.n_bars > 1 and (out[:, 1] != 8).any():
             raise ValueError("the loop over bars takes contiguous columns")
         return out
 

@@ -30,6 +30,8 @@ class PortfolioLowering(Lowering):
             isinstance(node.slice, ast.Constant) and type(node.slice.value) is not int
         ):
             self.source.refuse(node, "an asset has a number", "write ctx[0], or ctx[k] in `for k in ctx.tradable:`")
+        if self.kinds.is_float(node.slice):
+            self.source.refuse(node, "an asset's number is a whole one", "write ctx[int(...)]")
         return self.text(copy.deepcopy(node.slice))  # lowering changes it, and it is asked for more than once
 
     def series(self, node: ast.AST) -> ast.Subscript | None:
