@@ -1,9 +1,11 @@
 """The only file that touches numba's internals: memory operations as machine instructions, compilation by units."""
 
 import ast
+import gc
 import pickle
 import re
 import sys
+from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -289,6 +291,21 @@ def index_of(function) -> Path:
     return path.parent / "__pycache__" / name
 
 
+@contextmanager
+def uncollected():
+    """Without Python's search for cyclic garbage: it goes through all that numba has built, again and again.
+
+    A quarter of the time that an edited strategy takes.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
 class Linker:
     """Compiles entry points of a module of plain functions; the functions they reach only on a cache miss."""
 
@@ -311,15 +328,16 @@ class Linker:
         """
         function = getattr(self.home[name], "py_func", self.home[name])  # an inner function may be compiled already
         try:
-            try:
-                if index_of(function).exists():
-                    return decorate(function)
-            except numba.core.errors.TypingError:
-                pass
-            except DAMAGE:
-                forget(self.home["__file__"])
-            self.link(name)
-            return decorate(function)
+            with uncollected():
+                try:
+                    if index_of(function).exists():
+                        return decorate(function)
+                except numba.core.errors.TypingError:
+                    pass
+                except DAMAGE:
+                    forget(self.home["__file__"])
+                self.link(name)
+                return decorate(function)
         except OSError as error:
             where, fix = f"compiled code in {cache_dir()}", "Make room, or set KERNELKIT_CACHE to another folder."
             raise RunError(message(where, str(error), "a place to write", fix)) from error
