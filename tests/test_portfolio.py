@@ -300,3 +300,36 @@ def test_walk_forward__closes_every_position_at_a_switch(bars: Any) -> None:
 def test_one_bar_is_enough(bars: Any) -> None:
     res = kk.backtest(bars.isel(time=slice(0, 1)), strongest, {"n": 1})
     assert float(res["final_equity"]) == 1e6
+
+
+@kk.portfolio(warmup=0)
+def remembers(ctx, n=3):  # type: ignore[no-untyped-def]
+    ctx.record("now", ctx[1].close.sma(n))
+    ctx.record("before", ctx[1].close.sma(n)[-1])
+    ctx.record("ended", ctx[2].close.sma(n))
+    ctx.record("ended_before", ctx[2].close.sma(n)[-1])
+    ctx.record("other", ctx[0].close.sma(n))
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_x1__indicators_of_missing_bars_are_those_of_the_last_ones_over_every_tile(debug: bool) -> None:
+    n = 150 if debug else 9000  # more than two tiles; in debug mode each bar is one
+    rng = np.random.default_rng(1)
+    index = pd.date_range("2020-01-01", periods=n, freq="h", tz="UTC")
+    close = {name: np.round(100.0 + np.cumsum(rng.normal(0, 0.1, n)), 2) for name in "ABC"}
+    close = {name: np.maximum(values, 1.0) for name, values in close.items()}
+    there = {"A": np.ones(n, bool), "B": rng.random(n) > 0.5, "C": np.arange(n) < 60}
+    parts = {
+        name: pd.DataFrame({column: close[name] for column in ("open", "high", "low", "close")}, index=index)[
+            there[name]
+        ]
+        for name in "ABC"
+    }
+    bars = kk.data.from_pandas(parts, label="open", bar="1h", calendar="24/7", tick_size=0.01)
+    res = kk.backtest(bars, remembers, debug=debug)
+    for name, now, before in (("B", "now", "before"), ("C", "ended", "ended_before")):
+        mean = parts[name]["close"].rolling(3).mean()
+        for values, found in ((mean, now), (mean.shift(1), before)):
+            wanted = values.reindex(index[there[name]]).to_numpy()[np.cumsum(there[name])[:n] - 1]
+            wanted = np.where(np.cumsum(there[name]) > 0, wanted, np.nan)
+            np.testing.assert_allclose(res[found], wanted, rtol=1e-12)

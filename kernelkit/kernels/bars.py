@@ -282,10 +282,14 @@ def refresh(frame: int) -> None:
         f.columns = g.columns
         first = own_bars(frame, r.asset, f.first)
         last = min(own_bars(frame, r.asset, f.last), g.n_bars)
+        put_f8(r.out - 8, f8(r.slot))
+        if r.before != 0:  # an asset may have no bar in this stretch: its last two values are those of earlier ones
+            put_f8(r.out - 16, f8(r.before))
         if first < last:
-            put_f8(r.out - 8, f8(r.slot))
             call_kernel(r.kernel, frame, r.slot, r.column, first, last, r.out, r.n)
             put_f8(r.slot, f8(r.out + 8 * (last - first - 1)))
+            if r.before != 0:
+                put_f8(r.before, f8(r.out + 8 * (last - first - 2)))
 
 
 def sweep(
@@ -310,7 +314,7 @@ def sweep(
         if f.refreshed == 0:
             f.first = f.last
             f.last = min(f.last + f.width, until)
-            f.panel = f.values + 8 - 8 * f.first
+            f.panel = f.values + 16 - 8 * f.first
             refresh(frame)
             f.refreshed = 1
         left = 0

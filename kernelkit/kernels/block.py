@@ -12,12 +12,14 @@ CAPACITY = 2 * L.RESERVE
 def template_block(job: Job) -> np.ndarray:
     """A state block as every trial begins: declared state, scratch rings, nothing else.
 
-    Of a portfolio the numbers of each asset follow the strategy's words, then the slots of all assets but the first.
+    Of a portfolio the numbers of each asset follow the strategy's words, then the slots of all assets but the first;
+    last come, by indicator and asset, the values but one.
     """
     plan, n = job.plan, job.n_asset
     rings = {s.slot: ring_length(job, k) for k, s in enumerate(plan.sites) if s.rolling.ring}
     each = [value for value in plan.state.values() if isinstance(value, Each)]
-    n_slot = plan.words + n * (len(each) + 2 * sum(rings.values())) + (n - 1) * site_words(plan)
+    before = n * len(plan.sites) if plan.shared else 0
+    n_slot = plan.words + n * (len(each) + 2 * sum(rings.values())) + (n - 1) * site_words(plan) + before
     block = L.new_block(n, CAPACITY + 8 * (n - 1), n_slot)
     words = slots_of(block)
     for name, value in plan.state.items():
@@ -37,6 +39,7 @@ def template_block(job: Job) -> np.ndarray:
             if site.rolling.ring:
                 words[slot + 2] = 8 * (at - slot)
                 at += 2 * rings[site.slot]
+    words[at : at + before] = word(float("nan"))
     return block
 
 

@@ -209,8 +209,8 @@ MODEL = _record(
     "side quantity price notional filled paid volume position equity maker tick volatility traded filled_notional",
 )
 # one indicator of one data set: its kernel, slot, column and window (of an own indicator the address of the strategy's
-# words instead), where its values go, and the asset of a portfolio
-ROW = _record("kernel instrument slot column n out asset")
+# words instead), where its values go; of a portfolio the asset, and where its last value but one is kept
+ROW = _record("kernel instrument slot column n out asset before")
 # FRAME: addresses and buffers of the running call; built anew each time, never saved
 FRAME = _record(
     "state account metrics positions orders strategy instrument venue fill_model columns i act logging measure "

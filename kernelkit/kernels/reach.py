@@ -71,7 +71,7 @@ def asset_value(frame: int, k: int, place: int, back: int) -> float:
     if i < 0:
         return NAN
     first = own_bars(frame, k, f.first)
-    value = f8(f.values + 8 + i8(place) + f.row_bytes * k + 8 * (i - first + back))
+    value = f8(f.values + 16 + i8(place) + f.row_bytes * k + 8 * (i - first + back))
     if bits(value) >> 32 == FAILED:
         fail(frame, RAISED)
     return value

@@ -225,15 +225,17 @@ class Session:
         self.owners = np.repeat(self.owners, assets)
         count = len(self.owners)
         width = 1 if self.python else max(LEAST_TILE, min(TILE // max(1, assets // 8), PANEL_WORDS // max(1, count)))
-        row = 1 + -(-width // 4) * 4  # value 0 of a row is that of the bar before the tile; kernels write in fours
+        row = 2 + -(-width // 4) * 4  # a row begins with the last two values before the tile; kernels write in fours
         self.panel = np.zeros((count, row))
         self.rows = rows = np.zeros(count, L.ROW)
         rows["asset"] = np.tile(np.arange(assets), count // assets)
         instrument = datasets[self.owners] + (1 + rows["asset"] if self.job.plan.shared else 0)
         rows["instrument"] = self.instruments.ctypes.data + L.INSTRUMENT_BYTES * instrument
-        rows["out"] = self.panel.ctypes.data + 8 * row * np.arange(count) + 8
+        rows["out"] = self.panel.ctypes.data + 8 * row * np.arange(count) + 16
         shifts = slot_shifts(self.job)
         self.sites, self.own, at = np.zeros(count, "i8"), np.zeros(count, bool), 0
+        kept = int(header_of(self.template)["n_slot"]) - assets * len(plan.sites)  # where the values but one begin
+        self.before = np.zeros(count, "i8")
         for k, (site, owner, use) in enumerate(zip(plan.sites, owners, uses, strict=True)):
             words[:, site.slot + 1] = 8 * row * assets * use
             owner = np.repeat(owner, assets)
@@ -241,6 +243,7 @@ class Session:
             mine["kernel"], mine["column"] = self.kernels[k], site.column
             self.sites[at - len(owner) : at] = site.slot + shifts[mine["asset"]]
             self.own[at - len(owner) : at] = site.custom != ""
+            self.before[at - len(owner) : at] = kept + assets * k + mine["asset"]
             if not site.custom:
                 (n,) = site.arguments
                 mine["n"] = words[owner, names.index(n)] if n in names else int(n)
@@ -254,6 +257,8 @@ class Session:
         words = self.blocks[self.owners] + int(header_of(self.template)["off_strategy"])
         self.rows["slot"] = words + 8 * self.sites
         self.rows["n"][self.own] = words[self.own]
+        if self.job.plan.shared:
+            self.rows["before"] = words + 8 * self.before
 
     def adopt(self, words: np.ndarray) -> None:
         """Give the one trial that is laid out other parameters and state, those of a session of the same strategy."""
