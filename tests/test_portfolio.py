@@ -320,9 +320,7 @@ def test_x1__indicators_of_missing_bars_are_those_of_the_last_ones_over_every_ti
     close = {name: np.maximum(values, 1.0) for name, values in close.items()}
     there = {"A": np.ones(n, bool), "B": rng.random(n) > 0.5, "C": np.arange(n) < 60}
     parts = {
-        name: pd.DataFrame({column: close[name] for column in ("open", "high", "low", "close")}, index=index)[
-            there[name]
-        ]
+        name: pd.DataFrame(dict.fromkeys(("open", "high", "low", "close"), close[name]), index=index)[there[name]]
         for name in "ABC"
     }
     bars = kk.data.from_pandas(parts, label="open", bar="1h", calendar="24/7", tick_size=0.01)
