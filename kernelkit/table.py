@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ class Panel:
     n: int
     tables: list[Table]
     places: list[np.ndarray]
+    clocks: dict[int, Table] = field(default_factory=dict)  # of a portfolio, by the bar at which its account starts
 
     @cached_property
     def last_bars(self) -> np.ndarray | None:
@@ -42,11 +43,6 @@ class Panel:
             return None
         rows = [np.searchsorted(place, np.arange(self.n), side="right") - 1 for place in self.places]
         return np.ascontiguousarray(np.stack(rows, axis=1), "i8")
-
-    @cached_property
-    def clocks(self) -> dict[int, Table]:
-        """The clock of a portfolio, by the bar at which its account starts."""
-        return {}
 
 
 def table_of(bars: xr.Dataset, asset: int, features: Sequence[str], closing: bool = False) -> tuple[Table, np.ndarray]:

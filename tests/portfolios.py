@@ -10,8 +10,7 @@ import numpy as np
 import kernelkit as kk
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job, Logs, Table
-from kernelkit.kernels.session import Recorder
-from tests.programs import settings_of
+from tests.programs import recorded, settings_of
 from tests.reference import Asset, Clock, Config, Outcome, simulate_portfolio
 
 SCRIPTS = 4  # the last assets are never traded: their features are the program, one action a bar each
@@ -198,14 +197,8 @@ def job(world: World) -> Job:
 
 
 def run_engine(world: World) -> tuple[Logs, dict[str, float], np.ndarray, int]:
-    """Logs, headline, block summaries and their level."""
-    recorder = Recorder(job(world), 0)
-    logs = recorder.all()
-    assert not recorder.outcome.errors, recorder.outcome.errors
-    assert recorder.outcome.blocks is not None
-    meta = recorder.outcome.meta[0]
-    headline = dict(zip(L.HEADLINE, recorder.outcome.headline[0], strict=True))
-    return logs, headline, recorder.outcome.blocks[0][: meta[0]], int(meta[1])
+    """What the engine makes of the world."""
+    return recorded(job(world))
 
 
 def run_reference(world: World) -> Outcome:

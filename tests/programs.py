@@ -17,8 +17,6 @@ from tests.reference import Bars, Config, Grid, Outcome, simulate
 
 ACTIONS = 3  # per bar
 FIELDS = ("verb", "tif", "q", "a", "b", "c", "d", "e")
-# Whether random programs draw the orders of `more` (rules O11-O16, F14, F15, P5) for the reference simulator, too.
-REFERENCE_KNOWS_MORE = True
 
 
 def bracket(ctx: Any, form: float, q: float, a: float, b: float, c: float, d: float, e: float) -> None:
@@ -271,8 +269,13 @@ def job(case: Case) -> Job:
 
 
 def run_engine(case: Case) -> tuple[Logs, dict[str, float], np.ndarray, int]:
-    """Logs, headline, block summaries and their level."""
-    recorder = Recorder(job(case), 0)
+    """What the engine makes of the case."""
+    return recorded(job(case))
+
+
+def recorded(job: Job) -> tuple[Logs, dict[str, float], np.ndarray, int]:
+    """Logs, headline, block summaries and their level of a job's only trial."""
+    recorder = Recorder(job, 0)
     logs = recorder.all()
     assert not recorder.outcome.errors, recorder.outcome.errors
     assert recorder.outcome.blocks is not None

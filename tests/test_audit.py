@@ -528,7 +528,7 @@ def with_another_future(case: Case, cut: int, seed: int) -> Case:
 
 
 @settings(max_examples=150, deadline=None)
-@given(cases(more=True), st.data())
+@given(cases(), st.data())
 def test_truncation_law(case: Case, data: st.DataObject) -> None:
     n = len(case.bars.o)
     config = replace(case.config, close_out="none", end=None, trade_from=min(case.config.trade_from, n - 2))

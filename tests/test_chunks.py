@@ -82,7 +82,7 @@ def recorded(one: Job) -> tuple[Logs, Outcome]:
 
 
 @settings(max_examples=80, deadline=None)
-@given(cases(more=True), st.data())
+@given(cases(), st.data())
 def test_chunked_is_whole__random_programs(case: Case, data: st.DataObject) -> None:
     one = job(case)
     cuts = data.draw(st.lists(st.integers(1, max(1, int(one.trials[0]["i1"]) - 1)), min_size=1, max_size=6))
@@ -91,7 +91,7 @@ def test_chunked_is_whole__random_programs(case: Case, data: st.DataObject) -> N
 
 
 @settings(max_examples=60, deadline=None)
-@given(cases(more=True), st.integers(1, 9))
+@given(cases(), st.integers(1, 9))
 def test_sliced_is_whole__random_programs(case: Case, first: int) -> None:
     """A kernel call that comes back early changes no bit."""
     whole = recorded(job(case))

@@ -73,7 +73,7 @@ def test_debug_is_compiled__everything() -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(cases(more=True))
+@given(cases())
 def test_debug_is_compiled__random_programs(case: Case) -> None:
     compiled = Recorder(job(case), 0)
     python = Recorder(job(case), 0, python=_binding(case))

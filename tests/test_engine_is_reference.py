@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kernelkit import fees, slippage
 from kernelkit.market.models import cost_model
 from tests.agree import assert_agree
-from tests.programs import ACTIONS, REFERENCE_KNOWS_MORE, Case, run_engine, run_reference
+from tests.programs import ACTIONS, Case, run_engine, run_reference
 from tests.reference import Bars, Config, Grid
 from tests.reference import models as plain
 
@@ -116,19 +116,25 @@ def another(rng: Any, grid: Grid, wide: int, a: float, b: float, afford: float) 
     return (verb, float(rng.integers(0, 5)), q, a, b, c, d, e)
 
 
-@st.composite
-def cases(draw: st.DrawFn, more: bool = REFERENCE_KNOWS_MORE) -> Case:
-    """Bars of a few ticks' range, so that prices are met exactly, and programs that aim at them.
-
-    With `more`, of every kind of order; sessions that close before their last bar, or that miss it; venues with limits.
-    """
-    n = draw(st.integers(2, 60))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    base, wide = draw(st.sampled_from([(60, 3), (1000, 8), (400, 40)]))
+def walk(rng: Any, n: int, base: int, wide: int) -> tuple[np.ndarray, ...]:
+    """Open, high, low and close in ticks: steps of up to `wide` from `base`."""
     close = np.maximum(4, base + np.cumsum(rng.integers(-wide, wide + 1, n)))
     opens = np.maximum(3, np.r_[base, close[:-1]] + rng.integers(-wide, wide + 1, n))
     high = np.maximum(opens, close) + rng.integers(0, wide + 1, n)
     low = np.maximum(1, np.minimum(opens, close) - rng.integers(0, wide + 1, n))
+    return opens, high, low, close
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Bars of a few ticks' range, so that prices are met exactly, and programs that aim at them.
+
+    Of every kind of order; sessions that close before their last bar, or that miss it; venues with limits.
+    """
+    n = draw(st.integers(2, 60))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    base, wide = draw(st.sampled_from([(60, 3), (1000, 8), (400, 40)]))
+    opens, high, low, close = walk(rng, n, base, wide)
     per_session = draw(st.integers(1, 5))
     open_at = draw(st.sampled_from([0, -40, 19_000])) * DAY + np.arange(n) * DAY // per_session
     session = draw(st.integers(-3, 20_000)) + np.arange(n) // per_session * draw(st.sampled_from([1, 1, 3, 40]))
@@ -162,7 +168,7 @@ def cases(draw: st.DrawFn, more: bool = REFERENCE_KNOWS_MORE) -> Case:
         for _ in range(ACTIONS):
             if rng.random() > busy / 2:
                 continue
-            if more and rng.random() < 0.6:
+            if rng.random() < 0.6:
                 rows.append(another(rng, grid, wide, level(t), level(t), afford))
                 continue
             verb = float(
@@ -203,8 +209,6 @@ def cases(draw: st.DrawFn, more: bool = REFERENCE_KNOWS_MORE) -> Case:
         close.tolist(),
         np.round(rng.exponential(1000.0, n) * (rng.random(n) > 0.1)).tolist(),
     )
-    if not more:
-        return Case(bars, grid, config, program, fee, slip)
     late = rng.choice([0, 0, 0, 1, -DAY // per_session], n // per_session + 1)
     which = np.arange(n) // per_session
     closes = known_at[0] - DAY // per_session + (which + 1) * DAY + late[which]

@@ -69,7 +69,7 @@ def job_of(bars: xr.Dataset, strategy: Any, grid: dict[str, Any], venue: Any = N
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(cases(more=True), st.integers(1, 40))
+@given(cases(), st.integers(1, 40))
 def test_every_order__random_programs(case: Case, width: int) -> None:
     with mock.patch.multiple(session, TILE=width, LEAST_TILE=width):
         assert_same(*both(job(case)))
@@ -83,7 +83,7 @@ def ends(whole: Job) -> tuple[bytes, dict[int, tuple[int, int, int]]]:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(cases(more=True))
+@given(cases())
 def test_the_final_equity_alone__is_that_of_the_whole_result(case: Case) -> None:
     """Where no metrics are asked for, most bars do not mark the account."""
     assert ends(replace(job(case), measure=False)) == ends(job(case))

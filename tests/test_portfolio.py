@@ -294,6 +294,7 @@ def test_walk_forward__closes_every_position_at_a_switch(bars: Any) -> None:
     decided = (
         walked["time"].values[first].astype("datetime64[D]").astype("i8") % 5 == 4
     )  # it bought anew the day before
+    assert not decided.all()
     assert all(n == 0 for n, again in zip(flat, decided, strict=False) if not again)
 
 

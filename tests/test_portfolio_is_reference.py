@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.agree import assert_agree
 from tests.portfolios import SCRIPTS, World, run_engine, run_reference
 from tests.reference import Asset, Bars, Clock, Config
-from tests.test_engine_is_reference import DAY, ENDS, FEES, GRIDS, MARKETS, SLIPPAGES
+from tests.test_engine_is_reference import DAY, ENDS, FEES, GRIDS, MARKETS, SLIPPAGES, walk
 
 EXAMPLES = 300
 DIALECTS = [
@@ -44,10 +44,7 @@ def worlds(draw: st.DrawFn) -> World:
         if k < traded and rng.random() < 0.3:
             there[: rng.integers(0, n)] = False
         there[-1] |= not there.any()
-        close = np.maximum(4, base + np.cumsum(rng.integers(-wide, wide + 1, n)))
-        opens = np.maximum(3, np.r_[base, close[:-1]] + rng.integers(-wide, wide + 1, n))
-        high = np.maximum(opens, close) + rng.integers(0, wide + 1, n)
-        low = np.maximum(1, np.minimum(opens, close) - rng.integers(0, wide + 1, n))
+        opens, high, low, close = walk(rng, n, base, wide)
         volume = np.round(rng.exponential(1000.0, n) * (rng.random(n) > 0.1))
         columns = (open_at, known_at, session, opens, high, low, close, volume, ends)
         grid = GRIDS[rng.integers(len(GRIDS))]

@@ -2,7 +2,7 @@
 
 from kernelkit.kernels.account import close_trade
 from kernelkit.kernels.fills import column, column_f, decided_at, moment
-from kernelkit.kernels.focus import defocus, focus
+from kernelkit.kernels.focus import bars_until, defocus, focus
 from kernelkit.kernels.layout import (
     ACCOUNT,
     C_CLOSE_P,
@@ -264,14 +264,6 @@ def settle(frame: int, trial_at: int, out_at: int, blocks_at: int, meta_at: int)
     put_i8(meta_at + 16, h.ruined)
 
 
-def own_bars(frame: int, asset: int, until: int) -> int:
-    """X1: how many bars an asset has before bar `until` of the clock."""
-    f = at(frame, FRAME)
-    if f.bars == 0 or until == 0:
-        return until
-    return i8(f.bars + 8 * ((until - 1) * f.n_asset + asset)) + 1
-
-
 def refresh(frame: int) -> None:
     """Bars [FRAME.first, FRAME.last) of every indicator that the ROW records name."""
     f = at(frame, FRAME)
@@ -280,8 +272,8 @@ def refresh(frame: int) -> None:
         g = at(r.instrument, INSTRUMENT)
         f.instrument = r.instrument
         f.columns = g.columns
-        first = own_bars(frame, r.asset, f.first)
-        last = min(own_bars(frame, r.asset, f.last), g.n_bars)
+        first = bars_until(frame, r.asset, f.first)
+        last = min(bars_until(frame, r.asset, f.last), g.n_bars)
         put_f8(r.out - 8, f8(r.slot))
         if r.before != 0:  # an asset may have no bar in this stretch: its last two values are those of earlier ones
             put_f8(r.out - 16, f8(r.before))

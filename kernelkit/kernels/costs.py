@@ -3,6 +3,7 @@
 from math import sqrt
 
 from kernelkit.kernels.account import DAY_NS, OFF_DAY, OFF_DAY_SUM, fail, price, to_ticks
+from kernelkit.kernels.focus import clock_time
 from kernelkit.kernels.layout import (
     ACCOUNT,
     BAD_MODEL,
@@ -12,7 +13,6 @@ from kernelkit.kernels.layout import (
     C_VOLUME,
     FRAME,
     INSTRUMENT,
-    INSTRUMENT_BYTES,
     MODEL,
     ORDER,
     POSITION,
@@ -66,8 +66,7 @@ def traded_before(frame: int, last: int) -> float:
     if last < f.i:
         moment = i8(i8(f.columns + 16 * C_OPEN_AT) + 8 * f.i)
     elif f.shared != 0:  # a decision's time is the clock's
-        clock = at(f.instrument_0 - INSTRUMENT_BYTES, INSTRUMENT).columns
-        moment = i8(i8(clock + 16 * C_KNOWN_AT) + 8 * f.clock)
+        moment = clock_time(frame)
     else:
         moment = i8(i8(f.columns + 16 * C_KNOWN_AT) + 8 * last)
     today = moment // DAY_NS

@@ -24,6 +24,13 @@ def read(kind: type, place: str) -> str:
     return f"{word} != 0" if kind is bool else word
 
 
+def guarded(plan: Plan, lines: list[str]) -> list[str]:
+    """A decision's lines, in a `try` where they can raise."""
+    if not plan.raises:
+        return lines
+    return ["    try:", *lines, "    except Exception:", f"        return {RAISED}"]
+
+
 def decide_text(plan: Plan, lines: list[str]) -> str:
     """Read parameters and indicators, then decide.
 
@@ -45,9 +52,7 @@ def decide_text(plan: Plan, lines: list[str]) -> str:
         out.append(f"    if _f < {FAR}:")
         out.append(f"        put_i8(frame + {offset(FRAME, 'i')}, _f)")
         out.append(f"        return {RAISED}")
-    if plan.raises:
-        lines = ["    try:", *lines, "    except Exception:", f"        return {RAISED}"]
-    return "\n".join([*out, *lines, "    return 0"])
+    return "\n".join([*out, *guarded(plan, lines), "    return 0"])
 
 
 def own_text(plan: Plan, k: int) -> str:
@@ -65,9 +70,7 @@ def decide_all_text(plan: Plan, lines: list[str]) -> str:
     out = [f"EACH = {plan.words}", "def decide(frame: int) -> int:"]
     out += [f"    {name} = i8(frame + {offset(FRAME, field)})" for name, field in places.items()]
     out += [f"    {safe(n)} = {read(kind, f'_s + {8 * k}')}" for k, (n, kind) in enumerate(plan.params.items())]
-    if plan.raises:
-        lines = ["    try:", *lines, "    except Exception:", f"        return {RAISED}"]
-    return "\n".join([*out, *lines, "    return 0"])
+    return "\n".join([*out, *guarded(plan, lines), "    return 0"])
 
 
 def entries(plan: Plan, lines: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 from kernelkit.kernels.account import MOST, book, fail, price, same_side, to_ticks
 from kernelkit.kernels.costs import ask_model, fee_of, slipped
-from kernelkit.kernels.focus import focus
+from kernelkit.kernels.focus import clock_time, focus
 from kernelkit.kernels.layout import (
     ACCOUNT,
     AT_FILL,
@@ -22,7 +22,6 @@ from kernelkit.kernels.layout import (
     FRESH,
     HEADER,
     INSTRUMENT,
-    INSTRUMENT_BYTES,
     LIMIT,
     LIVE,
     MAKES,
@@ -81,8 +80,7 @@ def decided_at(frame: int) -> int:
     f = at(frame, FRAME)
     if f.shared == 0 or f.timed == 0:
         return moment(frame, C_KNOWN_AT, f.i)
-    clock = at(f.instrument_0 - INSTRUMENT_BYTES, INSTRUMENT).columns
-    return i8(i8(clock + 16 * C_KNOWN_AT) + 8 * f.clock)
+    return clock_time(frame)
 
 
 def end_one(frame: int, order_at: int, status: int, reason: int, time: int) -> None:

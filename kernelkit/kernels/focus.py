@@ -4,25 +4,42 @@ FRAME.positions, .instrument, .columns and .i are those of the asset in focus; w
 of one asset has that in focus all the time.
 """
 
-from kernelkit.kernels.layout import C_CLOSE_P, FRAME, INSTRUMENT, INSTRUMENT_BYTES, POSITION, POSITION_BYTES
+from kernelkit.kernels.layout import (
+    C_CLOSE_P,
+    C_KNOWN_AT,
+    FRAME,
+    INSTRUMENT,
+    INSTRUMENT_BYTES,
+    POSITION,
+    POSITION_BYTES,
+)
 from kernelkit.kernels.memory import at, i8, put_f8, put_i8
+
+
+def bars_until(frame: int, asset: int, until: int) -> int:
+    """X1: how many bars an asset has before bar `until` of the clock."""
+    f = at(frame, FRAME)
+    if f.bars == 0 or until == 0:  # each asset has a bar at each of the clock's
+        return until
+    return i8(f.bars + 8 * ((until - 1) * f.n_asset + asset)) + 1
 
 
 def last_bar(frame: int, asset: int) -> int:
     """X1: the asset's newest bar at bar FRAME.clock of the clock, -1 before its first."""
-    f = at(frame, FRAME)
-    if f.bars == 0:  # each asset has a bar at each of the clock's
-        return f.clock
-    return i8(f.bars + 8 * (f.clock * f.n_asset + asset))
+    return bars_until(frame, asset, at(frame, FRAME).clock + 1) - 1
 
 
 def has_bar(frame: int, asset: int) -> bool:
     """X1: whether the asset has a bar at this bar of the clock; that in focus of an account of one always has."""
     f = at(frame, FRAME)
-    if f.bars == 0:
-        return True
-    now = i8(f.bars + 8 * (f.clock * f.n_asset + asset))
-    return now >= 0 and (f.clock == 0 or now != i8(f.bars + 8 * ((f.clock - 1) * f.n_asset + asset)))
+    return f.bars == 0 or bars_until(frame, asset, f.clock + 1) != bars_until(frame, asset, f.clock)
+
+
+def clock_time(frame: int) -> int:
+    """When bar FRAME.clock of a portfolio's clock is known."""
+    f = at(frame, FRAME)
+    columns = at(f.instrument_0 - INSTRUMENT_BYTES, INSTRUMENT).columns
+    return i8(i8(columns + 16 * C_KNOWN_AT) + 8 * f.clock)
 
 
 def focus(frame: int, asset: int) -> None:

@@ -13,7 +13,6 @@ from kernelkit.kernels.layout import (
     DEBT,
     FILL_MODEL,
     FRAME,
-    HEADER,
     INSTRUMENT,
     POSITION,
     POSITION_BYTES,
@@ -42,7 +41,7 @@ def value_all(frame: int, asset: int) -> None:
     a.valued = now
     a.worth = 0.0
     a.gross = 0.0
-    for k in range(at(f.state, HEADER).n_asset):
+    for k in range(f.n_asset):
         if at(f.position_0 + POSITION_BYTES * k, POSITION).lots != 0:
             focus(frame, k)
             count_in(frame)

@@ -4,8 +4,7 @@ Asset numbers come from the user's code: one that is not there stops the trial w
 """
 
 from kernelkit.kernels.account import fail
-from kernelkit.kernels.bars import own_bars
-from kernelkit.kernels.focus import defocus, focus, has_bar, last_bar
+from kernelkit.kernels.focus import bars_until, defocus, focus, has_bar, last_bar
 from kernelkit.kernels.layout import (
     ACCOUNT,
     FAILED,
@@ -36,6 +35,12 @@ def is_asset(frame: int, k: int) -> bool:
     return False
 
 
+def place_at(frame: int, k: int, c: int, i: int) -> int:
+    """Where column `c` of asset `k` has its own bar `i`."""
+    columns = at(at(frame, FRAME).instrument_0 + INSTRUMENT_BYTES * k, INSTRUMENT).columns
+    return i8(columns + 16 * c) + 8 * i
+
+
 def asset_past(frame: int, k: int, c: int, back: int) -> float:
     """X1: column `c` of asset `k`, `back` of its own bars from its last one; NaN where it has none."""
     f = at(frame, FRAME)
@@ -47,19 +52,14 @@ def asset_past(frame: int, k: int, c: int, back: int) -> float:
         fail(frame, LOOKAHEAD)
         return NAN
     i = last_bar(frame, k) + back
-    if i < 0:
-        return NAN
-    columns = at(f.instrument_0 + INSTRUMENT_BYTES * k, INSTRUMENT).columns
-    return f8(i8(columns + 16 * c) + 8 * i)
+    return f8(place_at(frame, k, c, i)) if i >= 0 else NAN
 
 
 def asset_age(frame: int, k: int, c: int) -> int:
     """How old a feature of asset `k` is, in ns; 0 before its first bar."""
-    f = at(frame, FRAME)
     if not is_asset(frame, k) or last_bar(frame, k) < 0:
         return 0
-    columns = at(f.instrument_0 + INSTRUMENT_BYTES * k, INSTRUMENT).columns
-    return i8(i8(columns + 16 * c) + 8 * last_bar(frame, k))
+    return i8(place_at(frame, k, c, last_bar(frame, k)))
 
 
 def asset_value(frame: int, k: int, place: int, back: int) -> float:
@@ -70,7 +70,7 @@ def asset_value(frame: int, k: int, place: int, back: int) -> float:
     i = last_bar(frame, k)
     if i < 0:
         return NAN
-    first = own_bars(frame, k, f.first)
+    first = bars_until(frame, k, f.first)
     value = f8(f.values + 16 + i8(place) + f.row_bytes * k + 8 * (i - first + back))
     if bits(value) >> 32 == FAILED:
         fail(frame, RAISED)

@@ -1,6 +1,6 @@
 """How an order method becomes one call of the engine: a verb, a word that says what was given, six numbers.
 
-The compiler (`lower.py`) and the Python view (`view.py`) both go by it.
+The compiler (`lower.py`) and the Python view (`view`) both go by it.
 """
 
 from collections.abc import Collection, Mapping
