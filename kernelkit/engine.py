@@ -275,7 +275,7 @@ def explain(recipe: Recipe, outcome: Outcome, venue: Venue) -> None:
                 "Submit fewer orders per bar.",
             )
         )
-    here = type(recipe.strategy) in (Strategy, Signal)  # a resumed run may have its text only
+    here = isinstance(recipe.strategy, (Strategy, Signal))  # a resumed run may have its text only
     if here:
         from kernelkit.view import replay
 

@@ -765,3 +765,38 @@ def test_an_axis_cannot_hide_what_a_result_has(bars: xr.Dataset, name: str) -> N
     with pytest.raises(UsageError, match=f"axis '{name}': found what a result calls its own"):
         kk.backtest(bars, f, grid={name: [0.1, 0.2]})
     assert float(kk.backtest(bars, f, {name: 0.2})["n_fills"]) == 0.0  # below a lot: one value is no axis
+
+
+@kk.strategy(state={"r": kk.ring(3), "nan": float("nan")})
+def no_number(ctx, s, which=0):  # type: ignore[no-untyped-def]
+    s.r.push(1.0)
+    if which == 0:
+        ctx.record("x", ctx.close[int(s.nan)])
+    elif which == 1:
+        ctx.record("x", s.r[int(s.nan)])
+    elif which == 2:
+        ctx.record("x", float(int(ctx.close[0] / 0.0)))
+    else:
+        ctx.record("x", ctx.close[s.nan])
+
+
+@kk.portfolio(state={"w": kk.each(), "nan": float("nan")})
+def no_asset(ctx, s, which=0):  # type: ignore[no-untyped-def]
+    if which == 0:
+        ctx.record("x", ctx[int(s.nan)].position)
+    elif which == 1:
+        ctx[int(s.nan)].buy(1.0)
+    elif which == 2:
+        s.w[int(s.nan)] = 7.0
+    else:
+        ctx.record("x", ctx[0].close[int(s.nan)])
+
+
+@pytest.mark.parametrize("which", range(4))
+@pytest.mark.parametrize("strategy", [no_number, no_asset])
+def test_nan_is_no_whole_number(strategy: Any, which: int) -> None:
+    """Compiled as in Python: what compiled code would make of it might lie anywhere in memory."""
+    bars = kk.data.load("sp500_index").isel(time=slice(0, 5))
+    for debug in (False, True):
+        with pytest.raises((ValueError, OverflowError)):
+            kk.backtest(bars, strategy, {"which": which}, debug=debug)

@@ -188,6 +188,10 @@ def test_what_goes_wrong_says_so(bars: Any) -> None:
         ("ctx[0].close[1]", "lookahead"),
         ("ctx['A0'].buy(1.0)", "an asset has a number"),
         ("x = ctx[0.5 * 2].position", "an asset's number is a whole one"),
+        ("s.w[0] = s.w[1] = 0.3", "Set it alone"),
+        ("s.w[0], s.w[1] = 0.3, 0.2", "Set it alone"),
+        ("for s.w[0] in range(2): pass", "Set it alone"),
+        ("s.w[0]: float = 0.5", "Set it alone"),
         ("x = ctx.n_assets", "the ctx of a portfolio has no `n_assets`"),
         ("ctx[0].cancel(3)", "an asset has no `cancel`|is a method"),
         ("ctx[0].close[0] = 1.0", "read-only"),
@@ -332,3 +336,22 @@ def test_x1__indicators_of_missing_bars_are_those_of_the_last_ones_over_every_ti
             wanted = values.reindex(index[there[name]]).to_numpy()[np.cumsum(there[name])[:n] - 1]
             wanted = np.where(np.cumsum(there[name]) > 0, wanted, np.nan)
             np.testing.assert_allclose(res[found], wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_the_variable_of_a_loop_over_tradable_assets_is_one_of_them(gaps: Any, debug: bool) -> None:
+    @kk.portfolio
+    def last(ctx):  # type: ignore[no-untyped-def]
+        k = 0
+        n = 0
+        for k in ctx.tradable:  # noqa: B007  what it is afterwards is the point
+            for j in ctx.tradable:
+                n += j
+        ctx.record("last", k)
+        ctx.record("sum", n)
+
+    res = kk.backtest(gaps.isel(time=slice(0, 40)), last, debug=debug)
+    valid = gaps["valid"].values[:40]
+    tradable = [np.flatnonzero(row) for row in valid]
+    assert res["last"].values.tolist() == [row[-1] for row in tradable]
+    assert res["sum"].values.tolist() == [row.sum() * len(row) for row in tradable]

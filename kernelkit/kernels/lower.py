@@ -119,11 +119,20 @@ class Lowering(ast.NodeTransformer):
         if isinstance(node.op, ast.FloorDiv | ast.Mod) and not (
             isinstance(node.right, ast.Constant) and node.right.value
         ):
-            frame = "0" if self.depth and self.ctx is None else "frame"
-            self.plan.raises = self.plan.raises or frame == "0"
             tool = "modulo" if isinstance(node.op, ast.Mod) else "floor_div"
-            return self.expression(f"{tool}({frame}, {ast.unparse(node.left)}, {ast.unparse(node.right)})", node)
+            return self.checked(tool, f"{ast.unparse(node.left)}, {ast.unparse(node.right)}", node)
         return node
+
+    def checked(self, tool: str, arguments: str, node: ast.AST) -> ast.expr:
+        """The call of a tool that ends the decision where Python raises; what has no frame raises itself."""
+        frame = "0" if self.depth and self.ctx is None else "frame"
+        self.plan.raises = self.plan.raises or frame == "0"
+        return self.expression(f"{tool}({frame}, {arguments})", node)
+
+    def index(self, node: ast.expr) -> str:
+        """An index as text: a whole number, or the decision ends."""
+        text = self.text(node)
+        return text if self.constant(node) is not None else ast.unparse(self.checked("whole", text, node))
 
     def visit_For(self, node: ast.For | ast.While) -> ast.AST:
         self.loops += 1
@@ -269,7 +278,7 @@ class Lowering(ast.NodeTransformer):
             if not isinstance(value, Ring):
                 self.source.refuse(node, f"`{base.attr}` is a number, not a ring", f"write s.{base.attr}")
             self.check_index(node)
-            return self.expression(f"ring_at({place}, {value.n}, {self.text(node.slice)})", node)
+            return self.expression(f"ring_at({place}, {value.n}, {self.index(node.slice)})", node)
         column = self.column(base)
         if column is not None:
             if not isinstance(node.ctx, ast.Load):
@@ -280,7 +289,7 @@ class Lowering(ast.NodeTransformer):
                 return self.expression(CLOSE if column == L.C_CLOSE_P else f"f8(column_at(frame, {column}, _i))", node)
             if k is not None:
                 self.plan.reach = max(self.plan.reach, -k)
-            return self.expression(f"past(frame, {column}, {self.text(node.slice)})", node)
+            return self.expression(f"past(frame, {column}, {self.index(node.slice)})", node)
         if isinstance(base, ast.Call):
             site = self.site(base)
             if site is not None:
@@ -415,6 +424,8 @@ class Lowering(ast.NodeTransformer):
                 return self.expression(f"ring_push({place}, {value.n}, float({self.text(node.args[0])}))", node)
         if isinstance(function, ast.Name):
             role = self.names.get(function.id)
+            if function.id == "int" and role is None and len(node.args) == 1 and not node.keywords:
+                return self.checked("whole", self.text(node.args[0]), node)
             if role == "print" or function.id == "print":
                 self.cannot_compile(node, "print", "use ctx.record(name, value) and read res[name]")
             if role == "helper":

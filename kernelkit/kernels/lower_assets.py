@@ -32,7 +32,7 @@ class PortfolioLowering(Lowering):
             self.source.refuse(node, "an asset has a number", "write ctx[0], or ctx[k] in `for k in ctx.tradable:`")
         if self.kinds.is_float(node.slice):
             self.source.refuse(node, "an asset's number is a whole one", "write ctx[int(...)]")
-        return self.text(copy.deepcopy(node.slice))  # lowering changes it, and it is asked for more than once
+        return self.index(copy.deepcopy(node.slice))  # lowering changes it, and it is asked for more than once
 
     def series(self, node: ast.AST) -> ast.Subscript | None:
         """The `ctx[k]` of `ctx[k].close` or `ctx[k].x.name`; None for anything else."""
@@ -64,14 +64,17 @@ class PortfolioLowering(Lowering):
         if isinstance(node, ast.For) and self.attribute_of_ctx(node.iter) == "tradable":
             if not isinstance(node.target, ast.Name) or node.orelse:
                 self.source.refuse(node, "a loop over ctx.tradable", "write `for k in ctx.tradable:`, without an else")
-            k = safe(node.target.id)
+            # The user's variable is one of those assets, after the loop too: all of them are counted by another.
+            k, counted = safe(node.target.id), f"_a{self.loops}"
             self.loops += 1
             body = [self.visit(n) for n in node.body]
             self.loops -= 1
-            test = self.expression(f"asset_tradable(frame, {k})", node)
-            inner = ast.copy_location(ast.If(test, body, []), node)
+            test = self.expression(f"asset_tradable(frame, {counted})", node)
+            name = ast.copy_location(ast.Name(k, ast.Store()), node)
+            take = ast.copy_location(ast.Assign([name], self.expression(counted, node)), node)
+            inner = ast.copy_location(ast.If(test, [take, *body], []), node)
             count = self.expression(f"range(i8(frame + {offset(L.FRAME, 'n_asset')}))", node)
-            target = ast.copy_location(ast.Name(k, ast.Store()), node)
+            target = ast.copy_location(ast.Name(counted, ast.Store()), node)
             return ast.copy_location(ast.For(target, count, [inner], []), node)
         return super().visit_For(node)
 
@@ -145,7 +148,7 @@ class PortfolioLowering(Lowering):
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
         target = node.targets[0]
         if len(node.targets) == 1 and isinstance(target, ast.Subscript) and self.each(target.value) is not None:
-            place = f"each_place(frame, {self.each(target.value)}, {self.text(target.slice)})"
+            place = f"each_place(frame, {self.each(target.value)}, {self.index(target.slice)})"
             put = f"put_f8({place}, float({self.text(node.value)}))"
             return ast.copy_location(ast.Expr(self.expression(put, node)), node)
         return super().visit_Assign(node)
@@ -162,7 +165,10 @@ class PortfolioLowering(Lowering):
         if self.asset(node) is not None:
             self.source.refuse(node, "an asset is not a value", "use its attributes: ctx[k].close[0], ctx[k].position")
         if self.each(base) is not None:
-            return self.expression(f"f8(each_place(frame, {self.each(base)}, {self.text(node.slice)}))", node)
+            if not isinstance(node.ctx, ast.Load):
+                name = ast.unparse(base)
+                self.source.refuse(node, "a number of an asset set with others", f"set it alone: {name}[k] = value")
+            return self.expression(f"f8(each_place(frame, {self.each(base)}, {self.index(node.slice)}))", node)
         column = self.column(base)
         if column is not None:
             if not isinstance(node.ctx, ast.Load):
@@ -172,7 +178,7 @@ class PortfolioLowering(Lowering):
             if back is not None:
                 self.plan.reach = max(self.plan.reach, -back)
             k = self.asset(self.series(base))
-            return self.expression(f"asset_past(frame, {k}, {column}, {self.text(node.slice)})", node)
+            return self.expression(f"asset_past(frame, {k}, {column}, {self.index(node.slice)})", node)
         if isinstance(base, ast.Call) and self.site(base) is not None:
             back = self.constant(node.slice)
             if back not in (0, -1):

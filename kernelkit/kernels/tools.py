@@ -131,6 +131,17 @@ def {_name}(frame, a, b):
     return a {_operator} b
 """
 
+# What compiled code makes of NaN as a whole number is nobody's guess, and may leave the memory it may read.
+TOOLS["whole"] = f"""
+def whole(frame, x):
+    if isinstance(x, float) and not abs(x) < 9.2e18:
+        if frame == 0:
+            raise ValueError("cannot convert to an integer")
+        fail(frame, {L.RAISED})
+        return 0
+    return int(x)
+"""
+
 # Names that generated text uses itself; a user's variable of such a name gets a tail.
 GENERATED = {
     *vars(indicators),

@@ -49,7 +49,7 @@ class Series:
         self._ctx, self._column = ctx, column
 
     def __getitem__(self, k: int) -> np.float64:
-        i = self._ctx.i
+        i, k = self._ctx.i, int(k)  # as compiled: no number of bars raises
         if k > 0:
             raise LookaheadError(
                 message(
@@ -170,6 +170,7 @@ class RingView:
         memory.put_i8(self._at, self.count + 1)
 
     def __getitem__(self, k: int) -> np.float64:
+        k = int(k)
         if k > 0 or -k >= min(self.count, self._n):
             return np.float64("nan")
         return memory.f8(self._at + 8 + 8 * ((self.count - 1 + k) % self._n))

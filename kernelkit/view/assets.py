@@ -31,6 +31,7 @@ class AssetSeries(Series):
     _ctx: Asset
 
     def __getitem__(self, k: int) -> np.float64:
+        k = int(k)
         if k > 0:
             raise LookaheadError(
                 message(f"bar {self._ctx.i}", f"index [{k}]", "0 for its last bar, -1 for the one before", "Not ahead.")
@@ -102,7 +103,7 @@ class PortfolioCtx:
         self.i, self.n = int(f.clock), int(f.n_asset)
 
     def __getitem__(self, k: int) -> Asset:
-        checked(self._frame, reach.is_asset(self._frame, k))
+        checked(self._frame, reach.is_asset(self._frame, int(k)))
         return Asset(self._frame, self._plan, self._slots, int(k))
 
     @property
@@ -177,10 +178,10 @@ class EachView:
         self._frame, self.place = frame, place
 
     def __getitem__(self, k: int) -> np.float64:
-        return memory.f8(checked(self._frame, reach.each_place(self._frame, self.place, k)))
+        return memory.f8(checked(self._frame, reach.each_place(self._frame, self.place, int(k))))
 
     def __setitem__(self, k: int, value: float) -> None:
-        memory.put_f8(checked(self._frame, reach.each_place(self._frame, self.place, k)), value)
+        memory.put_f8(checked(self._frame, reach.each_place(self._frame, self.place, int(k))), value)
 
 
 class PortfolioSlots(Slots):
