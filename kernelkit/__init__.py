@@ -12,10 +12,12 @@ from typing import Any
 
 # public name -> module that defines it
 _PUBLIC = {
-    "Account": "market.venue",
+    "Account": "market.account",
     "FillModel": "market.fill_model",
+    "Margin": "market.margins",
     "Reason": "market.reasons",
     "Venue": "market.venue",
+    "actions": "result",
     "audit": "audit",
     "backtest": "engine",
     "cost_model": "market.models",
@@ -41,6 +43,7 @@ _MODULES = {
     "errors": "errors",
     "fees": "market.fees",
     "ledger": "ledger",
+    "margins": "market.margins",
     "slippage": "market.slippage",
     "venues": "market.venues",
 }

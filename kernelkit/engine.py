@@ -19,7 +19,8 @@ from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Outcome, new_outcome, spread
 from kernelkit.kernels.session import Pace, Stop, prepare, simulate
 from kernelkit.market.fill_model import FillModel
-from kernelkit.market.venue import Account, Settings, Venue
+from kernelkit.market.account import Account
+from kernelkit.market.venue import Settings, Venue
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, bind, check_bars, plan_job, resolve, span, under_each, with_target
 from kernelkit.strategy import Program, Signal, Strategy
@@ -157,7 +158,7 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     measure = "metrics" in outputs or "blocks" in outputs
     recipe = plan_job(bars, strategy, scalars, axes, where, span(bars, start, end), settings, measure)
     if isinstance(fill_model, (list, tuple)):
-        recipe = under_each(recipe, models)
+        recipe = under_each(recipe, models, settings)
     if not debug:
         compiled(recipe, venue)
     outcome, interrupted, began = new_outcome(len(recipe.job.trials), False), False, time.perf_counter()

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit.capture import SCALARS
+from kernelkit.agenda import agenda, stamped
 from kernelkit.cells import chosen
 from kernelkit.errors import DataError, OrderError, StrategyError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.context import FIRST_WORD
-from kernelkit.kernels.job import Costs, Job, Table
+from kernelkit.kernels.job import Backing, Costs, Job, Table
 from kernelkit.kernels.lower import RESULT
 from kernelkit.kernels.plan import plain
 from kernelkit.market.fill_model import FillModel
-from kernelkit.market.venue import CASH_RULES, Settings, Venue
+from kernelkit.market.account import Account
+from kernelkit.market.venue import CASH_RULES, Settings
 from kernelkit.strategy import Program, Signal, Strategy
 from kernelkit.table import SOURCES, check_sums, clock_of, panel_of, targets_of
 
@@ -58,6 +60,7 @@ class Recipe:
     params: dict[str, Any]
     signal: Callable[[int], np.ndarray] | None = None
     python: Callable[[Job], Any] | None = None  # how its trials run uncompiled, where they did
+    account: Account = Account()
 
     @property
     def shared(self) -> bool:
@@ -270,8 +273,9 @@ def span(bars: xr.Dataset, start: Any, end: Any) -> tuple[int, int]:
     return first, last
 
 
-def costs_of(venue: Venue) -> Costs:
-    """A venue as plain data."""
+def costs_of(settings: Settings) -> Costs:
+    """A venue, and what the account's positions must be backed with, as plain data."""
+    venue, margin = settings.venue, settings.account.margin
     fee, slip = venue.fees, venue.slippage
     return Costs(
         fee.text if fee else None,
@@ -286,6 +290,7 @@ def costs_of(venue: Venue) -> Costs:
         venue.max_quantity or 0.0,
         venue.min_notional or 0.0,
         venue.off_tick == "reject",
+        margin.backing() if margin else Backing(),
     )
 
 
@@ -355,13 +360,15 @@ def plan_job(
     tables, places = panel.tables, panel.places
     check_sums(program.plan, params, tables)
     assets = asset_names(bars)
-    check_volumes(costs_of(settings.venue), tables, assets)
+    check_volumes(costs_of(settings), tables, assets)
+    check_margin(settings, program.plan.shared)
     if program.plan.shared:
         check_path(settings.fill_model)
         rows = [(0, *clock_rows(limits, need))]
         tables = [clock_of(panel, bars, rows[0][1]), *tables]
     else:
         rows = [(0, *own_rows(bars, a, place, limits, need)) for a, place in enumerate(places)]
+    tables = with_agenda(bars, tables, places, settings.account, program.plan.shared)
     n = len(rows)
     trials = np.zeros(len(combos) * n, L.TRIAL)
     for a, (i0, begin, i1) in enumerate(rows):
@@ -370,7 +377,7 @@ def plan_job(
         program.text,
         program.plan,
         tables,
-        [costs_of(settings.venue)],
+        [costs_of(settings)],
         [settings.fill_model.codes()],
         trials,
         np.repeat(params, n, axis=0),
@@ -379,15 +386,49 @@ def plan_job(
         bars=panel.last_bars if program.plan.shared else None,
     )
     start = rows[0][1] if job.plan.shared else min(int(p[r[1]]) for p, r in zip(places, rows, strict=True))
-    return Recipe(bars, strategy, job, axes, assets, places, sweep.cells, start, last, scalars)
+    return Recipe(
+        bars, strategy, job, axes, assets, places, sweep.cells, start, last, scalars, account=settings.account
+    )
 
 
-def under_each(recipe: Recipe, models: Sequence[FillModel]) -> Recipe:
+def with_agenda(
+    bars: xr.Dataset, tables: Sequence[Table], places: Sequence[np.ndarray], account: Account, shared: bool
+) -> list[Table]:
+    """The tables with what will happen to their accounts by the calendar (E1); of a portfolio the first, its clock."""
+    names = asset_names(bars)
+    if shared:
+        acts = agenda(bars, tables[0], names, places, account)
+        return [acting(tables[0], acts), *tables[1:]]
+    own = [np.arange(table.n_bars) for table in tables]
+    each = zip(tables, names, own, strict=True)
+    return [acting(table, agenda(bars, table, [name], [rows], account)) for table, name, rows in each]
+
+
+def acting(table: Table, actions: np.ndarray) -> Table:
+    """The table with these actions; itself where there are none."""
+    return replace(table, actions=stamped(actions, table)) if len(actions) else table
+
+
+def check_margin(settings: Settings, shared: bool) -> None:
+    """L3, L6: raise OrderError for isolated margin of a portfolio, and for a margin on a path through the bar."""
+    margin = settings.account.margin
+    if margin is None or margin.maintenance is None:
+        return
+    if shared and margin.isolated:
+        fix = "Use cross margin, or one account for each asset with a @kk.strategy."
+        raise OrderError(message("margin of a portfolio", "isolated", "cross", fix))
+    if settings.fill_model.path not in ("stop_first", "close"):
+        wanted, fix = "path=stop_first or path=close", "Rule L3 says when a bar's prices liquidate an account."
+        raise OrderError(message("fill model of an account on margin", settings.fill_model.label, wanted, fix))
+
+
+def under_each(recipe: Recipe, models: Sequence[FillModel], settings: Settings) -> Recipe:
     """The trials of a recipe under each of several fill models, which become its first axis, ``fill_model``."""
     job, n = recipe.job, len(recipe.job.trials)
     each = n // len(recipe.accounts)
-    if recipe.shared:
-        for m in models:
+    for m in models:
+        check_margin(replace(settings, fill_model=m), recipe.shared)
+        if recipe.shared:
             check_path(m)
     trials = np.tile(job.trials, len(models))
     trials["fill_model"] = np.repeat(np.arange(len(models)), n)
@@ -483,8 +524,9 @@ def plan_signal(
     first, last = limits
     program = strategy.follower.program({})
     panel = panel_of(bars, [])
-    base, places = panel.tables, panel.places
-    check_volumes(costs_of(settings.venue), base, asset_names(bars))
+    base, places = with_agenda(bars, panel.tables, panel.places, settings.account, False), panel.places
+    check_margin(settings, False)
+    check_volumes(costs_of(settings), base, asset_names(bars))
     n, cash = len(base), settings.account.cash
     trials = np.zeros(len(sweep.combos) * n, L.TRIAL)
     for a, place in enumerate(places):
@@ -499,7 +541,7 @@ def plan_signal(
         program.text,
         program.plan,
         base,
-        [costs_of(settings.venue)],
+        [costs_of(settings)],
         [settings.fill_model.codes()],
         trials,
         np.zeros((len(trials), 0), "i8"),
@@ -507,7 +549,8 @@ def plan_signal(
     )
     start = min(int(p[np.searchsorted(p, first)]) for p in places)
     assets = asset_names(bars)
-    return Recipe(bars, strategy, job, sweep.axes, assets, places, sweep.cells, start, last, sweep.scalars, target)
+    found = Recipe(bars, strategy, job, sweep.axes, assets, places, sweep.cells, start, last, sweep.scalars, target)
+    return replace(found, account=settings.account)
 
 
 def with_target(recipe: Recipe, first: int, last: int) -> Job:

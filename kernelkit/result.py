@@ -304,6 +304,35 @@ def fills(res: xr.Dataset) -> pd.DataFrame:
     )
 
 
+def actions(res: xr.Dataset) -> pd.DataFrame:
+    """What moved the selected trial's cash without a fill, in order: actions, accruals, what an insurance bore (E, L5).
+
+    ``position`` is what was held before, in base units, ``amount`` what the account got, in quote currency (of a split
+    the settlement of a fraction); times are UTC. Raises UsageError unless the result is narrowed down to one trial.
+
+    >>> import kernelkit as kk
+    >>> @kk.strategy
+    ... def flat(ctx):
+    ...     pass
+    >>> bars = kk.data.load("sp500_index")
+    >>> res = kk.backtest(bars, flat, start="2018-12-28", account=kk.Account(cash=365e4, interest=0.01))
+    >>> actions(res)[["kind", "amount"]].to_dict("records")
+    [{'kind': 'interest', 'amount': 300.0}]
+    """
+    import pandas as pd
+
+    r = Records(res, "happened")
+    return pd.DataFrame(
+        {
+            "time": r.times("time"),
+            "asset": np.where(r["asset"] < 0, "", r.asset),
+            "kind": r.text("kind", L.ACTIONS),
+            "position": r["lots"] * r.lot,
+            "amount": r["amount"],
+        }
+    )
+
+
 def orders(res: xr.Dataset, history: bool = False) -> pd.DataFrame:
     """Every order of the selected trial by id: what it asked for, when it was submitted and ended, and why (rule O6).
 

@@ -27,17 +27,19 @@ from kernelkit.kernels import layout as L
 from kernelkit.kernels.block import header_of
 from kernelkit.kernels.cache import build_id
 from kernelkit.kernels.context import Rolling
-from kernelkit.kernels.job import Costs, Job, new_outcome
+from kernelkit.kernels.job import Backing, Costs, Job, new_outcome
 from kernelkit.kernels.plan import Plan, Ring, Site
 from kernelkit.kernels.session import Failed, Session
 from kernelkit.kernels.source import Source
 from kernelkit.market.fill_model import FillModel
-from kernelkit.market.venue import Account, Settings, Venue
+from kernelkit.market.account import Account, Rates
+from kernelkit.market.venue import Settings, Venue
 from kernelkit.recipe import (
     Recipe,
     asset_names,
     bind,
     check_bars,
+    check_margin,
     check_path,
     check_volumes,
     costs_of,
@@ -46,6 +48,7 @@ from kernelkit.recipe import (
     param_words,
     resolve,
     span,
+    with_agenda,
 )
 from kernelkit.strategy import Signal, Strategy
 from kernelkit.table import clock_of, panel_of, table_of
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 FORMAT = 1
+RATES = ("interest", "loan", "borrow")
 DAMAGED = "Start again, or restore the folder."
 OWN = re.compile(r"\.?(state|bars|run)-[0-9a-f]{32}\..*")  # files of one save, finished or not
 ENDLESS = 1 << 60  # the bar at which a run that may always go on would end
@@ -109,10 +113,13 @@ class Run:
         plan = self._recipe.job.plan
         table, rows = table_of(bars, 0, plan.features, plan.closing)
         check_volumes(self._recipe.job.venues[0], [table], self._recipe.assets)
+        [table] = with_agenda(bars, [table], [rows], self._recipe.account, False)
         before = self._recipe.job.tables[0]
         columns = zip(before.columns, table.columns, strict=True)
         same = all(np.array_equal(a, b[: len(a)], equal_nan=a.dtype.kind == "f") for a, b in columns)
         named = [str(a) for a in bars["asset"].values]
+        past = table.actions[table.actions["bar"] < before.n_bars]
+        same = same and np.array_equal(past.view("u1"), before.actions.view("u1"))
         if not same or table.instrument != before.instrument or named != self._recipe.assets:
             found, wanted = "bars that differ from those already run", "the same bars and instrument, continued"
             raise UsageError(message("feed", found, wanted, "Start a new run: history has changed."))
@@ -194,7 +201,29 @@ class Run:
             "venue_name": self._venue.name,
             "costs": self._venue.costs,
             "fill_model": asdict(self._fill_model),
+            "rates": {name: rate_to_json(getattr(recipe.account, name)) for name in RATES},
         }
+
+
+def rate_to_json(rate: Any) -> Any:
+    """A rate of the account as JSON: a number, or its times and values; of several assets by name."""
+    if isinstance(rate, Mapping):
+        return {"of": {asset: rate_to_json(r) for asset, r in rate.items()}}
+    return asdict(rate) if isinstance(rate, Rates) else rate
+
+
+def rate_from_json(rate: Any) -> Any:
+    """The rate again."""
+    if not isinstance(rate, dict):
+        return rate
+    if "of" in rate:
+        return {asset: rate_from_json(r) for asset, r in rate["of"].items()}
+    return Rates(tuple(rate["times"]), tuple(rate["values"]))
+
+
+def _backing(saved: Mapping[str, Any]) -> Backing:
+    tiers = {side: tuple(map(tuple, saved[side])) for side in ("long", "short")}
+    return Backing(**(saved | tiers))
 
 
 def _digest(document: Mapping[str, Any]) -> str:
@@ -360,7 +389,7 @@ def one_recipe(
     program = strategy.program(types, {n: v for n, v in scalars.items() if isinstance(v, str)})
     shared = program.plan.shared
     panel = panel_of(bars, program.plan.features, closing=program.plan.closing)
-    check_volumes(costs_of(settings.venue), panel.tables, asset_names(bars))
+    check_volumes(costs_of(settings), panel.tables, asset_names(bars))
     rows = np.arange(panel.n) if shared else panel.places[0]
     first = int(np.searchsorted(rows, span(bars, start, None)[0]))
     begin = max(first, strategy.bars_needed(program, scalars))
@@ -368,6 +397,8 @@ def one_recipe(
     if shared:
         check_path(settings.fill_model)
         tables = [clock_of(panel, bars, min(begin, panel.n - 1)), *tables]
+    check_margin(settings, shared)
+    tables = with_agenda(bars, tables, panel.places, settings.account, shared)
     trials = np.zeros(1, L.TRIAL)
     trials[0] = (0, begin, ENDLESS, 0, 0, 0, settings.account.cash)
     params = param_words(program, [()], [], scalars)
@@ -375,7 +406,7 @@ def one_recipe(
         program.text,
         program.plan,
         tables,
-        [costs_of(settings.venue)],
+        [costs_of(settings)],
         [settings.fill_model.codes()],
         trials,
         params,
@@ -395,6 +426,7 @@ def one_recipe(
         min(begin, stop - 1),
         stop,
         scalars,
+        account=settings.account,
     )
 
 
@@ -431,9 +463,13 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
     trials = np.zeros(1, L.TRIAL)
     trials[0] = tuple(document["trial"])
     venues = [
-        Costs(**(v | {"fee_slots": tuple(v["fee_slots"]), "slippage_slots": tuple(v["slippage_slots"])}))
+        Costs(
+            **(v | {n: tuple(v[n]) for n in ("fee_slots", "slippage_slots")} | {"backing": _backing(v["backing"])})
+        )
         for v in document["venue"]
     ]
+    account = Account(float(trials[0]["cash"]), **{n: rate_from_json(r) for n, r in document["rates"].items()})
+    [table] = with_agenda(bars, [table], [rows], account, False)
     fill_model = FillModel(**document["fill_model"])
     job = Job(
         document["program"],
@@ -458,6 +494,7 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
         0,
         int(rows[-1]) + 1,
         document["bound"],
+        account=account,
     )
     return Run(recipe, SavedVenue(document["venue_name"], document["costs"]), fill_model, state)
 

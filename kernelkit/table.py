@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kernelkit.agenda import holding_factor, known, of_assets, ordered
 from kernelkit.data.sessions import closes
 from kernelkit.errors import DataError, StrategyError, UsageError, message
 from kernelkit.kernels import layout as L
@@ -31,7 +32,8 @@ class Panel:
     n: int
     tables: list[Table]
     places: list[np.ndarray]
-    clocks: dict[int, Table] = field(default_factory=dict)  # of a portfolio, by the bar at which its account starts
+    # of a portfolio, by the bar at which its account starts, and by what the bars' actions are
+    clocks: dict[tuple[int, bytes], Table] = field(default_factory=dict)
 
     @cached_property
     def last_bars(self) -> np.ndarray | None:
@@ -120,26 +122,32 @@ def check_features(bars: xr.Dataset, names: Sequence[str]) -> None:
 
 def clock_of(panel: Panel, bars: xr.Dataset, begin: int) -> Table:
     """X8: the clock of a portfolio as a table whose close is the equally weighted index from bar ``begin`` on."""
-    if begin in panel.clocks:
-        return panel.clocks[begin]
+    key = begin, known(bars)
+    if key in panel.clocks:
+        return panel.clocks[key]
     n = bars.sizes["time"]
     stamps = [bars.variables[name].values.astype("datetime64[ns]").astype("i8") for name in ("open_at", "known_at")]
     session = bars.variables["session"].values.astype("i8")
     check_clock(*stamps)
     check_sessions(session)
+    none, unknown = np.zeros(n, "i8"), np.full(n, np.nan)
+    columns = (none, none, none, none, np.zeros(n), *stamps, session, unknown, unknown, unknown, unknown)
+    clock = Table(columns, 1, 1.0, 1.0, 1.0, float(bars.attrs["periods_per_year"]))
+    names = [str(a) for a in bars["asset"].values] if key[1] else []
+    actions = ordered(of_assets(bars, clock, names, panel.places if names else []))
     index, count = np.zeros(n), 0
     for a, table in enumerate(panel.tables):
         last = np.arange(n) if panel.last_bars is None else panel.last_bars[:, a]
         if last[begin] >= 0:
             close = table.columns[L.C_CLOSE_P]
-            index += np.where(last >= 0, close[np.maximum(last, 0)], np.nan) / close[last[begin]]
+            now = np.where(last >= 0, close[np.maximum(last, 0)], np.nan)
+            if len(actions):
+                now = now * holding_factor(actions, a, table, panel.places[a], n, begin)
+            index += now / close[last[begin]]
             count += 1
     index = index / count if count else np.full(n, np.nan)
-    none, unknown = np.zeros(n, "i8"), np.full(n, np.nan)
-    columns = (none, none, none, none, np.zeros(n), *stamps, session, unknown, unknown, unknown, index)
-    clock = Table(columns, 1, 1.0, 1.0, 1.0, float(bars.attrs["periods_per_year"]))
-    panel.clocks[begin] = clock
-    return clock
+    panel.clocks[key] = replace(clock, columns=(*columns[:-1], index))
+    return panel.clocks[key]
 
 
 def calendar_of(bars: xr.Dataset) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kernelkit.errors import DataError, UsageError
 from kernelkit.market.funding import payments, position_at
-from kernelkit.market.margin import (
+from kernelkit.market.liquidation import (
     Position,
     Tiers,
     liquidation_price,

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from kernelkit.data.actions import with_actions as with_actions
     from kernelkit.data.catalog import load as load
     from kernelkit.data.catalog import names as names
     from kernelkit.data.extend import append as append
@@ -18,6 +19,7 @@ _HOMES = {
     "from_pandas": "kernelkit.data.frames",
     "load": "kernelkit.data.catalog",
     "names": "kernelkit.data.catalog",
+    "with_actions": "kernelkit.data.actions",
 }
 _MODULES = ("store", "synthetic")
 

@@ -108,6 +108,25 @@ def note_traded(frame: int, notional: float) -> None:
     put_f8(place + OFF_DAY_SUM, f8(place + OFF_DAY_SUM) + notional)
 
 
+def put_at_stake(frame: int, lots: int, p: float) -> None:
+    """L4: what the position costs and puts at risk once `lots` at price `p` are added to it."""
+    f = at(frame, FRAME)
+    x = at(f.positions, POSITION)
+    unit = at(f.instrument, INSTRUMENT).unit
+    initial = at(f.venue, VENUE).initial
+    after = x.lots + lots
+    if x.lots == 0 or same_side(x.lots, lots):
+        x.basis += p * (float(lots) * unit)
+        x.stake += (p * (float(abs(lots)) * unit)) * initial
+    elif same_side(x.lots, after):
+        part = float(after) / float(x.lots)
+        x.basis *= part
+        x.stake *= part
+    else:
+        x.basis = p * (float(after) * unit)
+        x.stake = (p * (float(abs(after)) * unit)) * initial
+
+
 def book(frame: int, order_at: int, lots: int, k: int, reference: int, fee: float, time: int, rule: int) -> None:
     """A1, A7, A9: move cash and position, keep the round trip, log the fill."""
     f = at(frame, FRAME)
@@ -144,6 +163,8 @@ def book(frame: int, order_at: int, lots: int, k: int, reference: int, fee: floa
         x.peak_lots = max(x.peak_lots, abs(after))
         if after == 0:
             close_trade(frame, x.pnl, x.fees, time)
+    if at(f.venue, VENUE).isolated != 0:
+        put_at_stake(frame, lots, p)
     x.lots = after
     x.quantity = float(after) * at(f.instrument, INSTRUMENT).lot
     o.filled += lots

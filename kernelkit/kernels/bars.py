@@ -1,10 +1,13 @@
 """The loop over bars (rule T5) for many trials side by side: what orders, sessions and the data's end need."""
 
 from kernelkit.kernels.account import close_trade
+from kernelkit.kernels.actions import account_at, due_bar, pass_over
 from kernelkit.kernels.fills import column, column_f, decided_at, moment
 from kernelkit.kernels.focus import bars_until, defocus, focus
 from kernelkit.kernels.layout import (
     ACCOUNT,
+    ACTION,
+    ACTION_BYTES,
     C_CLOSE_P,
     C_HIGH,
     C_KNOWN_AT,
@@ -15,6 +18,7 @@ from kernelkit.kernels.layout import (
     FAR,
     FILL_MODEL,
     FILL_MODEL_BYTES,
+    FIRST,
     FLUSH,
     FRAME,
     GROW,
@@ -23,6 +27,7 @@ from kernelkit.kernels.layout import (
     INSTRUMENT,
     INSTRUMENT_BYTES,
     KEEP,
+    LAST,
     LAST_OPEN,
     LOAD,
     MAX_CELLS,
@@ -39,6 +44,7 @@ from kernelkit.kernels.layout import (
     TRIAL,
     TRIAL_BYTES,
     VENUE_BYTES,
+    WITHIN,
 )
 from kernelkit.kernels.matching import end_all, fill_alone
 from kernelkit.kernels.memory import at, call, call_kernel, f8, i8, put_f8, put_i8
@@ -103,12 +109,27 @@ def room(frame: int) -> int:
     if h.capacity - h.n_live < spare:
         return GROW
     if f.logging != 0:
-        most = h.n_live + h.n_asset
+        most = h.n_live + 2 * h.n_asset  # fills, and what the calendar or a margin closes
         if f.cap_fills - f.n_fills < most or f.cap_trades - f.n_trades < most:
             return FLUSH
         if f.cap_ended - f.n_ended < h.n_live + 2 * spare:
             return FLUSH
+        if f.cap_happened - f.n_happened < count_due(frame) + 1:  # and what an insurance fund bears
+            return FLUSH
     return DONE
+
+
+def count_due(frame: int) -> int:
+    """E1: how many actions take effect in this bar of the account."""
+    f = at(frame, FRAME)
+    if f.happen == 0:
+        return 0
+    g = at(account_at(frame), INSTRUMENT)
+    first = at(f.state, HEADER).next_action
+    k = first
+    while k < g.n_actions and at(g.actions + ACTION_BYTES * k, ACTION).bar == f.clock:
+        k += 1
+    return k - first
 
 
 def log_curve(frame: int) -> int:
@@ -158,6 +179,7 @@ def open_account(frame: int, trial_at: int) -> None:
     a.cash = cash
     a.cash0 = cash
     a.equity = cash
+    pass_over(frame, h.i)
     session = column(frame, C_SESSION, h.i)
     start(f.metrics, session, cash, h.i, column(frame, C_KNOWN_AT, h.i), column_f(frame, C_CLOSE_P, h.i))
 
@@ -183,6 +205,13 @@ def session_end(session_at: int, i: int, until: int, guess: int) -> int:
         else:
             high = middle
     return high
+
+
+def take(frame: int, place: int) -> int:
+    """E1: let what is due in this place of the bar take effect."""
+    f = at(frame, FRAME)
+    f.place = place
+    return call(f.happen, frame)
 
 
 def run(frame: int, trial_at: int, until: int) -> int:
@@ -220,16 +249,27 @@ def run(frame: int, trial_at: int, until: int) -> int:
         fills = a.n_fills
         f.whole = 0 if i == last and code == LAST_OPEN else 1
         status = f.error  # of what was asked for between two bars
-        if status == DONE and (f.logging != 0 or h.n_live > 0):
+        acts = f.happen != 0 and due_bar(frame) == i
+        if status == DONE and acts:
+            status = room(frame)
+            if status == DONE:
+                status = take(frame, FIRST)
+        if status == DONE and (f.logging != 0 or h.n_live > 0 or f.guard != 0):
             status = call(f.meet, frame)
+        if status == DONE and acts and f.whole != 0:
+            status = take(frame, WITHIN)
         if status == DONE and i == last:
             status = call(f.close_out, frame)
+        if status == DONE and acts:
+            status = take(frame, LAST)
         if status != DONE:
             return status
         if a.n_fills != fills:
             m.active = 1
         f.decides = 0 if i == last else 1
         turn = min(m.turn, until) if measure else until
+        if f.happen != 0:
+            turn = min(turn, due_bar(frame))
         f.stop = min(turn, last) if i < last else turn
         status = call(f.coast, frame)
         if status != DONE:

@@ -65,7 +65,9 @@ def coast(frame: int) -> int:
     a = at(account, ACCOUNT)
     m = at(f.metrics, METRICS)
     x = at(positions, POSITION)
-    quiet = -1 if f.logging != 0 else 0  # with more live orders a bar is looked at: with any, or always, to make room
+    logs = f.logging != 0
+    # with more live orders a bar is looked at: with any, or always, to make room or to guard a margin
+    quiet = -1 if logs or f.guard != 0 else 0
     most = h.capacity - SLOTS
     ruined = h.ruined
     special = f.curve != 0 or ruined != 0 or not decides
@@ -138,7 +140,7 @@ def coast(frame: int) -> int:
         if live > quiet:
             prefetch(open_at + 8 * (i + AHEAD))
             low_touch = h.touch_lo
-            due = live > most or quiet < 0 or low_touch == FAR
+            due = live > most or logs or low_touch == FAR
             if rarely(
                 due or i8(column_at(frame, C_LOW, i)) <= low_touch or i8(column_at(frame, C_HIGH, i)) >= h.touch_hi
             ):

@@ -11,6 +11,7 @@ from kernelkit.kernels.layout import (
     C_KNOWN_AT,
     C_LOW,
     C_VOLUME,
+    CALL_RENEW,
     CANCELLED,
     CLOSE_ONLY,
     CROWDED,
@@ -48,7 +49,7 @@ from kernelkit.kernels.layout import (
     VENUE,
     WAITING,
 )
-from kernelkit.kernels.memory import at, f8, i8
+from kernelkit.kernels.memory import at, call, f8, i8
 from kernelkit.kernels.power import REFUSED, affordable, count_in, count_out, cut, equity_at, value_all
 from kernelkit.kernels.scan import copy_words
 
@@ -324,6 +325,9 @@ def exchange(frame: int, order_at: int, wanted: int, reference: int, how: int, r
         end_order(frame, order_at, CANCELLED, R_CUT, time)
         return
     book(frame, order_at, paid_for, k, reference, fee, time, rule)
+    if f.guard != 0 and f.shared == 0:
+        f.place = CALL_RENEW
+        call(f.guard, frame)
     if at(f.venue, VENUE).participation != 0.0:
         at(f.positions, POSITION).used += abs(paid_for)
     if o.display > 0 and not goes_beyond(frame, order_at):

@@ -31,6 +31,8 @@ class Table:
     multiplier: float
     periods: float
     closing: int = 0  # the column, after all others, that says when the bar's session closes (O12); 0 is none
+    # layout.ACTION, in the order in which they take effect (E1)
+    actions: np.ndarray = field(default_factory=lambda: np.zeros(0, L.ACTION))
 
     @property
     def n_bars(self) -> int:
@@ -57,10 +59,11 @@ class Table:
     def record(self) -> tuple[float, ...]:
         """It as layout.INSTRUMENT, in this process."""
         at, unit = self.pointers.ctypes.data, self.lot * self.multiplier
-        return at, self.n_bars, self.inverse, self.closing, self.tick, self.lot, self.multiplier, unit, self.periods
+        ints = at, self.n_bars, self.inverse, self.closing, self.actions.ctypes.data, len(self.actions)
+        return (*ints, self.tick, self.lot, self.multiplier, unit, self.periods)
 
     def __reduce__(self) -> object:
-        return Table, (self.columns, *self.instrument, self.closing)
+        return Table, (self.columns, *self.instrument, self.closing, self.actions)
 
     @cached_property
     def most_ticks(self) -> int:
@@ -78,7 +81,34 @@ class Table:
         for k, c in enumerate(self.columns):
             if not L.C_OPEN_P <= k <= L.C_CLOSE_P:  # these are the ticks once more
                 found.update(c[:stop].tobytes())
+        if len(self.actions):
+            found.update(self.actions[self.actions["bar"] < stop].tobytes())
         return found.hexdigest()
+
+
+@dataclass(frozen=True)
+class Backing:
+    """What an account's positions must be backed with (L1, L2), as the kernel sees it; tiers are (floor, rate)."""
+
+    initial: float = 1.0
+    long: tuple[tuple[float, float], ...] = ()  # none: it is never liquidated
+    short: tuple[tuple[float, float], ...] = ()
+    fee: float = 0.0
+    isolated: bool = False
+    protected: bool = True
+
+    @cached_property
+    def tiers(self) -> dict[str, np.ndarray]:
+        """VENUE's floors, rates and deductions: of long positions, then of short ones, padded with inf."""
+        out = {name: np.zeros(2 * L.TIERS) for name in ("floors", "rates", "deductions")}
+        out["floors"][:] = np.inf
+        for at, tiers in ((0, self.long), (L.TIERS, self.short)):
+            deduction = before = 0.0
+            for k, (floor, rate) in enumerate(tiers):
+                deduction = deduction + floor * (rate - before) if k else 0.0
+                before = rate
+                out["floors"][at + k], out["rates"][at + k], out["deductions"][at + k] = floor, rate, deduction
+        return out
 
 
 @dataclass(frozen=True)
@@ -100,6 +130,7 @@ class Costs:
     max_quantity: float = 0.0  # 0 is no limit
     min_notional: float = 0.0
     off_tick: bool = False  # whether prices off the grid are rejected, not rounded
+    backing: Backing = Backing()
 
     @property
     def limits(self) -> bool:
@@ -162,7 +193,7 @@ class Outcome:
 
 @dataclass
 class Logs:
-    """What one trial did: fills, ended orders and trades (records of layout), curves and own records.
+    """What one trial did: fills, ended orders, trades and actions (records of layout), curves and own records.
 
     Curves are (bar, [equity, cash, position of each asset]), records (bar, name), float64 from the first decision on.
     """
@@ -172,6 +203,7 @@ class Logs:
     trades: np.ndarray
     curves: np.ndarray
     records: np.ndarray
+    happened: np.ndarray
 
 
 def new_outcome(n: int, blocks: bool) -> Outcome:

@@ -8,12 +8,13 @@ of fields is a new VERSION: a checkpoint of another one is refused.
 
 import numpy as np
 
-VERSION = 5
+VERSION = 6
 RESERVE = 64  # orders that one decision may submit
 SLOTS = RESERVE + 2  # free slots that takes: the last of them may be a bracket
 MAX_CELLS = 64  # block summaries a trial keeps (M4)
 LEVELS = 24  # depth of the session tree: 2**24 days is beyond datetime64[ns]
 MODEL_SLOTS = 128  # numbers of a cost model, tables included
+TIERS = 24  # of maintenance margin, at most
 TRADED_DAYS = 31  # C3: of the account's trading, today and the 30 days before
 FAR = 1 << 62
 AHEAD = 16  # bars: how early opens are fetched where an order may fill; waiting for one takes as long as its fill
@@ -63,7 +64,10 @@ STATUSES = ("live", "filled", "cancelled", "rejected", "expired")
     R_ABOVE,
     R_MINIMUM,
     R_POST,
-) = range(24)
+    R_SPLIT,
+    R_DELISTED,
+    R_LIQUIDATION,
+) = range(27)
 REASONS = (
     "",
     "user",
@@ -89,6 +93,9 @@ REASONS = (
     "above_maximum",
     "below_minimum",
     "post_only",
+    "split",
+    "delisted",
+    "liquidation",
 )
 # marks on an order
 TARGET, REDUCE, AT_FILL, TRIGGERED, FRESH, SEEN, WAITING, RATIONED, PARENT = 1, 2, 4, 8, 16, 32, 64, 128, 256
@@ -114,6 +121,13 @@ OPEN_FILL, BAR_FILL, FORMER_FILL = 0, 1, 2
 PLACES = ("open", "bar", "former close")
 # cash rules
 CUT, REJECT, DEBT = 0, 1, 2
+# actions by the calendar (E1-E7) and what else moves cash without a fill (L5)
+SPLIT, DIVIDEND, FUNDING, DELISTING, INTEREST, BORROW, INSURANCE = range(7)
+ACTIONS = ("split", "dividend", "funding", "delisting", "interest", "borrow", "insurance")
+# where in a bar they take effect: first, after the open pass, before the mark
+FIRST, WITHIN, LAST = 0, 1, 2
+# which of a bar's prices a margin is looked at with (L3): that of the open, the range, the close; or only made anew
+CALL_OPEN, CALL_RANGE, CALL_CLOSE, CALL_RENEW = 0, 1, 2, 3
 # what a kernel call comes back with
 DONE, PAUSED, GROW, FLUSH, RAISED, LOOKAHEAD, CROWDED, BAD_MODEL, LOAD, NO_ASSET = range(10)
 # verbs of the order entry point
@@ -168,7 +182,7 @@ def _record(ints: str = "", floats: str = "", tail: list | None = None) -> np.dt
 
 HEADER = _record(
     "version nbytes n_asset capacity off_account off_metrics off_positions off_orders off_strategy n_slot "
-    "i status n_live next_id touch_lo touch_hi started ruined"
+    "i status n_live next_id touch_lo touch_hi started ruined next_action"
 )
 # day, day_sum: a ring of UTC days by number, and what was traded on each (C3); ratio: X5; valued: the bar of the clock,
 # twice, plus 1 once it is over, that `worth` and `gross` (X6) are of
@@ -177,8 +191,11 @@ ACCOUNT = _record(
     "cash equity debt fees gross_profit gross_loss turnover cash0 worth gross ratio",
     [("day", "i8", (TRADED_DAYS,)), ("day_sum", "f8", (TRADED_DAYS,))],
 )
-# used: lots that its orders have traded in its bar `used_at` (P1); touch_lo, touch_hi: as in HEADER, in a portfolio
-POSITION = _record("lots opened peak_lots used used_at touch_lo touch_hi", "pnl fees quantity")
+# used: lots that its orders have traded in its bar `used_at` (P1); touch_lo, touch_hi: as in HEADER, in a portfolio;
+# call: the liquidation price in ticks (L3); basis, stake: what it cost and what is at risk (L4)
+POSITION = _record(
+    "lots opened peak_lots used used_at touch_lo touch_hi delisted call", "pnl fees quantity basis stake"
+)
 ORDER = _record(
     "id asset venue kind tif marks status reason lots filled display price trigger trail offset group parent "
     "t_submit t_active t_expire t_trigger t_replace session t_end touch_lo touch_hi reference fill_ticks",
@@ -194,14 +211,19 @@ METRICS = _record(
 )
 FILL = _record("order asset time lots ticks reference rule", "fee slippage position cash")
 TRADE = _record("asset opened closed lots", "pnl fees")
+# value, price: what E2-E7 say of each kind; bar: that of the account in which it takes effect
+ACTION = _record("bar place kind asset time", "value price")
+HAPPENED = _record("kind asset time lots", "amount")
 TRIAL = _record("i0 trade_from i1 dataset venue fill_model", "cash")
 # closing: the column that says when the bar's session closes (O12), 0 where no order asks
-INSTRUMENT = _record("columns n_bars inverse closing", "tick lot multiplier unit periods")
-# limits: whether it has any of O15's
+INSTRUMENT = _record("columns n_bars inverse closing actions n_actions", "tick lot multiplier unit periods")
+# limits: whether it has any of O15's; initial ... deductions: the account's margin (L1, L2), tiers of long positions
+# before those of short ones
 VENUE = _record(
-    "cash_rule fee slippage fee_reads slippage_reads rebates limits off_tick",
-    "band participation min_quantity max_quantity min_notional",
-    [("fee_slots", "f8", (MODEL_SLOTS,)), ("slippage_slots", "f8", (MODEL_SLOTS,))],
+    "cash_rule fee slippage fee_reads slippage_reads rebates limits off_tick isolated protected",
+    "band participation min_quantity max_quantity min_notional initial margin_fee",
+    [("fee_slots", "f8", (MODEL_SLOTS,)), ("slippage_slots", "f8", (MODEL_SLOTS,))]
+    + [(name, "f8", (2 * TIERS,)) for name in ("floors", "rates", "deductions")],
 )
 FILL_MODEL = _record("limit same_bar trailing close_out sizing path stop_gap market")
 MODEL = _record(
@@ -218,7 +240,8 @@ FRAME = _record(
     "records n_record error error_arg model inert ordered_at first_id instruments venues fill_models "
     "coast decide meet match walk steer log ruin close_out decides whole stop "
     "rows n_rows values width first last refreshed panel timed halt "
-    "shared n_asset asset clock bars position_0 instrument_0 step twice weigh row_bytes scratch held n_held"
+    "shared n_asset asset clock bars position_0 instrument_0 step twice weigh row_bytes scratch held n_held "
+    "happen guard place happened n_happened cap_happened"
 )
 # sizes as plain integers: compiled code cannot ask a dtype
 (
@@ -233,7 +256,15 @@ FRAME = _record(
     VENUE_BYTES,
     FILL_MODEL_BYTES,
     ROW_BYTES,
-) = (r.itemsize for r in (HEADER, NODE, POSITION, ORDER, FILL, TRADE, TRIAL, INSTRUMENT, VENUE, FILL_MODEL, ROW))
+    ACTION_BYTES,
+    HAPPENED_BYTES,
+) = (
+    r.itemsize
+    for r in (
+        *(HEADER, NODE, POSITION, ORDER, FILL, TRADE, TRIAL, INSTRUMENT, VENUE, FILL_MODEL, ROW),
+        *(ACTION, HAPPENED),
+    )
+)
 # headline of one trial, as the kernel writes it
 HEADLINE = (
     "total_return cagr volatility sharpe_ratio sortino_ratio calmar_ratio max_drawdown max_drawdown_duration "

@@ -18,6 +18,9 @@ from kernelkit.kernels.layout import (
     C_OPEN,
     C_OPEN_AT,
     C_SESSION,
+    CALL_CLOSE,
+    CALL_OPEN,
+    CALL_RANGE,
     CLOSE_ONLY,
     DAY,
     EXPIRED,
@@ -68,6 +71,7 @@ from kernelkit.kernels.layout import (
     UPDATE_FIRST,
     VENUE,
     WAITING,
+    WITHIN,
 )
 from kernelkit.kernels.memory import at, call
 from kernelkit.kernels.scan import copy_words
@@ -143,6 +147,12 @@ def tidy(frame: int) -> None:
             if n != k:
                 copy_words(f.orders + n * ORDER_BYTES, o_at, ORDER_WORDS)
             n += 1
+    x = at(f.position_0, POSITION)
+    if f.guard != 0 and f.shared == 0 and x.lots != 0:  # L3
+        if x.lots > 0:
+            lo = max(lo, x.call)
+        else:
+            hi = min(hi, x.call)
     h.n_live = n
     h.touch_lo = lo
     h.touch_hi = hi
@@ -261,6 +271,8 @@ def range_price(frame: int, order_at: int, step: int, thr: int) -> int:
     if step == AT_LIMITS:
         return o.trigger
     if step == AT_STOPS:
+        if f.guard != 0 and f.shared == 0 and beyond_call(frame, order_at):
+            return 0
         if m.stop_gap != GAP_CLOSE:
             return o.trigger
         return max(o.trigger, close) if o.lots > 0 else min(o.trigger, close)
@@ -269,6 +281,23 @@ def range_price(frame: int, order_at: int, step: int, thr: int) -> int:
         first = column(frame, C_OPEN, f.i)
         worst = max(worst, first) if o.lots > 0 else min(worst, first)
     return max(o.trigger, worst) if o.lots > 0 else min(o.trigger, worst)
+
+
+def beyond_call(frame: int, order_at: int) -> bool:
+    """L3: whether the price meets a stop only after it has met the liquidation price."""
+    o = at(order_at, ORDER)
+    x = at(at(frame, FRAME).positions, POSITION)
+    if x.lots > 0:
+        return o.lots < 0 and o.trigger < x.call
+    return x.lots < 0 and o.lots > 0 and o.trigger > x.call
+
+
+def check_margin(frame: int, place: int) -> None:
+    """L3: look whether these prices of the bar liquidate the account."""
+    f = at(frame, FRAME)
+    if f.guard != 0 and f.shared == 0:
+        f.place = place
+        call(f.guard, frame)
 
 
 def at_its_moment(frame: int, order_at: int, step: int) -> bool:
@@ -407,11 +436,18 @@ def match(frame: int) -> int:
     f = at(frame, FRAME)
     m = at(f.fill_model, FILL_MODEL)
     expire(frame)
+    check_margin(frame, CALL_OPEN)
     pass_orders(frame, AT_OPEN)
+    check_margin(frame, CALL_OPEN)
     if f.whole != 0:
+        if f.happen != 0:
+            f.place = WITHIN
+            call(f.happen, frame)
         if m.path < HIGH_FIRST:
             for step in range(AT_STOPS, AT_WOKEN + 1):
                 pass_orders(frame, step)
+                if step < AT_WOKEN:
+                    check_margin(frame, CALL_CLOSE if step == AT_END else CALL_RANGE)
             if m.trailing != UPDATE_FIRST:
                 follow_range(frame)
         else:
@@ -431,7 +467,7 @@ def fill_alone(frame: int) -> bool:
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
     o = at(f.orders, ORDER)
-    if h.n_live != 1 or o.kind != MARKET or o.tif == GTD or o.tif >= FOK:
+    if h.n_live != 1 or o.kind != MARKET or o.tif == GTD or o.tif >= FOK or f.guard != 0:
         return False
     if at(f.fill_model, FILL_MODEL).market != NEXT_OPEN or at(f.venue, VENUE).participation != 0.0:
         return False

@@ -58,6 +58,7 @@ from kernelkit.kernels.layout import (
     POST,
     POST_ONLY,
     R_BELOW,
+    R_DELISTED,
     R_INVALID,
     R_NONE,
     R_OFF_TICK,
@@ -197,15 +198,23 @@ def turn_down(frame: int, order_at: int, reason: int) -> int:
     return o.id
 
 
+def off_market(frame: int) -> int:
+    """X1, E4: why the asset cannot be traded, R_NONE where it can."""
+    f = at(frame, FRAME)
+    if f.i < 0:
+        return R_UNLISTED
+    return R_DELISTED if at(f.positions, POSITION).delisted != 0 else R_NONE
+
+
 def submit(
     frame: int, verb: int, tif: int, asked: int, q: float, a: float, b: float, expires: float, display: float
 ) -> int:
     """The simple orders: market, limit, stop, stop-limit, if touched, trailing. `asked` says what else they are."""
     f = at(frame, FRAME)
     kind = kind_of(verb, asked)
-    if f.i < 0:
-        return reject(frame, kind, tif, R_UNLISTED)
-    wrong = fault(frame, verb, tif, asked, q, a, b, expires, display)
+    wrong = off_market(frame)
+    if wrong == R_NONE:
+        wrong = fault(frame, verb, tif, asked, q, a, b, expires, display)
     if wrong != R_NONE:
         return reject(frame, kind, tif, wrong)
     o_at = new_order(frame, kind, tif, to_lots(f.instrument, q))
@@ -297,8 +306,9 @@ def bracket(
         and ((given & HAS_STOP_LOSS) == 0 or is_fraction(stop_loss))
         and ((given & HAS_TAKE_PROFIT) == 0 or is_profit(take_profit, q))
     )
-    if f.i < 0:
-        return reject(frame, kind, tif, R_UNLISTED)
+    wrong = off_market(frame)
+    if wrong != R_NONE:
+        return reject(frame, kind, tif, wrong)
     if not good or (kind == LIMIT and not good_price(g, entry)):
         return reject(frame, kind, tif, R_INVALID)
     lots = to_lots(g, q)
@@ -348,8 +358,9 @@ def replace_target(frame: int) -> None:
 def target(frame: int, verb: int, wish: float, band: float) -> int:
     """S1-S5: one market order to a quantity or a weight; 0 when none is needed."""
     f = at(frame, FRAME)
-    if f.i < 0:
-        return reject(frame, MARKET, GTC, R_UNLISTED)
+    wrong = off_market(frame)
+    if wrong != R_NONE:
+        return reject(frame, MARKET, GTC, wrong)
     g = at(f.instrument, INSTRUMENT)
     held = at(f.positions, POSITION).lots
     if at(f.state, HEADER).n_live > 0:

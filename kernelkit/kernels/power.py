@@ -1,4 +1,4 @@
-"""Buying power: what an account can pay for, its other assets counted (rules A2, A3, X6)."""
+"""Buying power: what an account can pay for, its other assets counted (rules A2, A3, L1, X6)."""
 
 from kernelkit.kernels.account import price, same_side
 from kernelkit.kernels.costs import fee_of
@@ -83,14 +83,21 @@ def equity_at(frame: int, k: int) -> float:
 
 
 def power_at(frame: int, k: int) -> float:
-    """A2, X6: how much of that the asset in focus may take up."""
+    """A2, X6, L1: how much of that margin on the asset in focus may take up."""
     f = at(frame, FRAME)
+    v = at(f.venue, VENUE)
     equity = equity_at(frame, k)
-    return equity - at(f.account, ACCOUNT).gross if f.shared != 0 else equity
+    if f.shared != 0:
+        return equity - at(f.account, ACCOUNT).gross * v.initial
+    if v.isolated != 0:
+        x = at(f.positions, POSITION)
+        value = price(f.instrument, k) * (float(x.lots) * at(f.instrument, INSTRUMENT).unit)
+        return equity - max(0.0, value - x.basis)
+    return equity
 
 
 def affordable(frame: int, lots: int, k: int, fee: float) -> bool:
-    """A2: whether the account can pay for `lots` at `k` ticks and this fee."""
+    """A2, L1: whether the account can pay for `lots` at `k` ticks and this fee."""
     f = at(frame, FRAME)
     held = at(f.positions, POSITION).lots
     after = held + lots
@@ -100,7 +107,7 @@ def affordable(frame: int, lots: int, k: int, fee: float) -> bool:
         return True
     unit = at(f.instrument, INSTRUMENT).unit
     p = price(f.instrument, k)
-    return p * (float(abs(after)) * unit) <= power_at(frame, k) - fee
+    return (p * (float(abs(after)) * unit)) * at(f.venue, VENUE).initial <= power_at(frame, k) - fee
 
 
 def cut(frame: int, order_at: int, lots: int, k: int, maker: bool, time: int) -> int:
@@ -113,7 +120,8 @@ def cut(frame: int, order_at: int, lots: int, k: int, maker: bool, time: int) ->
     p = price(f.instrument, k)
     power = power_at(frame, k)
     way = 1 if lots > 0 else -1
-    each = p * unit
+    initial = at(f.venue, VENUE).initial
+    each = (p * unit) * initial
     final = min(int(power / each), abs(held + lots)) if power > 0.0 else 0
     adding = held * way > 0
     for _ in range(SHRINKS):
@@ -123,7 +131,7 @@ def cut(frame: int, order_at: int, lots: int, k: int, maker: bool, time: int) ->
             return 0
         trial = way * final - held
         left = power - fee_of(frame, order_at, trial, k, maker, time)
-        need = p * (float(final) * unit)
+        need = (p * (float(final) * unit)) * initial
         if need <= left:
             return trial
         final = max(0, final - max(1, int((need - left) / each)))

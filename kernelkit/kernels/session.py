@@ -75,15 +75,21 @@ def compiled(unit: str) -> int:
     return native.engine().unit(unit)
 
 
-def units_of(job: Job) -> list[str]:
-    """The engine's functions that fill models and venues need; orders besides those at the market bring their own."""
+def units_of(job: Job) -> dict[str, str]:
+    """The engine's functions that fill models, venues and the calendar need, by FRAME's fields.
+
+    Orders besides those at the market bring their own.
+    """
     fill_models = coded(job)
+    guarded = any(v.backing.long for v in job.venues)
     need = {
-        "close_out": fill_models["close_out"] != L.KEEP,
-        "match": (fill_models["market"] != L.NEXT_OPEN) | any(v.participation for v in job.venues),
-        "walk": fill_models["path"] >= L.HIGH_FIRST,
+        "close_out": (fill_models["close_out"] != L.KEEP).any(),
+        "match": guarded or (fill_models["market"] != L.NEXT_OPEN).any() or any(v.participation for v in job.venues),
+        "walk": (fill_models["path"] >= L.HIGH_FIRST).any(),
+        "happen": any(len(table.actions) for table in job.tables),
+        "guard": guarded,
     }
-    return [unit for unit, by in need.items() if by.any()]
+    return {unit: "guard_all" if unit == "guard" and job.plan.shared else unit for unit, by in need.items() if by}
 
 
 def coded(job: Job) -> np.ndarray:
@@ -122,13 +128,18 @@ class Session:
             self.sweep: Callable[..., int] = native.engine().sweep
             model = native.model
             addresses, self.kernels = native.strategy(job.text, job.plan.kinds, job.plan.shared)
-            for unit in units_of(job):
-                frame[unit] = compiled(unit)
+            for field, unit in units_of(job).items():
+                frame[field] = compiled(unit)
         else:
             self.sweep, model, addresses, self.kernels = python.bind()  # type: ignore[attr-defined]
         for name, value in addresses.items():
             frame[name] = value
         for venue, v in zip(self.venues, job.venues, strict=True):
+            backing = v.backing
+            venue["initial"], venue["margin_fee"] = backing.initial, backing.fee
+            venue["isolated"], venue["protected"] = backing.isolated, backing.protected
+            for name, numbers in backing.tiers.items():
+                venue[name] = numbers
             venue["cash_rule"], venue["band"], venue["rebates"] = v.cash_rule, v.band, v.rebates
             venue["participation"], venue["off_tick"], venue["limits"] = v.participation, v.off_tick, v.limits
             for name in ("min_quantity", "max_quantity", "min_notional"):
@@ -413,8 +424,9 @@ class Recorder(Session):
             "fills": np.zeros(self.ROWS, L.FILL),
             "ended": np.zeros(self.ROWS, L.ORDER),
             "trades": np.zeros(self.ROWS, L.TRADE),
+            "happened": np.zeros(self.ROWS, L.HAPPENED),
         }
-        self.kept: dict[str, list[np.ndarray]] = {"fills": [], "ended": [], "trades": []}
+        self.kept: dict[str, list[np.ndarray]] = {name: [] for name in self.buffers}
         self.curves = np.full((n, 2 + job.n_asset), np.nan)
         self.records = np.full((n, max(1, len(job.plan.records))), np.nan)
         frame = self.frame
@@ -455,6 +467,7 @@ class Recorder(Session):
             joined["trades"],
             self.curves,
             self.records[:, : len(self.job.plan.records)],
+            joined["happened"],
         )
 
 
@@ -465,7 +478,7 @@ def prepare(job: Job) -> None:
     if job.plan.uncompilable:
         raise StrategyError(job.plan.uncompilable)
     native.strategy(job.text, job.plan.kinds, job.plan.shared)
-    for unit in units_of(job):
+    for unit in units_of(job).values():
         compiled(unit)
     for text in {t for v in job.venues for t in (v.fee, v.slippage) if t}:
         native.model(text)

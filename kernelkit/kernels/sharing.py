@@ -81,7 +81,8 @@ def need_of(frame: int, order_at: int, reference: int, step: int) -> float:
     held = at(f.positions, POSITION).lots
     more = float(abs(held + lots) - abs(held))
     fee = fee_of(frame, order_at, lots, k, step == AT_LIMITS and rests(order_at), time)
-    return max(0.0, price(f.instrument, k) * (more * at(f.instrument, INSTRUMENT).unit) + fee)
+    value = price(f.instrument, k) * (more * at(f.instrument, INSTRUMENT).unit)
+    return max(0.0, value * at(f.venue, VENUE).initial + fee)
 
 
 def ration(frame: int, step: int) -> None:
@@ -107,7 +108,7 @@ def ration(frame: int, step: int) -> None:
                 need += one
     if sharers > 1:
         value_all(frame, f.asset)
-        free = (a.cash + a.worth) - a.gross
+        free = (a.cash + a.worth) - a.gross * at(f.venue, VENUE).initial
         if need > free:
             a.ratio = max(0.0, free) / need
             return
@@ -200,13 +201,16 @@ def observe(frame: int, equity: float) -> None:
 
 
 def mark_all(frame: int) -> None:
-    """A5, A6, X3: mark the account at bar FRAME.clock."""
+    """A5, A6, L6, X3: mark the account at bar FRAME.clock."""
     f = at(frame, FRAME)
     a = at(f.account, ACCOUNT)
     h = at(f.state, HEADER)
     m = at(f.metrics, METRICS)
     if h.ruined == 0:
         a.equity = worth(frame)
+        if f.guard != 0 and f.n_held != 0 and call(f.guard, frame) != 0:
+            list_held(frame)
+            a.equity = worth(frame)
         if f.n_held != 0:
             m.active = 1
             m.exposed += 1

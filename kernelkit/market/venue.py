@@ -1,4 +1,4 @@
-"""Settings of an account, a venue and a fill model: frozen records that travel to the kernel as data."""
+"""A venue, and the settings of a backtest: frozen records that travel to the kernel as data."""
 
 from __future__ import annotations
 
@@ -9,30 +9,13 @@ from typing import Any
 
 from kernelkit.errors import OrderError, message
 from kernelkit.kernels import layout as L
+from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.models import CostModel
 
 CASH_RULES = {"reduce": L.CUT, "reject": L.REJECT, "debt": L.DEBT}
 LIMITS = ("min_quantity", "max_quantity", "min_notional")
 OFF_TICK = ("round", "reject")
-
-
-@dataclass(frozen=True)
-class Account:
-    """Money at the start, in quote currency. Raises OrderError unless it is positive and finite.
-
-    >>> Account(cash=10_000)
-    Account(cash=10000.0)
-    """
-
-    cash: float = 1_000_000.0
-
-    def __post_init__(self) -> None:
-        cash: Any = self.cash
-        number = isinstance(cash, (int, float)) and not isinstance(cash, bool)
-        if not (number and math.isfinite(cash) and cash > 0):
-            raise OrderError(message("cash of the account", cash, "a positive amount", "Write Account(cash=1e6)."))
-        object.__setattr__(self, "cash", float(cash))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from kernelkit.market.fill_model import FillModel
-    from kernelkit.market.venue import Account, Venue
+    from kernelkit.market.account import Account
+    from kernelkit.market.venue import Venue
     from kernelkit.recipe import Recipe
 
 NAME = "buy and hold"

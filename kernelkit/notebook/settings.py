@@ -16,7 +16,8 @@ from kernelkit.errors import OrderError, UsageError
 from kernelkit.market import fees, slippage, venues
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.models import CostModel
-from kernelkit.market.venue import Account, Venue
+from kernelkit.market.account import Account
+from kernelkit.market.venue import Venue
 from kernelkit.notebook.options import Given, nearest
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import numpy as np
 from kernelkit import ledger
 from kernelkit.cells import chosen as cells_of
 from kernelkit.engine import backtest, explain, record
+from kernelkit.agenda import known
 from kernelkit.errors import OrderError, UsageError, message
 from kernelkit.kernels import scan
 from kernelkit.kernels.block import slots_of
@@ -19,7 +20,8 @@ from kernelkit.kernels.job import Job, Logs, Outcome, new_outcome
 from kernelkit.kernels.session import Failed, Recorder, Session
 from kernelkit.lazy import lazy
 from kernelkit.market.fill_model import FillModel
-from kernelkit.market.venue import Account, Settings, Venue
+from kernelkit.market.account import Account
+from kernelkit.market.venue import Settings, Venue
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, bind, check_bars, costs_of, kind_of, resolve, span
 from kernelkit.result import Curves, build
@@ -223,7 +225,8 @@ def key_of(
         [str(times[k]) for k in (0, fold.train, fold.test - 1)],
         repr((list(axes.items()), sorted(scalars.items()))),
         (cells_of(axes, scalars, where)[0] >= 0).tobytes().hex(),
-        repr((costs_of(settings.venue), settings.fill_model, settings.account)),
+        known(bars).hex(),
+        repr((costs_of(settings), settings.fill_model, settings.account)),
         build_id(),
     ]
 
@@ -295,7 +298,8 @@ def trade(
     trials["trade_from"] = begin
     tables = recipes[0].job.tables
     if recipes[0].shared:  # the benchmark begins with the first test window
-        tables = [clock_of(panel_of(bars, recipes[0].job.plan.features), bars, begin), *tables[1:]]
+        clock = clock_of(panel_of(bars, recipes[0].job.plan.features), bars, begin)
+        tables = [replace(clock, actions=tables[0].actions), *tables[1:]]
     recipe = first = replace(recipes[0], job=replace(recipes[0].job, tables=tables, trials=trials, ring_sizes=rings))
     main = Recorder(first.job, 0, last=stop)
     try:

@@ -12,17 +12,21 @@ import numpy as np
 
 from kernelkit.errors import LookaheadError, StrategyError, message
 from kernelkit.indicator import Indicator
-from kernelkit.kernels import bars, coast, context, fills, indicators, matching, memory, orders, paths
+from kernelkit.kernels import actions, bars, coast, context, fills, guard, indicators, matching, memory, orders, paths
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job, Outcome, new_outcome
 from kernelkit.kernels.plan import Plan, Ring, Site, plain
-from kernelkit.kernels.session import Session
+from kernelkit.kernels.session import Session, units_of
 from kernelkit.kernels.verbs import SETTINGS, order_of
 from kernelkit.strategy import Strategy
 
 if TYPE_CHECKING:
     from kernelkit.market.venue import Venue
     from kernelkit.recipe import Recipe
+
+
+# What a job may need besides; that it is there changes what the kernels do.
+UNITS = {"happen": actions.happen, "guard": guard.guard, "guard_all": guard.guard_all}
 
 
 class Failed(BaseException):
@@ -315,6 +319,7 @@ class Python:
             "ruin": bars.ruin,
             "decide": self.decide,
         }
+        frame |= {field: UNITS[unit] for field, unit in units_of(self.job).items() if unit in UNITS}
         if self.strategy.shared:
             from kernelkit.view import assets
 

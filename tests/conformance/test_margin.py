@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from kernelkit.market.funding import payments, position_at
-from kernelkit.market.margin import (
+from kernelkit.market.liquidation import (
     Position,
     Tiers,
     liquidation_price,

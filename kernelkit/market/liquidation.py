@@ -1,66 +1,16 @@
 """When a position on margin is liquidated: the published formulas of the exchanges, as pure functions.
 
 A side is +1 for long, -1 for short; quantities are in base units and positive, prices and money in quote currency
-unless said otherwise. Maintenance tiers are those of an exchange: each begins at a notional value and has a rate.
+unless said otherwise.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 
 from kernelkit.errors import UsageError, message
-
-
-@dataclass(frozen=True)
-class Tiers:
-    """Maintenance margin by notional value: from ``floors[k]`` on the rate is ``rates[k]``.
-
-    The margin is continuous, as each rate counts for the part of the value within its tier only. Raises UsageError
-    unless both are of one length, floors rise from 0, and rates rise within [0, 1).
-
-    >>> [round(d, 6) for d in Tiers((0, 5_000, 50_000), (0.01, 0.02, 0.025)).deductions]
-    [0.0, 50.0, 300.0]
-    """
-
-    floors: tuple[float, ...]
-    rates: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        rising = all(a < b for a, b in pairwise(self.floors)) and all(a <= b for a, b in pairwise(self.rates))
-        if not (self.floors and len(self.floors) == len(self.rates) and self.floors[0] == 0 and rising):
-            found = f"floors {self.floors} and rates {self.rates}"
-            wanted = "as many of each, floors from 0, both rising"
-            raise UsageError(message("maintenance tiers", found, wanted, "Tier k holds from floors[k] on."))
-        if not all(0.0 <= rate < 1.0 for rate in self.rates):
-            raise UsageError(message("maintenance rates", self.rates, "fractions in [0, 1)", "0.004 is 0.4 percent."))
-
-    @property
-    def deductions(self) -> tuple[float, ...]:
-        """What each tier takes off ``rate * notional``, so that the margin is continuous: Binance's ``cum``."""
-        out = [0.0]
-        for floor, (before, rate) in zip(self.floors[1:], pairwise(self.rates), strict=True):
-            out.append(out[-1] + floor * (rate - before))
-        return tuple(out)
-
-    def at(self, notional: float) -> tuple[float, float]:
-        """The rate and the deduction at a notional value: those of the last tier whose floor is at most that.
-
-        >>> Tiers((0, 5_000), (0.01, 0.02)).at(5_000)
-        (0.02, 50.0)
-        """
-        k = max(j for j, floor in enumerate(self.floors) if floor <= max(notional, 0.0))
-        return self.rates[k], self.deductions[k]
-
-    def margin(self, notional: float) -> float:
-        """The maintenance margin of a position of this value, in the currency of the value.
-
-        >>> Tiers((0, 5_000), (0.01, 0.02)).margin(6_000)
-        70.0
-        """
-        rate, deduction = self.at(notional)
-        return rate * notional - deduction
+from kernelkit.market.margins import Tiers
 
 
 @dataclass(frozen=True)

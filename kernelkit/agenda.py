@@ -1,0 +1,146 @@
+"""What will happen to an account by the calendar, laid out as the kernel reads it: actions of assets, accruals (E1)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kernelkit.data.actions import KINDS, NAMES
+from kernelkit.errors import DataError, message
+from kernelkit.kernels import layout as L
+from kernelkit.kernels.job import Table
+from kernelkit.market.account import Rate, Rates
+from kernelkit.schema import utc
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from kernelkit.market.account import Account
+
+YEAR, LENDING_YEAR = 365.0, 360.0  # days: E6, E7
+CODES = np.array([L.ACTIONS.index(kind) for kind in KINDS])
+
+
+def agenda(
+    bars: xr.Dataset, clock: Table, assets: Sequence[str], places: Sequence[np.ndarray], account: Account
+) -> np.ndarray:
+    """The actions of an account over ``assets`` in the order in which they take effect, layout.ACTION.
+
+    ``clock`` has the account's bars, ``places`` for each asset those at which it has one of its own. Raises DataError
+    for bars of an asset after it was delisted.
+    """
+    return ordered([*of_assets(bars, clock, assets, places), *accruals(clock, assets, account)])
+
+
+def known(bars: xr.Dataset) -> bytes:
+    """What tells the actions of these bars from others; empty where they have none."""
+    if NAMES[0] not in bars.variables:
+        return b""
+    return hashlib.sha256(repr([bars.variables[n].values.tolist() for n in NAMES]).encode()).digest()
+
+
+def stamps(table: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """open_at, known_at and session of a table's bars."""
+    return table.columns[L.C_OPEN_AT], table.columns[L.C_KNOWN_AT], table.columns[L.C_SESSION]
+
+
+def of_assets(bars: xr.Dataset, clock: Table, assets: Sequence[str], places: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """E2-E5: the bars' own actions of these assets, each in the bar in which it takes effect."""
+    if NAMES[0] not in bars.variables:
+        return []
+    open_at, known_at, _ = stamps(clock)
+    when, whose, what, value, price = (bars.variables[n].values for n in NAMES)
+    when = when.astype("datetime64[ns]").astype("i8")
+    kinds = CODES[[KINDS.index(kind) for kind in what]]
+    out = []
+    for a, (name, rows) in enumerate(zip(assets, places, strict=True)):
+        mine = np.flatnonzero(whose == name)
+        mine = mine[np.argsort(when[mine], kind="stable")]
+        found = np.zeros(len(mine), L.ACTION)
+        found["asset"], found["kind"], found["time"] = a, kinds[mine], when[mine]
+        found["value"], found["price"] = value[mine], price[mine]
+        tau = found["time"]
+        by_bar = np.append(rows, clock.n_bars)[np.searchsorted(open_at[rows], tau)]
+        opened = np.searchsorted(open_at, tau)
+        closed = np.searchsorted(known_at, tau)
+        funding, delisting = found["kind"] == L.FUNDING, found["kind"] == L.DELISTING
+        within = funding & (opened > 0) & (tau < known_at[np.maximum(opened - 1, 0)])
+        found["bar"] = np.where(delisting, closed, np.where(within, opened - 1, np.where(funding, opened, by_bar)))
+        found["place"] = np.where(delisting, L.LAST, np.where(within, L.WITHIN, L.FIRST))
+        for end in tau[delisting]:
+            later = open_at[rows] >= end
+            if later.any():
+                found_at = f"a bar at {utc(open_at[rows][later][0])}, after its delisting at {utc(end)}"
+                fix = "Another company's bars under the same name? Give them a name and asset_id of their own."
+                raise DataError(message(f"bars of {name}", found_at, "none after a delisting", fix))
+        out.append(found[found["bar"] < clock.n_bars])
+    return out
+
+
+def accruals(clock: Table, assets: Sequence[str], account: Account) -> list[np.ndarray]:
+    """E6, E7: interest and what borrowed units cost, at each session after the first."""
+    open_at, known_at, session = stamps(clock)
+    turns = np.flatnonzero(np.diff(session)) + 1
+    days = (session[turns] - session[turns - 1]).astype("f8")
+    then = known_at[turns - 1]
+
+    def rows(kind: int, asset: int, rate: np.ndarray, year: float) -> np.ndarray:
+        out = np.zeros(len(turns), L.ACTION)
+        out["bar"], out["kind"], out["asset"], out["time"] = turns, kind, asset, open_at[turns]
+        out["value"] = rate * (days / year)
+        return out
+
+    out = []
+    credit = rate_at(account.interest, then)
+    loan = credit if account.loan is None else rate_at(account.loan, then)
+    if credit.any() or loan.any():
+        out.append(rows(L.INTEREST, -1, credit, YEAR))
+        out[-1]["price"] = loan * (days / YEAR)
+    for a, name in enumerate(assets):
+        rate = rate_at(account.borrow.get(name, 0.0) if isinstance(account.borrow, Mapping) else account.borrow, then)
+        if rate.any():
+            out.append(rows(L.BORROW, a, rate, LENDING_YEAR))
+    return out
+
+
+def rate_at(rate: Rate, times: np.ndarray) -> np.ndarray:
+    """A yearly rate as it stood at each of ``times``, int64 ns UTC."""
+    return rate.at(times) if isinstance(rate, Rates) else np.full(len(times), rate)
+
+
+def ordered(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """E1: by bar and place, accruals before all else, then by time, asset and kind, then as they were given."""
+    whole = np.concatenate([np.zeros(0, L.ACTION), *parts])
+    own = whole["kind"] < L.INTEREST
+    rank = np.where(whole["kind"] == L.INTEREST, 0, np.where(whole["kind"] == L.BORROW, 1, 2))
+    order = np.lexsort((whole["kind"], whole["asset"], np.where(own, whole["time"], 0), rank, whole["place"], whole["bar"]))
+    return whole[order]
+
+
+def stamped(actions: np.ndarray, clock: Table) -> np.ndarray:
+    """E1: the actions with the times that logs show of them."""
+    open_at, known_at, _ = stamps(clock)
+    out = actions.copy()
+    for place, when in ((L.FIRST, open_at), (L.LAST, known_at)):
+        here = out["place"] == place
+        out["time"][here] = when[out["bar"][here]]
+    return out
+
+
+def holding_factor(actions: np.ndarray, asset: int, table: Table, places: np.ndarray, n: int, begin: int) -> np.ndarray:
+    """E8: by what a close of the asset is multiplied in each of the clock's ``n`` bars, for one who holds it."""
+    factor, out = 1.0, np.ones(n)
+    close = table.columns[L.C_CLOSE_P]
+    for a in actions[(actions["asset"] == asset) & (actions["bar"] > begin)]:
+        last = int(np.searchsorted(places, a["bar"], side="right" if a["kind"] == L.DELISTING else "left")) - 1
+        if a["kind"] == L.SPLIT:
+            factor = factor * float(a["value"])
+        elif a["kind"] == L.DIVIDEND and last >= 0 and a["value"] < close[last]:
+            factor = factor / ((close[last] - float(a["value"])) / close[last])
+        elif a["kind"] == L.DELISTING and last >= 0 and not np.isnan(a["value"]):
+            factor = factor * (float(a["value"]) / close[last])
+        out[int(a["bar"]) :] = factor
+    return out

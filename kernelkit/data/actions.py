@@ -1,0 +1,107 @@
+"""Corporate actions and funding: facts of assets with their times, kept beside the bars along dim ``action``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kernelkit.data.sessions import DAY
+from kernelkit.errors import DataError, message
+from kernelkit.schema import check_bars, utc
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+KINDS = ("split", "dividend", "funding", "delisting")
+NAMES = ("action_time", "action_asset", "action_kind", "action_value", "action_price")
+
+
+def with_actions(bars: xr.Dataset, actions: pd.DataFrame) -> xr.Dataset:
+    """Return ``bars`` with what happened to its assets by the calendar, which the account then lives through (E1-E5).
+
+    ``actions`` is a frame with the columns ``time`` (UTC where it says no zone), ``asset``, ``kind``, ``value`` and,
+    for funding, ``price``; the bars' prices must be raw. By kind ``value`` is: of a ``"split"`` the new units for each
+    old one (7.0 is seven for one); of a ``"dividend"`` the cash a unit, at the start of the ex-date; of ``"funding"``
+    the rate of the interval, with ``price`` the mark (NaN: the last close); of a ``"delisting"`` the cash a unit that
+    holders got (NaN: the price of the last bar); on the day of the asset's last bar, or later, it takes effect with
+    that bar.
+
+    They replace actions that the bars had. Raises DataError for an unknown asset or kind, a time that is none, and a
+    value that cannot be.
+
+    >>> import pandas as pd
+    >>> from kernelkit.data import load
+    >>> bars = load("sp500_index")
+    >>> paid = {"time": ["2010-06-18"], "asset": ["SPX"], "kind": ["dividend"], "value": [5.5]}
+    >>> with_actions(bars, pd.DataFrame(paid))["action_value"].values.tolist()
+    [5.5]
+    """
+    import pandas as pd
+
+    check_bars(bars)
+    lacking = [name for name in ("time", "asset", "kind", "value") if name not in actions]
+    if lacking:
+        have = ", ".join(map(str, actions.columns)) or "no columns"
+        fix = "Give the columns time, asset, kind, value, and price for funding."
+        raise DataError(message("actions", have, f"a column {lacking[0]}", fix))
+    times = pd.DatetimeIndex(pd.to_datetime(actions["time"], utc=True))
+    when = times.tz_localize(None).as_unit("ns").asi8.copy()
+    whose = np.array([str(a) for a in actions["asset"]], object)
+    what = np.array([str(k) for k in actions["kind"]], object)
+    value = actions["value"].to_numpy("f8", na_value=np.nan).copy()
+    price = actions["price"].to_numpy("f8", na_value=np.nan) if "price" in actions else np.full(len(value), np.nan)
+    _check(bars, times, whose, what, value, price)
+    for k in np.flatnonzero(what == "delisting"):
+        day, known_at = _last_bar(bars, whose[k], when[k])
+        when[k] = known_at if when[k] >= day else when[k]
+    order = np.argsort(when, kind="stable")
+    columns = when[order].astype("datetime64[ns]"), whose[order].astype(str), what[order].astype(str)
+    kept = (*columns, value[order], np.array(price, "f8")[order])
+    out = bars.drop_vars([n for n in NAMES if n in bars.variables])
+    return out.assign_coords({name: ("action", column) for name, column in zip(NAMES, kept, strict=True)})
+
+
+def _check(bars: xr.Dataset, times: Any, whose: Any, what: Any, value: Any, price: Any) -> None:
+    assets = [str(a) for a in bars["asset"].values]
+    good = {
+        "split": (value > 0.0) & np.isfinite(value),
+        "dividend": (value >= 0.0) & np.isfinite(value),
+        "funding": np.isnan(value) | (np.abs(value) < 1.0),
+        "delisting": np.isnan(value) | ((value >= 0.0) & np.isfinite(value)),
+    }
+    wanted = {
+        "split": "new units for each old one, above 0",
+        "dividend": "cash a unit, 0 or more",
+        "funding": "a fraction, below 1",
+        "delisting": "cash a unit, 0 or more, or NaN for the last price",
+    }
+    delisted: set[str] = set()
+    for k, (name, kind) in enumerate(zip(whose, what, strict=True)):
+        row = f"row {k} of the actions"
+        if times[k] is np.nan or np.isnat(times[k].to_datetime64()):
+            raise DataError(message(row, "no time", "the time at which it happened", "Drop the row, or fill it in."))
+        if name not in assets:
+            raise DataError(message(row, f"the asset {name!r}", f"one of {', '.join(assets)}", "Drop the row."))
+        if kind not in KINDS:
+            fix = "Another company under this name is another asset; a new name of the same one needs no action."
+            raise DataError(message(row, f"the kind {kind!r}", f"one of {', '.join(KINDS)}", fix))
+        if not good[kind][k]:
+            raise DataError(message(f"{row}, value of a {kind}", value[k], wanted[kind], "Look at the source."))
+        if price[k] <= 0.0:
+            raise DataError(message(f"{row}, price", price[k], "a price above 0, or NaN", "Look at the source."))
+        if kind == "delisting" and name in delisted:
+            raise DataError(message(row, f"a second delisting of {name}", "one", "Another company is another asset."))
+        if kind == "delisting":
+            delisted.add(name)
+
+
+def _last_bar(bars: xr.Dataset, name: str, when: int) -> tuple[int, int]:
+    """The day of the asset's last bar, and when that bar is known."""
+    rows = np.flatnonzero(bars["valid"].sel(asset=name).values)
+    if rows.size == 0:
+        found, fix = f"a delisting at {utc(when)}, no bars", "Drop the action, or load the bars."
+        raise DataError(message(f"asset {name}", found, "bars that it was delisted from", fix))
+    known_at = bars["known_at"].values[rows[-1]].astype("datetime64[ns]").astype("i8")
+    return int(bars["session"].values[rows[-1]]) * DAY, int(known_at)

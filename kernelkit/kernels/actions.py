@@ -1,0 +1,272 @@
+"""What happens to an account by the calendar: splits, dividends, delistings, funding, interest, borrowing (E1-E8)."""
+
+from math import floor
+
+from kernelkit.kernels.account import SNAP, close_trade, price, to_ticks
+from kernelkit.kernels.fills import column_f, end_order
+from kernelkit.kernels.focus import defocus, focus, has_bar
+from kernelkit.kernels.layout import (
+    ACCOUNT,
+    ACTION,
+    ACTION_BYTES,
+    BORROW,
+    C_CLOSE_P,
+    CALL_RENEW,
+    CANCELLED,
+    DELISTING,
+    DIVIDEND,
+    FAR,
+    FRAME,
+    FUNDING,
+    HAPPENED,
+    HAPPENED_BYTES,
+    HEADER,
+    INSTRUMENT,
+    INSTRUMENT_BYTES,
+    INTEREST,
+    LIVE,
+    METRICS,
+    ORDER,
+    ORDER_BYTES,
+    POSITION,
+    POSITION_BYTES,
+    R_CLOSED,
+    R_DELISTED,
+    R_SPLIT,
+    REDUCE,
+    SPLIT,
+    VENUE,
+    WAITING,
+    WITHIN,
+)
+from kernelkit.kernels.matching import tidy
+from kernelkit.kernels.memory import at, call
+from kernelkit.kernels.triggers import if_touched
+
+
+def account_at(frame: int) -> int:
+    """The instrument that has an account's actions: its asset's, or the clock's."""
+    f = at(frame, FRAME)
+    return f.instrument_0 - INSTRUMENT_BYTES
+
+
+def due_bar(frame: int) -> int:
+    """E1: the account's bar in which its next action takes effect, FAR where there is none."""
+    f = at(frame, FRAME)
+    g = at(account_at(frame), INSTRUMENT)
+    k = at(f.state, HEADER).next_action
+    return at(g.actions + ACTION_BYTES * k, ACTION).bar if k < g.n_actions else FAR
+
+
+def pass_over(frame: int, bar: int) -> None:
+    """E1: actions up to the bar at which the account begins change nothing; what was delisted by then stays so."""
+    f = at(frame, FRAME)
+    while due_bar(frame) <= bar:
+        a = at(at(account_at(frame), INSTRUMENT).actions + ACTION_BYTES * at(f.state, HEADER).next_action, ACTION)
+        if a.kind == DELISTING:
+            at(f.position_0 + POSITION_BYTES * a.asset, POSITION).delisted = 1
+        at(f.state, HEADER).next_action += 1
+
+
+def happen(frame: int) -> int:
+    """E1: what is due in this bar up to FRAME.place. 0."""
+    f = at(frame, FRAME)
+    h = at(f.state, HEADER)
+    place = f.place
+    while due_bar(frame) == f.clock:
+        a_at = at(account_at(frame), INSTRUMENT).actions + ACTION_BYTES * h.next_action
+        if at(a_at, ACTION).place > place:
+            break
+        h.next_action += 1
+        take_effect(frame, a_at)
+    defocus(frame)
+    if place != WITHIN:  # the bar's passes go on with what they know of the orders
+        tidy(frame)
+    return 0
+
+
+def take_effect(frame: int, action_at: int) -> None:
+    """One action."""
+    f = at(frame, FRAME)
+    a = at(action_at, ACTION)
+    if a.kind == INTEREST:
+        earn(frame, action_at)
+        return
+    focus(frame, a.asset)
+    if a.kind == SPLIT:
+        split(frame, a.value, a.time)
+    elif a.kind == DIVIDEND:
+        share_out(frame, a.value, a.time)
+    elif a.kind == DELISTING:
+        delist(frame, a.value, a.time)
+    else:
+        charge(frame, action_at)
+    if f.guard != 0 and f.shared == 0:
+        f.place = CALL_RENEW
+        call(f.guard, frame)
+
+
+def close_before(frame: int) -> float:
+    """E1: the close of the focused asset's last bar before this one of the account."""
+    f = at(frame, FRAME)
+    return column_f(frame, C_CLOSE_P, f.i - 1 if has_bar(frame, f.asset) else f.i)
+
+
+def value_before(frame: int) -> float:
+    """What the focused position is worth at that close, signed."""
+    f = at(frame, FRAME)
+    return close_before(frame) * (float(at(f.positions, POSITION).lots) * at(f.instrument, INSTRUMENT).unit)
+
+
+def pay(frame: int, kind: int, amount: float, time: int) -> None:
+    """Book what the focused position gets (or, negative, pays) without a fill."""
+    f = at(frame, FRAME)
+    x = at(f.positions, POSITION)
+    at(f.account, ACCOUNT).cash += amount
+    x.pnl += amount
+    if at(f.venue, VENUE).isolated != 0 and kind != SPLIT:
+        x.stake += amount
+    note(frame, kind, f.asset, time, x.lots, amount)
+
+
+def note(frame: int, kind: int, asset: int, time: int, lots: int, amount: float) -> None:
+    """Log what happened, where that is wanted."""
+    f = at(frame, FRAME)
+    if f.logging != 0:
+        r = at(f.happened + HAPPENED_BYTES * f.n_happened, HAPPENED)
+        r.kind = kind
+        r.asset = asset
+        r.time = time
+        r.lots = lots
+        r.amount = amount
+        f.n_happened += 1
+
+
+def scale(lots: int, ratio: float) -> int:
+    """E2: what a number of old lots becomes."""
+    x = float(abs(lots)) * ratio
+    n = floor(x + 0.5)
+    if abs(x - n) > SNAP:
+        n = floor(x)
+    return int(n) if lots > 0 else -int(n)
+
+
+def split(frame: int, ratio: float, time: int) -> None:
+    """E2: `ratio` new units for each old one."""
+    f = at(frame, FRAME)
+    x = at(f.positions, POSITION)
+    m = at(f.metrics, METRICS)
+    if f.shared == 0:
+        m.c_prev = m.c_prev / ratio
+    held = x.lots
+    if held != 0:
+        after = scale(held, ratio)
+        left = float(held) * ratio - float(after)
+        if abs(left) <= SNAP:
+            left = 0.0
+        amount = close_before(frame) / ratio * (left * at(f.instrument, INSTRUMENT).unit)
+        pay(frame, SPLIT, amount, time)
+        x.lots = after
+        x.quantity = float(after) * at(f.instrument, INSTRUMENT).lot
+        x.peak_lots = max(1, scale(x.peak_lots, ratio))
+        if after == 0:
+            close_trade(frame, x.pnl, x.fees, time)
+    for k in range(at(f.state, HEADER).n_live):
+        o_at = f.orders + k * ORDER_BYTES
+        o = at(o_at, ORDER)
+        if o.status == LIVE and o.asset == f.asset:
+            if held != 0 and x.lots == 0 and (o.marks & REDUCE) != 0 and (o.marks & WAITING) == 0:
+                end_order(frame, o_at, CANCELLED, R_CLOSED, time)
+            else:
+                split_order(frame, o_at, ratio, time)
+
+
+def split_order(frame: int, order_at: int, ratio: float, time: int) -> None:
+    """E2: a live order asks for as much as before, at prices that are worth as much."""
+    o = at(order_at, ORDER)
+    rest = scale(o.lots - o.filled, ratio)
+    o.filled = scale(o.filled, ratio)
+    buys = o.lots > 0
+    o.lots = o.filled + rest
+    if rest == 0:
+        end_order(frame, order_at, CANCELLED, R_SPLIT, time)
+        return
+    if o.display > 0:
+        o.display = max(1, scale(o.display, ratio))
+    if o.price > 0:
+        o.price = moved(frame, o.price, ratio, not buys)
+    if o.trigger > 0:
+        o.trigger = moved(frame, o.trigger, ratio, buys != if_touched(order_at))
+    if o.trail > 0:
+        o.trail = moved(frame, o.trail, ratio, True)
+    if o.offset > 0:
+        o.offset = moved(frame, o.offset, ratio, False)
+
+
+def moved(frame: int, k: int, ratio: float, up: bool) -> int:
+    """E2: what a price of `k` ticks becomes."""
+    g = at(frame, FRAME).instrument
+    return to_ticks(g, price(g, k) / ratio, up)
+
+
+def share_out(frame: int, each: float, time: int) -> None:
+    """E3: a dividend; M2's benchmark is of one who got it."""
+    f = at(frame, FRAME)
+    m = at(f.metrics, METRICS)
+    held = at(f.positions, POSITION).lots
+    if f.shared == 0:
+        before = close_before(frame)
+        if each < before:
+            m.c_prev = m.c_prev * ((before - each) / before)
+    if held != 0:
+        pay(frame, DIVIDEND, (float(held) * at(f.instrument, INSTRUMENT).unit) * each, time)
+
+
+def delist(frame: int, value: float, time: int) -> None:
+    """E4: the asset leaves the market; its orders end, its position is paid out."""
+    f = at(frame, FRAME)
+    x = at(f.positions, POSITION)
+    x.delisted = 1
+    for k in range(at(f.state, HEADER).n_live):
+        o = at(f.orders + k * ORDER_BYTES, ORDER)
+        if o.status == LIVE and o.asset == f.asset:
+            end_order(frame, f.orders + k * ORDER_BYTES, CANCELLED, R_DELISTED, time)
+    if x.lots != 0:
+        each = value if value == value else column_f(frame, C_CLOSE_P, f.i)
+        pay(frame, DELISTING, each * (float(x.lots) * at(f.instrument, INSTRUMENT).unit), time)
+        close_trade(frame, x.pnl, x.fees, time)
+        x.lots = 0
+        x.quantity = 0.0
+
+
+def charge(frame: int, action_at: int) -> None:
+    """E5, E7: funding, or what borrowed units cost."""
+    f = at(frame, FRAME)
+    a = at(action_at, ACTION)
+    held = at(f.positions, POSITION).lots
+    if held == 0:
+        return
+    if a.kind == BORROW:
+        if held < 0:
+            pay(frame, BORROW, -(abs(value_before(frame)) * a.value), a.time)
+    elif a.value == a.value:
+        mark = a.price if a.price == a.price else close_before(frame)
+        size = float(held) * at(f.instrument, INSTRUMENT).unit
+        pay(frame, FUNDING, -((mark * size) * a.value), a.time)
+
+
+def earn(frame: int, action_at: int) -> None:
+    """E6: interest on the cash that is the account's own, or on what it owes."""
+    f = at(frame, FRAME)
+    a = at(action_at, ACTION)
+    account = at(f.account, ACCOUNT)
+    short = 0.0
+    for k in range(f.n_asset):
+        if at(f.position_0 + POSITION_BYTES * k, POSITION).lots < 0:
+            focus(frame, k)
+            short += abs(value_before(frame))
+    free = account.cash - short
+    amount = free * (a.value if free >= 0.0 else a.price)
+    account.cash += amount
+    if amount != 0.0:
+        note(frame, INTEREST, -1, a.time, 0, amount)

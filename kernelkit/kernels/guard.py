@@ -1,0 +1,165 @@
+"""Margin: when an account is liquidated, and what is left of it (rules L2-L6)."""
+
+from kernelkit.kernels.account import MOST, book, price
+from kernelkit.kernels.actions import note
+from kernelkit.kernels.costs import fee_of, slipped
+from kernelkit.kernels.fills import column, end_one, moment
+from kernelkit.kernels.focus import clock_time, defocus, focus
+from kernelkit.kernels.layout import (
+    ACCOUNT,
+    BAR_FILL,
+    C_CLOSE,
+    C_HIGH,
+    C_KNOWN_AT,
+    C_LOW,
+    C_OPEN,
+    C_OPEN_AT,
+    CALL_OPEN,
+    CALL_RANGE,
+    CALL_RENEW,
+    CANCELLED,
+    CLOSE_ONLY,
+    FILL_MODEL,
+    FILLED,
+    FRAME,
+    GTC,
+    INSTRUMENT,
+    INSURANCE,
+    MARKET,
+    METRICS,
+    OPEN_FILL,
+    ORDER,
+    POSITION,
+    POSITION_BYTES,
+    R_LIQUIDATION,
+    TIERS,
+    VENUE,
+)
+from kernelkit.kernels.matching import end_all, tidy
+from kernelkit.kernels.memory import at, f8
+from kernelkit.kernels.orders import new_order
+
+OFF_FLOORS = VENUE.fields["floors"][1]
+OFF_RATES = VENUE.fields["rates"][1]
+OFF_DEDUCTIONS = VENUE.fields["deductions"][1]
+
+
+def maintenance(frame: int, k: int) -> float:
+    """L2: what the focused position must be backed with at `k` ticks."""
+    f = at(frame, FRAME)
+    lots = at(f.positions, POSITION).lots
+    value = price(f.instrument, k) * (float(abs(lots)) * at(f.instrument, INSTRUMENT).unit)
+    first = f.venue if lots > 0 else f.venue + 8 * TIERS
+    tier = first
+    for j in range(1, TIERS):
+        if f8(first + OFF_FLOORS + 8 * j) > value:
+            break
+        tier = first + 8 * j
+    return value * f8(tier + OFF_RATES) - f8(tier + OFF_DEDUCTIONS)
+
+
+def balance(frame: int, k: int) -> float:
+    """L3: what backs the focused position at `k` ticks."""
+    f = at(frame, FRAME)
+    x = at(f.positions, POSITION)
+    value = price(f.instrument, k) * (float(x.lots) * at(f.instrument, INSTRUMENT).unit)
+    if at(f.venue, VENUE).isolated != 0:
+        return x.stake + (value - x.basis)
+    return at(f.account, ACCOUNT).cash + value
+
+
+def renew(frame: int) -> None:
+    """L3: the liquidation price of the position as it stands now: 0 (short: 2^53) for none."""
+    x = at(at(frame, FRAME).positions, POSITION)
+    if x.lots == 0:
+        x.call = 0
+        x.basis = 0.0
+        x.stake = 0.0
+        return
+    low = 0
+    high = int(MOST)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if (balance(frame, middle) <= maintenance(frame, middle)) == (x.lots > 0):
+            low = middle
+        else:
+            high = middle
+    x.call = low if x.lots > 0 else high
+
+
+def guard(frame: int) -> int:
+    """L3, L5: liquidate the account's one position where the prices that FRAME.place names get that far. 0."""
+    f = at(frame, FRAME)
+    x = at(f.positions, POSITION)
+    if f.place == CALL_RENEW:
+        renew(frame)
+        return 0
+    if x.lots == 0:
+        return 0
+    long = x.lots > 0
+    closes = at(f.fill_model, FILL_MODEL).path == CLOSE_ONLY
+    ranged = f.place == CALL_RANGE and not closes
+    c = C_OPEN if f.place == CALL_OPEN and not closes else C_CLOSE
+    if ranged:
+        c = C_LOW if long else C_HIGH
+    k = column(frame, c, f.i)
+    if k <= x.call if long else k >= x.call:
+        rule = OPEN_FILL if c == C_OPEN else BAR_FILL
+        time = moment(frame, C_OPEN_AT if c == C_OPEN else C_KNOWN_AT, f.i)
+        end_all(frame, CANCELLED, R_LIQUIDATION, time)
+        account = at(f.account, ACCOUNT)
+        least = (account.cash + x.basis) - x.stake if at(f.venue, VENUE).isolated != 0 else 0.0
+        liquidate(frame, x.call if ranged else k, time, rule)
+        insure(frame, least, time)
+        tidy(frame)
+    return 0
+
+
+def liquidate(frame: int, reference: int, time: int, rule: int) -> None:
+    """L5: close the position in focus."""
+    f = at(frame, FRAME)
+    held = at(f.positions, POSITION).lots
+    o_at = new_order(frame, MARKET, GTC, -held)
+    o = at(o_at, ORDER)
+    o.t_submit = time
+    o.t_active = time
+    k = slipped(frame, o_at, -held, reference, time)
+    notional = price(f.instrument, k) * (float(abs(held)) * at(f.instrument, INSTRUMENT).unit)
+    fee = fee_of(frame, o_at, -held, k, False, time) + at(f.venue, VENUE).margin_fee * notional
+    book(frame, o_at, -held, k, reference, fee, time, rule)
+    end_one(frame, o_at, FILLED, R_LIQUIDATION, time)
+    if f.shared == 0:
+        renew(frame)
+
+
+def insure(frame: int, least: float, time: int) -> None:
+    """L5: what is lost beyond `least` in cash is borne by others."""
+    f = at(frame, FRAME)
+    a = at(f.account, ACCOUNT)
+    if at(f.venue, VENUE).protected != 0 and a.cash < least:
+        note(frame, INSURANCE, f.asset, time, 0, least - a.cash)
+        a.cash = least
+
+
+def guard_all(frame: int) -> int:
+    """L6: liquidate a portfolio whose equity, just marked, is no more than its maintenance margin; 1 if that is so."""
+    f = at(frame, FRAME)
+    needed = 0.0
+    for k in range(f.n_asset):
+        if at(f.position_0 + POSITION_BYTES * k, POSITION).lots != 0:
+            focus(frame, k)
+            needed += maintenance(frame, column(frame, C_CLOSE, f.i))
+    defocus(frame)
+    if at(f.account, ACCOUNT).equity > needed:
+        return 0
+    time = clock_time(frame) if f.timed != 0 else 0
+    end_all(frame, CANCELLED, R_LIQUIDATION, time)
+    for k in range(f.n_asset):
+        if at(f.position_0 + POSITION_BYTES * k, POSITION).lots != 0:
+            focus(frame, k)
+            liquidate(frame, column(frame, C_CLOSE, f.i), time, BAR_FILL)
+    defocus(frame)
+    insure(frame, 0.0, time)
+    tidy(frame)
+    at(f.metrics, METRICS).active = 1
+    return 1
