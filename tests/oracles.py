@@ -56,6 +56,7 @@ ORACLES = {
     "LEAN, differences explained": Oracle("the same, to the cent after the one difference that is named below", APACHE),
     "zipline, a documented fill": Oracle("zipline-reloaded, VolumeShareSlippage", APACHE),
     "Funding payments": Oracle("AHA-HH/optimising-funding-rate-arbitrage, hold strategy, 18 months", MIT),
+    "Funding payments, in the account": Oracle("the same, as a portfolio that is run", MIT),
     "Leverage brackets": Oracle("freqtrade, binance_leverage_tiers.json, 349 perpetuals", FREQTRADE),
     "Pools: contracts": Oracle("Uniswap v3-core, SwapMath.spec.ts and TickMath", "BUSL-1.1, GPL-2.0 since 2023"),
     "Pools: what a pool did": Oracle(

@@ -45,10 +45,12 @@ def chunked(whole: Job, cuts: list[int]) -> tuple[Logs, Outcome]:
     """The job's one trial in pieces: each a session of its own, which sees no bar beyond its piece."""
     n, trade_from = int(whole.trials[0]["i1"]), int(whole.trials[0]["trade_from"])
     block, begin = None, 0
-    kept: dict[str, list[Any]] = {"fills": [], "ended": [], "trades": []}
+    kept: dict[str, list[Any]] = {"fills": [], "ended": [], "trades": [], "happened": []}
     curves = np.full((n - trade_from, len(L.CURVES)), np.nan)
     for stop in [*sorted(set(cuts)), n]:
-        table = replace(whole.tables[0], columns=tuple(c[:stop].copy() for c in whole.tables[0].columns))
+        table = whole.tables[0]
+        seen = table.actions[table.actions["bar"] < stop]
+        table = replace(table, columns=tuple(c[:stop].copy() for c in table.columns), actions=seen)
         piece = Recorder(replace(whole, tables=[table]), 0)
         if block is not None:
             piece.restore(block.copy())
@@ -63,11 +65,12 @@ def chunked(whole: Job, cuts: list[int]) -> tuple[Logs, Outcome]:
         curves[rows] = piece.curves[rows]
         block, begin = piece.block, stop
     joined = {name: np.concatenate(parts) for name, parts in kept.items()}
-    return Logs(joined["fills"], joined["ended"], joined["trades"], curves, piece.records[:, :0]), piece.outcome
+    logs = (joined[name] for name in ("fills", "ended", "trades"))
+    return Logs(*logs, curves, piece.records[:, :0], joined["happened"]), piece.outcome
 
 
 def assert_same(a: tuple[Logs, Outcome], b: tuple[Logs, Outcome]) -> None:
-    for name in ("fills", "orders", "trades", "curves"):
+    for name in ("fills", "orders", "trades", "curves", "happened"):
         assert getattr(a[0], name).tobytes() == getattr(b[0], name).tobytes(), name
     assert a[1].headline.tobytes() == b[1].headline.tobytes()
     assert a[1].blocks is not None

@@ -26,6 +26,7 @@ REPRODUCED = [
     "BasicTemplateDailyAlgorithm",
     "BasicTemplateHourlyAlgorithm",
     "DelistingEventsAlgorithm",
+    "EquitySplitHoldingsDailyRegressionAlgorithm",
     "MACDTrendAlgorithm",
     "RawDataRegressionAlgorithm",
     "SetHoldingsMarketOnOpenRegressionAlgorithm",
@@ -34,8 +35,6 @@ REPRODUCED = [
 EXPLAINED = {
     "StopLimitOrderRegressionAlgorithm": "fills a stop-limit at its limit, or at the bar's extreme where that is "
     "better; rule F3 fills it where it triggers. At LEAN's two prices the equity is LEAN's",
-    "EquitySplitHoldingsDailyRegressionAlgorithm": "its split factor of seven digits turns 154 shares into 1,077.9995, "
-    "of which it settles 0.9995 in cash; adjusted prices are 1,078 shares. With that settlement the equity is LEAN's",
 }
 LEFT_OUT = {
     "BasicTemplateContinuousFutureAlgorithm": "data: minute bars of ES contracts from July 2013; feature: rolling from "
@@ -95,6 +94,13 @@ def prices(shared: Callable[[str], Path]) -> Callable[..., pd.DataFrame]:
 def daily(frame: pd.DataFrame, **more: Any) -> xr.Dataset:
     bars: xr.Dataset = kk.data.from_pandas(frame, calendar="XNYS", **{"tick_size": 1e-11, **more})
     return bars
+
+
+def with_split(bars: xr.Dataset, day: str, ratio: float) -> xr.Dataset:
+    """The bars, whose one asset is split at the beginning of a day."""
+    asset = str(bars["asset"].values[0])
+    table = {"time": [day], "asset": [asset], "kind": ["split"], "value": [ratio]}
+    return kk.data.with_actions(bars, pd.DataFrame(table))
 
 
 def number(text: str) -> float:
@@ -170,22 +176,20 @@ def test_market_on_open(published: dict[str, dict[str, str]], prices: Callable[.
     assert kk.fills(res)["quantity"].tolist() == [6463]
 
 
-@pytest.mark.oracle("LEAN, whole runs", covers="F1, S2, C4")
+@pytest.mark.oracle("LEAN, whole runs", covers="E1, E2, F1, S2, C4")
 def test_raw_data(published: dict[str, dict[str, str]], prices: Callable[..., pd.DataFrame]) -> None:
     """SetHoldings(GOOGL, 1) on raw prices through its split of two for one before the open of 2014-04-03.
 
-    Here the split is in the prices: half of the raw ones before it, and a lot is what one share has become. Of the
-    three bars after it there is what the algorithm itself lists, their closes.
+    Of the three bars after it there is what the algorithm itself lists, their closes.
     """
     before = prices("GOOG", "2014-03-25", "2014-04-02", None)
-    before[["open", "high", "low", "close"]] /= 2.0
     closes = pd.Series([571.50, 545.25, 540.63], pd.to_datetime(["2014-04-03", "2014-04-04", "2014-04-07"]))
     after = pd.DataFrame(dict.fromkeys(("open", "high", "low", "close"), closes)).assign(volume=0.0)
-    bars = daily(pd.concat([before, after]), tick_size=0.005, lot_size=2.0)
-    venue = kk.Venue("lean", kk.fees.per_unit(0.005 / 2.0, 1.0), cash_rule="debt", band=0.0)
-    res = kk.backtest(bars, all_in_once, account=CASH, venue=venue)
+    bars = with_split(daily(pd.concat([before, after]), tick_size=0.01), "2014-04-03", 2.0)
+    res = kk.backtest(bars, all_in_once, account=CASH, venue=VENUE)
     assert_published(res, published["RawDataRegressionAlgorithm"])
-    assert kk.fills(res)["quantity"].tolist() == [2 * 86]
+    assert kk.fills(res)["quantity"].tolist() == [86]
+    assert float(res["position"][-1]) == 172
 
 
 @kk.indicator(state=dict(n=0, fast=0.0, slow=0.0, m=0, signal=0.0))
@@ -284,24 +288,17 @@ def test_stop_limit__differs_by_the_price_of_its_two_fills_alone(
     assert float(res["final_equity"]) == pytest.approx(101_556.07, abs=0.005)
 
 
-@pytest.mark.oracle("LEAN, differences explained", covers="F1, S2, C4")
-def test_split_holdings__differs_by_what_is_settled_in_cash(
-    published: dict[str, dict[str, str]], prices: Callable[..., pd.DataFrame]
-) -> None:
-    """SetHoldings(AAPL, -1) through its split of seven for one before the open of 2014-06-09; a lot is an old share."""
-    frame = prices("AAPL", "2014-06-05", "2014-06-11", None)
-    frame.loc[:"2014-06-06", ["open", "high", "low", "close"]] /= 7.0  # type: ignore[misc]
-    bars = daily(frame, tick_size=1.0 / 700.0, lot_size=7.0)
-    venue = kk.Venue("lean", kk.fees.per_unit(0.005 / 7.0, 1.0), cash_rule="debt", band=0.0)
-    res = kk.backtest(bars, all_in_once, {"weight": -CASH_BUFFER}, account=CASH, venue=venue)
-    wanted = published["EquitySplitHoldingsDailyRegressionAlgorithm"]
-    assert kk.fills(res)["quantity"].tolist() == [7 * 154]
-    assert float(res["fees"]) == number(wanted["Total Fees"])
-    factor = round(0.0357143 / 0.25, 7)
-    shares = 154 / factor
-    settled = shares - int(shares)
-    assert int(shares) == 7 * 154 - 1
-    last = float(frame["close"].iloc[-1])
-    theirs = float(res["final_equity"]) + last - settled * 645.57 * factor
-    assert theirs == pytest.approx(number(wanted["End Equity"]), abs=0.005)
-    assert float(res["final_equity"]) == pytest.approx(98_917.92, abs=0.005)
+@pytest.mark.oracle("LEAN, whole runs", covers="E1, E2, F1, S2, C4")
+def test_split_holdings(published: dict[str, dict[str, str]], prices: Callable[..., pd.DataFrame]) -> None:
+    """SetHoldings(AAPL, -1) on raw prices through its split of seven for one before the open of 2014-06-09.
+
+    LEAN's factor has seven digits: of 1,077.9995 shares it settles 0.9995 in cash.
+    """
+    bars = daily(prices("AAPL", "2014-06-05", "2014-06-11", None), tick_size=0.01)
+    bars = with_split(bars, "2014-06-09", 1.0 / round(0.0357143 / 0.25, 7))
+    res = kk.backtest(bars, all_in_once, {"weight": -CASH_BUFFER}, account=CASH, venue=VENUE)
+    assert_published(res, published["EquitySplitHoldingsDailyRegressionAlgorithm"])
+    assert kk.fills(res)["quantity"].tolist() == [154]
+    assert float(res["position"][-1]) == -1077
+    [split] = kk.actions(res).to_dict("records")
+    assert (split["kind"], split["position"]) == ("split", -154)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import kernelkit as kk
 from kernelkit.market.funding import payments, position_at
 from kernelkit.market.liquidation import (
     Position,
@@ -70,6 +71,57 @@ def test_the_deductions_of_every_published_bracket(shared: Callable[[str], Path]
         assert table.deductions == pytest.approx([float(t["info"]["cum"]) for t in tiers], rel=1e-9, abs=1e-6)
         brackets += len(tiers)
     assert (len(symbols), brackets) == (349, BRACKETS)
+
+
+@kk.portfolio(state=dict(size=kk.each()), warmup=0)
+def short_for_good(ctx, s):  # type: ignore[no-untyped-def]
+    if ctx.i == 0:
+        for k in ctx.tradable:
+            ctx[k].sell(ctx[k].x.size[0])
+
+
+@pytest.mark.oracle("Funding payments, in the account", covers="E1, E5", cases=PAYMENTS)
+def test_every_published_payment_in_a_portfolio(shared: Callable[[str], Path]) -> None:
+    """The same portfolio of shorts, run: every payment of the account is the published one.
+
+    It opens at the first interval, whose bar has none before it to decide on: there is one more, at the same price.
+    Times of the data are London's, so that intervals last 7 to 9 hours.
+    """
+    log = pd.read_csv(shared("data/reference/funding_arb/hold_funding_log.csv.gz"), parse_dates=["time"])
+    trades = pd.read_csv(shared("data/reference/funding_arb/hold_trades_log.csv.gz"), parse_dates=["open_time"])
+    rows = pd.read_parquet(shared("data/crypto/spot_perp_8h_3venues_2023_202406.parquet"))
+    rows = rows[rows["contract"] == "perpetual"].assign(time=pd.to_datetime(rows["time"]))
+    rows["name"] = rows["exchange"] + " " + rows["pair"]
+    sizes = trades[trades["position_type"] == "short"].assign(name=lambda t: t["exchange"] + " " + t["pair"])
+    sizes = sizes.set_index("name")["quantity"]
+    frames = {}
+    for name, part in rows.groupby("name"):
+        prices = part.set_index("time").sort_index()[["open", "high", "low", "close", "volume"]]
+        first = prices.iloc[:1].set_index(prices.index[:1] - pd.Timedelta("8h"))
+        for column in ("high", "low", "close"):
+            first[column] = first["open"]
+        prices = pd.concat([first, prices])
+        prices["high"] = prices[["open", "high", "low", "close"]].max(axis=1)
+        prices["low"] = prices[["open", "high", "low", "close"]].min(axis=1)
+        frames[name] = prices
+    bars = kk.data.from_pandas(frames, label="open", bar="7h", calendar="24/7", lot_size=sizes.loc[list(frames)].to_dict())
+    known_at = pd.DatetimeIndex(bars["known_at"].values[:1])
+    first_row = pd.DataFrame([sizes.loc[list(frames)].to_numpy()], columns=list(frames), index=known_at)
+    bars = kk.feature(bars, "size", first_row, known_at=known_at)
+    merged = log.assign(name=log["exchange"] + " " + log["pair"]).merge(rows, on=["time", "name"], how="left")
+    due = {"time": merged["time"], "asset": merged["name"], "kind": "funding"}
+    bars = kk.data.with_actions(
+        bars, pd.DataFrame(due | {"value": merged["funding rate"], "price": merged["open"]})
+    )
+    res = kk.backtest(bars, short_for_good, account=kk.Account(1e8), venue=kk.Venue(cash_rule="debt"))
+    paid = kk.actions(res)
+    wanted = merged.sort_values(["time", "name"])
+    got = paid.sort_values(["time", "asset"])
+    assert len(got) == PAYMENTS
+    assert got["asset"].tolist() == wanted["name"].tolist()
+    assert (got["time"].to_numpy() == wanted["time"].to_numpy()).all()
+    np.testing.assert_allclose(got["amount"], wanted["funding payment"], rtol=1e-12, atol=0.0)
+    assert float(paid["amount"].sum()) == pytest.approx(3_613_499.091034644, rel=1e-12)
 
 
 @pytest.mark.oracle("Funding payments", covers="funding, position_at", cases=PAYMENTS)
