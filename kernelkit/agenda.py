@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +34,24 @@ def agenda(
     for bars of an asset after it was delisted.
     """
     return ordered([*of_assets(bars, clock, assets, places), *accruals(clock, assets, account)])
+
+
+def with_agenda(
+    bars: xr.Dataset, tables: Sequence[Table], places: Sequence[np.ndarray], account: Account, shared: bool
+) -> list[Table]:
+    """The tables with what will happen to their accounts by the calendar (E1); of a portfolio the first, its clock."""
+    names = [str(asset) for asset in bars["asset"].values]
+    if shared:
+        acts = agenda(bars, tables[0], names, places, account)
+        return [acting(tables[0], acts), *tables[1:]]
+    own = [np.arange(table.n_bars) for table in tables]
+    each = zip(tables, names, own, strict=True)
+    return [acting(table, agenda(bars, table, [name], [rows], account)) for table, name, rows in each]
+
+
+def acting(table: Table, actions: np.ndarray) -> Table:
+    """The table with these actions; itself where there are none."""
+    return replace(table, actions=stamped(actions, table)) if len(actions) else table
 
 
 def known(bars: xr.Dataset) -> bytes:
@@ -116,7 +135,9 @@ def ordered(parts: Sequence[np.ndarray]) -> np.ndarray:
     whole = np.concatenate([np.zeros(0, L.ACTION), *parts])
     own = whole["kind"] < L.INTEREST
     rank = np.where(whole["kind"] == L.INTEREST, 0, np.where(whole["kind"] == L.BORROW, 1, 2))
-    order = np.lexsort((whole["kind"], whole["asset"], np.where(own, whole["time"], 0), rank, whole["place"], whole["bar"]))
+    order = np.lexsort(
+        (whole["kind"], whole["asset"], np.where(own, whole["time"], 0), rank, whole["place"], whole["bar"])
+    )
     return whole[order]
 
 

@@ -18,8 +18,8 @@ from kernelkit.errors import LookaheadError, OrderError, RunError, StrategyError
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Outcome, new_outcome, spread
 from kernelkit.kernels.session import Pace, Stop, prepare, simulate
-from kernelkit.market.fill_model import FillModel
 from kernelkit.market.account import Account
+from kernelkit.market.fill_model import FillModel
 from kernelkit.market.venue import Settings, Venue
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, bind, check_bars, plan_job, resolve, span, under_each, with_target

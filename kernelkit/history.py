@@ -17,7 +17,7 @@ EVENTS = ("submitted", "replaced", "triggered", "filled in part", "filled", *L.S
 # Where a bar opens when the one before is known: what its end does, what is decided then, what the open does.
 AT_END, DECIDED, AT_OPEN = range(3)
 AT_DECISION = (L.R_USER, L.R_BELOW, L.R_INVALID, L.R_UNLISTED, L.R_OFF_TICK, L.R_ABOVE, L.R_MINIMUM)
-BEFORE_OPEN = (L.R_DAY, L.R_GTD)
+BEFORE_OPEN = (L.R_DAY, L.R_GTD, L.R_SPLIT)
 
 
 class Event(NamedTuple):
@@ -91,7 +91,8 @@ def _ended(orders: Any, fills: Any) -> list[Event]:
     columns = (orders[n].tolist() for n in ("t_end", "status", "reason", "lots", "filled"))
     for row, (time, status, reason, lots, filled) in enumerate(zip(*columns, strict=True)):
         phase = AT_OPEN if reason in BEFORE_OPEN or time in opened else AT_END
-        phase = DECIDED if reason in AT_DECISION else phase
+        if reason in AT_DECISION or (reason == L.R_DELISTED and status == L.REJECTED):
+            phase = DECIDED
         if status > L.FILLED:
             out.append(Event(time, phase, row, L.STATUSES[status], lots - filled, reason=reason))
     return out

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kernelkit.agenda import with_agenda
 from kernelkit.capture import SCALARS
-from kernelkit.agenda import agenda, stamped
 from kernelkit.cells import chosen
 from kernelkit.errors import DataError, OrderError, StrategyError, UsageError, message
 from kernelkit.kernels import layout as L
@@ -18,8 +18,8 @@ from kernelkit.kernels.context import FIRST_WORD
 from kernelkit.kernels.job import Backing, Costs, Job, Table
 from kernelkit.kernels.lower import RESULT
 from kernelkit.kernels.plan import plain
-from kernelkit.market.fill_model import FillModel
 from kernelkit.market.account import Account
+from kernelkit.market.fill_model import FillModel
 from kernelkit.market.venue import CASH_RULES, Settings
 from kernelkit.strategy import Program, Signal, Strategy
 from kernelkit.table import SOURCES, check_sums, clock_of, panel_of, targets_of
@@ -361,7 +361,7 @@ def plan_job(
     check_sums(program.plan, params, tables)
     assets = asset_names(bars)
     check_volumes(costs_of(settings), tables, assets)
-    check_margin(settings, program.plan.shared)
+    settings.check_margin(program.plan.shared)
     if program.plan.shared:
         check_path(settings.fill_model)
         rows = [(0, *clock_rows(limits, need))]
@@ -391,43 +391,12 @@ def plan_job(
     )
 
 
-def with_agenda(
-    bars: xr.Dataset, tables: Sequence[Table], places: Sequence[np.ndarray], account: Account, shared: bool
-) -> list[Table]:
-    """The tables with what will happen to their accounts by the calendar (E1); of a portfolio the first, its clock."""
-    names = asset_names(bars)
-    if shared:
-        acts = agenda(bars, tables[0], names, places, account)
-        return [acting(tables[0], acts), *tables[1:]]
-    own = [np.arange(table.n_bars) for table in tables]
-    each = zip(tables, names, own, strict=True)
-    return [acting(table, agenda(bars, table, [name], [rows], account)) for table, name, rows in each]
-
-
-def acting(table: Table, actions: np.ndarray) -> Table:
-    """The table with these actions; itself where there are none."""
-    return replace(table, actions=stamped(actions, table)) if len(actions) else table
-
-
-def check_margin(settings: Settings, shared: bool) -> None:
-    """L3, L6: raise OrderError for isolated margin of a portfolio, and for a margin on a path through the bar."""
-    margin = settings.account.margin
-    if margin is None or margin.maintenance is None:
-        return
-    if shared and margin.isolated:
-        fix = "Use cross margin, or one account for each asset with a @kk.strategy."
-        raise OrderError(message("margin of a portfolio", "isolated", "cross", fix))
-    if settings.fill_model.path not in ("stop_first", "close"):
-        wanted, fix = "path=stop_first or path=close", "Rule L3 says when a bar's prices liquidate an account."
-        raise OrderError(message("fill model of an account on margin", settings.fill_model.label, wanted, fix))
-
-
 def under_each(recipe: Recipe, models: Sequence[FillModel], settings: Settings) -> Recipe:
     """The trials of a recipe under each of several fill models, which become its first axis, ``fill_model``."""
     job, n = recipe.job, len(recipe.job.trials)
     each = n // len(recipe.accounts)
     for m in models:
-        check_margin(replace(settings, fill_model=m), recipe.shared)
+        replace(settings, fill_model=m).check_margin(recipe.shared)
         if recipe.shared:
             check_path(m)
     trials = np.tile(job.trials, len(models))
@@ -525,7 +494,7 @@ def plan_signal(
     program = strategy.follower.program({})
     panel = panel_of(bars, [])
     base, places = with_agenda(bars, panel.tables, panel.places, settings.account, False), panel.places
-    check_margin(settings, False)
+    settings.check_margin(False)
     check_volumes(costs_of(settings), base, asset_names(bars))
     n, cash = len(base), settings.account.cash
     trials = np.zeros(len(sweep.combos) * n, L.TRIAL)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from kernelkit.agenda import with_agenda
 from kernelkit.data import append, store
 from kernelkit.engine import compiled, explain, record
 from kernelkit.errors import OrderError, RunError, UsageError, message
@@ -31,15 +32,14 @@ from kernelkit.kernels.job import Backing, Costs, Job, new_outcome
 from kernelkit.kernels.plan import Plan, Ring, Site
 from kernelkit.kernels.session import Failed, Session
 from kernelkit.kernels.source import Source
-from kernelkit.market.fill_model import FillModel
 from kernelkit.market.account import Account, Rates
+from kernelkit.market.fill_model import FillModel
 from kernelkit.market.venue import Settings, Venue
 from kernelkit.recipe import (
     Recipe,
     asset_names,
     bind,
     check_bars,
-    check_margin,
     check_path,
     check_volumes,
     costs_of,
@@ -48,7 +48,6 @@ from kernelkit.recipe import (
     param_words,
     resolve,
     span,
-    with_agenda,
 )
 from kernelkit.strategy import Signal, Strategy
 from kernelkit.table import clock_of, panel_of, table_of
@@ -223,7 +222,7 @@ def rate_from_json(rate: Any) -> Any:
 
 def _backing(saved: Mapping[str, Any]) -> Backing:
     tiers = {side: tuple(map(tuple, saved[side])) for side in ("long", "short")}
-    return Backing(**(saved | tiers))
+    return Backing(**{**saved, **tiers})
 
 
 def _digest(document: Mapping[str, Any]) -> str:
@@ -397,7 +396,7 @@ def one_recipe(
     if shared:
         check_path(settings.fill_model)
         tables = [clock_of(panel, bars, min(begin, panel.n - 1)), *tables]
-    check_margin(settings, shared)
+    settings.check_margin(shared)
     tables = with_agenda(bars, tables, panel.places, settings.account, shared)
     trials = np.zeros(1, L.TRIAL)
     trials[0] = (0, begin, ENDLESS, 0, 0, 0, settings.account.cash)
@@ -463,9 +462,7 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
     trials = np.zeros(1, L.TRIAL)
     trials[0] = tuple(document["trial"])
     venues = [
-        Costs(
-            **(v | {n: tuple(v[n]) for n in ("fee_slots", "slippage_slots")} | {"backing": _backing(v["backing"])})
-        )
+        Costs(**(v | {n: tuple(v[n]) for n in ("fee_slots", "slippage_slots")} | {"backing": _backing(v["backing"])}))
         for v in document["venue"]
     ]
     account = Account(float(trials[0]["cash"]), **{n: rate_from_json(r) for n, r in document["rates"].items()})

@@ -18,8 +18,8 @@ from kernelkit.engine import explain
 from kernelkit.errors import UsageError, message
 from kernelkit.kernels.job import new_outcome
 from kernelkit.kernels.source import read_source
-from kernelkit.market.fill_model import FillModel
 from kernelkit.market.account import Account
+from kernelkit.market.fill_model import FillModel
 from kernelkit.market.venue import FREE, Settings, Venue
 from kernelkit.progress import Meter
 from kernelkit.schema import FEATURE, PRICES

@@ -166,7 +166,8 @@ class Trace:
         Of those ``replaced`` in either run nobody knows their first numbers; what they fill is compared anyhow.
         """
         orders = self.logs.orders[self.logs.orders["t_submit"] <= self.known_at[end - 1]]
-        orders = np.sort(orders, order="id")
+        liquidation = (orders["status"] == L.FILLED) & (orders["reason"] == L.R_LIQUIDATION)  # no decision of anybody's
+        orders = np.sort(orders[~liquidation], order="id")
         first = ~np.isin(orders["id"], list(replaced))
         own = first & (orders["parent"] == 0) & (orders["marks"] & L.AT_FILL == 0)
         out = np.zeros(len(orders), [(n, orders.dtype[n]) for n in (*SUBMITTED, *ANCHORS, "lots", "price")])

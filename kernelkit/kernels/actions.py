@@ -191,6 +191,7 @@ def split_order(frame: int, order_at: int, ratio: float, time: int) -> None:
     if rest == 0:
         end_order(frame, order_at, CANCELLED, R_SPLIT, time)
         return
+    o.t_replace = time
     if o.display > 0:
         o.display = max(1, scale(o.display, ratio))
     if o.price > 0:

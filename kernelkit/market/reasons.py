@@ -37,10 +37,10 @@ class Reason(IntEnum):
     OFF_TICK = L.R_OFF_TICK, "A price of it is off the tick grid, and the venue rejects such orders (O15)."
     ABOVE_MAXIMUM = L.R_ABOVE, "It is larger than the venue's largest order (O15)."
     BELOW_MINIMUM = L.R_MINIMUM, "It is smaller than the venue's smallest order, or worth less than its least (O15)."
+    POST_ONLY = L.R_POST, "It would have taken at once, where it was only to rest (O14)."
     SPLIT = L.R_SPLIT, "A split left nothing of it (E2)."
     DELISTED = L.R_DELISTED, "Its asset has left the market (E4)."
     LIQUIDATION = L.R_LIQUIDATION, "The account's margin did not suffice: positions were closed, orders ended (L5)."
-    POST_ONLY = L.R_POST, "It would have taken at once, where it was only to rest (O14)."
 
     sentence: str
 

@@ -127,3 +127,15 @@ class Settings:
         if not isinstance(where, Venue):
             raise OrderError(message("venue", repr(where), "a kk.Venue", "Write kk.venues.us_equity()."))
         return cls(money, where, FillModel.of(fill_model))
+
+    def check_margin(self, shared: bool) -> None:
+        """L3, L6: raise OrderError for isolated margin of a portfolio, and for a margin on a path through the bar."""
+        margin = self.account.margin
+        if margin is None or margin.maintenance is None:
+            return
+        if shared and margin.isolated:
+            fix = "Use cross margin, or one account for each asset with a @kk.strategy."
+            raise OrderError(message("margin of a portfolio", "isolated", "cross", fix))
+        if self.fill_model.path not in ("stop_first", "close"):
+            wanted, fix = "path=stop_first or path=close", "Rule L3 says when a bar's prices liquidate an account."
+            raise OrderError(message("fill model of an account on margin", self.fill_model.label, wanted, fix))

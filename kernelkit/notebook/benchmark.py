@@ -16,8 +16,8 @@ from kernelkit.strategy import Program, each, portfolio, strategy
 if TYPE_CHECKING:
     import xarray as xr
 
-    from kernelkit.market.fill_model import FillModel
     from kernelkit.market.account import Account
+    from kernelkit.market.fill_model import FillModel
     from kernelkit.market.venue import Venue
     from kernelkit.recipe import Recipe
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from kernelkit.batch import axis
 from kernelkit.errors import OrderError, UsageError
 from kernelkit.market import fees, slippage, venues
+from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.models import CostModel
-from kernelkit.market.account import Account
 from kernelkit.market.venue import Venue
 from kernelkit.notebook.options import Given, nearest
 

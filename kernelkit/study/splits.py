@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from kernelkit import ledger
+from kernelkit.agenda import known
 from kernelkit.cells import chosen as cells_of
 from kernelkit.engine import backtest, explain, record
-from kernelkit.agenda import known
 from kernelkit.errors import OrderError, UsageError, message
 from kernelkit.kernels import scan
 from kernelkit.kernels.block import slots_of
 from kernelkit.kernels.job import Job, Logs, Outcome, new_outcome
 from kernelkit.kernels.session import Failed, Recorder, Session
 from kernelkit.lazy import lazy
-from kernelkit.market.fill_model import FillModel
 from kernelkit.market.account import Account
+from kernelkit.market.fill_model import FillModel
 from kernelkit.market.venue import Settings, Venue
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, bind, check_bars, costs_of, kind_of, resolve, span

@@ -104,15 +104,15 @@ def test_every_published_payment_in_a_portfolio(shared: Callable[[str], Path]) -
         prices["high"] = prices[["open", "high", "low", "close"]].max(axis=1)
         prices["low"] = prices[["open", "high", "low", "close"]].min(axis=1)
         frames[name] = prices
-    bars = kk.data.from_pandas(frames, label="open", bar="7h", calendar="24/7", lot_size=sizes.loc[list(frames)].to_dict())
+    bars = kk.data.from_pandas(
+        frames, label="open", bar="7h", calendar="24/7", lot_size=sizes.loc[list(frames)].to_dict()
+    )
     known_at = pd.DatetimeIndex(bars["known_at"].values[:1])
     first_row = pd.DataFrame([sizes.loc[list(frames)].to_numpy()], columns=list(frames), index=known_at)
     bars = kk.feature(bars, "size", first_row, known_at=known_at)
     merged = log.assign(name=log["exchange"] + " " + log["pair"]).merge(rows, on=["time", "name"], how="left")
     due = {"time": merged["time"], "asset": merged["name"], "kind": "funding"}
-    bars = kk.data.with_actions(
-        bars, pd.DataFrame(due | {"value": merged["funding rate"], "price": merged["open"]})
-    )
+    bars = kk.data.with_actions(bars, pd.DataFrame(due | {"value": merged["funding rate"], "price": merged["open"]}))
     res = kk.backtest(bars, short_for_good, account=kk.Account(1e8), venue=kk.Venue(cash_rule="debt"))
     paid = kk.actions(res)
     wanted = merged.sort_values(["time", "name"])
