@@ -57,6 +57,7 @@ ORACLES = {
     "zipline, a documented fill": Oracle("zipline-reloaded, VolumeShareSlippage", APACHE),
     "Funding payments": Oracle("AHA-HH/optimising-funding-rate-arbitrage, hold strategy, 18 months", MIT),
     "Funding payments, in the account": Oracle("the same, as a portfolio that is run", MIT),
+    "WIKI, adjusted prices": Oracle("Quandl WIKI by zipline-reloaded, 2014: AAPL, MSFT", APACHE),
     "Leverage brackets": Oracle("freqtrade, binance_leverage_tiers.json, 349 perpetuals", FREQTRADE),
     "Pools: contracts": Oracle("Uniswap v3-core, SwapMath.spec.ts and TickMath", "BUSL-1.1, GPL-2.0 since 2023"),
     "Pools: what a pool did": Oracle(
