@@ -54,6 +54,19 @@ def acting(table: Table, actions: np.ndarray) -> Table:
     return replace(table, actions=stamped(actions, table)) if len(actions) else table
 
 
+def worthless(tables: Sequence[Table]) -> list[Table] | None:
+    """The tables with nothing paid at each delisting whose value nobody knows (E4); None where there is none."""
+    unknown = [(t.actions["kind"] == L.DELISTING) & np.isnan(t.actions["value"]) for t in tables]
+    if not any(one.any() for one in unknown):
+        return None
+    out = []
+    for table, one in zip(tables, unknown, strict=True):
+        actions = table.actions.copy()
+        actions["value"][one] = 0.0
+        out.append(replace(table, actions=actions))
+    return out
+
+
 def known(bars: xr.Dataset) -> bytes:
     """What tells the actions of these bars from others; empty where they have none."""
     if NAMES[0] not in bars.variables:

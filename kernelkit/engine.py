@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kernelkit.agenda import worthless
 from kernelkit.errors import LookaheadError, OrderError, RunError, StrategyError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Outcome, new_outcome, spread
@@ -129,6 +131,7 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     breakpoints, prints and tracebacks in your own lines.
 
     Returns a Dataset: scalar metrics over the swept parameters (fractions, quote currency, days; see each ``attrs``),
+    ``total_return_at_zero`` where an asset was delisted and nobody knows what its holders got (rule E4),
     and lazy curves ``equity``, ``cash``, ``position``, ``drawdown`` and own records over ``time``.
 
     Raises UsageError, DataError, StrategyError, OrderError, LookaheadError. Rules: docs/rules.md.
@@ -175,7 +178,13 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
         record(recipe, outcome, venue, models, "debug" if debug else None)
     if outcome.errors:
         explain(recipe, outcome, venue)
-    ds = build(recipe, outcome, outputs, venue, models)
+    at_zero = None
+    tables = worthless(recipe.job.tables)
+    if tables is not None and "metrics" in outputs and not (debug or interrupted):
+        other = replace(recipe, job=replace(recipe.job, tables=tables))
+        at_zero, interrupted = run_trials(other, False, client, strategy.name)
+        record(other, at_zero, venue, models, "delisting")
+    ds = build(recipe, outcome, outputs, venue, models, at_zero)
     if interrupted:
         ds.attrs["interrupted"] = f"{int(outcome.done.sum())} of {len(outcome.done)} trials done"
     if not debug:

@@ -122,9 +122,17 @@ def summaries(outcome: Outcome, trial: int, cells: int) -> np.ndarray:
 
 
 def build(
-    recipe: Recipe, outcome: Outcome, outputs: Sequence[str], venue: Venue, models: Sequence[FillModel]
+    recipe: Recipe,
+    outcome: Outcome,
+    outputs: Sequence[str],
+    venue: Venue,
+    models: Sequence[FillModel],
+    at_zero: Outcome | None = None,
 ) -> xr.Dataset:
-    """The result Dataset: metrics over (axes, asset) in the units of their ``attrs``, curves over ``time`` besides."""
+    """The result Dataset: metrics over (axes, asset) in the units of their ``attrs``, curves over ``time`` besides.
+
+    ``at_zero`` is what the same trials came to where delistings of unknown value paid nothing.
+    """
     import xarray as xr
 
     numbers = trial_numbers(recipe)
@@ -143,6 +151,9 @@ def build(
     if "fill_model" in recipe.axes and "total_return" in names:
         returns = variables["total_return"][1]
         variables["total_return_spread"] = dims[1:], returns.max(axis=0) - returns.min(axis=0)
+    if at_zero is not None:
+        returns = np.append(at_zero.headline[:, L.HEADLINE.index("total_return")], np.nan)
+        variables["total_return_at_zero"] = dims, returns[numbers]
     if outcome.blocks is not None:
         cells = int(outcome.meta[:, 0].max(initial=1))
         each = cells, len(L.NODE_FIELDS)

@@ -109,7 +109,10 @@ _TABLE = [
     *_rows(
         "study",
         (),
-        [("total_return_spread", "float64", "1", "largest less smallest total return over the fill models")],
+        [
+            ("total_return_spread", "float64", "1", "largest less smallest total return over the fill models"),
+            ("total_return_at_zero", "float64", "1", "total return had delistings of unknown value paid nothing"),
+        ],
     ),
 ]
 

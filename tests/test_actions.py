@@ -158,6 +158,17 @@ def test_e4__a_delisting_pays_the_last_price_or_what_is_stated() -> None:
         assert trade["pnl"] == 100.0 * (each - 50.0)
 
 
+def test_e4__what_nobody_knows_is_shown_at_the_last_price_and_at_zero() -> None:
+    gone = ("2024-03-01", "delisting", NAN)
+    swept = kk.backtest(bars_of([50.0, 50.0, 7.0], gone), buy_once, grid={"q": [0.0, 100.0]}, account=kk.Account(1e5))
+    assert swept["total_return"].values.tolist() == pytest.approx([0.0, -0.043])
+    assert swept["total_return_at_zero"].values.tolist() == pytest.approx([0.0, -0.05])
+    known = kk.backtest(bars_of([50.0, 50.0, 7.0], (*gone[:2], 3.5)), buy_once)
+    assert "total_return_at_zero" not in known
+    [log] = (kk.ledger.root() / "ledger").glob("*.log")
+    assert [row["role"] for row in kk.ledger.read(log)][1] == "delisting"
+
+
 def test_e4__orders_end_and_further_ones_are_rejected() -> None:
     @kk.portfolio(warmup=0)
     def holds(ctx):  # type: ignore[no-untyped-def]

@@ -34,7 +34,7 @@ CLOSE = "f8(_close + 8 * _i)"
 EQUITY = f"(_cash + {CLOSE} * _held)"
 # What a result has besides records.
 RESULT = {
-    *(*L.HEADLINE, *L.CURVES, "drawdown", "blocks", "total_return_spread"),
+    *(*L.HEADLINE, *L.CURVES, "drawdown", "blocks", "total_return_spread", "total_return_at_zero"),
     *("block", "summary", "time", "asset", "fill_model"),
 }
 
