@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kernelkit.data.actions import KINDS, NAMES
+from kernelkit.data.contracts import is_inverse
 from kernelkit.errors import DataError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Table
@@ -41,6 +42,7 @@ def with_agenda(
 ) -> list[Table]:
     """The tables with what will happen to their accounts by the calendar (E1); of a portfolio the first, its clock."""
     names = [str(asset) for asset in bars["asset"].values]
+    check_inverse(bars, names)
     if shared:
         acts = agenda(bars, tables[0], names, places, account)
         return [acting(tables[0], acts), *tables[1:]]
@@ -52,6 +54,18 @@ def with_agenda(
 def acting(table: Table, actions: np.ndarray) -> Table:
     """The table with these actions; itself where there are none."""
     return replace(table, actions=stamped(actions, table)) if len(actions) else table
+
+
+def check_inverse(bars: xr.Dataset, names: Sequence[str]) -> None:
+    """E1: raise DataError for a split, dividend or delisting of an inverse contract."""
+    if NAMES[0] not in bars.variables:
+        return
+    inverse = [name for name, one in zip(names, is_inverse(bars), strict=True) if one]
+    whose, what = (bars.variables[name].values for name in NAMES[1:3])
+    wrong = np.flatnonzero(np.isin(whose, inverse) & (what != "funding"))
+    if len(wrong):
+        found, fix = f"a {what[wrong[0]]}", "Leave it out: such contracts have none."
+        raise DataError(message(f"actions of the inverse contract {whose[wrong[0]]}", found, "funding only", fix))
 
 
 def worthless(tables: Sequence[Table]) -> list[Table] | None:

@@ -22,7 +22,7 @@ from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.venue import CASH_RULES, Settings
 from kernelkit.strategy import Program, Signal, Strategy
-from kernelkit.table import SOURCES, check_sums, clock_of, panel_of, targets_of
+from kernelkit.table import SOURCES, check_sizes, check_sums, clock_of, panel_of, targets_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -359,6 +359,7 @@ def plan_job(
     panel = panel_of(bars, program.plan.features, closing=program.plan.closing)
     tables, places = panel.tables, panel.places
     check_sums(program.plan, params, tables)
+    check_sizes(program.plan, tables)
     assets = asset_names(bars)
     check_volumes(costs_of(settings), tables, assets)
     settings.check_margin(program.plan.shared)

@@ -50,7 +50,7 @@ from kernelkit.recipe import (
     span,
 )
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.table import clock_of, panel_of, table_of
+from kernelkit.table import check_sizes, clock_of, panel_of, table_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -300,6 +300,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "raises": plan.raises,
         "words": plan.words,
         "closing": plan.closing,
+        "sizes": plan.sizes,
         "sites": [[s.kind, s.column, list(s.arguments), list(s.rolling), s.slot, s.custom] for s in plan.sites],
     }
 
@@ -318,7 +319,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         data["raises"],
     )
     plan.sites = [Site(k, c, tuple(a), Rolling(*r), slot, custom) for k, c, a, r, slot, custom in data["sites"]]
-    plan.words, plan.closing = data["words"], data["closing"]
+    plan.words, plan.closing, plan.sizes = data["words"], data["closing"], data["sizes"]
     return plan
 
 
@@ -389,6 +390,7 @@ def one_recipe(
     shared = program.plan.shared
     panel = panel_of(bars, program.plan.features, closing=program.plan.closing)
     check_volumes(costs_of(settings), panel.tables, asset_names(bars))
+    check_sizes(program.plan, panel.tables)
     rows = np.arange(panel.n) if shared else panel.places[0]
     first = int(np.searchsorted(rows, span(bars, start, None)[0]))
     begin = max(first, strategy.bars_needed(program, scalars))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit.agenda import holding_factor, known, of_assets, ordered
+from kernelkit.data.contracts import is_inverse
 from kernelkit.data.sessions import closes
 from kernelkit.errors import DataError, StrategyError, UsageError, message
 from kernelkit.kernels import layout as L
@@ -83,7 +84,8 @@ def panel_of(
     grid = [tuple(row) for row in np.column_stack([bars.variables[n].values[list(chosen)] for n in grids]).tolist()]
     periods = float(bars.attrs["periods_per_year"])
     calendar = calendar_of(bars) if closing else ""
-    key = (tuple(chosen), names, calendar, tuple(grid), periods, *(id(a) for a in sources))
+    inverses = is_inverse(bars)
+    key = (tuple(chosen), names, calendar, tuple(grid), tuple(inverses), periods, *(id(a) for a in sources))
     known = _tables.get(key)
     if known is None or any(ref() is not a for ref, a in zip(known[0], sources, strict=True)):
         times: dict[str, np.ndarray] = {}
@@ -91,6 +93,7 @@ def panel_of(
         made = [make_table(named, a, g, periods, features, times) for a, g in zip(chosen, grid, strict=True)]
         if closing:
             made = [(with_closes(table, calendar), rows) for table, rows in made]
+        made = [(with_mark(t), rows) if inverses[a] else (t, rows) for a, (t, rows) in zip(chosen, made, strict=True)]
         for a in sources:
             a.flags.writeable = False
         forget = partial(_forget, _tables, key)
@@ -164,6 +167,12 @@ def with_closes(table: Table, calendar: str) -> Table:
     """O12: the table with one column more, which says when each bar's session closes."""
     when = closes(calendar, table.columns[L.C_SESSION])
     return replace(table, columns=(*table.columns, when), closing=len(table.columns))
+
+
+def with_mark(table: Table) -> Table:
+    """The table of an inverse contract, with one column more: what a unit is worth at the close."""
+    mark = -1.0 / table.columns[L.C_CLOSE_P]
+    return replace(table, columns=(*table.columns, mark), mark=len(table.columns))
 
 
 def _forget(tables: dict[tuple[Any, ...], Any], key: tuple[Any, ...], _: object) -> None:
@@ -260,6 +269,13 @@ def to_ticks(prices: np.ndarray, tick: float, inverse: int, name: str) -> np.nda
             )
         )
     return ticks
+
+
+def check_sizes(plan: Plan, tables: Sequence[Table]) -> None:
+    """Raise UsageError where a strategy asks for sizes of an inverse contract, whose value is not its price."""
+    if plan.sizes and any(table.mark != L.C_CLOSE_P for table in tables):
+        fix = "Use ctx.target_percent, or compute contracts: value * ctx.close[0] / multiplier."
+        raise UsageError(message("ctx.size", "an inverse contract", "a linear one", fix))
 
 
 def check_sums(plan: Plan, params: np.ndarray, tables: Sequence[Table]) -> None:

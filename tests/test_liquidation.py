@@ -11,8 +11,14 @@ import pytest
 import xarray as xr
 
 import kernelkit as kk
-from kernelkit.errors import OrderError, UsageError
-from kernelkit.market.liquidation import Position, liquidation_price, liquidation_price_of_tiers
+from kernelkit.data import store
+from kernelkit.errors import DataError, OrderError, UsageError
+from kernelkit.market.liquidation import (
+    Position,
+    liquidation_price,
+    liquidation_price_of_inverse,
+    liquidation_price_of_tiers,
+)
 from kernelkit.market.margins import ESMA, Tiers
 
 FIVE = kk.Margin(initial=0.2, maintenance=0.01)
@@ -153,6 +159,19 @@ def test_l3__a_limit_that_adds_brings_the_liquidation_closer() -> None:
     assert float(res["position"][-1]) == 0.0
     alone = run(bars, 400.0, FIVE)
     assert float(alone["position"][-1]) == 10.0  # 600 / 9.9 = 60.60
+
+
+def test_l3__an_exit_that_its_entry_has_just_woken_comes_first() -> None:
+    """In at the open, 250 back it; the bar falls to 70: through the exit at 80, then 75.75."""
+
+    @kk.strategy(warmup=0)
+    def bracketed(ctx, exit=80.0):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx.bracket(10.0, stop=exit)
+
+    bars = bars_of((100.0, 101.0, 70.0, 72.0), STILL)
+    assert out(run(bars, 250.0, FIVE, bracketed))[:2] == (80.0, "bar")
+    assert out(run(bars, 250.0, FIVE, bracketed, exit=74.0))[:2] == (75.75, "bar")
 
 
 def test_l2__tiers() -> None:
@@ -307,3 +326,101 @@ def test_presets() -> None:
     }
     with pytest.raises(OrderError, match="asset class"):
         kk.margins.esma("bitcoin")
+
+
+def inverse_of(*rows: tuple[float, ...]) -> xr.Dataset:
+    """Hourly bars of a contract of 100 USD, settled in coin, after one that stands still at 20,000."""
+    still = (20_000.0,) * 4
+    index = pd.date_range("2024-01-01", periods=len(rows) + 1, freq="1h")
+    frame = pd.DataFrame([still, *rows], columns=["open", "high", "low", "close"], index=index).assign(volume=1e6)
+    bars = kk.data.from_pandas(
+        frame, label="open", bar="1h", calendar="24/7", tick_size=0.5, lot_size=1.0, multiplier=100.0, currency="BTC"
+    )
+    return kk.data.inverse(bars)
+
+
+def coins(bars: xr.Dataset, cash: float, margin: kk.Margin | None = None, **params: Any) -> Any:
+    """The result of `once`, the same in debug mode."""
+    both = [
+        kk.backtest(bars, once, params, account=kk.Account(cash, margin=margin), debug=debug) for debug in (False, True)
+    ]
+    assert both[0]["equity"].values.tolist() == both[1]["equity"].values.tolist()
+    pd.testing.assert_frame_equal(kk.fills(both[0]), kk.fills(both[1]))
+    return both[0]
+
+
+AT_20 = (20_000.0,) * 4
+
+
+@pytest.mark.parametrize("q", [10.0, -10.0])
+def test_a1__an_inverse_contract_gains_in_coin(q: float) -> None:
+    res = coins(inverse_of(AT_20, (20_000.0, 25_000.0, 20_000.0, 25_000.0)), 1.0, q=q)
+    gained = q * 100.0 * (1.0 / 20_000.0 - 1.0 / 25_000.0)
+    assert float(res["final_equity"]) == pytest.approx(1.0 + gained, rel=1e-14)
+    assert float(res["cash"][-1]) == pytest.approx(1.0 + q * 100.0 / 20_000.0, rel=1e-14)
+
+
+def test_a2__an_inverse_contract_is_paid_for_in_coin() -> None:
+    """One coin at 20,000 pays for 200 contracts of 100; at 25,000 for 250, less one: 1 / 25,000 is no float64."""
+    assert float(coins(inverse_of(AT_20), 1.0, q=300.0)["position"][-1]) == 200.0
+
+    @kk.strategy(warmup=0)
+    def all_in(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 1:
+            ctx.target_percent(1.0)
+
+    bars = inverse_of((20_000.0, 25_000.0, 20_000.0, 25_000.0), (25_000.0,) * 4)
+    assert float(kk.backtest(bars, all_in, account=kk.Account(1.0))["position"][-1]) == 249.0
+
+
+@pytest.mark.parametrize("q", [100.0, -100.0])
+def test_l3__inverse__at_the_published_formulas_price(q: float) -> None:
+    """100 contracts of 100 on 0.1 coin, five times that."""
+    wanted = liquidation_price_of_inverse(Position(1 if q > 0 else -1, 10_000.0, 20_000.0), 0.1, 0.00417)
+    ticks = np.floor(2.0 * wanted) if q > 0 else np.ceil(2.0 * wanted)
+    bars = inverse_of(AT_20, (20_000.0, 30_000.0, 14_000.0, 20_000.0))
+    for isolated in (False, True):
+        res = coins(bars, 0.1, kk.Margin(0.2, 0.00417, isolated=isolated), q=q)
+        assert kk.fills(res)["price"].tolist() == [20_000.0, ticks / 2.0]
+
+
+def test_e5__inverse__funding_is_paid_in_coin() -> None:
+    due = {"time": ["2024-01-01 02:00"], "asset": ["asset"], "kind": ["funding"], "value": [0.001], "price": [25_000.0]}
+    bars = kk.data.with_actions(inverse_of(AT_20, AT_20), pd.DataFrame(due))
+    assert kk.actions(coins(bars, 1.0))["amount"].tolist() == [-((10.0 * 100.0) / 25_000.0) * 0.001]
+    with pytest.raises(DataError, match="funding only"):
+        kk.backtest(kk.data.with_actions(inverse_of(AT_20), pd.DataFrame(due | {"kind": ["split"]})), once)
+
+
+def test_an_inverse_contract_has_no_linear_sizes(tmp_path: Path) -> None:
+    @kk.strategy(warmup=0)
+    def sized(ctx):  # type: ignore[no-untyped-def]
+        ctx.order(ctx.size.notional(0.5))
+
+    with pytest.raises(UsageError, match=r"ctx\.size"):
+        kk.backtest(inverse_of(AT_20), sized)
+    with pytest.raises(DataError, match="BTC"):
+        kk.data.inverse(inverse_of(AT_20), ["BTC"])
+    path = store.save(inverse_of(AT_20), tmp_path / "bars")
+    assert store.load(path)["contract"].values.tolist() == ["inverse"]
+
+
+def test_inverse_and_linear_assets_in_one_portfolio_share_its_coin() -> None:
+    """What one calls a dollar the other must: the linear asset is quoted in coin."""
+
+    @kk.portfolio(warmup=0)
+    def both(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx[0].sell(50.0)
+            ctx[1].buy(1.0)
+
+    index = pd.date_range("2024-01-01", periods=4, freq="1h")
+    names = ["open", "high", "low", "close"]
+    perp = pd.DataFrame(np.repeat([[2e4], [2e4], [25e3], [25e3]], 4, axis=1), index=index, columns=names)
+    alt = pd.DataFrame(np.repeat([[0.25], [0.25], [0.5], [0.5]], 4, axis=1), index=index, columns=names)
+    bars = kk.data.from_pandas(
+        {"PERP": perp, "ALT": alt}, label="open", bar="1h", calendar="24/7", lot_size=1.0, multiplier={"PERP": 100.0}
+    )
+    res = kk.backtest(kk.data.inverse(bars, ["PERP"]), both, account=kk.Account(2.0))
+    wanted = 2.0 - 5000.0 * (1.0 / 2e4 - 1.0 / 25e3) + 0.25
+    assert float(res["final_equity"]) == pytest.approx(wanted, rel=1e-12)

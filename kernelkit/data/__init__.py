@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from kernelkit.data.actions import with_actions as with_actions
     from kernelkit.data.catalog import load as load
     from kernelkit.data.catalog import names as names
+    from kernelkit.data.contracts import inverse as inverse
     from kernelkit.data.extend import append as append
     from kernelkit.data.features import feature as feature
     from kernelkit.data.frames import from_pandas as from_pandas
@@ -17,6 +18,7 @@ _HOMES = {
     "append": "kernelkit.data.extend",
     "feature": "kernelkit.data.features",
     "from_pandas": "kernelkit.data.frames",
+    "inverse": "kernelkit.data.contracts",
     "load": "kernelkit.data.catalog",
     "names": "kernelkit.data.catalog",
     "with_actions": "kernelkit.data.actions",

@@ -2,7 +2,7 @@
 
 from math import floor
 
-from kernelkit.kernels.account import MOST, SNAP, price, to_lots
+from kernelkit.kernels.account import MOST, SNAP, to_lots, value_at
 from kernelkit.kernels.fills import column
 from kernelkit.kernels.layout import (
     C_CLOSE,
@@ -169,7 +169,7 @@ def below_minimum(frame: int, lots: int, k: int) -> bool:
         return False
     if float(abs(lots)) * g.lot < v.min_quantity * LESS:
         return True
-    return price(f.instrument, k) * (float(abs(lots)) * g.unit) < v.min_notional
+    return abs(value_at(f.instrument, k)) * (float(abs(lots)) * g.unit) < v.min_notional
 
 
 def would_take(order_at: int, k: int) -> bool:

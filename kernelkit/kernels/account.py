@@ -9,6 +9,7 @@ from kernelkit.kernels.layout import (
     FILL_BYTES,
     FRAME,
     INSTRUMENT,
+    LINEAR,
     ORDER,
     POSITION,
     READS_TRADED,
@@ -41,6 +42,13 @@ def price(instrument_at: int, k: int) -> float:
     if g.inverse == 0:
         return float(k) * g.tick
     return float(k) / float(g.inverse)
+
+
+def value_at(instrument_at: int, k: int) -> float:
+    """W(k): what a unit at `k` ticks is worth to the account."""
+    if at(instrument_at, INSTRUMENT).contract == LINEAR:
+        return price(instrument_at, k)
+    return -1.0 / price(instrument_at, k)
 
 
 def to_lots(instrument_at: int, quantity: float) -> int:
@@ -109,7 +117,7 @@ def note_traded(frame: int, notional: float) -> None:
 
 
 def put_at_stake(frame: int, lots: int, p: float) -> None:
-    """L4: what the position costs and puts at risk once `lots` at price `p` are added to it."""
+    """L4: what the position costs and puts at risk once `lots` worth `p` a unit are added to it."""
     f = at(frame, FRAME)
     x = at(f.positions, POSITION)
     unit = at(f.instrument, INSTRUMENT).unit
@@ -117,14 +125,14 @@ def put_at_stake(frame: int, lots: int, p: float) -> None:
     after = x.lots + lots
     if x.lots == 0 or same_side(x.lots, lots):
         x.basis += p * (float(lots) * unit)
-        x.stake += (p * (float(abs(lots)) * unit)) * initial
+        x.stake += (abs(p) * (float(abs(lots)) * unit)) * initial
     elif same_side(x.lots, after):
         part = float(after) / float(x.lots)
         x.basis *= part
         x.stake *= part
     else:
         x.basis = p * (float(after) * unit)
-        x.stake = (p * (float(abs(after)) * unit)) * initial
+        x.stake = (abs(p) * (float(abs(after)) * unit)) * initial
 
 
 def book(frame: int, order_at: int, lots: int, k: int, reference: int, fee: float, time: int, rule: int) -> None:
@@ -134,12 +142,12 @@ def book(frame: int, order_at: int, lots: int, k: int, reference: int, fee: floa
     x = at(f.positions, POSITION)
     o = at(order_at, ORDER)
     unit = at(f.instrument, INSTRUMENT).unit
-    p = price(f.instrument, k)
+    p = value_at(f.instrument, k)
     value = p * (float(lots) * unit)
     a.cash = (a.cash - value) - fee
     a.fees += fee
     a.n_fills += 1
-    notional = p * (float(abs(lots)) * unit)
+    notional = abs(p) * (float(abs(lots)) * unit)
     a.turnover += notional / a.equity
     note_traded(frame, notional)
     held = x.lots
@@ -182,7 +190,7 @@ def book(frame: int, order_at: int, lots: int, k: int, reference: int, fee: floa
         r.reference = reference
         r.rule = rule
         r.fee = fee
-        r.slippage = value - price(f.instrument, reference) * (float(lots) * unit)
+        r.slippage = value - value_at(f.instrument, reference) * (float(lots) * unit)
         r.position = float(after)
         r.cash = a.cash
         f.n_fills += 1

@@ -24,6 +24,7 @@ from kernelkit.kernels.layout import (
     INSTRUMENT,
     INSTRUMENT_BYTES,
     INTEREST,
+    LINEAR,
     LIVE,
     METRICS,
     ORDER,
@@ -107,15 +108,27 @@ def take_effect(frame: int, action_at: int) -> None:
 
 
 def close_before(frame: int) -> float:
-    """E1: the close of the focused asset's last bar before this one of the account."""
+    """E1: the close of the focused asset's last bar before this one of the account, in the units of now."""
     f = at(frame, FRAME)
+    x = at(f.positions, POSITION)
+    if x.acted_at == f.i:
+        return x.before
     return column_f(frame, C_CLOSE_P, f.i - 1 if has_bar(frame, f.asset) else f.i)
 
 
+def act_on(frame: int, before: float) -> None:
+    """E1, F10: a split or dividend has begun the asset's bar; `before` is the close before, as it leaves that."""
+    x = at(at(frame, FRAME).positions, POSITION)
+    x.before = before
+    x.acted_at = at(frame, FRAME).i
+
+
 def value_before(frame: int) -> float:
-    """What the focused position is worth at that close, signed."""
+    """N(C, h): what the focused position is worth at that close."""
     f = at(frame, FRAME)
-    return close_before(frame) * (float(at(f.positions, POSITION).lots) * at(f.instrument, INSTRUMENT).unit)
+    g = at(f.instrument, INSTRUMENT)
+    each = close_before(frame) if g.contract == LINEAR else -1.0 / close_before(frame)
+    return each * (float(at(f.positions, POSITION).lots) * g.unit)
 
 
 def pay(frame: int, kind: int, amount: float, time: int) -> None:
@@ -132,7 +145,7 @@ def pay(frame: int, kind: int, amount: float, time: int) -> None:
 def note(frame: int, kind: int, asset: int, time: int, lots: int, amount: float) -> None:
     """Log what happened, where that is wanted."""
     f = at(frame, FRAME)
-    if f.logging != 0:
+    if f.logging != 0 and (amount != 0.0 or kind == SPLIT or kind == DELISTING):
         r = at(f.happened + HAPPENED_BYTES * f.n_happened, HAPPENED)
         r.kind = kind
         r.asset = asset
@@ -159,13 +172,14 @@ def split(frame: int, ratio: float, time: int) -> None:
     if f.shared == 0:
         m.c_prev = m.c_prev / ratio
     held = x.lots
+    before = close_before(frame) / ratio
+    act_on(frame, before)
     if held != 0:
         after = scale(held, ratio)
         left = float(held) * ratio - float(after)
         if abs(left) <= SNAP:
             left = 0.0
-        amount = close_before(frame) / ratio * (left * at(f.instrument, INSTRUMENT).unit)
-        pay(frame, SPLIT, amount, time)
+        pay(frame, SPLIT, before * (left * at(f.instrument, INSTRUMENT).unit), time)
         x.lots = after
         x.quantity = float(after) * at(f.instrument, INSTRUMENT).lot
         x.peak_lots = max(1, scale(x.peak_lots, ratio))
@@ -215,10 +229,10 @@ def share_out(frame: int, each: float, time: int) -> None:
     f = at(frame, FRAME)
     m = at(f.metrics, METRICS)
     held = at(f.positions, POSITION).lots
-    if f.shared == 0:
-        before = close_before(frame)
-        if each < before:
-            m.c_prev = m.c_prev * ((before - each) / before)
+    before = close_before(frame)
+    act_on(frame, before)
+    if f.shared == 0 and each < before:
+        m.c_prev = m.c_prev * ((before - each) / before)
     if held != 0:
         pay(frame, DIVIDEND, (float(held) * at(f.instrument, INSTRUMENT).unit) * each, time)
 
@@ -252,8 +266,10 @@ def charge(frame: int, action_at: int) -> None:
             pay(frame, BORROW, -(abs(value_before(frame)) * a.value), a.time)
     elif a.value == a.value:
         mark = a.price if a.price == a.price else close_before(frame)
-        size = float(held) * at(f.instrument, INSTRUMENT).unit
-        pay(frame, FUNDING, -((mark * size) * a.value), a.time)
+        g = at(f.instrument, INSTRUMENT)
+        size = float(held) * g.unit
+        value = mark * size if g.contract == LINEAR else size / mark
+        pay(frame, FUNDING, -(value * a.value), a.time)
 
 
 def earn(frame: int, action_at: int) -> None:
@@ -269,5 +285,4 @@ def earn(frame: int, action_at: int) -> None:
     free = account.cash - short
     amount = free * (a.value if free >= 0.0 else a.price)
     account.cash += amount
-    if amount != 0.0:
-        note(frame, INTEREST, -1, a.time, 0, amount)
+    note(frame, INTEREST, -1, a.time, 0, amount)

@@ -91,7 +91,8 @@ def ruin(frame: int) -> int:
         focus(frame, k)
         x = at(f.positions, POSITION)
         if x.lots != 0:
-            back = column_f(frame, C_CLOSE_P, f.i) * (float(-x.lots) * at(f.instrument, INSTRUMENT).unit)
+            g = at(f.instrument, INSTRUMENT)
+            back = column_f(frame, g.mark, f.i) * (float(-x.lots) * g.unit)
             close_trade(frame, x.pnl - back, x.fees, decided_at(frame))
         x.lots = 0
         x.quantity = 0.0

@@ -36,11 +36,12 @@ def decide(
     panel: int,
     cash: float,
     held: float,
+    mark_at: int,
     close_at: int,
     open_at: int,
 ) -> int:
     """The strategy's decision at bar `i`: DONE, or the status it ended with. In Python the user's own function."""
-    at(account, ACCOUNT).equity = cash + f8(close_at + 8 * i) * held
+    at(account, ACCOUNT).equity = cash + f8(mark_at + 8 * i) * held
     return call(at(frame, FRAME).decide, frame)
 
 
@@ -59,6 +60,7 @@ def coast(frame: int) -> int:
     positions = f.positions
     strategy = f.strategy
     panel = f.panel
+    mark_at = column_at(frame, at(f.instrument, INSTRUMENT).mark, 0)
     close_at = column_at(frame, C_CLOSE_P, 0)
     open_at = column_at(frame, C_OPEN, 0)
     h = at(state, HEADER)
@@ -88,7 +90,7 @@ def coast(frame: int) -> int:
     while True:
         deciding = True
         if marking:
-            equity = cash + f8(close_at + 8 * i) * held
+            equity = cash + f8(mark_at + 8 * i) * held
             if rarely(not equity > 0.0):
                 a.equity = equity
                 if ruined == 0:
@@ -129,7 +131,9 @@ def coast(frame: int) -> int:
                     m.exposed += i + 1 - since
                     lots = 0
         if deciding:
-            status = decide(frame, i, state, account, positions, strategy, panel, cash, held, close_at, open_at)
+            status = decide(
+                frame, i, state, account, positions, strategy, panel, cash, held, mark_at, close_at, open_at
+            )
             if rarely(status != DONE):
                 break
         i += 1
@@ -144,7 +148,7 @@ def coast(frame: int) -> int:
             if rarely(
                 due or i8(column_at(frame, C_LOW, i)) <= low_touch or i8(column_at(frame, C_HIGH, i)) >= h.touch_hi
             ):
-                a.equity = cash + f8(close_at + 8 * (i - 1)) * held
+                a.equity = cash + f8(mark_at + 8 * (i - 1)) * held
                 fills = a.n_fills
                 status = call(f.meet, frame)
                 if status != DONE:
@@ -158,7 +162,7 @@ def coast(frame: int) -> int:
                     lots = x.lots
                     held = float(lots) * unit
                     marking = True
-    a.equity = cash + f8(close_at + 8 * max(begin, i - 1)) * held
+    a.equity = cash + f8(mark_at + 8 * max(begin, i - 1)) * held
     if f.error != 0:
         if status == DONE:  # it was this bar's decision that failed, not what the next one met
             i -= 1

@@ -32,7 +32,7 @@ REACH += ("asset_aim", "weights", "rank")
 USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame"))
 # in the order of their imports
 CORE = ("focus", "scan", "account", "costs", "power", "fills", "accept", "triggers", "matching", "paths", "amend")
-CORE += ("actions", "orders", "guard", "indicators", "bars", "sharing", "reach")
+CORE += ("actions", "orders", "indicators", "bars", "sharing", "guard", "reach")
 
 
 def _load(element, numba_type):

@@ -13,6 +13,7 @@ from kernelkit.kernels.layout import (
     C_VOLUME,
     FRAME,
     INSTRUMENT,
+    LINEAR,
     MODEL,
     ORDER,
     POSITION,
@@ -102,7 +103,7 @@ def ask_model(
     m.side = 1.0 if size > 0.0 else -1.0
     m.quantity = abs(size) * g.lot
     m.price = p
-    m.notional = p * (abs(size) * g.unit)
+    m.notional = (p if g.contract == LINEAR else 1.0 / p) * (abs(size) * g.unit)
     m.filled = filled
     m.paid = paid
     m.maker = 1.0 if maker else 0.0

@@ -14,7 +14,7 @@ from kernelkit.kernels.tools import offset, safe
 # as `coast` passes them: what a decision reads of the account, the trial's words, the panel, prices
 DECIDE = """def decide(
     frame: int, _i: int, _state: int, _account: int, _positions: int, _s: int, _panel: int, _cash: float, _held: float,
-    _close: int, _open: int
+    _mark: int, _close: int, _open: int
 ) -> int:"""
 
 

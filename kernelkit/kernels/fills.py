@@ -1,6 +1,6 @@
 """What a fill is and what it sets off, and how orders end (rules O6-O8, S2, P1, P2, P4, X5)."""
 
-from kernelkit.kernels.account import MOST, book, fail, price, same_side, to_ticks
+from kernelkit.kernels.account import MOST, book, fail, price, same_side, to_ticks, value_at
 from kernelkit.kernels.costs import ask_model, fee_of, slipped
 from kernelkit.kernels.focus import clock_time, focus
 from kernelkit.kernels.layout import (
@@ -126,14 +126,15 @@ def sized_gap(frame: int, weight: float, k: int, equity: float, last: int, time:
     v = at(f.venue, VENUE)
     g = at(f.instrument, INSTRUMENT)
     p = price(f.instrument, k)
+    each = abs(value_at(f.instrument, k))
     held = float(at(f.positions, POSITION).lots)
-    wanted = ((weight * equity) / p) / g.unit
+    wanted = ((weight * equity) / each) / g.unit
     gap = wanted - held
     if gap != 0.0 and (abs(wanted) > abs(held) or (held != 0.0 and (wanted < 0.0) != (held < 0.0))):
         fee = 0.0
         slip = 0.0
         if v.fee != 0:
-            fee = ask_model(frame, True, gap, p, 0.0, 0.0, 0.0, False, last, time) / (p * (abs(gap) * g.unit))
+            fee = ask_model(frame, True, gap, p, 0.0, 0.0, 0.0, False, last, time) / (each * (abs(gap) * g.unit))
         if v.slippage != 0 and with_slippage:
             slip = ask_model(frame, False, gap, p, 0.0, 0.0, 0.0, False, last, time)
         gap = gap / ((1.0 + fee) + slip)

@@ -5,7 +5,6 @@ of one asset has that in focus all the time.
 """
 
 from kernelkit.kernels.layout import (
-    C_CLOSE_P,
     C_KNOWN_AT,
     FRAME,
     INSTRUMENT,
@@ -66,7 +65,7 @@ def list_held(frame: int) -> None:
         if lots != 0:
             g = at(f.instrument_0 + INSTRUMENT_BYTES * k, INSTRUMENT)
             put_i8(f.held + 24 * n, k)
-            put_i8(f.held + 24 * n + 8, i8(g.columns + 16 * C_CLOSE_P))
+            put_i8(f.held + 24 * n + 8, i8(g.columns + 16 * g.mark))
             put_f8(f.held + 24 * n + 16, float(lots) * g.unit)
             n += 1
     f.n_held = n

@@ -1,12 +1,13 @@
 """Margin: when an account is liquidated, and what is left of it (rules L2-L6)."""
 
-from kernelkit.kernels.account import MOST, book, price
+from kernelkit.kernels.account import MOST, book, value_at
 from kernelkit.kernels.actions import note
 from kernelkit.kernels.costs import fee_of, slipped
 from kernelkit.kernels.fills import column, end_one, moment
-from kernelkit.kernels.focus import clock_time, defocus, focus
+from kernelkit.kernels.focus import clock_time, defocus, focus, list_held
 from kernelkit.kernels.layout import (
     ACCOUNT,
+    AT_WOKEN,
     BAR_FILL,
     C_CLOSE,
     C_HIGH,
@@ -14,6 +15,8 @@ from kernelkit.kernels.layout import (
     C_LOW,
     C_OPEN,
     C_OPEN_AT,
+    CALL_AFTER,
+    CALL_CLOSE,
     CALL_OPEN,
     CALL_RANGE,
     CALL_RENEW,
@@ -23,21 +26,24 @@ from kernelkit.kernels.layout import (
     FILLED,
     FRAME,
     GTC,
+    HEADER,
     INSTRUMENT,
     INSURANCE,
     MARKET,
     METRICS,
     OPEN_FILL,
     ORDER,
+    ORDER_BYTES,
     POSITION,
     POSITION_BYTES,
     R_LIQUIDATION,
     TIERS,
     VENUE,
 )
-from kernelkit.kernels.matching import end_all, tidy
+from kernelkit.kernels.matching import end_all, takes_part, tidy
 from kernelkit.kernels.memory import at, f8
 from kernelkit.kernels.orders import new_order
+from kernelkit.kernels.sharing import worth
 
 OFF_FLOORS = VENUE.fields["floors"][1]
 OFF_RATES = VENUE.fields["rates"][1]
@@ -48,7 +54,7 @@ def maintenance(frame: int, k: int) -> float:
     """L2: what the focused position must be backed with at `k` ticks."""
     f = at(frame, FRAME)
     lots = at(f.positions, POSITION).lots
-    value = price(f.instrument, k) * (float(abs(lots)) * at(f.instrument, INSTRUMENT).unit)
+    value = abs(value_at(f.instrument, k)) * (float(abs(lots)) * at(f.instrument, INSTRUMENT).unit)
     first = f.venue if lots > 0 else f.venue + 8 * TIERS
     tier = first
     for j in range(1, TIERS):
@@ -62,7 +68,7 @@ def balance(frame: int, k: int) -> float:
     """L3: what backs the focused position at `k` ticks."""
     f = at(frame, FRAME)
     x = at(f.positions, POSITION)
-    value = price(f.instrument, k) * (float(x.lots) * at(f.instrument, INSTRUMENT).unit)
+    value = value_at(f.instrument, k) * (float(x.lots) * at(f.instrument, INSTRUMENT).unit)
     if at(f.venue, VENUE).isolated != 0:
         return x.stake + (value - x.basis)
     return at(f.account, ACCOUNT).cash + value
@@ -88,7 +94,10 @@ def renew(frame: int) -> None:
 
 
 def guard(frame: int) -> int:
-    """L3, L5: liquidate the account's one position where the prices that FRAME.place names get that far. 0."""
+    """L3, L5: liquidate the account's one position where the prices that FRAME.place names get that far; 0.
+
+    1 where that must wait, as a stop comes first.
+    """
     f = at(frame, FRAME)
     x = at(f.positions, POSITION)
     if f.place == CALL_RENEW:
@@ -96,9 +105,11 @@ def guard(frame: int) -> int:
         return 0
     if x.lots == 0:
         return 0
+    if (f.place == CALL_RANGE or f.place == CALL_CLOSE) and spared(frame):
+        return 1
     long = x.lots > 0
     closes = at(f.fill_model, FILL_MODEL).path == CLOSE_ONLY
-    ranged = f.place == CALL_RANGE and not closes
+    ranged = (f.place == CALL_RANGE or f.place == CALL_AFTER) and not closes
     c = C_OPEN if f.place == CALL_OPEN and not closes else C_CLOSE
     if ranged:
         c = C_LOW if long else C_HIGH
@@ -109,10 +120,25 @@ def guard(frame: int) -> int:
         end_all(frame, CANCELLED, R_LIQUIDATION, time)
         account = at(f.account, ACCOUNT)
         least = (account.cash + x.basis) - x.stake if at(f.venue, VENUE).isolated != 0 else 0.0
-        liquidate(frame, x.call if ranged else k, time, rule)
+        if ranged:  # funding, or a fill, may have moved it to where the bar has never been
+            first = column(frame, C_OPEN, f.i)
+            k = min(x.call, first) if long else max(x.call, first)
+        liquidate(frame, k, time, rule)
         insure(frame, least, time)
         tidy(frame)
     return 0
+
+
+def spared(frame: int) -> bool:
+    """L3: whether a stop that this bar has woken, and that F7 has yet to look at, comes before the liquidation."""
+    f = at(frame, FRAME)
+    end = at(f.positions, POSITION).call
+    for k in range(at(f.state, HEADER).n_live):
+        o_at = f.orders + ORDER_BYTES * k
+        o = at(o_at, ORDER)
+        if takes_part(frame, o_at, AT_WOKEN) and (o.trigger >= end if o.lots < 0 else o.trigger <= end):
+            return True
+    return False
 
 
 def liquidate(frame: int, reference: int, time: int, rule: int) -> None:
@@ -124,7 +150,7 @@ def liquidate(frame: int, reference: int, time: int, rule: int) -> None:
     o.t_submit = time
     o.t_active = time
     k = slipped(frame, o_at, -held, reference, time)
-    notional = price(f.instrument, k) * (float(abs(held)) * at(f.instrument, INSTRUMENT).unit)
+    notional = abs(value_at(f.instrument, k)) * (float(abs(held)) * at(f.instrument, INSTRUMENT).unit)
     fee = fee_of(frame, o_at, -held, k, False, time) + at(f.venue, VENUE).margin_fee * notional
     book(frame, o_at, -held, k, reference, fee, time, rule)
     end_one(frame, o_at, FILLED, R_LIQUIDATION, time)
@@ -142,7 +168,7 @@ def insure(frame: int, least: float, time: int) -> None:
 
 
 def guard_all(frame: int) -> int:
-    """L6: liquidate a portfolio whose equity, just marked, is no more than its maintenance margin; 1 if that is so."""
+    """L6: liquidate a portfolio that is worth no more than its maintenance margin. 0."""
     f = at(frame, FRAME)
     needed = 0.0
     for k in range(f.n_asset):
@@ -150,7 +176,7 @@ def guard_all(frame: int) -> int:
             focus(frame, k)
             needed += maintenance(frame, column(frame, C_CLOSE, f.i))
     defocus(frame)
-    if at(f.account, ACCOUNT).equity > needed:
+    if worth(frame) > needed:
         return 0
     time = clock_time(frame) if f.timed != 0 else 0
     end_all(frame, CANCELLED, R_LIQUIDATION, time)
@@ -162,4 +188,5 @@ def guard_all(frame: int) -> int:
     insure(frame, 0.0, time)
     tidy(frame)
     at(f.metrics, METRICS).active = 1
-    return 1
+    list_held(frame)
+    return 0

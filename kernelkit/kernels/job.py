@@ -31,6 +31,8 @@ class Table:
     multiplier: float
     periods: float
     closing: int = 0  # the column, after all others, that says when the bar's session closes (O12); 0 is none
+    # of an inverse contract the column, after all others, of what a unit is worth at the close
+    mark: int = L.C_CLOSE_P
     # layout.ACTION, in the order in which they take effect (E1)
     actions: np.ndarray = field(default_factory=lambda: np.zeros(0, L.ACTION))
 
@@ -59,11 +61,13 @@ class Table:
     def record(self) -> tuple[float, ...]:
         """It as layout.INSTRUMENT, in this process."""
         at, unit = self.pointers.ctypes.data, self.lot * self.multiplier
-        ints = at, self.n_bars, self.inverse, self.closing, self.actions.ctypes.data, len(self.actions)
-        return (*ints, self.tick, self.lot, self.multiplier, unit, self.periods)
+        contract = L.LINEAR if self.mark == L.C_CLOSE_P else L.INVERSE
+        ints = at, self.n_bars, self.inverse, self.closing, self.mark, contract
+        acts = self.actions.ctypes.data, len(self.actions)
+        return (*ints, *acts, self.tick, self.lot, self.multiplier, unit, self.periods)
 
     def __reduce__(self) -> object:
-        return Table, (self.columns, *self.instrument, self.closing, self.actions)
+        return Table, (self.columns, *self.instrument, self.closing, self.mark, self.actions)
 
     @cached_property
     def most_ticks(self) -> int:

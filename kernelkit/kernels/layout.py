@@ -121,13 +121,16 @@ OPEN_FILL, BAR_FILL, FORMER_FILL = 0, 1, 2
 PLACES = ("open", "bar", "former close")
 # cash rules
 CUT, REJECT, DEBT = 0, 1, 2
+# what a unit is worth to the account: its price, or minus one over that
+LINEAR, INVERSE = 0, 1
+CONTRACTS = ("linear", "inverse")
 # actions by the calendar (E1-E7) and what else moves cash without a fill (L5)
 SPLIT, DIVIDEND, FUNDING, DELISTING, INTEREST, BORROW, INSURANCE = range(7)
 ACTIONS = ("split", "dividend", "funding", "delisting", "interest", "borrow", "insurance")
 # where in a bar they take effect: first, after the open pass, before the mark
 FIRST, WITHIN, LAST = 0, 1, 2
-# which of a bar's prices a margin is looked at with (L3): that of the open, the range, the close; or only made anew
-CALL_OPEN, CALL_RANGE, CALL_CLOSE, CALL_RENEW = 0, 1, 2, 3
+# which of a bar's prices a margin is looked at with (L3): the open, the range, the close, the range after F7; or none
+CALL_OPEN, CALL_RANGE, CALL_CLOSE, CALL_AFTER, CALL_RENEW = 0, 1, 2, 3, 4
 # what a kernel call comes back with
 DONE, PAUSED, GROW, FLUSH, RAISED, LOOKAHEAD, CROWDED, BAD_MODEL, LOAD, NO_ASSET = range(10)
 # verbs of the order entry point
@@ -192,9 +195,11 @@ ACCOUNT = _record(
     [("day", "i8", (TRADED_DAYS,)), ("day_sum", "f8", (TRADED_DAYS,))],
 )
 # used: lots that its orders have traded in its bar `used_at` (P1); touch_lo, touch_hi: as in HEADER, in a portfolio;
-# call: the liquidation price in ticks (L3); basis, stake: what it cost and what is at risk (L4)
+# call: the liquidation price in ticks (L3); basis, stake: what it cost and what is at risk (L4); before: the close
+# before, in the units that splits of its bar `acted_at` have left (E1)
 POSITION = _record(
-    "lots opened peak_lots used used_at touch_lo touch_hi delisted call", "pnl fees quantity basis stake"
+    "lots opened peak_lots used used_at touch_lo touch_hi delisted call acted_at",
+    "pnl fees quantity basis stake before",
 )
 ORDER = _record(
     "id asset venue kind tif marks status reason lots filled display price trigger trail offset group parent "
@@ -216,7 +221,10 @@ ACTION = _record("bar place kind asset time", "value price")
 HAPPENED = _record("kind asset time lots", "amount")
 TRIAL = _record("i0 trade_from i1 dataset venue fill_model", "cash")
 # closing: the column that says when the bar's session closes (O12), 0 where no order asks
-INSTRUMENT = _record("columns n_bars inverse closing actions n_actions", "tick lot multiplier unit periods")
+# mark: the column of what a unit is worth at the close; contract: LINEAR, INVERSE
+INSTRUMENT = _record(
+    "columns n_bars inverse closing mark contract actions n_actions", "tick lot multiplier unit periods"
+)
 # limits: whether it has any of O15's; initial ... deductions: the account's margin (L1, L2), tiers of long positions
 # before those of short ones
 VENUE = _record(

@@ -31,7 +31,7 @@ LOADS = {int: "i8", float: "f8", bool: "i8"}
 STORES = {int: "put_i8", float: "put_f8", bool: "put_i8"}
 # As `coast` computes them.
 CLOSE = "f8(_close + 8 * _i)"
-EQUITY = f"(_cash + {CLOSE} * _held)"
+EQUITY = "(_cash + f8(_mark + 8 * _i) * _held)"
 # What a result has besides records.
 RESULT = {
     *(*L.HEADLINE, *L.CURVES, "drawdown", "blocks", "total_return_spread", "total_return_at_zero"),
@@ -497,6 +497,7 @@ class Lowering(ast.NodeTransformer):
         """The quantity, in base units, that `ctx.size.name(...)` means."""
         if name not in SIZERS:
             self.source.refuse(node, f"ctx.size has no `{name}`", f"there are {', '.join(SIZERS)}")
+        self.plan.sizes = True
         given = self.bound(node, SIZERS[name], ("n",))
         g = f"i8(frame + {offset(L.FRAME, 'instrument')})"
         multiplier, periods = (f"f8({g} + {offset(L.INSTRUMENT, n)})" for n in ("multiplier", "periods"))

@@ -18,6 +18,7 @@ from kernelkit.kernels.layout import (
     C_OPEN,
     C_OPEN_AT,
     C_SESSION,
+    CALL_AFTER,
     CALL_CLOSE,
     CALL_OPEN,
     CALL_RANGE,
@@ -228,6 +229,12 @@ def reached_at_open(frame: int, order_at: int, first: int) -> bool:
     return o.trigger < column(frame, C_LOW, f.i) if o.lots > 0 else o.trigger > column(frame, C_HIGH, f.i)
 
 
+def other_units(frame: int) -> bool:
+    """F10: whether this bar begins with a split or dividend, so that the close before is of other units."""
+    f = at(frame, FRAME)
+    return f.happen != 0 and at(f.positions, POSITION).acted_at == f.i
+
+
 def open_price(frame: int, order_at: int, thr: int) -> int:
     """F1, F10-F12: the ticks at which the open acts on an order, 0 where it does not; `path = close`: the close."""
     f = at(frame, FRAME)
@@ -237,7 +244,9 @@ def open_price(frame: int, order_at: int, thr: int) -> int:
     if o.kind == MARKET:
         if m.market == NEXT_OPEN or m.path == CLOSE_ONLY or o.tif == ON_OPEN:
             return first
-        return column(frame, C_CLOSE, f.i - 1) if m.market == SAME_CLOSE else 0
+        if m.market != SAME_CLOSE:
+            return 0
+        return first if other_units(frame) else column(frame, C_CLOSE, f.i - 1)
     if rests(order_at):
         acts = limit_reached(order_at, first, first, thr)
     else:
@@ -292,12 +301,13 @@ def beyond_call(frame: int, order_at: int) -> bool:
     return x.lots < 0 and o.lots > 0 and o.trigger > x.call
 
 
-def check_margin(frame: int, place: int) -> None:
-    """L3: look whether these prices of the bar liquidate the account."""
+def check_margin(frame: int, place: int) -> int:
+    """L3: look whether these prices of the bar liquidate the account; 1 where that must wait until after F7."""
     f = at(frame, FRAME)
-    if f.guard != 0 and f.shared == 0:
-        f.place = place
-        call(f.guard, frame)
+    if f.guard == 0 or f.shared != 0:
+        return 0
+    f.place = place
+    return call(f.guard, frame)
 
 
 def at_its_moment(frame: int, order_at: int, step: int) -> bool:
@@ -359,7 +369,8 @@ def place_of(frame: int, order_at: int, step: int) -> int:
     if step != AT_OPEN or m.path == CLOSE_ONLY:
         return BAR_FILL
     o = at(order_at, ORDER)
-    return FORMER_FILL if m.market == SAME_CLOSE and o.kind == MARKET and o.tif != ON_OPEN else OPEN_FILL
+    former = m.market == SAME_CLOSE and o.kind == MARKET and o.tif != ON_OPEN
+    return FORMER_FILL if former and not other_units(frame) else OPEN_FILL
 
 
 def stamp(frame: int, place: int) -> int:
@@ -444,10 +455,13 @@ def match(frame: int) -> int:
             f.place = WITHIN
             call(f.happen, frame)
         if m.path < HIGH_FIRST:
-            for step in range(AT_STOPS, AT_WOKEN + 1):
+            waits = 0
+            for step in range(AT_STOPS, AT_WOKEN):
                 pass_orders(frame, step)
-                if step < AT_WOKEN:
-                    check_margin(frame, CALL_CLOSE if step == AT_END else CALL_RANGE)
+                waits |= check_margin(frame, CALL_CLOSE if step == AT_END else CALL_RANGE)
+            pass_orders(frame, AT_WOKEN)
+            if waits != 0:
+                check_margin(frame, CALL_AFTER)
             if m.trailing != UPDATE_FIRST:
                 follow_range(frame)
         else:

@@ -26,7 +26,6 @@ from kernelkit.kernels.layout import (
     AT_FILL,
     BAR_FILL,
     C_CLOSE,
-    C_CLOSE_P,
     C_KNOWN_AT,
     C_OPEN,
     C_OPEN_AT,
@@ -388,7 +387,7 @@ def target(frame: int, verb: int, wish: float, band: float) -> int:
         if lots == 0:
             return 0
         through = held != 0 and not same_side(held, held + lots)
-        if not through and (column_f(frame, C_CLOSE_P, f.i) * (float(abs(lots)) * g.unit)) / equity <= band:
+        if not through and (abs(column_f(frame, g.mark, f.i)) * (float(abs(lots)) * g.unit)) / equity <= band:
             return 0
     if at(f.venue, VENUE).limits != 0:
         lots = sized_for_venue(frame, lots)

@@ -57,6 +57,7 @@ class Plan:
     risky: list[str] = field(default_factory=list)  # kernel functions of own indicators that can
     uncompilable: str = ""  # the first thing that only debug mode accepts, as the error will say it
     words: int = 0
+    sizes: bool = False  # it asks for quantities by ctx.size, which are those of linear contracts
     closing: bool = False  # it orders at the close (O12): the bars must say when their sessions close
     shared: bool = False  # a portfolio's: its assets share an account
 

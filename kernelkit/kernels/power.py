@@ -1,6 +1,6 @@
 """Buying power: what an account can pay for, its other assets counted (rules A2, A3, L1, X6)."""
 
-from kernelkit.kernels.account import price, same_side
+from kernelkit.kernels.account import same_side, value_at
 from kernelkit.kernels.costs import fee_of
 from kernelkit.kernels.focus import focus, has_bar
 from kernelkit.kernels.layout import (
@@ -53,10 +53,10 @@ def count_in(frame: int) -> None:
     f = at(frame, FRAME)
     a = at(f.account, ACCOUNT)
     lots = at(f.positions, POSITION).lots
-    p = price(f.instrument, meanwhile(frame))
+    p = value_at(f.instrument, meanwhile(frame))
     unit = at(f.instrument, INSTRUMENT).unit
     a.worth += p * (float(lots) * unit)
-    a.gross += p * (float(abs(lots)) * unit)
+    a.gross += abs(p) * (float(abs(lots)) * unit)
 
 
 def count_out(frame: int) -> None:
@@ -66,10 +66,10 @@ def count_out(frame: int) -> None:
     lots = at(f.positions, POSITION).lots
     if lots == 0:
         return
-    p = price(f.instrument, meanwhile(frame))
+    p = value_at(f.instrument, meanwhile(frame))
     unit = at(f.instrument, INSTRUMENT).unit
     a.worth -= p * (float(lots) * unit)
-    a.gross -= p * (float(abs(lots)) * unit)
+    a.gross -= abs(p) * (float(abs(lots)) * unit)
 
 
 def equity_at(frame: int, k: int) -> float:
@@ -79,7 +79,7 @@ def equity_at(frame: int, k: int) -> float:
     cash = at(f.account, ACCOUNT).cash
     if f.shared != 0:
         cash = cash + at(f.account, ACCOUNT).worth
-    return cash + price(f.instrument, k) * (held * at(f.instrument, INSTRUMENT).unit)
+    return cash + value_at(f.instrument, k) * (held * at(f.instrument, INSTRUMENT).unit)
 
 
 def power_at(frame: int, k: int) -> float:
@@ -91,7 +91,7 @@ def power_at(frame: int, k: int) -> float:
         return equity - at(f.account, ACCOUNT).gross * v.initial
     if v.isolated != 0:
         x = at(f.positions, POSITION)
-        value = price(f.instrument, k) * (float(x.lots) * at(f.instrument, INSTRUMENT).unit)
+        value = value_at(f.instrument, k) * (float(x.lots) * at(f.instrument, INSTRUMENT).unit)
         return equity - max(0.0, value - x.basis)
     return equity
 
@@ -106,7 +106,7 @@ def affordable(frame: int, lots: int, k: int, fee: float) -> bool:
     if at(f.venue, VENUE).cash_rule == DEBT:
         return True
     unit = at(f.instrument, INSTRUMENT).unit
-    p = price(f.instrument, k)
+    p = abs(value_at(f.instrument, k))
     return (p * (float(abs(after)) * unit)) * at(f.venue, VENUE).initial <= power_at(frame, k) - fee
 
 
@@ -117,7 +117,7 @@ def cut(frame: int, order_at: int, lots: int, k: int, maker: bool, time: int) ->
         return REFUSED
     held = at(f.positions, POSITION).lots
     unit = at(f.instrument, INSTRUMENT).unit
-    p = price(f.instrument, k)
+    p = abs(value_at(f.instrument, k))
     power = power_at(frame, k)
     way = 1 if lots > 0 else -1
     initial = at(f.venue, VENUE).initial

@@ -1,6 +1,6 @@
 """Several assets that share one account: a bar of their clock, and whom its passes serve first (rules X2-X6)."""
 
-from kernelkit.kernels.account import price, same_side
+from kernelkit.kernels.account import same_side, value_at
 from kernelkit.kernels.bars import room
 from kernelkit.kernels.costs import fee_of, slipped
 from kernelkit.kernels.fills import column, takes, wanted_of
@@ -81,7 +81,7 @@ def need_of(frame: int, order_at: int, reference: int, step: int) -> float:
     held = at(f.positions, POSITION).lots
     more = float(abs(held + lots) - abs(held))
     fee = fee_of(frame, order_at, lots, k, step == AT_LIMITS and rests(order_at), time)
-    value = price(f.instrument, k) * (more * at(f.instrument, INSTRUMENT).unit)
+    value = abs(value_at(f.instrument, k)) * (more * at(f.instrument, INSTRUMENT).unit)
     return max(0.0, value * at(f.venue, VENUE).initial + fee)
 
 
@@ -207,10 +207,9 @@ def mark_all(frame: int) -> None:
     h = at(f.state, HEADER)
     m = at(f.metrics, METRICS)
     if h.ruined == 0:
+        if f.guard != 0 and f.n_held != 0:
+            call(f.guard, frame)
         a.equity = worth(frame)
-        if f.guard != 0 and f.n_held != 0 and call(f.guard, frame) != 0:
-            list_held(frame)
-            a.equity = worth(frame)
         if f.n_held != 0:
             m.active = 1
             m.exposed += 1

@@ -23,7 +23,7 @@ def offset(record, name: str) -> int:
 
 
 # What stands for ctx in lowered code: the frame, the bar, what `coast` knows of the account, where prices lie.
-HERE = "frame, _i, _state, _account, _positions, _cash, _held, _close, _open"
+HERE = "frame, _i, _state, _account, _positions, _cash, _held, _mark, _close, _open"
 PRELUDE = """from math import sqrt
 from kernelkit.kernels.compile import at, bits, call, call_act, call_steer, f8, i8, prefetch, put_f8, put_i8
 from kernelkit.kernels.compile import rarely, unbits
@@ -75,8 +75,8 @@ def instant(ns):
     # the common case, nothing to do, is decided here; the rest is one call into the engine
     "aim": f"""
 def aim(
-    frame: int, i: int, state: int, account: int, positions: int, cash: float, held: float, close_at: int, open_at: int,
-    verb: int, wish: float
+    frame: int, i: int, state: int, account: int, positions: int, cash: float, held: float,
+    mark_at: int, close_at: int, open_at: int, verb: int, wish: float
 ) -> int:
     prefetch(open_at + 8 * (i + {L.AHEAD}))
     if i8(state + {offset(L.HEADER, "n_live")}) == 0:
@@ -88,15 +88,15 @@ def aim(
             if wish == 0.0:
                 return 0
         elif wish != 0.0 and (wish > 0.0) == (lots > 0):
-            worth = f8(close_at + 8 * i) * held
-            equity = cash + worth
+            mark = f8(mark_at + 8 * i)
+            equity = cash + mark * held
             band = f8(i8(frame + {offset(L.FRAME, "venue")}) + {offset(L.VENUE, "band")})
-            gap = wish * equity - worth
+            gap = wish * equity - abs(mark) * held
             # S3, with room for the rounding of S2; a rebate would make the trade larger than the gap
             rebates = i8(i8(frame + {offset(L.FRAME, "venue")}) + {offset(L.VENUE, "rebates")})
             if abs(gap) < band * {1 - 1e-9!r} * equity and rebates == 0:
                 return 0
-    put_f8(account + {offset(L.ACCOUNT, "equity")}, cash + f8(close_at + 8 * i) * held)
+    put_f8(account + {offset(L.ACCOUNT, "equity")}, cash + f8(mark_at + 8 * i) * held)
     return call_steer(i8(frame + {offset(L.FRAME, "steer")}), frame, verb, wish)
 """,
     "order": f"""
@@ -151,7 +151,7 @@ GENERATED = {
     *TOOLS,
     *"table_at fail prefetch frame model entry call_act call_steer put_i8 bits unbits INF EACH".split(),
 }
-RESERVED = r"_[sivpaf]\d*|_state|_account|_positions|_panel|_cash|_held|_close|_open|_own_\w+"
+RESERVED = r"_[sivpaf]\d*|_state|_account|_positions|_panel|_cash|_held|_mark|_close|_open|_own_\w+"
 TAIL = "__user__"
 
 
