@@ -20,7 +20,7 @@ from kernelkit.kernels.plan import plain
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.venue import CASH_RULES, Settings, Venue
 from kernelkit.strategy import Program, Signal, Strategy
-from kernelkit.table import SOURCES, check_sums, clock_of, panel_of, targets_of
+from kernelkit.table import SOURCES, check_sums, clock_of, panel_of, ready, targets_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -351,17 +351,19 @@ def plan_job(
     params = param_words(program, combos, list(axes), scalars)
     widest = combos if callable(strategy.warmup) else extremes(combos)
     need = max(strategy.bars_needed(program, scalars | dict(zip(axes, c, strict=True))) for c in widest)
-    panel = panel_of(bars, program.plan.features, closing=program.plan.closing)
+    waits = most_closed(strategy, program, (scalars | dict(zip(axes, c, strict=True)) for c in widest))
+    panel = panel_of(bars, program.plan.features, None, program.plan.closing, program.plan.timeframes)
     tables, places = panel.tables, panel.places
     check_sums(program.plan, params, tables)
     assets = asset_names(bars)
     check_volumes(costs_of(settings.venue), tables, assets)
     if program.plan.shared:
         check_path(settings.fill_model)
-        rows = [(0, *clock_rows(limits, need))]
+        rows = [(0, *clock_rows(limits, max([need, *ready(panel, program.plan, waits, assets)])))]
         tables = [clock_of(panel, bars, rows[0][1]), *tables]
     else:
-        rows = [(0, *own_rows(bars, a, place, limits, need)) for a, place in enumerate(places)]
+        needs = [max(need, r) for r in ready(panel, program.plan, waits, assets)]
+        rows = [(0, *own_rows(bars, a, place, limits, needs[a])) for a, place in enumerate(places)]
     n = len(rows)
     trials = np.zeros(len(combos) * n, L.TRIAL)
     for a, (i0, begin, i1) in enumerate(rows):
@@ -380,6 +382,13 @@ def plan_job(
     )
     start = rows[0][1] if job.plan.shared else min(int(p[r[1]]) for p, r in zip(places, rows, strict=True))
     return Recipe(bars, strategy, job, axes, assets, places, sweep.cells, start, last, scalars)
+
+
+def most_closed(strategy: Strategy, program: Program, bound: Iterable[Mapping[str, Any]]) -> tuple[int, ...]:
+    """W7: by timeframe, the most of its closed bars that any of these trials waits for."""
+    if not program.plan.timeframes:
+        return ()
+    return tuple(max(n) for n in zip(*(strategy.closed_needed(program, p) for p in bound), strict=True))
 
 
 def under_each(recipe: Recipe, models: Sequence[FillModel]) -> Recipe:

@@ -31,6 +31,7 @@ class Table:
     multiplier: float
     periods: float
     closing: int = 0  # the column, after all others, that says when the bar's session closes (O12); 0 is none
+    higher: tuple[Higher, ...] = ()  # by timeframe of the strategy
 
     @property
     def n_bars(self) -> int:
@@ -57,10 +58,16 @@ class Table:
     def record(self) -> tuple[float, ...]:
         """It as layout.INSTRUMENT, in this process."""
         at, unit = self.pointers.ctypes.data, self.lot * self.multiplier
-        return at, self.n_bars, self.inverse, self.closing, self.tick, self.lot, self.multiplier, unit, self.periods
+        numbers = self.tick, self.lot, self.multiplier, unit, self.periods
+        return at, self.n_bars, self.inverse, self.closing, *numbers, 0, 0, 0
 
     def __reduce__(self) -> object:
-        return Table, (self.columns, *self.instrument, self.closing)
+        return Table, (self.columns, *self.instrument, self.closing, self.higher)
+
+    def ready(self, closed: Sequence[int]) -> int:
+        """W7: the first bar by which so many bars of each timeframe have closed; the number of bars where none is."""
+        first = [int(np.searchsorted(h.closed[1:], n)) for h, n in zip(self.higher, closed, strict=True)]
+        return max(first, default=0)
 
     @cached_property
     def most_ticks(self) -> int:
@@ -78,7 +85,42 @@ class Table:
         for k, c in enumerate(self.columns):
             if not L.C_OPEN_P <= k <= L.C_CLOSE_P:  # these are the ticks once more
                 found.update(c[:stop].tobytes())
+        for h in self.higher:
+            found.update(h.closed[: stop + 1].tobytes())
+            found.update(h.table.digest_of(int(h.closed[stop])).encode())
         return found.hexdigest()
+
+
+@dataclass(frozen=True)
+class Higher:
+    """The bars of a higher timeframe that have closed, and how many of them there are before each base bar.
+
+    ``closed`` is int64 (n + 1,) for n base bars: the last one counts all.
+    """
+
+    table: Table
+    closed: np.ndarray
+
+    def begins(self, longer: Higher) -> bool:
+        """Whether these are the first bars of the other."""
+        n = len(self.closed)
+        same = zip(self.table.columns, longer.table.columns, strict=True)
+        return np.array_equal(self.closed, longer.closed[:n]) and all(
+            np.array_equal(a, b[: len(a)], equal_nan=a.dtype.kind == "f") for a, b in same
+        )
+
+
+def instruments_of(tables: Sequence[Table]) -> np.ndarray:
+    """The tables as records of layout.INSTRUMENT, in this process; those of their higher timeframes follow."""
+    higher = [h for table in tables for h in table.higher]
+    out = np.array([t.record for t in (*tables, *(h.table for h in higher))], L.INSTRUMENT)
+    at = len(tables)
+    for k, table in enumerate(tables):
+        out["higher"][k] = out.ctypes.data + L.INSTRUMENT_BYTES * at
+        for h in table.higher:
+            out["closed"][at], out["n_base"][at] = h.closed.ctypes.data, table.n_bars
+            at += 1
+    return out
 
 
 @dataclass(frozen=True)
@@ -125,6 +167,8 @@ class Job:
     # of a portfolio: its assets' last bars, (bar of the clock, asset), -1 before the first; None where each has all of
     # the clock's. tables[0] is then the clock, and the assets follow.
     bars: np.ndarray | None = None
+    # by timeframe, how many of its bars must have closed before a run that goes on may begin (W7)
+    waits: tuple[int, ...] = ()
 
     @property
     def n_asset(self) -> int:

@@ -195,8 +195,14 @@ METRICS = _record(
 FILL = _record("order asset time lots ticks reference rule", "fee slippage position cash")
 TRADE = _record("asset opened closed lots", "pnl fees")
 TRIAL = _record("i0 trade_from i1 dataset venue fill_model", "cash")
-# closing: the column that says when the bar's session closes (O12), 0 where no order asks
-INSTRUMENT = _record("columns n_bars inverse closing", "tick lot multiplier unit periods")
+# closing: the column that says when the bar's session closes (O12), 0 where no order asks; higher: the records of its
+# higher timeframes, side by side. Of such a one closed says how many of its bars there are before each of the n_base
+# bars that it is made of, and at their end (W5).
+INSTRUMENT = _record(
+    "columns n_bars inverse closing",
+    "tick lot multiplier unit periods",
+    [("higher", "i8"), ("closed", "i8"), ("n_base", "i8")],
+)
 # limits: whether it has any of O15's
 VENUE = _record(
     "cash_rule fee slippage fee_reads slippage_reads rebates limits off_tick",
