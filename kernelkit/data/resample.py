@@ -25,11 +25,11 @@ class Bars(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Where higher bars lie: rows of the base bars in them, one stretch each, and how many have closed.
+    """Where the higher bars that have closed lie: one stretch of base bars each.
 
-    ``inside`` are the rows of all base bars that lie in one, ``first`` where in ``inside`` each of them begins, ``last``
-    where it ends (inclusive); ``closed`` is int64 (n + 1,), how many have closed before each base bar, and at the end.
-    Only those are listed that have closed.
+    ``inside`` are the rows of all base bars that lie in an interval, ``first`` and ``last`` where in ``inside`` each
+    higher bar begins and ends (inclusive). ``closed``, (n + 1,), is how many have closed before each base bar, and in
+    the end.
     """
 
     inside: Int64s

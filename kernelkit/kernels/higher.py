@@ -1,7 +1,7 @@
 """Bars of higher timeframes: which of them a bar of their data sees, and what they hold (rules W5, W6).
 
-Each timeframe of a data set has an INSTRUMENT record of its own, with columns like any other; INSTRUMENT.closed says how
-many of its bars have closed.
+Each timeframe of a data set has an INSTRUMENT record of its own, with columns like any other; INSTRUMENT.closed says
+how many of its bars have closed.
 """
 
 from kernelkit.kernels.account import fail

@@ -24,7 +24,7 @@ from kernelkit.kernels.context import (
 from kernelkit.kernels.flow import PYTHON, Kinds, defined_twice, may_raise, of_numbers, root, unassigned
 from kernelkit.kernels.plan import Plan, Ring, Site
 from kernelkit.kernels.source import Source
-from kernelkit.kernels.timeframe import named
+from kernelkit.kernels.timeframe import Timeframes
 from kernelkit.kernels.tools import HERE, offset, safe
 from kernelkit.kernels.verbs import SETTINGS, order_of, refusal
 
@@ -40,7 +40,7 @@ RESULT = {
 }
 
 
-class Lowering(ast.NodeTransformer):
+class Lowering(Timeframes):
     """Rewrites one function. `ctx` and `s` are the names of its context and state arguments (None: it has none)."""
 
     def __init__(
@@ -94,18 +94,6 @@ class Lowering(ast.NodeTransformer):
         if isinstance(node, ast.Attribute) and node.attr in SERIES and self.timeframe(node.value) >= 0:
             return SERIES[node.attr]
         return None
-
-    def timeframe(self, node: ast.AST) -> int:
-        """The number of the timeframe when node is `ctx.tf(text)`, -1 for anything else."""
-        text = named(node.attr) if isinstance(node, ast.Attribute) else ""
-        if not text or not self.owns(node.value):
-            return -1
-        self.plan.timeframes.setdefault(text, 0)
-        return list(self.plan.timeframes).index(text)
-
-    def owns(self, node: ast.AST) -> bool:
-        """Whether node is what has bars: `ctx`."""
-        return self.is_ctx(node)
 
     def feature(self, name: str) -> int:
         """The column of a feature."""
@@ -222,22 +210,6 @@ class Lowering(ast.NodeTransformer):
             "orders": f"i8(_state + {offset(L.HEADER, 'n_live')})",
         }
         return self.expression(texts[name], node)
-
-    def refuse_timeframe(self, node: ast.Attribute) -> None:
-        """What is read of a timeframe otherwise than as a series or an indicator."""
-        whole = self.timeframe(node) >= 0
-        if not whole and self.timeframe(node.value) < 0:
-            return
-        text = ast.unparse(node if whole else node.value)
-        if whole:
-            self.source.refuse(node, "a timeframe is not a value", f"write {text}.close[0]")
-        if node.attr in SERIES:
-            self.source.refuse(node, f"{node.attr} is a series", f"write {text}.{node.attr}[0] for the last closed bar")
-        if node.attr in BAR_ROLLING:
-            self.source.refuse(node, f"{node.attr} is a method", f"call it: {text}.{node.attr}(14)")
-        if node.attr == "x":
-            self.source.refuse(node, "features are not resampled", "write ctx.x.name[0] for the value known now")
-        self.source.refuse(node, f"a timeframe has no `{node.attr}`", f"it has {', '.join([*SERIES, *BAR_ROLLING])}")
 
     def unknown(self, node: ast.AST, name: str) -> NoReturn:
         """ctx has no such thing: name the nearest that it has."""

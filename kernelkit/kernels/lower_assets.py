@@ -127,7 +127,9 @@ class PortfolioLowering(Lowering):
 
     def unknown_account(self, node: ast.AST, name: str) -> None:
         """The account has no such thing."""
-        if named(name) or (name in (*ASSET_ATTRIBUTES, *SERIES, *VERBS, *BAR_ROLLING, "x") and name not in ACCOUNT_VERBS):
+        if named(name) or (
+            name in (*ASSET_ATTRIBUTES, *SERIES, *VERBS, *BAR_ROLLING, "x") and name not in ACCOUNT_VERBS
+        ):
             self.source.refuse(node, f"ctx.{name} of a portfolio", f"it is an asset's: write ctx[k].{name}")
         if name in (*ACCOUNT_VERBS, "record"):
             self.source.refuse(node, f"ctx.{name} is a method", f"call it: ctx.{name}(...)")

@@ -8,7 +8,9 @@ import ast
 import copy
 import re
 
+from kernelkit.kernels.context import BAR_ROLLING, SERIES
 from kernelkit.kernels.flow import unassigned
+from kernelkit.kernels.plan import Plan
 from kernelkit.kernels.source import Source
 
 MINUTE = 60 * 10**9
@@ -117,17 +119,56 @@ class Named(ast.NodeTransformer):
         return ast.copy_location(ast.Attribute(whose, f'tf("{text}")', ast.Load()), node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
+        """A call of `ctx.tf`."""
         if is_call(node, self.ctx):
             return self.attribute(self.visit(node.func.value), text_of(self.source, node), node)
         return self.generic_visit(node)
 
     def visit_Assign(self, node: ast.Assign | ast.AnnAssign) -> ast.AST:
+        """The assignment of one does nothing."""
         return ast.copy_location(ast.Pass(), node) if is_call(node.value, self.ctx) else self.generic_visit(node)
 
     visit_AnnAssign = visit_Assign
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
+        """A variable that was given one."""
         if node.id in self.given and isinstance(node.ctx, ast.Load):
             whose = ast.copy_location(ast.Name(self.ctx, ast.Load()), node)
             return self.attribute(whose, self.given[node.id], node)
         return node
+
+
+class Timeframes(ast.NodeTransformer):
+    """What lowering knows of timeframes: which one a node is, and what cannot be read of it."""
+
+    source: Source
+    plan: Plan
+    ctx: str | None
+
+    def owns(self, node: ast.AST) -> bool:
+        """Whether node is what has bars: `ctx`."""
+        return isinstance(node, ast.Name) and node.id == self.ctx
+
+    def timeframe(self, node: ast.AST) -> int:
+        """The number of the timeframe when node is `ctx.tf(text)`, -1 for anything else."""
+        text = named(node.attr) if isinstance(node, ast.Attribute) else ""
+        if not text or not self.owns(node.value):
+            return -1
+        self.plan.timeframes.setdefault(text, 0)
+        return list(self.plan.timeframes).index(text)
+
+    def refuse_timeframe(self, node: ast.Attribute) -> None:
+        """Refuse what is read of a timeframe otherwise than as a series or an indicator."""
+        whole = self.timeframe(node) >= 0
+        if not whole and self.timeframe(node.value) < 0:
+            return
+        text = ast.unparse(node if whole else node.value)
+        if whole:
+            self.source.refuse(node, "a timeframe is not a value", f"write {text}.close[0]")
+        if node.attr in SERIES:
+            self.source.refuse(node, f"{node.attr} is a series", f"write {text}.{node.attr}[0] for the last closed bar")
+        if node.attr in BAR_ROLLING:
+            self.source.refuse(node, f"{node.attr} is a method", f"call it: {text}.{node.attr}(14)")
+        if node.attr == "x":
+            self.source.refuse(node, "features are not resampled", "write ctx.x.name[0] for the value known now")
+        self.source.refuse(node, f"a timeframe has no `{node.attr}`", f"it has {', '.join([*SERIES, *BAR_ROLLING])}")

@@ -17,13 +17,13 @@ from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job, Outcome, new_outcome
 from kernelkit.kernels.plan import Plan, Ring, Site, plain
 from kernelkit.kernels.session import Session
-from kernelkit.kernels.timeframe import canonical
 from kernelkit.kernels.verbs import SETTINGS, order_of
 from kernelkit.strategy import Strategy
 
 if TYPE_CHECKING:
     from kernelkit.market.venue import Venue
     from kernelkit.recipe import Recipe
+    from kernelkit.view.timeframes import Timeframe
 
 
 class Failed(BaseException):
@@ -81,40 +81,6 @@ class Series:
 
     def _value(self, kind: str, arguments: tuple[Any, ...]) -> Value:
         return self._ctx._value(kind, self._column, arguments, -1)
-
-
-class HigherSeries(Series):
-    """A column of a higher timeframe: ``[0]`` the last bar that has closed, ``[-k]`` those before it."""
-
-    def __init__(self, ctx: Ctx, column: int, timeframe: int) -> None:
-        super().__init__(ctx, column)
-        self._timeframe = timeframe
-
-    def __getitem__(self, k: int) -> np.float64:
-        k = int(k)
-        if k > 0:
-            raise LookaheadError(
-                message(f"bar {self._ctx.i}", f"index [{k}]", "0 for the last closed bar, -1 before it", "Not ahead.")
-            )
-        return np.float64(self._ctx._past(self._timeframe, self._column, k))
-
-    def _value(self, kind: str, arguments: tuple[Any, ...]) -> Value:
-        return self._ctx._value(kind, self._column, arguments, self._timeframe)
-
-
-class Timeframe:
-    """``ctx.tf("1h")``: series and indicators of the bars that have closed."""
-
-    def __init__(self, ctx: Ctx, name: str) -> None:
-        self._ctx, self._number = ctx, list(ctx._plan.timeframes).index(canonical(name))
-
-    def __getattr__(self, name: str) -> Any:
-        if name in context.SERIES:
-            return HigherSeries(self._ctx, context.SERIES[name], self._number)
-        if name in context.BAR_ROLLING:
-            return lambda n: self._ctx._value(context.BAR_ROLLING[name].price, 0, (n,), self._number)
-        known = ", ".join([*context.SERIES, *context.BAR_ROLLING])
-        raise StrategyError(message(f"a timeframe's {name}", "nothing", f"one of {known}", "Check the name."))
 
 
 class Features:
@@ -269,6 +235,8 @@ class Ctx:
 
     def tf(self, name: str) -> Timeframe:
         """The bars of a higher timeframe."""
+        from kernelkit.view.timeframes import Timeframe
+
         return Timeframe(self, name)
 
     def _past(self, timeframe: int, column: int, back: int) -> float:
@@ -422,12 +390,12 @@ class Python:
             with suppress(Failed):
                 self.strategy.function(*head, **(self.texts | params))
             return 0
-        failed = []
+        failed: list[int] = []
         for site in plan.sites:
             slots[site.kind, site.column, exact(self.arguments(site, words)), site.timeframe] = site.slot
             j = site.timeframe
             place = f.panel + 8 * f.i if j < 0 else higher.higher_place(frame, j, f.i)
-            value = memory.f8(place + memory.i8(words + 8 * site.slot + 8))
+            value = memory.f8(int(place + memory.i8(words + 8 * site.slot + 8)))
             i = failed_at(value)
             if i is not None:
                 failed.append(i if j < 0 else higher.failing_bar(frame, j, value))
