@@ -20,7 +20,7 @@ from kernelkit.kernels.plan import plain
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.venue import CASH_RULES, Settings, Venue
 from kernelkit.strategy import Program, Signal, Strategy
-from kernelkit.table import SOURCES, check_sums, clock_of, panel_of, ready, targets_of
+from kernelkit.table import SOURCES, check_sums, clock_of, panel_of, ready, ready_together, targets_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -359,10 +359,11 @@ def plan_job(
     check_volumes(costs_of(settings.venue), tables, assets)
     if program.plan.shared:
         check_path(settings.fill_model)
-        rows = [(0, *clock_rows(limits, max([need, *ready(panel, program.plan, waits, assets)])))]
+        need = max(need, ready_together(panel, program.plan.timeframes, waits, assets))
+        rows = [(0, *clock_rows(limits, need))]
         tables = [clock_of(panel, bars, rows[0][1]), *tables]
     else:
-        needs = [max(need, r) for r in ready(panel, program.plan, waits, assets)]
+        needs = [max(need, r) for r in ready(panel, program.plan.timeframes, waits, assets)]
         rows = [(0, *own_rows(bars, a, place, limits, needs[a])) for a, place in enumerate(places)]
     n = len(rows)
     trials = np.zeros(len(combos) * n, L.TRIAL)

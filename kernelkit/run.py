@@ -49,7 +49,7 @@ from kernelkit.recipe import (
     span,
 )
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.table import clock_of, panel_of, ready, table_of
+from kernelkit.table import clock_of, panel_of, ready_together, table_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -376,7 +376,7 @@ def one_recipe(
     tables = panel.tables
     if shared:
         check_path(settings.fill_model)
-        begin = max([begin, *ready(panel, program.plan, waits, asset_names(bars))])
+        begin = max(begin, ready_together(panel, program.plan.timeframes, waits, asset_names(bars)))
         tables = [clock_of(panel, bars, min(begin, panel.n - 1)), *tables]
     else:
         begin = max(begin, tables[0].ready(waits))

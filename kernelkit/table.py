@@ -129,26 +129,40 @@ def higher_of(table: Table, timeframe: str, calendar: str) -> Higher:
     return Higher(replace(table, columns=tuple(columns[name] for name in L.COLUMNS), closing=0), found.closed)
 
 
-def ready(panel: Panel, plan: Plan, closed: Sequence[int], names: Sequence[str]) -> list[int]:
-    """W7: by asset, the first of its bars by which so many bars of each timeframe have closed; of a portfolio one row.
+def ready(panel: Panel, timeframes: Iterable[str], closed: Sequence[int], names: Sequence[str]) -> list[int]:
+    """W7: by asset, the first of its bars by which so many bars of each timeframe have closed.
 
     Raises UsageError, with the asset's name, where that never happens.
     """
     first = [table.ready(closed) for table in panel.tables]
-    late = [table.n_bars and k >= table.n_bars for k, table in zip(first, panel.tables, strict=True)]
-    if all(late) if plan.shared else any(late):
-        a = late.index(True)
-        lacks = next(
-            (name, h, n)
-            for name, h, n in zip(plan.timeframes, panel.tables[a].higher, closed, strict=True)
-            if h.table.n_bars < n
-        )
-        found, wanted = f"{lacks[1].table.n_bars} closed bars of {lacks[0]}", f"{lacks[2]} before the first decision"
-        fix = "Load more bars, shorten the windows, or leave this asset out."
-        raise UsageError(message(f"bars of {names[a]}", found, wanted, fix))
-    if not plan.shared:
-        return first
-    return [min(int(p[k]) for p, k, out in zip(panel.places, first, late, strict=True) if not out and len(p))]
+    for table, k, name in zip(panel.tables, first, names, strict=True):
+        for timeframe, h, n in zip(timeframes, table.higher, closed, strict=True):
+            if k == table.n_bars > 0 and h.table.n_bars < n:
+                raise UsageError(too_few(name, timeframe, h.table.n_bars, n))
+    return first
+
+
+def ready_together(panel: Panel, timeframes: Iterable[str], closed: Sequence[int], names: Sequence[str]) -> int:
+    """W8: the row of time by which so many have closed of the first asset of a portfolio that has them all.
+
+    Raises UsageError where there is none.
+    """
+    if not any(closed):
+        return 0
+    each = [(table.ready(closed), table.n_bars, place) for table, place in zip(panel.tables, panel.places, strict=True)]
+    rows = [int(place[k]) for k, n, place in each if k < n]
+    if not rows:
+        lacks = [(h.table.n_bars, n, tf) for h, n, tf in zip(panel.tables[0].higher, closed, timeframes, strict=True)]
+        have, n, timeframe = min(lacks, key=lambda x: x[0] - x[1])
+        raise UsageError(too_few(names[0], timeframe, have, n))
+    return min(rows)
+
+
+def too_few(name: str, timeframe: str, have: int, wanted: int) -> str:
+    """What to say of an asset whose windows are never full."""
+    found = f"{have} closed bars of {timeframe}"
+    fix = "Load more bars, shorten the windows, or leave this asset out."
+    return message(f"bars of {name}", found, f"{wanted} before the first decision", fix)
 
 
 def check_features(bars: xr.Dataset, names: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import traceback
 from collections.abc import Callable
 from itertools import pairwise
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from dask.base import tokenize
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -101,9 +103,9 @@ def assert_same(a: Any, b: Any, names: list[str]) -> None:
 
 
 def test_debug_is_compiled() -> None:
-    bars = minutes(n=1500)
-    fast, slow = (kk.backtest(bars, everything, grid=dict(n=[3, 9]), debug=d) for d in (False, True))
-    assert float(fast["n_fills"].min()) > 10
+    bars = minutes(n=900, missing=0.2)
+    fast, slow = (kk.backtest(bars, everything, grid=dict(n=[2, 5]), debug=d) for d in (False, True))
+    assert float(fast["n_fills"].min()) > 5
     assert_same(fast, slow, [*RECORDS, "equity", "position", "final_equity", "sharpe_ratio"])
     last = {name: fast[name].values[..., -1].ravel() for name in RECORDS}
     assert all(np.isfinite(values).all() for name, values in last.items() if name != "day"), last
@@ -263,6 +265,28 @@ def test_a_grid_shares_the_indicators_of_a_timeframe() -> None:
     assert len(session.rows) == 2 * 11 + 2 * 1 + 2
 
 
+def test_a_grid_of_many_is_each_trial_alone() -> None:
+    bars = minutes(n=6000, missing=0.1)
+    res = kk.backtest(bars, everything, grid=dict(n=range(2, 42), k=[0.1, 0.5]))  # so many rows that tiles are narrow
+    for n, k in ((2, 0.5), (17, 0.1), (41, 0.5)):
+        alone = kk.backtest(bars, everything, params=dict(n=n, k=k))
+        assert_same(res.sel(n=n, k=k), alone, ["final_equity", "n_fills", "sharpe_ratio", "equity", *RECORDS])
+
+
+def test_tables_travel_with_their_higher_bars() -> None:
+    bars = minutes()
+    table, hours = (panel_of(bars, [], timeframes=tf).tables[0] for tf in ([], ["1h"]))
+    again = pickle.loads(pickle.dumps(hours))
+    assert again.digest == hours.digest != table.digest
+    assert again.higher[0].begins(hours.higher[0])
+    assert tokenize(again) == tokenize(hours) != tokenize(table)  # what a cluster calls them
+    job = one_recipe(bars, everything, dict(n=4, k=0.5), None, SETTINGS).job
+    one, other = (Session(j) for j in (job, pickle.loads(pickle.dumps(job))))
+    for session in (one, other):
+        session.advance(bars.sizes["time"])
+    assert one.ended(bars.sizes["time"]).headline.tobytes() == other.ended(bars.sizes["time"]).headline.tobytes()
+
+
 def test_several_assets_have_their_own_higher_bars() -> None:
     frames = {"B": frame(7, 2500, 0.6, "2024-01-06 03:00"), "C": frame(8, N, 0.0)}
     bars = minutes(**frames)
@@ -382,9 +406,9 @@ def assets(missing: float = 0.4, n: int = 2000) -> Any:
 
 @pytest.mark.parametrize("missing", [0.0, 0.4])
 def test_portfolio__debug_is_compiled(missing: float) -> None:
-    bars = assets(missing).isel(time=slice(0, 900))
+    bars = assets(missing).isel(time=slice(0, 600))
     fast, slow = (kk.backtest(bars, rotation, grid=dict(n=[2, 5]), debug=d) for d in (False, True))
-    assert float(fast["n_fills"].min()) > 10
+    assert float(fast["n_fills"].min()) > 5
     assert_same(fast, slow, ["total", "first", "last", "own", "equity", "final_equity"])
     assert np.isfinite(fast["total"].values[..., -1]).all()
 
