@@ -14,6 +14,7 @@ from kernelkit.indicator import Indicator
 from kernelkit.kernels.lower import Lowering
 from kernelkit.kernels.plan import Plan, plain
 from kernelkit.kernels.source import Source, emit, read_source
+from kernelkit.kernels.timeframe import timeframed
 from kernelkit.kernels.tools import HERE, safe
 
 ALLOWED_MODULES = ("math", "numpy")
@@ -176,7 +177,7 @@ def passes_context(tree: ast.FunctionDef, helper: str, context_name: str | None)
 
 def helper_text(helper: Helper, plan: Plan, roles: dict[str, str]) -> str:
     """A captured function, lowered; a default is the value that it had when the function was defined."""
-    source = helper.source
+    source = timeframed(helper.source, helper.ctx)
     arguments = [HERE if a.arg == helper.ctx else safe(a.arg) for a in source.tree.args.args]
     lowering = Lowering(source, plan, helper.ctx, None, roles, 1)
     for k, (value, node) in enumerate(zip(reversed(helper.defaults), reversed(source.tree.args.defaults), strict=True)):

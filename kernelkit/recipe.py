@@ -22,7 +22,7 @@ from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.venue import CASH_RULES, Settings
 from kernelkit.strategy import Program, Signal, Strategy
-from kernelkit.table import SOURCES, check_sizes, check_sums, clock_of, panel_of, targets_of
+from kernelkit.table import SOURCES, check_sizes, check_sums, clock_of, panel_of, ready, ready_together, targets_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -356,7 +356,8 @@ def plan_job(
     params = param_words(program, combos, list(axes), scalars)
     widest = combos if callable(strategy.warmup) else extremes(combos)
     need = max(strategy.bars_needed(program, scalars | dict(zip(axes, c, strict=True))) for c in widest)
-    panel = panel_of(bars, program.plan.features, closing=program.plan.closing)
+    waits = most_closed(strategy, program, (scalars | dict(zip(axes, c, strict=True)) for c in widest))
+    panel = panel_of(bars, program.plan.features, None, program.plan.closing, program.plan.timeframes)
     tables, places = panel.tables, panel.places
     check_sums(program.plan, params, tables)
     check_sizes(program.plan, tables)
@@ -365,10 +366,12 @@ def plan_job(
     settings.check_margin(program.plan.shared)
     if program.plan.shared:
         check_path(settings.fill_model)
+        need = max(need, ready_together(panel, program.plan.timeframes, waits, assets))
         rows = [(0, *clock_rows(limits, need))]
         tables = [clock_of(panel, bars, rows[0][1]), *tables]
     else:
-        rows = [(0, *own_rows(bars, a, place, limits, need)) for a, place in enumerate(places)]
+        needs = [max(need, r) for r in ready(panel, program.plan.timeframes, waits, assets)]
+        rows = [(0, *own_rows(bars, a, place, limits, needs[a])) for a, place in enumerate(places)]
     tables = with_agenda(bars, tables, places, settings.account, program.plan.shared)
     n = len(rows)
     trials = np.zeros(len(combos) * n, L.TRIAL)
@@ -390,6 +393,13 @@ def plan_job(
     return Recipe(
         bars, strategy, job, axes, assets, places, sweep.cells, start, last, scalars, account=settings.account
     )
+
+
+def most_closed(strategy: Strategy, program: Program, bound: Iterable[Mapping[str, Any]]) -> tuple[int, ...]:
+    """W7: by timeframe, the most of its closed bars that any of these trials waits for."""
+    if not program.plan.timeframes:
+        return ()
+    return tuple(max(n) for n in zip(*(strategy.closed_needed(program, p) for p in bound), strict=True))
 
 
 def under_each(recipe: Recipe, models: Sequence[FillModel], settings: Settings) -> Recipe:

@@ -44,13 +44,14 @@ from kernelkit.recipe import (
     check_volumes,
     costs_of,
     kind_of,
+    most_closed,
     own_state,
     param_words,
     resolve,
     span,
 )
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.table import check_sizes, clock_of, panel_of, table_of
+from kernelkit.table import check_sizes, clock_of, panel_of, ready_together, table_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -110,19 +111,23 @@ class Run:
         )
         bars = check_bars(more) if longer else append(old, more)
         plan = self._recipe.job.plan
-        table, rows = table_of(bars, 0, plan.features, plan.closing)
+        table, rows = table_of(bars, 0, plan.features, plan.closing, plan.timeframes)
         check_volumes(self._recipe.job.venues[0], [table], self._recipe.assets)
         [table] = with_agenda(bars, [table], [rows], self._recipe.account, False)
         before = self._recipe.job.tables[0]
         columns = zip(before.columns, table.columns, strict=True)
         same = all(np.array_equal(a, b[: len(a)], equal_nan=a.dtype.kind == "f") for a, b in columns)
+        same = same and all(a.begins(b) for a, b in zip(before.higher, table.higher, strict=True))
         named = [str(a) for a in bars["asset"].values]
         past = table.actions[table.actions["bar"] < before.n_bars]
         same = same and np.array_equal(past.view("u1"), before.actions.view("u1"))
         if not same or table.instrument != before.instrument or named != self._recipe.assets:
             found, wanted = "bars that differ from those already run", "the same bars and instrument, continued"
             raise UsageError(message("feed", found, wanted, "Start a new run: history has changed."))
-        recipe = replace(self._recipe, bars=bars, job=replace(self._recipe.job, tables=[table]), places=[rows])
+        trials = self._recipe.job.trials.copy()
+        trials["trade_from"] = np.maximum(trials["trade_from"], table.ready(self._recipe.job.waits))  # W7
+        job = replace(self._recipe.job, tables=[table], trials=trials)
+        recipe = replace(self._recipe, bars=bars, job=job, places=[rows])
         old_state = self._recipe, self._session
         self._recipe, self._session = recipe, session_of(recipe, self._session.block.copy())
         try:
@@ -196,6 +201,7 @@ class Run:
             "trial": [float(x) if isinstance(x, float) else int(x) for x in job.trials[0].item()],
             "custom_state": job.custom_state,
             "ring_sizes": {str(k): v for k, v in job.ring_sizes.items()},
+            "waits": job.waits,
             "venue": [asdict(c) for c in job.venues],
             "venue_name": self._venue.name,
             "costs": self._venue.costs,
@@ -301,7 +307,10 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "words": plan.words,
         "closing": plan.closing,
         "sizes": plan.sizes,
-        "sites": [[s.kind, s.column, list(s.arguments), list(s.rolling), s.slot, s.custom] for s in plan.sites],
+        "timeframes": plan.timeframes,
+        "sites": [
+            [s.kind, s.column, list(s.arguments), list(s.rolling), s.slot, s.custom, s.timeframe] for s in plan.sites
+        ],
     }
 
 
@@ -318,8 +327,9 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         data["reach"],
         data["raises"],
     )
-    plan.sites = [Site(k, c, tuple(a), Rolling(*r), slot, custom) for k, c, a, r, slot, custom in data["sites"]]
+    plan.sites = [Site(k, c, tuple(a), Rolling(*r), *rest) for k, c, a, r, *rest in data["sites"]]
     plan.words, plan.closing, plan.sizes = data["words"], data["closing"], data["sizes"]
+    plan.timeframes = dict(data["timeframes"])
     return plan
 
 
@@ -388,16 +398,19 @@ def one_recipe(
     types = types or {n: kind_of(n, [scalars[n]], d) for n, d in strategy.defaults.items()}
     program = strategy.program(types, {n: v for n, v in scalars.items() if isinstance(v, str)})
     shared = program.plan.shared
-    panel = panel_of(bars, program.plan.features, closing=program.plan.closing)
+    panel = panel_of(bars, program.plan.features, None, program.plan.closing, program.plan.timeframes)
     check_volumes(costs_of(settings), panel.tables, asset_names(bars))
     check_sizes(program.plan, panel.tables)
     rows = np.arange(panel.n) if shared else panel.places[0]
     first = int(np.searchsorted(rows, span(bars, start, None)[0]))
-    begin = max(first, strategy.bars_needed(program, scalars))
+    begin, waits = max(first, strategy.bars_needed(program, scalars)), most_closed(strategy, program, [scalars])
     tables = panel.tables
     if shared:
         check_path(settings.fill_model)
+        begin = max(begin, ready_together(panel, program.plan.timeframes, waits, asset_names(bars)))
         tables = [clock_of(panel, bars, min(begin, panel.n - 1)), *tables]
+    else:
+        begin = max(begin, tables[0].ready(waits))
     settings.check_margin(shared)
     tables = with_agenda(bars, tables, panel.places, settings.account, shared)
     trials = np.zeros(1, L.TRIAL)
@@ -414,6 +427,7 @@ def one_recipe(
         True,
         own_state(strategy, program),
         bars=panel.last_bars if shared else None,
+        waits=waits,
     )
     stop = int(rows[-1]) + 1
     return Recipe(
@@ -460,7 +474,7 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
     except RuntimeError as error:  # what the decoder says of a damaged chunk
         raise RunError(message(f"run at {folder}", str(error), "bars as they were saved", DAMAGED)) from error
     plan = plan_from_json(document["plan"])
-    table, rows = table_of(bars, 0, plan.features, plan.closing)
+    table, rows = table_of(bars, 0, plan.features, plan.closing, plan.timeframes)
     trials = np.zeros(1, L.TRIAL)
     trials[0] = tuple(document["trial"])
     venues = [
@@ -481,6 +495,7 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
         True,
         [tuple(c) for c in document["custom_state"]],
         {int(k): v for k, v in document["ring_sizes"].items()},
+        waits=tuple(document["waits"]),
     )
     recipe = Recipe(
         bars,

@@ -22,6 +22,7 @@ from kernelkit.kernels.lower import Lowering
 from kernelkit.kernels.lower_assets import PortfolioLowering
 from kernelkit.kernels.plan import Each, Plan, Ring, Site, plain
 from kernelkit.kernels.source import emit, read_source
+from kernelkit.kernels.timeframe import timeframed
 from kernelkit.kernels.tools import PRELUDE, TAIL, TOOLS, safe
 
 REWRITE = "Rewrite it with numbers, or run with debug=True."
@@ -168,9 +169,9 @@ class Strategy:
 
     def _lower(self, capture: Capture, types: Mapping[str, type], strings: Mapping[str, str]) -> Program:
         plan = Plan({n: t for n, t in types.items() if t is not str}, self.state, shared=self.shared)
-        captured = capture.lower(plan)
-        lowering = self.lowering(self.source, plan, self.ctx, self.s, capture.roles)
-        body = [lowering.visit(node) for node in copy.deepcopy(self.source.tree.body)]
+        captured, source = capture.lower(plan), timeframed(self.source, self.ctx)
+        lowering = self.lowering(source, plan, self.ctx, self.s, capture.roles)
+        body = [lowering.visit(node) for node in copy.deepcopy(source.tree.body)]
         body = flatten([Returns().visit(node) for node in body])
         lines = emit(self.source, [ast.fix_missing_locations(n) for n in body], 2 if plan.raises else 1)
         constants = [f"{safe(n)} = {v!r}" for n, v in strings.items()]
@@ -187,9 +188,18 @@ class Strategy:
             return int(declared)
         need = program.plan.reach
         for site in program.plan.sites:
-            if not site.custom:
+            if site.timeframe < 0 and not site.custom:
                 need = max(need, site_period(site, params) + site.rolling.late + min(program.plan.reach, 1))
         return need
+
+    def closed_needed(self, program: Program, params: Mapping[str, Any]) -> list[int]:
+        """W7: by timeframe, how many of its bars must have closed for the first decision; none where it is declared."""
+        plan = program.plan
+        need = [back + 1 for back in plan.timeframes.values()]
+        for site in (s for s in plan.sites if s.timeframe >= 0 and not s.custom):
+            late = site.rolling.late + 1 + min(list(plan.timeframes.values())[site.timeframe], 1)
+            need[site.timeframe] = max(need[site.timeframe], site_period(site, params) + late)
+        return need if self.warmup is None else [0] * len(need)
 
 
 class Portfolio(Strategy):

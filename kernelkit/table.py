@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,11 @@ import numpy as np
 
 from kernelkit.agenda import holding_factor, known, of_assets, ordered
 from kernelkit.data.contracts import is_inverse
+from kernelkit.data.resample import Bars, check_timeframe, fold, places
 from kernelkit.data.sessions import closes
 from kernelkit.errors import DataError, StrategyError, UsageError, message
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.job import Table
+from kernelkit.kernels.job import Higher, Table
 from kernelkit.kernels.plan import Plan
 from kernelkit.schema import check_clock, check_sessions
 
@@ -35,6 +36,7 @@ class Panel:
     places: list[np.ndarray]
     # of a portfolio, by the bar at which its account starts, and by what the bars' actions are
     clocks: dict[tuple[int, bytes], Table] = field(default_factory=dict)
+    timed: dict[tuple[str, ...], Panel] = field(default_factory=dict)  # it with higher timeframes: see `with_higher`
 
     @cached_property
     def last_bars(self) -> np.ndarray | None:
@@ -48,10 +50,13 @@ class Panel:
         return np.ascontiguousarray(np.stack(rows, axis=1), "i8")
 
 
-def table_of(bars: xr.Dataset, asset: int, features: Sequence[str], closing: bool = False) -> tuple[Table, np.ndarray]:
+def table_of(
+    bars: xr.Dataset, asset: int, features: Sequence[str], closing: bool = False, timeframes: Iterable[str] = ()
+) -> tuple[Table, np.ndarray]:
     """The columns of one asset's valid bars, and the rows of ``time`` they came from; features follow as value and age.
 
     With ``closing`` a last one says when each bar's session closes (ns UTC, rule O12), for strategies that order then.
+    With ``timeframes`` the table has the bars of those, too (rules W1-W5).
 
     Kept for as long as the bars' own arrays live. Those become read-only: bars that changed in place would be answered
     from here. Raises DataError for a feature that the bars do not have or that did not enter by `kk.feature` (nobody
@@ -63,12 +68,16 @@ def table_of(bars: xr.Dataset, asset: int, features: Sequence[str], closing: boo
     >>> len(table.columns), table.n_bars == len(rows)
     (12, True)
     """
-    panel = panel_of(bars, features, [asset], closing)
+    panel = panel_of(bars, features, [asset], closing, timeframes)
     return panel.tables[0], panel.places[0]
 
 
 def panel_of(
-    bars: xr.Dataset, features: Sequence[str], assets: Sequence[int] | None = None, closing: bool = False
+    bars: xr.Dataset,
+    features: Sequence[str],
+    assets: Sequence[int] | None = None,
+    closing: bool = False,
+    timeframes: Iterable[str] = (),
 ) -> Panel:
     """`table_of` of several assets (None: all); they share the columns of time where they have all bars.
 
@@ -100,7 +109,65 @@ def panel_of(
         panel = Panel(bars.sizes["time"], [table for table, _ in made], [rows for _, rows in made])
         known = _tables[key] = ([weakref.ref(a, forget) for a in sources], panel)
     found: Panel = known[1]
-    return found
+    return with_higher(found, bars, tuple(timeframes)) if timeframes else found
+
+
+def with_higher(panel: Panel, bars: xr.Dataset, timeframes: tuple[str, ...]) -> Panel:
+    """The panel with the bars of higher timeframes, made once. Raises UsageError for one that the bars do not fit."""
+    bar, calendar = (str(bars.attrs.get(name) or "") for name in ("bar", "calendar"))
+    key = bar, calendar, *timeframes
+    if key not in panel.timed:
+        for timeframe in timeframes:
+            check_timeframe(timeframe, bar, calendar)
+        tables = [replace(t, higher=tuple(higher_of(t, tf, calendar) for tf in timeframes)) for t in panel.tables]
+        panel.timed[key] = Panel(panel.n, tables, panel.places)
+    return panel.timed[key]
+
+
+def higher_of(table: Table, timeframe: str, calendar: str) -> Higher:
+    """The bars of a higher timeframe of an asset, as a table of their own (rules W2-W5)."""
+    known = dict(zip(L.COLUMNS, table.columns, strict=False))
+    if not table.n_bars:
+        return Higher(replace(table, columns=table.columns[: L.FIRST_FEATURE], closing=0), np.zeros(1, "i8"))
+    found = places(Bars(known["open_at"], known["known_at"], known["session"]), timeframe, calendar)
+    columns = fold(found, known)
+    return Higher(replace(table, columns=tuple(columns[name] for name in L.COLUMNS), closing=0), found.closed)
+
+
+def ready(panel: Panel, timeframes: Iterable[str], closed: Sequence[int], names: Sequence[str]) -> list[int]:
+    """W7: by asset, the first of its bars by which so many bars of each timeframe have closed.
+
+    Raises UsageError, with the asset's name, where that never happens.
+    """
+    first = [table.ready(closed) for table in panel.tables]
+    for table, k, name in zip(panel.tables, first, names, strict=True):
+        for timeframe, h, n in zip(timeframes, table.higher, closed, strict=True):
+            if k == table.n_bars > 0 and h.table.n_bars < n:
+                raise UsageError(too_few(name, timeframe, h.table.n_bars, n))
+    return first
+
+
+def ready_together(panel: Panel, timeframes: Iterable[str], closed: Sequence[int], names: Sequence[str]) -> int:
+    """W8: the row of time by which so many have closed of the first asset of a portfolio that has them all.
+
+    Raises UsageError where there is none.
+    """
+    if not any(closed):
+        return 0
+    each = [(table.ready(closed), table.n_bars, place) for table, place in zip(panel.tables, panel.places, strict=True)]
+    rows = [int(place[k]) for k, n, place in each if k < n]
+    if not rows:
+        lacks = [(h.table.n_bars, n, tf) for h, n, tf in zip(panel.tables[0].higher, closed, timeframes, strict=True)]
+        have, n, timeframe = min(lacks, key=lambda x: x[0] - x[1])
+        raise UsageError(too_few(names[0], timeframe, have, n))
+    return min(rows)
+
+
+def too_few(name: str, timeframe: str, have: int, wanted: int) -> str:
+    """What to say of an asset whose windows are never full."""
+    found = f"{have} closed bars of {timeframe}"
+    fix = "Load more bars, shorten the windows, or leave this asset out."
+    return message(f"bars of {name}", found, f"{wanted} before the first decision", fix)
 
 
 def check_features(bars: xr.Dataset, names: Sequence[str]) -> None:

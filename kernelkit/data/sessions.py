@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -221,13 +222,28 @@ def closes(calendar: str, session: Int64s) -> Int64s:
     """
     if resolve(calendar) == ALWAYS:
         return (session + 1) * DAY
-    table = schedule(calendar, int(session[0]) * DAY, int(session[-1]) * DAY)
+    table, at = session_rows(calendar, session)
+    return table.closes[at]
+
+
+def session_rows(calendar: str, session: Int64s) -> tuple[Schedule, Int64s]:
+    """Return the sessions of an exchange, some days before and after too, and which of them each ``session`` is.
+
+    Raises `DataError` naming the first session that the calendar does not have.
+    """
+    table = _schedule_of_days(calendar, int(session[0]), int(session[-1]))
     at = np.minimum(np.searchsorted(table.dates, session * DAY), table.dates.size - 1)
     bad = np.flatnonzero(table.dates[at] != session * DAY)
     if bad.size:
         found = f"{utc(int(session[bad[0]]) * DAY)[:10]}, which {calendar} does not have"
         raise DataError(message(f"session of bar {bad[0]}", found, "a session", "Build bars with kk.data.from_pandas."))
-    return table.closes[at]
+    return table, at
+
+
+@lru_cache(maxsize=16)
+def _schedule_of_days(calendar: str, first: int, last: int) -> Schedule:
+    """It takes a tenth of a second, and each timeframe asks for it."""
+    return schedule(calendar, first * DAY, last * DAY)
 
 
 def _of_dates(dates: Int64s, reading: Reading, asset: str) -> Clock:

@@ -314,9 +314,13 @@ def refresh(frame: int) -> None:
         f.instrument = r.instrument
         f.columns = g.columns
         first = bars_until(frame, r.asset, f.first)
-        last = min(bars_until(frame, r.asset, f.last), g.n_bars)
+        last = bars_until(frame, r.asset, f.last)
+        if g.closed != 0:  # of a higher timeframe: the bars that close in this stretch
+            first = i8(g.closed + 8 * min(first, g.n_base))
+            last = i8(g.closed + 8 * min(last, g.n_base))
+        last = min(last, g.n_bars)
         put_f8(r.out - 8, f8(r.slot))
-        if r.before != 0:  # an asset may have no bar in this stretch: its last two values are those of earlier ones
+        if r.before != 0:  # there may be no bar in this stretch: the last two values are those of earlier ones
             put_f8(r.out - 16, f8(r.before))
         if first < last:
             call_kernel(r.kernel, frame, r.slot, r.column, first, last, r.out, r.n)

@@ -18,7 +18,7 @@ def template_block(job: Job) -> np.ndarray:
     plan, n = job.plan, job.n_asset
     rings = {s.slot: ring_length(job, k) for k, s in enumerate(plan.sites) if s.rolling.ring}
     each = [value for value in plan.state.values() if isinstance(value, Each)]
-    before = n * len(plan.sites) if plan.shared else 0
+    before = n * len(plan.keeping)
     n_slot = plan.words + n * (len(each) + 2 * sum(rings.values())) + (n - 1) * site_words(plan) + before
     block = L.new_block(n, CAPACITY + 8 * (n - 1), n_slot)
     words = slots_of(block)

@@ -25,14 +25,15 @@ I8 = ir.IntType(64)
 F8 = ir.DoubleType()
 # What strategies call of the engine's; compiled into them.
 PARTS = ("column_at", "fail", "past", "ring_at", "ring_push", "record", "aim", "order")
+PARTS += ("higher_past", "higher_place", "failing_bar")
 # The same for portfolios.
 REACH = ("asset_past", "asset_age", "asset_value", "asset_position", "asset_tradable", "each_place", "asset_order")
-REACH += ("asset_aim", "weights", "rank")
+REACH += ("asset_aim", "weights", "rank", "asset_higher", "asset_higher_value")
 # What is loaded for a strategy, and the call in its text that needs it.
 USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame"))
 # in the order of their imports
 CORE = ("focus", "scan", "account", "costs", "power", "fills", "accept", "triggers", "matching", "paths", "amend")
-CORE += ("actions", "orders", "indicators", "bars", "sharing", "guard", "reach")
+CORE += ("actions", "orders", "indicators", "bars", "sharing", "guard", "reach", "higher")
 
 
 def _load(element, numba_type):

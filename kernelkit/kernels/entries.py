@@ -38,17 +38,22 @@ def decide_text(plan: Plan, lines: list[str]) -> str:
     """
     out = [DECIDE]
     out += [f"    {safe(n)} = {read(kind, f'_s + {8 * k}')}" for k, (n, kind) in enumerate(plan.params.items())]
+    for j in sorted({site.timeframe for site in plan.sites} - {-1}):
+        out.append(f"    _higher_{j} = higher_place(frame, {j}, _i)")
     for site in plan.sites:
-        where = f"_panel + 8 * _i + i8(_s + {8 * site.slot + 8})"
+        base = "_panel + 8 * _i" if site.timeframe < 0 else f"_higher_{site.timeframe}"
+        where = f"{base} + i8(_s + {8 * site.slot + 8})"
         out.append(f"    _v{site.slot} = f8({where})")
         if any(re.search(rf"\b_p{site.slot}\b", line) for line in lines):
             out.append(f"    _p{site.slot} = f8({where} - 8)")
-    risky = [f"_v{site.slot}" for site in plan.sites if site.kind in plan.risky]
+    risky = [site for site in plan.sites if site.kind in plan.risky]
     if risky:
         out.append(f"    _f = {FAR}")  # the bar at which the first of them raised
-        for value in risky:
+        for site in risky:
+            value, j = f"_v{site.slot}", site.timeframe
+            bar = f"bits({value}) & 0xFFFFFFFF" if j < 0 else f"failing_bar(frame, {j}, {value})"
             out.append(f"    if bits({value}) >> 32 == {FAILED}:")
-            out.append(f"        _f = min(_f, bits({value}) & 0xFFFFFFFF)")
+            out.append(f"        _f = min(_f, {bar})")
         out.append(f"    if _f < {FAR}:")
         out.append(f"        put_i8(frame + {offset(FRAME, 'i')}, _f)")
         out.append(f"        return {RAISED}")

@@ -35,6 +35,7 @@ class Table:
     mark: int = L.C_CLOSE_P
     # layout.ACTION, in the order in which they take effect (E1)
     actions: np.ndarray = field(default_factory=lambda: np.zeros(0, L.ACTION))
+    higher: tuple[Higher, ...] = ()  # by timeframe of the strategy
 
     @property
     def n_bars(self) -> int:
@@ -64,10 +65,15 @@ class Table:
         contract = L.LINEAR if self.mark == L.C_CLOSE_P else L.INVERSE
         ints = at, self.n_bars, self.inverse, self.closing, self.mark, contract
         acts = self.actions.ctypes.data, len(self.actions)
-        return (*ints, *acts, self.tick, self.lot, self.multiplier, unit, self.periods)
+        return (*ints, *acts, self.tick, self.lot, self.multiplier, unit, self.periods, 0, 0, 0)
 
     def __reduce__(self) -> object:
-        return Table, (self.columns, *self.instrument, self.closing, self.mark, self.actions)
+        return Table, (self.columns, *self.instrument, self.closing, self.mark, self.actions, self.higher)
+
+    def ready(self, closed: Sequence[int]) -> int:
+        """W7: the first bar by which so many bars of each timeframe have closed; the number of bars where none is."""
+        first = [int(np.searchsorted(h.closed[1:], n)) for h, n in zip(self.higher, closed, strict=True)]
+        return max(first, default=0)
 
     @cached_property
     def most_ticks(self) -> int:
@@ -87,6 +93,9 @@ class Table:
                 found.update(c[:stop].tobytes())
         if len(self.actions):
             found.update(self.actions[self.actions["bar"] < stop].tobytes())
+        for h in self.higher:
+            found.update(h.closed[: stop + 1].tobytes())
+            found.update(h.table.digest_of(int(h.closed[stop])).encode())
         return found.hexdigest()
 
 
@@ -113,6 +122,38 @@ class Backing:
                 before = rate
                 out["floors"][at + k], out["rates"][at + k], out["deductions"][at + k] = floor, rate, deduction
         return out
+
+
+@dataclass(frozen=True)
+class Higher:
+    """The bars of a higher timeframe that have closed, and how many of them there are before each base bar.
+
+    ``closed`` is int64 (n + 1,) for n base bars: the last one counts all.
+    """
+
+    table: Table
+    closed: np.ndarray
+
+    def begins(self, longer: Higher) -> bool:
+        """Whether these are the first bars of the other."""
+        n = len(self.closed)
+        same = zip(self.table.columns, longer.table.columns, strict=True)
+        return np.array_equal(self.closed, longer.closed[:n]) and all(
+            np.array_equal(a, b[: len(a)], equal_nan=a.dtype.kind == "f") for a, b in same
+        )
+
+
+def instruments_of(tables: Sequence[Table]) -> np.ndarray:
+    """The tables as records of layout.INSTRUMENT, in this process; those of their higher timeframes follow."""
+    higher = [h for table in tables for h in table.higher]
+    out = np.array([t.record for t in (*tables, *(h.table for h in higher))], L.INSTRUMENT)
+    at = len(tables)
+    for k, table in enumerate(tables):
+        out["higher"][k] = out.ctypes.data + L.INSTRUMENT_BYTES * at
+        for h in table.higher:
+            out["closed"][at], out["n_base"][at] = h.closed.ctypes.data, table.n_bars
+            at += 1
+    return out
 
 
 @dataclass(frozen=True)
@@ -160,6 +201,8 @@ class Job:
     # of a portfolio: its assets' last bars, (bar of the clock, asset), -1 before the first; None where each has all of
     # the clock's. tables[0] is then the clock, and the assets follow.
     bars: np.ndarray | None = None
+    # by timeframe, how many of its bars must have closed before a run that goes on may begin (W7)
+    waits: tuple[int, ...] = ()
 
     @property
     def n_asset(self) -> int:

@@ -220,10 +220,14 @@ TRADE = _record("asset opened closed lots", "pnl fees")
 ACTION = _record("bar place kind asset time", "value price")
 HAPPENED = _record("kind asset time lots", "amount")
 TRIAL = _record("i0 trade_from i1 dataset venue fill_model", "cash")
-# closing: the column that says when the bar's session closes (O12), 0 where no order asks
-# mark: the column of what a unit is worth at the close; contract: LINEAR, INVERSE
+# closing: the column that says when the bar's session closes (O12), 0 where no order asks; mark: the column of what a
+# unit is worth at the close; contract: LINEAR, INVERSE; higher: the records of its higher timeframes, side by side. Of
+# such a one closed says how many of its bars there are before each of the n_base bars that it is made of, and at their
+# end (W5).
 INSTRUMENT = _record(
-    "columns n_bars inverse closing mark contract actions n_actions", "tick lot multiplier unit periods"
+    "columns n_bars inverse closing mark contract actions n_actions",
+    "tick lot multiplier unit periods",
+    [("higher", "i8"), ("closed", "i8"), ("n_base", "i8")],
 )
 # limits: whether it has any of O15's; initial ... deductions: the account's margin (L1, L2), tiers of long positions
 # before those of short ones

@@ -24,6 +24,7 @@ from kernelkit.kernels.context import (
 from kernelkit.kernels.flow import PYTHON, Kinds, defined_twice, may_raise, of_numbers, root, unassigned
 from kernelkit.kernels.plan import Plan, Ring, Site
 from kernelkit.kernels.source import Source
+from kernelkit.kernels.timeframe import Timeframes
 from kernelkit.kernels.tools import HERE, offset, safe
 from kernelkit.kernels.verbs import SETTINGS, order_of, refusal
 
@@ -39,7 +40,7 @@ RESULT = {
 }
 
 
-class Lowering(ast.NodeTransformer):
+class Lowering(Timeframes):
     """Rewrites one function. `ctx` and `s` are the names of its context and state arguments (None: it has none)."""
 
     def __init__(
@@ -90,6 +91,8 @@ class Lowering(ast.NodeTransformer):
             return SERIES[name]
         if isinstance(node, ast.Attribute) and self.attribute_of_ctx(node.value) == "x":
             return self.feature(node.attr)
+        if isinstance(node, ast.Attribute) and node.attr in SERIES and self.timeframe(node.value) >= 0:
+            return SERIES[node.attr]
         return None
 
     def feature(self, name: str) -> int:
@@ -174,6 +177,7 @@ class Lowering(ast.NodeTransformer):
             place, value = self.state_place(node.value)
             if isinstance(value, Ring) and isinstance(node.ctx, ast.Load):
                 return self.expression(f"i8({place})", node)
+        self.refuse_timeframe(node)
         name = self.attribute_of_ctx(node)
         if name is None:
             if isinstance(node.value, ast.Attribute) and self.column(node.value) is not None:
@@ -209,12 +213,12 @@ class Lowering(ast.NodeTransformer):
 
     def unknown(self, node: ast.AST, name: str) -> NoReturn:
         """ctx has no such thing: name the nearest that it has."""
-        if name in {*VERBS, *BAR_ROLLING, "record"}:
+        if name in {*VERBS, *BAR_ROLLING, "record", "tf"}:
             self.source.refuse(node, f"ctx.{name} is a method", f"call it: ctx.{name}(...)")
         if name in ("x", "size"):
             wanted = "ctx.x.name[0]" if name == "x" else f"one of {', '.join(f'ctx.size.{n}(...)' for n in SIZERS)}"
             self.source.refuse(node, f"ctx.{name} is not a value", f"write {wanted}")
-        known = [*ATTRIBUTES, *SERIES, *VERBS, *BAR_ROLLING, "x", "size", "record"]
+        known = [*ATTRIBUTES, *SERIES, *VERBS, *BAR_ROLLING, "x", "size", "record", "tf"]
         near = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean ctx.{near[0]}" if near else f"ctx has {', '.join(known)}"
         self.source.refuse(node, f"ctx has no `{name}`", hint)
@@ -285,6 +289,10 @@ class Lowering(ast.NodeTransformer):
                 self.source.refuse(node, "a series is read-only", "keep own values in declared state")
             k = self.constant(node.slice)
             self.check_index(node)
+            j = self.timeframe(base.value)
+            if j >= 0:
+                self.plan.look(j, -k if k is not None else 0)
+                return self.expression(f"higher_past(frame, {j}, {column}, _i, {self.index(node.slice)})", node)
             if k == 0:
                 return self.expression(CLOSE if column == L.C_CLOSE_P else f"f8(column_at(frame, {column}, _i))", node)
             if k is not None:
@@ -300,7 +308,7 @@ class Lowering(ast.NodeTransformer):
                         "an indicator remembers its present and previous value",
                         "use [0] or [-1]; keep older ones in a kk.ring",
                     )
-                self.plan.reach = max(self.plan.reach, -k)
+                self.plan.look(site.timeframe, -k)
                 return self.expression(f"_p{site.slot}" if k else f"_v{site.slot}", node)
         return self.generic_visit(node)
 
@@ -336,12 +344,14 @@ class Lowering(ast.NodeTransformer):
                     self.source.refuse(node, f"no indicator `{function.attr}`", known)
                 rolling = ROLLING[function.attr]
                 price = column in [SERIES[p] for p in PRICES]
-                return self.number(node, rolling.price if price else rolling.other, column, node.args, rolling)
+                kind, j = rolling.price if price else rolling.other, self.timeframe(function.value.value)
+                return self.number(node, kind, column, node.args, rolling, timeframe=j)
             if function.attr in ROLLING and isinstance(function.value, ast.Call) and self.site(function.value):
                 self.source.refuse(node, "an indicator of an indicator", "write a @kk.indicator that does both")
             name = self.bar_indicator(function)
             if name in BAR_ROLLING:
-                return self.number(node, BAR_ROLLING[name].price, 0, node.args, BAR_ROLLING[name])
+                rolling, j = BAR_ROLLING[name], self.timeframe(function.value)
+                return self.number(node, rolling.price, 0, node.args, rolling, timeframe=j)
         if isinstance(function, ast.Name) and self.names.get(function.id, "").startswith("indicator "):
             column = self.column(node.args[0]) if node.args else None
             if column is None:
@@ -349,12 +359,13 @@ class Lowering(ast.NodeTransformer):
                 self.source.refuse(node, "an indicator's first argument is a series", instead)
             _, words, name, _ = self.names[function.id].split()
             rolling = Rolling(f"_own_{name}_update", "", -1, FIRST_WORD + int(words))
-            return self.number(node, rolling.price, column, node.args[1:], rolling, function.id)
+            j = self.timeframe(node.args[0].value)
+            return self.number(node, rolling.price, column, node.args[1:], rolling, function.id, j)
         return None
 
     def bar_indicator(self, node: ast.Attribute) -> str | None:
-        """`atr` when node is `ctx.atr`."""
-        return self.attribute_of_ctx(node)
+        """`atr` when node is `ctx.atr`, or that of a timeframe."""
+        return node.attr if self.timeframe(node.value) >= 0 else self.attribute_of_ctx(node)
 
     def inside(self, node: ast.AST) -> None:
         """Refuse an indicator where it would not be there once for the strategy."""
@@ -366,7 +377,14 @@ class Lowering(ast.NodeTransformer):
             self.source.refuse(node, "an indicator inside a loop", "call it once, outside the loop")
 
     def number(
-        self, node: ast.Call, kind: str, column: int, arguments: list, rolling: Rolling, custom: str = ""
+        self,
+        node: ast.Call,
+        kind: str,
+        column: int,
+        arguments: list,
+        rolling: Rolling,
+        custom: str = "",
+        timeframe: int = -1,
     ) -> Site:
         """The site of an indicator: the one that is there, or the next slot."""
         self.inside(node)
@@ -393,9 +411,9 @@ class Lowering(ast.NodeTransformer):
                 self.source.refuse(a, "a window that is not a positive whole number of bars", "write 20, or n=20")
         key = (kind, column, tuple(ast.unparse(a) for a in arguments))
         for site in self.plan.sites:
-            if (site.kind, site.column, site.arguments) == key:
+            if (site.kind, site.column, site.arguments, site.timeframe) == (*key, timeframe):
                 return site
-        site = Site(*key, rolling, self.plan.words, custom)
+        site = Site(*key, rolling, self.plan.words, custom, timeframe)
         self.plan.sites.append(site)
         self.plan.words += rolling.words
         return site

@@ -16,6 +16,7 @@ from kernelkit.kernels.context import (
 )
 from kernelkit.kernels.lower import Lowering
 from kernelkit.kernels.plan import Each
+from kernelkit.kernels.timeframe import named
 from kernelkit.kernels.tools import offset, safe
 
 
@@ -34,12 +35,17 @@ class PortfolioLowering(Lowering):
             self.source.refuse(node, "an asset's number is a whole one", "write ctx[int(...)]")
         return self.index(copy.deepcopy(node.slice))  # lowering changes it, and it is asked for more than once
 
+    def owns(self, node: ast.AST) -> bool:
+        """Whether node is what has bars: `ctx[k]`."""
+        return self.asset(node) is not None
+
     def series(self, node: ast.AST) -> ast.Subscript | None:
-        """The `ctx[k]` of `ctx[k].close` or `ctx[k].x.name`; None for anything else."""
+        """The `ctx[k]` of `ctx[k].close`, `ctx[k].tf(text).close` or `ctx[k].x.name`; None for anything else."""
         if not isinstance(node, ast.Attribute):
             return None
-        if node.attr in SERIES and self.asset(node.value) is not None:
-            return node.value
+        owner = node.value.value if self.timeframe(node.value) >= 0 else node.value
+        if node.attr in SERIES and self.asset(owner) is not None:
+            return owner
         if (
             isinstance(node.value, ast.Attribute)
             and node.value.attr == "x"
@@ -55,7 +61,7 @@ class PortfolioLowering(Lowering):
             if name in SERIES or name == "x":
                 self.source.refuse(node, f"ctx.{name} of a portfolio", f"it is an asset's: write ctx[k].{name}")
             return None
-        if node.attr in SERIES and self.asset(node.value) is not None:
+        if node.attr in SERIES and (self.asset(node.value) is not None or self.timeframe(node.value) >= 0):
             return SERIES[node.attr]
         return self.feature(node.attr)
 
@@ -79,6 +85,7 @@ class PortfolioLowering(Lowering):
         return super().visit_For(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        self.refuse_timeframe(node)
         k = self.asset(node.value)
         if k is not None:
             if isinstance(node.ctx, ast.Store):
@@ -113,14 +120,16 @@ class PortfolioLowering(Lowering):
 
     def unknown_asset(self, node: ast.Attribute) -> None:
         """An asset has no such thing."""
-        if node.attr in VERBS or node.attr in BAR_ROLLING:
+        if node.attr in VERBS or node.attr in (*BAR_ROLLING, "tf"):
             self.source.refuse(node, f"ctx[k].{node.attr} is a method", f"call it: ctx[k].{node.attr}(...)")
-        known = (*ASSET_ATTRIBUTES, *SERIES, *(v for v in VERBS if v not in BY_ID), *BAR_ROLLING, "x")
+        known = (*ASSET_ATTRIBUTES, *SERIES, *(v for v in VERBS if v not in BY_ID), *BAR_ROLLING, "x", "tf")
         self.source.refuse(node, f"an asset has no `{node.attr}`", f"it has {', '.join(known)}")
 
     def unknown_account(self, node: ast.AST, name: str) -> None:
         """The account has no such thing."""
-        if name in (*ASSET_ATTRIBUTES, *SERIES, *VERBS, *BAR_ROLLING, "x") and name not in ACCOUNT_VERBS:
+        if named(name) or (
+            name in (*ASSET_ATTRIBUTES, *SERIES, *VERBS, *BAR_ROLLING, "x") and name not in ACCOUNT_VERBS
+        ):
             self.source.refuse(node, f"ctx.{name} of a portfolio", f"it is an asset's: write ctx[k].{name}")
         if name in (*ACCOUNT_VERBS, "record"):
             self.source.refuse(node, f"ctx.{name} is a method", f"call it: ctx.{name}(...)")
@@ -174,17 +183,18 @@ class PortfolioLowering(Lowering):
             if not isinstance(node.ctx, ast.Load):
                 self.source.refuse(node, "a series is read-only", "keep own values in declared state")
             self.check_index(node)
-            back = self.constant(node.slice)
-            if back is not None:
-                self.plan.reach = max(self.plan.reach, -back)
-            k = self.asset(self.series(base))
-            return self.expression(f"asset_past(frame, {k}, {column}, {self.index(node.slice)})", node)
+            back, j = self.constant(node.slice), self.timeframe(base.value)
+            self.plan.look(j, -back if back is not None else 0)
+            k, index = self.asset(self.series(base)), self.index(node.slice)
+            if j >= 0:
+                return self.expression(f"asset_higher(frame, {k}, {j}, {column}, {index})", node)
+            return self.expression(f"asset_past(frame, {k}, {column}, {index})", node)
         if isinstance(base, ast.Call) and self.site(base) is not None:
             back = self.constant(node.slice)
             if back not in (0, -1):
                 instead = "use [0] or [-1]"
                 self.source.refuse(node, "an indicator remembers its present and previous value", instead)
-            self.plan.reach = max(self.plan.reach, -back)
+            self.plan.look(self.site(base).timeframe, -back)
             return self.value(base, back)
         return super().visit_Subscript(node)
 
@@ -192,11 +202,15 @@ class PortfolioLowering(Lowering):
         """The value of the indicator that a call means, of the asset that it names."""
         site = self.site(node)
         first = node.func.value if isinstance(node.func, ast.Attribute) else node.args[0]
+        first = first.value if self.timeframe(first) >= 0 else first
         k = self.asset(first if self.asset(first) is not None else self.series(first))
-        return self.expression(f"asset_value(frame, {k}, _s + {8 * site.slot + 8}, {back})", node)
+        place = f"_s + {8 * site.slot + 8}"
+        if site.timeframe >= 0:
+            return self.expression(f"asset_higher_value(frame, {k}, {site.timeframe}, {place}, {back})", node)
+        return self.expression(f"asset_value(frame, {k}, {place}, {back})", node)
 
     def bar_indicator(self, node: ast.Attribute) -> str | None:
-        return node.attr if self.asset(node.value) is not None else None
+        return node.attr if self.asset(node.value) is not None or self.timeframe(node.value) >= 0 else None
 
     def inside(self, node: ast.AST) -> None:
         """An indicator of each asset is there whatever runs: in a loop as well."""

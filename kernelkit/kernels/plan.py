@@ -33,7 +33,10 @@ class Each:
 
 @dataclass(frozen=True)
 class Site:
-    """One rolling indicator of a strategy: its kernel function, column, argument expressions and slot."""
+    """One rolling indicator of a strategy: its kernel function, column, argument expressions and slot.
+
+    `timeframe` is its number in Plan.timeframes, -1 for the bars' own.
+    """
 
     kind: str
     column: int
@@ -41,6 +44,7 @@ class Site:
     rolling: Rolling
     slot: int
     custom: str = ""
+    timeframe: int = -1
 
 
 @dataclass
@@ -60,6 +64,7 @@ class Plan:
     sizes: bool = False  # it asks for quantities by ctx.size, which are those of linear contracts
     closing: bool = False  # it orders at the close (O12): the bars must say when their sessions close
     shared: bool = False  # a portfolio's: its assets share an account
+    timeframes: dict[str, int] = field(default_factory=dict)  # higher ones by name, and how far back each is looked at
 
     def __post_init__(self) -> None:
         self.words = len(self.params)
@@ -74,3 +79,16 @@ class Plan:
     def kinds(self) -> tuple[str, ...]:
         """The kernel of each indicator, "" for an own one."""
         return tuple("" if s.custom else s.kind for s in self.sites)
+
+    @property
+    def keeping(self) -> list[Site]:
+        """The indicators that may have no bar in a stretch of bars: their values but one outlive it."""
+        return [s for s in self.sites if self.shared or s.timeframe >= 0]
+
+    def look(self, timeframe: int, back: int) -> None:
+        """A bar so far back is read: of a timeframe, or with -1 of the bars themselves."""
+        if timeframe < 0:
+            self.reach = max(self.reach, back)
+        else:
+            name = list(self.timeframes)[timeframe]
+            self.timeframes[name] = max(self.timeframes[name], back)

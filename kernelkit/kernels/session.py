@@ -13,7 +13,7 @@ import numpy as np
 from kernelkit.errors import StrategyError
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.block import header_of, slot_shifts, slots_of, template_block
-from kernelkit.kernels.job import Job, Logs, Outcome, new_outcome
+from kernelkit.kernels.job import Job, Logs, Outcome, instruments_of, new_outcome
 from kernelkit.kernels.tools import reads
 
 OFF_CELL = int(L.METRICS.fields["cell"][1])
@@ -116,7 +116,7 @@ class Session:
         self.frame = np.zeros(1, L.FRAME)
         self.listen(Stop())
         self.model = np.zeros(1, L.MODEL)
-        self.instruments = np.array([t.record for t in job.tables], L.INSTRUMENT)
+        self.instruments = instruments_of(job.tables)
         self.venues = np.zeros(len(job.venues), L.VENUE)
         self.fill_models = coded(job)
         frame = self.frame
@@ -236,7 +236,9 @@ class Session:
         self.owners = np.repeat(self.owners, assets)
         count = len(self.owners)
         width = 1 if self.python else max(LEAST_TILE, min(TILE // max(1, assets // 8), PANEL_WORDS // max(1, count)))
-        row = 2 + -(-width // 4) * 4  # a row begins with the last two values before the tile; kernels write in fours
+        # A row begins with the last two values before the tile; kernels write in fours. Of a higher timeframe one bar
+        # more than a tile has may close in it.
+        row = 2 + -(-(width + bool(plan.timeframes)) // 4) * 4
         self.panel = np.zeros((count, row))
         self.rows = rows = np.zeros(count, L.ROW)
         rows["asset"] = np.tile(np.arange(assets), count // assets)
@@ -245,8 +247,8 @@ class Session:
         rows["out"] = self.panel.ctypes.data + 8 * row * np.arange(count) + 16
         shifts = slot_shifts(self.job)
         self.sites, self.own, at = np.zeros(count, "i8"), np.zeros(count, bool), 0
-        kept = int(header_of(self.template)["n_slot"]) - assets * len(plan.sites)  # where the values but one begin
-        self.before = np.zeros(count, "i8")
+        kept = int(header_of(self.template)["n_slot"]) - assets * len(plan.keeping)  # where the values but one begin
+        self.before = np.full(count, -1)
         for k, (site, owner, use) in enumerate(zip(plan.sites, owners, uses, strict=True)):
             words[:, site.slot + 1] = 8 * row * assets * use
             owner = np.repeat(owner, assets)
@@ -254,7 +256,11 @@ class Session:
             mine["kernel"], mine["column"] = self.kernels[k], site.column
             self.sites[at - len(owner) : at] = site.slot + shifts[mine["asset"]]
             self.own[at - len(owner) : at] = site.custom != ""
-            self.before[at - len(owner) : at] = kept + assets * k + mine["asset"]
+            if site in plan.keeping:
+                self.before[at - len(owner) : at] = kept + assets * plan.keeping.index(site) + mine["asset"]
+            if site.timeframe >= 0:
+                its = self.instruments["higher"][instrument[at - len(owner) : at]]
+                mine["instrument"] = its + L.INSTRUMENT_BYTES * site.timeframe
             if not site.custom:
                 (n,) = site.arguments
                 mine["n"] = words[owner, names.index(n)] if n in names else int(n)
@@ -268,8 +274,7 @@ class Session:
         words = self.blocks[self.owners] + int(header_of(self.template)["off_strategy"])
         self.rows["slot"] = words + 8 * self.sites
         self.rows["n"][self.own] = words[self.own]
-        if self.job.plan.shared:
-            self.rows["before"] = words + 8 * self.before
+        self.rows["before"] = np.where(self.before >= 0, words + 8 * self.before, 0)
 
     def adopt(self, words: np.ndarray) -> None:
         """Give the one trial that is laid out other parameters and state, those of a session of the same strategy."""

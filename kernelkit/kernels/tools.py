@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 from kernelkit.errors import StrategyError, message
-from kernelkit.kernels import coast, indicators, reach
+from kernelkit.kernels import coast, higher, indicators, reach
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.context import MODEL_FIELDS
 from kernelkit.kernels.flow import may_raise, of_numbers, root, unassigned
@@ -147,11 +147,12 @@ GENERATED = {
     *vars(indicators),
     *vars(coast),
     *vars(reach),
+    *vars(higher),
     *vars(L),
     *TOOLS,
     *"table_at fail prefetch frame model entry call_act call_steer put_i8 bits unbits INF EACH".split(),
 }
-RESERVED = r"_[sivpaf]\d*|_state|_account|_positions|_panel|_cash|_held|_mark|_close|_open|_own_\w+"
+RESERVED = r"_[sivpaf]\d*|_higher_\d+|_state|_account|_positions|_panel|_cash|_held|_mark|_close|_open|_own_\w+"
 TAIL = "__user__"
 
 

@@ -12,7 +12,20 @@ import numpy as np
 
 from kernelkit.errors import LookaheadError, StrategyError, message
 from kernelkit.indicator import Indicator
-from kernelkit.kernels import actions, bars, coast, context, fills, guard, indicators, matching, memory, orders, paths
+from kernelkit.kernels import (
+    actions,
+    bars,
+    coast,
+    context,
+    fills,
+    guard,
+    higher,
+    indicators,
+    matching,
+    memory,
+    orders,
+    paths,
+)
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job, Outcome, new_outcome
 from kernelkit.kernels.plan import Plan, Ring, Site, plain
@@ -23,6 +36,7 @@ from kernelkit.strategy import Strategy
 if TYPE_CHECKING:
     from kernelkit.market.venue import Venue
     from kernelkit.recipe import Recipe
+    from kernelkit.view.timeframes import Timeframe
 
 
 # What a job may need besides; that it is there changes what the kernels do.
@@ -76,11 +90,14 @@ class Series:
             )
         rolling = context.ROLLING[name]
         kind = rolling.price if self._column in [context.SERIES[p] for p in context.PRICES] else rolling.other
-        return lambda n: self._ctx._value(kind, self._column, (n,))
+        return lambda n: self._value(kind, (n,))
 
     def own(self, indicator: Indicator, arguments: tuple[Any, ...]) -> Value:
         """The value of an own indicator on this series."""
-        return self._ctx._value(indicator.kind, self._column, arguments)
+        return self._value(indicator.kind, arguments)
+
+    def _value(self, kind: str, arguments: tuple[Any, ...]) -> Value:
+        return self._ctx._value(kind, self._column, arguments, -1)
 
 
 class Features:
@@ -214,7 +231,7 @@ class Ctx:
         if name in context.VERBS:
             return lambda *a, **k: self._order(name, a, k)
         if name in context.BAR_ROLLING:
-            return lambda n: self._value(context.BAR_ROLLING[name].price, 0, (n,))
+            return lambda n: self._value(context.BAR_ROLLING[name].price, 0, (n,), -1)
         account = memory.at(f.account, L.ACCOUNT)
         if name == "time":
             return int(fills.column(frame, L.C_KNOWN_AT, f.i))
@@ -233,9 +250,21 @@ class Ctx:
             )
         )
 
-    def _value(self, kind: str, column: int, arguments: tuple[Any, ...]) -> Value:
-        slot = self._words + 8 * self._slots[kind, column, exact(arguments)]
-        place = memory.at(self._frame, L.FRAME).panel + memory.i8(slot + 8) + 8 * self.i
+    def tf(self, name: str) -> Timeframe:
+        """The bars of a higher timeframe."""
+        from kernelkit.view.timeframes import Timeframe
+
+        return Timeframe(self, name)
+
+    def _past(self, timeframe: int, column: int, back: int) -> float:
+        return higher.higher_past(self._frame, timeframe, column, self.i, back)
+
+    def _value(self, kind: str, column: int, arguments: tuple[Any, ...], timeframe: int) -> Value:
+        slot = self._words + 8 * self._slots[kind, column, exact(arguments), timeframe]
+        place = memory.at(self._frame, L.FRAME).panel + 8 * self.i
+        if timeframe >= 0:
+            place = higher.higher_place(self._frame, timeframe, self.i)
+        place += memory.i8(slot + 8)
         value = Value(memory.f8(place))
         value.before = float(memory.f8(place - 8))
         return value
@@ -344,13 +373,14 @@ class Python:
 
         def kernel(frame: int, slot: int, column: int, first: int, last: int, out: int, words: int) -> None:
             state, arguments = Slots(slot + 8 * context.FIRST_WORD, places, own.state), self.arguments(site, words)
+            its = memory.at(frame, L.FRAME).instrument
             for i in range(first, last):
                 value = memory.f8(slot)
                 if failed_at(value) is None:
                     try:
                         value = np.float64(own.function(state, fills.column_f(frame, column, i), *arguments))
                     except Exception as error:  # noqa: BLE001  whatever it is, it is raised where it counts
-                        self.errors[i] = error
+                        self.errors[higher.closing_bar(its, i) if site.timeframe >= 0 else i] = error
                         value = memory.unbits(L.FAILED << 32 | i)
                 memory.put_f8(out + 8 * (i - first), value)
                 memory.put_f8(slot, value)
@@ -373,17 +403,22 @@ class Python:
             from kernelkit.view import assets
 
             for site in plan.sites:
-                slots[site.kind, site.column, exact(self.arguments(site, words))] = site.slot
+                slots[site.kind, site.column, exact(self.arguments(site, words)), site.timeframe] = site.slot
             head = assets.arguments(frame, plan, slots, self.strategy.state)
             with suppress(Failed):
                 self.strategy.function(*head, **(self.texts | params))
             return 0
-        panel = f.panel + 8 * f.i
-        bars_of = [failed_at(memory.f8(panel + memory.i8(words + 8 * site.slot + 8))) for site in plan.sites]
-        if failed := [i for i in bars_of if i is not None]:
-            raise self.errors[min(failed)]
+        failed: list[int] = []
         for site in plan.sites:
-            slots[site.kind, site.column, exact(self.arguments(site, words))] = site.slot
+            slots[site.kind, site.column, exact(self.arguments(site, words)), site.timeframe] = site.slot
+            j = site.timeframe
+            place = f.panel + 8 * f.i if j < 0 else higher.higher_place(frame, j, f.i)
+            value = memory.f8(int(place + memory.i8(words + 8 * site.slot + 8)))
+            i = failed_at(value)
+            if i is not None:
+                failed.append(i if j < 0 else higher.failing_bar(frame, j, value))
+        if failed:
+            raise self.errors[min(failed)]
         head = [Ctx(frame, plan, slots)]
         if self.strategy.s is not None:
             head.append(Slots(words, plan.places, self.strategy.state))

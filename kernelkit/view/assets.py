@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit.errors import LookaheadError, StrategyError, message
-from kernelkit.kernels import context, fills, focus, memory, orders, reach
+from kernelkit.kernels import context, fills, focus, higher, memory, orders, reach
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.plan import Each
 from kernelkit.kernels.verbs import order_of
@@ -78,13 +78,23 @@ class Asset(Ctx):
             message(f"ctx[{self._number}].{name}", "nothing", f"one of {', '.join(known)}", "Check the name.")
         )
 
-    def _value(self, kind: str, column: int, arguments: tuple[Any, ...]) -> Value:
+    def _past(self, timeframe: int, column: int, back: int) -> float:
+        frame = self._frame
+        return float(checked(frame, higher.asset_higher(frame, self._number, timeframe, column, back)))
+
+    def _value(self, kind: str, column: int, arguments: tuple[Any, ...], timeframe: int) -> Value:
         from kernelkit.view import exact
 
-        place = self._words + 8 * self._slots[kind, column, exact(arguments)] + 8
+        place = self._words + 8 * self._slots[kind, column, exact(arguments), timeframe] + 8
         frame, k = self._frame, self._number
-        value = Value(checked(frame, reach.asset_value(frame, k, place, 0)))
-        value.before = float(reach.asset_value(frame, k, place, -1))
+
+        def at(back: int) -> float:
+            if timeframe >= 0:
+                return higher.asset_higher_value(frame, k, timeframe, place, back)
+            return reach.asset_value(frame, k, place, back)
+
+        value = Value(checked(frame, at(0)))
+        value.before = float(at(-1))
         return value
 
     def _submit(self, code: int, tif: int, numbers: list[Any]) -> int:
