@@ -327,7 +327,7 @@ def actions(res: xr.Dataset) -> pd.DataFrame:
     ...     pass
     >>> bars = kk.data.load("sp500_index")
     >>> res = kk.backtest(bars, flat, start="2018-12-28", account=kk.Account(cash=365e4, interest=0.01))
-    >>> actions(res)[["kind", "amount"]].to_dict("records")
+    >>> actions(res)[["kind", "amount"]].round(2).to_dict("records")
     [{'kind': 'interest', 'amount': 300.0}]
     """
     import pandas as pd

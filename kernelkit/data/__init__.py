@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from kernelkit.data.catalog import load as load
     from kernelkit.data.catalog import names as names
     from kernelkit.data.contracts import inverse as inverse
+    from kernelkit.data.convert import in_currency as in_currency
     from kernelkit.data.extend import append as append
     from kernelkit.data.features import feature as feature
     from kernelkit.data.frames import from_pandas as from_pandas
@@ -18,6 +19,7 @@ _HOMES = {
     "append": "kernelkit.data.extend",
     "feature": "kernelkit.data.features",
     "from_pandas": "kernelkit.data.frames",
+    "in_currency": "kernelkit.data.convert",
     "inverse": "kernelkit.data.contracts",
     "load": "kernelkit.data.catalog",
     "names": "kernelkit.data.catalog",
