@@ -58,6 +58,7 @@ class Recipe:
     params: dict[str, Any]
     signal: Callable[[int], np.ndarray] | None = None
     python: Callable[[Job], Any] | None = None  # how its trials run uncompiled, where they did
+    finer: Any = None  # the bars in which those of ``bars`` are matched (F16)
 
     @property
     def shared(self) -> bool:
@@ -301,6 +302,18 @@ def check_volumes(venue: Costs, tables: Sequence[Table], assets: Sequence[str]) 
             raise DataError(message(what, f"unknown in {unknown} of {table.n_bars} bars", wanted, fix))
 
 
+def check_vwap(models: Iterable[FillModel], tables: Sequence[Table], assets: Sequence[str]) -> None:
+    """F10: fills at a bar's mean price need one; raises DataError that says what to load.
+
+    With finer bars it is theirs (F16).
+    """
+    if any(m.market == "next_vwap" and m.path != "finer" for m in models):
+        for table, asset in zip(tables, assets, strict=True):
+            if table.vwap is None or np.isnan(table.vwap).all():
+                fix = "Pass kk.data.from_pandas a frame with a column vwap, or choose another market=."
+                raise DataError(message(f"vwap of {asset}", "none", "a mean price of each bar with volume", fix))
+
+
 def param_words(
     program: Program, combos: Sequence[tuple[Any, ...]], axes: Sequence[str], scalars: Mapping[str, Any]
 ) -> np.ndarray:
@@ -356,6 +369,7 @@ def plan_job(
     check_sums(program.plan, params, tables)
     assets = asset_names(bars)
     check_volumes(costs_of(settings.venue), tables, assets)
+    check_vwap([settings.fill_model], tables, assets)
     if program.plan.shared:
         check_path(settings.fill_model)
         rows = [(0, *clock_rows(limits, need))]
@@ -389,6 +403,7 @@ def under_each(recipe: Recipe, models: Sequence[FillModel]) -> Recipe:
     if recipe.shared:
         for m in models:
             check_path(m)
+    check_vwap(models, job.tables[int(recipe.shared) :], recipe.assets)
     trials = np.tile(job.trials, len(models))
     trials["fill_model"] = np.repeat(np.arange(len(models)), n)
     cells = np.stack([np.where(recipe.cells >= 0, recipe.cells + k * each, -1) for k in range(len(models))])
@@ -485,6 +500,7 @@ def plan_signal(
     panel = panel_of(bars, [])
     base, places = panel.tables, panel.places
     check_volumes(costs_of(settings.venue), base, asset_names(bars))
+    check_vwap([settings.fill_model], base, asset_names(bars))
     n, cash = len(base), settings.account.cash
     trials = np.zeros(len(sweep.combos) * n, L.TRIAL)
     for a, place in enumerate(places):

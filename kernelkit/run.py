@@ -40,6 +40,7 @@ from kernelkit.recipe import (
     check_bars,
     check_path,
     check_volumes,
+    check_vwap,
     costs_of,
     kind_of,
     own_state,
@@ -109,9 +110,12 @@ class Run:
         plan = self._recipe.job.plan
         table, rows = table_of(bars, 0, plan.features, plan.closing)
         check_volumes(self._recipe.job.venues[0], [table], self._recipe.assets)
+        check_vwap([self._fill_model], [table], self._recipe.assets)
         before = self._recipe.job.tables[0]
         columns = zip(before.columns, table.columns, strict=True)
         same = all(np.array_equal(a, b[: len(a)], equal_nan=a.dtype.kind == "f") for a, b in columns)
+        if before.vwap is not None and self._fill_model.market == "next_vwap":
+            same = same and np.array_equal(before.vwap, table.vwap[: len(before.vwap)], equal_nan=True)
         named = [str(a) for a in bars["asset"].values]
         if not same or table.instrument != before.instrument or named != self._recipe.assets:
             found, wanted = "bars that differ from those already run", "the same bars and instrument, continued"
@@ -332,6 +336,9 @@ def start(
     if subject.shared:
         fix = "Use kk.backtest; runs that go on take one asset."
         raise UsageError(message(f"portfolio {subject.name}", "an account of several assets", "a @kk.strategy", fix))
+    if settings.fill_model.path == "finer":
+        fix = "Use kk.backtest(..., finer=...); runs that go on take one table of bars."
+        raise OrderError(message("path of a run", "finer", "a path through the bars themselves", fix))
     if settings.fill_model.close_out != "none":
         found, fix = settings.fill_model.close_out, "A run that may go on does not know its last bar."
         raise OrderError(message("close_out of a run", found, "none", fix))
@@ -361,6 +368,7 @@ def one_recipe(
     shared = program.plan.shared
     panel = panel_of(bars, program.plan.features, closing=program.plan.closing)
     check_volumes(costs_of(settings.venue), panel.tables, asset_names(bars))
+    check_vwap([settings.fill_model], panel.tables, asset_names(bars))
     rows = np.arange(panel.n) if shared else panel.places[0]
     first = int(np.searchsorted(rows, span(bars, start, None)[0]))
     begin = max(first, strategy.bars_needed(program, scalars))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelkit import rng
-from kernelkit.schema import AGE, FEATURE, PRICES
+from kernelkit.schema import AGE, EXTRA, FEATURE, PRICES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -25,7 +25,8 @@ LOST = 8  # one in so many later bars vanishes where validity is corrupted
 
 def variables(bars: xr.Dataset) -> list[str]:
     """Name everything a strategy can read from ``bars``, features as ``x.<name>``."""
-    return [*PRICES, "volume", "valid", *(str(v) for v in bars.data_vars if str(v).startswith(FEATURE))]
+    more = [str(v) for v in bars.data_vars if str(v).startswith(FEATURE) or v in EXTRA]
+    return [*PRICES, "volume", "valid", *more]
 
 
 def choose_cuts(bars: xr.Dataset, span: tuple[int, int], busy: Int64s, count: int, seed: int) -> list[int]:

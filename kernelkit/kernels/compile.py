@@ -32,7 +32,7 @@ REACH += ("asset_aim", "weights", "rank")
 USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame"))
 # in the order of their imports
 CORE = ("focus", "scan", "account", "costs", "power", "fills", "accept", "triggers", "matching", "paths", "amend")
-CORE += ("orders", "indicators", "bars", "sharing", "reach")
+CORE += ("orders", "indicators", "bars", "finer", "sharing", "reach")
 
 
 def _load(element, numba_type):
@@ -472,6 +472,7 @@ class Engine(Linker):
             "log_curve",
             "close_out",
             "walk",
+            "finer",
             *SHARED.values(),
             *(unit for unit, _ in USES),
         }

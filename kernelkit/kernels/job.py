@@ -31,6 +31,9 @@ class Table:
     multiplier: float
     periods: float
     closing: int = 0  # the column, after all others, that says when the bar's session closes (O12); 0 is none
+    vwap: np.ndarray | None = None  # F10: float64 by bar, NaN where nothing was traded
+    finer: Table | None = None  # F16
+    edges: np.ndarray | None = None  # int64: the finer bars of bar t are [edges[t], edges[t + 1])
 
     @property
     def n_bars(self) -> int:
@@ -57,10 +60,18 @@ class Table:
     def record(self) -> tuple[float, ...]:
         """It as layout.INSTRUMENT, in this process."""
         at, unit = self.pointers.ctypes.data, self.lot * self.multiplier
-        return at, self.n_bars, self.inverse, self.closing, self.tick, self.lot, self.multiplier, unit, self.periods
+        vwap, edges = (0 if a is None else a.ctypes.data for a in (self.vwap, self.edges))
+        finer = 0 if self.finer is None else self.finer.instrument_record.ctypes.data
+        places = at, self.n_bars, self.inverse, self.closing, vwap, finer, edges
+        return *places, self.tick, self.lot, self.multiplier, unit, self.periods
+
+    @cached_property
+    def instrument_record(self) -> np.ndarray:
+        """`record` where a kernel can find it."""
+        return np.array([self.record], L.INSTRUMENT)
 
     def __reduce__(self) -> object:
-        return Table, (self.columns, *self.instrument, self.closing)
+        return Table, (self.columns, *self.instrument, self.closing, self.vwap, self.finer, self.edges)
 
     @cached_property
     def most_ticks(self) -> int:
@@ -69,7 +80,7 @@ class Table:
 
     @cached_property
     def digest(self) -> str:
-        """Hash of all that a run over it can read."""
+        """Hash of all that a run over it can read, its finer bars apart."""
         return self.digest_of(self.n_bars)
 
     def digest_of(self, stop: int) -> str:
@@ -78,6 +89,8 @@ class Table:
         for k, c in enumerate(self.columns):
             if not L.C_OPEN_P <= k <= L.C_CLOSE_P:  # these are the ticks once more
                 found.update(c[:stop].tobytes())
+        if self.vwap is not None:
+            found.update(self.vwap[:stop].tobytes())
         return found.hexdigest()
 
 

@@ -80,15 +80,24 @@ def units_of(job: Job) -> list[str]:
     fill_models = coded(job)
     need = {
         "close_out": fill_models["close_out"] != L.KEEP,
-        "match": (fill_models["market"] != L.NEXT_OPEN) | any(v.participation for v in job.venues),
-        "walk": fill_models["path"] >= L.HIGH_FIRST,
+        "match": (fill_models["market"] != L.NEXT_OPEN)
+        | (fill_models["path"] == L.FINER)
+        | any(v.participation for v in job.venues),
+        "walk": (fill_models["path"] >= L.HIGH_FIRST) & (fill_models["path"] != L.FINER),
+        "finer": fill_models["path"] == L.FINER,
     }
     return [unit for unit, by in need.items() if by.any()]
 
 
 def coded(job: Job) -> np.ndarray:
-    """A job's fill models as records."""
-    return np.array([tuple(m) for m in job.fill_models], L.FILL_MODEL)
+    """A job's fill models as records; raises ValueError where the tables lack what one of them reads."""
+    found = np.array([tuple(m) for m in job.fill_models], L.FILL_MODEL)
+    for model in found:
+        for table in job.tables[int(job.plan.shared) :]:
+            matched = table.finer if model["path"] == L.FINER else table
+            if matched is None or (model["market"] == L.NEXT_VWAP and matched.vwap is None):
+                raise ValueError("path=finer takes tables with finer ones, market=next_vwap some with a vwap")
+    return found
 
 
 class Session:
