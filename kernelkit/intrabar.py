@@ -40,7 +40,8 @@ def with_finer(recipe: Recipe, models: Sequence[FillModel], finer: xr.Dataset | 
         raise UsageError(message("fill_model of a call with finer=", found, "one with path=finer", fix))
     finer, job = check_bars(finer), recipe.job
     closing = job.plan.closing
-    panel = panel_of(recipe.bars, job.plan.features, closing=closing)
+    features = job.plan.features if recipe.signal is None else []  # a signal's targets are no column of the bars
+    panel = panel_of(recipe.bars, features, closing=closing)
     fine = panel_of(finer, [], closing=closing)
     if [id(p) for p, _ in panel.finer] != [id(fine)]:
         panel.finer[:] = [(fine, paired(recipe.bars, panel, finer, fine))]
@@ -53,9 +54,7 @@ def with_finer(recipe: Recipe, models: Sequence[FillModel], finer: xr.Dataset | 
     return replace(recipe, job=replace(job, tables=tables), finer=finer)
 
 
-def paired(
-    bars: xr.Dataset, panel: Panel, finer: xr.Dataset, fine: Panel
-) -> list[tuple[Table, np.ndarray]]:
+def paired(bars: xr.Dataset, panel: Panel, finer: xr.Dataset, fine: Panel) -> list[tuple[Table, np.ndarray]]:
     """Of each asset the table of its finer bars, and where those of each bar begin in it, int64 (bar + 1,)."""
     names = asset_names(bars)
     if asset_names(finer) != names:
@@ -118,7 +117,7 @@ def check_inside(table: Table, fine: Table, at: np.ndarray, asset: str) -> None:
 
 
 def with_last(table: Table, fine: Table, edges: np.ndarray) -> Table:
-    """O12, F16: the last finer bar of one that closes its session closes it too, whether or not it is the last minute."""
+    """O12, F16: the last finer bar of one that closes its session closes it too, be it the last minute or not."""
     closes = fine.columns[fine.closing].copy()
     ends = (table.columns[L.C_KNOWN_AT] >= table.columns[table.closing]) & (np.diff(edges) > 0)
     last = edges[1:][ends] - 1
@@ -136,6 +135,7 @@ def check_whole(table: Table, trial: Any, asset: str) -> None:
     if bad.size:
         t = first + int(bad[0])
         when, end = (utc(table.columns[c][t]) for c in (L.C_OPEN_AT, L.C_KNOWN_AT))
-        found = f"none from {when} to {end}, and in {bad.size} bars that have volume, or may have"
+        more = f", and in {bad.size - 1} later ones" if bad.size > 1 else ""
+        found = f"none in the bar from {when} to {end}{more}"
         fix = "Load the finer bars of the whole span, or move start= and end=."
-        raise DataError(message(f"finer bars of {asset}", found, "finer bars in each bar", fix))
+        raise DataError(message(f"finer bars of {asset}", found, "finer bars in each bar that has volume", fix))

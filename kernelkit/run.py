@@ -114,7 +114,7 @@ class Run:
         before = self._recipe.job.tables[0]
         columns = zip(before.columns, table.columns, strict=True)
         same = all(np.array_equal(a, b[: len(a)], equal_nan=a.dtype.kind == "f") for a, b in columns)
-        if before.vwap is not None and self._fill_model.market == "next_vwap":
+        if before.vwap is not None and table.vwap is not None:
             same = same and np.array_equal(before.vwap, table.vwap[: len(before.vwap)], equal_nan=True)
         named = [str(a) for a in bars["asset"].values]
         if not same or table.instrument != before.instrument or named != self._recipe.assets:

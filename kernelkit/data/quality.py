@@ -115,7 +115,9 @@ def _numbers(frame: pd.DataFrame, column: Any, asset: str) -> NDArray[np.float64
 
 def _problems(index: pd.DatetimeIndex, found: Columns) -> list[str]:
     finite = np.logical_and.reduce([np.isfinite(found[name]) for name in PRICES])
-    problems = [_problem(index, ~np.isfinite(found[n]), {n: found[n]}, f"{n} is NaN or infinite") for n in found if n in COLUMNS]
+    problems = [
+        _problem(index, ~np.isfinite(found[n]), {n: found[n]}, f"{n} is NaN or infinite") for n in found if n in COLUMNS
+    ]
     for name in PRICES:
         bad = np.isfinite(found[name]) & (found[name] <= 0.0)
         problems.append(_problem(index, bad, {name: found[name]}, f"{name} is not positive"))

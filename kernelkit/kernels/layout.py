@@ -196,7 +196,7 @@ FILL = _record("order asset time lots ticks reference rule", "fee slippage posit
 TRADE = _record("asset opened closed lots", "pnl fees")
 TRIAL = _record("i0 trade_from i1 dataset venue fill_model", "cash")
 # closing: the column that says when the bar's session closes (O12), 0 where no order asks; vwap: float64 by bar (F10);
-# finer: the INSTRUMENT of its finer bars, edges: where those of each bar begin, and one more (F16); 0 where there is none
+# finer: the INSTRUMENT of its finer bars, edges: where those of each bar begin, and one more (F16); 0: none
 INSTRUMENT = _record("columns n_bars inverse closing vwap finer edges", "tick lot multiplier unit periods")
 # limits: whether it has any of O15's
 VENUE = _record(

@@ -72,7 +72,10 @@ class FillModel:
                 raise OrderError(message(f"{f.name} of the fill model", value, wanted, fix))
         for name, values in WANTED.get(self.path, {}).items():
             if (value := getattr(self, name)) not in values:
-                wanted, fix = f"{' or '.join(values)} with path={self.path}", f"Rule {'F16' if self.path == 'finer' else 'F12'} says why."
+                wanted, fix = (
+                    f"{' or '.join(values)} with path={self.path}",
+                    f"Rule {'F16' if self.path == 'finer' else 'F12'} says why.",
+                )
                 raise OrderError(message(f"{name} of the fill model", value, wanted, fix))
 
     @classmethod
