@@ -82,7 +82,8 @@ class Why:
         kept = ", ".join(f"{k} {_short(v)}" for k, v in self.rounded.items())
         asked = [("asked", given), ("rounded (Q1-Q3)", kept)]
         checks = [(r.rule, f"{'passed' if r.passed else 'NOT PASSED'}: {r.what}") for r in self.checks.itertuples()]
-        bars = [(f"{_when(r.time)}  {r.rule}", r.what) for r in self.bars.itertuples()]
+        rows = zip(*(self.bars[n].values for n in ("time", "rule", "what")), strict=True)
+        bars = [(f"{_when(time)}  {rule}", what) for time, rule, what in rows]
         end = [(_when(self.end["time"]), f"{self.end['status']}: {self.end['sentence']}")]
         models = [(r.model, r.what) for r in self.models.itertuples()]
         note = [("", self.note)] if self.note else []
@@ -139,7 +140,8 @@ def why(res: xr.Dataset, order: int, **sel: Any) -> Why:
     if not isinstance(strategy, (Strategy, Signal)):
         fix = "Pass strategy= to kk.resume."
         raise RunError(message("kk.why", "a strategy of which only the text is known", "its function", fix))
-    logs = curves.logs(trial)
+    with redirect_stdout(io.StringIO()):  # what the strategy prints was printed before
+        logs = curves.logs(trial)
     found = logs.orders[logs.orders["id"] == order]
     if not len(found):
         ids = logs.orders["id"]
@@ -147,7 +149,7 @@ def why(res: xr.Dataset, order: int, **sel: Any) -> Why:
         raise UsageError(message("order", order, wanted, "kk.orders(res) lists them."))
     job = one_job(recipe, trial)
     replay = Replay(recipe, job, found[0])
-    with redirect_stdout(io.StringIO()):  # what the strategy prints was printed before
+    with redirect_stdout(io.StringIO()):
         life = replay.live()
         models = others(replay, life)
     teller = Teller(
@@ -217,7 +219,7 @@ def assembled(
     kind = L.KINDS[int(final["kind"])]
     title = f"Order {final['id']}: {side} {teller.size(final['lots'])} {teller.asset}, {kind}, {L.TIFS[final['tif']]}"
     checks = pd.DataFrame(teller.checks(life), columns=["rule", "what", "passed"])
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"time": "datetime64[ns]"})
     fills = pd.DataFrame(
         {
             "time": own["time"].astype("datetime64[ns]"),
@@ -363,5 +365,5 @@ def _short(value: Any) -> str:
 
 
 def _when(time: Any) -> str:
-    text = str(np.datetime64(time, "ns"))[:19]
+    text = "" if np.isnat(np.datetime64(time, "ns")) else str(np.datetime64(time, "ns"))[:19]
     return text.replace("T", " ").removesuffix(" 00:00:00")
