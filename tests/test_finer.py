@@ -18,17 +18,20 @@ from kernelkit.errors import DataError, OrderError, UsageError
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job, Logs
 from kernelkit.kernels.session import Recorder
+from kernelkit.kernels.tools import reads
 from tests.programs import Case, job
 from tests.reference import Bars
 from tests.test_debug import _binding
-from tests.test_engine_is_reference import FEES, SLIPPAGES, all_seen, cases
+from tests.test_engine_is_reference import FEES, SLIPPAGES, cases
 
-BLIND_FEES = [f for f in FEES if f[0] is None or all_seen(0.001).text != f[0].text]
-BLIND_SLIPS = [
-    s
-    for s in SLIPPAGES
-    if s[0] is None or not any(w in s[0].name for w in ("wild", "volume", "square", "linear", "volatil", "learned"))
-]
+
+def blind(model: Any) -> bool:
+    """A model that sees nothing which coarse and finer bars have otherwise."""
+    return model is None or not any(reads(model.text, n) for n in ("volume", "volatility", "equity"))
+
+
+BLIND_FEES = [fee for fee, _ in FEES if blind(fee)]
+BLIND_SLIPS = [slip for slip, _ in SLIPPAGES if blind(slip)]
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +86,7 @@ def nested(draw: st.DrawFn) -> Pair:
         close_out=case.config.close_out if case.config.close_out != "last_open" else "none",
         end=None,
     )
-    fee, slip = draw(st.sampled_from(BLIND_FEES))[0], draw(st.sampled_from(BLIND_SLIPS))[0]
+    fee, slip = draw(st.sampled_from(BLIND_FEES)), draw(st.sampled_from(BLIND_SLIPS))
     program = [rows if last[k] else [] for k, rows in enumerate(case.program)]
     whole = Case(
         grouped(case.bars, ends),
@@ -122,9 +125,9 @@ def test_f16_is_the_run_over_the_finer_bars(pair: Pair) -> None:
     assume(not first.outcome.meta[0, 2] and not other.outcome.meta[0, 2])  # A6 looks at closes, of which there are more
     assert a.fills.tobytes() == b.fills.tobytes()
     assert a.trades.tobytes() == b.trades.tobytes()
-    names = [n for n in L.ORDER.names if n not in ("touch_lo", "touch_hi", "marks")]
+    names = [n for n in L.ORDER.names if n not in ("touch_lo", "touch_hi", "marks", "session")]
     assert a.orders[names].tolist() == b.orders[names].tolist()
-    for one in (a, b):  # a lone market order is filled without being looked at
+    for one in (a, b):  # a lone market order is filled without a look, nor is its session noted
         one.orders["marks"] &= ~L.SEEN
     assert a.orders["marks"].tolist() == b.orders["marks"].tolist()
     ends = coarse.tables[0].edges[1 + int(coarse.trials["trade_from"][0]) :] - 1 - int(fine.trials["trade_from"][0])
@@ -205,6 +208,7 @@ def test_f16_hours_in_minutes_are_minutes_that_decide_by_the_hour(minutes: pd.Da
     alone = kk.backtest(fine, mixed, venue=venue, start=bars["known_at"].values[0] - np.timedelta64(1, "m"))
     fills = kk.fills(res)
     assert len(fills) > 40
+    assert res.attrs["finer_lineage"] == fine.attrs["lineage"]
     assert len(fills["time"].dt.minute.unique()) > 10
     pd.testing.assert_frame_equal(fills, kk.fills(alone))
     pd.testing.assert_frame_equal(kk.orders(res), kk.orders(alone))
