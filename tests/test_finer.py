@@ -87,6 +87,8 @@ def nested(draw: st.DrawFn) -> Pair:
         end=None,
     )
     fee, slip = draw(st.sampled_from(BLIND_FEES)), draw(st.sampled_from(BLIND_SLIPS))
+    if fee is not None and reads(fee.text, "traded") and config.close_out != "none":
+        fee = None  # a close-out belongs to the coarse bar, whose day may be an earlier one
     program = [rows if last[k] else [] for k, rows in enumerate(case.program)]
     whole = Case(
         grouped(case.bars, ends),
