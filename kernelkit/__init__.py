@@ -37,6 +37,7 @@ _PUBLIC = {
     "tax": "market.tax",
     "trades": "result",
     "walk_forward": "study.splits",
+    "why": "why",
 }
 _MODULES = {
     "data": "data",

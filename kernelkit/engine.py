@@ -17,6 +17,7 @@ import numpy as np
 
 from kernelkit.agenda import worthless
 from kernelkit.errors import LookaheadError, OrderError, RunError, StrategyError, UsageError, message
+from kernelkit.intrabar import with_finer
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Outcome, new_outcome, spread
 from kernelkit.kernels.session import Pace, Stop, prepare, simulate
@@ -116,6 +117,7 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     account: Account | None = None,
     venue: Venue | None = None,
     fill_model: FillModel | str | Sequence[FillModel | str] | None = None,
+    finer: xr.Dataset | None = None,
     outputs: Sequence[str] = OUTPUTS,
     client: Any = None,
     debug: bool = False,
@@ -126,6 +128,8 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     ``start`` and ``end`` delimit the evaluated span (earlier bars warm up); several assets run as separate accounts
     along dim ``asset``. ``fill_model`` says how orders meet bars: a `FillModel` or the name of one (rule F13); a list
     of them becomes dim ``fill_model``, and ``total_return_spread`` says how much of the profit hangs on that.
+    ``finer`` are bars of the same assets, such as the minutes of hours, in which a fill model with ``path="finer"``
+    matches the orders of each bar, one after the other (rule F16).
     ``outputs`` is any of ``"metrics"``, ``"blocks"``, ``"curves"``, or ``("final_equity",)`` for that number alone.
     ``client`` is a dask.distributed Client or its address. ``debug=True`` runs the strategy in plain Python:
     breakpoints, prints and tracebacks in your own lines.
@@ -162,6 +166,7 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     recipe = plan_job(bars, strategy, scalars, axes, where, span(bars, start, end), settings, measure)
     if isinstance(fill_model, (list, tuple)):
         recipe = under_each(recipe, models, settings)
+    recipe = with_finer(recipe, models, finer)
     if not debug:
         compiled(recipe, venue)
     outcome, interrupted, began = new_outcome(len(recipe.job.trials), False), False, time.perf_counter()
@@ -226,7 +231,6 @@ def record(
     cells = [dict(zip(axes, c, strict=True)) for c in itertools.islice(tried, ledger.MOST)]
     times = recipe.bars.indexes["time"].values
     settings = {
-        "data": digests(recipe),
         "bound": recipe.params,
         "assets": recipe.assets,
         "axes": axes,
@@ -241,16 +245,22 @@ def record(
     name, source = recipe.strategy.name, recipe.strategy.identity
     each = len(outcome.done) // len(models)
     for k, model in enumerate(models):
-        its = settings | {"fill_model": model.codes()}
+        its = settings | {"fill_model": model.codes(), "data": digests(recipe, model)}
         part = outcome.part(k * each, (k + 1) * each)
         known = role or ("fill_model" if k else None)
         with ledger.role(known) if known else nullcontext():
             ledger.record(ledger.rows_of(name, source, lineage, its, cells, part))
 
 
-def digests(recipe: Recipe) -> list[str]:
-    """What tells a recipe's data from others: a hash for each asset, one for all where they share an account."""
+def digests(recipe: Recipe, model: FillModel) -> list[str]:
+    """What tells a recipe's data from others: a hash for each asset, one for all where they share an account.
+
+    Finer bars count under a fill model that matches orders in them.
+    """
     each = [table.digest for table in recipe.job.tables]
+    if model.path == "finer":
+        fine = [table.finer.digest for table in recipe.job.tables if table.finer is not None]
+        each = [hashlib.sha256((a + b).encode()).hexdigest() for a, b in zip(each, fine, strict=True)]
     return [hashlib.sha256("".join(each).encode()).hexdigest()] if recipe.shared else each
 
 

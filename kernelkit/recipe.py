@@ -61,6 +61,7 @@ class Recipe:
     signal: Callable[[int], np.ndarray] | None = None
     python: Callable[[Job], Any] | None = None  # how its trials run uncompiled, where they did
     account: Account = field(default_factory=Account)
+    finer: Any = None  # the bars in which those of ``bars`` are matched (F16)
 
     @property
     def shared(self) -> bool:
@@ -306,6 +307,18 @@ def check_volumes(venue: Costs, tables: Sequence[Table], assets: Sequence[str]) 
             raise DataError(message(what, f"unknown in {unknown} of {table.n_bars} bars", wanted, fix))
 
 
+def check_vwap(models: Iterable[FillModel], tables: Sequence[Table], assets: Sequence[str]) -> None:
+    """F10: fills at a bar's mean price need one; raises DataError that says what to load.
+
+    With finer bars it is theirs (F16).
+    """
+    if any(m.market == "next_vwap" and m.path != "finer" for m in models):
+        for table, asset in zip(tables, assets, strict=True):
+            if table.vwap is None or np.isnan(table.vwap).all():
+                fix = "Pass kk.data.from_pandas a frame with a column vwap, or choose another market=."
+                raise DataError(message(f"vwap of {asset}", "none", "a mean price of each bar with volume", fix))
+
+
 def param_words(
     program: Program, combos: Sequence[tuple[Any, ...]], axes: Sequence[str], scalars: Mapping[str, Any]
 ) -> np.ndarray:
@@ -363,6 +376,7 @@ def plan_job(
     check_sizes(program.plan, tables)
     assets = asset_names(bars)
     check_volumes(costs_of(settings), tables, assets)
+    check_vwap([settings.fill_model], tables, assets)
     settings.check_margin(program.plan.shared)
     if program.plan.shared:
         check_path(settings.fill_model)
@@ -410,6 +424,7 @@ def under_each(recipe: Recipe, models: Sequence[FillModel], settings: Settings) 
         replace(settings, fill_model=m).check_margin(recipe.shared)
         if recipe.shared:
             check_path(m)
+    check_vwap(models, job.tables[int(recipe.shared) :], recipe.assets)
     trials = np.tile(job.trials, len(models))
     trials["fill_model"] = np.repeat(np.arange(len(models)), n)
     cells = np.stack([np.where(recipe.cells >= 0, recipe.cells + k * each, -1) for k in range(len(models))])
@@ -507,6 +522,7 @@ def plan_signal(
     base, places = with_agenda(bars, panel.tables, panel.places, settings.account, False), panel.places
     settings.check_margin(False)
     check_volumes(costs_of(settings), base, asset_names(bars))
+    check_vwap([settings.fill_model], base, asset_names(bars))
     n, cash = len(base), settings.account.cash
     trials = np.zeros(len(sweep.combos) * n, L.TRIAL)
     for a, place in enumerate(places):

@@ -193,6 +193,8 @@ def build(
         "note": str(recipe.bars.attrs.get("note", "")),
         "trials": len(recipe.job.trials),
     }
+    if recipe.finer is not None:
+        ds.attrs["finer_lineage"] = str(recipe.finer.attrs.get("lineage", ""))
     if "curves" in outputs:
         ds.attrs["recipe"] = curves.key
     return ds

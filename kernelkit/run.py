@@ -42,6 +42,7 @@ from kernelkit.recipe import (
     check_bars,
     check_path,
     check_volumes,
+    check_vwap,
     costs_of,
     kind_of,
     most_closed,
@@ -113,11 +114,14 @@ class Run:
         plan = self._recipe.job.plan
         table, rows = table_of(bars, 0, plan.features, plan.closing, plan.timeframes)
         check_volumes(self._recipe.job.venues[0], [table], self._recipe.assets)
+        check_vwap([self._fill_model], [table], self._recipe.assets)
         [table] = with_agenda(bars, [table], [rows], self._recipe.account, False)
         before = self._recipe.job.tables[0]
         columns = zip(before.columns, table.columns, strict=True)
         same = all(np.array_equal(a, b[: len(a)], equal_nan=a.dtype.kind == "f") for a, b in columns)
         same = same and all(a.begins(b) for a, b in zip(before.higher, table.higher, strict=True))
+        if before.vwap is not None and table.vwap is not None:
+            same = same and np.array_equal(before.vwap, table.vwap[: len(before.vwap)], equal_nan=True)
         named = [str(a) for a in bars["asset"].values]
         past = table.actions[table.actions["bar"] < before.n_bars]
         same = same and np.array_equal(past.view("u1"), before.actions.view("u1"))
@@ -371,6 +375,9 @@ def start(
     if subject.shared:
         fix = "Use kk.backtest; runs that go on take one asset."
         raise UsageError(message(f"portfolio {subject.name}", "an account of several assets", "a @kk.strategy", fix))
+    if settings.fill_model.path == "finer":
+        fix = "Use kk.backtest(..., finer=...); runs that go on take one table of bars."
+        raise OrderError(message("path of a run", "finer", "a path through the bars themselves", fix))
     if settings.fill_model.close_out != "none":
         found, fix = settings.fill_model.close_out, "A run that may go on does not know its last bar."
         raise OrderError(message("close_out of a run", found, "none", fix))
@@ -400,6 +407,7 @@ def one_recipe(
     shared = program.plan.shared
     panel = panel_of(bars, program.plan.features, None, program.plan.closing, program.plan.timeframes)
     check_volumes(costs_of(settings), panel.tables, asset_names(bars))
+    check_vwap([settings.fill_model], panel.tables, asset_names(bars))
     check_sizes(program.plan, panel.tables)
     rows = np.arange(panel.n) if shared else panel.places[0]
     first = int(np.searchsorted(rows, span(bars, start, None)[0]))

@@ -13,7 +13,7 @@ from kernelkit.errors import DataError, message
 if TYPE_CHECKING:
     import xarray as xr
 
-Kind = Literal["coord", "bar", "metric", "curve", "study"]
+Kind = Literal["coord", "bar", "extra", "metric", "curve", "study"]
 
 DIMS: Mapping[str, str] = {
     "time": "bar, labelled as the user labelled it, in UTC",
@@ -75,6 +75,11 @@ _TABLE = [
         ],
     ),
     *_rows(
+        "extra",
+        ("time", "asset"),
+        [("vwap", "float64", "quote", "volume-weighted mean price of the bar, NaN where nothing was traded")],
+    ),
+    *_rows(
         "metric",
         (),
         [
@@ -120,6 +125,7 @@ VARIABLES: Mapping[str, Variable] = {row.name: row for row in _TABLE}
 METRICS: tuple[str, ...] = tuple(row.name for row in _TABLE if row.kind == "metric")
 CURVES: tuple[str, ...] = tuple(row.name for row in _TABLE if row.kind == "curve")
 PRICES: tuple[str, ...] = ("open", "high", "low", "close")
+EXTRA: tuple[str, ...] = tuple(row.name for row in _TABLE if row.kind == "extra")
 BARS: tuple[str, ...] = tuple(row.name for row in _TABLE if row.kind in ("coord", "bar"))
 FEATURE, AGE = "x.", "age."
 
@@ -163,7 +169,7 @@ def check(ds: xr.Dataset, names: Iterable[str] = BARS) -> None:
     features are checked too.
     """
     names = tuple(names)
-    columns = tuple(str(name) for name in ds.data_vars if str(name).startswith((FEATURE, AGE)))
+    columns = tuple(str(n) for n in ds.data_vars if str(n).startswith((FEATURE, AGE)) or n in EXTRA)
     for name in (*names, *(c for c in columns if c not in names)):
         if name not in ds.variables:
             have = ", ".join(str(v) for v in ds.variables) or "no variables"
@@ -174,7 +180,7 @@ def check(ds: xr.Dataset, names: Iterable[str] = BARS) -> None:
 def _check_one(name: str, array: xr.DataArray, row: Variable) -> None:
     dims = tuple(str(d) for d in array.dims)
     tail = dims[len(dims) - len(row.dims) :]
-    if tail != row.dims or (row.kind in ("coord", "bar") and dims != row.dims):
+    if tail != row.dims or (row.kind in ("coord", "bar", "extra") and dims != row.dims):
         fix = f"Use ds[{name!r}].transpose{row.dims}." if set(dims) == set(row.dims) else "Rebuild it with those dims."
         raise DataError(message(f"dims of {name!r}", dims, row.dims, fix))
     if not _is_dtype(array.dtype, row.dtype):

@@ -18,7 +18,7 @@ from kernelkit.errors import DataError, StrategyError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Higher, Table
 from kernelkit.kernels.plan import Plan
-from kernelkit.schema import check_clock, check_sessions
+from kernelkit.schema import EXTRA, check_clock, check_sessions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -37,6 +37,7 @@ class Panel:
     # of a portfolio, by the bar at which its account starts, and by what the bars' actions are
     clocks: dict[tuple[int, bytes], Table] = field(default_factory=dict)
     timed: dict[tuple[str, ...], Panel] = field(default_factory=dict)  # it with higher timeframes: see `with_higher`
+    finer: list[Any] = field(default_factory=list)  # the last panel of finer bars, and the tables with those (F16)
 
     @cached_property
     def last_bars(self) -> np.ndarray | None:
@@ -88,17 +89,19 @@ def panel_of(
     names = (*SOURCES, *(f"{kind}.{name}" for name in features for kind in ("x", "age")))
     check_features(bars, names)
     grids = ("tick", "inverse", "lot", "multiplier")
-    sources = [bars.variables[n].values for n in names]
+    extra = [n for n in EXTRA if n in bars.variables]
+    sources = [bars.variables[n].values for n in (*names, *extra)]
     chosen = range(bars.sizes["asset"]) if assets is None else assets
     grid = [tuple(row) for row in np.column_stack([bars.variables[n].values[list(chosen)] for n in grids]).tolist()]
     periods = float(bars.attrs["periods_per_year"])
     calendar = calendar_of(bars) if closing else ""
     inverses = is_inverse(bars)
-    key = (tuple(chosen), names, calendar, tuple(grid), tuple(inverses), periods, *(id(a) for a in sources))
+    kinds = tuple(grid), tuple(inverses), periods
+    key = (tuple(chosen), names, tuple(extra), calendar, *kinds, *(id(a) for a in sources))
     known = _tables.get(key)
     if known is None or any(ref() is not a for ref, a in zip(known[0], sources, strict=True)):
         times: dict[str, np.ndarray] = {}
-        named = dict(zip(names, sources, strict=True))
+        named = dict(zip((*names, *extra), sources, strict=True))
         made = [make_table(named, a, g, periods, features, times) for a, g in zip(chosen, grid, strict=True)]
         if closing:
             made = [(with_closes(table, calendar), rows) for table, rows in made]
@@ -314,7 +317,8 @@ def make_table(
     columns = [*ticks, column("volume"), open_at, known_at, session, *prices]
     for name in features:
         columns += [column(f"x.{name}"), column(f"age.{name}", "i8")]
-    return Table(tuple(columns), int(inverse), float(tick), float(lot), float(multiplier), periods), rows
+    vwap = column("vwap") if "vwap" in sources else None
+    return Table(tuple(columns), int(inverse), float(tick), float(lot), float(multiplier), periods, vwap=vwap), rows
 
 
 def to_ticks(prices: np.ndarray, tick: float, inverse: int, name: str) -> np.ndarray:

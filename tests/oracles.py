@@ -41,6 +41,7 @@ ORACLES = {
     "Vectors: trigger": Oracle("Nautilus, trailing.rs", NAUTILUS),
     "Vectors: bracket": Oracle("freqtrade, test_backtest_detail.py, case 6", FREQTRADE),
     "Vectors: path": Oracle("Nautilus, matching_engine.rs, test_bar_adaptive_ordering", NAUTILUS),
+    "Vectors: volume": Oracle("Nautilus, docs, OHLC prices simulation: a bar as four finer ones", NAUTILUS),
     "Vectors: fee": Oracle("zipline-reloaded, test_commissions.py", APACHE),
     "Vectors: slippage": Oracle("zipline-reloaded, test_slippage.py, test_fixed_bps_slippage", APACHE),
     "Vectors: liquidation": Oracle("freqtrade, test_binance.py and test_exchange.py", FREQTRADE),

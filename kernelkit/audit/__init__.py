@@ -16,6 +16,7 @@ from kernelkit.audit.report import COLUMNS, AuditReport
 from kernelkit.capture import captured
 from kernelkit.engine import explain
 from kernelkit.errors import UsageError, message
+from kernelkit.intrabar import with_finer
 from kernelkit.kernels.job import new_outcome
 from kernelkit.kernels.source import read_source
 from kernelkit.market.account import Account
@@ -44,6 +45,7 @@ def audit(  # noqa: PLR0913  the settings of a backtest, and its own
     account: Account | None = None,
     venue: Venue | None = None,
     fill_model: FillModel | str | None = None,
+    finer: xr.Dataset | None = None,
     features: Columns | None = None,
     cuts: int = 32,
     seed: int = 0,
@@ -59,6 +61,8 @@ def audit(  # noqa: PLR0913  the settings of a backtest, and its own
     Columns that are already there with ``trusted=True``, and arrays that a signal captured, cannot be made again: they
     are searched for the marks of the future, and the report says that the rest was taken on trust.
 
+    With ``finer`` bars (rule F16) those after the cut are cut off and corrupted with the bars that they belong to.
+
     Runs of an audit are not trials and enter no ledger. A ``close_out`` is left out: it is not a decision. Raises what
     `kernelkit.backtest` raises, and `UsageError` for a grid or a span without two bars to cut between.
 
@@ -73,6 +77,8 @@ def audit(  # noqa: PLR0913  the settings of a backtest, and its own
     recipes.check_bars(bars)
     settings = Settings(account or Account(), venue or FREE, replace(FillModel.of(fill_model), close_out="none"))
     subject = Subject.of(bars, recipes.resolve(strategy), params, recipes.span(bars, start, end), settings, features)
+    if finer is not None:
+        subject = replace(subject, finer=(bars, recipes.check_bars(finer)))
     return _Audit(bars, subject, seed).run(cuts)
 
 
@@ -85,6 +91,7 @@ class Subject:
     limits: tuple[int, int]
     settings: Settings
     features: Columns | None
+    finer: tuple[xr.Dataset, xr.Dataset] | None = None  # the bars as they are, and their finer ones
 
     @classmethod
     def of(
@@ -110,7 +117,9 @@ class Subject:
             found = f"{whole.sizes['time']} rows from {bars.sizes['time']}"
             raise UsageError(message("features=", found, "a function that adds columns", "Return bars.assign(...)."))
         limits = self.limits[0], min(self.limits[1], bars.sizes["time"])
-        return recipes.plan_job(whole, self.strategy, self.scalars, {}, None, limits, self.settings, True)
+        recipe = recipes.plan_job(whole, self.strategy, self.scalars, {}, None, limits, self.settings, True)
+        fine = None if self.finer is None else future.finer_of(self.finer[1], self.finer[0], bars)
+        return with_finer(recipe, [self.settings.fill_model], fine)
 
 
 class _Audit:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelkit import rng
-from kernelkit.schema import AGE, FEATURE, PRICES
+from kernelkit.schema import AGE, EXTRA, FEATURE, PRICES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -25,7 +25,8 @@ LOST = 8  # one in so many later bars vanishes where validity is corrupted
 
 def variables(bars: xr.Dataset) -> list[str]:
     """Name everything a strategy can read from ``bars``, features as ``x.<name>``."""
-    return [*PRICES, "volume", "valid", *(str(v) for v in bars.data_vars if str(v).startswith(FEATURE))]
+    more = [str(v) for v in bars.data_vars if str(v).startswith(FEATURE) or v in EXTRA]
+    return [*PRICES, "volume", "valid", *more]
 
 
 def choose_cuts(bars: xr.Dataset, span: tuple[int, int], busy: Int64s, count: int, seed: int) -> list[int]:
@@ -86,6 +87,25 @@ def corrupted(bars: xr.Dataset, cut: int, names: Iterable[str], up: bool, seed: 
     if "valid" in names:
         changed |= _lose(bars, cut, changed, seed)
     return bars.assign({name: bars[name].copy(data=values) for name, values in changed.items()})
+
+
+def finer_of(finer: xr.Dataset, original: xr.Dataset, bars: xr.Dataset) -> xr.Dataset:
+    """Return the finer bars (rule F16) that go with ``bars``, which are ``original`` cut short or made wrong somewhere.
+
+    They end where those end; those of a bar that was made wrong run through the range of that, each of them.
+    """
+    times = {name: bars[name].values.astype("datetime64[ns]").astype(np.int64) for name in ("open_at", "known_at")}
+    opened = finer["open_at"].values.astype("datetime64[ns]").astype(np.int64)
+    short = finer.isel(time=slice(0, int(np.searchsorted(opened, times["known_at"][-1]))))
+    names = (*PRICES, "volume", *(n for n in EXTRA if n in finer and n in bars))
+    n, own = bars.sizes["time"], {name: bars[name].values for name in names}
+    wrong = np.logical_or.reduce(
+        [~np.isclose(own[k], original[k].values[:n], rtol=0.0, atol=0.0, equal_nan=True) for k in names]
+    )
+    bar = np.maximum(np.searchsorted(times["open_at"], opened[: short.sizes["time"]], side="right") - 1, 0)
+    taken = wrong[bar] & short["valid"].values & bars["valid"].values[bar]
+    changed = {k: short[k].copy(data=np.where(taken, own[k][bar], short[k].values)) for k in names}
+    return short.assign(changed)
 
 
 def _moved(prices: Floats, tick: float, inverse: int, up: bool) -> Floats:

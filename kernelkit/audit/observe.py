@@ -118,7 +118,8 @@ class Trace:
         """Own bar of every fill (rules T3, F10)."""
         time, rule = self.logs.fills["time"], self.logs.fills["rule"]
         known = np.searchsorted(self.known_at, time) + (rule == L.FORMER_FILL)
-        return np.asarray(np.where(rule == L.OPEN_FILL, np.searchsorted(self.open_at, time), known), np.int64)
+        opened = np.searchsorted(self.open_at, time, side="right") - 1  # a finer bar opens within its own (F16)
+        return np.asarray(np.where(rule == L.OPEN_FILL, opened, known), np.int64)
 
     def fills(self, end: int) -> Array:
         """Fills in own bars before ``end``."""

@@ -9,7 +9,7 @@ import numpy as np
 from kernelkit.data import lineage, sessions
 from kernelkit.data.frames import from_pandas
 from kernelkit.errors import DataError, message
-from kernelkit.schema import AGE, FEATURE, check_bars, utc
+from kernelkit.schema import AGE, EXTRA, FEATURE, check_bars, utc
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -40,6 +40,7 @@ def append(bars: xr.Dataset, more: xr.Dataset | Frames, *, allow_gap: bool = Fal
     later = more if isinstance(more, xr.Dataset) else from_pandas(more, like=bars)
     check_bars(later)
     _check_features(bars, later)
+    _check_extra(bars, later)
     _check_same(bars, later)
     _check_order(bars, later, allow_gap)
     whole = xr.concat(
@@ -62,6 +63,13 @@ def _check_features(*parts: xr.Dataset) -> None:
         if columns:
             fix = "Append bars first, then add the feature to the whole: its age runs across the seam."
             raise DataError(message("append", ", ".join(columns), "bars without features", fix))
+
+
+def _check_extra(bars: xr.Dataset, later: xr.Dataset) -> None:
+    for name in EXTRA:
+        if (name in bars) != (name in later):
+            found = f"{name} in the {'former' if name in bars else 'later'} ones only"
+            raise DataError(message("bars to append", found, "the same columns", f"Add {name} to both, or drop it."))
 
 
 def _check_same(bars: xr.Dataset, later: xr.Dataset) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from kernelkit.data import grid as grids
 from kernelkit.data import lineage, quality, rows, sessions
 from kernelkit.errors import DataError, message
-from kernelkit.schema import PRICES
+from kernelkit.schema import EXTRA, PRICES
 from kernelkit.schema import label as add_labels
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ def from_pandas(  # noqa: PLR0913 - what a file of bars does not say has to be s
     names the sessions ("24/7" or a name of exchange_calendars), ``tz`` the zone of timestamps without one. Dates with
     an exchange calendar need neither label nor bar: they open and are known with their session. "24/7" days are UTC
     days; its timestamps without a zone are UTC. Several assets share the union of their times; ``valid`` is False
-    where an asset has no bar, and its numbers there are NaN, as is the volume of a frame without that column.
+    where an asset has no bar, and its numbers there are NaN, as is the volume of a frame without that column. A column
+    ``vwap``, the volume-weighted mean price of each bar, is for fills at it (rule F10); it may lie a tick outside the
+    bar, and is NaN where nothing was traded.
 
     ``tick_size`` is a power of two or 1/integer, and prices must lie on it. Without one, prices are put on the grid
     2^-k that gives the first close 2^30 to 2^31 ticks (``max_snap_error`` in attrs is the largest relative change).
@@ -99,7 +101,8 @@ def build(
     times = _union([s.ns for s in stamps.values()])
     reading = sessions.settle(replace(next(iter(stamps.values())), ns=times), convention)
     clock = _clock(times, stamps, reading)
-    arrays = {key: np.full((times.size, len(instruments)), np.nan) for key in quality.COLUMNS}
+    extra = [key for key in EXTRA if any(key in own for own in columns.values())]
+    arrays = {key: np.full((times.size, len(instruments)), np.nan) for key in (*quality.COLUMNS, *extra)}
     valid = np.zeros((times.size, len(instruments)), dtype=bool)
     placed, errors = [], []
     for a, one in enumerate(instruments):
@@ -225,6 +228,8 @@ def _place(columns: quality.Columns, one: Instrument, index: Any) -> tuple[quali
         grids.check_range(ticks, grid, one.asset)
         placed[key] = grid.prices(ticks)
         error = max(error, float(np.max(np.abs(placed[key] / columns[key] - 1.0))))
+    if "vwap" in placed:
+        _check_vwap(placed, grid, one.asset, index)
     return placed, replace(one, grid=grid), error
 
 
@@ -240,6 +245,19 @@ def _check_on(columns: quality.Columns, grid: grids.Grid, asset: str, index: Any
     found = f"{rows.count(bad.size)} off the grid: {rows.show(bad, text)}"
     fix = "Pass the tick of the finest price, or tick_size=None for prices without a grid."
     raise DataError(message(f"prices of {asset!r}", found, f"multiples of tick_size={grid.tick}", fix))
+
+
+def _check_vwap(placed: quality.Columns, grid: grids.Grid, asset: str, index: Any) -> None:
+    off = (placed["vwap"] < placed["low"] - grid.tick) | (placed["vwap"] > placed["high"] + grid.tick)
+    bad = np.flatnonzero(off)
+    if bad.size:
+
+        def text(i: int) -> str:
+            return f"{index[i]}: " + " ".join(f"{key} {float(placed[key][i])!r}" for key in ("low", "high", "vwap"))
+
+        found = f"{rows.count(bad.size)} with one outside: {rows.show(bad, text)}"
+        fix = "Compute it from the trades of the bar, or drop the column."
+        raise DataError(message(f"vwap of {asset!r}", found, "a price between low and high, a tick apart at most", fix))
 
 
 def _attrs(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kernelkit.schema import EXTRA
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -72,7 +74,7 @@ def _plain(value: Any) -> Any:
 
 
 def _run(bars: xr.Dataset, chain: bytes, start: int) -> dict[str, str]:
-    columns = [_bytes_of(bars[name].values) for name in (*_CLOCK, *_COLUMNS)]
+    columns = [_bytes_of(bars[name].values) for name in (*_CLOCK, *_COLUMNS, *(n for n in EXTRA if n in bars))]
     n = bars.sizes["time"]
     for first in range(start, n // PIECE * PIECE, PIECE):
         chain = _digest(chain, columns, first, first + PIECE)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kernelkit.data import rows
 from kernelkit.errors import DataError, message
-from kernelkit.schema import PRICES
+from kernelkit.schema import EXTRA, PRICES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,11 +23,15 @@ Columns = dict[str, NDArray[np.float64]]
 def columns(frame: pd.DataFrame, asset: str) -> Columns:
     """Return the checked columns of ``frame`` as float64 arrays; volume is NaN where there is none.
 
+    So is a vwap where nothing was traded.
+
     Raises `DataError` that lists every problem found, with rows counted from 0 as in ``frame.iloc``.
     """
     names = _names(frame, asset)
     _check_index(frame.index, asset)
-    found = {name: _numbers(frame, names[name], asset) for name in COLUMNS if name in names}
+    found = {name: _numbers(frame, names[name], asset) for name in (*COLUMNS, *EXTRA) if name in names}
+    if "vwap" in found and "volume" in found:
+        found["vwap"] = np.where(found["volume"] == 0.0, np.nan, found["vwap"])
     problems = _problems(frame.index, found)
     if problems:
         head = f"bars of {asset!r} are not usable: {len(problems)} kind{'s' * (len(problems) > 1)} of problem in "
@@ -55,8 +59,8 @@ def _names(frame: pd.DataFrame, asset: str) -> dict[str, Any]:
             fix = "Keep one of them: frame.drop(columns=...)."
             raise DataError(message(what, f"{names[name]!r} and {column!r}", f"one column {name!r}", fix))
         names[name] = column
-    wanted = "open, high, low, close and, if known, volume"
-    unknown = [repr(column) for name, column in names.items() if name not in COLUMNS]
+    wanted = "open, high, low, close and, if known, volume and vwap"
+    unknown = [repr(column) for name, column in names.items() if name not in (*COLUMNS, *EXTRA)]
     if unknown:
         fix = "Drop them with frame.drop(columns=...); other point-in-time columns enter by kernelkit.data.feature."
         raise DataError(message(what, f"unknown {', '.join(unknown)}", wanted, fix))
@@ -111,7 +115,9 @@ def _numbers(frame: pd.DataFrame, column: Any, asset: str) -> NDArray[np.float64
 
 def _problems(index: pd.DatetimeIndex, found: Columns) -> list[str]:
     finite = np.logical_and.reduce([np.isfinite(found[name]) for name in PRICES])
-    problems = [_problem(index, ~np.isfinite(v), {n: v}, f"{n} is NaN or infinite") for n, v in found.items()]
+    problems = [
+        _problem(index, ~np.isfinite(found[n]), {n: found[n]}, f"{n} is NaN or infinite") for n in found if n in COLUMNS
+    ]
     for name in PRICES:
         bad = np.isfinite(found[name]) & (found[name] <= 0.0)
         problems.append(_problem(index, bad, {name: found[name]}, f"{name} is not positive"))
@@ -123,6 +129,10 @@ def _problems(index: pd.DatetimeIndex, found: Columns) -> list[str]:
     if "volume" in found:
         volume = found["volume"]
         problems.append(_problem(index, volume < 0.0, {"volume": volume}, "volume is negative"))
+    if "vwap" in found:
+        vwap, traded = found["vwap"], found.get("volume", np.zeros(len(o))) > 0.0
+        bad = np.isinf(vwap) | (vwap <= 0.0) | (np.isnan(vwap) & traded)
+        problems.append(_problem(index, bad, {"vwap": vwap}, "vwap is not a positive price"))
     return [text for text in problems if text]
 
 

@@ -3,7 +3,7 @@
 from math import floor
 
 from kernelkit.kernels.account import SNAP, close_trade, price, to_ticks
-from kernelkit.kernels.fills import column_f, end_order
+from kernelkit.kernels.fills import column, column_f, end_order
 from kernelkit.kernels.focus import defocus, focus, has_bar
 from kernelkit.kernels.layout import (
     ACCOUNT,
@@ -11,6 +11,7 @@ from kernelkit.kernels.layout import (
     ACTION_BYTES,
     BORROW,
     C_CLOSE_P,
+    C_OPEN_AT,
     CALL_RENEW,
     CANCELLED,
     DELISTING,
@@ -78,10 +79,12 @@ def happen(frame: int) -> int:
         a_at = at(account_at(frame), INSTRUMENT).actions + ACTION_BYTES * h.next_action
         if at(a_at, ACTION).place > place:
             break
+        if f.coarse != 0 and at(a_at, ACTION).time > column(frame, C_OPEN_AT, f.i):  # F16: not before this finer bar
+            break
         h.next_action += 1
         take_effect(frame, a_at)
     defocus(frame)
-    if place != WITHIN:  # the bar's passes go on with what they know of the orders
+    if place != WITHIN or f.coarse != 0:  # else the bar's passes go on with what they know of the orders
         tidy(frame)
     return 0
 
@@ -111,7 +114,7 @@ def close_before(frame: int) -> float:
     """E1: the close of the focused asset's last bar before this one of the account, in the units of now."""
     f = at(frame, FRAME)
     x = at(f.positions, POSITION)
-    if x.acted_at == f.i:
+    if f.coarse == 0 and x.acted_at == f.i:
         return x.before
     return column_f(frame, C_CLOSE_P, f.i - 1 if has_bar(frame, f.asset) else f.i)
 

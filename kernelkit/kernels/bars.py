@@ -18,6 +18,7 @@ from kernelkit.kernels.layout import (
     FAR,
     FILL_MODEL,
     FILL_MODEL_BYTES,
+    FINER,
     FIRST,
     FLUSH,
     FRAME,
@@ -110,7 +111,11 @@ def room(frame: int) -> int:
     if h.capacity - h.n_live < spare:
         return GROW
     if f.logging != 0:
-        most = h.n_live + 2 * h.n_asset  # fills, and what the calendar or a margin closes
+        most = h.n_live
+        if at(f.fill_model, FILL_MODEL).path == FINER:  # each may fill in part in each of them
+            edge = at(f.instrument, INSTRUMENT).edges + 8 * f.i
+            most *= i8(edge + 8) - i8(edge)
+        most += 2 * h.n_asset  # and what the calendar or a margin closes
         if f.cap_fills - f.n_fills < most or f.cap_trades - f.n_trades < most:
             return FLUSH
         if f.cap_ended - f.n_ended < h.n_live + 2 * spare:

@@ -33,7 +33,7 @@ REACH += ("asset_aim", "weights", "rank", "asset_higher", "asset_higher_value")
 USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame"))
 # in the order of their imports
 CORE = ("focus", "scan", "account", "costs", "power", "fills", "accept", "triggers", "matching", "paths", "amend")
-CORE += ("actions", "orders", "indicators", "bars", "sharing", "guard", "reach", "higher")
+CORE += ("actions", "orders", "indicators", "bars", "finer", "sharing", "guard", "reach", "higher")
 
 
 def _load(element, numba_type):
@@ -476,6 +476,7 @@ class Engine(Linker):
             "happen",
             "guard",
             "guard_all",
+            "finer",
             *SHARED.values(),
             *(unit for unit, _ in USES),
         }

@@ -31,10 +31,9 @@ OFF_SLIPPAGE_SLOTS = VENUE.fields["slippage_slots"][1]
 MODEL_BARS = 20  # bars that `volume` and `volatility` look back
 
 
-def mean_volume(frame: int, last: int) -> float:
+def mean_volume(columns: int, last: int) -> float:
     """C3: mean volume of the up to 20 bars that end with bar `last`; 0 for none."""
-    f = at(frame, FRAME)
-    base = i8(f.columns + 16 * C_VOLUME)
+    base = i8(columns + 16 * C_VOLUME)
     first = max(0, last - (MODEL_BARS - 1))
     total = 0.0
     for j in range(first, last + 1):
@@ -43,9 +42,9 @@ def mean_volume(frame: int, last: int) -> float:
     return total / float(n) if n > 0 else 0.0
 
 
-def past_volatility(frame: int, last: int) -> float:
+def past_volatility(columns: int, last: int) -> float:
     """C3: sample standard deviation of the up to 20 returns that end with bar `last`; 0 below two."""
-    base = i8(at(frame, FRAME).columns + 16 * C_CLOSE_P)
+    base = i8(columns + 16 * C_CLOSE_P)
     first = max(1, last - (MODEL_BARS - 1))
     n = last + 1 - first
     if n < 2:
@@ -111,8 +110,10 @@ def ask_model(
     m.filled_notional = filled_notional
     reads = v.fee_reads if fee else v.slippage_reads
     if reads != 0:
-        m.volume = mean_volume(frame, last) if (reads & READS_VOLUME) != 0 else 0.0
-        m.volatility = past_volatility(frame, last) if (reads & READS_VOLATILITY) != 0 else 0.0
+        columns = f.columns if f.coarse == 0 else f.coarse  # F16
+        known = last if f.coarse == 0 else f.coarse_i - 1
+        m.volume = mean_volume(columns, known) if (reads & READS_VOLUME) != 0 else 0.0
+        m.volatility = past_volatility(columns, known) if (reads & READS_VOLATILITY) != 0 else 0.0
         m.traded = traded_before(frame, last) if (reads & READS_TRADED) != 0 else 0.0
     m.position = at(f.positions, POSITION).quantity
     m.equity = at(f.account, ACCOUNT).equity

@@ -36,6 +36,9 @@ class Table:
     # layout.ACTION, in the order in which they take effect (E1)
     actions: np.ndarray = field(default_factory=lambda: np.zeros(0, L.ACTION))
     higher: tuple[Higher, ...] = ()  # by timeframe of the strategy
+    vwap: np.ndarray | None = None  # F10: float64 by bar, NaN where nothing was traded
+    finer: Table | None = None  # F16
+    edges: np.ndarray | None = None  # int64: the finer bars of bar t are [edges[t], edges[t + 1])
 
     @property
     def n_bars(self) -> int:
@@ -65,10 +68,19 @@ class Table:
         contract = L.LINEAR if self.mark == L.C_CLOSE_P else L.INVERSE
         ints = at, self.n_bars, self.inverse, self.closing, self.mark, contract
         acts = self.actions.ctypes.data, len(self.actions)
-        return (*ints, *acts, self.tick, self.lot, self.multiplier, unit, self.periods, 0, 0, 0)
+        vwap, edges = (0 if a is None else a.ctypes.data for a in (self.vwap, self.edges))
+        finer = 0 if self.finer is None else self.finer.instrument_record.ctypes.data
+        numbers = self.tick, self.lot, self.multiplier, unit, self.periods
+        return (*ints, *acts, vwap, finer, edges, *numbers, 0, 0, 0)
+
+    @cached_property
+    def instrument_record(self) -> np.ndarray:
+        """`record` where a kernel can find it."""
+        return np.array([self.record], L.INSTRUMENT)
 
     def __reduce__(self) -> object:
-        return Table, (self.columns, *self.instrument, self.closing, self.mark, self.actions, self.higher)
+        more = self.closing, self.mark, self.actions, self.higher, self.vwap, self.finer, self.edges
+        return Table, (self.columns, *self.instrument, *more)
 
     def ready(self, closed: Sequence[int]) -> int:
         """W7: the first bar by which so many bars of each timeframe have closed; the number of bars where none is."""
@@ -82,7 +94,7 @@ class Table:
 
     @cached_property
     def digest(self) -> str:
-        """Hash of all that a run over it can read."""
+        """Hash of all that a run over it can read, its finer bars apart."""
         return self.digest_of(self.n_bars)
 
     def digest_of(self, stop: int) -> str:
@@ -96,6 +108,8 @@ class Table:
         for h in self.higher:
             found.update(h.closed[: stop + 1].tobytes())
             found.update(h.table.digest_of(int(h.closed[stop])).encode())
+        if self.vwap is not None:
+            found.update(self.vwap[:stop].tobytes())
         return found.hexdigest()
 
 

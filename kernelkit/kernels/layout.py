@@ -106,9 +106,9 @@ ADVERSE, NEXT = 0, 1
 CHECK_FIRST, UPDATE_FIRST = 0, 1
 KEEP, LAST_OPEN, LAST_CLOSE = 0, 1, 2
 AT_DECISION, SIZE_AT_FILL = 0, 1
-NEXT_OPEN, SAME_CLOSE, NEXT_CLOSE, NEXT_TYPICAL = 0, 1, 2, 3
+NEXT_OPEN, SAME_CLOSE, NEXT_CLOSE, NEXT_TYPICAL, NEXT_VWAP = 0, 1, 2, 3, 4
 GAP_OPEN, GAP_TRIGGER, GAP_CLOSE = 0, 1, 2
-STOP_FIRST, CLOSE_ONLY, HIGH_FIRST, LOW_FIRST, NEAREST_FIRST = 0, 1, 2, 3, 4
+STOP_FIRST, CLOSE_ONLY, HIGH_FIRST, LOW_FIRST, NEAREST_FIRST, FINER = 0, 1, 2, 3, 4, 5
 # the passes of a bar: F1, F2, F5, F10, F7
 AT_OPEN, AT_STOPS, AT_LIMITS, AT_END, AT_WOKEN = 0, 1, 2, 3, 4
 # how an order fills (C1, C3): met where it rests, against what rests at its reference, or beyond that, slipped
@@ -221,11 +221,12 @@ ACTION = _record("bar place kind asset time", "value price")
 HAPPENED = _record("kind asset time lots", "amount")
 TRIAL = _record("i0 trade_from i1 dataset venue fill_model", "cash")
 # closing: the column that says when the bar's session closes (O12), 0 where no order asks; mark: the column of what a
-# unit is worth at the close; contract: LINEAR, INVERSE; higher: the records of its higher timeframes, side by side. Of
-# such a one closed says how many of its bars there are before each of the n_base bars that it is made of, and at their
-# end (W5).
+# unit is worth at the close; contract: LINEAR, INVERSE; vwap: float64 by bar (F10); finer: the INSTRUMENT of its finer
+# bars, edges: where those of each bar begin, and one more (F16); 0: none; higher: the records of its higher timeframes,
+# side by side. Of such a one closed says how many of its bars there are before each of the n_base bars that it is made
+# of, and at their end (W5).
 INSTRUMENT = _record(
-    "columns n_bars inverse closing mark contract actions n_actions",
+    "columns n_bars inverse closing mark contract actions n_actions vwap finer edges",
     "tick lot multiplier unit periods",
     [("higher", "i8"), ("closed", "i8"), ("n_base", "i8")],
 )
@@ -245,7 +246,8 @@ MODEL = _record(
 # one indicator of one data set: its kernel, slot, column and window (of an own indicator the address of the strategy's
 # words instead), where its values go; of a portfolio the asset, and where its last value but one is kept
 ROW = _record("kernel instrument slot column n out asset before")
-# FRAME: addresses and buffers of the running call; built anew each time, never saved
+# FRAME: addresses and buffers of the running call; built anew each time, never saved. coarse, coarse_i: the columns and
+# the number of the decisions' bar while its finer bars are walked, else 0
 FRAME = _record(
     "state account metrics positions orders strategy instrument venue fill_model columns i act logging measure "
     "fills n_fills cap_fills ended n_ended cap_ended trades n_trades cap_trades curve curve_0 curve_step "
@@ -253,7 +255,7 @@ FRAME = _record(
     "coast decide meet match walk steer log ruin close_out decides whole stop "
     "rows n_rows values width first last refreshed panel timed halt "
     "shared n_asset asset clock bars position_0 instrument_0 step twice weigh row_bytes scratch held n_held "
-    "happen guard place happened n_happened cap_happened"
+    "happen guard place happened n_happened cap_happened finer coarse coarse_i"
 )
 # sizes as plain integers: compiled code cannot ask a dtype
 (

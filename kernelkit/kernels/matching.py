@@ -1,6 +1,7 @@
-"""How a bar meets the live orders: watched, matched against its open and range (O1-O3, O10-O14, F1-F15, P3)."""
+"""How a bar meets the live orders: watched, matched against its open and range (O1-O3, O10-O14, F1-F16, P3)."""
 
 from kernelkit.kernels.accept import trails, would_take
+from kernelkit.kernels.account import to_ticks
 from kernelkit.kernels.fills import ORDER_WORDS, column, end_entry, end_order, fill, moment
 from kernelkit.kernels.focus import defocus, focus, has_bar
 from kernelkit.kernels.layout import (
@@ -27,6 +28,7 @@ from kernelkit.kernels.layout import (
     EXPIRED,
     FAR,
     FILL_MODEL,
+    FINER,
     FOK,
     FORMER_FILL,
     FRAME,
@@ -44,6 +46,7 @@ from kernelkit.kernels.layout import (
     MARKET,
     NEXT_CLOSE,
     NEXT_OPEN,
+    NEXT_VWAP,
     ON_CLOSE,
     ON_OPEN,
     OPEN_FILL,
@@ -74,7 +77,7 @@ from kernelkit.kernels.layout import (
     WAITING,
     WITHIN,
 )
-from kernelkit.kernels.memory import at, call
+from kernelkit.kernels.memory import at, call, f8
 from kernelkit.kernels.scan import copy_words
 from kernelkit.kernels.triggers import (
     at_market,
@@ -254,6 +257,16 @@ def open_price(frame: int, order_at: int, thr: int) -> int:
     return first if acts else 0
 
 
+def mean_price(frame: int, order_at: int) -> int:
+    """F10: the bar's volume-weighted mean price in ticks, rounded against the order; 0 where nothing was traded."""
+    f = at(frame, FRAME)
+    p = f8(at(f.instrument, INSTRUMENT).vwap + 8 * f.i)
+    if not p > 0.0:
+        return 0
+    k = to_ticks(f.instrument, p, at(order_at, ORDER).lots > 0)
+    return min(max(k, column(frame, C_LOW, f.i)), column(frame, C_HIGH, f.i))
+
+
 def range_price(frame: int, order_at: int, step: int, thr: int) -> int:
     """The ticks at which the bar's range acts on an order in this pass, 0 where it does not (F2, F5, F7, F10-F14)."""
     f = at(frame, FRAME)
@@ -269,6 +282,8 @@ def range_price(frame: int, order_at: int, step: int, thr: int) -> int:
             return 0
         if m.market == NEXT_CLOSE:
             return close
+        if m.market == NEXT_VWAP:
+            return mean_price(frame, order_at)
         total = column(frame, C_HIGH, f.i) + column(frame, C_LOW, f.i) + close
         return (total + 2) // 3 if o.lots > 0 else total // 3
     if o.tif >= IOC or at_market(order_at):
@@ -443,18 +458,23 @@ def end_immediate(frame: int) -> None:
 
 
 def match(frame: int) -> int:
-    """T5: what a bar does to the live orders, with FRAME.whole 0 only what its open does (F9); DONE, or an error."""
+    """T5: what a bar does to the live orders, with FRAME.whole 0 only what its open does (F9); DONE, or an error.
+
+    With `path = finer` it comes here once more for each finer bar (F16).
+    """
     f = at(frame, FRAME)
     m = at(f.fill_model, FILL_MODEL)
+    if m.path == FINER and f.coarse == 0:
+        return call(f.finer, frame)
     expire(frame)
     check_margin(frame, CALL_OPEN)
     pass_orders(frame, AT_OPEN)
     check_margin(frame, CALL_OPEN)
     if f.whole != 0:
-        if f.happen != 0:
+        if f.happen != 0 and f.coarse == 0:
             f.place = WITHIN
             call(f.happen, frame)
-        if m.path < HIGH_FIRST:
+        if m.path < HIGH_FIRST or m.path == FINER:
             waits = 0
             for step in range(AT_STOPS, AT_WOKEN):
                 pass_orders(frame, step)
@@ -483,7 +503,8 @@ def fill_alone(frame: int) -> bool:
     o = at(f.orders, ORDER)
     if h.n_live != 1 or o.kind != MARKET or o.tif == GTD or o.tif >= FOK or f.guard != 0:
         return False
-    if at(f.fill_model, FILL_MODEL).market != NEXT_OPEN or at(f.venue, VENUE).participation != 0.0:
+    m = at(f.fill_model, FILL_MODEL)
+    if m.market != NEXT_OPEN or m.path == FINER or at(f.venue, VENUE).participation != 0.0:
         return False
     t_open = moment(frame, C_OPEN_AT, f.i)
     if not ready(f.orders, t_open):

@@ -84,8 +84,12 @@ def units_of(job: Job) -> dict[str, str]:
     guarded = any(v.backing.long for v in job.venues)
     need = {
         "close_out": (fill_models["close_out"] != L.KEEP).any(),
-        "match": guarded or (fill_models["market"] != L.NEXT_OPEN).any() or any(v.participation for v in job.venues),
-        "walk": (fill_models["path"] >= L.HIGH_FIRST).any(),
+        "match": guarded
+        or (fill_models["market"] != L.NEXT_OPEN).any()
+        or (fill_models["path"] == L.FINER).any()
+        or any(v.participation for v in job.venues),
+        "walk": ((fill_models["path"] >= L.HIGH_FIRST) & (fill_models["path"] != L.FINER)).any(),
+        "finer": (fill_models["path"] == L.FINER).any(),
         "happen": any(len(table.actions) for table in job.tables),
         "guard": guarded,
     }
@@ -93,8 +97,14 @@ def units_of(job: Job) -> dict[str, str]:
 
 
 def coded(job: Job) -> np.ndarray:
-    """A job's fill models as records."""
-    return np.array([tuple(m) for m in job.fill_models], L.FILL_MODEL)
+    """A job's fill models as records; raises ValueError where the tables lack what one of them reads."""
+    found = np.array([tuple(m) for m in job.fill_models], L.FILL_MODEL)
+    for model in found:
+        for table in job.tables[int(job.plan.shared) :]:
+            matched = table.finer if model["path"] == L.FINER else table
+            if matched is None or (model["market"] == L.NEXT_VWAP and matched.vwap is None):
+                raise ValueError("path=finer takes tables with finer ones, market=next_vwap some with a vwap")
+    return found
 
 
 class Session:

@@ -20,6 +20,7 @@ CODES = {
         "high_first": L.HIGH_FIRST,
         "low_first": L.LOW_FIRST,
         "nearest_first": L.NEAREST_FIRST,
+        "finer": L.FINER,
     },
     "stop_gap": {"open": L.GAP_OPEN, "trigger": L.GAP_TRIGGER, "close": L.GAP_CLOSE},
     "market": {
@@ -27,21 +28,26 @@ CODES = {
         "same_close": L.SAME_CLOSE,
         "next_close": L.NEXT_CLOSE,
         "next_typical": L.NEXT_TYPICAL,
+        "next_vwap": L.NEXT_VWAP,
     },
 }
-# What F12 asks of the other settings, by path.
+# What F12 and F16 ask of the other settings, by path.
 LEGS: dict[str, tuple[str, ...]] = {"stop_gap": ("open",), "trailing": ("check_first",)}
 WANTED: dict[str, dict[str, tuple[str, ...]]] = {
     "close": {"market": ("next_close",), "stop_gap": ("open",), "close_out": ("none", "last_close")},
     "high_first": LEGS,
     "low_first": LEGS,
     "nearest_first": LEGS,
+    "finer": {
+        "market": ("next_open", "next_close", "next_typical", "next_vwap"),
+        "close_out": ("none", "last_close"),
+    },
 }
 
 
 @dataclass(frozen=True)
 class FillModel:
-    """How orders meet bars (rules F1-F12, S5); the defaults are the model ``conservative``.
+    """How orders meet bars (rules F1-F12, F16, S5); the defaults are the model ``conservative``.
 
     Each setting is one of `CODES`. Raises OrderError for another value, and for a path that asks for other settings.
 
@@ -66,7 +72,10 @@ class FillModel:
                 raise OrderError(message(f"{f.name} of the fill model", value, wanted, fix))
         for name, values in WANTED.get(self.path, {}).items():
             if (value := getattr(self, name)) not in values:
-                wanted, fix = f"{' or '.join(values)} with path={self.path}", "Rule F12 says why."
+                wanted, fix = (
+                    f"{' or '.join(values)} with path={self.path}",
+                    f"Rule {'F16' if self.path == 'finer' else 'F12'} says why.",
+                )
                 raise OrderError(message(f"{name} of the fill model", value, wanted, fix))
 
     @classmethod

@@ -136,6 +136,7 @@ class Settings:
         if shared and margin.isolated:
             fix = "Use cross margin, or one account for each asset with a @kk.strategy."
             raise OrderError(message("margin of a portfolio", "isolated", "cross", fix))
-        if self.fill_model.path not in ("stop_first", "close"):
-            wanted, fix = "path=stop_first or path=close", "Rule L3 says when a bar's prices liquidate an account."
+        if self.fill_model.path not in ("stop_first", "close", "finer"):
+            fix = "Rule L3 says when a bar's prices liquidate an account."
+            wanted = "path=stop_first, path=close or path=finer"
             raise OrderError(message("fill model of an account on margin", self.fill_model.label, wanted, fix))

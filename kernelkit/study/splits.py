@@ -199,6 +199,9 @@ def _check(bars: xr.Dataset, strategy: Strategy | Signal, fill_model: FillModel)
                 "Positions carry over; use carry=False to close them.",
             )
         )
+    if fill_model.path == "finer":
+        fix = "Use kk.backtest(..., finer=...), or another path."
+        raise OrderError(message("path of a walk-forward", "finer", "a path through the bars themselves", fix))
     if bars.sizes["asset"] != 1 and not strategy.shared:
         raise UsageError(message("bars", f"{bars.sizes['asset']} assets", "one", "Choose one: bars.sel(asset=[name])."))
     return strategy

@@ -1,0 +1,255 @@
+"""What was heard of an order, in words: each event with its rule and its numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelkit.kernels import layout as L
+from kernelkit.kernels.job import Job
+from kernelkit.market.reasons import Reason
+from kernelkit.replaying import Life
+from kernelkit.witness import Heard
+
+TOUCHED = (L.MARKET_TOUCHED, L.LIMIT_TOUCHED)
+LIMITED = (L.STOP_LIMIT, L.LIMIT_TOUCHED, L.TRAILING_LIMIT)
+RULES = re.compile(r"\(([A-Z]\d+(?:, [A-Z]\d+)*)\)")
+DONE = ("act", "trigger", "fill", "no_volume", "trail", "wake")  # beside these a look says nothing
+
+
+class Teller:
+    """Tells events in the units of one asset."""
+
+    def __init__(self, job: Job, asset: str, final: Any) -> None:
+        trial = job.trials[0]
+        self.asset, self.venue = asset, job.venues[int(trial["venue"])]
+        place = 1 + int(final["asset"]) if job.plan.shared else int(trial["dataset"])
+        self.table = job.tables[place]
+        self.lot = self.table.lot
+        codes = job.fill_models[int(trial["fill_model"])]
+        self.model = dict(zip(L.FILL_MODEL.names or (), codes, strict=True))
+        self.thr = 0 if self.model["limit"] == L.TOUCH else 1
+        self.fills: list[tuple[Any, ...]] = []
+        self.shared = job.plan.shared
+        self.final = final
+
+    def price(self, k: int) -> float:
+        """Ticks as a price."""
+        return float(k) * self.table.tick if self.table.inverse == 0 else float(k) / float(self.table.inverse)
+
+    def prices(self, ticks: NDArray[Any]) -> NDArray[Any]:
+        """The same of many, NaN for 0."""
+        found = np.array([self.price(int(k)) if k else np.nan for k in ticks], "f8")
+        return found
+
+    def quantity(self, lots: int) -> float:
+        """Lots as a quantity, without its sign."""
+        return abs(int(lots)) * self.lot
+
+    def size(self, lots: int) -> str:
+        """Lots as a quantity in text."""
+        return f"{self.quantity(lots):.10g}"
+
+    def text(self, k: int) -> str:
+        """Ticks as a price in text."""
+        return f"{self.price(k):.10g}"
+
+    def rows(self, life: Life) -> list[dict[str, Any]]:
+        """All that was heard, a row for each event that says something."""
+        out: list[dict[str, Any]] = []
+        for bar in dict.fromkeys(b for b, _ in life.events):
+            own = [e for b, e in life.events if b == bar]
+            if not any(e.what in DONE for e in own):
+                out += [self.row(e, *self.missed(e)) for e in own if e.what == "look"][-1:]
+            act: Heard | None = None
+            for e in own:
+                act = e if e.what == "act" else act
+                out += self.told(e, act)
+        return out
+
+    def row(self, e: Heard, rule: str, what: str, **numbers: Any) -> dict[str, Any]:
+        """One row of the table of bars."""
+        bar = e.bar
+        time = np.datetime64(int(bar["open_at"]), "ns") if bar else np.datetime64("NaT")
+        prices = {n: self.price(bar[n]) if bar else np.nan for n in ("open", "high", "low", "close")}
+        rule = f"{rule}, F16" if bar.get("finer") else rule
+        blank = {"quantity": np.nan, "price": np.nan, "fee": np.nan, "slippage": np.nan}
+        return {
+            "time": time,
+            **prices,
+            "volume": bar.get("volume", np.nan),
+            "rule": rule,
+            "what": what,
+            **blank,
+            **numbers,
+        }
+
+    def told(self, e: Heard, act: Heard | None) -> Iterable[dict[str, Any]]:
+        """The rows of one event; `act` is the last attempt of its bar."""
+        said = e.said
+        if e.what == "trigger":
+            level = said["order"]["trigger"]
+            limit = " A limit from then on." if said["order"]["kind"] in LIMITED else ""
+            what = f"triggered: its {self.text(level)} was reached, at {self.text(said['reference'])}.{limit}"
+            return [self.row(e, self.rule(e, said["order"], trigger=True), what)]
+        if e.what == "fill":
+            return [self.filled(e, act)]
+        if e.what == "cut":
+            cash, kept = said["cash"], said["answer"]
+            shown = f"{self.size(said['lots'])} would need {cash['need']:.10g} with a fee of {cash['fee']:.10g}"
+            left = "the venue rejects it" if abs(kept) >= 1 << 62 else f"{self.size(kept)} of them are left"
+            return [self.row(e, "A2, A3", f"not affordable: {shown}, and there are {cash['have']:.10g}; {left}.")]
+        if e.what == "no_volume":
+            return [self.row(e, "P1, P2", "reached, but what the venue allows of the bar's volume was used up.")]
+        if e.what == "exchange" and "paid_for" not in said and act is not None and act.said["order"]["tif"] == L.FOK:
+            return [self.row(e, "O3", "FOK: not all of it could be filled, so nothing was.")]
+        if e.what == "trail":
+            return [self.row(e, "F8", f"its trigger moved from {self.text(said['was'])} to {self.text(said['now'])}.")]
+        if e.what == "wake":
+            own = said["order"]
+            level = own["trigger"] if own["kind"] == L.STOP else own["price"]
+            what = f"its entry (order {said['parent']}) was filled: {self.size(own['lots'])} at {self.text(level)}."
+            return [self.row(e, "O7, F6", what)]
+        if e.what == "replace":
+            what = (
+                "the strategy gave it new numbers." if said["answer"] else "the strategy's new numbers were not taken."
+            )
+            return [self.row(e, "O16", what)]
+        if e.what == "end":
+            reason = Reason(said["reason"])
+            status = L.STATUSES[said["status"]]
+            rule = ", ".join(RULES.findall(reason.sentence)) if reason else "O6"
+            return [self.row(e, rule, f"{status}{': ' + reason.sentence if reason else '.'}")]
+        return []
+
+    def filled(self, e: Heard, act: Heard | None) -> dict[str, Any]:
+        """The row of a fill, with what the model and the venue said to it."""
+        said, order = e.said, e.said["order"]
+        names = ("time", "lots", "k", "reference", "rule", "fee", "slippage")
+        self.fills.append(tuple(said[n] for n in names))
+        triggered = act is not None and not act.said["order"]["marks"] & L.TRIGGERED
+        before = act.said["order"] if act is not None and e.step != "path" else order
+        rule = self.rule(e, before if triggered or act is None else order)
+        side = "bought" if said["lots"] > 0 else "sold"
+        parts = [f"{side} {self.size(said['lots'])} at {self.text(said['k'])}"]
+        if said["k"] != said["reference"]:
+            parts.append(f"slipped from {self.text(said['reference'])} (C1)")
+        parts.append(f"fee {said['fee']:.10g}")
+        rest = order["lots"] - order["filled"]
+        if said["left"] is not None:
+            parts.append(f"the volume left {self.size(said['left'])} (P1)")
+        if said["lots"] != rest:
+            parts.append(f"of {self.size(rest)} that were left of it")
+        cash = said["cash"]
+        if cash is not None and cash["answer"]:
+            held, after = cash["held"], cash["held"] + cash["lots"]
+            less = abs(after) <= abs(held) and after * held >= 0
+            shown = f"needs {cash['need']:.10g} of {cash['have']:.10g} less the fee"
+            parts.append(f"cash: {'none asked, it reduces' if less else shown} (A2)")
+        numbers = {"quantity": self.quantity(said["lots"]), "price": self.price(said["k"]), "fee": said["fee"]}
+        return self.row(e, rule, ", ".join(parts) + ".", **numbers, slippage=said["slippage"])
+
+    def rule(self, e: Heard, order: dict[str, Any], trigger: bool = False) -> str:
+        """The rule by which a step of the bar acts on an order as it stood."""
+        kind, triggered, step = order["kind"], bool(order["marks"] & L.TRIGGERED) and not trigger, e.step
+        if step == "close_out":
+            return "F9"
+        if step == "path":
+            return "F12"
+        closing = ", F12" if self.model["path"] == L.CLOSE_ONLY else ""
+        if order["tif"] in (L.ON_OPEN, L.ON_CLOSE):
+            return f"O12{closing}"
+        if step == "woken":
+            return "F7"
+        if kind == L.MARKET:
+            return f"F10{closing}" if self.model["market"] != L.NEXT_OPEN else "F1"
+        if triggered and kind not in LIMITED:
+            return "P3"
+        if kind == L.LIMIT or triggered:
+            return f"F1{closing}" if step == "open" else "F5"
+        gap = ", F11" if self.model["stop_gap"] != L.GAP_OPEN else ""
+        if kind in TOUCHED:
+            return f"F14{closing}"
+        base = f"{'F1' if step == 'open' else 'F2'}{gap}{closing}"
+        return f"{base}, F3" if kind in LIMITED else base
+
+    def missed(self, e: Heard) -> tuple[str, str]:
+        """Why a bar that was looked at did not act on it: rule and sentence."""
+        order, bar = e.said["order"], e.bar
+        triggered = bool(order["marks"] & L.TRIGGERED)
+        if order["kind"] == L.MARKET or (triggered and order["kind"] not in LIMITED):
+            none = self.model["market"] == L.NEXT_VWAP and order["tif"] not in (L.ON_OPEN, L.ON_CLOSE)
+            return self.rule(e, order), "nothing was traded." if none else "not its moment yet."
+        limit, buy = order["kind"] == L.LIMIT or triggered, order["lots"] > 0
+        level = order["price"] + (-self.thr if buy else self.thr) if limit else order["trigger"]
+        down = buy == (limit or order["kind"] in TOUCHED)
+        side, word = ("low", "or less") if down else ("high", "or more")
+        return self.rule(
+            e, order
+        ), f"not reached: it needs {self.text(level)} {word}, the {side} was {self.text(bar[side])}."
+
+    def nearest(self, life: Life) -> str:
+        """How near the price came in the bars that did nothing to it."""
+        order, quiet = self.final, np.array(life.quiet)
+        many = f"{len(quiet)} bar{'s' * (len(quiet) > 1)}"
+        moves = order["kind"] in (L.MARKET, L.TRAILING, L.TRAILING_LIMIT) or order["t_trigger"] or order["t_replace"]
+        known = self.table.columns[L.C_KNOWN_AT]
+        if moves or self.shared or (known[quiet] <= order["t_active"]).any():
+            return f"{many} did nothing to it."
+        limit, buy = order["kind"] == L.LIMIT, order["lots"] > 0
+        level = order["price"] + (-self.thr if buy else self.thr) if limit else order["trigger"]
+        low = buy == (limit or order["kind"] in TOUCHED)
+        prices = self.table.columns[L.C_LOW if low else L.C_HIGH][quiet]
+        k = int(prices.argmin() if low else prices.argmax())
+        when = str(known[quiet[k]].astype("datetime64[ns]").astype("datetime64[s]")).replace("T", " ")
+        name, word = ("low", "or less") if low else ("high", "or more")
+        return (
+            f"In {many} its price was not reached: it needs {self.text(level)} {word}; the nearest {name} was "
+            f"{self.text(prices[k])}, in the bar known at {when}."
+        )
+
+    def rounded(self, order: Any) -> dict[str, Any]:
+        """What its numbers came to (Q1-Q3, F8)."""
+        out: dict[str, Any] = {"lots": int(order["lots"]), "quantity": self.quantity(order["lots"])}
+        for name, label in (("price", "limit"), ("trigger", "trigger"), ("trail", "trail"), ("offset", "offset")):
+            if order[name]:
+                out[label] = self.price(int(order[name]))
+        return out
+
+    def checks(self, life: Life) -> list[dict[str, Any]]:
+        """What was asked when it was submitted, in the order in which it was: rule, numbers, whether it passed."""
+        return [c for e in life.witness.checks if (c := self.check(e)) is not None]
+
+    def check(self, e: Heard) -> dict[str, Any] | None:
+        """One of them."""
+        said, v = e.said, self.venue
+        answer = said["answer"]
+        if e.what in ("fault", "bracket"):
+            reason = answer if e.what == "fault" else L.R_NONE
+            if e.what == "bracket" and said.get("good") is not None:
+                lots, off = said.get("lots", 1), said.get("off", False)
+                reason = L.R_NONE if said["good"] else L.R_INVALID
+                reason = L.R_BELOW if said["good"] and lots == 0 else L.R_OFF_TICK if off else reason
+            sentence = Reason(int(reason)).sentence if reason != L.R_NONE else "its numbers are ones an order can have."
+            return {"rule": "O15" if reason == L.R_OFF_TICK else "O5", "what": sentence, "passed": reason == L.R_NONE}
+        if e.what == "above_maximum":
+            most = f"{v.max_quantity:.10g}" if v.max_quantity else "any"
+            return {"rule": "O15", "what": f"{self.size(said['lots'])} of at most {most}.", "passed": not answer}
+        if e.what == "below_minimum":
+            worth = self.price(int(said["k"])) * (abs(int(said["lots"])) * self.lot * self.table.multiplier)
+            least = f"at least {v.min_quantity:.10g}, worth {v.min_notional:.10g}"
+            what = f"{self.size(said['lots'])}, worth {worth:.10g}, of {least}."
+            return {"rule": "O15", "what": what, "passed": not answer}
+        if e.what == "would_take":
+            what = (
+                f"post-only: the close is {self.text(int(said['k']))}, its limit {self.text(int(self.final['price']))}."
+            )
+            return {"rule": "O14", "what": what, "passed": not answer}
+        if e.what == "sized_gap":
+            what = f"weight {said['weight']:.10g} of {said['equity']:.10g}: {answer:.10g} lots from what is held."
+            return {"rule": "S2", "what": what, "passed": True}
+        return None

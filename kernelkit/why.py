@@ -1,0 +1,369 @@
+"""`why`: what one order asked for, what each bar did to it, why it ended, what other fill models would have done."""
+
+from __future__ import annotations
+
+import html
+import io
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kernelkit.errors import RunError, UsageError, message
+from kernelkit.kernels import layout as L
+from kernelkit.kernels.block import header_of
+from kernelkit.kernels.job import Job
+from kernelkit.kernels.session import Recorder
+from kernelkit.market.fill_model import NAMED, FillModel
+from kernelkit.market.reasons import Reason
+from kernelkit.replaying import Life, Replay, live_orders, one_job, uncompiled
+from kernelkit.result import one_trial
+from kernelkit.strategy import Signal, Strategy
+from kernelkit.telling import Teller
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+COLUMNS = ("time", "open", "high", "low", "close", "volume", "rule", "what", "quantity", "price", "fee", "slippage")
+# What the strategy gave, by verb: the names of the numbers that travel with it.
+GIVEN = {
+    L.V_ORDER: ("quantity",),
+    L.V_LIMIT: ("quantity", "price"),
+    L.V_STOP: ("quantity", "price"),
+    L.V_STOP_LIMIT: ("quantity", "stop", "limit"),
+    L.V_TRAIL: ("quantity", "trail"),
+    L.V_TRAIL_TICKS: ("quantity", "ticks"),
+    L.V_TRAIL_FRACTION: ("quantity", "fraction"),
+    L.V_TRAIL_BPS: ("quantity", "bps"),
+    L.V_TOUCHED: ("quantity", "trigger"),
+    L.V_LIMIT_TOUCHED: ("quantity", "trigger", "limit"),
+}
+TRAILING = (L.V_TRAIL, L.V_TRAIL_TICKS, L.V_TRAIL_FRACTION, L.V_TRAIL_BPS)
+BRACKET = (
+    ("stop", "a", L.HAS_STOP),
+    ("limit", "b", L.HAS_LIMIT),
+    ("stop_loss", "c", L.HAS_STOP_LOSS),
+    ("take_profit", "d", L.HAS_TAKE_PROFIT),
+    ("entry", "e", L.HAS_ENTRY),
+)
+
+
+@dataclass(frozen=True)
+class Why:
+    """What became of an order and why; it reads as text, and its parts are data.
+
+    ``asked`` is what the strategy gave, ``rounded`` what that came to (Q1-Q3); ``checks`` (rule, what, passed) those of
+    its submission; ``bars`` (`COLUMNS`, times UTC) what happened to it, in order; ``fills`` those of it in
+    `kk.fills`; ``end`` its status, reason, sentence and time; ``models`` (model) what became of it under each other
+    named fill model (rule F13).
+    """
+
+    order: int
+    title: str
+    asked: dict[str, Any]
+    rounded: dict[str, Any]
+    checks: pd.DataFrame
+    bars: pd.DataFrame
+    fills: pd.DataFrame
+    end: dict[str, Any]
+    models: pd.DataFrame
+    note: str = ""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """All of it as one dict."""
+        names = ("order", "asked", "rounded", "checks", "bars", "fills", "end", "models", "note")
+        return {n: getattr(self, n) for n in names}
+
+    def _parts(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        given = ", ".join(f"{k}={_short(v)}" for k, v in self.asked.items())
+        kept = ", ".join(f"{k} {_short(v)}" for k, v in self.rounded.items())
+        asked = [("asked", given), ("rounded (Q1-Q3)", kept)]
+        checks = [(r.rule, f"{'passed' if r.passed else 'NOT PASSED'}: {r.what}") for r in self.checks.itertuples()]
+        rows = zip(*(self.bars[n].values for n in ("time", "rule", "what")), strict=True)
+        bars = [(f"{_when(time)}  {rule}", what) for time, rule, what in rows]
+        end = [(_when(self.end["time"]), f"{self.end['status']}: {self.end['sentence']}")]
+        models = [(r.model, r.what) for r in self.models.itertuples()]
+        note = [("", self.note)] if self.note else []
+        return [
+            ("What was asked", asked),
+            ("When it was submitted", checks),
+            ("Bar by bar", bars + note),
+            ("How it ended", end),
+            ("Under other fill models", models),
+        ]
+
+    def __repr__(self) -> str:
+        out = [self.title]
+        for head, rows in self._parts():
+            out += ["", head, *(f"  {a + ': ' if a else ''}{b}" for a, b in rows or [("", "nothing")])]
+        return "\n".join(out)
+
+    def _repr_html_(self) -> str:
+        out = [f"<b>{html.escape(self.title)}</b><table>"]
+        for head, rows in self._parts():
+            out.append(f'<tr><th colspan="2" style="text-align:left">{head}</th></tr>')
+            cells = ((html.escape(a), html.escape(b)) for a, b in rows or [("", "nothing")])
+            style = 'style="text-align:left"'
+            out += [f"<tr><td {style}>{a}</td><td {style}>{b}</td></tr>" for a, b in cells]
+        return "".join([*out, "</table>"])
+
+
+def why(res: xr.Dataset, order: int, **sel: Any) -> Why:
+    """Explain one order of a result: what it asked for, what each bar did to it by which rule, why it ended.
+
+    ``order`` is its id in `kk.orders`; ``sel`` narrows the result down to one trial, as `res.sel` does. The trial is
+    run again around the order, uncompiled, and what is told is checked against the logs. Then the same trial is run
+    under each other named fill model up to the bar in which the order ended: where it had gone another way before the
+    order was submitted, that is said, as an order of this id then is another one.
+
+    Raises UsageError unless one trial is left, for an id that it does not have, and for a walk-forward; RunError where
+    the result's strategy is not there to be run again.
+
+    >>> import kernelkit as kk
+    >>> @kk.strategy
+    ... def wait(ctx):
+    ...     if ctx.i == 0:
+    ...         ctx.limit(1.0, 0.5 * ctx.close[0])
+    >>> told = why(kk.backtest(kk.data.load("sp500_index"), wait), 1)
+    >>> told.end["sentence"], told.asked["quantity"]
+    ('It was live when the data ended (O10).', 1.0)
+    """
+    curves, trial = one_trial(res.sel(**sel) if sel else res)
+    recipe = curves.recipe
+    if curves.only is not None:
+        fix = "Run kk.backtest with the parameters of its fold, and ask there."
+        raise UsageError(message("kk.why of a walk-forward", "an account of several runs", "one run", fix))
+    strategy: Any = recipe.strategy  # a resumed run may have its text only
+    if not isinstance(strategy, (Strategy, Signal)):
+        fix = "Pass strategy= to kk.resume."
+        raise RunError(message("kk.why", "a strategy of which only the text is known", "its function", fix))
+    with redirect_stdout(io.StringIO()):  # what the strategy prints was printed before
+        logs = curves.logs(trial)
+    found = logs.orders[logs.orders["id"] == order]
+    if not len(found):
+        ids = logs.orders["id"]
+        wanted = f"one of {ids.min()} to {ids.max()}" if len(ids) else "none, as nothing was ordered"
+        raise UsageError(message("order", order, wanted, "kk.orders(res) lists them."))
+    job = one_job(recipe, trial)
+    replay = Replay(recipe, job, found[0])
+    with redirect_stdout(io.StringIO()):
+        life = replay.live()
+        models = others(replay, life)
+    teller = Teller(
+        job, recipe.assets[int(found[0]["asset"]) if recipe.shared else trial % len(recipe.assets)], found[0]
+    )
+    own = logs.fills[logs.fills["order"] == order]
+    rows = told(teller, life, own, found[0])
+    return assembled(teller, replay, life, rows, own, models)
+
+
+def told(teller: Teller, life: Life, own: np.ndarray, final: Any) -> list[dict[str, Any]]:
+    """The rows of what was heard; raises RunError where its fills and its end are not those of the logs."""
+    rows = teller.rows(life)
+    names = ("time", "lots", "ticks", "reference", "rule", "fee", "slippage")
+    wanted = [tuple(f[n].item() for n in names) for f in own]
+    ends = [tuple(e.said[n] for n in ("status", "reason", "time")) for _, e in life.events if e.what == "end"]
+    last = tuple(final[n].item() for n in ("status", "reason", "t_end"))
+    if life.unheard == 0 and (teller.fills != wanted or ends[-1:] != [last]):
+        found = f"{len(teller.fills)} fills and {ends[-1:] or 'no end'} of order {final['id']}"
+        fix = "Please report this with the strategy's source."
+        raise RunError(message("running the order again", found, f"{len(wanted)} fills and {last}", fix))
+    return rows
+
+
+def given_of(life: Life) -> dict[str, Any]:
+    """What the strategy passed, by name; of an order that it did not pass, by whom it was given."""
+    asked = life.witness.asked
+    if asked is None:
+        return {}
+    said = asked.said
+    if asked.step == "close_out":
+        return {"by": "close_out (F9)"}
+    if "wish" in said:
+        return {"target" if said["verb"] == L.V_TARGET else "target_percent": float(said["wish"])}
+    verb, mask, tif = int(said["verb"]), int(said["tif"]) // 8, int(said["tif"]) % 8
+    if verb == L.V_BRACKET:
+        out = {"quantity": float(said["q"])}
+        out |= {name: float(said[key]) for name, key, bit in BRACKET if mask & bit}
+        return out | {"tif": L.TIFS[tif]}
+    out = {name: float(said[key]) for name, key in zip(GIVEN[verb], "qab", strict=False)}
+    if verb in TRAILING and mask & L.HAS_OFFSET:
+        out["offset"] = float(said["b"])
+    more: dict[str, Any] = {"tif": L.TIFS[tif]}
+    if tif == L.GTD:
+        more["expires"] = str(np.datetime64(int(np.float64(said["c"]).view("i8")), "ns"))
+    if mask & L.HAS_DISPLAY:
+        more["display"] = float(said["d"])
+    flags = {"post_only": L.POST_ONLY, "reduce_only": L.REDUCE_ONLY}
+    return out | more | {name: True for name, bit in flags.items() if mask & bit}
+
+
+def assembled(
+    teller: Teller,
+    replay: Replay,
+    life: Life,
+    rows: list[dict[str, Any]],
+    own: np.ndarray,
+    models: list[dict[str, Any]],
+) -> Why:
+    """The parts as tables."""
+    import pandas as pd
+
+    final = replay.final
+    first = replay.alive(life.state, life.witness.id) if life.state is not None else None
+    reason = Reason(int(final["reason"]))
+    side = "buy" if final["lots"] >= 0 else "sell"
+    kind = L.KINDS[int(final["kind"])]
+    title = f"Order {final['id']}: {side} {teller.size(final['lots'])} {teller.asset}, {kind}, {L.TIFS[final['tif']]}"
+    checks = pd.DataFrame(teller.checks(life), columns=["rule", "what", "passed"])
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"time": "datetime64[ns]"})
+    fills = pd.DataFrame(
+        {
+            "time": own["time"].astype("datetime64[ns]"),
+            "side": np.where(own["lots"] > 0, "buy", "sell"),
+            "quantity": np.abs(own["lots"]) * teller.lot,
+            "price": teller.prices(own["ticks"]),
+            "reference": teller.prices(own["reference"]),
+            "fee": own["fee"],
+            "slippage": own["slippage"],
+            "at": np.array(L.PLACES)[own["rule"]],
+        }
+    )
+    end = {
+        "status": L.STATUSES[int(final["status"])],
+        "reason": reason.text,
+        "sentence": reason.sentence,
+        "time": np.datetime64(int(final["t_end"]), "ns"),
+        "filled": teller.quantity(final["filled"]),
+    }
+    notes = [teller.nearest(life)] if life.quiet else []
+    if life.unheard:
+        notes.append(f"{life.unheard} more bars, like these, are not told: there are too many.")
+    return Why(
+        int(final["id"]),
+        title,
+        given_of(life),
+        teller.rounded(final if first is None else first),
+        checks,
+        table,
+        fills,
+        end,
+        pd.DataFrame(models, columns=["model", "same", "status", "reason", "filled", "price", "time", "what"]),
+        " ".join(n for n in notes if n),
+    )
+
+
+def others(replay: Replay, life: Life) -> list[dict[str, Any]]:
+    """What became of the order's id under each other named model, by the end of the bar in which it ended."""
+    job = replay.job
+    now = list(job.fill_models[int(job.trials[0]["fill_model"])])
+    out = []
+    for name, model in NAMED.items():
+        if list(model.codes()) == now:
+            continue
+        if replay.recipe.shared and model.path not in ("stop_first", "close"):
+            out.append(nothing(name, "refused where assets share an account (X2)"))
+        else:
+            out.append(under(replay, life, name, model))
+    return out
+
+
+def nothing(name: str, what: str) -> dict[str, Any]:
+    """A row for a model under which there is nothing to compare."""
+    blank = {"status": "", "reason": "", "filled": np.nan, "price": np.nan, "time": np.datetime64("NaT"), "what": what}
+    return {"model": name, "same": False, **blank}
+
+
+def under(replay: Replay, life: Life, name: str, model: FillModel) -> dict[str, Any]:
+    """The row of one model: the trial run under it, from its beginning."""
+    trials = replay.job.trials.copy()
+    trials["fill_model"] = 0
+    job = replace(replay.job, trials=trials, fill_models=[model.codes()])
+    python = uncompiled(replay.recipe, job)
+    try:
+        return outcome(replay, life, name, job, Recorder(job, 0, python=python))
+    finally:
+        if python is not None:
+            python.close()
+
+
+def outcome(replay: Replay, life: Life, name: str, job: Job, run: Recorder) -> dict[str, Any]:
+    """Run to the order's submission, compare, go on to its end, and say what became of it there."""
+    from kernelkit.kernels.session import Failed
+
+    number, end = life.witness.id, replay.end
+    apart = ""
+    try:
+        if life.born + 1 < end and life.state is not None:
+            run.advance(life.born + 1)
+            apart = difference(life.state, run.block, job)
+        if life.last + 1 < end:
+            run.advance(life.last + 1)
+            waiting = live_orders(run.block)
+            logs = run.logs()
+        else:
+            if run.group == (0, 0):
+                run.lay(0, 1)
+            run.call(run.outcome, end)
+            waiting, logs = np.zeros(0, L.ORDER), run.logs()
+            if run.statuses()[0] != L.DONE:
+                raise Failed(int(run.statuses()[0]), 0, 0)
+    except Failed:
+        return nothing(name, "under it the strategy or a cost model stops with an error")
+    teller = Teller(job, "", replay.final)
+    found = [o for part in (logs.orders, waiting) for o in part if int(o["id"]) == number]
+    same = (
+        not apart and bool(found) and all(found[0][n] == replay.final[n] for n in ("kind", "tif", "t_submit", "asset"))
+    )
+    if not found:
+        gone = f"no order of this id: {apart or 'the trial has gone another way'}"
+        return nothing(name, gone)
+    order, own = found[0], logs.fills[logs.fills["order"] == number]
+    status = L.STATUSES[int(order["status"])]
+    reason = Reason(int(order["reason"]))
+    lots = np.abs(own["lots"])
+    price = float((teller.prices(own["ticks"]) * lots).sum() / lots.sum()) if len(own) else np.nan
+    time = int(own["time"][-1]) if len(own) else int(order["t_end"])
+    when = np.datetime64(time, "ns") if time else np.datetime64("NaT")
+    what = f"{status}, {reason.sentence}" if order["status"] > L.FILLED else f"{status} when that bar ended"
+    if len(own):
+        end_of = "" if order["status"] == L.FILLED else f", then {what}"
+        what = f"filled {teller.size(lots.sum())} at {price:.10g}, {_when(when)}{end_of}"
+    if not same:
+        what = f"another order: {apart or 'the trial has gone another way'}; this id: {what}"
+    row = {"status": status, "reason": reason.text, "filled": teller.quantity(lots.sum()), "price": price, "time": when}
+    return {"model": name, "same": same, **row, "what": what}
+
+
+def difference(one: np.ndarray, other: np.ndarray, job: Job) -> str:
+    """How two states after the same decision differ, empty where they do not in what orders and accounts have."""
+    accounts = [b[int(header_of(b)["off_account"]) :][: L.ACCOUNT.itemsize].view(L.ACCOUNT)[0] for b in (one, other)]
+    at = [int(header_of(b)["off_positions"]) for b in (one, other)]
+    held = [
+        b[k : k + L.POSITION.itemsize * job.n_asset].view(L.POSITION)["lots"].tolist()
+        for b, k in zip((one, other), at, strict=True)
+    ]
+    names = ["id", "asset", "kind", "tif", "lots", "filled", "price", "trigger", "parent", "group", "t_submit"]
+    live = [live_orders(b)[names].tolist() for b in (one, other)]
+    before = "before it was submitted the trials had gone apart: "
+    if accounts[0]["n_fills"] != accounts[1]["n_fills"]:
+        return f"{before}{accounts[0]['n_fills']} fills, and {accounts[1]['n_fills']} under this model"
+    if accounts[0]["cash"] != accounts[1]["cash"]:
+        return f"{before}cash of {accounts[0]['cash']:.10g}, and {accounts[1]['cash']:.10g} under this model"
+    if held[0] != held[1]:
+        return f"{before}other positions"
+    if header_of(one)["next_id"] != header_of(other)["next_id"]:
+        return f"{before}{header_of(one)['next_id'] - 1} orders, and {header_of(other)['next_id'] - 1} under this model"
+    return "" if live[0] == live[1] else f"{before}other live orders"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def _when(time: Any) -> str:
+    text = "" if np.isnat(np.datetime64(time, "ns")) else str(np.datetime64(time, "ns"))[:19]
+    return text.replace("T", " ").removesuffix(" 00:00:00")
