@@ -15,6 +15,7 @@ _PUBLIC = {
     "Account": "market.venue",
     "FillModel": "market.fill_model",
     "Reason": "market.reasons",
+    "Status": "market.reasons",
     "Venue": "market.venue",
     "audit": "audit",
     "backtest": "engine",

@@ -12,11 +12,12 @@ import numpy as np
 from kernelkit.capture import SCALARS
 from kernelkit.cells import chosen
 from kernelkit.errors import DataError, OrderError, StrategyError, UsageError, message
+from kernelkit.hooks import Hook
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.context import FIRST_WORD
 from kernelkit.kernels.job import Costs, Job, Table
 from kernelkit.kernels.lower import RESULT
-from kernelkit.kernels.plan import plain
+from kernelkit.kernels.plan import Plan, plain
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.venue import CASH_RULES, Settings, Venue
 from kernelkit.strategy import Program, Signal, Strategy
@@ -58,6 +59,11 @@ class Recipe:
     params: dict[str, Any]
     signal: Callable[[int], np.ndarray] | None = None
     python: Callable[[Job], Any] | None = None  # how its trials run uncompiled, where they did
+    hooks: tuple[Hook, ...] | None = None  # the strategy's when its trials were laid out: it may get more later
+
+    def __post_init__(self) -> None:
+        if self.hooks is None:
+            self.hooks = getattr(self.strategy, "hooks", ())
 
     @property
     def shared(self) -> bool:
@@ -351,7 +357,7 @@ def plan_job(
     params = param_words(program, combos, list(axes), scalars)
     widest = combos if callable(strategy.warmup) else extremes(combos)
     need = max(strategy.bars_needed(program, scalars | dict(zip(axes, c, strict=True))) for c in widest)
-    panel = panel_of(bars, program.plan.features, closing=program.plan.closing)
+    panel = panel_of(bars, program.plan.features, closing=program.plan.closing, at=moments_of_assets(program.plan))
     tables, places = panel.tables, panel.places
     check_sums(program.plan, params, tables)
     assets = asset_names(bars)
@@ -359,7 +365,7 @@ def plan_job(
     if program.plan.shared:
         check_path(settings.fill_model)
         rows = [(0, *clock_rows(limits, need))]
-        tables = [clock_of(panel, bars, rows[0][1]), *tables]
+        tables = [clock_of(panel, bars, rows[0][1], program.plan.moments), *tables]
     else:
         rows = [(0, *own_rows(bars, a, place, limits, need)) for a, place in enumerate(places)]
     n = len(rows)
@@ -422,6 +428,11 @@ def clock_rows(limits: tuple[int, int], need: int) -> tuple[int, int]:
         found = f"{end} bars up to the end, {need} needed for warm-up"
         raise UsageError(message("bars of the portfolio", found, "at least one bar to decide on", fix))
     return max(first, need), end
+
+
+def moments_of_assets(plan: Plan) -> Sequence[str]:
+    """The moments (T8) that tables of assets must tell: those of a portfolio are its clock's."""
+    return () if plan.shared else plan.moments
 
 
 def asset_names(bars: xr.Dataset) -> list[str]:

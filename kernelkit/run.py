@@ -42,6 +42,7 @@ from kernelkit.recipe import (
     check_volumes,
     costs_of,
     kind_of,
+    moments_of_assets,
     own_state,
     param_words,
     resolve,
@@ -107,7 +108,7 @@ class Run:
         )
         bars = check_bars(more) if longer else append(old, more)
         plan = self._recipe.job.plan
-        table, rows = table_of(bars, 0, plan.features, plan.closing)
+        table, rows = table_of(bars, 0, plan.features, plan.closing, plan.moments)
         check_volumes(self._recipe.job.venues[0], [table], self._recipe.assets)
         before = self._recipe.job.tables[0]
         columns = zip(before.columns, table.columns, strict=True)
@@ -272,6 +273,9 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "raises": plan.raises,
         "words": plan.words,
         "closing": plan.closing,
+        "moments": plan.moments,
+        "told": plan.told,
+        "timed": plan.timed,
         "sites": [[s.kind, s.column, list(s.arguments), list(s.rolling), s.slot, s.custom] for s in plan.sites],
     }
 
@@ -291,6 +295,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
     )
     plan.sites = [Site(k, c, tuple(a), Rolling(*r), slot, custom) for k, c, a, r, slot, custom in data["sites"]]
     plan.words, plan.closing = data["words"], data["closing"]
+    plan.moments, plan.told, plan.timed = list(data["moments"]), data["told"], data["timed"]
     return plan
 
 
@@ -359,7 +364,7 @@ def one_recipe(
     types = types or {n: kind_of(n, [scalars[n]], d) for n, d in strategy.defaults.items()}
     program = strategy.program(types, {n: v for n, v in scalars.items() if isinstance(v, str)})
     shared = program.plan.shared
-    panel = panel_of(bars, program.plan.features, closing=program.plan.closing)
+    panel = panel_of(bars, program.plan.features, closing=program.plan.closing, at=moments_of_assets(program.plan))
     check_volumes(costs_of(settings.venue), panel.tables, asset_names(bars))
     rows = np.arange(panel.n) if shared else panel.places[0]
     first = int(np.searchsorted(rows, span(bars, start, None)[0]))
@@ -367,7 +372,7 @@ def one_recipe(
     tables = panel.tables
     if shared:
         check_path(settings.fill_model)
-        tables = [clock_of(panel, bars, min(begin, panel.n - 1)), *tables]
+        tables = [clock_of(panel, bars, min(begin, panel.n - 1), program.plan.moments), *tables]
     trials = np.zeros(1, L.TRIAL)
     trials[0] = (0, begin, ENDLESS, 0, 0, 0, settings.account.cash)
     params = param_words(program, [()], [], scalars)
@@ -427,7 +432,7 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
     except RuntimeError as error:  # what the decoder says of a damaged chunk
         raise RunError(message(f"run at {folder}", str(error), "bars as they were saved", DAMAGED)) from error
     plan = plan_from_json(document["plan"])
-    table, rows = table_of(bars, 0, plan.features, plan.closing)
+    table, rows = table_of(bars, 0, plan.features, plan.closing, plan.moments)
     trials = np.zeros(1, L.TRIAL)
     trials[0] = tuple(document["trial"])
     venues = [

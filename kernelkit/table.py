@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kernelkit.data.moments import STARTS, moments
 from kernelkit.data.sessions import closes
 from kernelkit.errors import DataError, StrategyError, UsageError, message
 from kernelkit.kernels import layout as L
@@ -31,7 +32,8 @@ class Panel:
     n: int
     tables: list[Table]
     places: list[np.ndarray]
-    clocks: dict[int, Table] = field(default_factory=dict)  # of a portfolio, by the bar at which its account starts
+    # of a portfolio, by the bar at which its account starts and the moments that its hooks run at
+    clocks: dict[tuple[int, tuple[str, ...]], Table] = field(default_factory=dict)
 
     @cached_property
     def last_bars(self) -> np.ndarray | None:
@@ -45,10 +47,13 @@ class Panel:
         return np.ascontiguousarray(np.stack(rows, axis=1), "i8")
 
 
-def table_of(bars: xr.Dataset, asset: int, features: Sequence[str], closing: bool = False) -> tuple[Table, np.ndarray]:
+def table_of(
+    bars: xr.Dataset, asset: int, features: Sequence[str], closing: bool = False, at: Sequence[str] = ()
+) -> tuple[Table, np.ndarray]:
     """The columns of one asset's valid bars, and the rows of ``time`` they came from; features follow as value and age.
 
-    With ``closing`` a last one says when each bar's session closes (ns UTC, rule O12), for strategies that order then.
+    With ``at`` a further one says which of these moments each bar is (rule T8), for strategies with hooks. With
+    ``closing`` a last one says when each bar's session closes (ns UTC, rule O12), for strategies that order then.
 
     Kept for as long as the bars' own arrays live. Those become read-only: bars that changed in place would be answered
     from here. Raises DataError for a feature that the bars do not have or that did not enter by `kk.feature` (nobody
@@ -60,12 +65,16 @@ def table_of(bars: xr.Dataset, asset: int, features: Sequence[str], closing: boo
     >>> len(table.columns), table.n_bars == len(rows)
     (12, True)
     """
-    panel = panel_of(bars, features, [asset], closing)
+    panel = panel_of(bars, features, [asset], closing, at)
     return panel.tables[0], panel.places[0]
 
 
 def panel_of(
-    bars: xr.Dataset, features: Sequence[str], assets: Sequence[int] | None = None, closing: bool = False
+    bars: xr.Dataset,
+    features: Sequence[str],
+    assets: Sequence[int] | None = None,
+    closing: bool = False,
+    at: Sequence[str] = (),
 ) -> Panel:
     """`table_of` of several assets (None: all); they share the columns of time where they have all bars.
 
@@ -81,12 +90,15 @@ def panel_of(
     grid = [tuple(row) for row in np.column_stack([bars.variables[n].values[list(chosen)] for n in grids]).tolist()]
     periods = float(bars.attrs["periods_per_year"])
     calendar = calendar_of(bars) if closing else ""
-    key = (tuple(chosen), names, calendar, tuple(grid), periods, *(id(a) for a in sources))
+    watched = calendar_for(bars, at)
+    key = (tuple(chosen), names, calendar, watched, tuple(at), tuple(grid), periods, *(id(a) for a in sources))
     known = _tables.get(key)
     if known is None or any(ref() is not a for ref, a in zip(known[0], sources, strict=True)):
         times: dict[str, np.ndarray] = {}
         named = dict(zip(names, sources, strict=True))
         made = [make_table(named, a, g, periods, features, times) for a, g in zip(chosen, grid, strict=True)]
+        if at:
+            made = [(with_moments(table, watched, at), rows) for table, rows in made]
         if closing:
             made = [(with_closes(table, calendar), rows) for table, rows in made]
         for a in sources:
@@ -118,10 +130,14 @@ def check_features(bars: xr.Dataset, names: Sequence[str]) -> None:
             raise DataError(message(f"{name!r} of the bars", "a column put there by hand", "one of kk.feature", fix))
 
 
-def clock_of(panel: Panel, bars: xr.Dataset, begin: int) -> Table:
-    """X8: the clock of a portfolio as a table whose close is the equally weighted index from bar ``begin`` on."""
-    if begin in panel.clocks:
-        return panel.clocks[begin]
+def clock_of(panel: Panel, bars: xr.Dataset, begin: int, at: Sequence[str] = ()) -> Table:
+    """X8: the clock of a portfolio as a table whose close is the equally weighted index from bar ``begin`` on.
+
+    With ``at`` it has a further column, which says which of these moments each bar is (rule T8).
+    """
+    key = begin, tuple(at)
+    if key in panel.clocks:
+        return panel.clocks[key]
     n = bars.sizes["time"]
     stamps = [bars.variables[name].values.astype("datetime64[ns]").astype("i8") for name in ("open_at", "known_at")]
     session = bars.variables["session"].values.astype("i8")
@@ -138,15 +154,27 @@ def clock_of(panel: Panel, bars: xr.Dataset, begin: int) -> Table:
     none, unknown = np.zeros(n, "i8"), np.full(n, np.nan)
     columns = (none, none, none, none, np.zeros(n), *stamps, session, unknown, unknown, unknown, index)
     clock = Table(columns, 1, 1.0, 1.0, 1.0, float(bars.attrs["periods_per_year"]))
-    panel.clocks[begin] = clock
+    panel.clocks[key] = clock = with_moments(clock, calendar_for(bars, at), at) if at else clock
     return clock
 
 
-def calendar_of(bars: xr.Dataset) -> str:
+def calendar_for(bars: xr.Dataset, at: Sequence[str]) -> str:
+    """What the moments of hooks need of the bars' calendar, empty for nothing; raises DataError where they lack it."""
+    asking = [name for name in at if name not in STARTS]
+    return calendar_of(bars, f"hooks at {', '.join(asking)}") if asking else ""
+
+
+def with_moments(table: Table, calendar: str, at: Sequence[str]) -> Table:
+    """T8: the table with one column more, which says which of these moments each bar is."""
+    bits = moments(at, calendar, table.columns[L.C_SESSION], table.columns[L.C_KNOWN_AT])
+    return replace(table, columns=(*table.columns, bits))
+
+
+def calendar_of(bars: xr.Dataset, what: str = "orders at the close") -> str:
     """The calendar of the bars; raises DataError where they have none: nothing then says which bar is a day's last."""
     calendar = str(bars.attrs.get("calendar") or "")
     if not calendar:
-        what, wanted = "orders at the close", "the calendar of the market"
+        wanted = "the calendar of the market"
         fix = 'Build bars with kk.data.from_pandas(..., calendar="XNYS"), or "24/7".'
         raise DataError(message(what, "bars without a calendar", wanted, fix))
     return calendar

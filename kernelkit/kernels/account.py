@@ -2,9 +2,11 @@
 
 from math import floor
 
+from kernelkit.kernels.events import happened
 from kernelkit.kernels.layout import (
     ACCOUNT,
     C_OPEN_AT,
+    CROWDED,
     FILL,
     FILL_BYTES,
     FRAME,
@@ -12,6 +14,7 @@ from kernelkit.kernels.layout import (
     ORDER,
     POSITION,
     READS_TRADED,
+    TELL_FILLS,
     TRADE,
     TRADE_BYTES,
     TRADED_DAYS,
@@ -151,6 +154,10 @@ def book(frame: int, order_at: int, lots: int, k: int, reference: int, fee: floa
     o.notional += notional
     o.reference = reference
     o.fill_ticks = k
+    if f.told != 0:
+        traded = float(lots) * at(f.instrument, INSTRUMENT).lot
+        if not happened(frame, TELL_FILLS, order_at, traded, p, fee, 0.0, time):
+            fail(frame, CROWDED)
     if f.logging != 0:
         r = at(f.fills + f.n_fills * FILL_BYTES, FILL)
         r.order = o.id

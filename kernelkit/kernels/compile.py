@@ -19,19 +19,19 @@ from numba.extending import intrinsic
 from kernelkit.errors import RunError, message
 from kernelkit.kernels.cache import LOCK, build_id, cache_dir, forget, module
 from kernelkit.kernels.context import BAR_ROLLING, ROLLING
-from kernelkit.kernels.tools import TOOLS
+from kernelkit.kernels.tools import HOOK, TOOLS
 
 I8 = ir.IntType(64)
 F8 = ir.DoubleType()
 # What strategies call of the engine's; compiled into them.
-PARTS = ("column_at", "fail", "past", "ring_at", "ring_push", "record", "aim", "order")
+PARTS = ("column_at", "fail", "past", "ring_at", "ring_push", "record", "aim", "order", "forget_events")
 # The same for portfolios.
 REACH = ("asset_past", "asset_age", "asset_value", "asset_position", "asset_tradable", "each_place", "asset_order")
 REACH += ("asset_aim", "weights", "rank")
 # What is loaded for a strategy, and the call in its text that needs it.
 USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame"))
 # in the order of their imports
-CORE = ("focus", "scan", "account", "costs", "power", "fills", "accept", "triggers", "matching", "paths", "amend")
+CORE = ("focus", "scan", "events", "account", "costs", "power", "fills", "accept", "triggers", "matching", "paths", "amend")
 CORE += ("orders", "indicators", "bars", "sharing", "reach")
 
 
@@ -373,9 +373,9 @@ class Strategy(Linker):
         super().link(name)
 
     def compiled(self, name: str):
-        """The user's code needs all of numba's pipeline."""
-        if name == "decide":
-            return jit(signature(self.functions[name]), forceinline=True)(self.home[name])
+        """The user's code needs all of numba's pipeline; hooks (T6) are rarely called."""
+        if name == "decide" or name.startswith(HOOK):
+            return jit(signature(self.functions[name]), forceinline=name == "decide")(self.home[name])
         return super().compiled(name)
 
 

@@ -1,6 +1,7 @@
 """Plain-old-data records: what a trial is made of, byte by byte.
 
-A trial's state is one contiguous block: HEADER, ACCOUNT, POSITION[n_asset], METRICS, strategy slots, ORDER[capacity].
+A trial's state is one contiguous block: HEADER, ACCOUNT, POSITION[n_asset], METRICS, strategy slots, ORDER[capacity],
+and EVENT[cap_events] where the strategy has hooks that are told of fills or orders.
 The block holds values only, never addresses, so it *is* the checkpoint. Addresses live in FRAME, which is rebuilt for
 every call and never saved. Every field is 8 bytes wide: no padding, the same layout on a CPU and on a GPU. A change
 of fields is a new VERSION: a checkpoint of another one is refused.
@@ -114,6 +115,8 @@ OPEN_FILL, BAR_FILL, FORMER_FILL = 0, 1, 2
 PLACES = ("open", "bar", "former close")
 # cash rules
 CUT, REJECT, DEBT = 0, 1, 2
+# what hooks are told of (T7), as bits of FRAME.told
+TELL_FILLS, TELL_ENDS = 1, 2
 # what a kernel call comes back with
 DONE, PAUSED, GROW, FLUSH, RAISED, LOOKAHEAD, CROWDED, BAD_MODEL, LOAD, NO_ASSET = range(10)
 # verbs of the order entry point
@@ -168,7 +171,7 @@ def _record(ints: str = "", floats: str = "", tail: list | None = None) -> np.dt
 
 HEADER = _record(
     "version nbytes n_asset capacity off_account off_metrics off_positions off_orders off_strategy n_slot "
-    "i status n_live next_id touch_lo touch_hi started ruined"
+    "i status n_live next_id touch_lo touch_hi started ruined off_events n_events cap_events"
 )
 # day, day_sum: a ring of UTC days by number, and what was traded on each (C3); ratio: X5; valued: the bar of the clock,
 # twice, plus 1 once it is over, that `worth` and `gross` (X6) are of
@@ -184,6 +187,8 @@ ORDER = _record(
     "t_submit t_active t_expire t_trigger t_replace session t_end touch_lo touch_hi reference fill_ticks",
     "fraction stop_loss take_profit weight fees notional",
 )
+# T7: what a hook is told, a fill or an order that has ended; money and quantities are the user's, not ticks and lots
+EVENT = _record("what order asset time status reason", "quantity price fee filled")
 NODE = _record("index n active", "s1 s2 s3 s4 d2 sb sbb sxb w hi lo mdd")
 NODE_FIELDS = tuple(NODE.names)
 # turn: the next bar whose session must be looked at; begun: the last one that was, which helps to guess the next
@@ -218,7 +223,7 @@ FRAME = _record(
     "records n_record error error_arg model inert ordered_at first_id instruments venues fill_models "
     "coast decide meet match walk steer log ruin close_out decides whole stop "
     "rows n_rows values width first last refreshed panel timed halt "
-    "shared n_asset asset clock bars position_0 instrument_0 step twice weigh row_bytes scratch held n_held"
+    "shared n_asset asset clock bars position_0 instrument_0 step twice weigh row_bytes scratch held n_held told"
 )
 # sizes as plain integers: compiled code cannot ask a dtype
 (
@@ -234,6 +239,7 @@ FRAME = _record(
     FILL_MODEL_BYTES,
     ROW_BYTES,
 ) = (r.itemsize for r in (HEADER, NODE, POSITION, ORDER, FILL, TRADE, TRIAL, INSTRUMENT, VENUE, FILL_MODEL, ROW))
+EVENT_BYTES = EVENT.itemsize
 # headline of one trial, as the kernel writes it
 HEADLINE = (
     "total_return cagr volatility sharpe_ratio sortino_ratio calmar_ratio max_drawdown max_drawdown_duration "
@@ -261,14 +267,29 @@ def block_offsets(n_asset: int, capacity: int, n_slot: int) -> dict[str, int]:
     return out | {"nbytes": at}
 
 
-def new_block(n_asset: int, capacity: int, n_slot: int) -> np.ndarray:
-    """A zeroed state block with its header filled in; uint8 (nbytes,).
+def most_events(n_asset: int, capacity: int) -> int:
+    """How many events (T7) a block must hold: those since one decision told them until the next has.
+
+    An order fills at most once a bar and ends once; so do close-outs, and what a walk-forward switch orders, one of
+    each for an asset.
+
+    >>> most_events(1, 128)
+    387
+    """
+    return 3 * (capacity + n_asset)
+
+
+def new_block(n_asset: int, capacity: int, n_slot: int, told: bool = False) -> np.ndarray:
+    """A zeroed state block with its header filled in; uint8 (nbytes,). With `told` it has room for events.
 
     >>> block = new_block(1, 128, 4)
     >>> int(block[: HEADER.itemsize].view(HEADER)[0]["nbytes"]) == block.size
     True
     """
     offsets = block_offsets(n_asset, capacity, n_slot)
+    events = most_events(n_asset, capacity) if told else 0
+    offsets |= {"off_events": offsets["nbytes"], "cap_events": events}
+    offsets["nbytes"] += EVENT_BYTES * events
     block = np.zeros(offsets["nbytes"], "u1")
     header = block[: HEADER.itemsize].view(HEADER)[0]
     for name, value in (
@@ -294,8 +315,11 @@ def grown(block: np.ndarray, capacity: int) -> np.ndarray:
     256
     """
     old = block[: HEADER.itemsize].view(HEADER)[0]
-    new = np.zeros(int(old["off_orders"]) + ORDER.itemsize * capacity, "u1")
-    new[: block.size] = block[: new.size]
+    begin, place = int(old["off_events"]), int(old["off_orders"]) + ORDER.itemsize * capacity
+    events = most_events(int(old["n_asset"]), capacity) if old["cap_events"] else 0
+    new = np.zeros(place + EVENT_BYTES * events, "u1")
+    new[:begin], new[place : place + block.size - begin] = block[:begin], block[begin:]
     header = new[: HEADER.itemsize].view(HEADER)[0]
     header["capacity"], header["nbytes"] = capacity, new.size
+    header["off_events"], header["cap_events"] = place, events
     return new

@@ -147,6 +147,7 @@ class Session:
             job.measure,
             len(job.plan.records),
         )
+        timed, frame["told"] = timed or job.plan.timed, job.plan.told
         frame["timed"], frame["n_asset"], frame["shared"] = timed, job.n_asset, job.plan.shared
         self.scratch = np.zeros((7, job.n_asset), "i8")
         frame["scratch"], frame["held"] = self.scratch.ctypes.data, self.scratch[4:].ctypes.data

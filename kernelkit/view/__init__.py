@@ -19,6 +19,7 @@ from kernelkit.kernels.plan import Plan, Ring, Site, plain
 from kernelkit.kernels.session import Session
 from kernelkit.kernels.verbs import SETTINGS, order_of
 from kernelkit.strategy import Strategy
+from kernelkit.view import calls
 
 if TYPE_CHECKING:
     from kernelkit.market.venue import Venue
@@ -275,6 +276,7 @@ class Python:
 
     def __init__(self, strategy: Strategy, own: dict[str, Indicator], job: Job, venue: Venue | None) -> None:
         self.strategy, self.own, self.job, self.venue = strategy, own, job, venue
+        self.hooks = strategy.hooks
         self.handles: list[int] = []
         self.errors: dict[int, Exception] = {}  # of own indicators, by bar: raised when a decision needs the value
         self.texts = {n: d for n, d in strategy.defaults.items() if isinstance(d, str)}
@@ -371,7 +373,7 @@ class Python:
                 slots[site.kind, site.column, exact(self.arguments(site, words))] = site.slot
             head = assets.arguments(frame, plan, slots, self.strategy.state)
             with suppress(Failed):
-                self.strategy.function(*head, **(self.texts | params))
+                calls.decide(frame, self.strategy.function, self.hooks, plan, head, self.texts | params)
             return 0
         panel = f.panel + 8 * f.i
         bars_of = [failed_at(memory.f8(panel + memory.i8(words + 8 * site.slot + 8))) for site in plan.sites]
@@ -383,7 +385,7 @@ class Python:
         if self.strategy.s is not None:
             head.append(Slots(words, plan.places, self.strategy.state))
         with suppress(Failed):  # FRAME.error and FRAME.stop say the rest
-            self.strategy.function(*head, **(self.texts | params))
+            calls.decide(frame, self.strategy.function, self.hooks, plan, head, self.texts | params)
         return 0
 
     def close(self) -> None:
@@ -419,6 +421,7 @@ def binding(recipe: Recipe, job: Job, venue: Any) -> Python:
     """The Python binding of a recipe's strategy."""
     strategy = recipe.strategy if isinstance(recipe.strategy, Strategy) else recipe.strategy.follower
     python = Python(strategy, strategy.capture.own, job, venue)
+    python.hooks = recipe.hooks or ()
     python.texts |= {n: v for n, v in recipe.params.items() if n in strategy.defaults and isinstance(v, str)}
     return python
 
