@@ -7,7 +7,7 @@ import copy
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum
+from enum import IntEnum
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -179,7 +179,7 @@ def constant(value: Any) -> str:
     >>> constant(0.1), constant(float("inf"))
     ('0.1', "float('inf')")
     """
-    value = int(value) if isinstance(value, Enum) else plain(value)
+    value = int(value) if isinstance(value, IntEnum) else plain(value)
     if isinstance(value, float) and not math.isfinite(value):
         return f"float({str(value)!r})"
     return repr(value)

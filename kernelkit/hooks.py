@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from types import FunctionType
+from typing import Any
 
 from kernelkit.errors import StrategyError, message
 from kernelkit.kernels.lower_hooks import TOLD
@@ -16,6 +17,7 @@ PERIODS = tuple(f"{period}_{edge}" for period in ("week", "month", "quarter") fo
 TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?")
 MOMENTS = {"on_session_open": "session_open", "on_session_close": "session_close"}
 WHAT = {"on_fill": "fill", "on_order": "order"}  # what such a hook is told
+KINDS = (*MOMENTS, *WHAT, "schedule")  # the decorators that a strategy has
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,7 @@ def moment(strategy: str, when: object) -> str:
     raise StrategyError(message(f"schedule of {strategy}", repr(when), wanted, 'Write "month_end" or "15:30".'))
 
 
-def hook_of(
-    strategy: str, stated: bool, parameters: Collection[str], kind: str, when: str, function: FunctionType
-) -> Hook:
+def hook_of(strategy: str, stated: bool, parameters: Collection[str], kind: str, when: str, function: Any) -> Hook:
     """A function as a hook of a strategy with these parameters; ``stated`` where that declares state.
 
     Raises StrategyError for a function that does not begin with ctx, the state and what it is told, for parameters that
@@ -84,7 +84,9 @@ def hook_of(
     for name in source.names:
         if name in parameters and name not in own:
             found, wanted = f"the parameter {name!r} of {strategy}", f"it among those of {function.__name__}"
-            raise StrategyError(message(where, found, wanted, f"Write def {function.__name__}({', '.join([*names, name])})."))
+            raise StrategyError(
+                message(where, found, wanted, f"Write def {function.__name__}({', '.join([*names, name])}).")
+            )
     event = names[len(head) - 1] if kind in TOLD else None
     return Hook(kind, when, function, source, names[0], names[1] if stated else None, event, taken)
 
@@ -98,7 +100,10 @@ def placed(hooks: tuple[Hook, ...], new: Hook) -> tuple[Hook, ...]:
     def older(hook: Hook) -> bool:
         """Whether it is what the function's name stood for before."""
         old, function = hook.function, new.function
-        return old is not function and (old.__module__, old.__qualname__) == (function.__module__, function.__qualname__)
+        return old is not function and (old.__module__, old.__qualname__) == (
+            function.__module__,
+            function.__qualname__,
+        )
 
     place = next((k for k, hook in enumerate(hooks) if older(hook)), len(hooks))
     kept = [hook for hook in hooks if not older(hook)]

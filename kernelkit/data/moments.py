@@ -12,6 +12,7 @@ from kernelkit.errors import DataError, message
 
 STARTS = ("session_open", "week_start", "month_start", "quarter_start")  # known without a calendar
 SECOND = 10**9
+Bools = NDArray[np.bool_]
 FURTHER = (10, 40, 200)  # days: how far the next session is looked for
 
 
@@ -33,24 +34,24 @@ def moments(names: Sequence[str], calendar: str, session: Int64s, known_at: Int6
     return out
 
 
-def one(name: str, calendar: str, session: Int64s, known_at: Int64s) -> NDArray[np.bool_]:
+def one(name: str, calendar: str, session: Int64s, known_at: Int64s) -> Bools:
     """Return whether each bar is this moment."""
     same = np.r_[False, session[1:] == session[:-1]]
     if name == "session_open":
-        return ~same
+        return np.asarray(~same)
     period, _, edge = name.partition("_")
     if edge == "start":
         number = numbers(session, period)
-        return ~same & np.r_[False, number[1:] != number[:-1]]
+        return np.asarray(~same & np.r_[False, number[1:] != number[:-1]])
     if name == "session_close" or edge == "end":
         late = first(known_at >= closes(calendar, session), same)
-        return late if edge == "close" else late & ends(session, calendar, period)
+        return late if edge == "close" else np.asarray(late & ends(session, calendar, period))
     return first(known_at >= instants(name, calendar, session), same)
 
 
-def first(late: NDArray[np.bool_], same: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def first(late: Bools, same: Bools) -> Bools:
     """Return the first late bar of each session; ``same`` says which bars are of the session of the one before."""
-    return late & ~(same & np.r_[False, late[:-1]])
+    return np.asarray(late & ~(same & np.r_[False, late[:-1]]))
 
 
 def numbers(days: Int64s, period: str) -> Int64s:
@@ -65,10 +66,10 @@ def numbers(days: Int64s, period: str) -> Int64s:
     return months if period == "month" else months // 3
 
 
-def ends(session: Int64s, calendar: str, period: str) -> NDArray[np.bool_]:
+def ends(session: Int64s, calendar: str, period: str) -> Bools:
     """Return whether the calendar's next session lies in another period than each session."""
     after = session + 1 if calendar == ALWAYS else following(session, calendar)
-    return numbers(after, period) != numbers(session, period)
+    return np.asarray(numbers(after, period) != numbers(session, period))
 
 
 def table_of(session: Int64s, calendar: str, days: int = 0) -> Schedule:
@@ -87,7 +88,7 @@ def following(session: Int64s, calendar: str) -> Int64s:
 
 
 def instants(clock: str, calendar: str, session: Int64s) -> Int64s:
-    """Return when the exchange's clocks show this time of day in each session, in ns UTC; a session may begin a day early.
+    """Return when the exchange's clocks show this time of day in each session, which may begin a day early; ns UTC.
 
     >>> days = np.array([19426, 19429])  # Friday 2023-03-10, and Monday, when New York's clocks had gone forward
     >>> instants("15:30", "XNYS", days).view("datetime64[ns]").astype("M8[m]").tolist()

@@ -31,7 +31,20 @@ REACH += ("asset_aim", "weights", "rank")
 # What is loaded for a strategy, and the call in its text that needs it.
 USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame"))
 # in the order of their imports
-CORE = ("focus", "scan", "events", "account", "costs", "power", "fills", "accept", "triggers", "matching", "paths", "amend")
+CORE = (
+    "focus",
+    "scan",
+    "events",
+    "account",
+    "costs",
+    "power",
+    "fills",
+    "accept",
+    "triggers",
+    "matching",
+    "paths",
+    "amend",
+)
 CORE += ("orders", "indicators", "bars", "sharing", "reach")
 
 

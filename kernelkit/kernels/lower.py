@@ -178,7 +178,9 @@ class Lowering(ast.NodeTransformer):
                 node, f"`{node.id}` cannot be stored or passed on as a value", "use its attributes directly"
             )
         if self.names.get(node.id, "").startswith("codes"):
-            self.source.refuse(node, f"`{node.id}` as a value", "its numbers can be used: kk.Reason.CUT_CASH, kk.Status.FILLED")
+            self.source.refuse(
+                node, f"`{node.id}` as a value", "its numbers can be used: kk.Reason.CUT_CASH, kk.Status.FILLED"
+            )
         if isinstance(node.ctx, ast.Store) and node.id in self.params and self.depth == 0:
             self.source.refuse(node, f"parameter `{node.id}` is read-only", "use another name")
         return ast.copy_location(ast.Name(safe(node.id), node.ctx), node)

@@ -60,7 +60,7 @@ class Plan:
     words: int = 0
     closing: bool = False  # it orders at the close (O12): the bars must say when their sessions close
     shared: bool = False  # a portfolio's: its assets share an account
-    # T8: the moments at which its hooks run, the bits of a column that follows the features (of a portfolio, the clock's)
+    # T8: the moments at which its hooks run, bits of a column that follows the features (of a portfolio, the clock's)
     moments: list[str] = field(default_factory=list)
     told: int = 0  # T7: what its hooks are told of, bits of FRAME.told
     timed: bool = False  # a hook reads when something happened

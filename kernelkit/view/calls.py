@@ -21,7 +21,7 @@ def decide(
     head: list[Any],
     params: Mapping[str, Any],
 ) -> None:
-    """What the compiled `decide` does: call them all, each with ctx and state (``head``) and the parameters it takes."""
+    """What the compiled `decide` does: call them all, with ctx and state (``head``) and the parameters they take."""
     f = memory.at(frame, L.FRAME)
     i = int(f.clock if plan.shared else f.i)
     bits = int(memory.i8(indicators.column_at(frame, plan.moments_at, i))) if plan.moments else 0
