@@ -17,6 +17,7 @@ PERIODS = tuple(f"{period}_{edge}" for period in ("week", "month", "quarter") fo
 TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?")
 MOMENTS = {"on_session_open": "session_open", "on_session_close": "session_close"}
 WHAT = {"on_fill": "fill", "on_order": "order"}  # what such a hook is told
+MOST = 60  # moments of a strategy: each is a bit of a word
 KINDS = (*MOMENTS, *WHAT, "schedule")  # the decorators that a strategy has
 
 
@@ -107,6 +108,9 @@ def placed(hooks: tuple[Hook, ...], new: Hook) -> tuple[Hook, ...]:
 
     place = next((k for k, hook in enumerate(hooks) if older(hook)), len(hooks))
     kept = [hook for hook in hooks if not older(hook)]
+    if len({hook.when for hook in kept} | {new.when}) > MOST:
+        found, wanted = f"more than {MOST} moments", f"at most {MOST}"
+        raise StrategyError(message("schedules of a strategy", found, wanted, "Decide in its main function."))
     if any((hook.kind, hook.when, hook.function) == (new.kind, new.when, new.function) for hook in kept):
         return hooks
     same = [hook for hook in kept if hook.kind == new.kind]

@@ -253,7 +253,10 @@ def test_T7_hooks_are_told_what_the_reference_does__in_its_order(case: Case) -> 
     assert logs.curves[:, 0].tolist() == expected.equity
     counts = dict(zip(actor.program({}).plan.places, slots_of(recorder.block), strict=False))
     assert (counts["fills"], counts["ends"]) == (told.fills, told.ends)
-    assert header_of(recorder.block)["n_events"] == len(told.waiting)  # what no decision followed
+    header = header_of(recorder.block)
+    end = int(header["off_orders"]) + L.ORDER_BYTES * int(header["capacity"])
+    kept = recorder.block[end : end + L.EVENTS_BYTES].view(L.EVENTS)[0]
+    assert (kept["n"], recorder.block.size) == (len(told.waiting), header["nbytes"])  # what no decision followed
 
 
 @settings(max_examples=15, deadline=None)
@@ -751,7 +754,7 @@ def test_a_strategy_without_hooks_keeps_no_events() -> None:
     assert "forget_events" not in program.text
     run = kk.start(INDEX, plain)
     header = header_of(run._session.block)
-    assert (header["cap_events"], header["off_events"]) == (0, header["nbytes"])
+    assert header["nbytes"] == header["off_orders"] + L.ORDER_BYTES * header["capacity"]
     assert run._session.frame["told"][0] == 0
     assert len(run._recipe.job.tables[0].columns) == L.FIRST_FEATURE
 

@@ -2,11 +2,9 @@
 
 from math import floor
 
-from kernelkit.kernels.events import happened
 from kernelkit.kernels.layout import (
     ACCOUNT,
     C_OPEN_AT,
-    CROWDED,
     FILL,
     FILL_BYTES,
     FRAME,
@@ -20,7 +18,7 @@ from kernelkit.kernels.layout import (
     TRADED_DAYS,
     VENUE,
 )
-from kernelkit.kernels.memory import at, f8, i8, put_f8, put_i8
+from kernelkit.kernels.memory import at, bits, call_kernel, f8, i8, put_f8, put_i8
 
 SNAP = 1e-6
 MOST = 9007199254740992.0  # 2**53: beyond it float64 cannot count lots or ticks
@@ -154,10 +152,10 @@ def book(frame: int, order_at: int, lots: int, k: int, reference: int, fee: floa
     o.notional += notional
     o.reference = reference
     o.fill_ticks = k
-    if f.told != 0:
-        traded = float(lots) * at(f.instrument, INSTRUMENT).lot
-        if not happened(frame, TELL_FILLS, order_at, traded, p, fee, 0.0, time):
-            fail(frame, CROWDED)
+    if f.keeps == 0:
+        return
+    if f.tell != 0:
+        call_kernel(f.tell, frame, order_at, TELL_FILLS, lots, bits(fee), time, 0)
     if f.logging != 0:
         r = at(f.fills + f.n_fills * FILL_BYTES, FILL)
         r.order = o.id

@@ -24,28 +24,15 @@ from kernelkit.kernels.tools import HOOK, TOOLS
 I8 = ir.IntType(64)
 F8 = ir.DoubleType()
 # What strategies call of the engine's; compiled into them.
-PARTS = ("column_at", "fail", "past", "ring_at", "ring_push", "record", "aim", "order", "forget_events")
+PARTS = ("column_at", "fail", "past", "ring_at", "ring_push", "record", "aim", "order", "events_of", "forget_events")
 # The same for portfolios.
 REACH = ("asset_past", "asset_age", "asset_value", "asset_position", "asset_tradable", "each_place", "asset_order")
 REACH += ("asset_aim", "weights", "rank")
 # What is loaded for a strategy, and the call in its text that needs it.
-USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame"))
+USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame"), ("tell", "forget_events(frame"))
 # in the order of their imports
-CORE = (
-    "focus",
-    "scan",
-    "events",
-    "account",
-    "costs",
-    "power",
-    "fills",
-    "accept",
-    "triggers",
-    "matching",
-    "paths",
-    "amend",
-)
-CORE += ("orders", "indicators", "bars", "sharing", "reach")
+CORE = ("focus", "scan", "account", "costs", "power", "fills", "accept", "triggers", "matching", "paths", "amend")
+CORE += ("orders", "indicators", "bars", "sharing", "reach", "events")
 
 
 def _load(element, numba_type):
@@ -422,7 +409,8 @@ def strategy(text: str, kinds: tuple[str, ...], shared: bool = False) -> tuple[d
         linker = Strategy(text, "strategy")
         if shared:
             frame = {"decide": keep(linker, "decide", "int64(int64)")}
-            frame |= {field: engine().unit(name) for field, name in SHARED.items()}
+            told = {"tell": "tell"} if "forget_events(frame" in text else {}
+            frame |= {field: engine().unit(name) for field, name in (SHARED | told).items()}
         else:
             frame = {"coast": keep(linker, "coast", "int64(int64)", **linker.options)}
             orders = [name for name, call in USES if call in text]

@@ -2,7 +2,6 @@
 
 from kernelkit.kernels.account import MOST, book, fail, price, same_side, to_ticks
 from kernelkit.kernels.costs import ask_model, fee_of, slipped
-from kernelkit.kernels.events import happened
 from kernelkit.kernels.focus import clock_time, focus
 from kernelkit.kernels.layout import (
     ACCOUNT,
@@ -23,7 +22,6 @@ from kernelkit.kernels.layout import (
     FRESH,
     HEADER,
     INSTRUMENT,
-    INSTRUMENT_BYTES,
     LIMIT,
     LIVE,
     MAKES,
@@ -51,12 +49,11 @@ from kernelkit.kernels.layout import (
     VENUE,
     WAITING,
 )
-from kernelkit.kernels.memory import at, f8, i8
+from kernelkit.kernels.memory import at, call_kernel, f8, i8
 from kernelkit.kernels.power import REFUSED, affordable, count_in, count_out, cut, equity_at, value_all
 from kernelkit.kernels.scan import copy_words
 
 ORDER_WORDS = ORDER_BYTES // 8
-NAN = float("nan")
 
 
 def column(frame: int, c: int, i: int) -> int:
@@ -87,18 +84,6 @@ def decided_at(frame: int) -> int:
     return clock_time(frame)
 
 
-def tell_end(frame: int, order_at: int, time: int) -> None:
-    """T7: keep an order's end for the hooks; its asset may be another than that in focus."""
-    f = at(frame, FRAME)
-    o = at(order_at, ORDER)
-    instrument = f.instrument if f.shared == 0 else f.instrument_0 + INSTRUMENT_BYTES * o.asset
-    lot = at(instrument, INSTRUMENT).lot
-    k = o.price if o.price != 0 else o.trigger
-    asked = price(instrument, k) if k != 0 else NAN
-    if not happened(frame, TELL_ENDS, order_at, float(o.lots) * lot, asked, o.fees, float(o.filled) * lot, time):
-        fail(frame, CROWDED)
-
-
 def end_one(frame: int, order_at: int, status: int, reason: int, time: int) -> None:
     """O6: the order's last word, logged."""
     f = at(frame, FRAME)
@@ -106,8 +91,10 @@ def end_one(frame: int, order_at: int, status: int, reason: int, time: int) -> N
     o.status = status
     o.reason = reason
     o.t_end = time
-    if f.told != 0:
-        tell_end(frame, order_at, time)
+    if f.keeps == 0:
+        return
+    if f.tell != 0:
+        call_kernel(f.tell, frame, order_at, TELL_ENDS, o.lots, 0, time, 0)
     if f.logging != 0 and f.n_ended >= f.cap_ended:
         fail(frame, CROWDED)
     elif f.logging != 0:

@@ -1,7 +1,7 @@
 """Plain-old-data records: what a trial is made of, byte by byte.
 
 A trial's state is one contiguous block: HEADER, ACCOUNT, POSITION[n_asset], METRICS, strategy slots, ORDER[capacity],
-and EVENT[cap_events] where the strategy has hooks that are told of fills or orders.
+and, where the strategy has hooks that are told of fills or orders, EVENTS and EVENT[most].
 The block holds values only, never addresses, so it *is* the checkpoint. Addresses live in FRAME, which is rebuilt for
 every call and never saved. Every field is 8 bytes wide: no padding, the same layout on a CPU and on a GPU. A change
 of fields is a new VERSION: a checkpoint of another one is refused.
@@ -171,7 +171,7 @@ def _record(ints: str = "", floats: str = "", tail: list | None = None) -> np.dt
 
 HEADER = _record(
     "version nbytes n_asset capacity off_account off_metrics off_positions off_orders off_strategy n_slot "
-    "i status n_live next_id touch_lo touch_hi started ruined off_events n_events cap_events"
+    "i status n_live next_id touch_lo touch_hi started ruined"
 )
 # day, day_sum: a ring of UTC days by number, and what was traded on each (C3); ratio: X5; valued: the bar of the clock,
 # twice, plus 1 once it is over, that `worth` and `gross` (X6) are of
@@ -188,6 +188,7 @@ ORDER = _record(
     "fraction stop_loss take_profit weight fees notional",
 )
 # T7: what a hook is told, a fill or an order that has ended; money and quantities are the user's, not ticks and lots
+EVENTS = _record("n most")
 EVENT = _record("what order asset time status reason", "quantity price fee filled")
 NODE = _record("index n active", "s1 s2 s3 s4 d2 sb sbb sxb w hi lo mdd")
 NODE_FIELDS = tuple(NODE.names)
@@ -216,14 +217,16 @@ MODEL = _record(
 # one indicator of one data set: its kernel, slot, column and window (of an own indicator the address of the strategy's
 # words instead), where its values go; of a portfolio the asset, and where its last value but one is kept
 ROW = _record("kernel instrument slot column n out asset before")
-# FRAME: addresses and buffers of the running call; built anew each time, never saved
+# FRAME: addresses and buffers of the running call; built anew each time, never saved. told: bits of what hooks are
+# told of; tell: the function that keeps it; keeps: whether anything is kept of a fill, for them or in logs
 FRAME = _record(
     "state account metrics positions orders strategy instrument venue fill_model columns i act logging measure "
     "fills n_fills cap_fills ended n_ended cap_ended trades n_trades cap_trades curve curve_0 curve_step "
     "records n_record error error_arg model inert ordered_at first_id instruments venues fill_models "
     "coast decide meet match walk steer log ruin close_out decides whole stop "
     "rows n_rows values width first last refreshed panel timed halt "
-    "shared n_asset asset clock bars position_0 instrument_0 step twice weigh row_bytes scratch held n_held told"
+    "shared n_asset asset clock bars position_0 instrument_0 step twice weigh row_bytes scratch held n_held "
+    "told tell keeps"
 )
 # sizes as plain integers: compiled code cannot ask a dtype
 (
@@ -239,7 +242,7 @@ FRAME = _record(
     FILL_MODEL_BYTES,
     ROW_BYTES,
 ) = (r.itemsize for r in (HEADER, NODE, POSITION, ORDER, FILL, TRADE, TRIAL, INSTRUMENT, VENUE, FILL_MODEL, ROW))
-EVENT_BYTES = EVENT.itemsize
+EVENT_BYTES, EVENTS_BYTES = EVENT.itemsize, EVENTS.itemsize
 # headline of one trial, as the kernel writes it
 HEADLINE = (
     "total_return cagr volatility sharpe_ratio sortino_ratio calmar_ratio max_drawdown max_drawdown_duration "
@@ -287,10 +290,12 @@ def new_block(n_asset: int, capacity: int, n_slot: int, told: bool = False) -> n
     True
     """
     offsets = block_offsets(n_asset, capacity, n_slot)
-    events = most_events(n_asset, capacity) if told else 0
-    offsets |= {"off_events": offsets["nbytes"], "cap_events": events}
-    offsets["nbytes"] += EVENT_BYTES * events
+    at, most = offsets["nbytes"], most_events(n_asset, capacity)
+    if told:
+        offsets["nbytes"] += EVENTS_BYTES + EVENT_BYTES * most
     block = np.zeros(offsets["nbytes"], "u1")
+    if told:
+        block[at : at + EVENTS_BYTES].view(EVENTS)["most"] = most
     header = block[: HEADER.itemsize].view(HEADER)[0]
     for name, value in (
         offsets
@@ -315,11 +320,12 @@ def grown(block: np.ndarray, capacity: int) -> np.ndarray:
     256
     """
     old = block[: HEADER.itemsize].view(HEADER)[0]
-    begin, place = int(old["off_events"]), int(old["off_orders"]) + ORDER.itemsize * capacity
-    events = most_events(int(old["n_asset"]), capacity) if old["cap_events"] else 0
-    new = np.zeros(place + EVENT_BYTES * events, "u1")
-    new[:begin], new[place : place + block.size - begin] = block[:begin], block[begin:]
+    begin, at = (int(old["off_orders"]) + ORDER.itemsize * n for n in (int(old["capacity"]), capacity))
+    told, most = block.size > begin, most_events(int(old["n_asset"]), capacity)
+    new = np.zeros(at + (EVENTS_BYTES + EVENT_BYTES * most if told else 0), "u1")
+    new[:begin], new[at : at + block.size - begin] = block[:begin], block[begin:]
     header = new[: HEADER.itemsize].view(HEADER)[0]
     header["capacity"], header["nbytes"] = capacity, new.size
-    header["off_events"], header["cap_events"] = place, events
+    if told:
+        new[at : at + EVENTS_BYTES].view(EVENTS)["most"] = most
     return new

@@ -105,9 +105,9 @@ def decision_lines(plan: Plan, parts: list[Part]) -> list[str]:
         out += at_moment(k, OPENS)
     if plan.told:
         out += [
-            f"    events = i8(_state + {offset(L.HEADER, 'n_events')})",
+            f"    event = events_of(frame) + {L.EVENTS_BYTES}",
+            f"    events = i8(event - {L.EVENTS_BYTES - offset(L.EVENTS, 'n')})",
             "    if events > 0:",
-            f"        event = _state + i8(_state + {offset(L.HEADER, 'off_events')})",
             "        for k in range(events):",
         ]
         for kind in (kind for kind in TOLD if kind in by_kind):

@@ -150,7 +150,8 @@ GENERATED = {
     *vars(reach),
     *vars(L),
     *TOOLS,
-    *"table_at fail prefetch frame model entry call_act call_steer put_i8 bits unbits INF EACH forget_events".split(),
+    *"table_at fail prefetch frame model entry call_act call_steer put_i8 bits unbits INF EACH".split(),
+    *"events_of forget_events".split(),
 }
 RESERVED = r"_[sivpaf]\d*|_state|_account|_positions|_panel|_cash|_held|_close|_open|_own_\w+"
 TAIL = "__user__"

@@ -12,7 +12,7 @@ import numpy as np
 
 from kernelkit.errors import LookaheadError, StrategyError, message
 from kernelkit.indicator import Indicator
-from kernelkit.kernels import bars, coast, context, fills, indicators, matching, memory, orders, paths
+from kernelkit.kernels import bars, coast, context, events, fills, indicators, matching, memory, orders, paths
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job, Outcome, new_outcome
 from kernelkit.kernels.plan import Plan, Ring, Site, plain
@@ -307,7 +307,7 @@ class Python:
             with np.errstate(all="ignore"):
                 return int(bars.sweep(*args))
 
-        frame = {
+        frame: dict[str, Callable[..., Any]] = {
             "coast": coast.coast,
             "meet": bars.meet,
             "match": matching.match,
@@ -317,6 +317,8 @@ class Python:
             "ruin": bars.ruin,
             "decide": self.decide,
         }
+        if self.job.plan.told:
+            frame["tell"] = events.tell
         if self.strategy.shared:
             from kernelkit.view import assets
 

@@ -41,11 +41,12 @@ def decide(
 
 def tell(frame: int, hooks: Sequence[Hook], head: list[Any], params: Mapping[str, Any]) -> None:
     """T7: tell hooks what has happened, each thing once."""
-    f = memory.at(frame, L.FRAME)
-    h = memory.at(f.state, L.HEADER)
-    n = int(h.n_events)
+    if memory.at(frame, L.FRAME).told == 0:
+        return
+    place = events.events_of(frame)
+    n = int(memory.at(place, L.EVENTS).n)
     for k in range(n):
-        e = memory.at(f.state + h.off_events + L.EVENT_BYTES * k, L.EVENT)
+        e = memory.at(place + L.EVENTS_BYTES + L.EVENT_BYTES * k, L.EVENT)
         for hook in hooks:
             if hook.kind in TOLD and TOLD[hook.kind][0] == e.what:
                 fields = TOLD[hook.kind][1].items()
