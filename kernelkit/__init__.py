@@ -16,6 +16,7 @@ _PUBLIC = {
     "FillModel": "market.fill_model",
     "Margin": "market.margins",
     "Reason": "market.reasons",
+    "Status": "market.reasons",
     "Venue": "market.venue",
     "actions": "result",
     "audit": "audit",

@@ -7,10 +7,12 @@ import copy
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from enum import IntEnum
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from kernelkit.indicator import Indicator
+from kernelkit.kernels.context import CODES
 from kernelkit.kernels.lower import Lowering
 from kernelkit.kernels.plan import Plan, plain
 from kernelkit.kernels.source import Source, emit, read_source
@@ -53,10 +55,14 @@ class Capture:
     helpers: list[Helper] = field(default_factory=list)
 
     @classmethod
-    def of(cls, function: FunctionType, source: Source, ctx: str | None) -> Capture:
-        """What `function` captures at present. Raises StrategyError for what compiled code cannot see."""
-        found = cls()
-        found.collect(function, source, ctx, {})
+    def of(cls, *readers: tuple[FunctionType, Source, str | None]) -> Capture:
+        """What functions, with their sources and what they call their context, capture at present.
+
+        Raises StrategyError for what compiled code cannot see.
+        """
+        found, seen = cls(), dict[str, Any]()
+        for function, source, ctx in readers:
+            found.collect(function, source, ctx, seen)
         return found
 
     def collect(self, function: FunctionType, source: Source, ctx: str | None, seen: dict[str, Any]) -> None:
@@ -78,6 +84,8 @@ class Capture:
             elif isinstance(value, (*SCALARS, str)):
                 self.roles[name] = "constant"
                 self.texts.append(f"{safe(name)} = {constant(value)}")
+            elif of_package(value) is not None:
+                self.roles[name] = f"codes {of_package(value)}".strip()
             elif isinstance(value, ModuleType) and value.__name__ in ALLOWED_MODULES:
                 self.roles[name] = "module"
                 self.texts.append(f"import {value.__name__} as {safe(name)}")
@@ -108,6 +116,19 @@ class Capture:
             if text not in texts:
                 texts.append(text)
         return [i.text(plan) for i in self.own.values()] + texts
+
+
+def of_package(value: Any) -> str | None:
+    """The name of a table of numbers that compiled code knows, empty for the package that has them; else None.
+
+    >>> import kernelkit as kk
+    >>> of_package(kk), of_package(kk.Reason), of_package(math)
+    ('', 'Reason', None)
+    """
+    if isinstance(value, ModuleType) and value.__name__ == __package__:
+        return ""
+    known = isinstance(value, type) and issubclass(value, IntEnum) and value.__module__.startswith(f"{__package__}.")
+    return value.__name__ if known and value.__name__ in CODES else None
 
 
 def snapshot(function: FunctionType) -> tuple[Hashable, list[Any]]:
@@ -159,7 +180,7 @@ def constant(value: Any) -> str:
     >>> constant(0.1), constant(float("inf"))
     ('0.1', "float('inf')")
     """
-    value = plain(value)
+    value = int(value) if isinstance(value, IntEnum) else plain(value)
     if isinstance(value, float) and not math.isfinite(value):
         return f"float({str(value)!r})"
     return repr(value)

@@ -13,11 +13,12 @@ from kernelkit.agenda import with_agenda
 from kernelkit.capture import SCALARS
 from kernelkit.cells import chosen
 from kernelkit.errors import DataError, OrderError, StrategyError, UsageError, message
+from kernelkit.hooks import Hook
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.context import FIRST_WORD
 from kernelkit.kernels.job import Backing, Costs, Job, Table
 from kernelkit.kernels.lower import RESULT
-from kernelkit.kernels.plan import plain
+from kernelkit.kernels.plan import Plan, plain
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.venue import CASH_RULES, Settings
@@ -62,6 +63,11 @@ class Recipe:
     python: Callable[[Job], Any] | None = None  # how its trials run uncompiled, where they did
     account: Account = field(default_factory=Account)
     finer: Any = None  # the bars in which those of ``bars`` are matched (F16)
+    hooks: tuple[Hook, ...] | None = None  # the strategy's when its trials were laid out: it may get more later
+
+    def __post_init__(self) -> None:
+        if self.hooks is None:
+            self.hooks = getattr(self.strategy, "hooks", ())
 
     @property
     def shared(self) -> bool:
@@ -370,7 +376,7 @@ def plan_job(
     widest = combos if callable(strategy.warmup) else extremes(combos)
     need = max(strategy.bars_needed(program, scalars | dict(zip(axes, c, strict=True))) for c in widest)
     waits = most_closed(strategy, program, (scalars | dict(zip(axes, c, strict=True)) for c in widest))
-    panel = panel_of(bars, program.plan.features, None, program.plan.closing, program.plan.timeframes)
+    panel = panel_of(bars, program.plan.features, None, *asked_of(program.plan))
     tables, places = panel.tables, panel.places
     check_sums(program.plan, params, tables)
     check_sizes(program.plan, tables)
@@ -382,7 +388,7 @@ def plan_job(
         check_path(settings.fill_model)
         need = max(need, ready_together(panel, program.plan.timeframes, waits, assets))
         rows = [(0, *clock_rows(limits, need))]
-        tables = [clock_of(panel, bars, rows[0][1]), *tables]
+        tables = [clock_of(panel, bars, rows[0][1], program.plan.moments), *tables]
     else:
         needs = [max(need, r) for r in ready(panel, program.plan.timeframes, waits, assets)]
         rows = [(0, *own_rows(bars, a, place, limits, needs[a])) for a, place in enumerate(places)]
@@ -458,6 +464,14 @@ def clock_rows(limits: tuple[int, int], need: int) -> tuple[int, int]:
         found = f"{end} bars up to the end, {need} needed for warm-up"
         raise UsageError(message("bars of the portfolio", found, "at least one bar to decide on", fix))
     return max(first, need), end
+
+
+def asked_of(plan: Plan) -> tuple[bool, Iterable[str], Sequence[str]]:
+    """What a strategy asks of its assets' tables besides features: closes (O12), timeframes (W1) and moments (T8).
+
+    The moments of a portfolio are its clock's.
+    """
+    return plan.closing, plan.timeframes, () if plan.shared else plan.moments
 
 
 def asset_names(bars: xr.Dataset) -> list[str]:

@@ -528,6 +528,7 @@ def recipe_json(res: xr.Dataset) -> str:
         {
             "strategy": recipe.strategy.name,
             "source": recipe.strategy.source.text,
+            **({"hooks": [hook.text for hook in recipe.hooks]} if recipe.hooks else {}),
             "params": recipe.params,
             "axes": recipe.axes,
             "assets": recipe.assets,

@@ -37,6 +37,7 @@ from kernelkit.market.fill_model import FillModel
 from kernelkit.market.venue import Settings, Venue
 from kernelkit.recipe import (
     Recipe,
+    asked_of,
     asset_names,
     bind,
     check_bars,
@@ -112,7 +113,7 @@ class Run:
         )
         bars = check_bars(more) if longer else append(old, more)
         plan = self._recipe.job.plan
-        table, rows = table_of(bars, 0, plan.features, plan.closing, plan.timeframes)
+        table, rows = table_of(bars, 0, plan.features, *asked_of(plan))
         check_volumes(self._recipe.job.venues[0], [table], self._recipe.assets)
         check_vwap([self._fill_model], [table], self._recipe.assets)
         [table] = with_agenda(bars, [table], [rows], self._recipe.account, False)
@@ -312,6 +313,9 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "closing": plan.closing,
         "sizes": plan.sizes,
         "timeframes": plan.timeframes,
+        "moments": plan.moments,
+        "told": plan.told,
+        "timed": plan.timed,
         "sites": [
             [s.kind, s.column, list(s.arguments), list(s.rolling), s.slot, s.custom, s.timeframe] for s in plan.sites
         ],
@@ -334,6 +338,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
     plan.sites = [Site(k, c, tuple(a), Rolling(*r), *rest) for k, c, a, r, *rest in data["sites"]]
     plan.words, plan.closing, plan.sizes = data["words"], data["closing"], data["sizes"]
     plan.timeframes = dict(data["timeframes"])
+    plan.moments, plan.told, plan.timed = list(data["moments"]), data["told"], data["timed"]
     return plan
 
 
@@ -405,7 +410,7 @@ def one_recipe(
     types = types or {n: kind_of(n, [scalars[n]], d) for n, d in strategy.defaults.items()}
     program = strategy.program(types, {n: v for n, v in scalars.items() if isinstance(v, str)})
     shared = program.plan.shared
-    panel = panel_of(bars, program.plan.features, None, program.plan.closing, program.plan.timeframes)
+    panel = panel_of(bars, program.plan.features, None, *asked_of(program.plan))
     check_volumes(costs_of(settings), panel.tables, asset_names(bars))
     check_vwap([settings.fill_model], panel.tables, asset_names(bars))
     check_sizes(program.plan, panel.tables)
@@ -416,7 +421,7 @@ def one_recipe(
     if shared:
         check_path(settings.fill_model)
         begin = max(begin, ready_together(panel, program.plan.timeframes, waits, asset_names(bars)))
-        tables = [clock_of(panel, bars, min(begin, panel.n - 1)), *tables]
+        tables = [clock_of(panel, bars, min(begin, panel.n - 1), program.plan.moments), *tables]
     else:
         begin = max(begin, tables[0].ready(waits))
     settings.check_margin(shared)
@@ -482,7 +487,7 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
     except RuntimeError as error:  # what the decoder says of a damaged chunk
         raise RunError(message(f"run at {folder}", str(error), "bars as they were saved", DAMAGED)) from error
     plan = plan_from_json(document["plan"])
-    table, rows = table_of(bars, 0, plan.features, plan.closing, plan.timeframes)
+    table, rows = table_of(bars, 0, plan.features, *asked_of(plan))
     trials = np.zeros(1, L.TRIAL)
     trials[0] = tuple(document["trial"])
     venues = [

@@ -17,9 +17,11 @@ import numpy as np
 
 from kernelkit.capture import SCALARS, Capture, captured, code_of, snapshot
 from kernelkit.errors import StrategyError, message
+from kernelkit.hooks import MOMENTS, Hook, hook_of, moment, placed
 from kernelkit.kernels.entries import Returns, entries
 from kernelkit.kernels.lower import Lowering
 from kernelkit.kernels.lower_assets import PortfolioLowering
+from kernelkit.kernels.lower_hooks import TOLD, Part, entries_of, lowering_of
 from kernelkit.kernels.plan import Each, Plan, Ring, Site, plain
 from kernelkit.kernels.source import emit, read_source
 from kernelkit.kernels.timeframe import timeframed
@@ -84,7 +86,9 @@ class Program:
             if 0 < number <= len(lines) and "# L" in lines[number - 1]:
                 code, _, line = lines[number - 1].rpartition("# L")
                 what = code.strip().replace(TAIL, "")
-                return f"{self.name}, line {line}: cannot be compiled: `{what}`. {first}. {REWRITE}"
+                place = [line for line in lines[: number - 1] if line.startswith("def ")][-1]
+                within = f", in {place.rpartition('# in ')[2]}" if "  # in " in place else ""
+                return f"{self.name}{within}, line {line}: cannot be compiled: `{what}`. {first}. {REWRITE}"
         return f"{self.name} cannot be compiled: {first}. {REWRITE}"
 
 
@@ -104,6 +108,7 @@ class Strategy:
         self.function, self.name, self.warmup = function, function.__name__, warmup
         self.state = {n: plain(v) for n, v in (state or {}).items()}
         self.source = read_source(function)
+        self.hooks: tuple[Hook, ...] = ()
         self._memory: tuple[Hashable, list[Any], Capture, dict[Any, Any]] | None = None
         signature = list(inspect.signature(function).parameters.values())
         skip = 2 if self.state else 1
@@ -124,10 +129,84 @@ class Strategy:
             if not isinstance(value, self.declares):
                 wanted, fix = "a number, a bool or kk.ring(n)", "Declare state=dict(x=0.0)."
                 raise StrategyError(message(f"state {name!r} of {self.name}", type(value).__name__, wanted, fix))
+        self._check()
+
+    def _check(self) -> None:
+        """Raise StrategyError for what can be refused before anything is bound."""
         self.program(
             {n: type(v) if isinstance(v, (*SCALARS, str)) else int for n, v in self.defaults.items()},
             {n: v for n, v in self.defaults.items() if isinstance(v, str)},
         )
+
+    def on_fill(self, function: FunctionType, /) -> FunctionType:
+        """Call ``f(ctx, fill, ...)``, with state ``f(ctx, s, fill, ...)``, for each fill since the last decision (T7).
+
+        ``fill`` has order, quantity (base units, positive to buy), price, fee, time (ns) and, in a portfolio, asset.
+        Further arguments are the strategy's parameters, by name. Returns the function itself, as all hooks do. Raises
+        StrategyError for other arguments, for a second such hook and for what cannot be compiled, with its line.
+
+        >>> @strategy(state=dict(entry=0.0))
+        ... def trend(ctx, s, n=20):
+        ...     ctx.target_percent(1.0 if ctx.close[0] > ctx.close.sma(n) else 0.0)
+        >>> @trend.on_fill
+        ... def booked(ctx, s, fill):
+        ...     if fill.quantity > 0:
+        ...         s.entry = fill.price
+        >>> [hook.kind for hook in trend.hooks]
+        ['on_fill']
+        """
+        return self._add("on_fill", "", function)
+
+    def on_order(self, function: FunctionType, /) -> FunctionType:
+        """Call ``f(ctx, order, ...)``, with state ``f(ctx, s, order, ...)``, for each order that has ended (T7).
+
+        ``order`` has id, status (`kk.Status`), reason (`kk.Reason`), quantity, filled (base units, signed), price (its
+        limit, else its trigger, else NaN) and, in a portfolio, asset. Raises StrategyError as `on_fill` does.
+        """
+        return self._add("on_order", "", function)
+
+    def on_session_open(self, function: FunctionType, /) -> FunctionType:
+        """Call ``f(ctx, ...)``, with state ``f(ctx, s, ...)``, before all else at the first bar of a session (T6, T8).
+
+        Raises StrategyError as `on_fill` does.
+        """
+        return self._add("on_session_open", MOMENTS["on_session_open"], function)
+
+    def on_session_close(self, function: FunctionType, /) -> FunctionType:
+        """Call ``f(ctx, ...)``, with state ``f(ctx, s, ...)``, after all else at the last bar of a session (T6, T8).
+
+        Which that is says the calendar of the data. Raises StrategyError as `on_fill` does.
+        """
+        return self._add("on_session_close", MOMENTS["on_session_close"], function)
+
+    def schedule(self, when: str) -> Callable[[FunctionType], FunctionType]:
+        """Call ``f(ctx, ...)``, with state ``f(ctx, s, ...)``, at these bars, before the main function (T6, T8).
+
+        ``when`` is one of week_start, week_end, month_start, month_end, quarter_start, quarter_end, or a time of day of
+        the exchange such as "15:30": the first bar of a session that is known then or later. Raises StrategyError for
+        anything else, and as `on_fill` does.
+
+        >>> @strategy
+        ... def monthly(ctx):
+        ...     pass
+        >>> @monthly.schedule("month_end")
+        ... def rebalance(ctx):
+        ...     ctx.target_percent(0.6)
+        >>> monthly.hooks[0].when
+        'month_end'
+        """
+        at = moment(self.name, when)
+        return lambda function: self._add("schedule", at, function)
+
+    def _add(self, kind: str, when: str, function: FunctionType) -> FunctionType:
+        new = hook_of(self.name, self.s is not None, self.defaults, kind, when, function)
+        before, self.hooks = self.hooks, placed(self.hooks, new)
+        try:
+            self._check()
+        except BaseException:
+            self.hooks = before
+            raise
+        return function
 
     def __repr__(self) -> str:
         text = ", ".join(n if d is inspect.Parameter.empty else f"{n}={d!r}" for n, d in self.defaults.items())
@@ -135,10 +214,12 @@ class Strategy:
 
     def remembered(self, what: Any, make: Callable[[Capture], Any]) -> Any:
         """What `make` makes of what the function captures; once, as long as that is the same."""
-        key, held = snapshot(self.function)
+        kept = [snapshot(f) for f in (self.function, *(hook.function for hook in self.hooks))]
+        key = tuple(k for k, _ in kept), tuple((hook.kind, hook.when) for hook in self.hooks)
         memory = self._memory
         if memory is None or memory[0] != key:
-            memory = self._memory = (key, held, Capture.of(self.function, self.source, self.ctx), {})
+            readers = [(self.function, self.source, self.ctx), *((h.function, h.source, h.ctx) for h in self.hooks)]
+            memory = self._memory = (key, [held for _, held in kept], Capture.of(*readers), {})
         if what not in memory[3]:
             memory[3][what] = make(memory[2])
         return memory[3][what]
@@ -159,7 +240,8 @@ class Strategy:
             return "\n".join([*capture.texts, *helpers, *own])
 
         warmup = code_of(self.warmup) if callable(self.warmup) else repr(self.warmup)
-        return "\n".join([self.source.text, repr(self.state), warmup, self.remembered("identity", describe)])
+        hooks = [hook.text for hook in self.hooks]
+        return "\n".join([self.source.text, repr(self.state), warmup, *hooks, self.remembered("identity", describe)])
 
     def program(self, types: Mapping[str, type], strings: Mapping[str, str] | None = None) -> Program:
         """Lower for these parameter types; string parameters are constants of the text."""
@@ -169,13 +251,25 @@ class Strategy:
 
     def _lower(self, capture: Capture, types: Mapping[str, type], strings: Mapping[str, str]) -> Program:
         plan = Plan({n: t for n, t in types.items() if t is not str}, self.state, shared=self.shared)
-        captured, source = capture.lower(plan), timeframed(self.source, self.ctx)
-        lowering = self.lowering(source, plan, self.ctx, self.s, capture.roles)
-        body = [lowering.visit(node) for node in copy.deepcopy(source.tree.body)]
-        body = flatten([Returns().visit(node) for node in body])
-        lines = emit(self.source, [ast.fix_missing_locations(n) for n in body], 2 if plan.raises else 1)
+        captured = capture.lower(plan)
+        source = timeframed(self.source, self.ctx)
+        bodies = [(source, lowered(self.lowering(source, plan, self.ctx, self.s, capture.roles)))]
+        for hook in self.hooks:
+            source, kind = timeframed(hook.source, hook.ctx), lowering_of(self.lowering, hook.kind, hook.event)
+            one = kind(source, plan, hook.ctx, hook.s, capture.roles, params=hook.params)
+            bodies.append((source, lowered(one)))
+            plan.told |= TOLD[hook.kind][0] if hook.kind in TOLD else 0
+            if hook.when and hook.when not in plan.moments:
+                plan.moments.append(hook.when)
+        lines = [emit(source, body, 2 if plan.raises else 1) for source, body in bodies]
+        if self.hooks:
+            heads = [("", "", self.name, tuple(self.defaults))]
+            heads += [(h.kind, h.when, h.function.__name__, h.params) for h in self.hooks]
+            decision = entries_of(plan, [Part(*head, own) for head, own in zip(heads, lines, strict=True)])
+        else:
+            decision = entries(plan, lines[0])
         constants = [f"{safe(n)} = {v!r}" for n, v in strings.items()]
-        text = "\n".join([PRELUDE, around(plan.shared), *captured, *constants, entries(plan, lines)])
+        text = "\n".join([PRELUDE, around(plan.shared), *captured, *constants, decision])
         return Program(self.name, f"{text}\n", plan)
 
     def bars_needed(self, program: Program, params: Mapping[str, Any]) -> int:
@@ -230,6 +324,12 @@ def site_period(site: Site, params: Mapping[str, Any]) -> int:
     """The window of an indicator under these parameters."""
     text = site.arguments[0]
     return int(params[text]) if text in params else int(ast.literal_eval(text))
+
+
+def lowered(lowering: Lowering) -> list[ast.stmt]:
+    """The statements of a function that decides something, as they are compiled."""
+    body = [lowering.visit(node) for node in copy.deepcopy(lowering.source.tree.body)]
+    return [ast.fix_missing_locations(n) for n in flatten([Returns().visit(node) for node in body])]
 
 
 def flatten(statements: list[Any]) -> list[ast.stmt]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from kernelkit.agenda import holding_factor, known, of_assets, ordered
 from kernelkit.data.contracts import is_inverse
+from kernelkit.data.moments import STARTS, moments
 from kernelkit.data.resample import Bars, check_timeframe, fold, places
 from kernelkit.data.sessions import closes
 from kernelkit.errors import DataError, StrategyError, UsageError, message
@@ -34,8 +35,8 @@ class Panel:
     n: int
     tables: list[Table]
     places: list[np.ndarray]
-    # of a portfolio, by the bar at which its account starts, and by what the bars' actions are
-    clocks: dict[tuple[int, bytes], Table] = field(default_factory=dict)
+    # of a portfolio, by the bar at which its account starts, what the bars' actions are, and when its hooks run
+    clocks: dict[tuple[int, bytes, tuple[str, ...]], Table] = field(default_factory=dict)
     timed: dict[tuple[str, ...], Panel] = field(default_factory=dict)  # it with higher timeframes: see `with_higher`
     finer: list[Any] = field(default_factory=list)  # the last panel of finer bars, and the tables with those (F16)
 
@@ -52,11 +53,17 @@ class Panel:
 
 
 def table_of(
-    bars: xr.Dataset, asset: int, features: Sequence[str], closing: bool = False, timeframes: Iterable[str] = ()
+    bars: xr.Dataset,
+    asset: int,
+    features: Sequence[str],
+    closing: bool = False,
+    timeframes: Iterable[str] = (),
+    at: Sequence[str] = (),
 ) -> tuple[Table, np.ndarray]:
     """The columns of one asset's valid bars, and the rows of ``time`` they came from; features follow as value and age.
 
-    With ``closing`` a last one says when each bar's session closes (ns UTC, rule O12), for strategies that order then.
+    With ``at`` a further one says which of these moments each bar is (rule T8), for strategies with hooks. With
+    ``closing`` a last one says when each bar's session closes (ns UTC, rule O12), for strategies that order then.
     With ``timeframes`` the table has the bars of those, too (rules W1-W5).
 
     Kept for as long as the bars' own arrays live. Those become read-only: bars that changed in place would be answered
@@ -69,7 +76,7 @@ def table_of(
     >>> len(table.columns), table.n_bars == len(rows)
     (12, True)
     """
-    panel = panel_of(bars, features, [asset], closing, timeframes)
+    panel = panel_of(bars, features, [asset], closing, timeframes, at)
     return panel.tables[0], panel.places[0]
 
 
@@ -79,6 +86,7 @@ def panel_of(
     assets: Sequence[int] | None = None,
     closing: bool = False,
     timeframes: Iterable[str] = (),
+    at: Sequence[str] = (),
 ) -> Panel:
     """`table_of` of several assets (None: all); they share the columns of time where they have all bars.
 
@@ -95,14 +103,16 @@ def panel_of(
     grid = [tuple(row) for row in np.column_stack([bars.variables[n].values[list(chosen)] for n in grids]).tolist()]
     periods = float(bars.attrs["periods_per_year"])
     calendar = calendar_of(bars) if closing else ""
-    inverses = is_inverse(bars)
-    kinds = tuple(grid), tuple(inverses), periods
+    watched, inverses = calendar_for(bars, at), is_inverse(bars)
+    kinds = watched, tuple(at), tuple(grid), tuple(inverses), periods
     key = (tuple(chosen), names, tuple(extra), calendar, *kinds, *(id(a) for a in sources))
     known = _tables.get(key)
     if known is None or any(ref() is not a for ref, a in zip(known[0], sources, strict=True)):
         times: dict[str, np.ndarray] = {}
         named = dict(zip((*names, *extra), sources, strict=True))
         made = [make_table(named, a, g, periods, features, times) for a, g in zip(chosen, grid, strict=True)]
+        if at:
+            made = [(with_moments(table, watched, at), rows) for table, rows in made]
         if closing:
             made = [(with_closes(table, calendar), rows) for table, rows in made]
         made = [(with_mark(t), rows) if inverses[a] else (t, rows) for a, (t, rows) in zip(chosen, made, strict=True)]
@@ -193,9 +203,12 @@ def check_features(bars: xr.Dataset, names: Sequence[str]) -> None:
             raise DataError(message(f"{name!r} of the bars", "a column put there by hand", "one of kk.feature", fix))
 
 
-def clock_of(panel: Panel, bars: xr.Dataset, begin: int) -> Table:
-    """X8: the clock of a portfolio as a table whose close is the equally weighted index from bar ``begin`` on."""
-    key = begin, known(bars)
+def clock_of(panel: Panel, bars: xr.Dataset, begin: int, at: Sequence[str] = ()) -> Table:
+    """X8: the clock of a portfolio as a table whose close is the equally weighted index from bar ``begin`` on.
+
+    With ``at`` it has a further column, which says which of these moments each bar is (rule T8).
+    """
+    key = begin, known(bars), tuple(at)
     if key in panel.clocks:
         return panel.clocks[key]
     n = bars.sizes["time"]
@@ -219,15 +232,28 @@ def clock_of(panel: Panel, bars: xr.Dataset, begin: int) -> Table:
             index += now / close[last[begin]]
             count += 1
     index = index / count if count else np.full(n, np.nan)
-    panel.clocks[key] = replace(clock, columns=(*columns[:-1], index))
-    return panel.clocks[key]
+    clock = replace(clock, columns=(*columns[:-1], index))
+    panel.clocks[key] = clock = with_moments(clock, calendar_for(bars, at), at) if at else clock
+    return clock
 
 
-def calendar_of(bars: xr.Dataset) -> str:
+def calendar_for(bars: xr.Dataset, at: Sequence[str]) -> str:
+    """What the moments of hooks need of the bars' calendar, empty for nothing; raises DataError where they lack it."""
+    asking = [name for name in at if name not in STARTS]
+    return calendar_of(bars, f"hooks at {', '.join(asking)}") if asking else ""
+
+
+def with_moments(table: Table, calendar: str, at: Sequence[str]) -> Table:
+    """T8: the table with one column more, which says which of these moments each bar is."""
+    bits = moments(at, calendar, table.columns[L.C_SESSION], table.columns[L.C_KNOWN_AT])
+    return replace(table, columns=(*table.columns, bits))
+
+
+def calendar_of(bars: xr.Dataset, what: str = "orders at the close") -> str:
     """The calendar of the bars; raises DataError where they have none: nothing then says which bar is a day's last."""
     calendar = str(bars.attrs.get("calendar") or "")
     if not calendar:
-        what, wanted = "orders at the close", "the calendar of the market"
+        wanted = "the calendar of the market"
         fix = 'Build bars with kk.data.from_pandas(..., calendar="XNYS"), or "24/7".'
         raise DataError(message(what, "bars without a calendar", wanted, fix))
     return calendar

@@ -194,10 +194,15 @@ def clock(ns: Int64s, reading: Reading, asset: str) -> Clock:
 
 def schedule(calendar: str, first: int, last: int) -> Schedule:
     """Return all sessions of an exchange ``calendar`` around the span from ``first`` to ``last`` (ns)."""
+    return _sessions(calendar, (first - MARGIN) // DAY, (last + MARGIN) // DAY)
+
+
+@lru_cache(maxsize=16)  # it takes a tenth of a second, and assets side by side ask the same
+def _sessions(calendar: str, first: int, last: int) -> Schedule:
     import exchange_calendars as xc
     import pandas as pd
 
-    start, end = (pd.Timestamp(ns).normalize() for ns in (first - MARGIN, last + MARGIN))
+    start, end = (pd.Timestamp(day * DAY) for day in (first, last))
     try:
         with warnings.catch_warnings():
             # exchange_calendars 4.13 reads Series.values of zoned times, which pandas 3.1 deprecates.

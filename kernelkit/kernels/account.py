@@ -13,12 +13,13 @@ from kernelkit.kernels.layout import (
     ORDER,
     POSITION,
     READS_TRADED,
+    TELL_FILLS,
     TRADE,
     TRADE_BYTES,
     TRADED_DAYS,
     VENUE,
 )
-from kernelkit.kernels.memory import at, f8, i8, put_f8, put_i8
+from kernelkit.kernels.memory import at, bits, call_kernel, f8, i8, put_f8, put_i8
 
 SNAP = 1e-6
 MOST = 9007199254740992.0  # 2**53: beyond it float64 cannot count lots or ticks
@@ -180,6 +181,10 @@ def book(frame: int, order_at: int, lots: int, k: int, reference: int, fee: floa
     o.notional += notional
     o.reference = reference
     o.fill_ticks = k
+    if f.keeps == 0:
+        return
+    if f.tell != 0:
+        call_kernel(f.tell, frame, order_at, TELL_FILLS, lots, bits(fee), time, 0)
     if f.logging != 0:
         r = at(f.fills + f.n_fills * FILL_BYTES, FILL)
         r.order = o.id

@@ -19,21 +19,21 @@ from numba.extending import intrinsic
 from kernelkit.errors import RunError, message
 from kernelkit.kernels.cache import LOCK, build_id, cache_dir, forget, module
 from kernelkit.kernels.context import BAR_ROLLING, ROLLING
-from kernelkit.kernels.tools import TOOLS
+from kernelkit.kernels.tools import HOOK, TOOLS
 
 I8 = ir.IntType(64)
 F8 = ir.DoubleType()
 # What strategies call of the engine's; compiled into them.
-PARTS = ("column_at", "fail", "past", "ring_at", "ring_push", "record", "aim", "order")
+PARTS = ("column_at", "fail", "past", "ring_at", "ring_push", "record", "aim", "order", "events_of", "forget_events")
 PARTS += ("higher_past", "higher_place", "failing_bar")
 # The same for portfolios.
 REACH = ("asset_past", "asset_age", "asset_value", "asset_position", "asset_tradable", "each_place", "asset_order")
 REACH += ("asset_aim", "weights", "rank", "asset_higher", "asset_higher_value")
 # What is loaded for a strategy, and the call in its text that needs it.
-USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame"))
+USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame"), ("tell", "forget_events(frame"))
 # in the order of their imports
 CORE = ("focus", "scan", "account", "costs", "power", "fills", "accept", "triggers", "matching", "paths", "amend")
-CORE += ("actions", "orders", "indicators", "bars", "finer", "sharing", "guard", "reach", "higher")
+CORE += ("actions", "orders", "indicators", "bars", "finer", "sharing", "guard", "reach", "higher", "events")
 
 
 def _load(element, numba_type):
@@ -374,9 +374,9 @@ class Strategy(Linker):
         super().link(name)
 
     def compiled(self, name: str):
-        """The user's code needs all of numba's pipeline."""
-        if name == "decide":
-            return jit(signature(self.functions[name]), forceinline=True)(self.home[name])
+        """The user's code needs all of numba's pipeline; hooks (T6) are rarely called."""
+        if name == "decide" or name.startswith(HOOK):
+            return jit(signature(self.functions[name]), forceinline=name == "decide")(self.home[name])
         return super().compiled(name)
 
 
@@ -410,7 +410,8 @@ def strategy(text: str, kinds: tuple[str, ...], shared: bool = False) -> tuple[d
         linker = Strategy(text, "strategy")
         if shared:
             frame = {"decide": keep(linker, "decide", "int64(int64)")}
-            frame |= {field: engine().unit(name) for field, name in SHARED.items()}
+            told = {"tell": "tell"} if "forget_events(frame" in text else {}
+            frame |= {field: engine().unit(name) for field, name in (SHARED | told).items()}
         else:
             frame = {"coast": keep(linker, "coast", "int64(int64)", **linker.options)}
             orders = [name for name, call in USES if call in text]

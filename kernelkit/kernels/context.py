@@ -97,6 +97,14 @@ VERBS = {
     "oco": Verb(L.V_OCO, ("first", "second")),
 }
 SIZERS = {"risk": ("fraction", "stop"), "notional": ("value",), "vol_target": ("volatility", "n")}
+# what compiled code knows of the package: the numbers that an order's status and reason are compared with
+CODES = {
+    "Reason": {name.upper() or "NONE": code for code, name in enumerate(L.REASONS)},
+    "Status": {name.upper(): code for code, name in enumerate(L.STATUSES)},
+}
+# what hooks are told (T7), by the fields of EVENT that it comes from; an asset is a portfolio's
+FILL_FIELDS = {n: n for n in ("order", "asset", "time", "quantity", "price", "fee")}
+ORDER_FIELDS = {"id": "order"} | {n: n for n in ("asset", "status", "reason", "quantity", "filled", "price")}
 MODEL_FIELDS = tuple(n for n in L.MODEL.names if n != "slots")
 FIRST_WORD = 2  # words 0 and 1 of a slot: the last value, and where in the panel the values of this trial lie
 # What only debug mode takes, and what to write instead.

@@ -6,9 +6,10 @@ alone, so that they run ahead of the decisions changes nothing.
 
 import ast
 import re
+from collections.abc import Iterable
 
 from kernelkit.kernels.layout import FAILED, FAR, FRAME, RAISED
-from kernelkit.kernels.plan import Plan
+from kernelkit.kernels.plan import Plan, Site
 from kernelkit.kernels.tools import offset, safe
 
 # as `coast` passes them: what a decision reads of the account, the trial's words, the panel, prices
@@ -38,15 +39,29 @@ def decide_text(plan: Plan, lines: list[str]) -> str:
     """
     out = [DECIDE]
     out += [f"    {safe(n)} = {read(kind, f'_s + {8 * k}')}" for k, (n, kind) in enumerate(plan.params.items())]
-    for j in sorted({site.timeframe for site in plan.sites} - {-1}):
-        out.append(f"    _higher_{j} = higher_place(frame, {j}, _i)")
+    out += higher_bars(plan.sites)
     for site in plan.sites:
-        base = "_panel + 8 * _i" if site.timeframe < 0 else f"_higher_{site.timeframe}"
-        where = f"{base} + i8(_s + {8 * site.slot + 8})"
+        where = value_at(site)
         out.append(f"    _v{site.slot} = f8({where})")
         if any(re.search(rf"\b_p{site.slot}\b", line) for line in lines):
             out.append(f"    _p{site.slot} = f8({where} - 8)")
-    risky = [site for site in plan.sites if site.kind in plan.risky]
+    return "\n".join([*out, *failed(plan), *guarded(plan, lines), "    return 0"])
+
+
+def higher_bars(sites: Iterable[Site]) -> list[str]:
+    """Find, for the higher timeframes of these indicators, where in the panel their last closed bars are."""
+    return [f"    _higher_{j} = higher_place(frame, {j}, _i)" for j in sorted({s.timeframe for s in sites} - {-1})]
+
+
+def value_at(site: Site) -> str:
+    """Where an indicator has its value for this trial and bar."""
+    base = "_panel + 8 * _i" if site.timeframe < 0 else f"_higher_{site.timeframe}"
+    return f"{base} + i8(_s + {8 * site.slot + 8})"
+
+
+def failed(plan: Plan) -> list[str]:
+    """End the decision where an own indicator has raised."""
+    risky, out = [site for site in plan.sites if site.kind in plan.risky], []
     if risky:
         out.append(f"    _f = {FAR}")  # the bar at which the first of them raised
         for site in risky:
@@ -57,7 +72,7 @@ def decide_text(plan: Plan, lines: list[str]) -> str:
         out.append(f"    if _f < {FAR}:")
         out.append(f"        put_i8(frame + {offset(FRAME, 'i')}, _f)")
         out.append(f"        return {RAISED}")
-    return "\n".join([*out, *guarded(plan, lines), "    return 0"])
+    return out
 
 
 def own_text(plan: Plan, k: int) -> str:
@@ -69,20 +84,29 @@ def own_text(plan: Plan, k: int) -> str:
     return f"def _own_{k}({head}) -> None:\n    {site.kind}({arguments})"
 
 
+def placed() -> list[str]:
+    """Where a portfolio's decision is, what it reads from."""
+    places = {"_i": "clock", "_state": "state", "_account": "account", "_s": "strategy"}
+    return [f"    {name} = i8(frame + {offset(FRAME, field)})" for name, field in places.items()]
+
+
 def decide_all_text(plan: Plan, lines: list[str]) -> str:
     """The decision of a portfolio at a bar of its clock; EACH is where its state of a number for each asset begins."""
-    places = {"_i": "clock", "_state": "state", "_account": "account", "_s": "strategy"}
     out = [f"EACH = {plan.words}", "def decide(frame: int) -> int:"]
-    out += [f"    {name} = i8(frame + {offset(FRAME, field)})" for name, field in places.items()]
+    out += placed()
     out += [f"    {safe(n)} = {read(kind, f'_s + {8 * k}')}" for k, (n, kind) in enumerate(plan.params.items())]
     return "\n".join([*out, *guarded(plan, lines), "    return 0"])
 
 
 def entries(plan: Plan, lines: list[str]) -> str:
     """All of them."""
-    own = [own_text(plan, k) for k, site in enumerate(plan.sites) if site.custom]
     decision = decide_all_text(plan, lines) if plan.shared else decide_text(plan, lines)
-    return "\n\n".join([decision, *own])
+    return "\n\n".join([decision, *kernels(plan)])
+
+
+def kernels(plan: Plan) -> list[str]:
+    """The kernels of own indicators."""
+    return [own_text(plan, k) for k, site in enumerate(plan.sites) if site.custom]
 
 
 class Returns(ast.NodeTransformer):

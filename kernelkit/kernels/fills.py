@@ -45,11 +45,12 @@ from kernelkit.kernels.layout import (
     SHOWN,
     SLIPS,
     STOP,
+    TELL_ENDS,
     TOUCH,
     VENUE,
     WAITING,
 )
-from kernelkit.kernels.memory import at, call, f8, i8
+from kernelkit.kernels.memory import at, call, call_kernel, f8, i8
 from kernelkit.kernels.power import REFUSED, affordable, count_in, count_out, cut, equity_at, value_all
 from kernelkit.kernels.scan import copy_words
 
@@ -91,6 +92,10 @@ def end_one(frame: int, order_at: int, status: int, reason: int, time: int) -> N
     o.status = status
     o.reason = reason
     o.t_end = time
+    if f.keeps == 0:
+        return
+    if f.tell != 0:
+        call_kernel(f.tell, frame, order_at, TELL_ENDS, o.lots, 0, time, 0)
     if f.logging != 0 and f.n_ended >= f.cap_ended:
         fail(frame, CROWDED)
     elif f.logging != 0:

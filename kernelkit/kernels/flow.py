@@ -177,8 +177,16 @@ def runs(over: ast.expr) -> bool:
 class Kinds:
     """Which expressions of a function are floats for certain: a whole-number state would cut their fraction off."""
 
-    def __init__(self, tree: ast.FunctionDef, floats: set[str], ctx: str | None, s: str | None, state: dict) -> None:
-        self.ctx, self.s, self.state, self.floats = ctx, s, state, set(floats)
+    def __init__(
+        self,
+        tree: ast.FunctionDef,
+        floats: set[str],
+        ctx: str | None,
+        s: str | None,
+        state: dict,
+        event: str | None = None,
+    ) -> None:
+        self.ctx, self.s, self.state, self.floats, self.event = ctx, s, state, set(floats), event
         assigned = [n for n in ast.walk(tree) if isinstance(n, ast.Assign | ast.AugAssign)]
         for _ in assigned:  # until nothing is added: at most one name each time
             for n in assigned:
@@ -202,6 +210,8 @@ class Kinds:
         if isinstance(node, ast.Attribute):
             if isinstance(node.value, ast.Name) and node.value.id == self.s:
                 return isinstance(self.state.get(node.attr), float)
+            if root(node) == self.event is not None:  # of a fill, or of an order that has ended
+                return node.attr in ("quantity", "price", "fee", "filled")
             return root(node) == self.ctx is not None and node.attr in ("position", "cash", "equity")
         if isinstance(node, ast.Call):
             if isinstance(node.func, ast.Name):

@@ -1,6 +1,7 @@
 """Plain-old-data records: what a trial is made of, byte by byte.
 
-A trial's state is one contiguous block: HEADER, ACCOUNT, POSITION[n_asset], METRICS, strategy slots, ORDER[capacity].
+A trial's state is one contiguous block: HEADER, ACCOUNT, POSITION[n_asset], METRICS, strategy slots, ORDER[capacity],
+and, where the strategy has hooks that are told of fills or orders, EVENTS and EVENT[most].
 The block holds values only, never addresses, so it *is* the checkpoint. Addresses live in FRAME, which is rebuilt for
 every call and never saved. Every field is 8 bytes wide: no padding, the same layout on a CPU and on a GPU. A change
 of fields is a new VERSION: a checkpoint of another one is refused.
@@ -131,6 +132,8 @@ ACTIONS = ("split", "dividend", "funding", "delisting", "interest", "borrow", "i
 FIRST, WITHIN, LAST = 0, 1, 2
 # which of a bar's prices a margin is looked at with (L3): the open, the range, the close, the range after F7; or none
 CALL_OPEN, CALL_RANGE, CALL_CLOSE, CALL_AFTER, CALL_RENEW = 0, 1, 2, 3, 4
+# what hooks are told of (T7), as bits of FRAME.told
+TELL_FILLS, TELL_ENDS = 1, 2
 # what a kernel call comes back with
 DONE, PAUSED, GROW, FLUSH, RAISED, LOOKAHEAD, CROWDED, BAD_MODEL, LOAD, NO_ASSET = range(10)
 # verbs of the order entry point
@@ -206,6 +209,9 @@ ORDER = _record(
     "t_submit t_active t_expire t_trigger t_replace session t_end touch_lo touch_hi reference fill_ticks",
     "fraction stop_loss take_profit weight fees notional",
 )
+# T7: what a hook is told, a fill or an order that has ended; money and quantities are the user's, not ticks and lots
+EVENTS = _record("n most")
+EVENT = _record("what order asset time status reason", "quantity price fee filled")
 NODE = _record("index n active", "s1 s2 s3 s4 d2 sb sbb sxb w hi lo mdd")
 NODE_FIELDS = tuple(NODE.names)
 # turn: the next bar whose session must be looked at; begun: the last one that was, which helps to guess the next
@@ -247,7 +253,8 @@ MODEL = _record(
 # words instead), where its values go; of a portfolio the asset, and where its last value but one is kept
 ROW = _record("kernel instrument slot column n out asset before")
 # FRAME: addresses and buffers of the running call; built anew each time, never saved. coarse, coarse_i: the columns and
-# the number of the decisions' bar while its finer bars are walked, else 0
+# the number of the decisions' bar while its finer bars are walked, else 0; told: bits of what hooks are told of; tell:
+# the function that keeps it; keeps: whether anything is kept of a fill, for them or in logs
 FRAME = _record(
     "state account metrics positions orders strategy instrument venue fill_model columns i act logging measure "
     "fills n_fills cap_fills ended n_ended cap_ended trades n_trades cap_trades curve curve_0 curve_step "
@@ -255,7 +262,7 @@ FRAME = _record(
     "coast decide meet match walk steer log ruin close_out decides whole stop "
     "rows n_rows values width first last refreshed panel timed halt "
     "shared n_asset asset clock bars position_0 instrument_0 step twice weigh row_bytes scratch held n_held "
-    "happen guard place happened n_happened cap_happened finer coarse coarse_i"
+    "happen guard place happened n_happened cap_happened finer coarse coarse_i told tell keeps"
 )
 # sizes as plain integers: compiled code cannot ask a dtype
 (
@@ -272,11 +279,13 @@ FRAME = _record(
     ROW_BYTES,
     ACTION_BYTES,
     HAPPENED_BYTES,
+    EVENT_BYTES,
+    EVENTS_BYTES,
 ) = (
     r.itemsize
     for r in (
         *(HEADER, NODE, POSITION, ORDER, FILL, TRADE, TRIAL, INSTRUMENT, VENUE, FILL_MODEL, ROW),
-        *(ACTION, HAPPENED),
+        *(ACTION, HAPPENED, EVENT, EVENTS),
     )
 )
 # headline of one trial, as the kernel writes it
@@ -306,15 +315,32 @@ def block_offsets(n_asset: int, capacity: int, n_slot: int) -> dict[str, int]:
     return out | {"nbytes": at}
 
 
-def new_block(n_asset: int, capacity: int, n_slot: int) -> np.ndarray:
-    """A zeroed state block with its header filled in; uint8 (nbytes,).
+def most_events(n_asset: int, capacity: int) -> int:
+    """How many events (T7) a block must hold: those since one decision told them until the next has.
+
+    An order fills at most once a bar and ends once; so do close-outs, and what a walk-forward switch orders, one of
+    each for an asset.
+
+    >>> most_events(1, 128)
+    387
+    """
+    return 3 * (capacity + n_asset)
+
+
+def new_block(n_asset: int, capacity: int, n_slot: int, told: bool = False) -> np.ndarray:
+    """A zeroed state block with its header filled in; uint8 (nbytes,). With `told` it has room for events.
 
     >>> block = new_block(1, 128, 4)
     >>> int(block[: HEADER.itemsize].view(HEADER)[0]["nbytes"]) == block.size
     True
     """
     offsets = block_offsets(n_asset, capacity, n_slot)
+    at, most = offsets["nbytes"], most_events(n_asset, capacity)
+    if told:
+        offsets["nbytes"] += EVENTS_BYTES + EVENT_BYTES * most
     block = np.zeros(offsets["nbytes"], "u1")
+    if told:
+        block[at : at + EVENTS_BYTES].view(EVENTS)["most"] = most
     header = block[: HEADER.itemsize].view(HEADER)[0]
     for name, value in (
         offsets
@@ -339,8 +365,12 @@ def grown(block: np.ndarray, capacity: int) -> np.ndarray:
     256
     """
     old = block[: HEADER.itemsize].view(HEADER)[0]
-    new = np.zeros(int(old["off_orders"]) + ORDER.itemsize * capacity, "u1")
-    new[: block.size] = block[: new.size]
+    begin, at = (int(old["off_orders"]) + ORDER.itemsize * n for n in (int(old["capacity"]), capacity))
+    told, most = block.size > begin, most_events(int(old["n_asset"]), capacity)
+    new = np.zeros(at + (EVENTS_BYTES + EVENT_BYTES * most if told else 0), "u1")
+    new[:begin], new[at : at + block.size - begin] = block[:begin], block[begin:]
     header = new[: HEADER.itemsize].view(HEADER)[0]
     header["capacity"], header["nbytes"] = capacity, new.size
+    if told:
+        new[at : at + EVENTS_BYTES].view(EVENTS)["most"] = most
     return new

@@ -12,6 +12,7 @@ from kernelkit.kernels import layout as L
 from kernelkit.kernels.context import (
     ATTRIBUTES,
     BAR_ROLLING,
+    CODES,
     FIRST_WORD,
     INSTEAD,
     PRICES,
@@ -41,17 +42,30 @@ RESULT = {
 
 
 class Lowering(Timeframes):
-    """Rewrites one function. `ctx` and `s` are the names of its context and state arguments (None: it has none)."""
+    """Rewrites one function. `ctx` and `s` are the names of its context and state arguments (None: it has none).
+
+    `params` are those of the strategy's parameters that it takes (None: all).
+    """
+
+    event: str | None = None  # of a hook, its argument that says what has happened
 
     def __init__(
-        self, source: Source, plan: Plan, ctx: str | None, s: str | None, names: dict[str, str], depth: int = 0
+        self,
+        source: Source,
+        plan: Plan,
+        ctx: str | None,
+        s: str | None,
+        names: dict[str, str],
+        depth: int = 0,
+        params: tuple[str, ...] | None = None,
     ) -> None:
         self.source, self.plan, self.ctx, self.s, self.names, self.depth = source, plan, ctx, s, names, depth
         self.loops = 0
-        floats = {n for n, t in plan.params.items() if t is float}
+        self.params = {n: t for n, t in plan.params.items() if params is None or n in params}
+        floats = {n for n, t in self.params.items() if t is float}
         if depth and s is not None:  # of an own indicator, the value that it is given
             floats.add(source.tree.args.args[1].arg)
-        self.kinds = Kinds(source.tree, floats, ctx, s, plan.state)
+        self.kinds = Kinds(source.tree, floats, ctx, s, plan.state, self.event)
         for name in PYTHON & set(names):
             self.cannot_compile(source.tree, f"a global called `{name}`", "call it otherwise")
         if twice := defined_twice(names):
@@ -166,11 +180,28 @@ class Lowering(Timeframes):
             self.source.refuse(
                 node, f"`{node.id}` cannot be stored or passed on as a value", "use its attributes directly"
             )
-        if isinstance(node.ctx, ast.Store) and node.id in self.plan.params and self.depth == 0:
+        if self.names.get(node.id, "").startswith("codes"):
+            self.source.refuse(
+                node, f"`{node.id}` as a value", "its numbers can be used: kk.Reason.CUT_CASH, kk.Status.FILLED"
+            )
+        if isinstance(node.ctx, ast.Store) and node.id in self.params and self.depth == 0:
             self.source.refuse(node, f"parameter `{node.id}` is read-only", "use another name")
         return ast.copy_location(ast.Name(safe(node.id), node.ctx), node)
 
+    def code(self, node: ast.Attribute) -> int | None:
+        """The number that `kk.Reason.CUT_CASH` or `Reason.CUT_CASH` means; None for anything else."""
+        table = node.value
+        role = self.names.get(table.id, "") if isinstance(table, ast.Name) else ""
+        if isinstance(table, ast.Attribute) and self.names.get(getattr(table.value, "id", "")) == "codes":
+            role = f"codes {table.attr}"
+        codes = CODES.get(role.removeprefix("codes "), {}) if role.startswith("codes ") else {}
+        if codes and node.attr not in codes:
+            self.source.refuse(node, f"no `{node.attr}`", f"there are {', '.join(codes)}")
+        return codes.get(node.attr)
+
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        if (code := self.code(node)) is not None:
+            return ast.copy_location(ast.Constant(code), node)
         if self.is_state(node.value):
             return self.state_value(node)
         if node.attr == "count" and isinstance(node.value, ast.Attribute) and self.is_state(node.value.value):
@@ -400,13 +431,13 @@ class Lowering(Timeframes):
             )
         for a in arguments:
             fixed = isinstance(a, ast.Constant) and isinstance(a.value, int | float)
-            if not fixed and not (isinstance(a, ast.Name) and a.id in self.plan.params):
+            if not fixed and not (isinstance(a, ast.Name) and a.id in self.params):
                 self.source.refuse(
                     a,
                     "an indicator's argument must be a parameter or a constant",
                     "make it a parameter of the strategy",
                 )
-            whole = type(a.value) is int and a.value > 0 if fixed else self.plan.params[a.id] is int
+            whole = type(a.value) is int and a.value > 0 if fixed else self.params[a.id] is int
             if not custom and not whole:
                 self.source.refuse(a, "a window that is not a positive whole number of bars", "write 20, or n=20")
         key = (kind, column, tuple(ast.unparse(a) for a in arguments))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from kernelkit.kernels.context import Rolling
+from kernelkit.kernels.layout import FIRST_FEATURE
 
 
 def plain(value: Any) -> Any:
@@ -65,6 +66,10 @@ class Plan:
     closing: bool = False  # it orders at the close (O12): the bars must say when their sessions close
     shared: bool = False  # a portfolio's: its assets share an account
     timeframes: dict[str, int] = field(default_factory=dict)  # higher ones by name, and how far back each is looked at
+    # T8: the moments at which its hooks run, bits of a column that follows the features (of a portfolio, the clock's)
+    moments: list[str] = field(default_factory=list)
+    told: int = 0  # T7: what its hooks are told of, bits of FRAME.told
+    timed: bool = False  # a hook reads when something happened
 
     def __post_init__(self) -> None:
         self.words = len(self.params)
@@ -74,6 +79,11 @@ class Plan:
                 continue
             self.places[name] = self.words
             self.words += value.n + 1 if isinstance(value, Ring) else 1
+
+    @property
+    def moments_at(self) -> int:
+        """The column that says which moments a bar is."""
+        return FIRST_FEATURE + (0 if self.shared else 2 * len(self.features))
 
     @property
     def kinds(self) -> tuple[str, ...]:

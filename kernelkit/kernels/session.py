@@ -168,6 +168,8 @@ class Session:
             job.measure,
             len(job.plan.records),
         )
+        timed, frame["told"] = timed or job.plan.timed, job.plan.told
+        frame["keeps"] = job.plan.told
         frame["timed"], frame["n_asset"], frame["shared"] = timed, job.n_asset, job.plan.shared
         self.scratch = np.zeros((7, job.n_asset), "i8")
         frame["scratch"], frame["held"] = self.scratch.ctypes.data, self.scratch[4:].ctypes.data
@@ -213,7 +215,12 @@ class Session:
         if self.state.shape != shape:
             self.state = np.zeros(shape, "u1")
         # Orders and the blocks' summaries, which are written before they are read, stay as they are.
-        for part in (slice(0, int(header["off_metrics"]) + OFF_CELL), slice(begin, orders)):
+        told = orders + L.ORDER_BYTES * int(header["capacity"])  # nothing lies there where no hook is told anything
+        for part in (
+            slice(0, int(header["off_metrics"]) + OFF_CELL),
+            slice(begin, orders),
+            slice(told, told + L.EVENTS_BYTES),
+        ):
             self.state[:, part] = self.template[part]
         self.state[:, : L.HEADER.itemsize].view(L.HEADER)["status"] = L.PAUSED
         self.larger, self.blocks = {}, self.state.ctypes.data + shape[1] * np.arange(shape[0])
@@ -445,7 +452,7 @@ class Recorder(Session):
         self.curves = np.full((n, 2 + job.n_asset), np.nan)
         self.records = np.full((n, max(1, len(job.plan.records))), np.nan)
         frame = self.frame
-        frame["logging"] = 1
+        frame["logging"] = frame["keeps"] = 1
         for name, buffer in self.buffers.items():
             frame[name], frame[f"cap_{name}"] = buffer.ctypes.data, len(buffer)
         frame["curve"], frame["curve_0"], frame["curve_step"] = self.curves.ctypes.data, int(row["trade_from"]), step

@@ -24,6 +24,7 @@ def offset(record, name: str) -> int:
 
 # What stands for ctx in lowered code: the frame, the bar, what `coast` knows of the account, where prices lie.
 HERE = "frame, _i, _state, _account, _positions, _cash, _held, _mark, _close, _open"
+HOOK = "_own_hook_"  # what their functions are called, with a number; the main one of a strategy that has them is one
 PRELUDE = """from math import sqrt
 from kernelkit.kernels.compile import at, bits, call, call_act, call_steer, f8, i8, prefetch, put_f8, put_i8
 from kernelkit.kernels.compile import rarely, unbits
@@ -151,6 +152,7 @@ GENERATED = {
     *vars(L),
     *TOOLS,
     *"table_at fail prefetch frame model entry call_act call_steer put_i8 bits unbits INF EACH".split(),
+    *"events_of forget_events".split(),
 }
 RESERVED = r"_[sivpaf]\d*|_higher_\d+|_state|_account|_positions|_panel|_cash|_held|_mark|_close|_open|_own_\w+"
 TAIL = "__user__"

@@ -1,10 +1,24 @@
-"""Why orders end, each reason with a sentence that says it (rule O6)."""
+"""How orders stand and why they end, each reason with a sentence that says it (rule O6)."""
 
 from __future__ import annotations
 
 from enum import IntEnum
 
 from kernelkit.kernels import layout as L
+
+
+class Status(IntEnum):
+    """How an order stands, by the code that logs and hooks carry.
+
+    >>> Status.FILLED == 1, [status.name for status in Status]
+    (True, ['LIVE', 'FILLED', 'CANCELLED', 'REJECTED', 'EXPIRED'])
+    """
+
+    LIVE = L.LIVE
+    FILLED = L.FILLED
+    CANCELLED = L.CANCELLED
+    REJECTED = L.REJECTED
+    EXPIRED = L.EXPIRED
 
 
 class Reason(IntEnum):

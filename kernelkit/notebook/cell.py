@@ -7,6 +7,7 @@ from types import FunctionType
 from typing import Any
 
 from kernelkit.errors import UsageError
+from kernelkit.hooks import KINDS
 from kernelkit.indicator import Indicator
 from kernelkit.notebook.fault import in_cells
 from kernelkit.strategy import Signal, Strategy, signal, strategy
@@ -15,7 +16,7 @@ _FORMS = "def name(ctx, ...) decides bar by bar, def name(ds, ...) returns targe
 
 
 def execute(shell: Any, line: str, cell: str) -> Strategy | Signal:
-    """Run `cell` and return its strategy, which is the last function it defines; the name then holds the strategy.
+    """Run `cell` and return its strategy, the last function it defines, hooks apart; the name then holds the strategy.
 
     Raises UsageError where there is none, and what the cell itself raises.
     """
@@ -44,12 +45,18 @@ def _parse(shell: Any, line: str, cell: str) -> tuple[ast.Module, str]:
 
 
 def _last_function(tree: ast.Module) -> str:
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    functions = [n for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) and not _is_hook(n)]
     if not functions:
         raise UsageError(f"the cell defines no function; the strategy is its last one: {_FORMS}")
     if isinstance(functions[-1], ast.AsyncFunctionDef):
         raise UsageError(f"{functions[-1].name} is async; a strategy is a plain function: {_FORMS}")
     return functions[-1].name
+
+
+def _is_hook(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether it is decorated as one: ``@name.on_fill``, ``@name.schedule("month_end")``."""
+    marks = [d.func if isinstance(d, ast.Call) else d for d in node.decorator_list]
+    return any(isinstance(mark, ast.Attribute) and mark.attr in KINDS for mark in marks)
 
 
 def as_strategy(found: object, name: str) -> Strategy | Signal:

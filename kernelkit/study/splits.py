@@ -301,7 +301,8 @@ def trade(
     trials["trade_from"] = begin
     tables = recipes[0].job.tables
     if recipes[0].shared:  # the benchmark begins with the first test window
-        clock = clock_of(panel_of(bars, recipes[0].job.plan.features), bars, begin)
+        plan = recipes[0].job.plan
+        clock = clock_of(panel_of(bars, plan.features), bars, begin, plan.moments)
         tables = [replace(clock, actions=tables[0].actions), *tables[1:]]
     recipe = first = replace(recipes[0], job=replace(recipes[0].job, tables=tables, trials=trials, ring_sizes=rings))
     main = Recorder(first.job, 0, last=stop)

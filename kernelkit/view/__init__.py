@@ -17,6 +17,7 @@ from kernelkit.kernels import (
     bars,
     coast,
     context,
+    events,
     fills,
     finer,
     guard,
@@ -33,6 +34,7 @@ from kernelkit.kernels.plan import Plan, Ring, Site, plain
 from kernelkit.kernels.session import Session, units_of
 from kernelkit.kernels.verbs import SETTINGS, order_of
 from kernelkit.strategy import Strategy
+from kernelkit.view import calls
 
 if TYPE_CHECKING:
     from kernelkit.market.venue import Venue
@@ -309,6 +311,7 @@ class Python:
 
     def __init__(self, strategy: Strategy, own: dict[str, Indicator], job: Job, venue: Venue | None) -> None:
         self.strategy, self.own, self.job, self.venue = strategy, own, job, venue
+        self.hooks = strategy.hooks
         self.handles: list[int] = []
         self.errors: dict[int, Exception] = {}  # of own indicators, by bar: raised when a decision needs the value
         self.texts = {n: d for n, d in strategy.defaults.items() if isinstance(d, str)}
@@ -339,7 +342,7 @@ class Python:
             with np.errstate(all="ignore"):
                 return int(bars.sweep(*args))
 
-        frame = {
+        frame: dict[str, Callable[..., Any]] = {
             "coast": coast.coast,
             "meet": bars.meet,
             "match": matching.match,
@@ -351,6 +354,8 @@ class Python:
             "decide": self.decide,
         }
         frame |= {field: UNITS[unit] for field, unit in units_of(self.job).items() if unit in UNITS}
+        if self.job.plan.told:
+            frame["tell"] = events.tell
         if self.strategy.shared:
             from kernelkit.view import assets
 
@@ -408,7 +413,7 @@ class Python:
                 slots[site.kind, site.column, exact(self.arguments(site, words)), site.timeframe] = site.slot
             head = assets.arguments(frame, plan, slots, self.strategy.state)
             with suppress(Failed):
-                self.strategy.function(*head, **(self.texts | params))
+                calls.decide(frame, self.strategy.function, self.hooks, plan, head, self.texts | params)
             return 0
         failed: list[int] = []
         for site in plan.sites:
@@ -425,7 +430,7 @@ class Python:
         if self.strategy.s is not None:
             head.append(Slots(words, plan.places, self.strategy.state))
         with suppress(Failed):  # FRAME.error and FRAME.stop say the rest
-            self.strategy.function(*head, **(self.texts | params))
+            calls.decide(frame, self.strategy.function, self.hooks, plan, head, self.texts | params)
         return 0
 
     def close(self) -> None:
@@ -461,6 +466,7 @@ def binding(recipe: Recipe, job: Job, venue: Any) -> Python:
     """The Python binding of a recipe's strategy."""
     strategy = recipe.strategy if isinstance(recipe.strategy, Strategy) else recipe.strategy.follower
     python = Python(strategy, strategy.capture.own, job, venue)
+    python.hooks = recipe.hooks or ()
     python.texts |= {n: v for n, v in recipe.params.items() if n in strategy.defaults and isinstance(v, str)}
     return python
 

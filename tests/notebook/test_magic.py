@@ -196,3 +196,12 @@ def test_magic__hands_the_address_of_a_cluster_on(backtest, monkeypatch):
 
     monkeypatch.setattr("kernelkit.cluster.run_on", run_on)
     assert "RunError: asked tcp://10.0.0.5:8786" in backtest("-p fast=5 --client tcp://10.0.0.5:8786").text
+
+
+def test_magic__hooks_may_follow_the_strategy(shell, backtest):
+    body = "import kernelkit as kk\n@kk.strategy(state=dict(n=0))\n"
+    body += "def timed(ctx, s, k=1):\n    ctx.target(float(s.n * k))\n"
+    body += "@timed.schedule('month_end')\ndef counted(ctx, s):\n    s.n += 1\n"
+    assert backtest("-p k=1,2 --into res", body).error is None
+    assert repr(shell.user_ns["timed"]) == "<strategy timed(k=1)>"
+    assert (shell.user_ns["res"]["n_fills"].values > 10).all()
