@@ -922,3 +922,47 @@ def test_a_portfolio_runs_every_kind_of_hook() -> None:
     assert fast["ends"].values[-1] == ((orders["asset"] == "b") & (orders["reason"] == "day")).sum()
     ends = pd.Series(frame.index, frame.index).groupby(frame.index.to_period("M")).last()
     assert set(orders[orders["kind"] == "market"]["submitted"].dt.normalize()) <= {d.normalize() for d in ends}
+
+
+@kk.strategy(state={"up": 0, "lost": 0})
+def timed(ctx, s, n=3):  # type: ignore[no-untyped-def]
+    if ctx.close[0] > ctx.tf("1h").close.sma(n):
+        ctx.target_percent(4.0)
+    ctx.record("up", s.up)
+    ctx.record("lost", s.lost)
+
+
+@timed.on_session_open
+def daily(ctx, s, n):  # type: ignore[no-untyped-def]
+    s.up = 1 if ctx.tf("1D").close[0] > ctx.tf("1h").close.max(n)[-1] else 0
+
+
+@timed.on_order
+def lost(ctx, s, order):  # type: ignore[no-untyped-def]
+    if order.reason == kk.Reason.LIQUIDATION:
+        s.lost += 1
+
+
+def test_hooks_see_timeframes_and_are_told_of_liquidations() -> None:
+    rng = np.random.default_rng(4)
+    close = np.round(100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.01, 2000))), 2)
+    index = pd.date_range("2024-01-01", periods=2000, freq="10min")
+    opens = np.r_[close[:1], close[:-1]]
+    high, low = np.maximum(opens, close), np.minimum(opens, close)
+    frame = pd.DataFrame({"open": opens, "high": high, "low": low, "close": close, "volume": 1.0}, index=index)
+    bars = kk.data.from_pandas(frame, label="open", bar="10min", calendar="24/7", tick_size=0.01)
+    account = kk.Account(margin=kk.Margin(0.2, 0.1))
+    found = [kk.backtest(bars, timed, account=account, debug=debug) for debug in (False, True)]
+    assert found[0]["equity"].values.tolist() == found[1]["equity"].values.tolist()
+    for name in ("up", "lost"):
+        np.testing.assert_array_equal(found[0][name].values, found[1][name].values)
+    reasons = kk.orders(found[0])["reason"]
+    assert int(found[0]["lost"][-1]) == (reasons == "liquidation").sum() > 0
+    day = frame["close"].resample("1D").last().shift(1)
+    hour = frame["close"].resample("1h").last()
+    midnight = index[index.normalize() == index][2:]
+    for when in midnight:
+        before = hour.loc[: when - pd.Timedelta("1h")]
+        wanted = float(day.loc[when]) > before.iloc[-4:-1].max()
+        row = int(np.searchsorted(index, when)) - 1
+        assert int(found[0]["up"].values[row - (2000 - found[0].sizes["time"]) + 1]) == int(wanted), when
