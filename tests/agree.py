@@ -76,6 +76,11 @@ def assert_agree(logs: Logs, headline: dict[str, float], blocks: np.ndarray, lev
     assert trades == [
         (t.get("asset", 0), t["opened"], t["closed"], t["lots"], t["pnl"], t["fees"]) for t in expected.trades
     ]
+    happened = [
+        (L.ACTIONS[r["kind"]], int(r["asset"]), int(r["time"]), int(r["lots"]), float(r["amount"]))
+        for r in logs.happened
+    ]
+    assert happened == [(a["kind"], a["asset"], a["time"], a["position"], a["amount"]) for a in expected.actions]
     assert logs.curves[:, 0].tolist() == expected.equity
     assert logs.curves[:, 1].tolist() == expected.cash
     assert level == expected.k

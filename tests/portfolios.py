@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 import kernelkit as kk
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job, Logs, Table
-from tests.programs import recorded, settings_of
-from tests.reference import Asset, Clock, Config, Outcome, simulate_portfolio
+from kernelkit.table import with_mark
+from tests.programs import actions_of, recorded, settings_of
+from tests.reference import Action, Asset, Clock, Config, Outcome, simulate_portfolio
 
 SCRIPTS = 4  # the last assets are never traded: their features are the program, one action a bar each
 FIELDS = ("verb", "k", "q", "a", "b", "c")
@@ -140,6 +141,7 @@ class World:
     program: np.ndarray  # (bar, script, field)
     fee: Any = None
     slippage: Any = None
+    actions: tuple[Action, ...] = ()
 
 
 def table(asset: Asset, periods: float, values: np.ndarray | None) -> Table:
@@ -152,7 +154,8 @@ def table(asset: Asset, periods: float, values: np.ndarray | None) -> Table:
         column = np.zeros(len(b.o)) if values is None else np.ascontiguousarray(values[:, FIELDS.index(name)])
         columns += [column, np.zeros(len(b.o), "i8")]
     columns.append(np.array(b.closes, "i8"))
-    return Table(tuple(columns), g.inverse, g.tick, g.lot, g.multiplier, periods, len(columns) - 1)
+    made = Table(tuple(columns), g.inverse, g.tick, g.lot, g.multiplier, periods, len(columns) - 1)
+    return with_mark(made) if g.contract == "inverse" else made
 
 
 PROGRAM = actor.program({})
@@ -160,16 +163,21 @@ PROGRAM = actor.program({})
 
 def clock_table(world: World) -> Table:
     """The clock, its index as X8 says: from the reference's own words."""
-    from tests.reference.portfolio import holding_of, index
+    from tests.reference.actions import schedule
+    from tests.reference.holders import index
+    from tests.reference.portfolio import holding_of
 
     n, start = len(world.clock.open_at), world.config.trade_from
     holdings = [holding_of(k, a, world.clock) for k, a in enumerate(world.assets)]
     close = np.full(n, np.nan)
-    close[start:] = index(holdings, start, n)
+    close[start:] = index(holdings, schedule(world.actions, world.clock, holdings), start, n)
     none, unknown = np.zeros(n, "i8"), np.full(n, np.nan)
     times = [np.array(v, "i8") for v in (world.clock.open_at, world.clock.known_at, world.clock.session)]
     columns = (none, none, none, none, np.zeros(n), *times, unknown, unknown, unknown, close)
-    return Table(columns, 1, 1.0, 1.0, 1.0, float(world.config.periods_per_year))
+    made = Table(columns, 1, 1.0, 1.0, 1.0, float(world.config.periods_per_year))
+    places = [np.flatnonzero(np.array(a.rows) >= 0) for a in world.assets]
+    names = [str(k) for k in range(len(places))]
+    return replace(made, actions=actions_of(world.config, world.actions, made, names, places))
 
 
 def job(world: World) -> Job:
@@ -208,4 +216,4 @@ def run_reference(world: World) -> Outcome:
         for verb, k, *numbers in world.program[ctx.i]:
             act(ctx, len(world.assets), float(verb), int(k), *map(float, numbers))
 
-    return simulate_portfolio(world.clock, world.assets, world.config, decide)
+    return simulate_portfolio(world.clock, world.assets, world.config, decide, world.actions)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 import kernelkit as kk
+from kernelkit.agenda import agenda, stamped
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.job import Costs, Job, Logs, Table
+from kernelkit.kernels.job import Backing, Costs, Job, Logs, Table
 from kernelkit.kernels.session import Recorder
+from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.venue import CASH_RULES
-from tests.reference import Bars, Config, Grid, Outcome, simulate
+from kernelkit.table import with_mark
+from tests.reference import Action, Bars, Config, Grid, Outcome, simulate
 
 ACTIONS = 3  # per bar
 FIELDS = ("verb", "tif", "q", "a", "b", "c", "d", "e")
@@ -210,6 +215,7 @@ class Case:
     slippage: Any = None
     closes: tuple[int, ...] = ()  # O12: when each bar's session closes; none where no order asks
     limits: dict[str, Any] = field(default_factory=dict)  # O15, as Costs has them
+    actions: tuple[Action, ...] = ()
 
 
 def table(case: Case) -> Table:
@@ -235,7 +241,33 @@ def table(case: Case) -> Table:
         columns += [np.ascontiguousarray(values[order[name]]), np.zeros(len(b.o), "i8")]
     columns.append(np.array(case.closes[: len(b.o)] or b.known_at, "i8"))
     periods, closing = float(case.config.periods_per_year), len(columns) - 1
-    return Table(tuple(columns), g.inverse, g.tick, g.lot, g.multiplier, periods, closing)
+    made = Table(tuple(columns), g.inverse, g.tick, g.lot, g.multiplier, periods, closing)
+    made = with_mark(made) if g.contract == "inverse" else made
+    return replace(made, actions=actions_of(case.config, case.actions, made, ["0"], [np.arange(len(b.o))]))
+
+
+def actions_of(
+    c: Config, actions: Sequence[Action], clock: Table, assets: Sequence[str], places: Sequence[np.ndarray]
+) -> np.ndarray:
+    """The actions of an account as the engine takes them; assets are named by their numbers."""
+    of = {
+        "action_time": np.array([a.time for a in actions], "i8").astype("datetime64[ns]"),
+        "action_asset": np.array([str(a.asset) for a in actions], str),
+        "action_kind": np.array([a.kind for a in actions], str),
+        "action_value": np.array([a.value for a in actions], "f8"),
+        "action_price": np.array([a.price for a in actions], "f8"),
+    }
+    bars = xr.Dataset(coords={name: ("action", column) for name, column in of.items()})
+    borrow: Any = dict(zip(assets, c.borrow, strict=True)) if isinstance(c.borrow, list) else c.borrow
+    account = Account(1.0, interest=c.interest, loan=c.loan, borrow=borrow)
+    return stamped(agenda(bars, clock, assets, places, account), clock)
+
+
+def tiers_of(maintenance: Any) -> tuple[tuple[float, float], ...]:
+    """Maintenance margin as Backing has it."""
+    if maintenance is None:
+        return ()
+    return ((0.0, maintenance),) if isinstance(maintenance, float) else tuple(zip(*maintenance, strict=True))
 
 
 FEATURES = [f"{name}{k}" for k in range(ACTIONS) for name in FIELDS]
@@ -252,6 +284,14 @@ def settings_of(c: Config, fee: Any, slip: Any, limits: dict[str, Any] | None = 
         CASH_RULES[c.cash_rule],
         c.band,
         participation=c.participation or 0.0,
+        backing=Backing(
+            c.initial,
+            tiers_of(c.maintenance),
+            tiers_of(c.maintenance if c.maintenance_short is None else c.maintenance_short),
+            c.margin_fee,
+            c.isolated,
+            c.protected,
+        ),
         **(limits or {}),
     )
     return costs, FillModel(
@@ -298,4 +338,4 @@ def run_reference(case: Case) -> Outcome:
     given = {name: case.limits.get(name) or None for name in ("min_quantity", "max_quantity", "min_notional")}
     config = replace(case.config, off_tick="reject" if case.limits.get("off_tick") else "round", **given)
     bars = replace(case.bars, closes=list(case.closes[: len(case.bars)]) or list(case.bars.known_at))
-    return simulate(bars, case.grid, config, decide)
+    return simulate(bars, case.grid, config, decide, case.actions)

@@ -14,12 +14,14 @@ from kernelkit import fees, slippage
 from kernelkit.market.models import cost_model
 from tests.agree import assert_agree
 from tests.programs import ACTIONS, Case, run_engine, run_reference
-from tests.reference import Bars, Config, Grid
+from tests.reference import Action, Bars, Config, Grid
 from tests.reference import models as plain
 
 DAY = 86_400_000_000_000
 EXAMPLES = 400
+ALONE = "A1-A9, C1-C6, E1-E8, F1-F15, L1-L5, M1-M8, O1-O16, P1-P5, Q1-Q4, S1-S6, T1-T5"
 GRIDS = [Grid(0.01, 100, 1.0), Grid(2.0**-10, 0, 1.0), Grid(0.25, 0, 0.001, 50.0), Grid(0.05, 20, 2.0**-20)]
+INVERSE = [Grid(0.5, 0, 1.0, 100.0, "inverse"), Grid(0.1, 10, 0.01, 7.0, "inverse")]
 
 
 @cost_model
@@ -125,6 +127,36 @@ def walk(rng: Any, n: int, base: int, wide: int) -> tuple[np.ndarray, ...]:
     return opens, high, low, close
 
 
+MARGINS: list[dict[str, Any]] = [
+    {"initial": 0.5, "maintenance": 0.25, "maintenance_short": 0.3, "protected": False},
+    {"initial": 0.1, "maintenance": 0.05, "margin_fee": 0.01},
+    {"initial": 0.1, "maintenance": 0.07, "margin_fee": 0.005, "isolated": True},
+    {"initial": 0.2, "maintenance": ([0.0, 2e3, 5e4], [0.01, 0.05, 0.12])},
+    {"initial": 0.2, "maintenance": 0.15, "isolated": True, "protected": False},
+]
+RATES = {"interest": 0.3, "loan": 0.7, "borrow": 0.4}  # a year, so that they are seen
+
+
+def happenings(rng: Any, many: int, opens: Any, knowns: Any, asset: int, inverse: bool, price: float) -> list[Action]:
+    """Random facts of one asset, at its bars' edges and within them; a delisting at the end at the earliest."""
+    out = []
+    for _ in range(many):
+        t = int(rng.integers(len(opens)))
+        time = int(rng.choice([opens[t] - 1, opens[t], opens[t] + 1, (opens[t] + knowns[t]) // 2, knowns[t]]))
+        kind = "funding" if inverse else str(rng.choice(["split", "dividend", "funding"]))
+        value = {
+            "split": lambda: rng.choice([2.0, 3.0, 7.0, 0.5, 0.1, 1.5, 1.0 / 0.1428572]),
+            "dividend": lambda: rng.choice([0.0, 0.01, 0.2, 1.5]) * price,
+            "funding": lambda: rng.choice([0.001, -0.02, 0.1, np.nan]),
+        }[kind]()
+        mark = float(rng.choice([np.nan, price, 1.3 * price])) if kind == "funding" else np.nan
+        out.append(Action(kind, asset, time, float(value), mark))
+    if not inverse and rng.random() < 0.3:
+        value = float(rng.choice([np.nan, 0.0, 0.7 * price]))
+        out.append(Action("delisting", asset, int(rng.choice([knowns[-1], opens[-1] + 1])), value))
+    return out
+
+
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     """Bars of a few ticks' range, so that prices are met exactly, and programs that aim at them.
@@ -138,9 +170,13 @@ def cases(draw: st.DrawFn) -> Case:
     per_session = draw(st.integers(1, 5))
     open_at = draw(st.sampled_from([0, -40, 19_000])) * DAY + np.arange(n) * DAY // per_session
     session = draw(st.integers(-3, 20_000)) + np.arange(n) // per_session * draw(st.sampled_from([1, 1, 3, 40]))
-    grid = draw(st.sampled_from(GRIDS))
+    grid = draw(st.sampled_from([*GRIDS, *GRIDS, *INVERSE]))
     fee, fee_plain = draw(st.sampled_from(FEES))
     slip, slip_plain = draw(st.sampled_from(SLIPPAGES))
+    dialect = draw(st.sampled_from(DIALECTS))
+    margin = draw(st.sampled_from([{}, {}, *MARGINS]))
+    if dialect.get("path", "close") not in ("stop_first", "close"):
+        margin = {}
     config = Config(
         cash=draw(st.sampled_from([1e6, 10_000.0, 50.0])),
         cash_rule=draw(st.sampled_from(["reduce", "reject", "debt"])),
@@ -153,11 +189,13 @@ def cases(draw: st.DrawFn) -> Case:
         trade_from=draw(st.integers(0, n - 1)),
         periods_per_year=draw(st.sampled_from([252, 365])),
         participation=draw(st.sampled_from([None, None, None, 0.001, 0.02, 1.0])),
-        **draw(st.sampled_from(DIALECTS)),
+        **dialect,
+        **margin,
+        **draw(st.sampled_from([{}, {}, RATES])),
     )
     program = []
     busy = draw(st.floats(0.05, 1.0))
-    afford = config.cash / (grid.price(base) * grid.unit)
+    afford = config.cash / (grid.gross(base, 1) * config.initial)
 
     def level(t: int) -> float:
         k = int(max(1, close[t] + rng.integers(-2 * wide, 2 * wide + 1)))
@@ -216,12 +254,14 @@ def cases(draw: st.DrawFn) -> Case:
     if draw(st.booleans()):
         limits |= {"min_quantity": 2.0 * grid.lot, "max_quantity": max(4.0, np.round(0.5 * afford)) * grid.lot}
         limits["min_notional"] = grid.price(base) * grid.unit * draw(st.sampled_from([0.0, 1.5, 3.0]))
-    return Case(bars, grid, config, program, fee, slip, tuple(closes.tolist()), limits)
+    many, inverse = draw(st.sampled_from([0, 0, 2, 8])), grid.contract == "inverse"
+    actions = happenings(rng, many, open_at, known_at, 0, inverse, grid.price(base)) if many else []
+    return Case(bars, grid, config, program, fee, slip, tuple(closes.tolist()), limits, tuple(actions))
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(cases())
-@pytest.mark.oracle("Reference simulator, one asset", covers="all rules but X1-X8", cases=EXAMPLES)
+@pytest.mark.oracle("Reference simulator, one asset", covers=ALONE, cases=EXAMPLES)
 def test_engine_is_reference(case: Case) -> None:
     logs, headline, blocks, level = run_engine(case)
     expected = run_reference(case)

@@ -12,9 +12,22 @@ from hypothesis import strategies as st
 from tests.agree import assert_agree
 from tests.portfolios import SCRIPTS, World, run_engine, run_reference
 from tests.reference import Asset, Bars, Clock, Config
-from tests.test_engine_is_reference import DAY, ENDS, FEES, GRIDS, MARKETS, SLIPPAGES, walk
+from tests.test_engine_is_reference import (
+    DAY,
+    ENDS,
+    FEES,
+    GRIDS,
+    INVERSE,
+    MARGINS,
+    MARKETS,
+    RATES,
+    SLIPPAGES,
+    happenings,
+    walk,
+)
 
 EXAMPLES = 300
+TOGETHER = "A1-A9, C1-C6, E1-E8, F1-F11, F14-F15, L1-L2, L6, M1-M8, O1-O16, P1-P5, Q1-Q4, S1-S6, T1-T5, X1-X8"
 DIALECTS = [
     {"trailing": trailing, "close_out": end, "market": market, "stop_gap": gap}
     for trailing, end, market, gap in itertools.product(
@@ -47,7 +60,7 @@ def worlds(draw: st.DrawFn) -> World:
         opens, high, low, close = walk(rng, n, base, wide)
         volume = np.round(rng.exponential(1000.0, n) * (rng.random(n) > 0.1))
         columns = (open_at, known_at, session, opens, high, low, close, volume, ends)
-        grid = GRIDS[rng.integers(len(GRIDS))]
+        grid = INVERSE[rng.integers(2)] if rng.random() < 0.1 else GRIDS[rng.integers(len(GRIDS))]
         rows = np.where(there, np.cumsum(there) - 1, -1)
         assets.append(Asset(Bars(*(c[there].tolist() for c in columns)), grid, rows.tolist()))
         closes.append(close)
@@ -67,6 +80,8 @@ def worlds(draw: st.DrawFn) -> World:
         periods_per_year=252,
         participation=draw(st.sampled_from([None, None, None, 0.001, 0.02, 1.0])),
         **draw(st.sampled_from(DIALECTS)),
+        **draw(st.sampled_from([{}, {}, *(m for m in MARGINS if "isolated" not in m)])),
+        **draw(st.sampled_from([{}, {}, RATES])),
     )
     busy = draw(st.floats(0.1, 1.0))
     program = np.zeros((n, SCRIPTS, 6))
@@ -77,7 +92,7 @@ def worlds(draw: st.DrawFn) -> World:
             continue
         verb, k = float(rng.choice(verbs, p=p / p.sum())), int(rng.integers(traded))
         grid = grids[k]
-        afford = config.cash / (grid.price(base) * grid.unit)
+        afford = config.cash / (grid.gross(base, 1) * config.initial)
         lots = float(rng.integers(-5, 6)) if rng.random() < 0.4 else float(np.round(rng.normal() * afford * 0.7))
         level = [grid.price(int(max(1, closes[k][t] + rng.integers(-2 * wide, 2 * wide + 1)))) for _ in range(2)]
         q = float(rng.integers(1, 60)) if verb in (9.0, 11.0, 26.0, 27.0) else lots * grid.lot
@@ -97,12 +112,17 @@ def worlds(draw: st.DrawFn) -> World:
             )
         program[t, j] = verb, k, q, a, b, c
     clock = Clock(open_at.tolist(), known_at.tolist(), session.tolist())
-    return World(clock, assets, config, program, fee, slip)
+    many, actions = draw(st.sampled_from([0, 0, 1, 4])), []
+    for k, asset in enumerate(assets[:traded] if many else []):
+        own = np.array(asset.bars.open_at), np.array(asset.bars.known_at)
+        grid = asset.grid
+        actions += happenings(rng, many, *own, k, grid.contract == "inverse", grid.price(base))
+    return World(clock, assets, config, program, fee, slip, tuple(actions))
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(worlds())
-@pytest.mark.oracle("Reference simulator, several assets", covers="all rules with X1-X8", cases=EXAMPLES)
+@pytest.mark.oracle("Reference simulator, several assets", covers=TOGETHER, cases=EXAMPLES)
 def test_portfolio_is_reference(world: World) -> None:
     logs, headline, blocks, level = run_engine(world)
     expected = run_reference(world)

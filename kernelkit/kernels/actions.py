@@ -25,6 +25,7 @@ from kernelkit.kernels.layout import (
     INSTRUMENT,
     INSTRUMENT_BYTES,
     INTEREST,
+    INVERSE,
     LINEAR,
     LIVE,
     METRICS,
@@ -114,9 +115,9 @@ def close_before(frame: int) -> float:
     """E1: the close of the focused asset's last bar before this one of the account, in the units of now."""
     f = at(frame, FRAME)
     x = at(f.positions, POSITION)
-    if f.coarse == 0 and x.acted_at == f.i:
-        return x.before
-    return column_f(frame, C_CLOSE_P, f.i - 1 if has_bar(frame, f.asset) else f.i)
+    if not has_bar(frame, f.asset):
+        return column_f(frame, C_CLOSE_P, f.i)
+    return x.before if f.coarse == 0 and x.acted_at == f.i else column_f(frame, C_CLOSE_P, f.i - 1)
 
 
 def act_on(frame: int, before: float) -> None:
@@ -265,7 +266,7 @@ def charge(frame: int, action_at: int) -> None:
     if held == 0:
         return
     if a.kind == BORROW:
-        if held < 0:
+        if held < 0 and at(f.instrument, INSTRUMENT).contract == LINEAR:
             pay(frame, BORROW, -(abs(value_before(frame)) * a.value), a.time)
     elif a.value == a.value:
         mark = a.price if a.price == a.price else close_before(frame)
@@ -281,11 +282,16 @@ def earn(frame: int, action_at: int) -> None:
     a = at(action_at, ACTION)
     account = at(f.account, ACCOUNT)
     short = 0.0
+    margined = 0.0
     for k in range(f.n_asset):
-        if at(f.position_0 + POSITION_BYTES * k, POSITION).lots < 0:
+        lots = at(f.position_0 + POSITION_BYTES * k, POSITION).lots
+        if lots != 0:
             focus(frame, k)
-            short += abs(value_before(frame))
-    free = account.cash - short
+            if at(f.instrument, INSTRUMENT).contract == INVERSE:
+                margined += value_before(frame)
+            elif lots < 0:
+                short += abs(value_before(frame))
+    free = (account.cash - short) + margined
     amount = free * (a.value if free >= 0.0 else a.price)
     account.cash += amount
     note(frame, INTEREST, -1, a.time, 0, amount)

@@ -260,6 +260,8 @@ def run(frame: int, trial_at: int, until: int) -> int:
             status = room(frame)
             if status == DONE:
                 status = take(frame, FIRST)
+                if f.guard != 0:  # funding within the bar moves the liquidation price: the bar is looked at
+                    h.touch_lo = FAR
         if status == DONE and (f.logging != 0 or h.n_live > 0 or f.guard != 0):
             status = call(f.meet, frame)
         if status == DONE and acts and f.whole != 0:

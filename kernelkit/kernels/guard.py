@@ -123,8 +123,9 @@ def guard(frame: int) -> int:
         if ranged:  # funding, or a fill, may have moved it to where the bar has never been
             first = column(frame, C_OPEN, f.i)
             k = min(x.call, first) if long else max(x.call, first)
+        held = x.lots
         liquidate(frame, k, time, rule)
-        insure(frame, least, time)
+        insure(frame, least, held, time)
         tidy(frame)
     return 0
 
@@ -133,10 +134,12 @@ def spared(frame: int) -> bool:
     """L3: whether a stop that this bar has woken, and that F7 has yet to look at, comes before the liquidation."""
     f = at(frame, FRAME)
     end = at(f.positions, POSITION).call
+    long = at(f.positions, POSITION).lots > 0
     for k in range(at(f.state, HEADER).n_live):
         o_at = f.orders + ORDER_BYTES * k
         o = at(o_at, ORDER)
-        if takes_part(frame, o_at, AT_WOKEN) and (o.trigger >= end if o.lots < 0 else o.trigger <= end):
+        nearer = o.trigger >= end if long else o.trigger <= end
+        if takes_part(frame, o_at, AT_WOKEN) and (o.lots < 0) == long and nearer:
             return True
     return False
 
@@ -158,12 +161,12 @@ def liquidate(frame: int, reference: int, time: int, rule: int) -> None:
         renew(frame)
 
 
-def insure(frame: int, least: float, time: int) -> None:
+def insure(frame: int, least: float, held: int, time: int) -> None:
     """L5: what is lost beyond `least` in cash is borne by others."""
     f = at(frame, FRAME)
     a = at(f.account, ACCOUNT)
     if at(f.venue, VENUE).protected != 0 and a.cash < least:
-        note(frame, INSURANCE, f.asset, time, 0, least - a.cash)
+        note(frame, INSURANCE, f.asset, time, held, least - a.cash)
         a.cash = least
 
 
@@ -185,7 +188,7 @@ def guard_all(frame: int) -> int:
             focus(frame, k)
             liquidate(frame, column(frame, C_CLOSE, f.i), time, BAR_FILL)
     defocus(frame)
-    insure(frame, 0.0, time)
+    insure(frame, 0.0, 0, time)
     tidy(frame)
     at(f.metrics, METRICS).active = 1
     list_held(frame)

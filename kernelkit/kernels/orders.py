@@ -359,7 +359,7 @@ def target(frame: int, verb: int, wish: float, band: float) -> int:
     f = at(frame, FRAME)
     wrong = off_market(frame)
     if wrong != R_NONE:
-        return reject(frame, MARKET, GTC, wrong)
+        return 0 if wrong == R_DELISTED and wish == 0.0 else reject(frame, MARKET, GTC, wrong)
     g = at(f.instrument, INSTRUMENT)
     held = at(f.positions, POSITION).lots
     if at(f.state, HEADER).n_live > 0:

@@ -1,6 +1,7 @@
 """The slow, obvious simulator: docs/rules.md in plain Python, against which the compiled engine is compared."""
 
 from tests.reference import models
+from tests.reference.actions import Action
 from tests.reference.config import Config, ModelView, Outcome
 from tests.reference.market import Asset, Bars, Clock, Grid
 from tests.reference.portfolio import PortfolioView, simulate_portfolio
@@ -8,6 +9,7 @@ from tests.reference.simulator import simulate
 from tests.reference.view import View
 
 __all__ = [
+    "Action",
     "Asset",
     "Bars",
     "Clock",

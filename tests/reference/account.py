@@ -5,25 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from tests.reference.config import Config, Model, ModelView, Record
+from tests.reference.config import Config, ModelView, Record
+from tests.reference.costs import ask
 from tests.reference.holding import Holding
 from tests.reference.market import Bars, Grid
 from tests.reference.orders import Order
 
 SHRINKS = 64
 DAY = 86_400_000_000_000
-
-
-def ask(name: str, model: Model | None, view: ModelView) -> float:
-    """C6: the answer of a model, 0.0 without one; an answer that is no cost is an error."""
-    if model is None:
-        return 0.0
-    answer = model(view)
-    if not math.isfinite(answer):
-        raise ValueError(f"the {name} model answered {answer}, wanted a finite number: look at what it makes of {view}")
-    if name == "slippage" and answer < 0.0:
-        raise ValueError(f"the slippage model answered {answer}, wanted 0 or more: look at what it makes of {view}")
-    return answer
 
 
 @dataclass
@@ -36,6 +25,7 @@ class Fund:
     equity: float
     fills: list[Record] = field(default_factory=list)
     trades: list[Record] = field(default_factory=list)
+    actions: list[Record] = field(default_factory=list)
     turnover_sum: float = 0.0
     fees: float = 0.0
     ruined: bool = False
@@ -88,8 +78,11 @@ class Fund:
         return (self.cash + (self.value - holding.value())) + holding.grid.notional(ticks, holding.position)
 
     def power(self, holding: Holding, ticks: int) -> float:
-        """X6: `E - G'`."""
-        return self.worth(holding, ticks) - (self.gross - holding.gross())
+        """X6, L1: `E - G' * initial`; an unrealised profit of isolated margin buys nothing."""
+        power = self.worth(holding, ticks) - (self.gross - holding.gross()) * self.config.initial
+        if not self.config.isolated:
+            return power
+        return power - max(0.0, holding.grid.notional(ticks, holding.position) - holding.basis)
 
     def view(self, order: Order, lots: int, ticks: int, time: int) -> ModelView:
         """C3: the view of a fill of `lots` of `order` in the bar that its asset stands at."""
@@ -134,16 +127,16 @@ class Fund:
         `slip` reserves for slippage. None for more than can be counted (O5).
         """
         grid = holding.grid
-        price = grid.price(ticks)
+        p = abs(grid.worth(ticks))
         held = float(holding.position)
-        wanted = ((weight * worth) / price) / grid.unit
+        wanted = ((weight * worth) / p) / grid.unit
         gap = wanted - held
         if abs(wanted) > abs(held) or wanted * held < 0.0:
             view = ModelView(
                 side=1.0 if gap > 0.0 else -1.0,
                 quantity=abs(gap) * grid.lot,
-                price=price,
-                notional=price * (abs(gap) * grid.unit),
+                price=grid.price(ticks),
+                notional=p * (abs(gap) * grid.unit),
                 filled=0.0,
                 paid=0.0,
                 volume=holding.bars.mean_volume(bar),
@@ -162,19 +155,20 @@ class Fund:
         return math.trunc(gap) if abs(gap) < 2**53 else None
 
     def affordable(self, order: Order, lots: int, ticks: int, time: int) -> bool:
-        """A2, X6: is the final position within the power left after the fee; reducing is always allowed."""
+        """A2, X6, L1: is the final position within the power left after the fee; reducing is always allowed."""
         holding = self.of(order)
         if holding.reduces(lots):
             return True
         gross = holding.grid.gross(ticks, holding.position + lots)
-        return gross <= self.power(holding, ticks) - self.fee(order, lots, ticks, time)
+        asked = gross * self.config.initial
+        return asked <= self.power(holding, ticks) - self.fee(order, lots, ticks, time)
 
     def reduced(self, order: Order, lots: int, ticks: int, time: int) -> int:
-        """A3 `reduce`, X6: the lots that cash can carry, in the order's direction."""
+        """A3 `reduce`, X6, L1: the lots that cash can carry, in the order's direction."""
         holding = self.of(order)
         grid, position = holding.grid, holding.position
         direction = 1 if lots > 0 else -1
-        each = grid.price(ticks) * grid.unit
+        each = (abs(grid.worth(ticks)) * grid.unit) * self.config.initial
         power = self.power(holding, ticks)
         size = math.trunc(power / each) if power > 0 else 0
         size = min(size, abs(position + lots))
@@ -188,7 +182,8 @@ class Fund:
                 break
             shrinks += 1
             fee = self.fee(order, trial, ticks, time)
-            excess = grid.gross(ticks, position + trial) - (power - fee)
+            asked = grid.gross(ticks, position + trial) * self.config.initial
+            excess = asked - (power - fee)
             size = max(0, size - max(1, math.trunc(excess / each)))
         allowed = direction * size - position
         if position * direction >= 0:
@@ -200,6 +195,8 @@ class Fund:
         holding = self.of(order)
         grid = holding.grid
         fee = self.fee(order, lots, ticks, time)
+        if order.liquidates:  # L5
+            fee = fee + self.config.margin_fee * grid.gross(ticks, lots)
         self.cash = (self.cash - grid.notional(ticks, lots)) - fee
         self.turnover_sum = self.turnover_sum + grid.gross(ticks, lots) / self.equity
         self.fees = self.fees + fee
@@ -220,6 +217,7 @@ class Fund:
         }
         self.fills.append(fill)
         other_value, other_gross = self.value - holding.value(), self.gross - holding.gross()
+        holding.count_cost(ticks, lots, self.config.initial)
         self.book_trade(holding, lots, ticks, fee, time)
         self.value, self.gross = other_value + holding.value(), other_gross + holding.gross()
         return fill
@@ -246,15 +244,29 @@ class Fund:
         trade["pnl"] = (trade["pnl"] - holding.grid.notional(ticks, lots)) - fee
         trade["fees"] = trade["fees"] + fee
         if holding.position == 0:
-            trade["closed"] = time
-            self.trades.append(trade)
-            holding.open_trade = None
+            self.end_trade(holding, time)
 
-    def mark(self, time: int) -> bool:
-        """A5, A6, X3: mark at the last closes; True when that ruins the account, which ends its round trips there."""
+    def end_trade(self, holding: Holding, time: int) -> None:
+        """A7: the round trip of an asset ends."""
+        assert holding.open_trade is not None
+        holding.open_trade["closed"] = time
+        self.trades.append(holding.open_trade)
+        holding.open_trade = None
+
+    def note(self, time: int, kind: str, asset: int, position: int, amount: float) -> None:
+        """The record of an amount or a change besides fills; an amount of 0.0 is none, but for what changes lots."""
+        if amount != 0.0 or kind in ("split", "delisting"):
+            record = {"time": time, "kind": kind, "asset": asset, "position": position, "amount": amount}
+            self.actions.append(record)
+
+    def mark(self) -> None:
+        """A5, X3: mark at the last closes."""
         self.equity = self.cash
         for holding in self.held():
             self.equity = self.equity + holding.grid.notional(holding.close, holding.position)
+
+    def ruin(self, time: int) -> bool:
+        """A6: True when the mark ruins the account, which ends its round trips there."""
         if self.equity > 0.0:
             return False
         for holding in self.held():

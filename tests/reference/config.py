@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from tests.reference.margin import Maintenance, Tiers, tiers
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class ModelView:
 
 
 Model = Callable[[ModelView], float]
+Rate = float | Callable[[int], float]  # E6: a yearly rate, or what it is at a time in ns
 
 CHOICES = {
     "cash_rule": ("reduce", "reject", "debt"),
@@ -91,6 +94,15 @@ class Config:
     max_quantity: float | None = None
     min_quantity: float | None = None
     min_notional: float | None = None
+    interest: Rate = 0.0
+    loan: Rate = 0.0
+    borrow: Rate | Sequence[Rate] = 0.0
+    initial: float = 1.0
+    maintenance: Maintenance = None
+    maintenance_short: Maintenance = None
+    margin_fee: float = 0.0
+    isolated: bool = False
+    protected: bool = True
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
@@ -108,6 +120,29 @@ class Config:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= 0.0):
                 raise ValueError(f"Config.{name} is {value!r}, wanted a finite number of 0 or more, or None")
+        self.check_margin()
+
+    def check_margin(self) -> None:
+        """L1-L3."""
+        if not 0.0 < self.initial <= 1.0:
+            raise ValueError(f"Config.initial is {self.initial!r}, wanted more than 0 and at most 1")
+        if not math.isfinite(self.margin_fee):
+            raise ValueError(f"Config.margin_fee is {self.margin_fee!r}, wanted a finite number")
+        long, short = tiers(self.maintenance, "maintenance"), tiers(self.maintenance_short, "maintenance_short")
+        if (long is not None or short is not None) and self.path not in ("stop_first", "close"):
+            raise ValueError(f"Config.path is {self.path!r}, wanted stop_first or close with a maintenance margin")
+
+    def tiers_of(self, position: int) -> Tiers | None:
+        """L2: of long and of short positions apart."""
+        if position < 0 and self.maintenance_short is not None:
+            return tiers(self.maintenance_short, "maintenance_short")
+        return tiers(self.maintenance, "maintenance")
+
+    def borrow_of(self, number: int) -> Rate:
+        """E7: the rate of an asset."""
+        if callable(self.borrow) or isinstance(self.borrow, int | float):
+            return self.borrow
+        return self.borrow[number]
 
 
 Record = dict[str, Any]
@@ -117,12 +152,14 @@ Record = dict[str, Any]
 class Outcome:
     """Records of a run; `equity`, `cash` and `position` have one entry per bar from `trade_from` to the end.
 
-    A portfolio's `position` has one such list per asset, and its records name the `asset`, from 0.
+    A portfolio's `position` has one such list per asset, and its records name the `asset`, from 0. `actions` are the
+    amounts and changes that took effect besides fills (E2-E7, L5); `asset` is -1 where they are of the account.
     """
 
     fills: list[Record] = field(default_factory=list)
     orders: list[Record] = field(default_factory=list)
     trades: list[Record] = field(default_factory=list)
+    actions: list[Record] = field(default_factory=list)
     equity: list[float] = field(default_factory=list)
     cash: list[float] = field(default_factory=list)
     position: list[Any] = field(default_factory=list)

@@ -42,10 +42,16 @@ class Desk:
 
     # what is written
 
-    def fault(self, ask: Ask) -> str:
-        """X1, O5, O15: why an order is rejected before its numbers are rounded, or nothing."""
+    def closed(self) -> str:
+        """X1, E4: why no order or target for the asset is taken, whatever it says, or nothing."""
         if self.holding.last < 0:
             return "unlisted"
+        return "delisted" if self.holding.delisted else ""
+
+    def fault(self, ask: Ask) -> str:
+        """X1, E4, O5, O15: why an order is rejected before its numbers are rounded, or nothing."""
+        if self.closed():
+            return self.closed()
         if self.invalid(ask):
             return "invalid"
         if self.lots(ask.q) == 0 or (ask.display is not None and self.lots(ask.display) == 0):
@@ -55,7 +61,7 @@ class Desk:
     def bracket_fault(self, bracket: Bracket) -> str:
         """O5: a bracket is judged whole."""
         fault = self.fault(bracket.entry)
-        if fault == "unlisted":
+        if self.closed():
             return fault
         if self.invalid_exits(bracket):
             return "invalid"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.reference.account import Account
 from tests.reference.config import Config
+from tests.reference.liquidation import Liquidator
 from tests.reference.market import Bars, Clock, Grid
 from tests.reference.orders import Book, Order
 from tests.reference.paths import LEGS, event, legs
@@ -17,6 +18,27 @@ class Matcher(Venue):
     def __init__(self, bars: Bars, grid: Grid, config: Config, account: Account, book: Book) -> None:
         super().__init__(Clock(bars.open_at, bars.known_at, bars.session), config, account, book)
         self.grid, self.holding = grid, account.holdings[0]
+        self.liquidator = Liquidator(config, account, book)
+        self.waits = False  # L3: does a check with the range wait until after F7
+
+    def check_margin(self, place: str) -> None:
+        """L3: a check after the open waits while F7 has a stop to look at that comes before."""
+        if place == "open":
+            self.waits = False
+        elif self.config.same_bar == "adverse" and self.liquidator.waits_for(self.holding, self.woken):
+            self.waits = True
+            return
+        self.liquidator.check(self.holding, place)
+
+    def woken_pass(self) -> None:
+        """F7, L3."""
+        super().woken_pass()
+        if self.waits:
+            self.liquidator.check(self.holding, "range")
+
+    def passes_over(self, order: Order) -> bool:
+        """L3."""
+        return self.liquidator.passes_over(self.holding, order)
 
     def later_passes(self, matched: list[Order]) -> None:
         """F12: a path takes the place of F2, F5, F7 and F8."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 
 from tests.reference.config import Config, Record
@@ -29,6 +29,11 @@ class Holding:
     low: int = 0
     close: int = 0
     over: bool = False  # X6: from F10's late pass on
+    delisted: bool = False  # E4
+    ratios: list[float] = field(default_factory=list)  # E1: of its splits in the bar of the clock so far
+    renewed: bool = False  # F10: does its bar begin with a split or a dividend
+    basis: float = 0.0  # L4: what the position cost
+    stake: float = 0.0  # L4: what is put at risk with isolated margin
     left: int | None = None  # P1: the lots that may still trade in its bar, None for any number
 
     def __post_init__(self) -> None:
@@ -69,7 +74,7 @@ class Holding:
         return self.grid.notional(self.standard, self.position)
 
     def gross(self) -> float:
-        """X6: `P(M) * (float(|position|) * unit)`."""
+        """X6: `|W(M)| * (float(|position|) * unit)`."""
         return self.grid.gross(self.standard, self.position)
 
     def stamp(self, rule: str) -> int:
@@ -77,6 +82,41 @@ class Holding:
         if rule == "same_close":
             return self.bars.known_at[self.last - 1]
         return self.bars.open_at[self.last] if rule == "open" else self.bars.known_at[self.last]
+
+    def price_at(self, t: int) -> float:
+        """X1: the close of its last bar at bar `t` of the clock."""
+        return self.grid.price(self.bars.c[self.last_bars[t]])
+
+    def price_before(self, t: int, ratios: Sequence[float]) -> float:
+        """E1: the close of its last bar before bar `t` of the clock, after splits of that bar by `ratios`."""
+        price = self.price_at(t - 1)
+        for r in ratios:
+            price = price / r
+        return price
+
+    def value_before(self, t: int) -> float:
+        """E6, E7: `|N(C, h)|`, before any split of the bar."""
+        return abs(self.grid.notional(self.bars.c[self.last_bars[t - 1]], self.position))
+
+    def earn(self, amount: float) -> None:
+        """E2-E5, E7: what the round trip has brought besides its fills."""
+        assert self.open_trade is not None
+        self.open_trade["pnl"] = self.open_trade["pnl"] + amount
+
+    def count_cost(self, ticks: int, lots: int, initial: float) -> None:
+        """L4: `basis` and `stake` with a fill that `position` does not count yet."""
+        held, final = self.position, self.position + lots
+        if held * final < 0:
+            self.basis = self.grid.notional(ticks, final)
+            self.stake = self.grid.gross(ticks, final) * initial
+        elif abs(final) > abs(held):
+            self.basis = self.basis + self.grid.notional(ticks, lots)
+            self.stake = self.stake + self.grid.gross(ticks, lots) * initial
+        elif final == 0:
+            self.basis = self.stake = 0.0
+        else:
+            self.basis = self.basis * (float(final) / float(held))
+            self.stake = self.stake * (float(final) / float(held))
 
     def rest(self, order: Order) -> int:
         """P2, A4: the lots that an order still wants; none of a reduce-only one that has nothing to close."""

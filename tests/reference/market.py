@@ -8,20 +8,29 @@ from dataclasses import dataclass, fields
 from itertools import pairwise
 
 BEYOND = 2.0**53
+CONTRACTS = ("linear", "inverse")
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Tick, lot and multiplier of one instrument; `inverse = 0` means a dyadic `tick`."""
+    """Tick, lot and multiplier of one instrument; `inverse = 0` means a dyadic `tick`.
+
+    A lot of an inverse `contract` is a value in quote currency, and its account is kept in the base currency.
+    """
 
     tick: float
     inverse: int
     lot: float
     multiplier: float = 1.0
+    contract: str = "linear"
+
+    def __post_init__(self) -> None:
+        if self.contract not in CONTRACTS:
+            raise ValueError(f"Grid.contract is {self.contract!r}, wanted one of {', '.join(CONTRACTS)}")
 
     @property
     def unit(self) -> float:
-        """Cash per unit of price of one lot."""
+        """Cash per unit of price of one lot; of an inverse contract its value in quote currency."""
         return self.lot * self.multiplier
 
     def price(self, ticks: int) -> float:
@@ -30,13 +39,19 @@ class Grid:
             return float(ticks) * self.tick
         return float(ticks) / float(self.inverse)
 
+    def worth(self, ticks: int) -> float:
+        """`W(k)`: what one unit at `k` ticks is worth to the account."""
+        if self.contract == "inverse":
+            return -1.0 / self.price(ticks)
+        return self.price(ticks)
+
     def notional(self, ticks: int, lots: int) -> float:
         """`N(k, l)`: the signed cash value of `l` lots at `k` ticks."""
-        return self.price(ticks) * (float(lots) * self.unit)
+        return self.worth(ticks) * (float(lots) * self.unit)
 
     def gross(self, ticks: int, lots: int) -> float:
-        """`P(k) * (float(|l|) * unit)`: the cash value without its sign."""
-        return self.price(ticks) * (float(abs(lots)) * self.unit)
+        """`|W(k)| * (float(|l|) * unit)`: the cash value without its sign."""
+        return abs(self.worth(ticks)) * (float(abs(lots)) * self.unit)
 
     def fits(self, quantity: float) -> bool:
         """O5: a finite quantity of less than 2^53 lots."""

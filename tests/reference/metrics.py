@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.reference.account import Fund
 from tests.reference.config import Record
+from tests.reference.holders import Steps
 
 DAY_NS = 86400e9
 
@@ -23,14 +24,17 @@ class Track:
     held: Sequence[bool]
     active: Sequence[bool]
     cash0: float
+    steps: Steps = field(default_factory=dict)  # E8: what `c_prev` goes through in a bar
 
 
 def leaves(track: Track) -> dict[int, Record]:
-    """M1, M2: one leaf per session."""
+    """M1, M2, E8: one leaf per session."""
     found: dict[int, Record] = {}
     equity_before, close_before = track.cash0, track.close[0]
     start = 0
     for t in range(len(track.session)):
+        for how, x in track.steps.get(t, []):
+            close_before = close_before / x if how == "divide" else close_before * x
         if t + 1 < len(track.session) and track.session[t + 1] == track.session[t]:
             continue
         found[track.session[t]] = leaf(

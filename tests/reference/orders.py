@@ -44,6 +44,7 @@ class Order:
     entry_reference: int = 0
     from_target: bool = False
     weight: float | None = None
+    liquidates: bool = False  # L5
     first_session: int | None = None
     filled: int = 0
     fees: float = 0.0
@@ -202,6 +203,12 @@ class Book:
         if entry is not None:
             self.end(entry, "cancelled", "position_closed", time)
 
+    def end_exits(self, asset: int, time: int) -> None:
+        """O7, E2: the reduce-only orders of an asset end with its position."""
+        for other in self.live():
+            if other.live and other.reduce_only and other.active and other.asset == asset:
+                self.end(other, "cancelled", "position_closed", time)
+
     def after_fill(self, order: Order, before: int, after: int, fill: Record, grid: Grid) -> list[Order]:
         """O7, P4: end the group, end exits of a closed position, wake or end the children; the woken ones come back."""
         time = fill["time"]
@@ -211,9 +218,7 @@ class Book:
             if other.live and grouped and not waits:
                 self.end(other, "cancelled", "oco", time)
         if after == 0 or before * after < 0:
-            for other in self.live():
-                if other.live and other.reduce_only and other.active and other.asset == order.asset:
-                    self.end(other, "cancelled", "position_closed", time)
+            self.end_exits(order.asset, time)
         self.end_entry(order, time)
         children = [child for child in self.live() if child.parent == order.id]
         if order.filled * after <= 0:

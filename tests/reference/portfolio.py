@@ -6,7 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 
 from tests.reference.account import Fund
+from tests.reference.actions import Action, schedule
 from tests.reference.config import Config, Outcome
+from tests.reference.holders import index
 from tests.reference.holding import Holding
 from tests.reference.market import Asset, Clock
 from tests.reference.orders import Book
@@ -60,21 +62,6 @@ class PortfolioView:
         self[0].oco(a, b)
 
 
-def index(holdings: Sequence[Holding], start: int, end: int) -> list[float]:
-    """X8: the mean of the prices over those at `trade_from`, of the assets that have a bar by then."""
-    listed = [holding for holding in holdings if holding.last_bars[start] >= 0]
-    if not listed:
-        return [math.nan] * (end - start)
-    prices = []
-    for t in range(start, end):
-        total = 0.0
-        for holding in listed:
-            close, price = holding.bars.c, holding.grid.price
-            total = total + price(close[holding.last_bars[t]]) / price(close[holding.last_bars[start]])
-        prices.append(total / float(len(listed)))
-    return prices
-
-
 def holding_of(number: int, asset: Asset, clock: Clock) -> Holding:
     """X1: an asset of the account, whose bars are bars of the clock."""
     bars, rows = asset.bars, [int(row) for row in asset.rows]
@@ -90,13 +77,21 @@ def holding_of(number: int, asset: Asset, clock: Clock) -> Holding:
 
 
 def simulate_portfolio(
-    clock: Clock, assets: Sequence[Asset], config: Config, decide: Callable[[PortfolioView], object]
+    clock: Clock,
+    assets: Sequence[Asset],
+    config: Config,
+    decide: Callable[[PortfolioView], object],
+    actions: Sequence[Action] = (),
 ) -> Outcome:
     """Run one strategy over the assets in column order; `position` of the outcome has one list per asset."""
     if config.path not in ("stop_first", "close"):
         raise ValueError(f"Config.path is {config.path!r}, wanted stop_first or close in a portfolio")
+    if config.isolated:  # L6
+        raise ValueError("Config.isolated is True, wanted False in a portfolio")
     if not assets:
         raise ValueError("a portfolio of no assets, wanted at least one")
+    if not (callable(config.borrow) or isinstance(config.borrow, int | float)) and len(config.borrow) != len(assets):
+        raise ValueError(f"Config.borrow has {len(config.borrow)} rates, wanted one for each of {len(assets)} assets")
     times = ([int(value) for value in values] for values in (clock.open_at, clock.known_at, clock.session))
     clock = Clock(*times)
     start, end = span(clock, config)
@@ -106,4 +101,5 @@ def simulate_portfolio(
     def call(t: int) -> None:
         decide(PortfolioView(account, venue.book, t, clock.known_at[t]))
 
-    return run(venue, call, index(account.holdings, start, end))
+    plan = schedule(actions, clock, account.holdings)
+    return run(venue, call, plan, index(account.holdings, plan, start, end), {})

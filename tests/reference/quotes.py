@@ -78,9 +78,10 @@ def at_open(order: Order, holding: Holding, config: Config, resting: bool) -> Qu
     if order.tif == "AT_CLOSE" and config.path != "close":  # O12: the late pass is its own
         return None
     if order.kind == "market":
-        if config.market == "same_close" and not order.at_auction:
+        same_close = config.market == "same_close" and not order.at_auction
+        if same_close and not holding.renewed:
             return Quote(holding.bars.c[holding.last - 1], "same_close", slip=True)
-        if config.market == "next_open" or config.path == "close" or order.at_auction:
+        if same_close or config.market == "next_open" or config.path == "close" or order.at_auction:
             return Quote(holding.opened, rule, slip=True)
         return None
     if resting:

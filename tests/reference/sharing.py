@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import trunc
 
+from tests.reference.liquidation import Liquidator
 from tests.reference.orders import Order
 from tests.reference.quotes import Quote
 from tests.reference.venue import Offer, Venue
@@ -18,6 +19,17 @@ class SharingVenue(Venue):
 
     sharers: list[int] = field(default_factory=list)  # X5: ids of the orders with a need above zero
     ratio: float = 1.0
+
+    def mark(self, t: int) -> None:
+        """A5, L6: a portfolio is liquidated at the mark, of which its fills do not know yet, and marked anew."""
+        before = self.account.equity
+        super().mark(t)
+        liquidator = Liquidator(self.config, self.account, self.book)
+        if liquidator.falls_short():
+            self.account.equity = before
+            held = self.account.held()
+            liquidator.liquidate(held, [holding.close for holding in held], "intrabar", self.clock.known_at[t])
+            super().mark(t)
 
     def walk(self, orders: list[Order], offer: Offer, moves: bool = False) -> None:
         """X4: first those that reduce, then all."""
@@ -43,7 +55,7 @@ class SharingVenue(Venue):
         for amount in needs.values():
             need = need + amount
         sharers = [order_id for order_id, amount in needs.items() if amount > 0.0]
-        free = (self.account.cash + self.account.value) - self.account.gross
+        free = (self.account.cash + self.account.value) - self.account.gross * self.config.initial
         if need > free and len(sharers) >= SHARERS:
             self.sharers, self.ratio = sharers, max(0.0, free) / need
 
@@ -56,14 +68,15 @@ class SharingVenue(Venue):
         return order.tif != "FOK" or self.allowed(order, rest) == rest
 
     def need(self, order: Order, quote: Quote) -> float:
-        """X5: the cash that the fill takes."""
+        """X5, L1: the cash that the fill takes."""
         account, holding = self.account, self.account.of(order)
         account.maker = quote.maker
         time, lots = holding.stamp(quote.rule), self.allowed(order, holding.rest(order))
         ticks = account.slipped(order, lots, quote.reference, time) if quote.slip else quote.reference
         grown = abs(holding.position + lots) - abs(holding.position)
-        price, unit = holding.grid.price(ticks), holding.grid.unit
-        return max(0.0, price * (float(grown) * unit) + account.fee(order, lots, ticks, time))
+        worth, unit = abs(holding.grid.worth(ticks)), holding.grid.unit
+        asked = (worth * (float(grown) * unit)) * self.config.initial
+        return max(0.0, asked + account.fee(order, lots, ticks, time))
 
     def shared(self, order: Order, lots: int) -> int:
         """X5: `l'`; what needs no cash in a reversal is not shared."""

@@ -6,8 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 
 from tests.reference.account import Account
+from tests.reference.actions import Action, Schedule, schedule
 from tests.reference.config import Config, Outcome
 from tests.reference.fills import Matcher
+from tests.reference.holders import Steps, steps
+from tests.reference.ledger import Ledger
 from tests.reference.market import Bars, Clock, Grid
 from tests.reference.metrics import Track, blocks, fold, headline, leaves
 from tests.reference.orders import Book
@@ -25,10 +28,12 @@ def span(clock: Clock, config: Config) -> tuple[int, int]:
     return config.trade_from, end
 
 
-def run(venue: Venue, decide: Callable[[int], object], benchmark: Sequence[float]) -> Outcome:
+def run(
+    venue: Venue, decide: Callable[[int], object], plan: Schedule, benchmark: Sequence[float], changes: Steps
+) -> Outcome:
     """Run the account over the bars `trade_from <= t < end` of its clock, on which `benchmark` has its prices.
 
-    `position` of the outcome has one list per asset.
+    `changes` are those of the benchmark's price before (E8). `position` of the outcome has one list per asset.
     """
     clock, config, account, book = venue.clock, venue.config, venue.account, venue.book
     start, end = span(clock, config)
@@ -36,6 +41,7 @@ def run(venue: Venue, decide: Callable[[int], object], benchmark: Sequence[float
         volumes = [holding.bars.v[row] for row in holding.rows[start:end] if row >= 0]
         if config.participation is not None and any(math.isnan(volume) for volume in volumes):  # P1
             raise ValueError("a bar of the span has no known volume, wanted one in each bar with Config.participation")
+    venue.ledger = Ledger(clock, config, account, book, plan, start)
     outcome = Outcome(position=[[] for _ in account.holdings])
     held: list[bool] = []
     active: list[bool] = []
@@ -45,8 +51,9 @@ def run(venue: Venue, decide: Callable[[int], object], benchmark: Sequence[float
             held.append(False)
         else:
             venue.match(t, last=t == end - 1)
+            venue.mark(t)
             held.append(account.held() != [])
-            if account.mark(clock.known_at[t]):
+            if account.ruin(clock.known_at[t]):
                 book.end_all("ruin", clock.known_at[t])
         active.append(held[-1] or len(account.fills) > fills_before)
         outcome.equity.append(account.equity)
@@ -59,16 +66,22 @@ def run(venue: Venue, decide: Callable[[int], object], benchmark: Sequence[float
             decide(t)
     book.end_all("end_of_data", clock.known_at[end - 1])
     bars = slice(start, end)
-    track = Track(clock.session[bars], clock.known_at[bars], outcome.equity, benchmark, held, active, config.cash)
+    track = Track(
+        clock.session[bars], clock.known_at[bars], outcome.equity, benchmark, held, active, config.cash, changes
+    )
     outcome.k, outcome.blocks = blocks(leaves(track))
     outcome.metrics = headline(track, fold(outcome.blocks), account, config.periods_per_year)
-    outcome.fills, outcome.trades = account.fills, account.trades
+    outcome.fills, outcome.trades, outcome.actions = account.fills, account.trades, account.actions
     outcome.orders = [order.record() for order in book.orders]
     return outcome
 
 
-def simulate(bars: Bars, grid: Grid, config: Config, decide: Callable[[View], object]) -> Outcome:
-    """Run one strategy over one asset, whose bars are the clock; its records do not name the asset."""
+def simulate(
+    bars: Bars, grid: Grid, config: Config, decide: Callable[[View], object], actions: Sequence[Action] = ()
+) -> Outcome:
+    """Run one strategy over one asset, whose bars are the clock; its records, but `actions`, do not name the asset."""
+    if not (callable(config.borrow) or isinstance(config.borrow, int | float)):
+        raise ValueError("Config.borrow is a list, wanted one rate for one asset")
     account = Account(bars, grid, config, cash=config.cash, equity=config.cash)
     venue = Matcher(bars, grid, config, account, Book())
     start, end = span(venue.clock, config)
@@ -76,7 +89,9 @@ def simulate(bars: Bars, grid: Grid, config: Config, decide: Callable[[View], ob
     def call(t: int) -> None:
         decide(View(account.holdings[0], account, venue.book, t, bars.known_at[t]))
 
-    outcome = run(venue, call, [grid.price(ticks) for ticks in bars.c[start:end]])
+    plan = schedule(actions, venue.clock, account.holdings)
+    benchmark = [grid.price(ticks) for ticks in bars.c[start:end]]
+    outcome = run(venue, call, plan, benchmark, steps(account.holdings[0], plan, start, end))
     outcome.position = outcome.position[0]
     for record in outcome.fills + outcome.orders + outcome.trades:
         del record["asset"]

@@ -9,6 +9,7 @@ from tests.reference import quotes
 from tests.reference.account import Fund
 from tests.reference.config import Config
 from tests.reference.holding import Holding
+from tests.reference.ledger import Ledger
 from tests.reference.market import Clock
 from tests.reference.orders import IF_TOUCHED, Book, Order
 from tests.reference.quotes import Quote
@@ -25,25 +26,32 @@ class Venue:
     account: Fund
     book: Book
     woken: list[Order] = field(default_factory=list)
+    ledger: Ledger | None = None
 
     def match(self, t: int, last: bool) -> None:
         """T5, X2: each step for all assets before the next one; `last` is the last bar of the span."""
         self.woken = []
+        if self.ledger is not None:
+            self.ledger.first(t)
         self.account.stand_at(t)
         trading = [holding for holding in self.account.holdings if holding.has_bar]
         open_at, known_at = self.clock.open_at[t], self.clock.known_at[t]
         for order in self.book.live():
             if order.live and self.account.of(order).has_bar:
                 self.book.expire(order, self.clock.session[t], open_at)
+        self.check_margin("open")
         # who is matched, and as what, is settled before the passes: an exit woken in this bar belongs to F7 alone,
         # and a stop-limit triggered in this bar rests from the next one on
         matched = [order for order in self.book.live() if self.is_matched(order, open_at)]
         self.open_pass(matched)
+        self.check_margin("open")
         closes_at_open = last and self.config.close_out == "last_open"
         if closes_at_open:
             for holding in trading:
                 self.close_out(holding, holding.opened, "open")
-        else:
+        if self.ledger is not None:
+            self.ledger.within(t)
+        if not closes_at_open:
             self.later_passes(matched)
         for order in matched:
             if not (closes_at_open and order.tif == "AT_CLOSE"):  # O12: the late pass did not come
@@ -51,6 +59,19 @@ class Venue:
         if last and self.config.close_out == "last_close":
             for holding in trading:
                 self.close_out(holding, holding.close, "intrabar")
+        if self.ledger is not None:
+            self.ledger.last(t)
+
+    def mark(self, t: int) -> None:
+        """A5."""
+        self.account.mark()
+
+    def check_margin(self, place: str) -> None:
+        """L3: an account of one asset is liquidated where the price gets there."""
+
+    def passes_over(self, order: Order) -> bool:
+        """L3: does an account of one asset meet a stop only after its liquidation."""
+        return False
 
     def is_matched(self, order: Order, open_at: int) -> bool:
         """T2, O12: is the bar matched against the order: not before the one bar of a session that it is for."""
@@ -83,11 +104,17 @@ class Venue:
         self.range_passes()
         self.account.end_bar()
         self.late_pass(matched)
+        self.check_margin("close")
         self.woken_pass()
         self.move_trailing()
 
     def range_passes(self) -> None:
-        """F2, F5, F14: what the range of the bar settles."""
+        """F2, F5, F14, L3: what the range of the bar settles."""
+
+        def at_stop(order: Order) -> Quote | None:
+            if self.passes_over(order):
+                return None
+            return quotes.at_stop(order, self.account.of(order), self.config)
 
         def at_limit(order: Order) -> Quote | None:
             if order in self.woken:  # P4: a grown target waits
@@ -96,10 +123,12 @@ class Venue:
 
         self.walk(
             [order for order in self.stops if order.meets_range],
-            lambda order: quotes.at_stop(order, self.account.of(order), self.config),
+            at_stop,
             moves=self.config.trailing == "update_first",
         )
+        self.check_margin("range")
         self.walk([order for order in self.limits if order.meets_range], at_limit)
+        self.check_margin("range")
 
     def late_pass(self, matched: list[Order]) -> None:
         """F10, O12: the market orders that did not take part in the open pass, and AT_CLOSE orders."""
@@ -185,7 +214,7 @@ class Venue:
         if order.tif == "FOK" and lots != rest:
             return
         ticks = quote.reference
-        sizes = order.weight is not None and self.config.sizing == "at_fill" and order.filled == 0
+        sizes = order.weight is not None and self.config.sizing == "at_fill"
         if sizes:
             ticks = account.slipped(order, lots, quote.reference, time)
             if not self.size(order, ticks, time):
@@ -222,7 +251,7 @@ class Venue:
         if lots * order.lots <= 0:
             self.book.end(order, "cancelled", "replaced", time)
             return False
-        order.lots = lots
+        order.lots, order.weight = lots, None  # once: a split may leave nothing of what has filled (E2)
         return True
 
     def shared(self, order: Order, lots: int) -> int:

@@ -228,10 +228,16 @@ class View:
         self._book.add(order)
         return order
 
+    def _closed_to(self, wish: float) -> int:
+        """X1, E4: a target for what cannot be traded; 0 of what was delisted is none."""
+        if self._desk.closed() == "delisted" and wish == 0.0:
+            return 0
+        return self._reject(NOTHING, self._desk.closed())
+
     def target(self, q: float) -> int:
         """S4: hold a quantity."""
-        if self._last < 0:
-            return self._reject(NOTHING, "unlisted")
+        if self._desk.closed():
+            return self._closed_to(q)
         self._replace()
         if not self._grid.fits(q):
             return self._reject(NOTHING, "invalid")
@@ -239,8 +245,8 @@ class View:
 
     def target_percent(self, w: float, band: float | None = None) -> int:
         """S1-S3, X7: hold a share of the equity; `band` instead of the venue's over the number of assets."""
-        if self._last < 0:
-            return self._reject(NOTHING, "unlisted")
+        if self._desk.closed():
+            return self._closed_to(w)
         self._replace()
         if not math.isfinite(w):
             return self._reject(NOTHING, "invalid")

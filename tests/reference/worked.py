@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tests.reference.actions import Action
 from tests.reference.config import Config, Model, ModelView, Outcome, Record
 from tests.reference.market import Bars, Grid
 from tests.reference.simulator import simulate
@@ -57,9 +58,11 @@ def thin(lots: Sequence[int], plan: Plan, *ohlc: Ohlc, grid: Grid = ONES, **choi
     return play(bars, plan, Config(participation=0.5, **choices), grid)
 
 
-def play(bars: Bars, plan: Plan, config: Config | None = None, grid: Grid = ONES) -> Outcome:
+def play(
+    bars: Bars, plan: Plan, config: Config | None = None, grid: Grid = ONES, actions: Sequence[Action] = ()
+) -> Outcome:
     """Simulate a plan {bar: what to do at its decision}."""
-    return simulate(bars, grid, config or Config(), lambda ctx: plan[ctx.i](ctx) if ctx.i in plan else None)
+    return simulate(bars, grid, config or Config(), lambda ctx: plan[ctx.i](ctx) if ctx.i in plan else None, actions)
 
 
 def prices(outcome: Outcome) -> list[tuple[int, int, int, str]]:

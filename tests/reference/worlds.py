@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tests.reference.actions import Action
 from tests.reference.config import Config, Outcome
 from tests.reference.market import Asset, Bars, Clock, Grid
 from tests.reference.portfolio import PortfolioView, simulate_portfolio
@@ -41,6 +42,7 @@ def hold(
     grids: Sequence[Grid] = (),
     volumes: Sequence[Sequence[float]] = (),
     per_session: int = 1,
+    actions: Sequence[Action] = (),
     **choices: Any,
 ) -> Outcome:
     """Simulate a plan {bar: what to do at its decision}; volumes are 1000 a bar unless given for each clock bar."""
@@ -55,7 +57,7 @@ def hold(
         if ctx.i in plan:
             plan[ctx.i](ctx)
 
-    return simulate_portfolio(clock, assets, Config(**choices), decide)
+    return simulate_portfolio(clock, assets, Config(**choices), decide, actions)
 
 
 def fills(outcome: Outcome) -> list[tuple[int, int, int, int]]:
