@@ -14,10 +14,14 @@ from typing import Any
 _PUBLIC = {
     "Account": "market.venue",
     "FillModel": "market.fill_model",
+    "Limits": "market.limits",
+    "Outage": "market.halts",
+    "Rate": "market.halts",
     "Reason": "market.reasons",
     "Venue": "market.venue",
     "audit": "audit",
     "backtest": "engine",
+    "compliance": "compliance",
     "cost_model": "market.models",
     "each": "strategy",
     "feature": "data",
@@ -41,6 +45,7 @@ _MODULES = {
     "errors": "errors",
     "fees": "market.fees",
     "ledger": "ledger",
+    "limits": "market.limits",
     "slippage": "market.slippage",
     "venues": "market.venues",
 }

@@ -29,9 +29,11 @@ from kernelkit.kernels.cache import build_id
 from kernelkit.kernels.context import Rolling
 from kernelkit.kernels.job import Costs, Job, new_outcome
 from kernelkit.kernels.plan import Plan, Ring, Site
+from kernelkit.kernels.rules import Rules
 from kernelkit.kernels.session import Failed, Session
 from kernelkit.kernels.source import Source
 from kernelkit.market.fill_model import FillModel
+from kernelkit.market.terms import hours_of, venues_of
 from kernelkit.market.venue import Account, Settings, Venue
 from kernelkit.recipe import (
     Recipe,
@@ -116,7 +118,9 @@ class Run:
         if not same or table.instrument != before.instrument or named != self._recipe.assets:
             found, wanted = "bars that differ from those already run", "the same bars and instrument, continued"
             raise UsageError(message("feed", found, wanted, "Start a new run: history has changed."))
-        recipe = replace(self._recipe, bars=bars, job=replace(self._recipe.job, tables=[table]), places=[rows])
+        hours = hours_of(self._recipe.job.venues[0], [table])
+        job = replace(self._recipe.job, tables=[table], hours=hours)
+        recipe = replace(self._recipe, bars=bars, job=job, places=[rows])
         old_state = self._recipe, self._session
         self._recipe, self._session = recipe, session_of(recipe, self._session.block.copy())
         try:
@@ -360,7 +364,8 @@ def one_recipe(
     program = strategy.program(types, {n: v for n, v in scalars.items() if isinstance(v, str)})
     shared = program.plan.shared
     panel = panel_of(bars, program.plan.features, closing=program.plan.closing)
-    check_volumes(costs_of(settings.venue), panel.tables, asset_names(bars))
+    venues = venues_of(costs_of(settings.venue), settings, asset_names(bars), shared)
+    check_volumes(venues[0], panel.tables, asset_names(bars))
     rows = np.arange(panel.n) if shared else panel.places[0]
     first = int(np.searchsorted(rows, span(bars, start, None)[0]))
     begin = max(first, strategy.bars_needed(program, scalars))
@@ -375,13 +380,14 @@ def one_recipe(
         program.text,
         program.plan,
         tables,
-        [costs_of(settings.venue)],
+        venues,
         [settings.fill_model.codes()],
         trials,
         params,
         True,
         own_state(strategy, program),
         bars=panel.last_bars if shared else None,
+        hours=hours_of(venues[0], tables),
     )
     stop = int(rows[-1]) + 1
     return Recipe(
@@ -431,7 +437,7 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
     trials = np.zeros(1, L.TRIAL)
     trials[0] = tuple(document["trial"])
     venues = [
-        Costs(**(v | {"fee_slots": tuple(v["fee_slots"]), "slippage_slots": tuple(v["slippage_slots"])}))
+        Costs(**(v | {n: tuple(v[n]) for n in ("fee_slots", "slippage_slots")} | {"rules": Rules.of(v["rules"])}))
         for v in document["venue"]
     ]
     fill_model = FillModel(**document["fill_model"])
@@ -446,6 +452,7 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
         True,
         [tuple(c) for c in document["custom_state"]],
         {int(k): v for k, v in document["ring_sizes"].items()},
+        hours=hours_of(venues[0], [table]),
     )
     recipe = Recipe(
         bars,

@@ -13,7 +13,7 @@ from kernelkit.errors import DataError, message
 if TYPE_CHECKING:
     import xarray as xr
 
-Kind = Literal["coord", "bar", "metric", "curve", "study"]
+Kind = Literal["coord", "bar", "mask", "metric", "curve", "study"]
 
 DIMS: Mapping[str, str] = {
     "time": "bar, labelled as the user labelled it, in UTC",
@@ -73,6 +73,11 @@ _TABLE = [
             ("volume", "float64", "base", "quantity traded in the bar"),
             ("valid", "bool", "1", "whether the bar exists; where it does not, its numbers are NaN"),
         ],
+    ),
+    *_rows(
+        "mask",
+        ("time", "asset"),
+        [("universe", "bool", "1", "whether the asset may be opened at this bar's decision (rule U1)")],
     ),
     *_rows(
         "metric",
@@ -160,7 +165,7 @@ def check(ds: xr.Dataset, names: Iterable[str] = BARS) -> None:
     features are checked too.
     """
     names = tuple(names)
-    columns = tuple(str(name) for name in ds.data_vars if str(name).startswith((FEATURE, AGE)))
+    columns = tuple(str(name) for name in ds.data_vars if str(name).startswith((FEATURE, AGE)) or name == "universe")
     for name in (*names, *(c for c in columns if c not in names)):
         if name not in ds.variables:
             have = ", ".join(str(v) for v in ds.variables) or "no variables"
@@ -171,7 +176,7 @@ def check(ds: xr.Dataset, names: Iterable[str] = BARS) -> None:
 def _check_one(name: str, array: xr.DataArray, row: Variable) -> None:
     dims = tuple(str(d) for d in array.dims)
     tail = dims[len(dims) - len(row.dims) :]
-    if tail != row.dims or (row.kind in ("coord", "bar") and dims != row.dims):
+    if tail != row.dims or (row.kind in ("coord", "bar", "mask") and dims != row.dims):
         fix = f"Use ds[{name!r}].transpose{row.dims}." if set(dims) == set(row.dims) else "Rebuild it with those dims."
         raise DataError(message(f"dims of {name!r}", dims, row.dims, fix))
     if not _is_dtype(array.dtype, row.dtype):

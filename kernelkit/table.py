@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 SOURCES = ("open", "high", "low", "close", "volume", "valid", "open_at", "known_at", "session")
+UNIVERSE = "universe"  # U1
 _tables: dict[tuple[Any, ...], tuple[list[weakref.ref[np.ndarray]], Any]] = {}
 
 
@@ -75,6 +76,7 @@ def panel_of(
     """
     names = (*SOURCES, *(f"{kind}.{name}" for name in features for kind in ("x", "age")))
     check_features(bars, names)
+    names += (UNIVERSE,) if UNIVERSE in bars.variables else ()
     grids = ("tick", "inverse", "lot", "multiplier")
     sources = [bars.variables[n].values for n in names]
     chosen = range(bars.sizes["asset"]) if assets is None else assets
@@ -230,7 +232,11 @@ def make_table(
     columns = [*ticks, column("volume"), open_at, known_at, session, *prices]
     for name in features:
         columns += [column(f"x.{name}"), column(f"age.{name}", "i8")]
-    return Table(tuple(columns), int(inverse), float(tick), float(lot), float(multiplier), periods), rows
+    universe = len(columns) if UNIVERSE in sources else 0
+    if universe:
+        columns.append(column(UNIVERSE, "i8"))
+    grid = float(tick), float(lot), float(multiplier)
+    return Table(tuple(columns), int(inverse), *grid, periods, universe=universe), rows
 
 
 def to_ticks(prices: np.ndarray, tick: float, inverse: int, name: str) -> np.ndarray:

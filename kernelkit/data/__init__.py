@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from kernelkit.data.extend import append as append
     from kernelkit.data.features import feature as feature
     from kernelkit.data.frames import from_pandas as from_pandas
+    from kernelkit.data.universe import with_universe as with_universe
 
 _HOMES = {
     "append": "kernelkit.data.extend",
@@ -18,6 +19,7 @@ _HOMES = {
     "from_pandas": "kernelkit.data.frames",
     "load": "kernelkit.data.catalog",
     "names": "kernelkit.data.catalog",
+    "with_universe": "kernelkit.data.universe",
 }
 _MODULES = ("store", "synthetic")
 

@@ -5,6 +5,7 @@ from kernelkit.kernels.fills import column, column_f, decided_at, moment
 from kernelkit.kernels.focus import bars_until, defocus, focus
 from kernelkit.kernels.layout import (
     ACCOUNT,
+    BREACHES,
     C_CLOSE_P,
     C_HIGH,
     C_KNOWN_AT,
@@ -107,6 +108,8 @@ def room(frame: int) -> int:
         if f.cap_fills - f.n_fills < most or f.cap_trades - f.n_trades < most:
             return FLUSH
         if f.cap_ended - f.n_ended < h.n_live + 2 * spare:
+            return FLUSH
+        if f.cap_breaches != 0 and f.cap_breaches - f.n_breaches < h.n_live + BREACHES * spare:
             return FLUSH
     return DONE
 

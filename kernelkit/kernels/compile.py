@@ -31,8 +31,8 @@ REACH += ("asset_aim", "weights", "rank")
 # What is loaded for a strategy, and the call in its text that needs it.
 USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame"))
 # in the order of their imports
-CORE = ("focus", "scan", "account", "costs", "power", "fills", "accept", "triggers", "matching", "paths", "amend")
-CORE += ("orders", "indicators", "bars", "sharing", "reach")
+CORE = ("focus", "scan", "account", "costs", "power", "tallies", "fills", "accept", "triggers", "halts", "matching")
+CORE += ("limits", "paths", "amend", "orders", "indicators", "bars", "sharing", "reach")
 
 
 def _load(element, numba_type):
@@ -472,6 +472,7 @@ class Engine(Linker):
             "log_curve",
             "close_out",
             "walk",
+            "judge",
             *SHARED.values(),
             *(unit for unit, _ in USES),
         }

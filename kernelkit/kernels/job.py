@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.plan import Plan
+from kernelkit.kernels.rules import Rules
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Table:
     multiplier: float
     periods: float
     closing: int = 0  # the column, after all others, that says when the bar's session closes (O12); 0 is none
+    universe: int = 0  # the one that says whether the asset may be opened (U1), int64; 0 is none
 
     @property
     def n_bars(self) -> int:
@@ -57,10 +59,17 @@ class Table:
     def record(self) -> tuple[float, ...]:
         """It as layout.INSTRUMENT, in this process."""
         at, unit = self.pointers.ctypes.data, self.lot * self.multiplier
-        return at, self.n_bars, self.inverse, self.closing, self.tick, self.lot, self.multiplier, unit, self.periods
+        columns = self.closing, self.universe
+        return at, self.n_bars, self.inverse, *columns, self.tick, self.lot, self.multiplier, unit, self.periods
+
+    def aimed(self, target: np.ndarray) -> Table:
+        """This with a signal's target, float64 (bar,), as its first feature."""
+        own, more = self.columns[: L.FIRST_FEATURE], self.columns[L.FIRST_FEATURE :]
+        columns = (*own, target, np.zeros(len(target), "i8"), *more)
+        return replace(self, columns=columns, universe=self.universe + 2 if self.universe else 0)
 
     def __reduce__(self) -> object:
-        return Table, (self.columns, *self.instrument, self.closing)
+        return Table, (self.columns, *self.instrument, self.closing, self.universe)
 
     @cached_property
     def most_ticks(self) -> int:
@@ -100,11 +109,13 @@ class Costs:
     max_quantity: float = 0.0  # 0 is no limit
     min_notional: float = 0.0
     off_tick: bool = False  # whether prices off the grid are rejected, not rounded
+    rules: Rules | None = None
 
     @property
-    def limits(self) -> bool:
-        """Whether it refuses orders for their size (O15)."""
-        return self.min_quantity > 0.0 or self.max_quantity > 0.0 or self.min_notional > 0.0
+    def limits(self) -> int:
+        """Which rules refuse orders, as bits of layout: their size (O15), and `rules`."""
+        sizes = self.min_quantity > 0.0 or self.max_quantity > 0.0 or self.min_notional > 0.0
+        return (L.SIZES if sizes else 0) | (self.rules.flags if self.rules else 0)
 
 
 @dataclass
@@ -125,6 +136,13 @@ class Job:
     # of a portfolio: its assets' last bars, (bar of the clock, asset), -1 before the first; None where each has all of
     # the clock's. tables[0] is then the clock, and the assets follow.
     bars: np.ndarray | None = None
+    hours: np.ndarray | None = None  # H1: when the venue opens and closes in turn, int64 ns
+
+    @property
+    def limits(self) -> int:
+        """What any of its venues, or its bars (U1), asks of orders, as bits of layout."""
+        universe = L.UNIVERSE if any(t.universe for t in self.tables) else 0
+        return int(np.bitwise_or.reduce([v.limits for v in self.venues])) | universe
 
     @property
     def n_asset(self) -> int:
@@ -162,7 +180,7 @@ class Outcome:
 
 @dataclass
 class Logs:
-    """What one trial did: fills, ended orders and trades (records of layout), curves and own records.
+    """What one trial did: fills, ended orders, trades, rules hit (records of layout), curves and own records.
 
     Curves are (bar, [equity, cash, position of each asset]), records (bar, name), float64 from the first decision on.
     """
@@ -172,6 +190,7 @@ class Logs:
     trades: np.ndarray
     curves: np.ndarray
     records: np.ndarray
+    breaches: np.ndarray = field(default_factory=lambda: np.zeros(0, L.BREACH))
 
 
 def new_outcome(n: int, blocks: bool) -> Outcome:

@@ -3,6 +3,7 @@
 from kernelkit.kernels.accept import trails, would_take
 from kernelkit.kernels.fills import ORDER_WORDS, column, end_entry, end_order, fill, moment
 from kernelkit.kernels.focus import defocus, focus, has_bar
+from kernelkit.kernels.halts import dark, take_effect
 from kernelkit.kernels.layout import (
     ADVERSE,
     AT_END,
@@ -31,6 +32,7 @@ from kernelkit.kernels.layout import (
     GAP_OPEN,
     GTC,
     GTD,
+    HALTS,
     HEADER,
     HIGH_FIRST,
     INSTRUMENT,
@@ -45,6 +47,7 @@ from kernelkit.kernels.layout import (
     OPEN_FILL,
     ORDER,
     ORDER_BYTES,
+    PENDING,
     POSITION,
     POSITION_BYTES,
     POST,
@@ -97,7 +100,8 @@ def watch(frame: int, order_at: int) -> None:
     if (o.marks & WAITING) != 0:
         return
     arriving = (o.marks & POST) != 0 and (o.marks & SEEN) == 0  # O14: its first bar is looked at
-    if at_market(order_at) or o.tif != GTC or arriving or (trails(o.kind) and not rests(order_at)):
+    due = arriving or (o.marks & PENDING) != 0  # H4: it may change before any bar
+    if at_market(order_at) or o.tif != GTC or due or (trails(o.kind) and not rests(order_at)):
         o.touch_lo = FAR
     elif rests(order_at):
         if o.lots > 0:
@@ -406,7 +410,16 @@ def match(frame: int) -> int:
     """T5: what a bar does to the live orders, with FRAME.whole 0 only what its open does (F9); DONE, or an error."""
     f = at(frame, FRAME)
     m = at(f.fill_model, FILL_MODEL)
+    halts = (at(f.venue, VENUE).limits & HALTS) != 0
+    shut = halts and dark(frame)
+    if halts:
+        take_effect(frame)
+        defocus(frame)
     expire(frame)
+    if shut:
+        tidy(frame)
+        defocus(frame)
+        return f.error
     pass_orders(frame, AT_OPEN)
     if f.whole != 0:
         if m.path < HIGH_FIRST:
@@ -433,7 +446,8 @@ def fill_alone(frame: int) -> bool:
     o = at(f.orders, ORDER)
     if h.n_live != 1 or o.kind != MARKET or o.tif == GTD or o.tif >= FOK:
         return False
-    if at(f.fill_model, FILL_MODEL).market != NEXT_OPEN or at(f.venue, VENUE).participation != 0.0:
+    v = at(f.venue, VENUE)
+    if at(f.fill_model, FILL_MODEL).market != NEXT_OPEN or v.participation != 0.0 or (v.limits & HALTS) != 0:
         return False
     t_open = moment(frame, C_OPEN_AT, f.i)
     if not ready(f.orders, t_open):

@@ -14,6 +14,7 @@ from kernelkit.errors import StrategyError
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.block import header_of, slot_shifts, slots_of, template_block
 from kernelkit.kernels.job import Job, Logs, Outcome, new_outcome
+from kernelkit.kernels.rules import Rulebook
 from kernelkit.kernels.tools import reads
 
 OFF_CELL = int(L.METRICS.fields["cell"][1])
@@ -80,8 +81,10 @@ def units_of(job: Job) -> list[str]:
     fill_models = coded(job)
     need = {
         "close_out": fill_models["close_out"] != L.KEEP,
-        "match": (fill_models["market"] != L.NEXT_OPEN) | any(v.participation for v in job.venues),
+        "match": (fill_models["market"] != L.NEXT_OPEN)
+        | any(v.participation or v.limits & L.HALTS for v in job.venues),
         "walk": fill_models["path"] >= L.HIGH_FIRST,
+        "judge": np.array(job.limits & L.JUDGED),
     }
     return [unit for unit, by in need.items() if by.any()]
 
@@ -128,9 +131,12 @@ class Session:
             self.sweep, model, addresses, self.kernels = python.bind()  # type: ignore[attr-defined]
         for name, value in addresses.items():
             frame[name] = value
-        for venue, v in zip(self.venues, job.venues, strict=True):
+        self.rulebook, universe = Rulebook([v.rules for v in job.venues], job.hours), job.limits & L.UNIVERSE
+        timed = timed or job.limits & (L.HALTS | L.RATE) != 0
+        for k, (venue, v) in enumerate(zip(self.venues, job.venues, strict=True)):
+            venue["rules"] = self.rulebook.address(k)
             venue["cash_rule"], venue["band"], venue["rebates"] = v.cash_rule, v.band, v.rebates
-            venue["participation"], venue["off_tick"], venue["limits"] = v.participation, v.off_tick, v.limits
+            venue["participation"], venue["off_tick"], venue["limits"] = v.participation, v.off_tick, v.limits | universe
             for name in ("min_quantity", "max_quantity", "min_notional"):
                 venue[name] = getattr(v, name)
             venue["fee"] = model(v.fee) if v.fee else 0
@@ -413,8 +419,9 @@ class Recorder(Session):
             "fills": np.zeros(self.ROWS, L.FILL),
             "ended": np.zeros(self.ROWS, L.ORDER),
             "trades": np.zeros(self.ROWS, L.TRADE),
+            "breaches": np.zeros(self.ROWS if job.limits & L.JUDGED else 0, L.BREACH),
         }
-        self.kept: dict[str, list[np.ndarray]] = {"fills": [], "ended": [], "trades": []}
+        self.kept: dict[str, list[np.ndarray]] = {name: [] for name in self.buffers}
         self.curves = np.full((n, 2 + job.n_asset), np.nan)
         self.records = np.full((n, max(1, len(job.plan.records))), np.nan)
         frame = self.frame
@@ -455,6 +462,7 @@ class Recorder(Session):
             joined["trades"],
             self.curves,
             self.records[:, : len(self.job.plan.records)],
+            joined["breaches"],
         )
 
 

@@ -21,7 +21,7 @@ from kernelkit.lazy import lazy
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.venue import Account, Settings, Venue
 from kernelkit.progress import Meter
-from kernelkit.recipe import Recipe, bind, check_bars, costs_of, kind_of, resolve, span
+from kernelkit.recipe import Recipe, asset_names, bind, check_bars, costs_of, kind_of, resolve, span
 from kernelkit.result import Curves, build
 from kernelkit.run import one_recipe
 from kernelkit.strategy import Signal, Strategy
@@ -224,6 +224,7 @@ def key_of(
         repr((list(axes.items()), sorted(scalars.items()))),
         (cells_of(axes, scalars, where)[0] >= 0).tobytes().hex(),
         repr((costs_of(settings.venue), settings.fill_model, settings.account)),
+        repr(settings.rules(asset_names(bars))),
         build_id(),
     ]
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from kernelkit.errors import LookaheadError, StrategyError, message
 from kernelkit.indicator import Indicator
-from kernelkit.kernels import bars, coast, context, fills, indicators, matching, memory, orders, paths
+from kernelkit.kernels import bars, coast, context, fills, indicators, limits, matching, memory, orders, paths
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job, Outcome, new_outcome
 from kernelkit.kernels.plan import Plan, Ring, Site, plain
@@ -310,6 +310,7 @@ class Python:
             "meet": bars.meet,
             "match": matching.match,
             "walk": paths.walk,
+            "judge": limits.judge,
             "log": bars.log_curve,
             "close_out": orders.close_out,
             "ruin": bars.ruin,
