@@ -52,17 +52,18 @@ def compliance(res: xr.Dataset, **sel: Any) -> pd.DataFrame:
 
     r = Records(res.sel(sel) if sel else res, "breaches")
     told = ~np.isin(r["reason"], COUNTLESS)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "time": r["time"].astype("datetime64[ns]"),
             "asset": r.asset,
             "order": r["order"],
-            "rule": np.array([RULES[int(k)] for k in r["reason"]], object),
+            "rule": [RULES[int(k)] for k in r["reason"]],
             "limit": np.where(told, r["limit"], np.nan),
             "found": np.where(told, r["found"], np.nan),
-            "done": np.array(r.text("done", L.DEEDS), object),
+            "done": r.text("done", L.DEEDS),
             "quantity": np.abs(r["before"]) * r.lot,
             "left": np.abs(r["after"]) * r.lot,
             "until": r.times("until").astype("datetime64[ns]"),
         }
     )
+    return table.astype(dict.fromkeys(("asset", "rule", "done"), "str"))

@@ -124,8 +124,8 @@ def amend(frame: int, given: int, number: float, q: float, p: float, trigger: fl
     old_trigger = o.trigger
     stop_loss = o.stop_loss
     take_profit = o.take_profit
-    pending = (o.marks & PENDING) != 0
-    if pending:
+    marks = o.marks
+    if (marks & PENDING) != 0:
         catch_up(o_at)
     before = f.asset
     focus(frame, o.asset)
@@ -146,6 +146,8 @@ def amend(frame: int, given: int, number: float, q: float, p: float, trigger: fl
         o.trigger = old_trigger
         o.stop_loss = stop_loss
         o.take_profit = take_profit
+        if not late:
+            o.marks = marks
         tidy(frame)
         return int(number) if late else 0
     o.marks &= ~(SEEN | PENDING)

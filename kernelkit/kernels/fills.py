@@ -13,6 +13,7 @@ from kernelkit.kernels.layout import (
     C_VOLUME,
     CANCELLED,
     CLOSE_ONLY,
+    CLOSES,
     CROWDED,
     CUT,
     FILL_MODEL,
@@ -220,10 +221,10 @@ def allowed(frame: int, lots: int) -> int:
 
 
 def wanted_of(frame: int, order_at: int) -> int:
-    """P2, A4: the lots that are left of an order, of a reduce-only one those that there are to close."""
+    """P2, A4: the lots that are left of an order, of a reduce-only one (R1) those that there are to close."""
     o = at(order_at, ORDER)
     wanted = o.lots - o.filled
-    if (o.marks & REDUCE) != 0:
+    if (o.marks & (REDUCE | CLOSES)) != 0:
         held = at(at(frame, FRAME).positions, POSITION).lots
         if not same_side(held, -wanted):
             return 0

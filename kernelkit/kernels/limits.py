@@ -12,6 +12,7 @@ from kernelkit.kernels.layout import (
     C_CLOSE,
     C_LOW,
     C_SESSION,
+    CLOSES,
     D_CUT,
     D_REJECTED,
     FAR,
@@ -84,7 +85,10 @@ def broken(frame: int, order_at: int) -> int:
     side = 1 if o.lots > 0 else -1
     size = abs(o.lots) - abs(o.filled)
     base = side * at(f.positions, POSITION).lots + open_lots(frame, o.asset, side, order_at)
+    if f.judging != OTHER:
+        o.marks &= ~CLOSES
     if base + size <= 0:
+        o.marks |= CLOSES
         return R_NONE
     reducing = max(0, min(size, -base))
     new = f.judging == NEW
@@ -108,6 +112,8 @@ def broken(frame: int, order_at: int) -> int:
     if new and lots != size:
         o.lots = side * lots
         o.marks &= ~AT_FILL
+        if base + lots <= 0:
+            o.marks |= CLOSES
         if below_minimum(frame, o.lots, asked_price(frame, order_at)):
             return R_MINIMUM
     return R_NONE
