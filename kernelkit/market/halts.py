@@ -95,8 +95,8 @@ class Rate:
 def in_order(outages: Any) -> tuple[Outage, ...]:
     """Outages by time; raises OrderError for anything else, and for two at one time."""
     fix = "Write outages=[kk.Outage(start, end)]."
-    given = list(outages) if isinstance(outages, Iterable) else [outages]
-    if not all(isinstance(o, Outage) for o in given):
+    given = list(outages) if isinstance(outages, Iterable) else []
+    if not isinstance(outages, Iterable) or not all(isinstance(o, Outage) for o in given):
         raise OrderError(message("outages of the venue", repr(outages), "a list of kk.Outage", fix))
     out = tuple(sorted(given, key=lambda o: o.row))
     for a, b in zip(out, out[1:], strict=False):
