@@ -47,7 +47,7 @@ def ns(times: Any) -> np.ndarray:
     return pd.DatetimeIndex(times).as_unit("ns").asi8
 
 
-# --- hours (H1)
+# What hours do to orders, and to bars.
 
 
 class Lean:
@@ -160,7 +160,7 @@ def test_h1_the_calendar_is_leans() -> None:
     assert not {str(np.datetime64(a, "ns"))[:10] for a, _ in odd}
 
 
-# --- outages (H2)
+# What an outage does to orders, and to bars.
 
 
 class Story:
@@ -258,7 +258,7 @@ def test_h2_the_close_out_is_the_accounts_own() -> None:
     assert story.fills == [(1, "open 1", 1), (2, "close 5", -1)]
 
 
-# --- cancels and replacements (H4)
+# What it does to orders that live already.
 
 
 def test_h4_cancels() -> None:
@@ -358,7 +358,7 @@ def test_h4_the_state_is_the_checkpoint(tmp_path: Path) -> None:
     assert (kk.compliance(whole)["done"] == "delayed").sum() > 4
 
 
-# --- rates (H3)
+# How many orders a venue takes.
 
 
 def test_h3_reject_and_delay() -> None:
@@ -398,7 +398,7 @@ def test_h3_replacements_count_and_cancels_do_not() -> None:
     assert kk.compliance(res)[["order", "done"]].values.tolist() == [[1, "rejected"]]
 
 
-# --- outages that were
+# outages that were
 
 
 @pytest.mark.market_data
@@ -449,7 +449,7 @@ def test_h2_new_york_in_july_2015() -> None:
     assert (fills == "2015-07-07 15:15").sum() == 1
 
 
-# --- settings
+# settings
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,8 @@ def test_r1_what_is_live_counts_as_filled_where_it_adds() -> None:
 def test_r1_what_reduces_is_never_refused() -> None:
     """Bought without a limit, so to say: the position of 9 stands against a notional of 500 at 50, 900 at 100."""
     bars = [(50, 50, 50, 50)] * 2 + [STILL] * 4
-    story = play(Rules(notional=500.0), {0: [market(9)], 2: [market(1), market(-4), stop(-4, 90)], 3: [market(-2)]}, bars)
+    actions = {0: [market(9)], 2: [market(1), market(-4), stop(-4, 90)], 3: [market(-2)]}
+    story = play(Rules(notional=500.0), actions, bars)
     assert story.reasons[2] == "notional_limit"
     assert story.fills == [(1, 9), (3, -4), (5, -2)]
 
@@ -141,7 +142,7 @@ def test_r8_a_cut_target_is_not_sized_at_its_fill() -> None:
 
 @pytest.mark.parametrize("cut", [False, True])
 def test_r8_replacements(cut: bool) -> None:
-    """Asked where they grow, never cut; a smaller one and another price are not asked, whatever has become of prices."""
+    """Asked where they grow, never cut; a smaller one and another price are not asked, whatever prices have become."""
     bars = [STILL] * 2 + [(400, 400, 400, 400)] * 4
     rules = Rules(position=5.0, notional=450.0, cut=cut)
     grow, less, price = (act(18, form, 1, a=91, c=c) for form, c in ((0, 6.0), (0, 3.0), (1, 0.0)))
@@ -157,7 +158,7 @@ def test_r9_the_first_refusal_of_a_decision() -> None:
     assert len(story.rows) == 2
 
 
-# --- values and ratios (R2-R4)
+# How much things are worth, and how much is traded.
 
 
 def test_r2_notional_and_concentration_at_the_present_close() -> None:
@@ -180,9 +181,8 @@ def test_r3_leverage_of_one_asset() -> None:
 def three() -> xr.Dataset:
     """Three assets at 10, 20 and 40, hour by hour."""
     index = pd.date_range("2024-01-01", periods=72, freq="h", tz="UTC")
-    one = {c: 1.0 for c in ("open", "high", "low", "close")}
     frames = {
-        name: pd.DataFrame({c: p * x for c, x in one.items()} | {"volume": 1e6}, index=index)
+        name: pd.DataFrame(dict.fromkeys(("open", "high", "low", "close"), p) | {"volume": 1e6}, index=index)
         for name, p in (("A", 10.0), ("B", 20.0), ("C", 40.0))
     }
     return kk.data.from_pandas(frames, label="open", bar="1h", calendar="24/7", tick_size=0.01)
@@ -201,7 +201,7 @@ def exchange(ctx):  # type: ignore[no-untyped-def]
 
 
 def test_r3_leverage_of_several_assets(three: xr.Dataset) -> None:
-    """600 long and 200 short of 1,000: what is sold at the same decision does not make room, at the next one it does."""
+    """600 long and 200 short of 1,000: what is sold at the same decision makes no room, at the next one it does."""
     account = kk.Account(1000.0, kk.Limits(leverage=1.0))
     res = kk.backtest(three, exchange, account=account, venue=kk.Venue(cash_rule="debt"))
     rows = kk.compliance(res)
@@ -221,7 +221,7 @@ def test_r4_turnover() -> None:
     """Two bars a session, 10,000 of equity: 60 lots are 0.6."""
     actions = {0: [market(60)], 1: [market(50), market(40)], 2: [market(-100)], 3: [market(1)], 4: [market(40)]}
     story = play(Rules(turnover=1.0), actions, 8, sessions=[0, 0, 1, 1, 2, 2, 3, 3])
-    # bar 1: 0.6 traded, 0.5 is too much, 0.4 is not; bar 2: 0.4 in the new session; bar 3: 1.4, as sales are not refused
+    # bar 1: 0.6 traded, 0.5 is too much, 0.4 is not; bar 2: 0.4 in the new session; bar 3: 1.4, no sale is refused
     assert [r[:3] for r in story.rows] == [(2, "turnover_limit", "rejected"), (5, "turnover_limit", "rejected")]
     assert story.rows[0][4] == pytest.approx(1.1)
     assert story.rows[1][4] == pytest.approx(1.41)
@@ -396,7 +396,8 @@ def test_r9_table() -> None:
     account = kk.Account(limits=kk.Limits(concentration=0.5, on_breach="cut"))
     res = kk.backtest(BARS, hold, account=account, venue=kk.Venue(hours="XNYS"))
     rows, none = kk.compliance(res), kk.compliance(kk.backtest(BARS, hold))
-    assert list(none.columns) == list(rows.columns) and none.empty
+    assert list(none.columns) == list(rows.columns)
+    assert none.empty
     assert none.dtypes.to_dict() == rows.dtypes.to_dict()
     assert set(rows["done"]) == {"cut", "rejected", "delayed"}
     first = rows.iloc[0]

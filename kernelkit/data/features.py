@@ -126,6 +126,7 @@ def _check_trusted(bars: xr.Dataset, name: str, values: Floats, index: Int64s | 
 
 
 def known_times(name: str, known_at: Any, index: Int64s | None, n: int) -> Int64s:
+    """Return when each of ``n`` rows was known, in ns UTC; raises DataError for times that do not fit."""
     import datetime
 
     import pandas as pd
@@ -173,6 +174,7 @@ def _duration(value: Any, what: str) -> int:
 
 
 def ns_of(index: pd.DatetimeIndex, what: str) -> Int64s:
+    """Return times in ns UTC, read as UTC where they have no zone; raises DataError for NaT."""
     if index.hasnans:
         raise DataError(message(what, f"{int(index.isna().sum())} NaT", "a time for every row", "Drop those rows."))
     utc_index = index if index.tz is None else index.tz_convert("UTC")

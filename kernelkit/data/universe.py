@@ -59,7 +59,8 @@ def _member(mask: Any, assets: list[str]) -> tuple[NDArray[np.bool_], Int64s]:
             raise DataError(message("dims of the universe", mask.dims, "(time, asset)", fix))
         mask = mask.transpose("time", "asset").to_pandas()
     if not isinstance(mask, pd.DataFrame) or not isinstance(mask.index, pd.DatetimeIndex) or mask.empty:
-        wanted, fix = "a DataFrame by date with a column per asset, or a DataArray (time, asset)", "Name rows and columns."
+        wanted = "a DataFrame by date with a column per asset, or a DataArray (time, asset)"
+        fix = "Name rows and columns."
         raise DataError(message("universe", type(mask).__name__, wanted, fix))
     columns = [str(c) for c in mask.columns]
     odd = sorted(set(columns) ^ set(assets)) or [c for c in columns if columns.count(c) > 1]
@@ -67,8 +68,9 @@ def _member(mask: Any, assets: list[str]) -> tuple[NDArray[np.bool_], Int64s]:
         fix = "Give one column per asset of the bars: mask[list(bars['asset'].values)]."
         raise DataError(message("assets of the universe", ", ".join(odd[:5]), "the assets of the bars, each once", fix))
     mask = mask.set_axis(columns, axis=1)[assets]
-    if not all(dtype == bool for dtype in mask.dtypes):
-        found, fix = ", ".join(sorted({str(d) for d in mask.dtypes})), "Say what a missing value means: mask.fillna(False)."
+    kinds = sorted({str(d) for d in mask.dtypes} - {"bool"})
+    if kinds:
+        found, fix = ", ".join(kinds), "Say what a missing value means: mask.fillna(False)."
         raise DataError(message("values of the universe", found, "bool", fix))
     return mask.to_numpy(dtype=bool), ns_of(mask.index, "index of the universe")
 

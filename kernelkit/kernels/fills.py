@@ -308,6 +308,7 @@ def exchange(frame: int, order_at: int, wanted: int, reference: int, how: int, r
             end_order(frame, order_at, CANCELLED, R_REPLACED, time)
             return
         o.lots = wanted
+        wanted = wanted_of(frame, order_at)  # R1
         asked = takes(frame, order_at, wanted)
         lots = rationed(frame, order_at, asked)
     if o.tif == FOK and lots != wanted:

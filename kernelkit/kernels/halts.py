@@ -133,7 +133,7 @@ def dark(frame: int) -> bool:
 
 
 def send(frame: int, order_at: int, new: bool) -> int:
-    """H2, H3, H1: why an order, or a replacement, does not reach the venue; else R_NONE, and FRAME.sent_at says when."""
+    """H2, H3, H1: why an order, or its replacement, does not reach the venue; else R_NONE, with FRAME.sent_at."""
     f = at(frame, FRAME)
     v = at(f.venue, VENUE)
     r = at(v.rules, RULES)

@@ -208,8 +208,8 @@ HEADER = _record(
     "i status n_live next_id touch_lo touch_hi started ruined"
 )
 # day, day_sum: a ring of UTC days by number, and what was traded on each (C3); ratio: X5; valued: the bar of the clock,
-# twice, plus 1 once it is over, that `worth` and `gross` (X6) are of; turned_at, turned: a session and what was traded in
-# it (R4); trip: a ring of the sessions of day trades (R6); window, sent: an interval and the orders sent in it (H3)
+# twice, plus 1 once it is over, that `worth` and `gross` (X6) are of; turned_at, turned: a session, and what was traded
+# in it (R4); trip: a ring of the sessions of day trades (R6); window, sent: an interval and the orders sent in it (H3)
 ACCOUNT = _record(
     "n_fills n_trades n_wins n_orders valued turned_at n_trips window sent",
     "cash equity debt fees gross_profit gross_loss turnover cash0 worth gross ratio turned",
@@ -283,7 +283,9 @@ FRAME = _record(
     VENUE_BYTES,
     FILL_MODEL_BYTES,
     ROW_BYTES,
-) = (r.itemsize for r in (HEADER, NODE, POSITION, ORDER, FILL, BREACH, TRADE, TRIAL, INSTRUMENT, VENUE, FILL_MODEL, ROW))
+) = (
+    r.itemsize for r in (HEADER, NODE, POSITION, ORDER, FILL, BREACH, TRADE, TRIAL, INSTRUMENT, VENUE, FILL_MODEL, ROW)
+)
 # headline of one trial, as the kernel writes it
 HEADLINE = (
     "total_return cagr volatility sharpe_ratio sortino_ratio calmar_ratio max_drawdown max_drawdown_duration "

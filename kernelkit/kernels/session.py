@@ -136,7 +136,8 @@ class Session:
         for k, (venue, v) in enumerate(zip(self.venues, job.venues, strict=True)):
             venue["rules"] = self.rulebook.address(k)
             venue["cash_rule"], venue["band"], venue["rebates"] = v.cash_rule, v.band, v.rebates
-            venue["participation"], venue["off_tick"], venue["limits"] = v.participation, v.off_tick, v.limits | universe
+            venue["participation"], venue["off_tick"] = v.participation, v.off_tick
+            venue["limits"] = v.limits | universe
             for name in ("min_quantity", "max_quantity", "min_notional"):
                 venue[name] = getattr(v, name)
             venue["fee"] = model(v.fee) if v.fee else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from kernelkit.data.sessions import ALWAYS, bar_ns, resolve
@@ -99,7 +100,7 @@ def in_order(outages: Any) -> tuple[Outage, ...]:
     if not isinstance(outages, Iterable) or not all(isinstance(o, Outage) for o in given):
         raise OrderError(message("outages of the venue", repr(outages), "a list of kk.Outage", fix))
     out = tuple(sorted(given, key=lambda o: o.row))
-    for a, b in zip(out, out[1:], strict=False):
+    for a, b in pairwise(out):
         if b.row[0] < a.row[1]:
             found = f"one from {b.start}, before that of {a.start} has ended"
             raise OrderError(message("outages of the venue", found, "one at a time", "Join them."))

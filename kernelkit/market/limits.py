@@ -70,7 +70,8 @@ class Limits:
         fix = 'Write short=False, short=["AAPL"] or short={"AAPL": 100.0}.'
         if isinstance(short, str) or not isinstance(short, Iterable):
             raise OrderError(message("limit short", repr(short), "True, False or names of assets", fix))
-        pairs = short.items() if isinstance(short, Mapping) else [s if isinstance(s, tuple) else (s, True) for s in short]
+        named = short.items() if isinstance(short, Mapping) else short
+        pairs = [one if isinstance(one, tuple) else (one, True) for one in named]
         out = {}
         for name, most in pairs:
             quantity = {True: INF, False: 0.0}[most] if isinstance(most, bool) else most
