@@ -84,7 +84,7 @@ class Lean:
 
 
 @pytest.mark.market_data
-@pytest.mark.oracle("LEAN market hours", covers="H1", cases=4)
+@pytest.mark.oracle("LEAN market hours", covers="H1", cases=1)
 @pytest.mark.parametrize(
     ("start", "days"),
     [

@@ -65,11 +65,15 @@ def note(
 
 def note_change(frame: int, order_at: int, reason: int, done: int, limit: float, found: float, until: int) -> None:
     """R9: the same of what was asked of a live order: the first of each decision."""
+    f = at(frame, FRAME)
     o = at(order_at, ORDER)
     now = decided_at(frame)
-    if o.t_noted != now:
-        o.t_noted = now
-        note(frame, order_at, reason, done, limit, found, o.lots, o.lots, until)
+    k = f.n_breaches - 1
+    while k >= 0 and at(f.breaches + k * BREACH_BYTES, BREACH).time == now:
+        if at(f.breaches + k * BREACH_BYTES, BREACH).order == o.id:
+            return
+        k -= 1
+    note(frame, order_at, reason, done, limit, found, o.lots, o.lots, until)
 
 
 def last_before(table: int, width: int, n: int, time: int) -> int:
@@ -221,6 +225,8 @@ def call_off(frame: int, order_at: int, reason: int) -> bool:
         o.reason = reason
         o.t_change = i8(outage + 8)
         o.next_lots = 0
+        o.next_price = 0
+        o.next_trigger = 0
     return True
 
 

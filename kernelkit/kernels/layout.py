@@ -218,11 +218,12 @@ ACCOUNT = _record(
 # used: lots that its orders have traded in its bar `used_at` (P1); touch_lo, touch_hi: as in HEADER, in a portfolio;
 # day_open: R6, twice the session in which it was made larger, plus 1; 0 for none that could become a day trade
 POSITION = _record("lots opened peak_lots used used_at touch_lo touch_hi day_open", "pnl fees quantity")
-# t_change: when what was asked of it takes effect (H4): its end, for `reason`, or the next_... numbers; t_noted: R9
+# t_change: when what was asked of a PENDING one takes effect (H4): its end, for `reason`, or the next_... numbers; they
+# mean nothing else, and nobody sets them
 ORDER = _record(
     "id asset venue kind tif marks status reason lots filled display price trigger trail offset group parent "
     "t_submit t_active t_expire t_trigger t_replace session t_end touch_lo touch_hi reference fill_ticks "
-    "t_change t_noted next_lots next_price next_trigger",
+    "t_change next_lots next_price next_trigger",
     "fraction stop_loss take_profit weight fees notional",
 )
 NODE = _record("index n active", "s1 s2 s3 s4 d2 sb sbb sxb w hi lo mdd")
