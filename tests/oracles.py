@@ -54,7 +54,9 @@ ORACLES = {
         APACHE,
     ),
     "LEAN, differences explained": Oracle("the same, to the cent after the one difference that is named below", APACHE),
-    "LEAN market hours": Oracle("QuantConnect/Lean, Data/market-hours: holidays, early closes, daylight saving", APACHE),
+    "LEAN market hours": Oracle(
+        "QuantConnect/Lean, Data/market-hours: holidays, early closes, daylight saving", APACHE
+    ),
     "zipline, a documented fill": Oracle("zipline-reloaded, VolumeShareSlippage", APACHE),
     "Funding payments": Oracle("AHA-HH/optimising-funding-rate-arbitrage, hold strategy, 18 months", MIT),
     "Leverage brackets": Oracle("freqtrade, binance_leverage_tiers.json, 349 perpetuals", FREQTRADE),
