@@ -50,7 +50,7 @@ from kernelkit.kernels.layout import (
     VENUE,
     WAITING,
 )
-from kernelkit.kernels.memory import at, f8, i8
+from kernelkit.kernels.memory import at, f8, i8, rarely
 from kernelkit.kernels.power import REFUSED, affordable, count_in, count_out, cut, equity_at, value_all
 from kernelkit.kernels.scan import copy_words
 from kernelkit.kernels.tallies import tally
@@ -328,7 +328,7 @@ def exchange(frame: int, order_at: int, wanted: int, reference: int, how: int, r
         end_order(frame, order_at, CANCELLED, R_CUT, time)
         return
     book(frame, order_at, paid_for, k, reference, fee, time, rule)
-    if (at(f.venue, VENUE).limits & TALLIES) != 0:
+    if rarely((at(f.venue, VENUE).limits & TALLIES) != 0):
         tally(frame, held, paid_for, k)
     if at(f.venue, VENUE).participation != 0.0:
         at(f.positions, POSITION).used += abs(paid_for)

@@ -72,7 +72,7 @@ from kernelkit.kernels.layout import (
     VENUE,
     WAITING,
 )
-from kernelkit.kernels.memory import at, call
+from kernelkit.kernels.memory import at, call, rarely
 from kernelkit.kernels.scan import copy_words
 from kernelkit.kernels.triggers import (
     at_market,
@@ -410,16 +410,16 @@ def match(frame: int) -> int:
     """T5: what a bar does to the live orders, with FRAME.whole 0 only what its open does (F9); DONE, or an error."""
     f = at(frame, FRAME)
     m = at(f.fill_model, FILL_MODEL)
-    halts = (at(f.venue, VENUE).limits & HALTS) != 0
-    shut = halts and dark(frame)
-    if halts:
+    if rarely((at(f.venue, VENUE).limits & HALTS) != 0):
+        shut = dark(frame)
         take_effect(frame)
         defocus(frame)
+        if shut:
+            expire(frame)
+            tidy(frame)
+            defocus(frame)
+            return f.error
     expire(frame)
-    if shut:
-        tidy(frame)
-        defocus(frame)
-        return f.error
     pass_orders(frame, AT_OPEN)
     if f.whole != 0:
         if m.path < HIGH_FIRST:

@@ -20,9 +20,9 @@ from kernelkit.kernels.accept import (
 from kernelkit.kernels.account import book, fail, same_side, to_lots, to_ticks
 from kernelkit.kernels.amend import amend
 from kernelkit.kernels.costs import fee_of
-from kernelkit.kernels.fills import after_fill, column, column_f, decided_at, end_one, moment, sized_gap
+from kernelkit.kernels.fills import after_fill, column, column_f, decided_at, end_one, end_order, moment, sized_gap
 from kernelkit.kernels.focus import defocus, focus, has_bar
-from kernelkit.kernels.halts import call_off
+from kernelkit.kernels.halts import call_off, down
 from kernelkit.kernels.layout import (
     ACCOUNT,
     AT_FILL,
@@ -32,6 +32,7 @@ from kernelkit.kernels.layout import (
     C_KNOWN_AT,
     C_OPEN,
     C_OPEN_AT,
+    CANCELLED,
     CROWDED,
     FAR,
     FILL_MODEL,
@@ -86,7 +87,7 @@ from kernelkit.kernels.layout import (
     WAITING,
 )
 from kernelkit.kernels.matching import look_out, tidy, watch
-from kernelkit.kernels.memory import at, bits
+from kernelkit.kernels.memory import at, bits, rarely
 from kernelkit.kernels.triggers import if_touched, trail_level
 
 
@@ -414,12 +415,16 @@ def cancel(frame: int, number: float, every: bool) -> int:
     """
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
+    quiet = down(frame) != 0
     found = 0
     for k in range(h.n_live):
         o = at(f.orders + k * ORDER_BYTES, ORDER)
         if o.status == LIVE and ((every and (f.asset < 0 or o.asset == f.asset)) or float(o.id) == number):
-            if call_off(frame, f.orders + k * ORDER_BYTES, R_USER):
+            if rarely(quiet):
+                found = o.id if call_off(frame, f.orders + k * ORDER_BYTES, R_USER) else found
+            else:
                 found = o.id
+                end_order(frame, f.orders + k * ORDER_BYTES, CANCELLED, R_USER, decided_at(frame))
     if found != 0:
         tidy(frame)
     return found
