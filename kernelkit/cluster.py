@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from kernelkit.errors import RunError, UsageError, extra, message
 from kernelkit.kernels.job import Job, Outcome, Table, spread
-from kernelkit.kernels.layout import MAX_CELLS
+from kernelkit.kernels.layout import FIRST_FEATURE, MAX_CELLS
 from kernelkit.kernels.session import simulate
 from kernelkit.recipe import Recipe, with_target
 
@@ -215,7 +215,8 @@ class _Feed:
 def _targets(recipe: Recipe, first: int, last: int) -> Targets:
     """Compute the targets of trials [first, last), which are whole cells."""
     tables = with_target(recipe, first, last).tables
-    return Targets([table.columns[-2] for table in tables], [k % len(recipe.assets) for k in range(first, last)])
+    columns = [table.columns[FIRST_FEATURE] for table in tables]
+    return Targets(columns, [k % len(recipe.assets) for k in range(first, last)])
 
 
 def work(job: Job, tables: list[Table], rows: tuple[Any, Any], targets: Targets | None, blocks: bool) -> Outcome:
@@ -223,10 +224,7 @@ def work(job: Job, tables: list[Table], rows: tuple[Any, Any], targets: Targets 
     trials, params = rows
     if targets is not None:
         whole = [tables[a] for a in targets.tables]
-        tables = [
-            replace(table, columns=(*table.columns, column, np.zeros(len(column), "i8")))
-            for table, column in zip(whole, targets.columns, strict=True)
-        ]
+        tables = [table.aimed(column) for table, column in zip(whole, targets.columns, strict=True)]
         trials = trials.copy()
         trials["dataset"] = np.arange(len(trials))
     outcome = simulate(replace(job, tables=tables, trials=trials, params=params), 0, len(trials), blocks)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 EVENTS = ("submitted", "replaced", "triggered", "filled in part", "filled", *L.STATUSES[L.CANCELLED :])
 # Where a bar opens when the one before is known: what its end does, what is decided then, what the open does.
 AT_END, DECIDED, AT_OPEN = range(3)
-AT_DECISION = (L.R_USER, L.R_BELOW, L.R_INVALID, L.R_UNLISTED, L.R_OFF_TICK, L.R_ABOVE, L.R_MINIMUM)
+REFUSED = tuple(range(L.R_POSITION, L.R_RATE + 1))
+AT_DECISION = (L.R_USER, L.R_BELOW, L.R_INVALID, L.R_UNLISTED, L.R_OFF_TICK, L.R_ABOVE, L.R_MINIMUM, *REFUSED)
 BEFORE_OPEN = (L.R_DAY, L.R_GTD, L.R_SPLIT)
 
 

@@ -21,6 +21,7 @@ from kernelkit.kernels.lower import RESULT
 from kernelkit.kernels.plan import Plan, plain
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
+from kernelkit.market.terms import hours_of, venues_of
 from kernelkit.market.venue import CASH_RULES, Settings
 from kernelkit.strategy import Program, Signal, Strategy
 from kernelkit.table import SOURCES, check_sizes, check_sums, clock_of, panel_of, ready, ready_together, targets_of
@@ -381,7 +382,8 @@ def plan_job(
     check_sums(program.plan, params, tables)
     check_sizes(program.plan, tables)
     assets = asset_names(bars)
-    check_volumes(costs_of(settings), tables, assets)
+    venues = venues_of(costs_of(settings), settings, assets, program.plan.shared)
+    check_volumes(venues[0], tables, assets)
     check_vwap([settings.fill_model], tables, assets)
     settings.check_margin(program.plan.shared)
     if program.plan.shared:
@@ -396,18 +398,19 @@ def plan_job(
     n = len(rows)
     trials = np.zeros(len(combos) * n, L.TRIAL)
     for a, (i0, begin, i1) in enumerate(rows):
-        trials[a::n] = (i0, begin, i1, a, 0, 0, settings.account.cash)
+        trials[a::n] = (i0, begin, i1, a, a % len(venues), 0, settings.account.cash)
     job = Job(
         program.text,
         program.plan,
         tables,
-        [costs_of(settings)],
+        venues,
         [settings.fill_model.codes()],
         trials,
         np.repeat(params, n, axis=0),
         measure,
         own_state(strategy, program),
         bars=panel.last_bars if program.plan.shared else None,
+        hours=hours_of(venues[0], tables),
     )
     start = rows[0][1] if job.plan.shared else min(int(p[r[1]]) for p, r in zip(places, rows, strict=True))
     return Recipe(
@@ -535,12 +538,13 @@ def plan_signal(
     panel = panel_of(bars, [])
     base, places = with_agenda(bars, panel.tables, panel.places, settings.account, False), panel.places
     settings.check_margin(False)
-    check_volumes(costs_of(settings), base, asset_names(bars))
+    venues = venues_of(costs_of(settings), settings, asset_names(bars), False)
+    check_volumes(venues[0], base, asset_names(bars))
     check_vwap([settings.fill_model], base, asset_names(bars))
     n, cash = len(base), settings.account.cash
     trials = np.zeros(len(sweep.combos) * n, L.TRIAL)
     for a, place in enumerate(places):
-        trials[a::n] = (0, *own_rows(bars, a, place, limits, 0), a, 0, 0, cash)
+        trials[a::n] = (0, *own_rows(bars, a, place, limits, 0), a, a % len(venues), 0, cash)
 
     def target(cell: int) -> np.ndarray:
         # A copy: what the function adds to its bars is neither the user's nor another thread's.
@@ -551,11 +555,12 @@ def plan_signal(
         program.text,
         program.plan,
         base,
-        [costs_of(settings)],
+        venues,
         [settings.fill_model.codes()],
         trials,
         np.zeros((len(trials), 0), "i8"),
         measure,
+        hours=hours_of(venues[0], base),
     )
     start = min(int(p[np.searchsorted(p, first)]) for p in places)
     assets = asset_names(bars)
@@ -577,5 +582,5 @@ def with_target(recipe: Recipe, first: int, last: int) -> Job:
         a = k % n
         column = np.ascontiguousarray(values[recipe.places[a], a])
         trials[k - first]["dataset"] = len(tables)
-        tables.append(replace(job.tables[a], columns=(*job.tables[a].columns, column, np.zeros(len(column), "i8"))))
+        tables.append(job.tables[a].aimed(column))
     return replace(job, tables=tables, trials=trials, params=job.params[first:last])

@@ -30,10 +30,12 @@ from kernelkit.kernels.cache import build_id
 from kernelkit.kernels.context import Rolling
 from kernelkit.kernels.job import Backing, Costs, Job, new_outcome
 from kernelkit.kernels.plan import Plan, Ring, Site
+from kernelkit.kernels.rules import Rules
 from kernelkit.kernels.session import Failed, Session
 from kernelkit.kernels.source import Source
 from kernelkit.market.account import Account, Rates
 from kernelkit.market.fill_model import FillModel
+from kernelkit.market.terms import hours_of, venues_of
 from kernelkit.market.venue import Settings, Venue
 from kernelkit.recipe import (
     Recipe,
@@ -131,7 +133,8 @@ class Run:
             raise UsageError(message("feed", found, wanted, "Start a new run: history has changed."))
         trials = self._recipe.job.trials.copy()
         trials["trade_from"] = np.maximum(trials["trade_from"], table.ready(self._recipe.job.waits))  # W7
-        job = replace(self._recipe.job, tables=[table], trials=trials)
+        hours = hours_of(self._recipe.job.venues[0], [table])
+        job = replace(self._recipe.job, tables=[table], trials=trials, hours=hours)
         recipe = replace(self._recipe, bars=bars, job=job, places=[rows])
         old_state = self._recipe, self._session
         self._recipe, self._session = recipe, session_of(recipe, self._session.block.copy())
@@ -411,7 +414,8 @@ def one_recipe(
     program = strategy.program(types, {n: v for n, v in scalars.items() if isinstance(v, str)})
     shared = program.plan.shared
     panel = panel_of(bars, program.plan.features, None, *asked_of(program.plan))
-    check_volumes(costs_of(settings), panel.tables, asset_names(bars))
+    venues = venues_of(costs_of(settings), settings, asset_names(bars), shared)
+    check_volumes(venues[0], panel.tables, asset_names(bars))
     check_vwap([settings.fill_model], panel.tables, asset_names(bars))
     check_sizes(program.plan, panel.tables)
     rows = np.arange(panel.n) if shared else panel.places[0]
@@ -433,7 +437,7 @@ def one_recipe(
         program.text,
         program.plan,
         tables,
-        [costs_of(settings)],
+        venues,
         [settings.fill_model.codes()],
         trials,
         params,
@@ -441,6 +445,7 @@ def one_recipe(
         own_state(strategy, program),
         bars=panel.last_bars if shared else None,
         waits=waits,
+        hours=hours_of(venues[0], tables),
     )
     stop = int(rows[-1]) + 1
     return Recipe(
@@ -491,7 +496,13 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
     trials = np.zeros(1, L.TRIAL)
     trials[0] = tuple(document["trial"])
     venues = [
-        Costs(**(v | {n: tuple(v[n]) for n in ("fee_slots", "slippage_slots")} | {"backing": _backing(v["backing"])}))
+        Costs(
+            **(
+                v
+                | {n: tuple(v[n]) for n in ("fee_slots", "slippage_slots")}
+                | {"backing": _backing(v["backing"]), "rules": Rules.of(v["rules"])}
+            )
+        )
         for v in document["venue"]
     ]
     account = Account(float(trials[0]["cash"]), **{n: rate_from_json(r) for n, r in document["rates"].items()})
@@ -509,6 +520,7 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
         [tuple(c) for c in document["custom_state"]],
         {int(k): v for k, v in document["ring_sizes"].items()},
         waits=tuple(document["waits"]),
+        hours=hours_of(venues[0], [table]),
     )
     recipe = Recipe(
         bars,

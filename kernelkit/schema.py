@@ -13,7 +13,7 @@ from kernelkit.errors import DataError, message
 if TYPE_CHECKING:
     import xarray as xr
 
-Kind = Literal["coord", "bar", "extra", "metric", "curve", "study"]
+Kind = Literal["coord", "bar", "extra", "mask", "metric", "curve", "study"]
 
 DIMS: Mapping[str, str] = {
     "time": "bar, labelled as the user labelled it, in UTC",
@@ -78,6 +78,11 @@ _TABLE = [
         "extra",
         ("time", "asset"),
         [("vwap", "float64", "quote", "volume-weighted mean price of the bar, NaN where nothing was traded")],
+    ),
+    *_rows(
+        "mask",
+        ("time", "asset"),
+        [("universe", "bool", "1", "whether the asset may be opened at this bar's decision (rule U1)")],
     ),
     *_rows(
         "metric",
@@ -169,7 +174,8 @@ def check(ds: xr.Dataset, names: Iterable[str] = BARS) -> None:
     features are checked too.
     """
     names = tuple(names)
-    columns = tuple(str(n) for n in ds.data_vars if str(n).startswith((FEATURE, AGE)) or n in EXTRA)
+    named = (*EXTRA, "universe")
+    columns = tuple(str(n) for n in ds.data_vars if str(n).startswith((FEATURE, AGE)) or n in named)
     for name in (*names, *(c for c in columns if c not in names)):
         if name not in ds.variables:
             have = ", ".join(str(v) for v in ds.variables) or "no variables"
@@ -180,7 +186,7 @@ def check(ds: xr.Dataset, names: Iterable[str] = BARS) -> None:
 def _check_one(name: str, array: xr.DataArray, row: Variable) -> None:
     dims = tuple(str(d) for d in array.dims)
     tail = dims[len(dims) - len(row.dims) :]
-    if tail != row.dims or (row.kind in ("coord", "bar", "extra") and dims != row.dims):
+    if tail != row.dims or (row.kind in ("coord", "bar", "extra", "mask") and dims != row.dims):
         fix = f"Use ds[{name!r}].transpose{row.dims}." if set(dims) == set(row.dims) else "Rebuild it with those dims."
         raise DataError(message(f"dims of {name!r}", dims, row.dims, fix))
     if not _is_dtype(array.dtype, row.dtype):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 SOURCES = ("open", "high", "low", "close", "volume", "valid", "open_at", "known_at", "session")
+UNIVERSE = "universe"  # U1
 _tables: dict[tuple[Any, ...], tuple[list[weakref.ref[np.ndarray]], Any]] = {}
 
 
@@ -96,6 +97,7 @@ def panel_of(
     """
     names = (*SOURCES, *(f"{kind}.{name}" for name in features for kind in ("x", "age")))
     check_features(bars, names)
+    names += (UNIVERSE,) if UNIVERSE in bars.variables else ()
     grids = ("tick", "inverse", "lot", "multiplier")
     extra = [n for n in EXTRA if n in bars.variables]
     sources = [bars.variables[n].values for n in (*names, *extra)]
@@ -246,7 +248,10 @@ def calendar_for(bars: xr.Dataset, at: Sequence[str]) -> str:
 def with_moments(table: Table, calendar: str, at: Sequence[str]) -> Table:
     """T8: the table with one column more, which says which of these moments each bar is."""
     bits = moments(at, calendar, table.columns[L.C_SESSION], table.columns[L.C_KNOWN_AT])
-    return replace(table, columns=(*table.columns, bits))
+    if not table.universe:
+        return replace(table, columns=(*table.columns, bits))
+    *own, mask = table.columns  # strategies look for moments directly behind the features
+    return replace(table, columns=(*own, bits, mask), universe=table.universe + 1)
 
 
 def calendar_of(bars: xr.Dataset, what: str = "orders at the close") -> str:
@@ -343,8 +348,12 @@ def make_table(
     columns = [*ticks, column("volume"), open_at, known_at, session, *prices]
     for name in features:
         columns += [column(f"x.{name}"), column(f"age.{name}", "i8")]
+    universe = len(columns) if UNIVERSE in sources else 0
+    if universe:
+        columns.append(column(UNIVERSE, "i8"))
     vwap = column("vwap") if "vwap" in sources else None
-    return Table(tuple(columns), int(inverse), float(tick), float(lot), float(multiplier), periods, vwap=vwap), rows
+    grid = float(tick), float(lot), float(multiplier)
+    return Table(tuple(columns), int(inverse), *grid, periods, universe=universe, vwap=vwap), rows
 
 
 def to_ticks(prices: np.ndarray, tick: float, inverse: int, name: str) -> np.ndarray:

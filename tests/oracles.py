@@ -55,6 +55,9 @@ ORACLES = {
         APACHE,
     ),
     "LEAN, differences explained": Oracle("the same, to the cent after the one difference that is named below", APACHE),
+    "LEAN market hours": Oracle(
+        "QuantConnect/Lean, Data/market-hours: holidays, early closes, daylight saving", APACHE
+    ),
     "zipline, a documented fill": Oracle("zipline-reloaded, VolumeShareSlippage", APACHE),
     "Funding payments": Oracle("AHA-HH/optimising-funding-rate-arbitrage, hold strategy, 18 months", MIT),
     "Funding payments, in the account": Oracle("the same, as a portfolio that is run", MIT),

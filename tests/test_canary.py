@@ -386,3 +386,18 @@ def test_internal__names_what_failed():
         internal("CFunc.address"),
     ):
         raise AttributeError("address")
+
+
+def test_no_two_functions_of_the_engine_have_one_name() -> None:
+    """Its modules are compiled as one: a second one would silently take the place of the first."""
+    import ast
+    from collections import Counter
+    from pathlib import Path
+
+    import kernelkit.kernels
+    from kernelkit.kernels.compile import CORE
+
+    folder = Path(kernelkit.kernels.__file__).parent
+    trees = [ast.parse((folder / f"{name}.py").read_text()) for name in CORE]
+    names = Counter(node.name for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef))
+    assert [name for name, n in names.items() if n > 1] == []

@@ -597,7 +597,7 @@ def check_fill(case: Case, order: Any, fill: Any, bar: int, before: int) -> None
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(cases())
+@given(cases(calm=True))
 def test_what_an_order_was_told_binds_every_fill(case: Case) -> None:
     logs, *_ = run_engine(case)
     orders = {int(o["id"]): o for o in logs.orders}

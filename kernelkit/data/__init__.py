@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kernelkit.data.extend import append as append
     from kernelkit.data.features import feature as feature
     from kernelkit.data.frames import from_pandas as from_pandas
+    from kernelkit.data.universe import with_universe as with_universe
 
 _HOMES = {
     "append": "kernelkit.data.extend",
@@ -24,6 +25,7 @@ _HOMES = {
     "load": "kernelkit.data.catalog",
     "names": "kernelkit.data.catalog",
     "with_actions": "kernelkit.data.actions",
+    "with_universe": "kernelkit.data.universe",
 }
 _MODULES = ("store", "synthetic")
 

@@ -59,7 +59,7 @@ def append(bars: xr.Dataset, more: xr.Dataset | Frames, *, allow_gap: bool = Fal
 
 def _check_features(*parts: xr.Dataset) -> None:
     for part in parts:
-        columns = [str(name) for name in part.data_vars if str(name).startswith((FEATURE, AGE))]
+        columns = [n for n in map(str, part.data_vars) if n.startswith((FEATURE, AGE)) or n == "universe"]
         if columns:
             fix = "Append bars first, then add the feature to the whole: its age runs across the seam."
             raise DataError(message("append", ", ".join(columns), "bars without features", fix))

@@ -55,8 +55,8 @@ def feature(
         _check_trusted(bars, name, values, index, trusted)
         rows, ages = np.arange(now.size), np.zeros(now.size, dtype=np.int64)
     else:
-        known = _known(name, known_at, index, values.shape[0])
-        rows, ages = _as_of(now, known, index)
+        known = known_times(name, known_at, index, values.shape[0])
+        rows, ages = as_of(now, known, index)
     found = np.where((rows >= 0)[:, None], values[np.maximum(rows, 0)], np.nan)
     if limit is not None:
         found = np.where((ages > limit)[:, None], np.nan, found)
@@ -100,7 +100,7 @@ def _table(bars: xr.Dataset, name: str, series: Any) -> tuple[Floats, Int64s | N
         series = series.rename(columns=str)[assets]
     if isinstance(series, pd.Series | pd.DataFrame):
         if isinstance(series.index, pd.DatetimeIndex):
-            index = _ns(series.index, f"index of feature {name!r}")
+            index = ns_of(series.index, f"index of feature {name!r}")
         series = series.to_numpy(dtype="float64", na_value=np.nan)
     values = np.asarray(series, dtype=np.float64)
     if values.ndim == 1:
@@ -125,7 +125,8 @@ def _check_trusted(bars: xr.Dataset, name: str, values: Floats, index: Int64s | 
         raise DataError(message(f"row {i} of feature {name!r}", utc(index[i]), utc(times[i]), fix))
 
 
-def _known(name: str, known_at: Any, index: Int64s | None, n: int) -> Int64s:
+def known_times(name: str, known_at: Any, index: Int64s | None, n: int) -> Int64s:
+    """Return when each of ``n`` rows was known, in ns UTC; raises DataError for times that do not fit."""
     import datetime
 
     import pandas as pd
@@ -136,7 +137,7 @@ def _known(name: str, known_at: Any, index: Int64s | None, n: int) -> Int64s:
             fix = "Give the series a DatetimeIndex, or pass one time per row."
             raise DataError(message(what, f"the delay {known_at}", "rows with times of their own", fix))
         return index + _duration(known_at, what)
-    known = _ns(pd.DatetimeIndex(known_at), what)
+    known = ns_of(pd.DatetimeIndex(known_at), what)
     if known.size != n:
         raise DataError(message(what, f"{known.size} times", f"{n}, one per row", "Align them with the series."))
     if index is not None and (known < index).any():
@@ -146,7 +147,7 @@ def _known(name: str, known_at: Any, index: Int64s | None, n: int) -> Int64s:
     return known
 
 
-def _as_of(now: Int64s, known: Int64s, index: Int64s | None) -> tuple[NDArray[np.intp], Int64s]:
+def as_of(now: Int64s, known: Int64s, index: Int64s | None) -> tuple[NDArray[np.intp], Int64s]:
     """Return for each bar the row that counts (-1 where none is known) and its age."""
     order = np.argsort(known, kind="stable")
     if index is not None:
@@ -172,7 +173,8 @@ def _duration(value: Any, what: str) -> int:
     return ns
 
 
-def _ns(index: pd.DatetimeIndex, what: str) -> Int64s:
+def ns_of(index: pd.DatetimeIndex, what: str) -> Int64s:
+    """Return times in ns UTC, read as UTC where they have no zone; raises DataError for NaT."""
     if index.hasnans:
         raise DataError(message(what, f"{int(index.isna().sum())} NaT", "a time for every row", "Drop those rows."))
     utc_index = index if index.tz is None else index.tz_convert("UTC")

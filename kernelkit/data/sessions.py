@@ -57,12 +57,16 @@ class Stamps:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The sessions of an exchange: opens and closes in ns UTC, dates in ns, all sorted; the zone of the exchange."""
+    """The sessions of an exchange: opens and closes in ns UTC, dates in ns, all sorted; the zone of the exchange.
+
+    ``breaks`` are pairs, start and end of each session's break, below 0 for none.
+    """
 
     opens: Int64s
     closes: Int64s
     dates: Int64s
     tz: str
+    breaks: Int64s
 
 
 @dataclass(frozen=True)
@@ -212,7 +216,27 @@ def _sessions(calendar: str, first: int, last: int) -> Schedule:
         fix = "Drop the bars outside what the calendar knows."
         raise DataError(message(f"calendar {calendar}", str(error), "a span it covers", fix)) from error
     dates = np.asarray(made.sessions.as_unit("ns").asi8, dtype=np.int64)
-    return Schedule(np.asarray(made.opens_nanos), np.asarray(made.closes_nanos), dates, str(made.tz))
+    breaks = np.stack([np.asarray(made.break_starts_nanos), np.asarray(made.break_ends_nanos)], axis=1)
+    return Schedule(np.asarray(made.opens_nanos), np.asarray(made.closes_nanos), dates, str(made.tz), breaks)
+
+
+@lru_cache(maxsize=16)
+def trading_hours(calendar: str, first: int, last: int) -> Int64s:
+    """Return when an exchange opens and closes in turn, breaks included, int64 ns UTC, from before day ``first`` on.
+
+    It goes beyond day ``last`` (days since 1970), as all of it was published beforehand (rule H1).
+
+    >>> tokyo = trading_hours("XTKS", 19724, 19724)  # 2024-01-02: the first day is the 4th
+    >>> tokyo[tokyo > 19724 * DAY][:4].view("datetime64[ns]").astype("datetime64[m]").astype(str).tolist()
+    ['2024-01-04T00:00', '2024-01-04T02:30', '2024-01-04T03:30', '2024-01-04T06:00']
+    """
+    table = schedule(calendar, first * DAY, last * DAY + 2 * MARGIN)
+    whole = table.breaks[:, 0] < table.opens  # there is none
+    starts, ends = (np.where(whole, table.closes, table.breaks[:, k]) for k in (0, 1))
+    pairs = np.stack([table.opens, starts, ends, table.closes], axis=1).reshape(-1, 2)
+    out = pairs[pairs[:, 1] > pairs[:, 0]].ravel()
+    out.flags.writeable = False  # others get it from the cache
+    return out
 
 
 def closes(calendar: str, session: Int64s) -> Int64s:

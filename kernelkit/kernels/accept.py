@@ -26,6 +26,7 @@ from kernelkit.kernels.layout import (
     R_OFF_TICK,
     R_POST,
     REDUCE,
+    SIZES,
     STOP,
     STOP_LIMIT,
     TRAILING,
@@ -41,7 +42,7 @@ from kernelkit.kernels.layout import (
     V_TRAIL_TICKS,
     VENUE,
 )
-from kernelkit.kernels.memory import at, bits
+from kernelkit.kernels.memory import at, bits, call
 
 MOST_PROFIT = 1e6
 BPS = 10000.0
@@ -178,20 +179,34 @@ def would_take(order_at: int, k: int) -> bool:
     return k <= o.price if o.lots > 0 else k >= o.price
 
 
-def refused(frame: int, order_at: int) -> int:
-    """O14, O15: why the venue does not take this order; R_NONE where it does."""
+def asked_price(frame: int, order_at: int) -> int:
+    """O15: the ticks at which an order's worth is looked at."""
     f = at(frame, FRAME)
     o = at(order_at, ORDER)
-    if at(f.venue, VENUE).limits != 0:
-        k = column(frame, C_CLOSE, f.i)
-        if o.price > 0:
-            k = o.price
-        elif o.trigger > 0 and not trails(o.kind):
-            k = o.trigger
+    if o.price > 0:
+        return o.price
+    return o.trigger if o.trigger > 0 and not trails(o.kind) else column(frame, C_CLOSE, f.i)
+
+
+def refused(frame: int, order_at: int) -> int:
+    """O14, O15, R1-R8, U1, H1-H3: why this order is not taken; R_NONE where it is, as far as R8 and H1-H3 leave it."""
+    f = at(frame, FRAME)
+    o = at(order_at, ORDER)
+    limits = at(f.venue, VENUE).limits
+    if limits != 0:
         if above_maximum(frame, o.lots):
             return R_ABOVE
-        if (o.marks & REDUCE) == 0 and below_minimum(frame, o.lots, k):
+        if (o.marks & REDUCE) == 0 and below_minimum(frame, o.lots, asked_price(frame, order_at)):
             return R_MINIMUM
     if (o.marks & POST) != 0 and would_take(order_at, column(frame, C_CLOSE, f.i)):
         return R_POST
-    return R_NONE
+    return judged(frame, order_at) if limits > SIZES else R_NONE
+
+
+def judged(frame: int, order_at: int) -> int:
+    """R1-R8, U1, H1-H3: the same of what is more than an order's size, by a function that few accounts need."""
+    f = at(frame, FRAME)
+    if at(f.venue, VENUE).limits <= SIZES:
+        return R_NONE
+    f.judged = order_at
+    return call(f.judge, frame)

@@ -31,6 +31,7 @@ from kernelkit.kernels.layout import (
     METRICS,
     ORDER,
     ORDER_BYTES,
+    PENDING,
     POSITION,
     POSITION_BYTES,
     R_CLOSED,
@@ -83,14 +84,14 @@ def happen(frame: int) -> int:
         if f.coarse != 0 and at(a_at, ACTION).time > column(frame, C_OPEN_AT, f.i):  # F16: not before this finer bar
             break
         h.next_action += 1
-        take_effect(frame, a_at)
+        carry_out(frame, a_at)
     defocus(frame)
     if place != WITHIN or f.coarse != 0:  # else the bar's passes go on with what they know of the orders
         tidy(frame)
     return 0
 
 
-def take_effect(frame: int, action_at: int) -> None:
+def carry_out(frame: int, action_at: int) -> None:
     """One action."""
     f = at(frame, FRAME)
     a = at(action_at, ACTION)
@@ -143,10 +144,10 @@ def pay(frame: int, kind: int, amount: float, time: int) -> None:
     x.pnl += amount
     if at(f.venue, VENUE).isolated != 0 and kind != SPLIT:
         x.stake += amount
-    note(frame, kind, f.asset, time, x.lots, amount)
+    log_action(frame, kind, f.asset, time, x.lots, amount)
 
 
-def note(frame: int, kind: int, asset: int, time: int, lots: int, amount: float) -> None:
+def log_action(frame: int, kind: int, asset: int, time: int, lots: int, amount: float) -> None:
     """Log what happened, where that is wanted."""
     f = at(frame, FRAME)
     if f.logging != 0 and (amount != 0.0 or kind == SPLIT or kind == DELISTING):
@@ -203,6 +204,7 @@ def split_order(frame: int, order_at: int, ratio: float, time: int) -> None:
     """E2: a live order asks for as much as before, at prices that are worth as much."""
     o = at(order_at, ORDER)
     rest = scale(o.lots - o.filled, ratio)
+    coming = scale(o.next_lots - o.filled, ratio)
     o.filled = scale(o.filled, ratio)
     buys = o.lots > 0
     o.lots = o.filled + rest
@@ -216,6 +218,10 @@ def split_order(frame: int, order_at: int, ratio: float, time: int) -> None:
         o.price = moved(frame, o.price, ratio, not buys)
     if o.trigger > 0:
         o.trigger = moved(frame, o.trigger, ratio, buys != if_touched(order_at))
+    if (o.marks & PENDING) != 0:  # H4
+        o.next_lots = coming + o.filled if o.next_lots != 0 else 0
+        o.next_price = moved(frame, o.next_price, ratio, not buys) if o.next_price != 0 else 0
+        o.next_trigger = moved(frame, o.next_trigger, ratio, buys != if_touched(order_at)) if o.next_trigger != 0 else 0
     if o.trail > 0:
         o.trail = moved(frame, o.trail, ratio, True)
     if o.offset > 0:
@@ -294,4 +300,4 @@ def earn(frame: int, action_at: int) -> None:
     free = (account.cash - short) + margined
     amount = free * (a.value if free >= 0.0 else a.price)
     account.cash += amount
-    note(frame, INTEREST, -1, a.time, 0, amount)
+    log_action(frame, INTEREST, -1, a.time, 0, amount)

@@ -1,12 +1,14 @@
 """New numbers for a live order (rule O16)."""
 
-from kernelkit.kernels.accept import finite, good_price, off_tick, refused, two_prices
+from kernelkit.kernels.accept import finite, good_price, judged, off_tick, refused, two_prices
 from kernelkit.kernels.account import to_lots, to_ticks
 from kernelkit.kernels.fills import decided_at, end_order
 from kernelkit.kernels.focus import defocus, focus
+from kernelkit.kernels.halts import put_off
 from kernelkit.kernels.layout import (
     CANCELLED,
     FRAME,
+    GROWN,
     HAS_PRICE,
     HAS_QUANTITY,
     HAS_TRIGGER,
@@ -15,14 +17,19 @@ from kernelkit.kernels.layout import (
     LIMIT,
     LIVE,
     MARKET_TOUCHED,
+    NEW,
     ORDER,
     ORDER_BYTES,
+    OTHER,
+    PENDING,
     R_NONE,
     R_USER,
     SEEN,
+    SIZES,
     STOP,
     TARGET,
     TRIGGERED,
+    VENUE,
 )
 from kernelkit.kernels.matching import tidy
 from kernelkit.kernels.memory import at
@@ -42,6 +49,8 @@ def found(frame: int, number: float) -> int:
 def may_change(order_at: int, given: int) -> bool:
     """O16: whether an order of this kind, as it stands, has what is to be replaced."""
     o = at(order_at, ORDER)
+    if (o.marks & PENDING) != 0 and o.reason != R_NONE:  # H4: it is to end
+        return False
     if (o.marks & TARGET) != 0 or ((given & HAS_QUANTITY) != 0 and o.parent != 0):
         return False
     waits = o.kind == STOP or o.kind == MARKET_TOUCHED or two_prices(o.kind)
@@ -75,7 +84,12 @@ def change(frame: int, order_at: int, given: int, q: float, p: float, trigger: f
         o.price = to_ticks(g, p, lots < 0)
     if (given & HAS_TRIGGER) != 0:
         o.trigger = to_ticks(g, trigger, (lots > 0) != if_touched(order_at))
-    if o.parent == 0 and abs(o.lots) > abs(o.filled) and refused(frame, order_at) != R_NONE:
+    f = at(frame, FRAME)
+    f.judging = GROWN if abs(o.lots) > abs(lots) else OTHER
+    asks = o.parent == 0 and abs(o.lots) > abs(o.filled)
+    wrong = refused(frame, order_at) if asks else judged(frame, order_at)
+    f.judging = NEW
+    if wrong != R_NONE:
         o.lots = lots
         o.price = old_price
         o.trigger = old_trigger
@@ -87,13 +101,32 @@ def change(frame: int, order_at: int, given: int, q: float, p: float, trigger: f
     return True
 
 
+def catch_up(order_at: int) -> None:
+    """H4: what is asked of an order adds to what was asked before."""
+    o = at(order_at, ORDER)
+    if o.next_lots != 0:
+        o.lots = o.next_lots
+    if o.next_price != 0:
+        o.price = o.next_price
+    if o.next_trigger != 0:
+        o.trigger = o.next_trigger
+
+
 def amend(frame: int, given: int, number: float, q: float, p: float, trigger: float) -> int:
-    """O16: replace what is `given` of a live order; its id, or 0 where nothing happens."""
+    """O16, H4: replace what is `given` of a live order, now or later; its id, or 0 where nothing happens."""
     f = at(frame, FRAME)
     o_at = found(frame, number)
     if o_at == 0 or not may_change(o_at, given):
         return 0
     o = at(o_at, ORDER)
+    lots = o.lots
+    old_price = o.price
+    old_trigger = o.trigger
+    stop_loss = o.stop_loss
+    take_profit = o.take_profit
+    marks = o.marks
+    if (marks & PENDING) != 0:
+        catch_up(o_at)
     before = f.asset
     focus(frame, o.asset)
     done = good_change(frame, given, q, p, trigger) and change(frame, o_at, given, q, p, trigger)
@@ -102,9 +135,22 @@ def amend(frame: int, given: int, number: float, q: float, p: float, trigger: fl
         defocus(frame)
     else:
         focus(frame, before)
-    if not done:
-        return 0
-    o.marks &= ~SEEN
+    late = done and at(f.venue, VENUE).limits > SIZES and f.sent_at > time
+    if late:
+        new_lots = o.lots if o.lots != lots else 0
+        new_price = o.price if o.price != old_price else 0
+        put_off(frame, o_at, new_lots, new_price, o.trigger if o.trigger != old_trigger else 0)
+    if late or not done:
+        o.lots = lots
+        o.price = old_price
+        o.trigger = old_trigger
+        o.stop_loss = stop_loss
+        o.take_profit = take_profit
+        if not late:
+            o.marks = marks
+        tidy(frame)
+        return int(number) if late else 0
+    o.marks &= ~(SEEN | PENDING)
     o.t_active = time
     o.t_replace = time
     if abs(o.lots) <= abs(o.filled):

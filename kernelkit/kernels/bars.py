@@ -8,6 +8,7 @@ from kernelkit.kernels.layout import (
     ACCOUNT,
     ACTION,
     ACTION_BYTES,
+    BREACHES,
     C_CLOSE_P,
     C_HIGH,
     C_KNOWN_AT,
@@ -121,6 +122,8 @@ def room(frame: int) -> int:
         if f.cap_ended - f.n_ended < h.n_live + 2 * spare:
             return FLUSH
         if f.cap_happened - f.n_happened < count_due(frame) + 1:  # and what an insurance fund bears
+            return FLUSH
+        if f.cap_breaches != 0 and f.cap_breaches - f.n_breaches < h.n_live + BREACHES * spare:
             return FLUSH
     return DONE
 

@@ -32,8 +32,9 @@ REACH += ("asset_aim", "weights", "rank", "asset_higher", "asset_higher_value")
 # What is loaded for a strategy, and the call in its text that needs it.
 USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame"), ("tell", "forget_events(frame"))
 # in the order of their imports
-CORE = ("focus", "scan", "account", "costs", "power", "fills", "accept", "triggers", "matching", "paths", "amend")
-CORE += ("actions", "orders", "indicators", "bars", "finer", "sharing", "guard", "reach", "higher", "events")
+CORE = ("focus", "scan", "account", "costs", "power", "tallies", "fills", "accept", "triggers", "halts", "matching")
+CORE += ("limits", "paths", "amend", "actions", "orders", "indicators", "bars", "finer", "sharing", "guard", "reach")
+CORE += ("higher", "events")
 
 
 def _load(element, numba_type):
@@ -478,6 +479,7 @@ class Engine(Linker):
             "guard",
             "guard_all",
             "finer",
+            "judge",
             *SHARED.values(),
             *(unit for unit, _ in USES),
         }

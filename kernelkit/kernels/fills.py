@@ -14,6 +14,7 @@ from kernelkit.kernels.layout import (
     CALL_RENEW,
     CANCELLED,
     CLOSE_ONLY,
+    CLOSES,
     CROWDED,
     CUT,
     FILL_MODEL,
@@ -45,14 +46,16 @@ from kernelkit.kernels.layout import (
     SHOWN,
     SLIPS,
     STOP,
+    TALLIES,
     TELL_ENDS,
     TOUCH,
     VENUE,
     WAITING,
 )
-from kernelkit.kernels.memory import at, call, call_kernel, f8, i8
+from kernelkit.kernels.memory import at, call, call_kernel, f8, i8, rarely
 from kernelkit.kernels.power import REFUSED, affordable, count_in, count_out, cut, equity_at, value_all
 from kernelkit.kernels.scan import copy_words
+from kernelkit.kernels.tallies import tally
 
 ORDER_WORDS = ORDER_BYTES // 8
 
@@ -225,10 +228,10 @@ def allowed(frame: int, lots: int) -> int:
 
 
 def wanted_of(frame: int, order_at: int) -> int:
-    """P2, A4: the lots that are left of an order, of a reduce-only one those that there are to close."""
+    """P2, A4: the lots that are left of an order, of a reduce-only one (R1) those that there are to close."""
     o = at(order_at, ORDER)
     wanted = o.lots - o.filled
-    if (o.marks & REDUCE) != 0:
+    if (o.marks & (REDUCE | CLOSES)) != 0:
         held = at(at(frame, FRAME).positions, POSITION).lots
         if not same_side(held, -wanted):
             return 0
@@ -312,6 +315,7 @@ def exchange(frame: int, order_at: int, wanted: int, reference: int, how: int, r
             end_order(frame, order_at, CANCELLED, R_REPLACED, time)
             return
         o.lots = wanted
+        wanted = wanted_of(frame, order_at)  # R1
         asked = takes(frame, order_at, wanted)
         lots = rationed(frame, order_at, asked)
     if o.tif == FOK and lots != wanted:
@@ -331,6 +335,8 @@ def exchange(frame: int, order_at: int, wanted: int, reference: int, how: int, r
         end_order(frame, order_at, CANCELLED, R_CUT, time)
         return
     book(frame, order_at, paid_for, k, reference, fee, time, rule)
+    if rarely((at(f.venue, VENUE).limits & TALLIES) != 0):
+        tally(frame, held, paid_for, k)
     if f.guard != 0 and f.shared == 0:
         f.place = CALL_RENEW
         call(f.guard, frame)

@@ -1,7 +1,7 @@
 """Margin: when an account is liquidated, and what is left of it (rules L2-L6)."""
 
 from kernelkit.kernels.account import MOST, book, value_at
-from kernelkit.kernels.actions import note
+from kernelkit.kernels.actions import log_action
 from kernelkit.kernels.costs import fee_of, slipped
 from kernelkit.kernels.fills import column, end_one, moment
 from kernelkit.kernels.focus import clock_time, defocus, focus, list_held
@@ -74,7 +74,7 @@ def balance(frame: int, k: int) -> float:
     return at(f.account, ACCOUNT).cash + value
 
 
-def renew(frame: int) -> None:
+def set_call(frame: int) -> None:
     """L3: the liquidation price of the position as it stands now: 0 (short: 2^53) for none."""
     x = at(at(frame, FRAME).positions, POSITION)
     if x.lots == 0:
@@ -101,7 +101,7 @@ def guard(frame: int) -> int:
     f = at(frame, FRAME)
     x = at(f.positions, POSITION)
     if f.place == CALL_RENEW:
-        renew(frame)
+        set_call(frame)
         return 0
     if x.lots == 0:
         return 0
@@ -158,7 +158,7 @@ def liquidate(frame: int, reference: int, time: int, rule: int) -> None:
     book(frame, o_at, -held, k, reference, fee, time, rule)
     end_one(frame, o_at, FILLED, R_LIQUIDATION, time)
     if f.shared == 0:
-        renew(frame)
+        set_call(frame)
 
 
 def insure(frame: int, least: float, held: int, time: int) -> None:
@@ -166,7 +166,7 @@ def insure(frame: int, least: float, held: int, time: int) -> None:
     f = at(frame, FRAME)
     a = at(f.account, ACCOUNT)
     if at(f.venue, VENUE).protected != 0 and a.cash < least:
-        note(frame, INSURANCE, f.asset, time, held, least - a.cash)
+        log_action(frame, INSURANCE, f.asset, time, held, least - a.cash)
         a.cash = least
 
 

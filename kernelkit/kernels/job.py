@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.plan import Plan
+from kernelkit.kernels.rules import Rules
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Table:
     vwap: np.ndarray | None = None  # F10: float64 by bar, NaN where nothing was traded
     finer: Table | None = None  # F16
     edges: np.ndarray | None = None  # int64: the finer bars of bar t are [edges[t], edges[t + 1])
+    universe: int = 0  # the one that says whether the asset may be opened (U1), int64; 0 is none
 
     @property
     def n_bars(self) -> int:
@@ -66,7 +68,7 @@ class Table:
         """It as layout.INSTRUMENT, in this process."""
         at, unit = self.pointers.ctypes.data, self.lot * self.multiplier
         contract = L.LINEAR if self.mark == L.C_CLOSE_P else L.INVERSE
-        ints = at, self.n_bars, self.inverse, self.closing, self.mark, contract
+        ints = at, self.n_bars, self.inverse, self.closing, self.universe, self.mark, contract
         acts = self.actions.ctypes.data, len(self.actions)
         vwap, edges = (0 if a is None else a.ctypes.data for a in (self.vwap, self.edges))
         finer = 0 if self.finer is None else self.finer.instrument_record.ctypes.data
@@ -78,9 +80,16 @@ class Table:
         """`record` where a kernel can find it."""
         return np.array([self.record], L.INSTRUMENT)
 
+    def aimed(self, target: np.ndarray) -> Table:
+        """This with a signal's target, float64 (bar,), as its first feature."""
+        own, more = self.columns[: L.FIRST_FEATURE], self.columns[L.FIRST_FEATURE :]
+        columns = (*own, target, np.zeros(len(target), "i8"), *more)
+        universe, mark = (c + 2 if c >= L.FIRST_FEATURE else c for c in (self.universe, self.mark))
+        return replace(self, columns=columns, universe=universe, mark=mark)
+
     def __reduce__(self) -> object:
-        more = self.closing, self.mark, self.actions, self.higher, self.vwap, self.finer, self.edges
-        return Table, (self.columns, *self.instrument, *more)
+        more = self.mark, self.actions, self.higher, self.vwap, self.finer, self.edges, self.universe
+        return Table, (self.columns, *self.instrument, self.closing, *more)
 
     def ready(self, closed: Sequence[int]) -> int:
         """W7: the first bar by which so many bars of each timeframe have closed; the number of bars where none is."""
@@ -190,11 +199,13 @@ class Costs:
     min_notional: float = 0.0
     off_tick: bool = False  # whether prices off the grid are rejected, not rounded
     backing: Backing = Backing()
+    rules: Rules | None = None
 
     @property
-    def limits(self) -> bool:
-        """Whether it refuses orders for their size (O15)."""
-        return self.min_quantity > 0.0 or self.max_quantity > 0.0 or self.min_notional > 0.0
+    def limits(self) -> int:
+        """Which rules refuse orders, as bits of layout: their size (O15), and `rules`."""
+        sizes = self.min_quantity > 0.0 or self.max_quantity > 0.0 or self.min_notional > 0.0
+        return (L.SIZES if sizes else 0) | (self.rules.flags if self.rules else 0)
 
 
 @dataclass
@@ -217,6 +228,13 @@ class Job:
     bars: np.ndarray | None = None
     # by timeframe, how many of its bars must have closed before a run that goes on may begin (W7)
     waits: tuple[int, ...] = ()
+    hours: np.ndarray | None = None  # H1: when the venue opens and closes in turn, int64 ns
+
+    @property
+    def limits(self) -> int:
+        """What any of its venues, or its bars (U1), asks of orders, as bits of layout."""
+        universe = L.UNIVERSE if any(t.universe for t in self.tables) else 0
+        return int(np.bitwise_or.reduce([v.limits for v in self.venues])) | universe
 
     @property
     def n_asset(self) -> int:
@@ -254,7 +272,7 @@ class Outcome:
 
 @dataclass
 class Logs:
-    """What one trial did: fills, ended orders, trades and actions (records of layout), curves and own records.
+    """What one trial did: fills, ended orders, trades, actions, rules hit (records of layout), curves, own records.
 
     Curves are (bar, [equity, cash, position of each asset]), records (bar, name), float64 from the first decision on.
     """
@@ -265,6 +283,7 @@ class Logs:
     curves: np.ndarray
     records: np.ndarray
     happened: np.ndarray
+    breaches: np.ndarray = field(default_factory=lambda: np.zeros(0, L.BREACH))
 
 
 def new_outcome(n: int, blocks: bool) -> Outcome:

@@ -14,6 +14,7 @@ RESERVE = 64  # orders that one decision may submit
 SLOTS = RESERVE + 2  # free slots that takes: the last of them may be a bracket
 MAX_CELLS = 64  # block summaries a trial keeps (M4)
 LEVELS = 24  # depth of the session tree: 2**24 days is beyond datetime64[ns]
+TRIPS = 16  # day trades that an account remembers (R6)
 MODEL_SLOTS = 128  # numbers of a cost model, tables included
 TIERS = 24  # of maintenance margin, at most
 TRADED_DAYS = 31  # C3: of the account's trading, today and the 30 days before
@@ -68,7 +69,19 @@ STATUSES = ("live", "filled", "cancelled", "rejected", "expired")
     R_SPLIT,
     R_DELISTED,
     R_LIQUIDATION,
-) = range(27)
+    R_POSITION,
+    R_NOTIONAL,
+    R_CONCENTRATION,
+    R_LEVERAGE,
+    R_TURNOVER,
+    R_SHORT,
+    R_DAY_TRADES,
+    R_SHORT_PRICE,
+    R_UNIVERSE,
+    R_DOWN,
+    R_CLOSED_MARKET,
+    R_RATE,
+) = range(39)
 REASONS = (
     "",
     "user",
@@ -97,10 +110,22 @@ REASONS = (
     "split",
     "delisted",
     "liquidation",
+    "position_limit",
+    "notional_limit",
+    "concentration_limit",
+    "leverage_limit",
+    "turnover_limit",
+    "short_sale",
+    "day_trades",
+    "short_sale_price",
+    "outside_universe",
+    "venue_down",
+    "market_closed",
+    "rate_limit",
 )
 # marks on an order
 TARGET, REDUCE, AT_FILL, TRIGGERED, FRESH, SEEN, WAITING, RATIONED, PARENT = 1, 2, 4, 8, 16, 32, 64, 128, 256
-POST, SHOWN = 512, 1024
+POST, SHOWN, PENDING, CLOSES = 512, 1024, 2048, 4096
 # fill model codes
 THROUGH, TOUCH = 0, 1
 ADVERSE, NEXT = 0, 1
@@ -134,6 +159,18 @@ FIRST, WITHIN, LAST = 0, 1, 2
 CALL_OPEN, CALL_RANGE, CALL_CLOSE, CALL_AFTER, CALL_RENEW = 0, 1, 2, 3, 4
 # what hooks are told of (T7), as bits of FRAME.told
 TELL_FILLS, TELL_ENDS = 1, 2
+# what VENUE.limits asks of orders: O15, R2-R7, fills counted (R4, R6), H1, H2, H3, U1
+SIZES, RISK, TALLIES, HOURS, OUTAGES, RATE, UNIVERSE = 1, 2, 4, 8, 16, 32, 64
+JUDGED = RISK | HOURS | OUTAGES | RATE | UNIVERSE
+HALTS = HOURS | OUTAGES
+# of an outage (H2): orders are rejected, matching stops
+TURNS_AWAY, STOPS = 1, 2
+# what became of an order that a rule hit (R9)
+DEEDS = ("rejected", "cut", "delayed")
+D_REJECTED, D_CUT, D_DELAYED = range(3)
+# how FRAME.judged is looked at (R8): a new order, a replacement whose lots grow, another one
+NEW, GROWN, OTHER = range(3)
+BREACHES = 12  # rules that one order can break
 # what a kernel call comes back with
 DONE, PAUSED, GROW, FLUSH, RAISED, LOOKAHEAD, CROWDED, BAD_MODEL, LOAD, NO_ASSET = range(10)
 # verbs of the order entry point
@@ -191,22 +228,27 @@ HEADER = _record(
     "i status n_live next_id touch_lo touch_hi started ruined next_action"
 )
 # day, day_sum: a ring of UTC days by number, and what was traded on each (C3); ratio: X5; valued: the bar of the clock,
-# twice, plus 1 once it is over, that `worth` and `gross` (X6) are of
+# twice, plus 1 once it is over, that `worth` and `gross` (X6) are of; turned_at, turned: a session, and what was traded
+# in it (R4); trip: a ring of the sessions of day trades (R6); window, sent: an interval and the orders sent in it (H3)
 ACCOUNT = _record(
-    "n_fills n_trades n_wins n_orders valued",
-    "cash equity debt fees gross_profit gross_loss turnover cash0 worth gross ratio",
-    [("day", "i8", (TRADED_DAYS,)), ("day_sum", "f8", (TRADED_DAYS,))],
+    "n_fills n_trades n_wins n_orders valued turned_at n_trips window sent",
+    "cash equity debt fees gross_profit gross_loss turnover cash0 worth gross ratio turned",
+    [("day", "i8", (TRADED_DAYS,)), ("day_sum", "f8", (TRADED_DAYS,)), ("trip", "i8", (TRIPS,))],
 )
 # used: lots that its orders have traded in its bar `used_at` (P1); touch_lo, touch_hi: as in HEADER, in a portfolio;
 # call: the liquidation price in ticks (L3); basis, stake: what it cost and what is at risk (L4); before: the close
-# before, in the units that splits of its bar `acted_at` have left (E1)
+# before, in the units that splits of its bar `acted_at` have left (E1); day_open: R6, twice the session in which it was
+# made larger, plus 1; 0 for none that could become a day trade
 POSITION = _record(
-    "lots opened peak_lots used used_at touch_lo touch_hi delisted call acted_at",
+    "lots opened peak_lots used used_at touch_lo touch_hi delisted call acted_at day_open",
     "pnl fees quantity basis stake before",
 )
+# t_change: when what was asked of a PENDING one takes effect (H4): its end, for `reason`, or the next_... numbers; they
+# mean nothing else, and nobody sets them
 ORDER = _record(
     "id asset venue kind tif marks status reason lots filled display price trigger trail offset group parent "
-    "t_submit t_active t_expire t_trigger t_replace session t_end touch_lo touch_hi reference fill_ticks",
+    "t_submit t_active t_expire t_trigger t_replace session t_end touch_lo touch_hi reference fill_ticks "
+    "t_change next_lots next_price next_trigger",
     "fraction stop_loss take_profit weight fees notional",
 )
 # T7: what a hook is told, a fill or an order that has ended; money and quantities are the user's, not ticks and lots
@@ -221,28 +263,35 @@ METRICS = _record(
     [("leaf", NODE), ("level", NODE, (LEVELS,)), ("cell", NODE, (MAX_CELLS + 1,))],
 )
 FILL = _record("order asset time lots ticks reference rule", "fee slippage position cash")
+# R9: a rule that hit an order, what was done, from what to what, until when
+BREACH = _record("order asset time reason done before after until", "limit found")
 TRADE = _record("asset opened closed lots", "pnl fees")
 # value, price: what E2-E7 say of each kind; bar: that of the account in which it takes effect
 ACTION = _record("bar place kind asset time", "value price")
 HAPPENED = _record("kind asset time lots", "amount")
 TRIAL = _record("i0 trade_from i1 dataset venue fill_model", "cash")
-# closing: the column that says when the bar's session closes (O12), 0 where no order asks; mark: the column of what a
-# unit is worth at the close; contract: LINEAR, INVERSE; vwap: float64 by bar (F10); finer: the INSTRUMENT of its finer
-# bars, edges: where those of each bar begin, and one more (F16); 0: none; higher: the records of its higher timeframes,
-# side by side. Of such a one closed says how many of its bars there are before each of the n_base bars that it is made
-# of, and at their end (W5).
+# closing: the column that says when the bar's session closes (O12), 0 where no order asks; universe: that of U1, or 0;
+# mark: the column of what a unit is worth at the close; contract: LINEAR, INVERSE; vwap: float64 by bar (F10); finer:
+# the INSTRUMENT of its finer bars, edges: where those of each bar begin, and one more (F16); 0: none; higher: the
+# records of its higher timeframes, side by side. Of such a one closed says how many of its bars there are before each
+# of the n_base bars that it is made of, and at their end (W5).
 INSTRUMENT = _record(
-    "columns n_bars inverse closing mark contract actions n_actions vwap finer edges",
+    "columns n_bars inverse closing universe mark contract actions n_actions vwap finer edges",
     "tick lot multiplier unit periods",
     [("higher", "i8"), ("closed", "i8"), ("n_base", "i8")],
 )
-# limits: whether it has any of O15's; initial ... deductions: the account's margin (L1, L2), tiers of long positions
-# before those of short ones
+# limits: which rules refuse orders, as bits; rules: where the RULES of an account there are; initial ... deductions:
+# the account's margin (L1, L2), tiers of long positions before those of short ones
 VENUE = _record(
-    "cash_rule fee slippage fee_reads slippage_reads rebates limits off_tick isolated protected",
+    "cash_rule fee slippage fee_reads slippage_reads rebates limits off_tick rules isolated protected",
     "band participation min_quantity max_quantity min_notional initial margin_fee",
     [("fee_slots", "f8", (MODEL_SLOTS,)), ("slippage_slots", "f8", (MODEL_SLOTS,))]
     + [(name, "f8", (2 * TIERS,)) for name in ("floors", "rates", "deductions")],
+)
+# shorts: an f8 for each asset; hours: pairs of int64, open and close; outages: threes, start, end and what it does
+RULES = _record(
+    "cut day_trades shorts hours n_hours closed_rejects outages n_outages rate per rate_rejects",
+    "position notional leverage concentration turnover day_trade_equity fall",
 )
 FILL_MODEL = _record("limit same_bar trailing close_out sizing path stop_gap market")
 MODEL = _record(
@@ -262,7 +311,8 @@ FRAME = _record(
     "coast decide meet match walk steer log ruin close_out decides whole stop "
     "rows n_rows values width first last refreshed panel timed halt "
     "shared n_asset asset clock bars position_0 instrument_0 step twice weigh row_bytes scratch held n_held "
-    "happen guard place happened n_happened cap_happened finer coarse coarse_i told tell keeps"
+    "happen guard place happened n_happened cap_happened finer coarse coarse_i told tell keeps "
+    "judge judged judging sent_at breaches n_breaches cap_breaches"
 )
 # sizes as plain integers: compiled code cannot ask a dtype
 (
@@ -281,11 +331,12 @@ FRAME = _record(
     HAPPENED_BYTES,
     EVENT_BYTES,
     EVENTS_BYTES,
+    BREACH_BYTES,
 ) = (
     r.itemsize
     for r in (
         *(HEADER, NODE, POSITION, ORDER, FILL, TRADE, TRIAL, INSTRUMENT, VENUE, FILL_MODEL, ROW),
-        *(ACTION, HAPPENED, EVENT, EVENTS),
+        *(ACTION, HAPPENED, EVENT, EVENTS, BREACH),
     )
 )
 # headline of one trial, as the kernel writes it

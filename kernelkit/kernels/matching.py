@@ -4,6 +4,7 @@ from kernelkit.kernels.accept import trails, would_take
 from kernelkit.kernels.account import to_ticks
 from kernelkit.kernels.fills import ORDER_WORDS, column, end_entry, end_order, fill, moment
 from kernelkit.kernels.focus import defocus, focus, has_bar
+from kernelkit.kernels.halts import dark, take_effect
 from kernelkit.kernels.layout import (
     ADVERSE,
     AT_END,
@@ -37,6 +38,7 @@ from kernelkit.kernels.layout import (
     GAP_OPEN,
     GTC,
     GTD,
+    HALTS,
     HEADER,
     HIGH_FIRST,
     INSTRUMENT,
@@ -52,6 +54,7 @@ from kernelkit.kernels.layout import (
     OPEN_FILL,
     ORDER,
     ORDER_BYTES,
+    PENDING,
     POSITION,
     POSITION_BYTES,
     POST,
@@ -77,7 +80,7 @@ from kernelkit.kernels.layout import (
     WAITING,
     WITHIN,
 )
-from kernelkit.kernels.memory import at, call, f8
+from kernelkit.kernels.memory import at, call, f8, rarely
 from kernelkit.kernels.scan import copy_words
 from kernelkit.kernels.triggers import (
     at_market,
@@ -105,7 +108,8 @@ def watch(frame: int, order_at: int) -> None:
     if (o.marks & WAITING) != 0:
         return
     arriving = (o.marks & POST) != 0 and (o.marks & SEEN) == 0  # O14: its first bar is looked at
-    if at_market(order_at) or o.tif != GTC or arriving or (trails(o.kind) and not rests(order_at)):
+    due = arriving or (o.marks & PENDING) != 0  # H4: it may change before any bar
+    if at_market(order_at) or o.tif != GTC or due or (trails(o.kind) and not rests(order_at)):
         o.touch_lo = FAR
     elif rests(order_at):
         if o.lots > 0:
@@ -466,6 +470,15 @@ def match(frame: int) -> int:
     m = at(f.fill_model, FILL_MODEL)
     if m.path == FINER and f.coarse == 0:
         return call(f.finer, frame)
+    if rarely((at(f.venue, VENUE).limits & HALTS) != 0):
+        shut = dark(frame)
+        take_effect(frame)
+        defocus(frame)
+        if shut:
+            expire(frame)
+            tidy(frame)
+            defocus(frame)
+            return f.error
     expire(frame)
     check_margin(frame, CALL_OPEN)
     pass_orders(frame, AT_OPEN)
@@ -504,7 +517,8 @@ def fill_alone(frame: int) -> bool:
     if h.n_live != 1 or o.kind != MARKET or o.tif == GTD or o.tif >= FOK or f.guard != 0:
         return False
     m = at(f.fill_model, FILL_MODEL)
-    if m.market != NEXT_OPEN or m.path == FINER or at(f.venue, VENUE).participation != 0.0:
+    v = at(f.venue, VENUE)
+    if m.market != NEXT_OPEN or m.path == FINER or v.participation != 0.0 or (v.limits & HALTS) != 0:
         return False
     t_open = moment(frame, C_OPEN_AT, f.i)
     if not ready(f.orders, t_open):

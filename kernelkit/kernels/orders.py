@@ -10,6 +10,7 @@ from kernelkit.kernels.accept import (
     good_price,
     is_fraction,
     is_profit,
+    judged,
     kind_of,
     off_tick,
     refused,
@@ -21,6 +22,7 @@ from kernelkit.kernels.amend import amend
 from kernelkit.kernels.costs import fee_of
 from kernelkit.kernels.fills import after_fill, column, column_f, decided_at, end_one, end_order, moment, sized_gap
 from kernelkit.kernels.focus import defocus, focus, has_bar
+from kernelkit.kernels.halts import call_off, down
 from kernelkit.kernels.layout import (
     ACCOUNT,
     AT_FILL,
@@ -85,7 +87,7 @@ from kernelkit.kernels.layout import (
     WAITING,
 )
 from kernelkit.kernels.matching import look_out, tidy, watch
-from kernelkit.kernels.memory import at, bits
+from kernelkit.kernels.memory import at, bits, rarely
 from kernelkit.kernels.triggers import if_touched, trail_level
 
 
@@ -329,6 +331,7 @@ def bracket(
     wrong = refused(frame, o_at)
     if wrong != R_NONE:
         return turn_down(frame, o_at, wrong)
+    lots = at(o_at, ORDER).lots  # R8 may have cut them
     number = place(frame, o_at)
     h = at(f.state, HEADER)
     if (given & (HAS_STOP | HAS_STOP_LOSS)) != 0:
@@ -348,8 +351,7 @@ def replace_target(frame: int) -> None:
     for k in range(h.n_live):
         o = at(f.orders + k * ORDER_BYTES, ORDER)
         if o.status == LIVE and (o.marks & TARGET) != 0 and o.asset == f.asset:
-            end_order(frame, f.orders + k * ORDER_BYTES, CANCELLED, R_REPLACED, decided_at(frame))
-            ended = True
+            ended = call_off(frame, f.orders + k * ORDER_BYTES, R_REPLACED) or ended
     if ended:
         tidy(frame)
 
@@ -401,7 +403,8 @@ def target(frame: int, verb: int, wish: float, band: float) -> int:
     if verb == V_WEIGHT and at(f.fill_model, FILL_MODEL).sizing == SIZE_AT_FILL:
         o.marks = TARGET | AT_FILL
         o.weight = wish
-    return place(frame, o_at)
+    wrong = judged(frame, o_at)
+    return place(frame, o_at) if wrong == R_NONE else turn_down(frame, o_at, wrong)
 
 
 def sized_for_venue(frame: int, lots: int) -> int:
@@ -422,12 +425,16 @@ def cancel(frame: int, number: float, every: bool) -> int:
     """
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
+    quiet = down(frame) != 0
     found = 0
     for k in range(h.n_live):
         o = at(f.orders + k * ORDER_BYTES, ORDER)
         if o.status == LIVE and ((every and (f.asset < 0 or o.asset == f.asset)) or float(o.id) == number):
-            found = o.id
-            end_order(frame, f.orders + k * ORDER_BYTES, CANCELLED, R_USER, decided_at(frame))
+            if rarely(quiet):
+                found = o.id if call_off(frame, f.orders + k * ORDER_BYTES, R_USER) else found
+            else:
+                found = o.id
+                end_order(frame, f.orders + k * ORDER_BYTES, CANCELLED, R_USER, decided_at(frame))
     if found != 0:
         tidy(frame)
     return found

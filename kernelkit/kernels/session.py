@@ -14,6 +14,7 @@ from kernelkit.errors import StrategyError
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.block import header_of, slot_shifts, slots_of, template_block
 from kernelkit.kernels.job import Job, Logs, Outcome, instruments_of, new_outcome
+from kernelkit.kernels.rules import Rulebook
 from kernelkit.kernels.tools import reads
 
 OFF_CELL = int(L.METRICS.fields["cell"][1])
@@ -87,11 +88,12 @@ def units_of(job: Job) -> dict[str, str]:
         "match": guarded
         or (fill_models["market"] != L.NEXT_OPEN).any()
         or (fill_models["path"] == L.FINER).any()
-        or any(v.participation for v in job.venues),
+        or any(v.participation or v.limits & L.HALTS for v in job.venues),
         "walk": ((fill_models["path"] >= L.HIGH_FIRST) & (fill_models["path"] != L.FINER)).any(),
         "finer": (fill_models["path"] == L.FINER).any(),
         "happen": any(len(table.actions) for table in job.tables),
         "guard": guarded,
+        "judge": job.limits & L.JUDGED,
     }
     return {unit: "guard_all" if unit == "guard" and job.plan.shared else unit for unit, by in need.items() if by}
 
@@ -144,14 +146,18 @@ class Session:
             self.sweep, model, addresses, self.kernels = python.bind()  # type: ignore[attr-defined]
         for name, value in addresses.items():
             frame[name] = value
-        for venue, v in zip(self.venues, job.venues, strict=True):
+        self.rulebook, universe = Rulebook([v.rules for v in job.venues], job.hours), job.limits & L.UNIVERSE
+        timed = timed or job.limits & (L.HALTS | L.RATE) != 0
+        for k, (venue, v) in enumerate(zip(self.venues, job.venues, strict=True)):
+            venue["rules"] = self.rulebook.address(k)
             backing = v.backing
             venue["initial"], venue["margin_fee"] = backing.initial, backing.fee
             venue["isolated"], venue["protected"] = backing.isolated, backing.protected
             for name, numbers in backing.tiers.items():
                 venue[name] = numbers
             venue["cash_rule"], venue["band"], venue["rebates"] = v.cash_rule, v.band, v.rebates
-            venue["participation"], venue["off_tick"], venue["limits"] = v.participation, v.off_tick, v.limits
+            venue["participation"], venue["off_tick"] = v.participation, v.off_tick
+            venue["limits"] = v.limits | universe
             for name in ("min_quantity", "max_quantity", "min_notional"):
                 venue[name] = getattr(v, name)
             venue["fee"] = model(v.fee) if v.fee else 0
@@ -447,6 +453,7 @@ class Recorder(Session):
             "ended": np.zeros(self.ROWS, L.ORDER),
             "trades": np.zeros(self.ROWS, L.TRADE),
             "happened": np.zeros(self.ROWS, L.HAPPENED),
+            "breaches": np.zeros(self.ROWS if job.limits & L.JUDGED else 0, L.BREACH),
         }
         self.kept: dict[str, list[np.ndarray]] = {name: [] for name in self.buffers}
         self.curves = np.full((n, 2 + job.n_asset), np.nan)
@@ -490,6 +497,7 @@ class Recorder(Session):
             self.curves,
             self.records[:, : len(self.job.plan.records)],
             joined["happened"],
+            joined["breaches"],
         )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
 
 from kernelkit.errors import OrderError, message
+from kernelkit.market.limits import Limits
 from kernelkit.market.margins import Margin
 
 
@@ -36,12 +37,13 @@ Rate = float | Rates
 
 @dataclass(frozen=True)
 class Account:
-    """Money at the start, in quote currency, and what it costs and earns there (rules E6, E7, L1).
+    """Money at the start, in quote currency, and what it costs and earns there (rules E6, E7, L1, R1).
 
     ``interest`` is the yearly rate that the account's own cash earns, ``loan`` the one that debt costs (None: the
     same), ``borrow`` what borrowed units of a short position cost, for all assets or a mapping by asset. A rate is a
     fraction, or a pandas Series of fractions by the time (UTC) from which each holds. ``margin`` says what a position
-    must be backed with (None: its full value). Raises OrderError for anything else.
+    must be backed with (None: its full value), ``limits`` what the account may do (rules R1-R8). Raises OrderError for
+    anything else.
 
     >>> Account(cash=10_000).cash
     10000.0
@@ -50,10 +52,12 @@ class Account:
     """
 
     cash: float = 1_000_000.0
+    _: KW_ONLY
     interest: Any = 0.0
     loan: Any = None
     borrow: Any = 0.0
     margin: Margin | None = None
+    limits: Limits | None = None
 
     def __post_init__(self) -> None:
         cash: Any = self.cash
@@ -73,6 +77,10 @@ class Account:
         if margin is not None and not isinstance(margin, Margin):
             fix = "Write margin=kk.Margin(initial=0.5, maintenance=0.25), or kk.margins.reg_t()."
             raise OrderError(message("margin of the account", repr(margin), "a kk.Margin", fix))
+        limits: Any = self.limits
+        if limits is not None and not isinstance(limits, Limits):
+            fix = "Write limits=kk.Limits(leverage=2.0)."
+            raise OrderError(message("limits of the account", repr(limits), "kk.Limits", fix))
 
 
 def _is_number(value: Any) -> bool:

@@ -55,6 +55,18 @@ class Reason(IntEnum):
     SPLIT = L.R_SPLIT, "A split left nothing of it (E2)."
     DELISTED = L.R_DELISTED, "Its asset has left the market (E4)."
     LIQUIDATION = L.R_LIQUIDATION, "The account's margin did not suffice: positions were closed, orders ended (L5)."
+    POSITION_LIMIT = L.R_POSITION, "The position could have become larger than the account may hold (R2)."
+    NOTIONAL_LIMIT = L.R_NOTIONAL, "The position could have been worth more than the account may hold (R2)."
+    CONCENTRATION_LIMIT = L.R_CONCENTRATION, "One asset could have become too large a part of the equity (R2)."
+    LEVERAGE_LIMIT = L.R_LEVERAGE, "All positions together could have become too large for the equity (R3)."
+    TURNOVER_LIMIT = L.R_TURNOVER, "The account could have traded more in a session than it may (R4)."
+    SHORT_SALE = L.R_SHORT, "It would have sold short what the account may not owe (R5)."
+    DAY_TRADES = L.R_DAY_TRADES, "It could have led to one day trade more than the equity allows (R6)."
+    SHORT_SALE_PRICE = L.R_SHORT_PRICE, "A short sale at no more than the last price, after the price had fallen (R7)."
+    OUTSIDE_UNIVERSE = L.R_UNIVERSE, "Its asset was outside the universe, where positions may only be reduced (U1)."
+    VENUE_DOWN = L.R_DOWN, "It was given during an outage of the venue (H2)."
+    MARKET_CLOSED = L.R_CLOSED_MARKET, "It was given while the exchange was closed (H1)."
+    RATE_LIMIT = L.R_RATE, "The venue takes no more orders in such an interval (H3)."
 
     sentence: str
 

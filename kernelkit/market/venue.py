@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
 from kernelkit.errors import OrderError, message
 from kernelkit.kernels import layout as L
+from kernelkit.kernels.rules import Rules
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
+from kernelkit.market.halts import INSTEAD, Outage, Rate, calendar_named, check_choice, in_order
 from kernelkit.market.models import CostModel
 
 CASH_RULES = {"reduce": L.CUT, "reject": L.REJECT, "debt": L.DEBT}
@@ -27,6 +30,9 @@ class Venue:
     volume that orders may trade (rule P1; None: all of them fill). ``min_quantity`` and ``max_quantity`` (base units),
     ``min_notional`` (quote currency) are what one order may be (rule O15; None: anything); ``off_tick`` says whether a
     price off the tick grid is rounded (``"round"``, rule Q3) or the order rejected (``"reject"``).
+    ``hours`` names the calendar by which it opens (rule H1; None: always), ``closed`` says whether orders outside of
+    them wait for the next open (``"delay"``) or are rejected; ``outages`` are those that it had (rule H2), ``rate`` how
+    many orders it takes (rule H3).
     Raises OrderError for anything else.
 
     >>> Venue("free").costs
@@ -43,6 +49,10 @@ class Venue:
     max_quantity: float | None = None
     min_notional: float | None = None
     off_tick: str = "round"
+    hours: str | None = None
+    closed: str = "delay"
+    outages: Sequence[Outage] = ()
+    rate: Rate | None = None
 
     def __post_init__(self) -> None:
         if self.cash_rule not in CASH_RULES:
@@ -84,6 +94,12 @@ class Venue:
                 "Choose what happens to an order whose price is off the grid.",
             )
             raise OrderError(message("off_tick of the venue", repr(self.off_tick), wanted, fix))
+        object.__setattr__(self, "hours", calendar_named(self.hours))
+        object.__setattr__(self, "outages", in_order(self.outages))
+        check_choice("closed of the venue", self.closed, INSTEAD)
+        rate: Any = self.rate
+        if rate is not None and not isinstance(rate, Rate):
+            raise OrderError(message("rate of the venue", repr(rate), "a kk.Rate", 'Write rate=kk.Rate(10, "1s").'))
 
     def _check_limit(self, name: str) -> None:
         value: Any = getattr(self, name)
@@ -140,3 +156,14 @@ class Settings:
             fix = "Rule L3 says when a bar's prices liquidate an account."
             wanted = "path=stop_first, path=close or path=finer"
             raise OrderError(message("fill model of an account on margin", self.fill_model.label, wanted, fix))
+
+    def rules(self, assets: list[str]) -> Rules | None:
+        """What account and venue forbid an account of these assets; None for nothing."""
+        venue, limits = self.venue, self.account.limits
+        told = {"shorts": limits.shorts(assets), **limits.numbers()} if limits else {}
+        if venue.rate is not None:
+            rejects = venue.rate.excess == "reject"
+            told |= {"rate": venue.rate.orders, "per": venue.rate.length, "rate_rejects": rejects}
+        told |= {"outages": tuple(o.row for o in venue.outages)}
+        found = Rules(**told, hours=venue.hours or "", closed_rejects=venue.closed == "reject")
+        return found if found.flags else None

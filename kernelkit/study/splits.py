@@ -23,7 +23,7 @@ from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.venue import Settings, Venue
 from kernelkit.progress import Meter
-from kernelkit.recipe import Recipe, bind, check_bars, costs_of, kind_of, resolve, span
+from kernelkit.recipe import Recipe, asset_names, bind, check_bars, costs_of, kind_of, resolve, span
 from kernelkit.result import Curves, build
 from kernelkit.run import one_recipe
 from kernelkit.strategy import Signal, Strategy
@@ -230,6 +230,7 @@ def key_of(
         (cells_of(axes, scalars, where)[0] >= 0).tobytes().hex(),
         known(bars).hex(),
         repr((costs_of(settings), settings.fill_model, settings.account)),
+        repr(settings.rules(asset_names(bars))),
         build_id(),
     ]
 

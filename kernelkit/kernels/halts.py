@@ -1,0 +1,275 @@
+"""When a venue takes orders and matches them: its hours, its outages, its rate (rules H1-H4, R9)."""
+
+from kernelkit.kernels.account import fail
+from kernelkit.kernels.fills import column, decided_at, end_order
+from kernelkit.kernels.layout import (
+    ACCOUNT,
+    BREACH,
+    BREACH_BYTES,
+    C_KNOWN_AT,
+    C_OPEN_AT,
+    CANCELLED,
+    CROWDED,
+    D_DELAYED,
+    D_REJECTED,
+    FAR,
+    FRAME,
+    HEADER,
+    HOURS,
+    LIMIT,
+    LIVE,
+    ORDER,
+    ORDER_BYTES,
+    OUTAGES,
+    PENDING,
+    R_CLOSED_MARKET,
+    R_DOWN,
+    R_NONE,
+    R_RATE,
+    R_USER,
+    RATE,
+    RULES,
+    SEEN,
+    STOPS,
+    TRIGGERED,
+    TURNS_AWAY,
+    VENUE,
+)
+from kernelkit.kernels.memory import at, i8
+
+
+def note(
+    frame: int, order_at: int, reason: int, done: int, limit: float, found: float, before: int, after: int, until: int
+) -> None:
+    """R9: a rule has hit an order; `before` and `after` are lots."""
+    f = at(frame, FRAME)
+    if f.logging == 0:
+        return
+    if f.n_breaches >= f.cap_breaches:
+        fail(frame, CROWDED)
+        return
+    o = at(order_at, ORDER)
+    b = at(f.breaches + f.n_breaches * BREACH_BYTES, BREACH)
+    b.order = o.id
+    b.asset = o.asset
+    b.time = decided_at(frame)
+    b.reason = reason
+    b.done = done
+    b.before = before
+    b.after = after
+    b.until = until
+    b.limit = limit
+    b.found = found
+    f.n_breaches += 1
+
+
+def note_change(frame: int, order_at: int, reason: int, done: int, limit: float, found: float, until: int) -> None:
+    """R9: the same of what was asked of a live order: the first of each decision."""
+    f = at(frame, FRAME)
+    o = at(order_at, ORDER)
+    now = decided_at(frame)
+    k = f.n_breaches - 1
+    while k >= 0 and at(f.breaches + k * BREACH_BYTES, BREACH).time == now:
+        if at(f.breaches + k * BREACH_BYTES, BREACH).order == o.id:
+            return
+        k -= 1
+    note(frame, order_at, reason, done, limit, found, o.lots, o.lots, until)
+
+
+def last_before(table: int, width: int, n: int, time: int) -> int:
+    """The last of `n` rows of `width` words that begins at or before `time`, -1 where none does."""
+    low = -1
+    high = n
+    while high - low > 1:
+        middle = (low + high) // 2
+        if i8(table + 8 * width * middle) <= time:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def outage_at(frame: int, time: int) -> int:
+    """H2: where the outage lies in which `time` is, 0 for none."""
+    r = at(at(at(frame, FRAME).venue, VENUE).rules, RULES)
+    k = last_before(r.outages, 3, r.n_outages, time)
+    return r.outages + 24 * k if k >= 0 and time < i8(r.outages + 24 * k + 8) else 0
+
+
+def open_from(frame: int, time: int) -> int:
+    """H1: `time` where the exchange is open then, else when it opens next."""
+    r = at(at(at(frame, FRAME).venue, VENUE).rules, RULES)
+    k = last_before(r.hours, 2, r.n_hours, time)
+    if k >= 0 and time < i8(r.hours + 16 * k + 8):
+        return time
+    return i8(r.hours + 16 * (k + 1)) if k + 1 < r.n_hours else FAR
+
+
+def down(frame: int) -> int:
+    """H2: where the outage lies in which the strategy decides, 0 for none."""
+    if (at(at(frame, FRAME).venue, VENUE).limits & OUTAGES) == 0:
+        return 0
+    return outage_at(frame, decided_at(frame))
+
+
+def turns_away(outage_at: int) -> bool:
+    """H2: whether orders are rejected in this outage."""
+    return (i8(outage_at + 16) & TURNS_AWAY) != 0
+
+
+def dark(frame: int) -> bool:
+    """H1, H2: whether no pass takes place in bar FRAME.i of the clock."""
+    f = at(frame, FRAME)
+    v = at(f.venue, VENUE)
+    r = at(v.rules, RULES)
+    opens = column(frame, C_OPEN_AT, f.i)
+    if (v.limits & HOURS) != 0:
+        k = last_before(r.hours, 2, r.n_hours, opens)
+        if k < 0 or opens > i8(r.hours + 16 * k + 8):
+            return True
+    if (v.limits & OUTAGES) != 0:
+        k = last_before(r.outages, 3, r.n_outages, column(frame, C_KNOWN_AT, f.i) - 1)
+        while k >= 0 and i8(r.outages + 24 * k + 8) > opens:
+            if (i8(r.outages + 24 * k + 16) & STOPS) != 0:
+                return True
+            k -= 1
+    return False
+
+
+def send(frame: int, order_at: int, new: bool) -> int:
+    """H2, H3, H1: why an order, or its replacement, does not reach the venue; else R_NONE, with FRAME.sent_at."""
+    f = at(frame, FRAME)
+    v = at(f.venue, VENUE)
+    r = at(v.rules, RULES)
+    time = decided_at(frame)
+    outage = down(frame)
+    if outage != 0:
+        if turns_away(outage):
+            return refuse(frame, order_at, R_DOWN, new)
+        time = i8(outage + 8)
+        delay(frame, order_at, R_DOWN, time, new)
+    if (v.limits & RATE) != 0:
+        slot = slot_for(frame, time)
+        if slot > time and r.rate_rejects != 0:
+            return refuse(frame, order_at, R_RATE, new)
+        count_sent(frame, slot)
+        if slot > time:
+            time = slot
+            delay(frame, order_at, R_RATE, time, new)
+    if (v.limits & HOURS) != 0:
+        opens = open_from(frame, time)
+        if opens != time:
+            if r.closed_rejects != 0:
+                return refuse(frame, order_at, R_CLOSED_MARKET, new)
+            time = opens
+            delay(frame, order_at, R_CLOSED_MARKET, time, new)
+    f.sent_at = time
+    return R_NONE
+
+
+def slot_for(frame: int, time: int) -> int:
+    """H3: when an order that comes at `time` may be sent."""
+    f = at(frame, FRAME)
+    a = at(f.account, ACCOUNT)
+    r = at(at(f.venue, VENUE).rules, RULES)
+    if a.sent == 0 or a.window < time // r.per:
+        return time
+    window = a.window if a.sent < r.rate else a.window + 1
+    return max(time, window * r.per)
+
+
+def count_sent(frame: int, time: int) -> None:
+    """H3: an order is sent at `time`."""
+    f = at(frame, FRAME)
+    a = at(f.account, ACCOUNT)
+    window = time // at(at(f.venue, VENUE).rules, RULES).per
+    if a.sent == 0 or a.window != window:
+        a.window = window
+        a.sent = 0
+    a.sent += 1
+
+
+def refuse(frame: int, order_at: int, reason: int, new: bool) -> int:
+    """R9: note that the venue does not take it; the reason."""
+    rate = float(at(at(at(frame, FRAME).venue, VENUE).rules, RULES).rate)
+    if new:
+        note(frame, order_at, reason, D_REJECTED, rate, rate + 1.0, at(order_at, ORDER).lots, 0, 0)
+    else:
+        note_change(frame, order_at, reason, D_REJECTED, rate, rate + 1.0, 0)
+    return reason
+
+
+def delay(frame: int, order_at: int, reason: int, until: int, new: bool) -> None:
+    """R9: note that it reaches the venue later."""
+    o = at(order_at, ORDER)
+    rate = float(at(at(at(frame, FRAME).venue, VENUE).rules, RULES).rate)
+    if new:
+        note(frame, order_at, reason, D_DELAYED, rate, rate + 1.0, o.lots, o.lots, until)
+    else:
+        note_change(frame, order_at, reason, D_DELAYED, rate, rate + 1.0, until)
+
+
+def call_off(frame: int, order_at: int, reason: int) -> bool:
+    """O9, S1, H4: end a live order at the decision, or when the venue is back; False where it does not listen."""
+    outage = down(frame)
+    if outage == 0:
+        end_order(frame, order_at, CANCELLED, reason, decided_at(frame))
+        return True
+    if turns_away(outage):
+        note_change(frame, order_at, R_DOWN, D_REJECTED, 0.0, 0.0, 0)
+        return False
+    o = at(order_at, ORDER)
+    note_change(frame, order_at, R_DOWN, D_DELAYED, 0.0, 0.0, i8(outage + 8))
+    if (o.marks & PENDING) == 0 or o.reason == R_NONE:
+        o.marks |= PENDING
+        o.reason = reason
+        o.t_change = i8(outage + 8)
+        o.next_lots = 0
+        o.next_price = 0
+        o.next_trigger = 0
+    return True
+
+
+def put_off(frame: int, order_at: int, lots: int, price: int, trigger: int) -> None:
+    """H4: what a live order is to become, 0 for no change, once FRAME.sent_at has come."""
+    o = at(order_at, ORDER)
+    o.marks |= PENDING
+    o.reason = R_NONE
+    o.t_change = at(frame, FRAME).sent_at
+    o.next_lots = lots
+    o.next_price = price
+    o.next_trigger = trigger
+
+
+def take_effect(frame: int) -> None:
+    """H4: before a bar, what was asked of live orders while the venue was down."""
+    f = at(frame, FRAME)
+    opens = column(frame, C_OPEN_AT, f.i)
+    for k in range(at(f.state, HEADER).n_live):
+        o_at = f.orders + k * ORDER_BYTES
+        o = at(o_at, ORDER)
+        if o.status == LIVE and (o.marks & PENDING) != 0 and o.t_change <= opens:
+            if o.reason != R_NONE:
+                end_order(frame, o_at, CANCELLED, o.reason, o.t_change)
+            else:
+                renew(frame, o_at)
+
+
+def renew(frame: int, order_at: int) -> None:
+    """O16, H4: a live order gets the numbers that were asked for; with no more lots than have filled it ends."""
+    o = at(order_at, ORDER)
+    o.marks &= ~(PENDING | SEEN)
+    if o.next_lots != 0:
+        o.lots = o.next_lots
+    if o.next_price != 0:
+        o.price = o.next_price
+    if o.next_trigger != 0 and (o.marks & TRIGGERED) == 0:
+        o.trigger = o.next_trigger
+    if o.kind == LIMIT:
+        o.take_profit = 0.0
+    else:
+        o.stop_loss = 0.0
+    o.t_active = o.t_change
+    o.t_replace = o.t_change
+    if abs(o.lots) <= abs(o.filled):
+        end_order(frame, order_at, CANCELLED, R_USER, o.t_change)
