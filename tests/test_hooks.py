@@ -173,7 +173,8 @@ class Told:
 
         def end(book: Book, order: Any, status: str, reason: str, time: int, by_fill: bool = False) -> None:
             k, lots = order.price or order.trigger, order.lots
-            if reason in ("below_lot", "unlisted", "off_tick") or (reason == "invalid" and order.weight is None):
+            refused = reason in ("below_lot", "unlisted", "off_tick") or (reason, status) == ("delisted", "rejected")
+            if refused or (reason == "invalid" and order.weight is None):
                 k = lots = 0  # it had no numbers yet
             number = L.STATUSES.index(status) + 10.0 * L.REASONS.index(reason)
             what = dict(id=order.id, asset=order.asset, number=number, lots=lots, filled=order.filled, k=k)
@@ -243,7 +244,7 @@ def test_T7_hooks_are_told_what_the_reference_does__in_its_order(case: Case) -> 
     config = replace(case.config, off_tick="reject" if case.limits.get("off_tick") else "round", **given)
     bars = replace(case.bars, closes=list(case.closes[: len(case.bars)]) or list(case.bars.known_at))
     with told.listening():
-        expected = simulate(bars, case.grid, config, decide)
+        expected = simulate(bars, case.grid, config, decide, case.actions)
     recorder = Recorder(job_of(case), 0)
     logs = recorder.all()
     assert not recorder.outcome.errors
@@ -298,7 +299,7 @@ def test_T7_hooks_of_a_portfolio_are_told_what_the_reference_does(world: World) 
         told.decided()
 
     with told.listening():
-        expected = simulate_portfolio(world.clock, world.assets, world.config, decide)
+        expected = simulate_portfolio(world.clock, world.assets, world.config, decide, world.actions)
     program = holder.program({})
     assert program.plan.features == portfolios.PROGRAM.plan.features
     job = replace(portfolios.job(world), text=program.text, plan=program.plan)
