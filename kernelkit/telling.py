@@ -114,6 +114,10 @@ class Teller:
             level = own["trigger"] if own["kind"] == L.STOP else own["price"]
             what = f"its entry (order {said['parent']}) was filled: {self.size(own['lots'])} at {self.text(level)}."
             return [self.row(e, "O7, F6", what)]
+        if e.what == "split":
+            own, ratio = said["order"], said["ratio"]
+            what = f"a split by {ratio:.10g}: {self.size(own['lots'])}, of which {self.size(own['filled'])} filled."
+            return [self.row(e, "E2", what)]
         if e.what == "replace":
             what = (
                 "the strategy gave it new numbers." if said["answer"] else "the strategy's new numbers were not taken."
@@ -156,8 +160,8 @@ class Teller:
     def rule(self, e: Heard, order: dict[str, Any], trigger: bool = False) -> str:
         """The rule by which a step of the bar acts on an order as it stood."""
         kind, triggered, step = order["kind"], bool(order["marks"] & L.TRIGGERED) and not trigger, e.step
-        if step == "close_out":
-            return "F9"
+        if step in ("close_out", "liquidation"):
+            return "F9" if step == "close_out" else "L3, L5"
         if step == "path":
             return "F12"
         closing = ", F12" if self.model["path"] == L.CLOSE_ONLY else ""

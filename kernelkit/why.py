@@ -182,6 +182,8 @@ def given_of(life: Life) -> dict[str, Any]:
     said = asked.said
     if asked.step == "close_out":
         return {"by": "close_out (F9)"}
+    if asked.step == "liquidation":
+        return {"by": "liquidation (L5)"}
     if "wish" in said:
         return {"target" if said["verb"] == L.V_TARGET else "target_percent": float(said["wish"])}
     verb, mask, tif = int(said["verb"]), int(said["tif"]) // 8, int(said["tif"]) % 8

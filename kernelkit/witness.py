@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from kernelkit.kernels import accept, amend, costs, fills, matching, orders, paths, power, triggers
+from kernelkit.kernels import accept, actions, amend, costs, fills, guard, matching, orders, paths, power, triggers
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.account import book, price
+from kernelkit.kernels.account import book, value_at
 from kernelkit.kernels.memory import at
 
 STEPS: dict[Any, str] = {
@@ -24,6 +24,7 @@ STEPS: dict[Any, str] = {
     matching.fill_alone: "alone",
     paths.leg: "path",
     orders.close_out: "close_out",
+    guard.liquidate: "liquidation",
     orders.act: "decision",
     orders.steer: "decision",
     orders.weigh: "decision",
@@ -33,7 +34,7 @@ HEARD = (
     *(orders.new_order, orders.bracket, fills.sized_gap, accept.fault, accept.refused, accept.above_maximum),
     *(accept.below_minimum, accept.would_take, accept.off_tick, amend.amend, matching.price_in, matching.pass_orders),
     *(matching.settle_order, matching.trigger_stop, triggers.move_trail, fills.fill, fills.exchange, fills.end_one),
-    *(fills.wake, power.affordable, power.cut, costs.slipped, costs.fee_of, book),
+    *(actions.split_order, fills.wake, power.affordable, power.cut, costs.slipped, costs.fee_of, book),
 )
 
 
@@ -192,8 +193,10 @@ class Witness:
 
     def _return_affordable(self, said: dict[str, Any], answer: Any) -> None:
         f = at(said["frame"], L.FRAME)
-        p, held = price(f.instrument, said["k"]), int(at(f.positions, L.POSITION).lots)
-        need = p * (float(abs(held + said["lots"])) * at(f.instrument, L.INSTRUMENT).unit)
+        p, held = abs(value_at(f.instrument, said["k"])), int(at(f.positions, L.POSITION).lots)
+        need = (p * (float(abs(held + said["lots"])) * at(f.instrument, L.INSTRUMENT).unit)) * at(
+            f.venue, L.VENUE
+        ).initial
         kept = {"lots": int(said["lots"]), "fee": float(said["fee"]), "k": int(said["k"]), "held": held}
         have = float(power.power_at(said["frame"], said["k"]))
         self._cash = {**kept, "need": float(need), "have": have, "answer": bool(answer)}
@@ -207,9 +210,9 @@ class Witness:
             f = at(said["frame"], L.FRAME)
             lots, k, reference = (int(said[n]) for n in ("lots", "k", "reference"))
             unit = at(f.instrument, L.INSTRUMENT).unit
-            value = price(f.instrument, k) * (float(lots) * unit)
-            slip = value - price(f.instrument, reference) * (float(lots) * unit)
-            cash = self._cash if self.step != "close_out" else None
+            value = value_at(f.instrument, k) * (float(lots) * unit)
+            slip = value - value_at(f.instrument, reference) * (float(lots) * unit)
+            cash = self._cash if self.step not in ("close_out", "liquidation") else None
             left = allowed_of(said["frame"])
             kept = {"fee": float(said["fee"]), "time": int(said["time"]), "rule": int(said["rule"])}
             self._note(
@@ -224,6 +227,11 @@ class Witness:
                 order=record_of(said["order_at"]),
                 **kept,
             )
+
+    def _return_split_order(self, said: dict[str, Any], _: Any) -> None:
+        if self._mine(said):
+            kept = {"ratio": float(said["ratio"]), "time": int(said["time"])}
+            self._note("split", said["frame"], order=record_of(said["order_at"]), **kept)
 
     def _call_end_one(self, said: dict[str, Any], _: Any) -> None:
         if self._mine(said):

@@ -24,7 +24,8 @@ Planner = Callable[["xr.Dataset"], "Recipe"]
 # Sums over arrays of another length may end in other bits; what depends on the future moves by far more.
 ROUNDING = 1e-12
 # Set when an order is submitted and never again; what O16 can replace, and O7, F15 and S5 set later.
-SUBMITTED = ["id", "asset", "venue", "kind", "tif", "parent", "t_submit", "t_expire", "display", "offset", "fraction"]
+SUBMITTED = ["id", "asset", "venue", "kind", "tif", "parent", "t_submit", "t_expire", "fraction"]
+SCALED = ["display", "offset"]  # a split changes them, too
 ANCHORS = ["stop_loss", "take_profit"]
 # Orders that end for these reasons end at a decision or at the end of a bar, never at an open (rule O6).
 NOT_AT_OPEN = (
@@ -157,9 +158,9 @@ class Trace:
         return ended
 
     def replaced(self) -> set[int]:
-        """Ids of the orders that got new numbers (rule O16)."""
+        """Ids of the orders that got new numbers (rules E2, O16)."""
         orders = self.logs.orders
-        return set(orders["id"][orders["t_replace"] != 0].tolist())
+        return set(orders["id"][(orders["t_replace"] != 0) | (orders["reason"] == L.R_SPLIT)].tolist())
 
     def submitted(self, end: int, replaced: set[int]) -> Array:
         """What orders of own bars before ``end`` were when they were submitted, by id.
@@ -171,10 +172,10 @@ class Trace:
         orders = np.sort(orders[~liquidation], order="id")
         first = ~np.isin(orders["id"], list(replaced))
         own = first & (orders["parent"] == 0) & (orders["marks"] & L.AT_FILL == 0)
-        out = np.zeros(len(orders), [(n, orders.dtype[n]) for n in (*SUBMITTED, *ANCHORS, "lots", "price")])
+        out = np.zeros(len(orders), [(n, orders.dtype[n]) for n in (*SUBMITTED, *SCALED, *ANCHORS, "lots", "price")])
         for name in SUBMITTED:
             out[name] = orders[name]
-        for name in ANCHORS:
+        for name in (*SCALED, *ANCHORS):
             out[name] = np.where(first, orders[name], 0)
         out["lots"] = np.where(own, orders["lots"], 0)  # of children they follow from the parent's fill
         out["price"] = np.where(own & (orders["kind"] != L.TRAILING_LIMIT), orders["price"], 0)
