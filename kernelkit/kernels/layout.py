@@ -304,15 +304,17 @@ ROW = _record("kernel instrument slot column n out asset before")
 # FRAME: addresses and buffers of the running call; built anew each time, never saved. coarse, coarse_i: the columns and
 # the number of the decisions' bar while its finer bars are walked, else 0; told: bits of what hooks are told of; tell:
 # the function that keeps it; keeps: whether anything is kept of a fill, for them or in logs
+# What each bar and each fill reads comes first: it lies in few lines of the cache.
 FRAME = _record(
-    "state account metrics positions orders strategy instrument venue fill_model columns i act logging measure "
-    "fills n_fills cap_fills ended n_ended cap_ended trades n_trades cap_trades curve curve_0 curve_step "
-    "records n_record error error_arg model inert ordered_at first_id instruments venues fill_models "
-    "coast decide meet match walk steer log ruin close_out decides whole stop "
-    "rows n_rows values width first last refreshed panel timed halt "
-    "shared n_asset asset clock bars position_0 instrument_0 step twice weigh row_bytes scratch held n_held "
-    "happen guard place happened n_happened cap_happened finer coarse coarse_i told tell keeps "
-    "judge judged judging sent_at breaches n_breaches cap_breaches"
+    "state account metrics positions orders strategy instrument venue fill_model columns i stop panel "
+    "logging measure shared asset clock guard keeps timed error coarse happen told inert "
+    "act meet match steer model ordered_at first_id position_0 instrument_0 whole decides curve "
+    "coarse_i place finer tell judge judged judging sent_at "
+    "fills n_fills cap_fills ended n_ended cap_ended trades n_trades cap_trades curve_0 curve_step "
+    "records n_record error_arg instruments venues fill_models coast decide walk log ruin close_out "
+    "rows n_rows values width first last refreshed halt "
+    "n_asset bars step twice weigh row_bytes scratch held n_held "
+    "happened n_happened cap_happened breaches n_breaches cap_breaches"
 )
 # sizes as plain integers: compiled code cannot ask a dtype
 (
