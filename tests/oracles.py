@@ -29,6 +29,8 @@ RANDOM = "`tests/reference`, written from [rules.md](rules.md) alone; random bar
 ORACLES = {
     "Reference simulator, one asset": Oracle(RANDOM, BSD),
     "Reference simulator, several assets": Oracle(RANDOM, BSD),
+    "Reference simulator, told step by step": Oracle("the same, which order ended at which step", BSD),
+    "Reference simulator of portfolios, told step by step": Oracle("the same, several assets", BSD),
     "Vectors: limit": Oracle("backtesting.py, LEAN, zipline: the same bar in three dialects", f"{AGPL}, {APACHE}"),
     "Vectors: stop": Oracle(
         "backtesting.py, LEAN, Nautilus, vectorbt, freqtrade, zipline: each answer in its dialect",

@@ -285,7 +285,7 @@ def test_T7_a_run_cut_anywhere_is_told_the_same(case: Case, data: st.DataObject)
 
 @settings(max_examples=100, deadline=None)
 @given(worlds())
-@pytest.mark.oracle("Reference simulator of portfolios, told step by step", covers="T6, T7 with X1-X8", cases=100)
+@pytest.mark.oracle("Reference simulator of portfolios, told step by step", covers="T6, T7, X1-X8", cases=100)
 def test_T7_hooks_of_a_portfolio_are_told_what_the_reference_does(world: World) -> None:
     known = [1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 9.0, 10.0, 11.0, 12.0, 16.0, 22.0]
     world.program[..., 0] *= np.isin(world.program[..., 0], known)
