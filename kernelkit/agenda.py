@@ -73,15 +73,15 @@ def check_inverse(bars: xr.Dataset, names: Sequence[str]) -> None:
 
 def worthless(tables: Sequence[Table]) -> list[Table] | None:
     """The tables with nothing paid at each delisting whose value nobody knows (E4); None where there is none."""
-    unknown = [(t.actions["kind"] == L.DELISTING) & np.isnan(t.actions["value"]) for t in tables]
-    if not any(one.any() for one in unknown):
-        return None
-    out = []
-    for table, one in zip(tables, unknown, strict=True):
-        actions = table.actions.copy()
-        actions["value"][one] = 0.0
-        out.append(replace(table, actions=actions))
-    return out
+    out = list(tables)
+    for k, table in enumerate(tables):
+        if len(table.actions):
+            unknown = (table.actions["kind"] == L.DELISTING) & np.isnan(table.actions["value"])
+            if unknown.any():
+                actions = table.actions.copy()
+                actions["value"][unknown] = 0.0
+                out[k] = replace(table, actions=actions)
+    return out if any(a is not b for a, b in zip(out, tables, strict=True)) else None
 
 
 def known(bars: xr.Dataset) -> bytes:

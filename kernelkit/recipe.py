@@ -479,7 +479,8 @@ def asked_of(plan: Plan) -> tuple[bool, Iterable[str], Sequence[str]]:
 
 def asset_names(bars: xr.Dataset) -> list[str]:
     """The labels of dim ``asset``, from its index where there is one: a variable converts them at every look."""
-    return [str(a) for a in (bars.indexes["asset"] if "asset" in bars.xindexes else bars["asset"].values)]
+    found = bars.indexes["asset"] if "asset" in bars.xindexes else bars["asset"].values
+    return [str(a) for a in found.tolist()]
 
 
 def own_rows(bars: xr.Dataset, asset: int, place: np.ndarray, limits: tuple[int, int], need: int) -> tuple[int, int]:

@@ -171,7 +171,7 @@ def instruments_of(tables: Sequence[Table]) -> np.ndarray:
     higher = [h for table in tables for h in table.higher]
     out = np.array([t.record for t in (*tables, *(h.table for h in higher))], L.INSTRUMENT)
     at = len(tables)
-    for k, table in enumerate(tables):
+    for k, table in enumerate(tables if higher else ()):  # else hundreds of assets' worth of nothing
         out["higher"][k] = out.ctypes.data + L.INSTRUMENT_BYTES * at
         for h in table.higher:
             out["closed"][at], out["n_base"][at] = h.closed.ctypes.data, table.n_bars

@@ -101,7 +101,7 @@ def units_of(job: Job) -> dict[str, str]:
 def coded(job: Job) -> np.ndarray:
     """A job's fill models as records; raises ValueError where the tables lack what one of them reads."""
     found = np.array([tuple(m) for m in job.fill_models], L.FILL_MODEL)
-    for model in found:
+    for model in found[(found["path"] == L.FINER) | (found["market"] == L.NEXT_VWAP)]:
         for table in job.tables[int(job.plan.shared) :]:
             matched = table.finer if model["path"] == L.FINER else table
             if matched is None or (model["market"] == L.NEXT_VWAP and matched.vwap is None):
