@@ -106,8 +106,8 @@ def test_e5__funding_is_of_coins_at_the_mark(plan: Any, rate: float, mark: float
 def test_e6_e7__nothing_is_borrowed_and_the_balance_earns() -> None:
     # sold at 20,000 and marked there: cash and the contracts' value make up what was paid in
     assert happened(trade(SHORT, 20_000, 20_000, 30_000, borrow=0.5)) == []
-    [(kind, _, amount)] = happened(trade(SHORT, 20_000, 20_000, 30_000, cash=1.0, interest=0.365))
-    assert (kind, amount) == ("interest", pytest.approx(0.001, rel=1e-12))
+    earned = happened(trade(SHORT, 20_000, 20_000, 30_000, cash=1.0, interest=0.365))
+    assert earned == [("interest", 0, pytest.approx(0.001)), ("interest", 0, pytest.approx(0.001001))]
 
 
 MARGIN: Any = {"cash": 0.013, "initial": 0.25, "maintenance": 0.125}
