@@ -120,15 +120,7 @@ class Run:
         check_vwap([self._fill_model], [table], self._recipe.assets)
         [table] = with_agenda(bars, [table], [rows], self._recipe.account, False)
         before = self._recipe.job.tables[0]
-        columns = zip(before.columns, table.columns, strict=True)
-        same = all(np.array_equal(a, b[: len(a)], equal_nan=a.dtype.kind == "f") for a, b in columns)
-        same = same and all(a.begins(b) for a, b in zip(before.higher, table.higher, strict=True))
-        if before.vwap is not None and table.vwap is not None:
-            same = same and np.array_equal(before.vwap, table.vwap[: len(before.vwap)], equal_nan=True)
-        named = [str(a) for a in bars["asset"].values]
-        past = table.actions[table.actions["bar"] < before.n_bars]
-        same = same and np.array_equal(past.view("u1"), before.actions.view("u1"))
-        if not same or table.instrument != before.instrument or named != self._recipe.assets:
+        if not before.begins(table) or asset_names(bars) != self._recipe.assets:
             found, wanted = "bars that differ from those already run", "the same bars and instrument, continued"
             raise UsageError(message("feed", found, wanted, "Start a new run: history has changed."))
         trials = self._recipe.job.trials.copy()

@@ -43,8 +43,7 @@ class Teller:
 
     def prices(self, ticks: NDArray[Any]) -> NDArray[Any]:
         """The same of many, NaN for 0."""
-        found = np.array([self.price(int(k)) if k else np.nan for k in ticks], "f8")
-        return found
+        return np.array([self.price(int(k)) if k else np.nan for k in ticks], "f8")
 
     def quantity(self, lots: int) -> float:
         """Lots as a quantity, without its sign."""
@@ -192,9 +191,8 @@ class Teller:
         level = order["price"] + (-self.thr if buy else self.thr) if limit else order["trigger"]
         down = buy == (limit or order["kind"] in TOUCHED)
         side, word = ("low", "or less") if down else ("high", "or more")
-        return self.rule(
-            e, order
-        ), f"not reached: it needs {self.text(level)} {word}, the {side} was {self.text(bar[side])}."
+        what = f"not reached: it needs {self.text(level)} {word}, the {side} was {self.text(bar[side])}."
+        return self.rule(e, order), what
 
     def nearest(self, life: Life) -> str:
         """How near the price came in the bars that did nothing to it."""

@@ -36,6 +36,8 @@ HEARD = (
     *(matching.settle_order, matching.trigger_stop, triggers.move_trail, fills.fill, fills.exchange, fills.end_one),
     *(actions.split_order, fills.wake, power.affordable, power.cut, costs.slipped, costs.fee_of, book),
 )
+# what a decision asks of an order before it lives; would_take is asked of one that lives, too
+CHECKS = ("fault", "bracket", "sized_gap", "above_maximum", "below_minimum", "would_take", "off_tick")
 
 
 @dataclass
@@ -89,6 +91,8 @@ class Witness:
             self._turn(STEP_OF[code], event, frame.f_locals)
         elif name == "pass_orders":
             self._turn(("open", "stops", "limits", "late", "woken")[frame.f_locals["step"]], event, frame.f_locals)
+        elif self.step == "decision" and event == "return" and name in CHECKS:
+            self._call.append(Heard(name, "decision", {**frame.f_locals, "answer": answer}))
         elif hasattr(self, f"_{event}_{name}"):
             getattr(self, f"_{event}_{name}")(dict(frame.f_locals), answer)
 
@@ -113,32 +117,8 @@ class Witness:
             self.asked = Heard("asked", step, given, bar_of(said["frame"]))
             self.checks = self._call
 
-    def _check(self, name: str, said: dict[str, Any], answer: Any) -> None:
-        if self.step == "decision":
-            self._call.append(Heard(name, "decision", {**said, "answer": answer}))
-
-    def _return_fault(self, said: dict[str, Any], answer: Any) -> None:
-        self._check("fault", said, answer)
-
-    def _return_bracket(self, said: dict[str, Any], answer: Any) -> None:
-        self._check("bracket", said, answer)
-
-    def _return_sized_gap(self, said: dict[str, Any], answer: Any) -> None:
-        self._check("sized_gap", said, answer)
-
-    def _return_above_maximum(self, said: dict[str, Any], answer: Any) -> None:
-        self._check("above_maximum", said, answer)
-
-    def _return_below_minimum(self, said: dict[str, Any], answer: Any) -> None:
-        self._check("below_minimum", said, answer)
-
-    def _return_off_tick(self, said: dict[str, Any], answer: Any) -> None:
-        self._check("off_tick", said, answer)
-
     def _return_would_take(self, said: dict[str, Any], answer: Any) -> None:
-        if self.step == "decision":
-            self._check("would_take", said, answer)
-        elif self._mine(said):
+        if self.step != "decision" and self._mine(said):
             self._note("would_take", None, k=int(said["k"]), answer=bool(answer))
 
     def _return_amend(self, said: dict[str, Any], answer: Any) -> None:

@@ -91,6 +91,19 @@ class Table:
         more = self.mark, self.actions, self.higher, self.vwap, self.finer, self.edges, self.universe
         return Table, (self.columns, *self.instrument, self.closing, *more)
 
+    def begins(self, longer: Table) -> bool:
+        """Whether these are the first bars of the other, with all that a run over them can read; finer ones apart."""
+        pairs = [*zip(self.columns, longer.columns, strict=True)]
+        if self.vwap is not None and longer.vwap is not None:
+            pairs.append((self.vwap, longer.vwap))
+        past = longer.actions[longer.actions["bar"] < self.n_bars]
+        return (
+            self.instrument == longer.instrument
+            and all(np.array_equal(a, b[: len(a)], equal_nan=a.dtype.kind == "f") for a, b in pairs)
+            and all(a.begins(b) for a, b in zip(self.higher, longer.higher, strict=True))
+            and np.array_equal(past.view("u1"), self.actions.view("u1"))
+        )
+
     def ready(self, closed: Sequence[int]) -> int:
         """W7: the first bar by which so many bars of each timeframe have closed; the number of bars where none is."""
         first = [int(np.searchsorted(h.closed[1:], n)) for h, n in zip(self.higher, closed, strict=True)]
@@ -139,12 +152,21 @@ class Backing:
         out = {name: np.zeros(2 * L.TIERS) for name in ("floors", "rates", "deductions")}
         out["floors"][:] = np.inf
         for at, tiers in ((0, self.long), (L.TIERS, self.short)):
-            deduction = before = 0.0
-            for k, (floor, rate) in enumerate(tiers):
-                deduction = deduction + floor * (rate - before) if k else 0.0
-                before = rate
+            for k, ((floor, rate), deduction) in enumerate(zip(tiers, deductions(tiers), strict=True)):
                 out["floors"][at + k], out["rates"][at + k], out["deductions"][at + k] = floor, rate, deduction
         return out
+
+
+def deductions(tiers: Sequence[tuple[float, float]]) -> list[float]:
+    """L2: what each tier, (floor, rate), takes off ``rate * value``, so that the margin is continuous.
+
+    >>> [round(d, 6) for d in deductions([(0, 0.01), (5_000, 0.02), (50_000, 0.025)])]
+    [0.0, 50.0, 300.0]
+    """
+    out = [0.0] * min(1, len(tiers))
+    for (_, before), (floor, rate) in pairwise(tiers):
+        out.append(out[-1] + floor * (rate - before))
+    return out
 
 
 @dataclass(frozen=True)
@@ -159,11 +181,7 @@ class Higher:
 
     def begins(self, longer: Higher) -> bool:
         """Whether these are the first bars of the other."""
-        n = len(self.closed)
-        same = zip(self.table.columns, longer.table.columns, strict=True)
-        return np.array_equal(self.closed, longer.closed[:n]) and all(
-            np.array_equal(a, b[: len(a)], equal_nan=a.dtype.kind == "f") for a, b in same
-        )
+        return np.array_equal(self.closed, longer.closed[: len(self.closed)]) and self.table.begins(longer.table)
 
 
 def instruments_of(tables: Sequence[Table]) -> np.ndarray:

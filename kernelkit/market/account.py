@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kernelkit.errors import OrderError, message
-from kernelkit.market.limits import Limits
+from kernelkit.market.limits import Limits, is_number
 from kernelkit.market.margins import Margin
 
 
@@ -61,7 +60,7 @@ class Account:
 
     def __post_init__(self) -> None:
         cash: Any = self.cash
-        if not (_is_number(cash) and math.isfinite(cash) and cash > 0):
+        if not (is_number(cash) and cash > 0):
             raise OrderError(message("cash of the account", cash, "a positive amount", "Write Account(cash=1e6)."))
         object.__setattr__(self, "cash", float(cash))
         object.__setattr__(self, "interest", rate_of("interest", self.interest))
@@ -83,10 +82,6 @@ class Account:
             raise OrderError(message("limits of the account", repr(limits), "kk.Limits", fix))
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-
-
 def rate_of(name: str, rate: Any) -> Rate:
     """A rate as the account keeps it; raises OrderError for what is none."""
     import pandas as pd
@@ -104,6 +99,6 @@ def rate_of(name: str, rate: Any) -> Rate:
             raise OrderError(message(what, wrong, "fractions a year", fix))
         naive = index.tz_convert(None) if index.tz is not None else index
         return Rates(tuple(naive.as_unit("ns").asi8.tolist()), tuple(values.tolist()))
-    if not (_is_number(rate) and abs(rate) < 1.0):
+    if not (is_number(rate) and abs(rate) < 1.0):
         raise OrderError(message(what, repr(rate), "a fraction a year, or a Series of them", fix))
     return float(rate)

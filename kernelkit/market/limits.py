@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from kernelkit.errors import OrderError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.rules import INF
@@ -103,8 +105,9 @@ class Limits:
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a finite number, and no bool."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether it is a finite number, Python's or NumPy's, and no bool."""
+    kinds = int, float, np.integer, np.floating
+    return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def pattern_day_trading(**others: Any) -> Limits:

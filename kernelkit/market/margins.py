@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from kernelkit.errors import OrderError, UsageError, message
-from kernelkit.kernels.job import Backing
+from kernelkit.kernels.job import Backing, deductions
 from kernelkit.kernels.layout import TIERS
+from kernelkit.market.limits import is_number
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,7 @@ class Tiers:
     @property
     def deductions(self) -> tuple[float, ...]:
         """What each tier takes off ``rate * notional``, so that the margin is continuous: Binance's ``cum``."""
-        out = [0.0]
-        for floor, (before, rate) in zip(self.floors[1:], pairwise(self.rates), strict=True):
-            out.append(out[-1] + floor * (rate - before))
-        return tuple(out)
+        return tuple(deductions(list(zip(self.floors, self.rates, strict=True))))
 
     def at(self, notional: float) -> tuple[float, float]:
         """The rate and the deduction at a notional value: those of the last tier whose floor is at most that.
@@ -85,7 +82,7 @@ class Margin:
 
     def __post_init__(self) -> None:
         initial: Any = self.initial
-        if not (_is_number(initial) and 0.0 < initial <= 1.0):
+        if not (is_number(initial) and 0.0 < initial <= 1.0):
             fix = "0.1 is tenfold leverage; 1.0 is none."
             raise OrderError(message("initial margin", repr(initial), "a fraction in (0, 1]", fix))
         object.__setattr__(self, "initial", float(initial))
@@ -98,7 +95,7 @@ class Margin:
             fix = "Write maintenance=0.005."
             raise OrderError(message("isolated margin", "no maintenance", "the rate at which it is liquidated", fix))
         fee: Any = self.fee
-        if not (_is_number(fee) and 0.0 <= fee < 1.0):
+        if not (is_number(fee) and 0.0 <= fee < 1.0):
             raise OrderError(message("fee of a liquidation", repr(fee), "a fraction in [0, 1)", "0.005 is 0.5 %."))
         object.__setattr__(self, "fee", float(fee))
 
@@ -108,7 +105,7 @@ class Margin:
             return
         what = name.replace("_", " of ") + " margin"
         if not isinstance(value, Tiers):
-            if not (_is_number(value) and math.isfinite(value) and value >= 0.0):
+            if not (is_number(value) and value >= 0.0):
                 fix = "0.25 is 25 percent of the value."
                 raise OrderError(message(what, repr(value), "a fraction, or kk.margins.Tiers", fix))
             object.__setattr__(self, name, float(value))
@@ -130,10 +127,6 @@ class Margin:
         long = _tiers(self.maintenance)
         short = long if self.maintenance_short is None else _tiers(self.maintenance_short)
         return Backing(self.initial, long, short, self.fee, self.isolated, self.protected)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _tiers(maintenance: float | Tiers | None) -> tuple[tuple[float, float], ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import FunctionType
@@ -14,6 +13,7 @@ from kernelkit.kernels.rules import Rules
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.halts import INSTEAD, Outage, Rate, calendar_named, check_choice, in_order
+from kernelkit.market.limits import is_number
 from kernelkit.market.models import CostModel
 
 CASH_RULES = {"reduce": L.CUT, "reject": L.REJECT, "debt": L.DEBT}
@@ -78,8 +78,7 @@ class Venue:
             )
         share: Any = self.participation
         if share is not None:
-            number = isinstance(share, (int, float)) and not isinstance(share, bool)
-            if not (number and 0.0 < share <= 1.0):
+            if not (is_number(share) and 0.0 < share <= 1.0):
                 wanted, fix = "a fraction of a bar's volume in (0, 1]", "Write participation=0.1, or leave it out."
                 raise OrderError(message("participation of the venue", share, wanted, fix))
             object.__setattr__(self, "participation", float(share))
@@ -104,8 +103,7 @@ class Venue:
     def _check_limit(self, name: str) -> None:
         value: Any = getattr(self, name)
         if value is not None:
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not (number and math.isfinite(value) and value > 0):
+            if not (is_number(value) and value > 0):
                 raise OrderError(message(f"{name} of the venue", value, "a positive number", "Leave it out for none."))
             object.__setattr__(self, name, float(value))
 
