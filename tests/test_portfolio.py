@@ -355,3 +355,19 @@ def test_the_variable_of_a_loop_over_tradable_assets_is_one_of_them(gaps: Any, d
     tradable = [np.flatnonzero(row) for row in valid]
     assert res["last"].values.tolist() == [row[-1] for row in tradable]
     assert res["sum"].values.tolist() == [row.sum() * len(row) for row in tradable]
+
+
+@kk.portfolio(state={"seen": kk.each()})
+def counting(ctx, s):  # type: ignore[no-untyped-def]
+    s.seen[ctx.n - 1] += ctx[ctx.n - 1].close[0]
+    s.seen[ctx.i % ctx.n] -= 1.0
+    ctx.record("last", s.seen[ctx.n - 1])
+
+
+def test_each__is_added_to_at_an_index_that_is_computed(bars: Any) -> None:
+    fast, slow = (kk.backtest(bars, counting, debug=d)["last"].values for d in (False, True))
+    close = bars["close"].values[:, -1]
+    turns = np.arange(len(close)) % bars.sizes["asset"] == bars.sizes["asset"] - 1
+    n = len(fast)
+    np.testing.assert_array_equal(fast, slow)
+    np.testing.assert_allclose(fast, np.cumsum(close - turns)[-n:], rtol=1e-12)

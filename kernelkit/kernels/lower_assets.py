@@ -164,7 +164,8 @@ class PortfolioLowering(Lowering):
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
         if isinstance(node.target, ast.Subscript) and self.each(node.target.value) is not None:
-            read = ast.copy_location(ast.Subscript(node.target.value, node.target.slice, ast.Load()), node)
+            place = copy.deepcopy(node.target.slice)  # lowering changes a tree where it stands, and this is read twice
+            read = ast.copy_location(ast.Subscript(node.target.value, place, ast.Load()), node)
             value = ast.copy_location(ast.BinOp(read, node.op, node.value), node)
             return self.visit_Assign(ast.copy_location(ast.Assign([node.target], value), node))
         return super().visit_AugAssign(node)
