@@ -80,6 +80,11 @@ class Table:
         """`record` where a kernel can find it."""
         return np.array([self.record], L.INSTRUMENT)
 
+    @cached_property
+    def packed(self) -> bytes:
+        """The same as bytes: those of hundreds of assets are joined at each call."""
+        return self.instrument_record.tobytes()
+
     def aimed(self, target: np.ndarray) -> Table:
         """This with a signal's target, float64 (bar,), as its first feature."""
         own, more = self.columns[: L.FIRST_FEATURE], self.columns[L.FIRST_FEATURE :]
@@ -187,7 +192,8 @@ class Higher:
 def instruments_of(tables: Sequence[Table]) -> np.ndarray:
     """The tables as records of layout.INSTRUMENT, in this process; those of their higher timeframes follow."""
     higher = [h for table in tables for h in table.higher]
-    out = np.array([t.record for t in (*tables, *(h.table for h in higher))], L.INSTRUMENT)
+    packed = b"".join([t.packed for t in (*tables, *(h.table for h in higher))])
+    out = np.frombuffer(bytearray(packed), L.INSTRUMENT)  # which is writable, as bytes are not
     at = len(tables)
     for k, table in enumerate(tables if higher else ()):  # else hundreds of assets' worth of nothing
         out["higher"][k] = out.ctypes.data + L.INSTRUMENT_BYTES * at
