@@ -13,6 +13,7 @@ from typing import Any
 # public name -> module that defines it
 _PUBLIC = {
     "Account": "market.account",
+    "Accounts": "market.several",
     "FillModel": "market.fill_model",
     "Limits": "market.limits",
     "Margin": "market.margins",

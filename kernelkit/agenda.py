@@ -13,7 +13,7 @@ from kernelkit.data.actions import KINDS, NAMES
 from kernelkit.data.contracts import is_inverse
 from kernelkit.errors import DataError, message
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.job import Table
+from kernelkit.kernels.job import Homes, Table
 from kernelkit.market.account import Rate, Rates
 from kernelkit.schema import utc
 
@@ -34,24 +34,38 @@ def agenda(
     ``clock`` has the account's bars, ``places`` for each asset those at which it has one of its own. Raises DataError
     for bars of an asset after it was delisted.
     """
-    return ordered([*of_assets(bars, clock, assets, places), *accruals(clock, assets, account)])
+    own = accruals(clock, dict(enumerate(assets)), account)
+    return ordered([*of_assets(bars, clock, assets, places), *own])
 
 
 def with_agenda(
-    bars: xr.Dataset, tables: Sequence[Table], places: Sequence[np.ndarray], account: Account, shared: bool
+    bars: xr.Dataset,
+    tables: Sequence[Table],
+    places: Sequence[np.ndarray],
+    accounts: Sequence[Account],
+    shared: bool,
+    homes: Homes | None = None,
 ) -> list[Table]:
-    """The tables with what will happen to their accounts by the calendar (E1); of a portfolio the first, its clock."""
-    free = account.interest == 0.0 and account.loan in (None, 0.0) and account.borrow in (0.0, {})
+    """The tables with what will happen to their accounts by the calendar (E1); of a portfolio the first, its clock.
+
+    ``accounts`` has that of each asset. Raises as `agenda` does.
+    """
+    free = all(a.interest == 0.0 and a.loan in (None, 0.0) and a.borrow in (0.0, {}) for a in accounts)
     if free and NAMES[0] not in bars.variables:  # the usual case: millions of bars need not be looked at
         return list(tables)
     names = [str(asset) for asset in bars["asset"].values]
     check_inverse(bars, names)
+    if shared and homes is not None and homes.cash:  # V3
+        parts = of_assets(bars, tables[0], names, places)
+        for v in range(homes.n):
+            held = {a: name for a, name in enumerate(names) if homes.venue[a] == v}
+            parts += accruals(tables[0], held, accounts[next(iter(held))], -2 - v)
+        return [acting(tables[0], ordered(parts)), *tables[1:]]
     if shared:
-        acts = agenda(bars, tables[0], names, places, account)
-        return [acting(tables[0], acts), *tables[1:]]
+        return [acting(tables[0], agenda(bars, tables[0], names, places, accounts[0])), *tables[1:]]
     own = [np.arange(table.n_bars) for table in tables]
-    each = zip(tables, names, own, strict=True)
-    return [acting(table, agenda(bars, table, [name], [rows], account)) for table, name, rows in each]
+    each = zip(tables, names, own, accounts, strict=True)
+    return [acting(table, agenda(bars, table, [name], [rows], account)) for table, name, rows, account in each]
 
 
 def acting(table: Table, actions: np.ndarray) -> Table:
@@ -129,8 +143,11 @@ def of_assets(bars: xr.Dataset, clock: Table, assets: Sequence[str], places: Seq
     return out
 
 
-def accruals(clock: Table, assets: Sequence[str], account: Account) -> list[np.ndarray]:
-    """E6, E7: interest and what borrowed units cost, at each session after the first."""
+def accruals(clock: Table, assets: Mapping[int, str], account: Account, whose: int = -1) -> list[np.ndarray]:
+    """E6, E7: interest and what borrowed units cost, at each session after the first.
+
+    ``assets`` are the account's by number; ``whose`` stands in the place of one where it is the account's own.
+    """
     open_at, known_at, session = stamps(clock)
     turns = np.flatnonzero(np.diff(session)) + 1
     days = (session[turns] - session[turns - 1]).astype("f8")
@@ -146,9 +163,9 @@ def accruals(clock: Table, assets: Sequence[str], account: Account) -> list[np.n
     credit = rate_at(account.interest, then)
     loan = credit if account.loan is None else rate_at(account.loan, then)
     if credit.any() or loan.any():
-        out.append(rows(L.INTEREST, -1, credit, YEAR))
+        out.append(rows(L.INTEREST, whose, credit, YEAR))
         out[-1]["price"] = loan * (days / YEAR)
-    for a, name in enumerate(assets):
+    for a, name in assets.items():
         rate = rate_at(account.borrow.get(name, 0.0) if isinstance(account.borrow, Mapping) else account.borrow, then)
         if rate.any():
             out.append(rows(L.BORROW, a, rate, LENDING_YEAR))

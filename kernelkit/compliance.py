@@ -64,6 +64,7 @@ def compliance(res: xr.Dataset, **sel: Any) -> pd.DataFrame:
             "quantity": np.abs(r["before"]) * r.lot,
             "left": np.abs(r["after"]) * r.lot,
             "until": r.times("until").astype("datetime64[ns]"),
+            **r.venues,
         }
     )
     return table.astype(dict.fromkeys(("asset", "rule", "done"), "str"))

@@ -23,7 +23,9 @@ from kernelkit.kernels.job import Outcome, new_outcome, spread
 from kernelkit.kernels.session import Pace, Stop, prepare, simulate
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
-from kernelkit.market.venue import Settings, Venue
+from kernelkit.market.settings import Settings
+from kernelkit.market.several import Accounts, Venues
+from kernelkit.market.venue import Venue
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, bind, check_bars, plan_job, resolve, span, under_each, with_target
 from kernelkit.strategy import Program, Signal, Strategy
@@ -114,8 +116,8 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     where: str | Callable[..., Any] | None = None,
     start: Any = None,
     end: Any = None,
-    account: Account | None = None,
-    venue: Venue | None = None,
+    account: Account | Accounts | None = None,
+    venue: Venue | Venues | Mapping[str, Venue] | None = None,
     fill_model: FillModel | str | Sequence[FillModel | str] | None = None,
     finer: xr.Dataset | None = None,
     outputs: Sequence[str] = OUTPUTS,
@@ -126,7 +128,8 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
 
     ``params`` binds scalars; ``where`` (an expression or a function of the parameters) excludes cells, which stay NaN;
     ``start`` and ``end`` delimit the evaluated span (earlier bars warm up); several assets run as separate accounts
-    along dim ``asset``. ``fill_model`` says how orders meet bars: a `FillModel` or the name of one (rule F13); a list
+    along dim ``asset``. ``venue`` may be a mapping of assets to venues, ``account`` then a `kk.Accounts` with one at each
+    (rules V1-V5). ``fill_model`` says how orders meet bars: a `FillModel` or the name of one (rule F13); a list
     of them becomes dim ``fill_model``, and ``total_return_spread`` says how much of the profit hangs on that.
     ``finer`` are bars of the same assets, such as the minutes of hours, in which a fill model with ``path="finer"``
     matches the orders of each bar, one after the other (rule F16).
@@ -154,7 +157,7 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     scalars, axes = bind(strategy, params, grid)
     models = FillModel.several(fill_model)
     settings = Settings.of(account, venue, models[0])
-    venue = settings.venue
+    traded_at = settings.venue
     unknown = [o for o in outputs if o not in (*OUTPUTS, "final_equity")]
     if unknown:
         raise UsageError(
@@ -168,28 +171,28 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
         recipe = under_each(recipe, models, settings)
     recipe = with_finer(recipe, models, finer)
     if not debug:
-        compiled(recipe, venue)
+        compiled(recipe, traded_at)
     outcome, interrupted, began = new_outcome(len(recipe.job.trials), False), False, time.perf_counter()
     try:
         if debug:
             from kernelkit.view import binding, run_in_python
 
-            recipe.python = partial(binding, recipe, venue=venue)
-            outcome = run_in_python(recipe, venue)
+            recipe.python = partial(binding, recipe, venue=traded_at)
+            outcome = run_in_python(recipe, traded_at)
         else:
             outcome, interrupted = run_trials(recipe, "blocks" in outputs, client, strategy.name)
         took = time.perf_counter() - began
     finally:  # also what failed was tried
-        record(recipe, outcome, venue, models, "debug" if debug else None)
+        record(recipe, outcome, traded_at, models, "debug" if debug else None)
     if outcome.errors:
-        explain(recipe, outcome, venue)
+        explain(recipe, outcome, traded_at)
     at_zero = None
     tables = worthless(recipe.job.tables)
     if tables is not None and "metrics" in outputs and not (debug or interrupted):
         other = replace(recipe, job=replace(recipe.job, tables=tables))
         at_zero, interrupted = run_trials(other, False, client, strategy.name)
-        record(other, at_zero, venue, models, "delisting")
-    ds = build(recipe, outcome, outputs, venue, models, at_zero)
+        record(other, at_zero, traded_at, models, "delisting")
+    ds = build(recipe, outcome, outputs, traded_at, models, at_zero)
     if interrupted:
         ds.attrs["interrupted"] = f"{int(outcome.done.sum())} of {len(outcome.done)} trials done"
     if not debug:
@@ -197,7 +200,7 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     return ds
 
 
-def compiled(recipe: Recipe, venue: Venue) -> None:
+def compiled(recipe: Recipe, venue: Venue | Venues) -> None:
     """Compile the strategy and the venue's models, or find them in the cache.
 
     Raises StrategyError that names the user's line where that cannot be done.
@@ -208,7 +211,7 @@ def compiled(recipe: Recipe, venue: Venue) -> None:
     if job.plan.uncompilable:
         raise StrategyError(job.plan.uncompilable)
     Program(recipe.strategy.name, job.text, job.plan).load()
-    for model in (m for m in (venue.fees, venue.slippage) if m is not None):
+    for model in venue.models:
         try:
             model.entry()
         except native.compile_errors() as error:
@@ -217,7 +220,7 @@ def compiled(recipe: Recipe, venue: Venue) -> None:
 
 
 def record(
-    recipe: Recipe, outcome: Outcome, venue: Venue, models: Sequence[FillModel], role: str | None = None
+    recipe: Recipe, outcome: Outcome, venue: Venue | Venues, models: Sequence[FillModel], role: str | None = None
 ) -> None:
     """Write every trial to the ledger, before anybody sees it: under the first fill model as what was tried.
 
@@ -236,7 +239,9 @@ def record(
         "axes": axes,
         "excluded": None if kept.all() else hashlib.sha256(kept.tobytes()).hexdigest(),
         "venue": f"{venue.name}: {venue.costs}",
-        "venue_id": hashlib.sha256(repr(recipe.job.venues).encode()).hexdigest(),
+        "venue_id": hashlib.sha256(
+            repr((recipe.job.venues, recipe.job.homes) if recipe.job.homes else recipe.job.venues).encode()
+        ).hexdigest(),
         "cash": float(recipe.job.trials[0]["cash"]),
         "span": [str(times[recipe.start]), str(times[recipe.stop - 1])],
         "cells": int(kept.sum()) * len(recipe.accounts),
@@ -264,7 +269,7 @@ def digests(recipe: Recipe, model: FillModel) -> list[str]:
     return [hashlib.sha256("".join(each).encode()).hexdigest()] if recipe.shared else each
 
 
-def explain(recipe: Recipe, outcome: Outcome, venue: Venue) -> None:
+def explain(recipe: Recipe, outcome: Outcome, venue: Venue | Venues) -> None:
     """Raise what went wrong in the first failed trial: LookaheadError, OrderError, or the user's own exception.
 
     All name the bar. The exception comes from a replay of its bar in Python, so its traceback shows the user's lines;
@@ -285,6 +290,9 @@ def explain(recipe: Recipe, outcome: Outcome, venue: Venue) -> None:
     if status == L.NO_ASSET:
         wanted = f"a number from 0 to {len(recipe.assets) - 1}"
         raise StrategyError(message(where, f"asset {argument}", wanted, "Write `for k in ctx.tradable:`."))
+    if status == L.JAMMED:
+        wanted, fix = f"at most {L.MOVING}", "Send larger amounts, less often."
+        raise OrderError(message(where, "one more transfer under way", wanted, fix))
     if status == L.CROWDED:
         most = L.RESERVE + 4 * (recipe.job.n_asset - 1)
         raise OrderError(

@@ -12,7 +12,8 @@ from kernelkit.errors import DataError, OrderError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Table
 from kernelkit.market.fill_model import FillModel
-from kernelkit.recipe import Recipe, asset_names, check_bars, check_volumes, check_vwap
+from kernelkit.market.terms import check_volumes
+from kernelkit.recipe import Recipe, asset_names, check_bars, check_vwap
 from kernelkit.schema import utc
 from kernelkit.table import Panel, panel_of
 
@@ -47,7 +48,7 @@ def with_finer(recipe: Recipe, models: Sequence[FillModel], finer: xr.Dataset | 
         panel.finer[:] = [(fine, paired(recipe.bars, panel, finer, fine))]
     pairs = panel.finer[0][1]
     tables = [replace(t, finer=u, edges=edges) for t, (u, edges) in zip(job.tables, pairs, strict=True)]
-    check_volumes(job.venues[0], [u for u, _ in pairs], recipe.assets)
+    check_volumes(job.venues, job.homes, [u for u, _ in pairs], recipe.assets)
     check_vwap([replace(m, path="stop_first") for m in asks], [u for u, _ in pairs], recipe.assets)
     for trial in job.trials[: len(tables)]:
         check_whole(tables[int(trial["dataset"])], trial, recipe.assets[int(trial["dataset"])])

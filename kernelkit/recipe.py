@@ -16,13 +16,14 @@ from kernelkit.errors import DataError, OrderError, StrategyError, UsageError, m
 from kernelkit.hooks import Hook
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.context import FIRST_WORD
-from kernelkit.kernels.job import Backing, Costs, Job, Table
+from kernelkit.kernels.job import Job, Table
 from kernelkit.kernels.lower import RESULT
 from kernelkit.kernels.plan import Plan, plain
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
-from kernelkit.market.terms import hours_of, venues_of
-from kernelkit.market.venue import CASH_RULES, Settings
+from kernelkit.market.settings import Settings
+from kernelkit.market.several import Accounts
+from kernelkit.market.terms import check_volumes, hours_of, venues_of
 from kernelkit.strategy import Program, Signal, Strategy
 from kernelkit.table import SOURCES, check_sizes, check_sums, clock_of, panel_of, ready, ready_together, targets_of
 
@@ -62,7 +63,7 @@ class Recipe:
     params: dict[str, Any]
     signal: Callable[[int], np.ndarray] | None = None
     python: Callable[[Job], Any] | None = None  # how its trials run uncompiled, where they did
-    account: Account = field(default_factory=Account)
+    account: Account | Accounts = field(default_factory=Account)
     finer: Any = None  # the bars in which those of ``bars`` are matched (F16)
     hooks: tuple[Hook, ...] | None = None  # the strategy's when its trials were laid out: it may get more later
 
@@ -281,39 +282,6 @@ def span(bars: xr.Dataset, start: Any, end: Any) -> tuple[int, int]:
     return first, last
 
 
-def costs_of(settings: Settings) -> Costs:
-    """A venue, and what the account's positions must be backed with, as plain data."""
-    venue, margin = settings.venue, settings.account.margin
-    fee, slip = venue.fees, venue.slippage
-    return Costs(
-        fee.text if fee else None,
-        tuple(fee.words) if fee else (),
-        slip.text if slip else None,
-        tuple(slip.words) if slip else (),
-        CASH_RULES[venue.cash_rule],
-        venue.band,
-        fee is not None and not fee.charges,
-        venue.participation or 0.0,
-        venue.min_quantity or 0.0,
-        venue.max_quantity or 0.0,
-        venue.min_notional or 0.0,
-        venue.off_tick == "reject",
-        margin.backing() if margin else Backing(),
-    )
-
-
-def check_volumes(venue: Costs, tables: Sequence[Table], assets: Sequence[str]) -> None:
-    """P1: a venue that limits participation needs the volume of every bar; raises DataError where one is unknown."""
-    if venue.participation == 0.0:
-        return
-    for table, asset in zip(tables, assets, strict=True):
-        unknown = int(np.isnan(table.columns[L.C_VOLUME]).sum())
-        if unknown:
-            what, wanted = f"volume of {asset}", "the volume of every bar, which participation is a part of"
-            fix = "Load bars with volume, or leave participation out."
-            raise DataError(message(what, f"unknown in {unknown} of {table.n_bars} bars", wanted, fix))
-
-
 def check_vwap(models: Iterable[FillModel], tables: Sequence[Table], assets: Sequence[str]) -> None:
     """F10: fills at a bar's mean price need one; raises DataError that says what to load.
 
@@ -382,8 +350,9 @@ def plan_job(
     check_sums(program.plan, params, tables)
     check_sizes(program.plan, tables)
     assets = asset_names(bars)
-    venues = venues_of(costs_of(settings), settings, assets, program.plan.shared)
-    check_volumes(venues[0], tables, assets)
+    venues = venues_of(settings, assets, program.plan.shared)
+    homes = settings.homes(assets) if program.plan.shared else None
+    check_volumes(venues, homes, tables, assets)
     check_vwap([settings.fill_model], tables, assets)
     settings.check_margin(program.plan.shared)
     if program.plan.shared:
@@ -394,11 +363,13 @@ def plan_job(
     else:
         needs = [max(need, r) for r in ready(panel, program.plan.timeframes, waits, assets)]
         rows = [(0, *own_rows(bars, a, place, limits, needs[a])) for a, place in enumerate(places)]
-    tables = with_agenda(bars, tables, places, settings.account, program.plan.shared)
+    accounts = settings.accounts(assets)
+    tables = with_agenda(bars, tables, places, accounts, program.plan.shared, homes)
     n = len(rows)
     trials = np.zeros(len(combos) * n, L.TRIAL)
     for a, (i0, begin, i1) in enumerate(rows):
-        trials[a::n] = (i0, begin, i1, a, a % len(venues), 0, settings.account.cash)
+        cash = settings.account.cash if program.plan.shared else accounts[a].cash
+        trials[a::n] = (i0, begin, i1, a, a % len(venues), 0, cash)
     job = Job(
         program.text,
         program.plan,
@@ -410,7 +381,8 @@ def plan_job(
         measure,
         own_state(strategy, program),
         bars=panel.last_bars if program.plan.shared else None,
-        hours=hours_of(venues[0], tables),
+        hours=hours_of(venues, tables),
+        homes=homes,
     )
     start = rows[0][1] if job.plan.shared else min(int(p[r[1]]) for p, r in zip(places, rows, strict=True))
     return Recipe(
@@ -537,15 +509,17 @@ def plan_signal(
     first, last = limits
     program = strategy.follower.program({})
     panel = panel_of(bars, [])
-    base, places = with_agenda(bars, panel.tables, panel.places, settings.account, False), panel.places
+    assets = asset_names(bars)
+    accounts = settings.accounts(assets)
+    base, places = with_agenda(bars, panel.tables, panel.places, accounts, False), panel.places
     settings.check_margin(False)
-    venues = venues_of(costs_of(settings), settings, asset_names(bars), False)
-    check_volumes(venues[0], base, asset_names(bars))
-    check_vwap([settings.fill_model], base, asset_names(bars))
-    n, cash = len(base), settings.account.cash
+    venues = venues_of(settings, assets, False)
+    check_volumes(venues, None, base, assets)
+    check_vwap([settings.fill_model], base, assets)
+    n = len(base)
     trials = np.zeros(len(sweep.combos) * n, L.TRIAL)
     for a, place in enumerate(places):
-        trials[a::n] = (0, *own_rows(bars, a, place, limits, 0), a, a % len(venues), 0, cash)
+        trials[a::n] = (0, *own_rows(bars, a, place, limits, 0), a, a % len(venues), 0, accounts[a].cash)
 
     def target(cell: int) -> np.ndarray:
         # A copy: what the function adds to its bars is neither the user's nor another thread's.
@@ -561,10 +535,9 @@ def plan_signal(
         trials,
         np.zeros((len(trials), 0), "i8"),
         measure,
-        hours=hours_of(venues[0], base),
+        hours=hours_of(venues, base),
     )
     start = min(int(p[np.searchsorted(p, first)]) for p in places)
-    assets = asset_names(bars)
     found = Recipe(bars, strategy, job, sweep.axes, assets, places, sweep.cells, start, last, sweep.scalars, target)
     return replace(found, account=settings.account)
 

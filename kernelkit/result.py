@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from kernelkit.market.fill_model import FillModel
+    from kernelkit.market.several import Venues
     from kernelkit.market.venue import Venue
     from kernelkit.recipe import Recipe
 
@@ -77,7 +78,7 @@ class Curves:
                 self.cache.popitem(last=False)
         return logs
 
-    def on_time(self, trial: int, values: np.ndarray, before: float) -> np.ndarray:
+    def on_time(self, trial: int, values: np.ndarray, before: float | np.ndarray) -> np.ndarray:
         """A curve of the asset's own bars on the result's time axis.
 
         Carried forward over missing bars; ``before`` until the account starts.
@@ -90,10 +91,18 @@ class Curves:
         return np.where(last >= 0 if found.ndim == 1 else (last >= 0)[:, None], found, before)
 
     def curve(self, name: str, trial: int) -> np.ndarray:
-        """One curve of one trial over the result's time axis, float64 (time,); a portfolio's position (time, asset)."""
+        """One curve of one trial over the result's time axis, float64 (time,).
+
+        A portfolio's position is (time, asset), what the accounts at several venues have (time, venue).
+        """
         logs, cash = self.logs(trial), float(self.recipe.job.trials[trial]["cash"])
         if name == "position" and self.recipe.shared:
-            return self.on_time(trial, logs.curves[:, 2:], 0.0)
+            return self.on_time(trial, logs.curves[:, 2 : 2 + self.recipe.job.n_asset], 0.0)
+        homes = self.recipe.job.homes
+        if name in L.ACCOUNT_CURVES and homes is not None:
+            purses = homes.purses
+            first = 2 + self.recipe.job.n_asset + len(purses) * L.ACCOUNT_CURVES.index(name)
+            return self.on_time(trial, logs.curves[:, first : first + len(purses)], purses)
         if name in L.CURVES:
             return self.on_time(trial, logs.curves[:, L.CURVES.index(name)], 0.0 if name == "position" else cash)
         if name == "drawdown":
@@ -125,7 +134,7 @@ def build(
     recipe: Recipe,
     outcome: Outcome,
     outputs: Sequence[str],
-    venue: Venue,
+    venue: Venue | Venues,
     models: Sequence[FillModel],
     at_zero: Outcome | None = None,
 ) -> xr.Dataset:
@@ -164,10 +173,14 @@ def build(
         curves = Curves(recipe)
         coords["time"] = recipe.bars.variables["time"].values[recipe.start : recipe.stop]
         tail = (recipe.stop - recipe.start,)
-        for name in (*L.CURVES, "drawdown", *recipe.job.plan.records):
-            wide = name == "position" and recipe.shared
-            shape = (*tail, len(recipe.assets)) if wide else tail
-            over = ("time", "asset") if wide else ("time",)
+        further = {"position": ("asset", len(recipe.assets))} if recipe.shared else {}
+        homes, own = recipe.job.homes, tuple[str, ...]()
+        if homes is not None and homes.cash:
+            coords["venue"], own = ("venue", list(homes.names)), L.ACCOUNT_CURVES
+            further |= dict.fromkeys(own, ("venue", homes.n))
+        for name in (*L.CURVES, "drawdown", *own, *recipe.job.plan.records):
+            shape = (*tail, further[name][1]) if name in further else tail
+            over = ("time", further[name][0]) if name in further else ("time",)
             variables[name] = ((*dims, *over), lazy(name, numbers, shape, partial(curves.curve, name), curves))
     known = xr.Coordinates(coords)
     found = {n: xr.Variable(*v) for n, v in variables.items()} | dict(known.variables)
@@ -181,7 +194,7 @@ def build(
         "costs": venue.costs,
         "venue": venue.name,
         "fill_model": ", ".join(m.label for m in models),
-        "participation": recipe.job.venues[0].participation,
+        "participation": max(v.participation for v in recipe.job.venues),
         "foresees": ", ".join(m.label for m in models if m.foresees),
         "sampling": "session close",
         "ddof": 1,
@@ -253,12 +266,13 @@ class Records:
         records = getattr(curves.logs(trial), what)
         self.raw = np.sort(records, order="id", kind="stable") if what == "orders" else records
         if recipe.shared:
-            self.number, tables, names = self.raw["asset"], job.tables[1:], recipe.assets
+            self.number, tables, names = np.maximum(self.raw["asset"], -1), job.tables[1:], recipe.assets
         else:
             dataset = int(job.trials[trial]["dataset"]) if recipe.signal is None else trial % len(recipe.assets)
             self.number, tables = np.zeros(len(self.raw), "i8"), [job.tables[dataset]]
             names = [recipe.assets[trial % len(recipe.assets)]]
         self.asset = np.array(names, object)[self.number]
+        self.homes = job.homes
         self.lot, self.tick = (np.array([getattr(t, n) for t in tables])[self.number] for n in ("lot", "tick"))
         self.inverse = np.array([float(t.inverse) for t in tables])[self.number]
 
@@ -276,6 +290,14 @@ class Records:
     def times(self, name: str) -> np.ndarray:
         """Nanoseconds as times, NaT for none."""
         return np.where(self.raw[name] == 0, np.datetime64("NaT"), self.raw[name].astype("datetime64[ns]"))
+
+    @property
+    def venues(self) -> dict[str, np.ndarray]:
+        """A column that says at which venue, where there are several (V1)."""
+        if self.homes is None:
+            return {}
+        place = np.where(self.raw["asset"] >= 0, np.array(self.homes.venue)[self.number], -2 - self.raw["asset"])
+        return {"venue": np.array([*self.homes.names, ""], object)[place]}
 
     def text(self, name: str, names: Sequence[str]) -> list[str]:
         """Codes as words."""
@@ -313,6 +335,7 @@ def fills(res: xr.Dataset) -> pd.DataFrame:
             "at": np.array(L.PLACES)[r["rule"]],
             "position": r["position"] * r.lot,
             "cash": r["cash"],
+            **r.venues,
         }
     )
 
@@ -342,6 +365,7 @@ def actions(res: xr.Dataset) -> pd.DataFrame:
             "kind": r.text("kind", L.ACTIONS),
             "position": r["lots"] * r.lot,
             "amount": r["amount"],
+            **r.venues,
         }
     )
 
@@ -391,6 +415,7 @@ def orders(res: xr.Dataset, history: bool = False) -> pd.DataFrame:
             "fees": r["fees"],
             "group": r["group"],
             "parent": r["parent"],
+            **r.venues,
         }
     )
 

@@ -35,8 +35,9 @@ from kernelkit.kernels.session import Failed, Session
 from kernelkit.kernels.source import Source
 from kernelkit.market.account import Account, Rates
 from kernelkit.market.fill_model import FillModel
-from kernelkit.market.terms import hours_of, venues_of
-from kernelkit.market.venue import Settings, Venue
+from kernelkit.market.settings import Settings
+from kernelkit.market.terms import check_volumes, hours_of, venues_of
+from kernelkit.market.venue import Venue
 from kernelkit.recipe import (
     Recipe,
     asked_of,
@@ -44,9 +45,7 @@ from kernelkit.recipe import (
     bind,
     check_bars,
     check_path,
-    check_volumes,
     check_vwap,
-    costs_of,
     kind_of,
     most_closed,
     own_state,
@@ -116,16 +115,17 @@ class Run:
         bars = check_bars(more) if longer else append(old, more)
         plan = self._recipe.job.plan
         table, rows = table_of(bars, 0, plan.features, *asked_of(plan))
-        check_volumes(self._recipe.job.venues[0], [table], self._recipe.assets)
+        check_volumes(self._recipe.job.venues, None, [table], self._recipe.assets)
         check_vwap([self._fill_model], [table], self._recipe.assets)
-        [table] = with_agenda(bars, [table], [rows], self._recipe.account, False)
+        account: Any = self._recipe.account
+        [table] = with_agenda(bars, [table], [rows], [account], False)
         before = self._recipe.job.tables[0]
         if not before.begins(table) or asset_names(bars) != self._recipe.assets:
             found, wanted = "bars that differ from those already run", "the same bars and instrument, continued"
             raise UsageError(message("feed", found, wanted, "Start a new run: history has changed."))
         trials = self._recipe.job.trials.copy()
         trials["trade_from"] = np.maximum(trials["trade_from"], table.ready(self._recipe.job.waits))  # W7
-        hours = hours_of(self._recipe.job.venues[0], [table])
+        hours = hours_of(self._recipe.job.venues, [table])
         job = replace(self._recipe.job, tables=[table], trials=trials, hours=hours)
         recipe = replace(self._recipe, bars=bars, job=job, places=[rows])
         old_state = self._recipe, self._session
@@ -293,6 +293,7 @@ class SavedVenue:
 
     name: str
     costs: str
+    models: tuple[Any, ...] = ()  # a resumed run has no Python of them
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
@@ -406,8 +407,9 @@ def one_recipe(
     program = strategy.program(types, {n: v for n, v in scalars.items() if isinstance(v, str)})
     shared = program.plan.shared
     panel = panel_of(bars, program.plan.features, None, *asked_of(program.plan))
-    venues = venues_of(costs_of(settings), settings, asset_names(bars), shared)
-    check_volumes(venues[0], panel.tables, asset_names(bars))
+    assets = asset_names(bars)
+    venues, homes = venues_of(settings, assets, shared), settings.homes(assets) if shared else None
+    check_volumes(venues, homes, panel.tables, assets)
     check_vwap([settings.fill_model], panel.tables, asset_names(bars))
     check_sizes(program.plan, panel.tables)
     rows = np.arange(panel.n) if shared else panel.places[0]
@@ -421,7 +423,8 @@ def one_recipe(
     else:
         begin = max(begin, tables[0].ready(waits))
     settings.check_margin(shared)
-    tables = with_agenda(bars, tables, panel.places, settings.account, shared)
+    accounts = settings.accounts(assets)
+    tables = with_agenda(bars, tables, panel.places, accounts, shared, homes)
     trials = np.zeros(1, L.TRIAL)
     trials[0] = (0, begin, ENDLESS, 0, 0, 0, settings.account.cash)
     params = param_words(program, [()], [], scalars)
@@ -437,7 +440,8 @@ def one_recipe(
         own_state(strategy, program),
         bars=panel.last_bars if shared else None,
         waits=waits,
-        hours=hours_of(venues[0], tables),
+        hours=hours_of(venues, tables),
+        homes=homes,
     )
     stop = int(rows[-1]) + 1
     return Recipe(
@@ -498,7 +502,7 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
         for v in document["venue"]
     ]
     account = Account(float(trials[0]["cash"]), **{n: rate_from_json(r) for n, r in document["rates"].items()})
-    [table] = with_agenda(bars, [table], [rows], account, False)
+    [table] = with_agenda(bars, [table], [rows], [account], False)
     fill_model = FillModel(**document["fill_model"])
     job = Job(
         document["program"],
@@ -512,7 +516,7 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
         [tuple(c) for c in document["custom_state"]],
         {int(k): v for k, v in document["ring_sizes"].items()},
         waits=tuple(document["waits"]),
-        hours=hours_of(venues[0], [table]),
+        hours=hours_of(venues, [table]),
     )
     recipe = Recipe(
         bars,

@@ -114,6 +114,8 @@ _TABLE = [
             ("cash", "float64", "quote", "cash"),
             ("position", "float64", "base", "quantity held, negative where short"),
             ("drawdown", "float64", "1", "loss from the previous peak of equity, as a fraction"),
+            ("account_equity", "float64", "quote", "what the account at each venue is worth"),
+            ("account_cash", "float64", "quote", "cash of the account at each venue"),
         ],
     ),
     *_rows(

@@ -23,7 +23,7 @@ from kernelkit.kernels import session
 from kernelkit.kernels.bars import session_end
 from kernelkit.kernels.job import Job, Outcome, new_outcome
 from kernelkit.kernels.session import Session
-from kernelkit.market.venue import Settings
+from kernelkit.market.settings import Settings
 from kernelkit.recipe import bind, plan_job, span
 from tests.programs import Case, job
 from tests.test_engine_is_reference import cases

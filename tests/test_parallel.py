@@ -23,7 +23,7 @@ from kernelkit.errors import MissingExtraError, RunError, UsageError
 from kernelkit.kernels import cache
 from kernelkit.kernels.job import Outcome, spread
 from kernelkit.kernels.session import simulate
-from kernelkit.market.venue import Settings
+from kernelkit.market.settings import Settings
 from kernelkit.progress import Progress, listen
 from kernelkit.recipe import Recipe, bind, plan_job, with_target
 

@@ -24,7 +24,7 @@ def test_variables__have_meaning_and_known_dims():
 def test_metrics__are_those_of_the_result():
     assert len(schema.METRICS) == 16
     assert schema.VARIABLES["max_drawdown_duration"].units == "day"
-    assert schema.CURVES == ("equity", "cash", "position", "drawdown")
+    assert schema.CURVES == ("equity", "cash", "position", "drawdown", "account_equity", "account_cash")
 
 
 def test_check_bars__accepts_loaded_bars_slices_and_features(bars):

@@ -22,7 +22,7 @@ from kernelkit.kernels import layout as L
 from kernelkit.kernels.block import template_block
 from kernelkit.kernels.plan import Plan
 from kernelkit.kernels.session import Session
-from kernelkit.market.venue import Settings
+from kernelkit.market.settings import Settings
 from kernelkit.recipe import plan_job
 from kernelkit.run import one_recipe
 from kernelkit.table import panel_of

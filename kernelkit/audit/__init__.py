@@ -21,7 +21,9 @@ from kernelkit.kernels.job import new_outcome
 from kernelkit.kernels.source import read_source
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
-from kernelkit.market.venue import FREE, Settings, Venue
+from kernelkit.market.settings import Settings
+from kernelkit.market.several import Accounts, Venues
+from kernelkit.market.venue import Venue
 from kernelkit.progress import Meter
 from kernelkit.schema import FEATURE, PRICES
 from kernelkit.strategy import Signal, Strategy
@@ -42,8 +44,8 @@ def audit(  # noqa: PLR0913  the settings of a backtest, and its own
     *,
     start: Any = None,
     end: Any = None,
-    account: Account | None = None,
-    venue: Venue | None = None,
+    account: Account | Accounts | None = None,
+    venue: Venue | Venues | Mapping[str, Venue] | None = None,
     fill_model: FillModel | str | None = None,
     finer: xr.Dataset | None = None,
     features: Columns | None = None,
@@ -75,7 +77,7 @@ def audit(  # noqa: PLR0913  the settings of a backtest, and its own
     (False, ['close'])
     """
     recipes.check_bars(bars)
-    settings = Settings(account or Account(), venue or FREE, replace(FillModel.of(fill_model), close_out="none"))
+    settings = Settings.of(account, venue, replace(FillModel.of(fill_model), close_out="none"))
     subject = Subject.of(bars, recipes.resolve(strategy), params, recipes.span(bars, start, end), settings, features)
     if finer is not None:
         subject = replace(subject, finer=(bars, recipes.check_bars(finer)))

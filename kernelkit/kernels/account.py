@@ -84,7 +84,7 @@ def fail(frame: int, status: int) -> None:
 def close_trade(frame: int, pnl: float, fees: float, time: int) -> None:
     """A7, A8: a round trip ends."""
     f = at(frame, FRAME)
-    a = at(f.account, ACCOUNT)
+    a = at(f.total, ACCOUNT)
     x = at(f.positions, POSITION)
     a.n_trades += 1
     if pnl > 0.0:
@@ -110,7 +110,7 @@ def note_traded(frame: int, notional: float) -> None:
     if ((v.fee_reads | v.slippage_reads) & READS_TRADED) == 0:
         return
     day = i8(i8(f.columns + 16 * C_OPEN_AT) + 8 * f.i) // DAY_NS
-    place = f.account + 8 * (day % TRADED_DAYS)
+    place = f.member + 8 * (day % TRADED_DAYS)
     if i8(place + OFF_DAY) != day:
         put_i8(place + OFF_DAY, day)
         put_f8(place + OFF_DAY_SUM, 0.0)
@@ -146,10 +146,11 @@ def book(frame: int, order_at: int, lots: int, k: int, reference: int, fee: floa
     p = value_at(f.instrument, k)
     value = p * (float(lots) * unit)
     a.cash = (a.cash - value) - fee
-    a.fees += fee
-    a.n_fills += 1
+    whole = at(f.total, ACCOUNT)
+    whole.fees += fee
+    whole.n_fills += 1
     notional = abs(p) * (float(abs(lots)) * unit)
-    a.turnover += notional / a.equity
+    whole.turnover += notional / whole.equity
     note_traded(frame, notional)
     held = x.lots
     after = held + lots

@@ -4,9 +4,10 @@ from math import floor
 
 from kernelkit.kernels.account import SNAP, close_trade, price, to_ticks
 from kernelkit.kernels.fills import column, column_f, end_order
-from kernelkit.kernels.focus import defocus, focus, has_bar
+from kernelkit.kernels.focus import account_of, defocus, focus, has_bar
 from kernelkit.kernels.layout import (
     ACCOUNT,
+    ACCOUNT_BYTES,
     ACTION,
     ACTION_BYTES,
     BORROW,
@@ -286,12 +287,13 @@ def earn(frame: int, action_at: int) -> None:
     """E6: interest on the cash that is the account's own, or on what it owes."""
     f = at(frame, FRAME)
     a = at(action_at, ACTION)
-    account = at(f.account, ACCOUNT)
+    mine = f.total if f.own == 0 else f.total - ACCOUNT_BYTES * (1 + a.asset)  # V1: its venue, as -2, -3 ...
+    account = at(mine, ACCOUNT)
     short = 0.0
     margined = 0.0
     for k in range(f.n_asset):
         lots = at(f.position_0 + POSITION_BYTES * k, POSITION).lots
-        if lots != 0:
+        if lots != 0 and account_of(frame, k) == mine:
             focus(frame, k)
             if at(f.instrument, INSTRUMENT).contract == INVERSE:
                 margined += value_before(frame)
@@ -300,4 +302,4 @@ def earn(frame: int, action_at: int) -> None:
     free = (account.cash - short) + margined
     amount = free * (a.value if free >= 0.0 else a.price)
     account.cash += amount
-    log_action(frame, INTEREST, -1, a.time, 0, amount)
+    log_action(frame, INTEREST, a.asset, a.time, 0, amount)

@@ -131,11 +131,11 @@ def amend(frame: int, given: int, number: float, q: float, p: float, trigger: fl
     focus(frame, o.asset)
     done = good_change(frame, given, q, p, trigger) and change(frame, o_at, given, q, p, trigger)
     time = decided_at(frame)
+    late = done and at(f.venue, VENUE).limits > SIZES and f.sent_at > time
     if before < 0:
         defocus(frame)
     else:
         focus(frame, before)
-    late = done and at(f.venue, VENUE).limits > SIZES and f.sent_at > time
     if late:
         new_lots = o.lots if o.lots != lots else 0
         new_price = o.price if o.price != old_price else 0

@@ -3,9 +3,10 @@
 from kernelkit.kernels.account import close_trade
 from kernelkit.kernels.actions import account_at, due_bar, pass_over
 from kernelkit.kernels.fills import column, column_f, decided_at, moment
-from kernelkit.kernels.focus import bars_until, defocus, focus
+from kernelkit.kernels.focus import bars_until, covers, defocus, focus
 from kernelkit.kernels.layout import (
     ACCOUNT,
+    ACCOUNT_BYTES,
     ACTION,
     ACTION_BYTES,
     BREACHES,
@@ -34,6 +35,7 @@ from kernelkit.kernels.layout import (
     LOAD,
     MAX_CELLS,
     METRICS,
+    MOVING,
     NODE_BYTES,
     PAUSED,
     POSITION,
@@ -62,6 +64,8 @@ def bind(frame: int, block_at: int) -> None:
     h = at(block_at, HEADER)
     f.state = block_at
     f.account = block_at + h.off_account
+    f.total = f.account
+    f.member = f.account
     f.metrics = block_at + h.off_metrics
     f.positions = block_at + h.off_positions
     f.orders = block_at + h.off_orders
@@ -74,6 +78,7 @@ def enter(frame: int, trial_at: int) -> None:
     t = at(trial_at, TRIAL)
     f.instrument = f.instruments + t.dataset * INSTRUMENT_BYTES
     f.venue = f.venues + t.venue * VENUE_BYTES
+    f.venue_0 = f.venue
     f.fill_model = f.fill_models + t.fill_model * FILL_MODEL_BYTES
     f.columns = at(f.instrument, INSTRUMENT).columns
     f.position_0 = f.positions
@@ -83,13 +88,12 @@ def enter(frame: int, trial_at: int) -> None:
 
 
 def ruin(frame: int) -> int:
-    """A6: the account is worth nothing; what it owed beyond that is its debt. 0."""
+    """A6, V4: the account at FRAME.account is worth nothing; what it owed beyond that is its debt. 0."""
     f = at(frame, FRAME)
-    a = at(f.account, ACCOUNT)
-    a.debt = -a.equity
-    a.cash = 0.0
-    a.equity = 0.0
+    mine = f.account
     for k in range(at(f.state, HEADER).n_asset):
+        if not covers(frame, mine, k):
+            continue
         focus(frame, k)
         x = at(f.positions, POSITION)
         if x.lots != 0:
@@ -99,8 +103,22 @@ def ruin(frame: int) -> int:
         x.lots = 0
         x.quantity = 0.0
     defocus(frame)
-    at(f.state, HEADER).ruined = 1
+    a = at(mine, ACCOUNT)
+    if mine == f.total:
+        a.debt = -a.equity
+        a.cash = 0.0
+        a.equity = 0.0
+        for v in range(f.n_venue):
+            b = at(mine + ACCOUNT_BYTES * (1 + v), ACCOUNT)
+            b.cash = 0.0
+            b.equity = 0.0
+        at(f.state, HEADER).n_moving = 0
+        at(f.state, HEADER).ruined = 1
+    else:
+        a.cash = a.equity
+        f.account = mine
     end_all(frame, CANCELLED, R_RUIN, moment(frame, C_KNOWN_AT, f.i))
+    f.account = f.total
     return 0
 
 
@@ -121,7 +139,10 @@ def room(frame: int) -> int:
             return FLUSH
         if f.cap_ended - f.n_ended < h.n_live + 2 * spare:
             return FLUSH
-        if f.cap_happened - f.n_happened < count_due(frame) + 1:  # and what an insurance fund bears
+        most = count_due(frame) + 1 + f.n_venue  # and what an insurance fund bears
+        if f.own != 0:
+            most += 2 * MOVING  # what arrives, and what is sent
+        if f.cap_happened - f.n_happened < most:
             return FLUSH
         if f.cap_breaches != 0 and f.cap_breaches - f.n_breaches < h.n_live + BREACHES * spare:
             return FLUSH
@@ -147,11 +168,16 @@ def log_curve(frame: int) -> int:
     k = f.i - f.curve_0
     if k % f.curve_step == 0:
         n = at(f.state, HEADER).n_asset
-        row = f.curve + k // f.curve_step * (8 * (2 + n))
+        own = f.n_venue if f.own != 0 else 0
+        row = f.curve + k // f.curve_step * (8 * (2 + n + 2 * own))
         put_f8(row, at(f.account, ACCOUNT).equity)
         put_f8(row + 8, at(f.account, ACCOUNT).cash)
         for asset in range(n):
             put_f8(row + 16 + 8 * asset, at(f.position_0 + POSITION_BYTES * asset, POSITION).quantity)
+        for v in range(own):
+            a = at(f.total + ACCOUNT_BYTES * (1 + v), ACCOUNT)
+            put_f8(row + 16 + 8 * (n + v), a.equity)
+            put_f8(row + 16 + 8 * (n + own + v), a.cash)
     return 0
 
 
@@ -189,6 +215,12 @@ def open_account(frame: int, trial_at: int) -> None:
     a.cash0 = cash
     a.equity = cash
     pass_over(frame, h.i)
+    if f.own != 0:
+        for v in range(f.n_venue):
+            b = at(f.total + ACCOUNT_BYTES * (1 + v), ACCOUNT)
+            b.cash = f8(f.purses + 8 * v)
+            b.cash0 = b.cash
+            b.equity = b.cash
     session = column(frame, C_SESSION, h.i)
     start(f.metrics, session, cash, h.i, column(frame, C_KNOWN_AT, h.i), column_f(frame, C_CLOSE_P, h.i))
 
@@ -257,6 +289,8 @@ def run(frame: int, trial_at: int, until: int) -> int:
                 next_session(f.metrics, session, a.equity)
         fills = a.n_fills
         f.whole = 0 if i == last and code == LAST_OPEN else 1
+        if h.n_moving != 0:
+            call(f.arrive, frame)
         status = f.error  # of what was asked for between two bars
         acts = f.happen != 0 and due_bar(frame) == i
         if status == DONE and acts:

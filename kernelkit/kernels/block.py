@@ -20,7 +20,7 @@ def template_block(job: Job) -> np.ndarray:
     each = [value for value in plan.state.values() if isinstance(value, Each)]
     before = n * len(plan.keeping)
     n_slot = plan.words + n * (len(each) + 2 * sum(rings.values())) + (n - 1) * site_words(plan) + before
-    block = L.new_block(n, CAPACITY + 8 * (n - 1), n_slot, plan.told != 0)
+    block = L.new_block(n, CAPACITY + 8 * (n - 1), n_slot, plan.told != 0, job.homes.n if job.homes else 0)
     words = slots_of(block)
     for name, value in plan.state.items():
         if not isinstance(value, Ring | Each):

@@ -28,13 +28,22 @@ PARTS = ("column_at", "fail", "past", "ring_at", "ring_push", "record", "aim", "
 PARTS += ("higher_past", "higher_place", "failing_bar")
 # The same for portfolios.
 REACH = ("asset_past", "asset_age", "asset_value", "asset_position", "asset_tradable", "each_place", "asset_order")
-REACH += ("asset_aim", "weights", "rank", "asset_higher", "asset_higher_value")
+REACH += (
+    "asset_aim",
+    "weights",
+    "rank",
+    "asset_higher",
+    "asset_higher_value",
+    "asset_cash",
+    "asset_equity",
+    "send_money",
+)
 # What is loaded for a strategy, and the call in its text that needs it.
 USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame"), ("tell", "forget_events(frame"))
 # in the order of their imports
 CORE = ("focus", "scan", "account", "costs", "power", "tallies", "fills", "accept", "triggers", "halts", "matching")
 CORE += ("limits", "paths", "amend", "actions", "orders", "indicators", "bars", "finer", "sharing", "guard", "reach")
-CORE += ("higher", "events")
+CORE += ("transfers", "higher", "events")
 
 
 def _load(element, numba_type):
@@ -478,6 +487,8 @@ class Engine(Linker):
             "happen",
             "guard",
             "guard_all",
+            "mark_each",
+            "arrive",
             "finer",
             "judge",
             *SHARED.values(),

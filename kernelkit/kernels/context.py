@@ -13,9 +13,9 @@ PRICES = ("open", "high", "low", "close")
 ATTRIBUTES = ("time", "i", "position", "cash", "equity", "orders")
 # of a portfolio: what the account has, what an asset has, what is done with all assets at once
 PORTFOLIO_ATTRIBUTES = ("time", "i", "n", "session", "cash", "equity", "orders")
-ASSET_ATTRIBUTES = ("position", "tradable")
+ASSET_ATTRIBUTES = ("position", "tradable", "cash", "equity")
 BY_ID = ("cancel", "oco", "replace")
-ACCOUNT_VERBS = ("weights", "rank", "cancel_all", *BY_ID)
+ACCOUNT_VERBS = ("weights", "rank", "transfer", "cancel_all", *BY_ID)
 
 
 class Rolling(NamedTuple):

@@ -72,7 +72,7 @@ def traded_before(frame: int, last: int) -> float:
     today = moment // DAY_NS
     total = 0.0
     for day in range(today - (TRADED_DAYS - 1), today):
-        place = f.account + 8 * (day % TRADED_DAYS)
+        place = f.member + 8 * (day % TRADED_DAYS)
         if i8(place + OFF_DAY) == day:
             total += f8(place + OFF_DAY_SUM)
     return total

@@ -1,16 +1,19 @@
 """Which asset the kernels speak of: an account may hold several, which share a clock (rules X1, X2).
 
 FRAME.positions, .instrument, .columns and .i are those of the asset in focus; where none is, of the clock. An account
-of one asset has that in focus all the time.
+of one asset has that in focus all the time. With several venues FRAME.venue, .account and .member are of the one at
+which the asset trades (rule V1).
 """
 
 from kernelkit.kernels.layout import (
+    ACCOUNT_BYTES,
     C_KNOWN_AT,
     FRAME,
     INSTRUMENT,
     INSTRUMENT_BYTES,
     POSITION,
     POSITION_BYTES,
+    VENUE_BYTES,
 )
 from kernelkit.kernels.memory import at, i8, put_f8, put_i8
 
@@ -51,6 +54,27 @@ def focus(frame: int, asset: int) -> None:
     f.instrument = f.instrument_0 + INSTRUMENT_BYTES * asset
     f.columns = at(f.instrument, INSTRUMENT).columns
     f.i = last_bar(frame, asset)
+    if f.homes != 0:
+        look_at(frame, i8(f.homes + 16 * asset))
+
+
+def look_at(frame: int, venue: int) -> None:
+    """V1: speak of this venue, of several, and of the account there."""
+    f = at(frame, FRAME)
+    f.venue = f.venue_0 + VENUE_BYTES * venue
+    f.member = f.total + ACCOUNT_BYTES * (1 + venue)
+    f.account = f.member if f.own != 0 else f.total
+
+
+def account_of(frame: int, asset: int) -> int:
+    """V1: the account that holds an asset."""
+    f = at(frame, FRAME)
+    return f.total if f.own == 0 else f.total + ACCOUNT_BYTES * (1 + i8(f.homes + 16 * asset))
+
+
+def covers(frame: int, account: int, asset: int) -> bool:
+    """Whether what is done to this account is done to that asset; the first of several stands for all."""
+    return account == at(frame, FRAME).total or account_of(frame, asset) == account
 
 
 def list_held(frame: int) -> None:
@@ -81,3 +105,5 @@ def defocus(frame: int) -> None:
     f.instrument = f.instrument_0 - INSTRUMENT_BYTES
     f.columns = at(f.instrument, INSTRUMENT).columns
     f.i = f.clock
+    f.account = f.total
+    f.venue = f.venue_0

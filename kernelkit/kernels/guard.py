@@ -4,7 +4,7 @@ from kernelkit.kernels.account import MOST, book, value_at
 from kernelkit.kernels.actions import log_action
 from kernelkit.kernels.costs import fee_of, slipped
 from kernelkit.kernels.fills import column, end_one, moment
-from kernelkit.kernels.focus import clock_time, defocus, focus, list_held
+from kernelkit.kernels.focus import clock_time, covers, defocus, focus, list_held
 from kernelkit.kernels.layout import (
     ACCOUNT,
     AT_WOKEN,
@@ -171,24 +171,30 @@ def insure(frame: int, least: float, held: int, time: int) -> None:
 
 
 def guard_all(frame: int) -> int:
-    """L6: liquidate a portfolio that is worth no more than its maintenance margin. 0."""
+    """L6: liquidate the portfolio of FRAME.account where it is worth no more than its maintenance margin. 0."""
     f = at(frame, FRAME)
+    mine = f.account
     needed = 0.0
     for k in range(f.n_asset):
-        if at(f.position_0 + POSITION_BYTES * k, POSITION).lots != 0:
+        if at(f.position_0 + POSITION_BYTES * k, POSITION).lots != 0 and covers(frame, mine, k):
             focus(frame, k)
             needed += maintenance(frame, column(frame, C_CLOSE, f.i))
     defocus(frame)
+    f.account = mine
     if worth(frame) > needed:
         return 0
     time = clock_time(frame) if f.timed != 0 else 0
     end_all(frame, CANCELLED, R_LIQUIDATION, time)
+    last = -1
     for k in range(f.n_asset):
-        if at(f.position_0 + POSITION_BYTES * k, POSITION).lots != 0:
+        if at(f.position_0 + POSITION_BYTES * k, POSITION).lots != 0 and covers(frame, mine, k):
             focus(frame, k)
             liquidate(frame, column(frame, C_CLOSE, f.i), time, BAR_FILL)
-    defocus(frame)
+            last = k
+    focus(frame, last)  # its venue's margin
+    f.asset = -1
     insure(frame, 0.0, 0, time)
+    defocus(frame)
     tidy(frame)
     at(f.metrics, METRICS).active = 1
     list_held(frame)

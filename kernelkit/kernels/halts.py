@@ -2,6 +2,7 @@
 
 from kernelkit.kernels.account import fail
 from kernelkit.kernels.fills import column, decided_at, end_order
+from kernelkit.kernels.focus import defocus, look_at
 from kernelkit.kernels.layout import (
     ACCOUNT,
     BREACH,
@@ -136,6 +137,24 @@ def dark(frame: int) -> bool:
     return False
 
 
+def all_dark(frame: int) -> bool:
+    """H1, H2: whether no pass takes place in this bar of the clock; each of several venues is looked at by itself."""
+    f = at(frame, FRAME)
+    if f.homes == 0:
+        return dark(frame)
+    for v in range(f.n_venue):
+        look_at(frame, v)
+        at(f.member, ACCOUNT).shut = f.clock + 1 if dark(frame) else 0
+    defocus(frame)
+    return False
+
+
+def shut(frame: int) -> bool:
+    """V2: whether the venue in focus, of several, matches nothing in this bar of the clock."""
+    f = at(frame, FRAME)
+    return f.homes != 0 and at(f.member, ACCOUNT).shut == f.clock + 1
+
+
 def send(frame: int, order_at: int, new: bool) -> int:
     """H2, H3, H1: why an order, or its replacement, does not reach the venue; else R_NONE, with FRAME.sent_at."""
     f = at(frame, FRAME)
@@ -170,7 +189,7 @@ def send(frame: int, order_at: int, new: bool) -> int:
 def slot_for(frame: int, time: int) -> int:
     """H3: when an order that comes at `time` may be sent."""
     f = at(frame, FRAME)
-    a = at(f.account, ACCOUNT)
+    a = at(f.member, ACCOUNT)
     r = at(at(f.venue, VENUE).rules, RULES)
     if a.sent == 0 or a.window < time // r.per:
         return time
@@ -181,7 +200,7 @@ def slot_for(frame: int, time: int) -> int:
 def count_sent(frame: int, time: int) -> None:
     """H3: an order is sent at `time`."""
     f = at(frame, FRAME)
-    a = at(f.account, ACCOUNT)
+    a = at(f.member, ACCOUNT)
     window = time // at(at(f.venue, VENUE).rules, RULES).per
     if a.sent == 0 or a.window != window:
         a.window = window

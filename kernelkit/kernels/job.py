@@ -232,6 +232,45 @@ class Costs:
         return (L.SIZES if sizes else 0) | (self.rules.flags if self.rules else 0)
 
 
+@dataclass(frozen=True)
+class Homes:
+    """Where each asset of a portfolio trades (V1): the place of its venue in `Job.venues`, whose ``names`` these are.
+
+    ``cash`` has what the account of each venue begins with, () where they share one; ``delays`` (ns) and ``fees`` are
+    of a transfer from each to each in turn (V5).
+    """
+
+    venue: tuple[int, ...]
+    names: tuple[str, ...]
+    cash: tuple[float, ...] = ()
+    delays: tuple[int, ...] = ()
+    fees: tuple[float, ...] = ()
+
+    @property
+    def n(self) -> int:
+        """How many venues."""
+        return len(self.names)
+
+    @cached_property
+    def pairs(self) -> np.ndarray:
+        """FRAME's homes: the venue of each asset, and how many assets its account has; int64 (asset, 2)."""
+        venue = np.array(self.venue, "i8")
+        many = np.bincount(venue, minlength=self.n)[venue] if self.cash else np.full(len(venue), len(venue))
+        return np.ascontiguousarray(np.stack([venue, many], axis=1), "i8")
+
+    @cached_property
+    def purses(self) -> np.ndarray:
+        """FRAME's purses, float64 (venue,)."""
+        return np.array(self.cash, "f8")
+
+    @cached_property
+    def ways(self) -> np.ndarray:
+        """FRAME's ways, a delay and the bits of a fee for each; int64 (venue * venue, 2)."""
+        return np.ascontiguousarray(
+            np.stack([np.array(self.delays, "i8"), np.array(self.fees, "f8").view("i8")], axis=1)
+        )
+
+
 @dataclass
 class Job:
     """Everything that a set of trials needs."""
@@ -252,7 +291,9 @@ class Job:
     bars: np.ndarray | None = None
     # by timeframe, how many of its bars must have closed before a run that goes on may begin (W7)
     waits: tuple[int, ...] = ()
-    hours: np.ndarray | None = None  # H1: when the venue opens and closes in turn, int64 ns
+    # H1: when the calendars of its venues open and close in turn, int64 ns, by name
+    hours: dict[str, np.ndarray] = field(default_factory=dict)
+    homes: Homes | None = None  # V1: of a portfolio at several venues
 
     @property
     def limits(self) -> int:

@@ -1,6 +1,7 @@
 """Plain-old-data records: what a trial is made of, byte by byte.
 
 A trial's state is one contiguous block: HEADER, ACCOUNT, POSITION[n_asset], METRICS, strategy slots, ORDER[capacity],
+of a portfolio that trades at several venues an ACCOUNT of each behind the first and TRANSFER[MOVING] behind those,
 and, where the strategy has hooks that are told of fills or orders, EVENTS and EVENT[most].
 The block holds values only, never addresses, so it *is* the checkpoint. Addresses live in FRAME, which is rebuilt for
 every call and never saved. Every field is 8 bytes wide: no padding, the same layout on a CPU and on a GPU. A change
@@ -9,7 +10,7 @@ of fields is a new VERSION: a checkpoint of another one is refused.
 
 import numpy as np
 
-VERSION = 6
+VERSION = 7
 RESERVE = 64  # orders that one decision may submit
 SLOTS = RESERVE + 2  # free slots that takes: the last of them may be a bracket
 MAX_CELLS = 64  # block summaries a trial keeps (M4)
@@ -17,6 +18,7 @@ LEVELS = 24  # depth of the session tree: 2**24 days is beyond datetime64[ns]
 TRIPS = 16  # day trades that an account remembers (R6)
 MODEL_SLOTS = 128  # numbers of a cost model, tables included
 TIERS = 24  # of maintenance margin, at most
+MOVING = 64  # transfers under way at once, at most (V5)
 TRADED_DAYS = 31  # C3: of the account's trading, today and the 30 days before
 FAR = 1 << 62
 AHEAD = 16  # bars: how early opens are fetched where an order may fill; waiting for one takes as long as its fill
@@ -151,8 +153,8 @@ CUT, REJECT, DEBT = 0, 1, 2
 LINEAR, INVERSE = 0, 1
 CONTRACTS = ("linear", "inverse")
 # actions by the calendar (E1-E7) and what else moves cash without a fill (L5)
-SPLIT, DIVIDEND, FUNDING, DELISTING, INTEREST, BORROW, INSURANCE = range(7)
-ACTIONS = ("split", "dividend", "funding", "delisting", "interest", "borrow", "insurance")
+SPLIT, DIVIDEND, FUNDING, DELISTING, INTEREST, BORROW, INSURANCE, TRANSFERRED = range(8)
+ACTIONS = ("split", "dividend", "funding", "delisting", "interest", "borrow", "insurance", "transfer")
 # where in a bar they take effect: first, after the open pass, before the mark
 FIRST, WITHIN, LAST = 0, 1, 2
 # which of a bar's prices a margin is looked at with (L3): the open, the range, the close, the range after F7; or none
@@ -172,7 +174,7 @@ D_REJECTED, D_CUT, D_DELAYED = range(3)
 NEW, GROWN, OTHER = range(3)
 BREACHES = 12  # rules that one order can break
 # what a kernel call comes back with
-DONE, PAUSED, GROW, FLUSH, RAISED, LOOKAHEAD, CROWDED, BAD_MODEL, LOAD, NO_ASSET = range(10)
+DONE, PAUSED, GROW, FLUSH, RAISED, LOOKAHEAD, CROWDED, BAD_MODEL, LOAD, NO_ASSET, JAMMED = range(11)
 # verbs of the order entry point
 (
     V_ORDER,
@@ -225,16 +227,20 @@ def _record(ints: str = "", floats: str = "", tail: list | None = None) -> np.dt
 
 HEADER = _record(
     "version nbytes n_asset capacity off_account off_metrics off_positions off_orders off_strategy n_slot "
-    "i status n_live next_id touch_lo touch_hi started ruined next_action"
+    "i status n_live next_id touch_lo touch_hi started ruined next_action off_transfers n_moving"
 )
 # day, day_sum: a ring of UTC days by number, and what was traded on each (C3); ratio: X5; valued: the bar of the clock,
 # twice, plus 1 once it is over, that `worth` and `gross` (X6) are of; turned_at, turned: a session, and what was traded
 # in it (R4); trip: a ring of the sessions of day trades (R6); window, sent: an interval and the orders sent in it (H3)
+# With several venues (V1) the first counts all fills, trades and fees, and is worth what the others are together; where
+# these share its money they keep day, window and shut alone: the clock's bar, plus 1, which their venue does not match.
 ACCOUNT = _record(
-    "n_fills n_trades n_wins n_orders valued turned_at n_trips window sent",
+    "n_fills n_trades n_wins n_orders valued turned_at n_trips window sent shut",
     "cash equity debt fees gross_profit gross_loss turnover cash0 worth gross ratio turned",
     [("day", "i8", (TRADED_DAYS,)), ("day_sum", "f8", (TRADED_DAYS,)), ("trip", "i8", (TRIPS,))],
 )
+# V5: money on its way to the account of an asset, and when it arrives
+TRANSFER = _record("time asset", "amount")
 # used: lots that its orders have traded in its bar `used_at` (P1); touch_lo, touch_hi: as in HEADER, in a portfolio;
 # call: the liquidation price in ticks (L3); basis, stake: what it cost and what is at risk (L4); before: the close
 # before, in the units that splits of its bar `acted_at` have left (E1); day_open: R6, twice the session in which it was
@@ -304,17 +310,21 @@ ROW = _record("kernel instrument slot column n out asset before")
 # FRAME: addresses and buffers of the running call; built anew each time, never saved. coarse, coarse_i: the columns and
 # the number of the decisions' bar while its finer bars are walked, else 0; told: bits of what hooks are told of; tell:
 # the function that keeps it; keeps: whether anything is kept of a fill, for them or in logs
+# total: the ACCOUNT that counts all; member: that of the venue in focus; homes: of each asset its venue's number, and
+# how many assets its account has; own: whether each venue has an account; purses: what each of those begins with; ways:
+# how long a transfer from each to each takes, and what it costs (V1-V5); mark, arrive: the functions for them
 # What each bar and each fill reads comes first: it lies in few lines of the cache.
 FRAME = _record(
-    "state account metrics positions orders strategy instrument venue fill_model columns i stop panel "
-    "logging measure shared asset clock guard keeps timed error coarse happen told inert "
+    "state account total member homes metrics positions orders strategy instrument venue fill_model columns i stop "
+    "panel logging measure shared asset clock guard keeps timed error coarse happen told inert "
     "act meet match steer model ordered_at first_id position_0 instrument_0 whole decides curve "
     "coarse_i place finer tell judge judged judging sent_at "
     "fills n_fills cap_fills ended n_ended cap_ended trades n_trades cap_trades curve_0 curve_step "
     "records n_record error_arg instruments venues fill_models coast decide walk log ruin close_out "
     "rows n_rows values width first last refreshed halt "
     "n_asset bars step twice weigh row_bytes scratch held n_held "
-    "happened n_happened cap_happened breaches n_breaches cap_breaches"
+    "happened n_happened cap_happened breaches n_breaches cap_breaches "
+    "venue_0 n_venue own purses ways mark arrive"
 )
 # sizes as plain integers: compiled code cannot ask a dtype
 (
@@ -334,11 +344,13 @@ FRAME = _record(
     EVENT_BYTES,
     EVENTS_BYTES,
     BREACH_BYTES,
+    ACCOUNT_BYTES,
+    TRANSFER_BYTES,
 ) = (
     r.itemsize
     for r in (
         *(HEADER, NODE, POSITION, ORDER, FILL, TRADE, TRIAL, INSTRUMENT, VENUE, FILL_MODEL, ROW),
-        *(ACTION, HAPPENED, EVENT, EVENTS, BREACH),
+        *(ACTION, HAPPENED, EVENT, EVENTS, BREACH, ACCOUNT, TRANSFER),
     )
 )
 # headline of one trial, as the kernel writes it
@@ -347,17 +359,19 @@ HEADLINE = (
     "n_fills n_trades win_rate profit_factor exposure turnover fees final_equity"
 ).split()
 CURVES = ("equity", "cash", "position")
+ACCOUNT_CURVES = ("account_equity", "account_cash")  # of each of several accounts (V3)
 
 
-def block_offsets(n_asset: int, capacity: int, n_slot: int) -> dict[str, int]:
-    """Byte offsets of the sections of a state block, and its size.
+def block_offsets(n_asset: int, capacity: int, n_slot: int, n_venue: int = 0) -> dict[str, int]:
+    """Byte offsets of the sections of a state block, and its size; `n_venue` is 0 where there is only one.
 
     >>> block_offsets(1, 128, 4)["off_account"] == HEADER.itemsize
     True
     """
     at, out = HEADER.itemsize, {}
     for name, size in (
-        ("off_account", ACCOUNT.itemsize),
+        ("off_account", ACCOUNT.itemsize * (1 + n_venue)),
+        ("off_transfers", TRANSFER.itemsize * MOVING if n_venue else 0),
         ("off_positions", POSITION.itemsize * n_asset),
         ("off_metrics", METRICS.itemsize),
         ("off_strategy", 8 * n_slot),
@@ -380,14 +394,14 @@ def most_events(n_asset: int, capacity: int) -> int:
     return 3 * (capacity + n_asset)
 
 
-def new_block(n_asset: int, capacity: int, n_slot: int, told: bool = False) -> np.ndarray:
+def new_block(n_asset: int, capacity: int, n_slot: int, told: bool = False, n_venue: int = 0) -> np.ndarray:
     """A zeroed state block with its header filled in; uint8 (nbytes,). With `told` it has room for events.
 
     >>> block = new_block(1, 128, 4)
     >>> int(block[: HEADER.itemsize].view(HEADER)[0]["nbytes"]) == block.size
     True
     """
-    offsets = block_offsets(n_asset, capacity, n_slot)
+    offsets = block_offsets(n_asset, capacity, n_slot, n_venue)
     at, most = offsets["nbytes"], most_events(n_asset, capacity)
     if told:
         offsets["nbytes"] += EVENTS_BYTES + EVENT_BYTES * most

@@ -4,7 +4,7 @@ from kernelkit.kernels.accept import MORE, asked_price, below_minimum
 from kernelkit.kernels.account import MOST, price, value_at
 from kernelkit.kernels.costs import INF
 from kernelkit.kernels.fills import column, decided_at
-from kernelkit.kernels.focus import focus
+from kernelkit.kernels.focus import account_of, focus
 from kernelkit.kernels.halts import note, note_change, send
 from kernelkit.kernels.layout import (
     ACCOUNT,
@@ -137,9 +137,10 @@ def left_of(order_at: int) -> int:
 
 
 def opens(frame: int, order_at: int, besides: int) -> bool:
-    """R1: whether it is a live order other than that at `besides`, and may make a position larger."""
+    """R1: whether it is another live order of the account than that at `besides`, and may make a position larger."""
     o = at(order_at, ORDER)
-    return o.status == LIVE and order_at != besides and (o.marks & REDUCE) == 0
+    mine = o.status == LIVE and account_of(frame, o.asset) == at(frame, FRAME).account
+    return mine and order_at != besides and (o.marks & REDUCE) == 0
 
 
 def open_lots(frame: int, asset: int, side: int, besides: int) -> int:
@@ -248,6 +249,7 @@ def exposed(frame: int, order_at: int) -> float:
     asset = at(order_at, ORDER).asset
     if f.shared == 0:
         return 0.0
+    mine = f.account
     for k in range(f.n_asset):
         put_i8(f.scratch + 16 * k, 0)
         put_i8(f.scratch + 16 * k + 8, 0)
@@ -261,7 +263,7 @@ def exposed(frame: int, order_at: int) -> float:
     for k in range(f.n_asset):
         held = at(f.position_0 + POSITION_BYTES * k, POSITION).lots
         worst = max(held + i8(f.scratch + 16 * k), i8(f.scratch + 16 * k + 8) - held)
-        if k != asset and worst > 0:
+        if k != asset and worst > 0 and account_of(frame, k) == mine:
             focus(frame, k)
             if f.i >= 0:
                 total += close_value(frame) * (float(worst) * at(f.instrument, INSTRUMENT).unit)
@@ -337,7 +339,7 @@ def day_trades(frame: int, order_at: int) -> int:
         if i8(f.account + OFF_TRIP + 8 * (k % TRIPS)) >= i8(sessions + 8 * first):
             n += 1
     for k in range(at(f.state, HEADER).n_asset):
-        if at(f.position_0 + POSITION_BYTES * k, POSITION).day_open == mark:
+        if at(f.position_0 + POSITION_BYTES * k, POSITION).day_open == mark and account_of(frame, k) == f.account:
             n += 1
     for k in range(at(f.state, HEADER).n_live):
         o_at = f.orders + k * ORDER_BYTES

@@ -233,6 +233,11 @@ class PortfolioLowering(Lowering):
                 return self.verb(node, name, None)
             if name in ("weights", "rank"):
                 return self.whole(node, name)
+            if name == "transfer":
+                given = self.bound(node, ("amount", "source", "target"), ())
+                amount, *ends = (self.text(given[n]) for n in given)
+                a, b = (f"int({text})" for text in ends)
+                return self.expression(f"send_money(frame, float({amount}), {a}, {b})", node)
             if name not in (None, "record"):
                 self.unknown_account(function, name)
         if any(self.asset(a) is not None or self.is_ctx(a) for a in node.args):

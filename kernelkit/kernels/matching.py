@@ -3,8 +3,8 @@
 from kernelkit.kernels.accept import trails, would_take
 from kernelkit.kernels.account import to_ticks
 from kernelkit.kernels.fills import ORDER_WORDS, column, end_entry, end_order, fill, moment
-from kernelkit.kernels.focus import defocus, focus, has_bar
-from kernelkit.kernels.halts import dark, take_effect
+from kernelkit.kernels.focus import covers, defocus, focus, has_bar
+from kernelkit.kernels.halts import all_dark, shut, take_effect
 from kernelkit.kernels.layout import (
     ADVERSE,
     AT_END,
@@ -174,6 +174,8 @@ def follow_range(frame: int) -> None:
         o_at = f.orders + k * ORDER_BYTES
         if follows(o_at):
             focus(frame, at(o_at, ORDER).asset)
+            if shut(frame):
+                continue
             high = column(frame, C_CLOSE if close else C_HIGH, f.i)
             move_trail(frame, o_at, high, column(frame, C_CLOSE if close else C_LOW, f.i))
 
@@ -349,7 +351,8 @@ def takes_part(frame: int, order_at: int, step: int) -> bool:
         return fresh and at(f.fill_model, FILL_MODEL).same_bar == ADVERSE and not at_market(order_at)
     if o.tif >= ON_OPEN and not at_its_moment(frame, order_at, step):
         return False
-    return ready(order_at, moment(frame, C_OPEN_AT, f.i)) and (f.shared == 0 or has_bar(frame, o.asset))
+    here = f.shared == 0 or (has_bar(frame, o.asset) and not shut(frame))
+    return here and ready(order_at, moment(frame, C_OPEN_AT, f.i))
 
 
 def turned_away(frame: int, order_at: int) -> bool:
@@ -470,11 +473,11 @@ def match(frame: int) -> int:
     m = at(f.fill_model, FILL_MODEL)
     if m.path == FINER and f.coarse == 0:
         return call(f.finer, frame)
-    if rarely((at(f.venue, VENUE).limits & HALTS) != 0):
-        shut = dark(frame)
+    if rarely((at(f.venue, VENUE).limits & HALTS) != 0 or f.homes != 0):
+        idle = all_dark(frame)
         take_effect(frame)
         defocus(frame)
-        if shut:
+        if idle:
             expire(frame)
             tidy(frame)
             defocus(frame)
@@ -531,9 +534,11 @@ def fill_alone(frame: int) -> bool:
 
 
 def end_all(frame: int, status: int, reason: int, time: int) -> None:
-    """O10, A6: no order outlives its account."""
+    """O10, A6: no order outlives its account, which is the one at FRAME.account."""
     f = at(frame, FRAME)
+    mine = f.account
     for k in range(at(f.state, HEADER).n_live):
-        if at(f.orders + k * ORDER_BYTES, ORDER).status == LIVE:
+        o = at(f.orders + k * ORDER_BYTES, ORDER)
+        if o.status == LIVE and covers(frame, mine, o.asset):
             end_order(frame, f.orders + k * ORDER_BYTES, status, reason, time)
     tidy(frame)

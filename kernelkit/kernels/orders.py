@@ -87,7 +87,7 @@ from kernelkit.kernels.layout import (
     WAITING,
 )
 from kernelkit.kernels.matching import look_out, tidy, watch
-from kernelkit.kernels.memory import at, bits, rarely
+from kernelkit.kernels.memory import at, bits, i8, rarely
 from kernelkit.kernels.triggers import if_touched, trail_level
 
 
@@ -135,7 +135,7 @@ def new_order(frame: int, kind: int, tif: int, lots: int) -> int:
     o.notional = 0.0
     h.n_live += 1
     h.next_id += 1
-    at(f.account, ACCOUNT).n_orders += 1
+    at(f.total, ACCOUNT).n_orders += 1
     return o_at
 
 
@@ -425,16 +425,22 @@ def cancel(frame: int, number: float, every: bool) -> int:
     """
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
-    quiet = down(frame) != 0
+    quiet = f.homes != 0 or down(frame) != 0
+    mine = f.asset
     found = 0
     for k in range(h.n_live):
         o = at(f.orders + k * ORDER_BYTES, ORDER)
-        if o.status == LIVE and ((every and (f.asset < 0 or o.asset == f.asset)) or float(o.id) == number):
+        if o.status == LIVE and ((every and (mine < 0 or o.asset == mine)) or float(o.id) == number):
             if rarely(quiet):
+                focus(frame, o.asset)  # its venue may be another
                 found = o.id if call_off(frame, f.orders + k * ORDER_BYTES, R_USER) else found
             else:
                 found = o.id
                 end_order(frame, f.orders + k * ORDER_BYTES, CANCELLED, R_USER, decided_at(frame))
+    if mine < 0:
+        defocus(frame)
+    else:
+        focus(frame, mine)
     if found != 0:
         tidy(frame)
     return found
@@ -488,7 +494,7 @@ def weigh(frame: int, verb: int, wish: float, band: float) -> int:
     """X7: `steer` in a portfolio, for the asset in focus; a negative `band` means the venue's share of each asset."""
     f = at(frame, FRAME)
     if band < 0.0:
-        band = at(f.venue, VENUE).band / float(f.n_asset)
+        band = at(f.venue, VENUE).band / float(f.n_asset if f.homes == 0 else i8(f.homes + 16 * f.asset + 8))
     return target(frame, verb, wish, band) if may_order(frame) else 0
 
 

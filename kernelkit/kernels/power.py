@@ -2,7 +2,7 @@
 
 from kernelkit.kernels.account import same_side, value_at
 from kernelkit.kernels.costs import fee_of
-from kernelkit.kernels.focus import focus, has_bar
+from kernelkit.kernels.focus import account_of, focus, has_bar
 from kernelkit.kernels.layout import (
     ACCOUNT,
     AT_END,
@@ -41,8 +41,9 @@ def value_all(frame: int, asset: int) -> None:
     a.valued = now
     a.worth = 0.0
     a.gross = 0.0
+    mine = f.account
     for k in range(f.n_asset):
-        if at(f.position_0 + POSITION_BYTES * k, POSITION).lots != 0:
+        if at(f.position_0 + POSITION_BYTES * k, POSITION).lots != 0 and account_of(frame, k) == mine:
             focus(frame, k)
             count_in(frame)
     focus(frame, asset)

@@ -4,7 +4,7 @@ Asset numbers come from the user's code: one that is not there stops the trial w
 """
 
 from kernelkit.kernels.account import fail
-from kernelkit.kernels.focus import bars_until, defocus, focus, has_bar, last_bar
+from kernelkit.kernels.focus import account_of, bars_until, defocus, focus, has_bar, last_bar
 from kernelkit.kernels.layout import (
     ACCOUNT,
     FAILED,
@@ -84,6 +84,16 @@ def asset_position(frame: int, k: int) -> float:
     return at(at(frame, FRAME).position_0 + POSITION_BYTES * k, POSITION).quantity
 
 
+def asset_cash(frame: int, k: int) -> float:
+    """V3: the cash of the account that holds asset `k`."""
+    return at(account_of(frame, k), ACCOUNT).cash if is_asset(frame, k) else NAN
+
+
+def asset_equity(frame: int, k: int) -> float:
+    """V3: what that account is worth."""
+    return at(account_of(frame, k), ACCOUNT).equity if is_asset(frame, k) else NAN
+
+
 def asset_tradable(frame: int, k: int) -> bool:
     """X1: whether asset `k` has a bar now."""
     return is_asset(frame, k) and has_bar(frame, k)
@@ -120,7 +130,7 @@ def asset_aim(frame: int, k: int, verb: int, wish: float) -> int:
 def weights(frame: int, values: int, band: float) -> int:
     """X7: a weight for each asset that has a bar now; NaN leaves it. How many orders that took."""
     f = at(frame, FRAME)
-    n = at(f.account, ACCOUNT).n_orders
+    n = at(f.total, ACCOUNT).n_orders
     live = at(f.state, HEADER).n_live
     for k in range(f.n_asset):
         wish = f8(values + 8 * k)
@@ -130,7 +140,7 @@ def weights(frame: int, values: int, band: float) -> int:
             focus(frame, k)
             call_weigh(f.weigh, frame, V_WEIGHT, wish, band)
     defocus(frame)
-    return at(f.account, ACCOUNT).n_orders - n
+    return at(f.total, ACCOUNT).n_orders - n
 
 
 def rank(frame: int, values: int, ranks: int) -> int:

@@ -63,11 +63,12 @@ class Rules:
 class Rulebook:
     """The records of some venues' rules, in this process; it keeps the memory that they point to."""
 
-    def __init__(self, rules: list[Rules | None], hours: np.ndarray | None) -> None:
+    def __init__(self, rules: list[Rules | None], hours: Mapping[str, np.ndarray]) -> None:
         self.records = np.zeros(len(rules), L.RULES)
-        self.kept: list[np.ndarray] = [] if hours is None else [hours]
+        self.kept: list[np.ndarray] = [*hours.values()]
         for record, one in zip(self.records, rules, strict=True):
-            self.write(record, one or Rules(), hours)
+            one = one or Rules()
+            self.write(record, one, hours.get(one.hours))
 
     def write(self, record: np.void, one: Rules, hours: np.ndarray | None) -> None:
         """Fill one record in; raises ValueError for hours without their table."""

@@ -83,6 +83,7 @@ def units_of(job: Job) -> dict[str, str]:
     """
     fill_models = coded(job)
     guarded = any(v.backing.long for v in job.venues)
+    own = job.homes is not None and len(job.homes.cash) > 0
     need = {
         "close_out": (fill_models["close_out"] != L.KEEP).any(),
         "match": guarded
@@ -94,8 +95,11 @@ def units_of(job: Job) -> dict[str, str]:
         "happen": any(len(table.actions) for table in job.tables),
         "guard": guarded,
         "judge": job.limits & L.JUDGED,
+        "mark": own,
+        "arrive": own,
     }
-    return {unit: "guard_all" if unit == "guard" and job.plan.shared else unit for unit, by in need.items() if by}
+    names = {"mark": "mark_each"} | ({"guard": "guard_all"} if job.plan.shared else {})
+    return {unit: names.get(unit, unit) for unit, by in need.items() if by}
 
 
 def coded(job: Job) -> np.ndarray:
@@ -181,6 +185,10 @@ class Session:
         frame["scratch"], frame["held"] = self.scratch.ctypes.data, self.scratch[4:].ctypes.data
         if job.bars is not None:
             frame["bars"] = job.bars.ctypes.data
+        if job.homes is not None:
+            frame["homes"], frame["n_venue"] = job.homes.pairs.ctypes.data, job.homes.n
+            frame["own"] = len(job.homes.cash) > 0
+            frame["purses"], frame["ways"] = job.homes.purses.ctypes.data, job.homes.ways.ctypes.data
         frame["instruments"], frame["venues"], frame["fill_models"] = (
             self.instruments.ctypes.data,
             self.venues.ctypes.data,
@@ -456,7 +464,7 @@ class Recorder(Session):
             "breaches": np.zeros(self.ROWS if job.limits & L.JUDGED else 0, L.BREACH),
         }
         self.kept: dict[str, list[np.ndarray]] = {name: [] for name in self.buffers}
-        self.curves = np.full((n, 2 + job.n_asset), np.nan)
+        self.curves = np.full((n, 2 + job.n_asset + 2 * (len(job.homes.cash) if job.homes else 0)), np.nan)
         self.records = np.full((n, max(1, len(job.plan.records))), np.nan)
         frame = self.frame
         frame["logging"] = frame["keeps"] = 1

@@ -4,9 +4,10 @@ from kernelkit.kernels.account import same_side, value_at
 from kernelkit.kernels.bars import room
 from kernelkit.kernels.costs import fee_of, slipped
 from kernelkit.kernels.fills import column, takes, wanted_of
-from kernelkit.kernels.focus import defocus, focus, has_bar, last_bar, list_held
+from kernelkit.kernels.focus import account_of, covers, defocus, focus, has_bar, last_bar, list_held
 from kernelkit.kernels.layout import (
     ACCOUNT,
+    ACCOUNT_BYTES,
     AT_LIMITS,
     AT_STOPS,
     C_CLOSE_P,
@@ -85,17 +86,20 @@ def need_of(frame: int, order_at: int, reference: int, step: int) -> float:
     return max(0.0, value * at(f.venue, VENUE).initial + fee)
 
 
-def ration(frame: int, step: int) -> None:
-    """X5: where the orders that are left need more than there is, mark them and say how much of it each gets."""
+def ration(frame: int, step: int, account: int) -> None:
+    """X5: where the account's orders that are left need more than it has, mark them and say how much each gets."""
     f = at(frame, FRAME)
-    a = at(f.account, ACCOUNT)
+    a = at(account, ACCOUNT)
     need = 0.0
     sharers = 0
+    last = -1
     for k in range(at(f.state, HEADER).n_live):
         o_at = f.orders + k * ORDER_BYTES
         o = at(o_at, ORDER)
         focus(frame, o.asset)
-        if takes_part(frame, o_at, step) and not turned_away(frame, o_at):
+        asks = f.account == account and at(f.venue, VENUE).cash_rule == CUT
+        if asks and takes_part(frame, o_at, step) and not turned_away(frame, o_at):
+            last = o.asset
             trigger = o.trigger
             if step == AT_STOPS:
                 follow_first(frame, o_at)
@@ -107,29 +111,35 @@ def ration(frame: int, step: int) -> None:
                 sharers += 1
                 need += one
     if sharers > 1:
-        value_all(frame, f.asset)
+        focus(frame, last)
+        value_all(frame, last)
         free = (a.cash + a.worth) - a.gross * at(f.venue, VENUE).initial
         if need > free:
             a.ratio = max(0.0, free) / need
             return
-    release(frame)
+    release(frame, account)
 
 
-def release(frame: int) -> None:
+def release(frame: int, account: int) -> None:
     """X5: rationing ends with its pass."""
     f = at(frame, FRAME)
     for k in range(at(f.state, HEADER).n_live):
-        at(f.orders + k * ORDER_BYTES, ORDER).marks &= ~RATIONED
+        o = at(f.orders + k * ORDER_BYTES, ORDER)
+        if covers(frame, account, o.asset):
+            o.marks &= ~RATIONED
 
 
 def twice(frame: int) -> int:
     """X4: pass FRAME.step over the orders of all assets: those that reduce first. 0."""
     f = at(frame, FRAME)
     serve(frame, f.step, True)
-    if at(f.venue, VENUE).cash_rule == CUT:
-        ration(frame, f.step)
+    if f.own != 0:
+        for v in range(f.n_venue):
+            ration(frame, f.step, f.total + ACCOUNT_BYTES * (1 + v))
+    else:
+        ration(frame, f.step, f.total)
     serve(frame, f.step, False)
-    release(frame)
+    release(frame, f.total)
     return 0
 
 
@@ -161,12 +171,17 @@ def meet_all(frame: int) -> int:
 
 
 def worth(frame: int) -> float:
-    """X3: the account at the closes of its assets' last bars."""
+    """X3: the account at FRAME.account at the closes of its assets' last bars."""
     f = at(frame, FRAME)
     equity = at(f.account, ACCOUNT).cash
     end = f.held + 24 * f.n_held
     place = f.held
-    if f.bars == 0:
+    if f.own != 0:
+        while place < end:
+            if account_of(frame, i8(place)) == f.account:
+                equity += f8(i8(place + 8) + 8 * last_bar(frame, i8(place))) * f8(place + 16)
+            place += 24
+    elif f.bars == 0:
         now = 8 * f.clock
         while place < end:
             equity += f8(i8(place + 8) + now) * f8(place + 16)
@@ -207,9 +222,12 @@ def mark_all(frame: int) -> None:
     h = at(f.state, HEADER)
     m = at(f.metrics, METRICS)
     if h.ruined == 0:
-        if f.guard != 0 and f.n_held != 0:
-            call(f.guard, frame)
-        a.equity = worth(frame)
+        if f.mark != 0:
+            call(f.mark, frame)
+        else:
+            if f.guard != 0 and f.n_held != 0:
+                call(f.guard, frame)
+            a.equity = worth(frame)
         if f.n_held != 0:
             m.active = 1
             m.exposed += 1
@@ -243,6 +261,8 @@ def march(frame: int) -> int:
             break
         f.i = i
         f.clock = i
+        if h.n_moving != 0:
+            call(f.arrive, frame)
         if h.n_live > 0 or f.logging != 0:
             fills = a.n_fills
             status = call(f.meet, frame)

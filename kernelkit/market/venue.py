@@ -9,9 +9,6 @@ from typing import Any
 
 from kernelkit.errors import OrderError, message
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.rules import Rules
-from kernelkit.market.account import Account
-from kernelkit.market.fill_model import FillModel
 from kernelkit.market.halts import INSTEAD, Outage, Rate, calendar_named, check_choice, in_order
 from kernelkit.market.limits import is_number
 from kernelkit.market.models import CostModel
@@ -108,6 +105,11 @@ class Venue:
             object.__setattr__(self, name, float(value))
 
     @property
+    def models(self) -> list[CostModel]:
+        """Its cost models."""
+        return [model for model in (self.fees, self.slippage) if model is not None]
+
+    @property
     def costs(self) -> str:
         """The costs in words; 'none' is what a result prints as COSTS: NONE."""
         parts = [f"fees {self.fees!r}" if self.fees else "", f"slippage {self.slippage!r}" if self.slippage else ""]
@@ -115,53 +117,3 @@ class Venue:
 
 
 FREE = Venue("none")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a backtest is run under besides its strategy: the money, the venue, and how orders meet bars."""
-
-    account: Account
-    venue: Venue
-    fill_model: FillModel
-
-    @classmethod
-    def of(cls, account: Account | None, venue: Venue | None, fill_model: FillModel | str | None) -> Settings:
-        """The settings with defaults filled in: a million in cash, no costs, ``conservative``.
-
-        Raises OrderError for one that is of another type.
-
-        >>> Settings.of(None, None, None).venue.costs
-        'none'
-        """
-        money: Any = account or Account()
-        if not isinstance(money, Account):
-            raise OrderError(message("account", repr(money), "a kk.Account", "Write kk.Account(cash=1e6)."))
-        where: Any = venue or FREE
-        if not isinstance(where, Venue):
-            raise OrderError(message("venue", repr(where), "a kk.Venue", "Write kk.venues.us_equity()."))
-        return cls(money, where, FillModel.of(fill_model))
-
-    def check_margin(self, shared: bool) -> None:
-        """L3, L6: raise OrderError for isolated margin of a portfolio, and for a margin on a path through the bar."""
-        margin = self.account.margin
-        if margin is None or margin.maintenance is None:
-            return
-        if shared and margin.isolated:
-            fix = "Use cross margin, or one account for each asset with a @kk.strategy."
-            raise OrderError(message("margin of a portfolio", "isolated", "cross", fix))
-        if self.fill_model.path not in ("stop_first", "close", "finer"):
-            fix = "Rule L3 says when a bar's prices liquidate an account."
-            wanted = "path=stop_first, path=close or path=finer"
-            raise OrderError(message("fill model of an account on margin", self.fill_model.label, wanted, fix))
-
-    def rules(self, assets: list[str]) -> Rules | None:
-        """What account and venue forbid an account of these assets; None for nothing."""
-        venue, limits = self.venue, self.account.limits
-        told = {"shorts": limits.shorts(assets), **limits.numbers()} if limits else {}
-        if venue.rate is not None:
-            rejects = venue.rate.excess == "reject"
-            told |= {"rate": venue.rate.orders, "per": venue.rate.length, "rate_rejects": rejects}
-        told |= {"outages": tuple(o.row for o in venue.outages)}
-        found = Rules(**told, hours=venue.hours or "", closed_rejects=venue.closed == "reject")
-        return found if found.flags else None

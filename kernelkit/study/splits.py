@@ -21,9 +21,12 @@ from kernelkit.kernels.session import Failed, Recorder, Session
 from kernelkit.lazy import lazy
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
-from kernelkit.market.venue import Settings, Venue
+from kernelkit.market.settings import Settings
+from kernelkit.market.several import Accounts, Venues
+from kernelkit.market.terms import venues_of
+from kernelkit.market.venue import Venue
 from kernelkit.progress import Meter
-from kernelkit.recipe import Recipe, asset_names, bind, check_bars, costs_of, kind_of, resolve, span
+from kernelkit.recipe import Recipe, asset_names, bind, check_bars, kind_of, resolve, span
 from kernelkit.result import Curves, build
 from kernelkit.run import one_recipe
 from kernelkit.strategy import Signal, Strategy
@@ -124,8 +127,8 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
     carry: bool = True,
     start: Any = None,
     end: Any = None,
-    account: Account | None = None,
-    venue: Venue | None = None,
+    account: Account | Accounts | None = None,
+    venue: Venue | Venues | Mapping[str, Venue] | None = None,
     fill_model: FillModel | str | None = None,
     checkpoint: Store | None = None,
     client: Any = None,
@@ -229,8 +232,8 @@ def key_of(
         repr((list(axes.items()), sorted(scalars.items()))),
         (cells_of(axes, scalars, where)[0] >= 0).tobytes().hex(),
         known(bars).hex(),
-        repr((costs_of(settings), settings.fill_model, settings.account)),
-        repr(settings.rules(asset_names(bars))),
+        repr((venues_of(settings, asset_names(bars), True), settings.fill_model, settings.account)),
+        repr(settings.homes(asset_names(bars))),
         build_id(),
     ]
 
@@ -377,7 +380,7 @@ def assemble(
     )
     ds["equity_oos"], ds["fold_of"] = ("time", equity), ("time", number)
     ds["drawdown_oos"] = ("time", 1.0 - equity / np.maximum(np.maximum.accumulate(equity), cash))
-    held = logs.curves[:, 2:] if recipe.shared else logs.curves[:, 2]
+    held = logs.curves[:, 2 : 2 + recipe.job.n_asset] if recipe.shared else logs.curves[:, 2]
     position = lazy("position_oos", recipe.cells, held.shape, lambda _: held, curves)
     ds["position_oos"] = (("time", "asset") if recipe.shared else ("time",), position)
     for name in axes:

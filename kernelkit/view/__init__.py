@@ -28,6 +28,7 @@ from kernelkit.kernels import (
     memory,
     orders,
     paths,
+    transfers,
 )
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job, Outcome, new_outcome
@@ -38,6 +39,7 @@ from kernelkit.strategy import Strategy
 from kernelkit.view import calls
 
 if TYPE_CHECKING:
+    from kernelkit.market.several import Venues
     from kernelkit.market.venue import Venue
     from kernelkit.recipe import Recipe
     from kernelkit.view.timeframes import Timeframe
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 
 # What a job may need besides; that it is there changes what the kernels do.
 UNITS = {"happen": actions.happen, "guard": guard.guard, "guard_all": guard.guard_all}
+UNITS |= {"mark_each": transfers.mark_each, "arrive": transfers.arrive}
 
 
 class Failed(BaseException):
@@ -310,7 +313,7 @@ def instant(ns: float) -> np.float64:
 class Python:
     """Binds a session to the uncompiled kernels and a strategy's own function."""
 
-    def __init__(self, strategy: Strategy, own: dict[str, Indicator], job: Job, venue: Venue | None) -> None:
+    def __init__(self, strategy: Strategy, own: dict[str, Indicator], job: Job, venue: Venue | Venues | None) -> None:
         self.strategy, self.own, self.job, self.venue = strategy, own, job, venue
         self.hooks = strategy.hooks
         self.handles: list[int] = []
@@ -325,8 +328,7 @@ class Python:
 
     def bind(self) -> tuple[Callable[..., int], Callable[[str], int], dict[str, int], list[int]]:
         """What Session needs: the sweep, handles of cost models, of FRAME's functions and of indicators' kernels."""
-        given = (getattr(self.venue, name, None) for name in ("fees", "slippage"))
-        models = {m.text: m for m in given if m is not None}
+        models = {m.text: m for m in self.venue.models} if self.venue is not None else {}
 
         def model(text: str) -> int:
             if text not in models:  # a resumed run has no Python of its models
@@ -473,7 +475,7 @@ def binding(recipe: Recipe, job: Job, venue: Any) -> Python:
     return python
 
 
-def run_in_python(recipe: Recipe, venue: Venue) -> Outcome:
+def run_in_python(recipe: Recipe, venue: Venue | Venues) -> Outcome:
     """All trials of a recipe in plain Python, one after the other, exceptions straight from the user's lines."""
     from kernelkit.recipe import with_target
 

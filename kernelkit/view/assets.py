@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit.errors import LookaheadError, StrategyError, message
-from kernelkit.kernels import context, fills, focus, higher, memory, orders, reach
+from kernelkit.kernels import context, fills, focus, higher, memory, orders, reach, transfers
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.plan import Each
 from kernelkit.kernels.verbs import order_of
@@ -153,6 +153,12 @@ class PortfolioCtx:
     def weights(self, weights: EachView, band: float = -1.0) -> int:
         """X7; how many orders that took."""
         return int(checked(self._frame, reach.weights(self._frame, weights.place, np.float64(band))))
+
+    def transfer(self, amount: float, source: int, target: int) -> float:
+        """V5; what was sent."""
+        return float(
+            checked(self._frame, transfers.send_money(self._frame, np.float64(amount), int(source), int(target)))
+        )
 
     def cancel(self, order_id: float) -> int:
         """O9."""

@@ -80,8 +80,9 @@ def short_for_good(ctx, s):  # type: ignore[no-untyped-def]
             ctx[k].sell(ctx[k].x.size[0])
 
 
-@pytest.mark.oracle("Funding payments, in the account", covers="E1, E5", cases=PAYMENTS)
-def test_every_published_payment_in_a_portfolio(shared: Callable[[str], Path]) -> None:
+@pytest.mark.oracle("Funding payments, in the account", covers="E1, E5, V3", cases=PAYMENTS)
+@pytest.mark.parametrize("several", [False, True], ids=["one-account", "one-at-each-exchange"])
+def test_every_published_payment_in_a_portfolio(shared: Callable[[str], Path], several: bool) -> None:
     """The same portfolio of shorts, run: every payment of the account is the published one.
 
     It opens at the first interval, whose bar has none before it to decide on: there is one more, at the same price.
@@ -113,8 +114,19 @@ def test_every_published_payment_in_a_portfolio(shared: Callable[[str], Path]) -
     merged = log.assign(name=log["exchange"] + " " + log["pair"]).merge(rows, on=["time", "name"], how="left")
     due = {"time": merged["time"], "asset": merged["name"], "kind": "funding"}
     bars = kk.data.with_actions(bars, pd.DataFrame(due | {"value": merged["funding rate"], "price": merged["open"]}))
-    res = kk.backtest(bars, short_for_good, account=kk.Account(1e8), venue=kk.Venue(cash_rule="debt"))
+    if several:
+        exchanges = {name: name.split()[0] for name in frames}
+        venue: Any = {name: kk.Venue(exchange, cash_rule="debt") for name, exchange in exchanges.items()}
+        account: Any = kk.Accounts({exchange: kk.Account(1e8) for exchange in exchanges.values()})
+    else:
+        venue, account = kk.Venue(cash_rule="debt"), kk.Account(1e8)
+    res = kk.backtest(bars, short_for_good, account=account, venue=venue)
     paid = kk.actions(res)
+    if several:  # each exchange's account was paid what its own positions got
+        by_venue = paid.groupby("venue")["amount"].sum()
+        assert by_venue.to_dict() == pytest.approx(
+            log.groupby("exchange")["funding payment"].sum().to_dict(), rel=1e-12
+        )
     wanted = merged.sort_values(["time", "name"])
     got = paid.sort_values(["time", "asset"])
     assert len(got) == PAYMENTS

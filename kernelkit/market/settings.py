@@ -1,0 +1,117 @@
+"""What a backtest is run under besides its strategy: the money, where it trades, and how orders meet bars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kernelkit.errors import OrderError, message
+from kernelkit.kernels.job import Homes
+from kernelkit.kernels.rules import Rules
+from kernelkit.market.account import Account
+from kernelkit.market.fill_model import FillModel
+from kernelkit.market.several import Accounts, Venues
+from kernelkit.market.venue import FREE, Venue
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The account, or one at each venue; the venue, or one for each asset; and the fill model."""
+
+    account: Account | Accounts
+    venue: Venue | Venues
+    fill_model: FillModel
+
+    @classmethod
+    def of(
+        cls,
+        account: Account | Accounts | None,
+        venue: Venue | Venues | Mapping[str, Venue] | None,
+        fill_model: FillModel | str | None,
+    ) -> Settings:
+        """The settings with defaults filled in: a million in cash, no costs, ``conservative``.
+
+        Raises OrderError for one that is of another type.
+
+        >>> Settings.of(None, None, None).venue.costs
+        'none'
+        """
+        money: Any = account or Account()
+        if not isinstance(money, (Account, Accounts)):
+            raise OrderError(message("account", repr(money), "a kk.Account", "Write kk.Account(cash=1e6)."))
+        where: Any = FREE if venue is None else venue
+        if isinstance(where, Mapping):
+            where = Venues(where)
+        if not isinstance(where, (Venue, Venues)):
+            raise OrderError(message("venue", repr(where), "a kk.Venue", "Write kk.venues.us_equity()."))
+        if isinstance(money, Accounts):
+            if not isinstance(where, Venues):
+                fix = 'Write venue={"BTC.a": kk.Venue("a"), "BTC.b": kk.Venue("b")}.'
+                raise OrderError(message("venue of several accounts", repr(where), "one for each asset", fix))
+            money.at(where)
+        return cls(money, where, FillModel.of(fill_model))
+
+    @property
+    def each(self) -> list[Settings]:
+        """These settings, venue by venue (V1)."""
+        if not isinstance(self.venue, Venues):
+            return [self]
+        venues = self.venue.each
+        accounts = self.account.at(self.venue) if isinstance(self.account, Accounts) else [self.account] * len(venues)
+        return [Settings(a, v, self.fill_model) for a, v in zip(accounts, venues, strict=True)]
+
+    def of_assets(self, assets: Sequence[str]) -> list[Settings]:
+        """What each of these assets is traded under."""
+        each = self.each
+        homes = self.venue.homes(assets) if isinstance(self.venue, Venues) else [0] * len(assets)
+        return [each[home] for home in homes]
+
+    def accounts(self, assets: Sequence[str]) -> list[Account]:
+        """The account that holds each of these assets."""
+        return [one.account for one in self.of_assets(assets) if isinstance(one.account, Account)]
+
+    def homes(self, assets: Sequence[str]) -> Homes | None:
+        """V1: where the assets of a portfolio trade; None for one venue."""
+        if not isinstance(self.venue, Venues):
+            return None
+        names = tuple(venue.name for venue in self.venue.each)
+        found = Homes(tuple(self.venue.homes(assets)), names)
+        if not isinstance(self.account, Accounts):
+            return found
+        cash = tuple(account.cash for account in self.account.at(self.venue))
+        return replace(found, cash=cash, delays=self.account.delays(names), fees=self.account.fees(names))
+
+    def check_margin(self, shared: bool) -> None:
+        """L3, L6, V4: raise OrderError where an account cannot be liquidated as its margin says.
+
+        That is isolated margin of a portfolio, one on a path through the bar, and one that several venues share.
+        """
+        for settings in self.each:
+            account: Any = settings.account
+            margin = account.margin
+            if margin is None or margin.maintenance is None:
+                continue
+            if shared and margin.isolated:
+                fix = "Use cross margin, or one account for each asset with a @kk.strategy."
+                raise OrderError(message("margin of a portfolio", "isolated", "cross", fix))
+            if shared and isinstance(self.venue, Venues) and isinstance(self.account, Account):
+                fix = "A venue liquidates what is held there: give each its own, account=kk.Accounts({...})."
+                raise OrderError(message("maintenance margin", "one account at several venues", "one at each", fix))
+            if self.fill_model.path not in ("stop_first", "close", "finer"):
+                fix = "Rule L3 says when a bar's prices liquidate an account."
+                wanted = "path=stop_first, path=close or path=finer"
+                raise OrderError(message("fill model of an account on margin", self.fill_model.label, wanted, fix))
+
+    def rules(self, assets: list[str]) -> Rules | None:
+        """What account and venue, of which there is one, forbid an account of these assets; None for nothing."""
+        venue: Any = self.venue
+        account: Any = self.account
+        limits = account.limits
+        told = {"shorts": limits.shorts(assets), **limits.numbers()} if limits else {}
+        if venue.rate is not None:
+            rejects = venue.rate.excess == "reject"
+            told |= {"rate": venue.rate.orders, "per": venue.rate.length, "rate_rejects": rejects}
+        told |= {"outages": tuple(o.row for o in venue.outages)}
+        found = Rules(**told, hours=venue.hours or "", closed_rejects=venue.closed == "reject")
+        return found if found.flags else None
