@@ -128,8 +128,8 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
 
     ``params`` binds scalars; ``where`` (an expression or a function of the parameters) excludes cells, which stay NaN;
     ``start`` and ``end`` delimit the evaluated span (earlier bars warm up); several assets run as separate accounts
-    along dim ``asset``. ``venue`` may be a mapping of assets to venues, ``account`` then a `kk.Accounts` with one at each
-    (rules V1-V5). ``fill_model`` says how orders meet bars: a `FillModel` or the name of one (rule F13); a list
+    along dim ``asset``. ``venue`` may be a mapping of assets to venues, ``account`` then a `kk.Accounts` with one at
+    each (rules V1-V5). ``fill_model`` says how orders meet bars: a `FillModel` or the name of one (rule F13); a list
     of them becomes dim ``fill_model``, and ``total_return_spread`` says how much of the profit hangs on that.
     ``finer`` are bars of the same assets, such as the minutes of hours, in which a fill model with ``path="finer"``
     matches the orders of each bar, one after the other (rule F16).
