@@ -90,7 +90,10 @@ class Curves:
         return np.where(last >= 0 if found.ndim == 1 else (last >= 0)[:, None], found, before)
 
     def curve(self, name: str, trial: int) -> np.ndarray:
-        """One curve of one trial over the result's time axis, float64 (time,); a portfolio's position (time, asset)."""
+        """One curve of one trial over the result's time axis, float64 (time,).
+
+        (time, asset) for a portfolio's position, and for own records of a strategy that is called for each asset (X9).
+        """
         logs, cash = self.logs(trial), float(self.recipe.job.trials[trial]["cash"])
         if name == "position" and self.recipe.shared:
             return self.on_time(trial, logs.curves[:, 2:], 0.0)
@@ -99,7 +102,11 @@ class Curves:
         if name == "drawdown":
             equity = self.on_time(trial, logs.curves[:, 0], cash)
             return 1.0 - equity / np.maximum(np.maximum.accumulate(equity), cash)
-        return self.on_time(trial, logs.records[:, self.recipe.job.plan.records.index(name)], np.nan)
+        plan, n = self.recipe.job.plan, self.recipe.job.n_asset
+        if plan.by_asset:
+            k = n * plan.records.index(name)
+            return self.on_time(trial, logs.records[:, k : k + n], np.nan)
+        return self.on_time(trial, logs.records[:, plan.records.index(name)], np.nan)
 
 
 def trial_numbers(recipe: Recipe) -> np.ndarray:
@@ -165,7 +172,8 @@ def build(
         coords["time"] = recipe.bars.variables["time"].values[recipe.start : recipe.stop]
         tail = (recipe.stop - recipe.start,)
         for name in (*L.CURVES, "drawdown", *recipe.job.plan.records):
-            wide = name == "position" and recipe.shared
+            own = recipe.job.plan.by_asset and name in recipe.job.plan.records
+            wide = own or (name == "position" and recipe.shared)
             shape = (*tail, len(recipe.assets)) if wide else tail
             over = ("time", "asset") if wide else ("time",)
             variables[name] = ((*dims, *over), lazy(name, numbers, shape, partial(curves.curve, name), curves))
