@@ -309,9 +309,9 @@ class Strategy:
 class Portfolio(Strategy):
     """The strategy of a portfolio: it is called once for all assets, which share an account (rules X1-X8)."""
 
-    lowering = PortfolioLowering
+    lowering: type[Lowering] = PortfolioLowering
     shared = True
-    declares = (*SCALARS, Ring, Each)
+    declares: tuple[type, ...] = (*SCALARS, Ring, Each)
 
     def __repr__(self) -> str:
         return super().__repr__().replace("<strategy", "<portfolio", 1)

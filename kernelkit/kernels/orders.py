@@ -441,7 +441,7 @@ def cancel(frame: int, number: float, every: bool) -> int:
 
 
 def link(frame: int, a: float, b: float) -> int:
-    """O9: two live orders become one-cancels-the-other; the group, or 0 when one is not live, or another asset's (X9)."""
+    """O9: two live orders become one-cancels-the-other; the group, or 0 when one is not live, or not its (X9)."""
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
     n = 0

@@ -429,7 +429,7 @@ class Python:
         return 0
 
     def check(self, frame: int, panel: int) -> None:
-        """Raise what an own indicator of the asset in focus has raised; ``panel`` is where values of bar 0 would lie."""
+        """Raise what an own indicator of the asset in focus has; ``panel`` is where values of its bar 0 would lie."""
         f = memory.at(frame, L.FRAME)
         failed: list[tuple[int, int, int]] = []
         for site in self.job.plan.sites:
