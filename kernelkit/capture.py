@@ -17,7 +17,7 @@ from kernelkit.kernels.lower import Lowering
 from kernelkit.kernels.plan import Plan, plain
 from kernelkit.kernels.source import Source, emit, read_source
 from kernelkit.kernels.timeframe import timeframed
-from kernelkit.kernels.tools import HERE, safe
+from kernelkit.kernels.tools import safe
 
 ALLOWED_MODULES = ("math", "numpy")
 SCALARS = (bool, int, float)
@@ -108,11 +108,11 @@ class Capture:
                     "and enter with kk.feature, other modules are for debug=True, imported inside the function",
                 )
 
-    def lower(self, plan: Plan) -> list[str]:
-        """Module text of it all; the plan hears what a helper or an indicator does."""
+    def lower(self, plan: Plan, lowering: type[Lowering]) -> list[str]:
+        """Module text of it all, as the strategy is lowered; the plan hears what a helper or an indicator does."""
         texts = list(self.texts)
         for helper in self.helpers:
-            text = helper_text(helper, plan, self.roles)
+            text = helper_text(helper, plan, self.roles, lowering)
             if text not in texts:
                 texts.append(text)
         return [i.text(plan) for i in self.own.values()] + texts
@@ -196,15 +196,15 @@ def passes_context(tree: ast.FunctionDef, helper: str, context_name: str | None)
     return None
 
 
-def helper_text(helper: Helper, plan: Plan, roles: dict[str, str]) -> str:
+def helper_text(helper: Helper, plan: Plan, roles: dict[str, str], kind: type[Lowering]) -> str:
     """A captured function, lowered; a default is the value that it had when the function was defined."""
     source = timeframed(helper.source, helper.ctx)
-    arguments = [HERE if a.arg == helper.ctx else safe(a.arg) for a in source.tree.args.args]
-    lowering = Lowering(source, plan, helper.ctx, None, roles, 1)
+    arguments = [kind.here if a.arg == helper.ctx else safe(a.arg) for a in source.tree.args.args]
+    lowering = kind(source, plan, helper.ctx, None, roles, 1)
     for k, (value, node) in enumerate(zip(reversed(helper.defaults), reversed(source.tree.args.defaults), strict=True)):
-        if arguments[-1 - k] == HERE:  # a call without ctx would read from nowhere
+        if arguments[-1 - k] == kind.here:  # a call without ctx would read from nowhere
             lowering.cannot_compile(node, f"a default for `{helper.ctx}`", "always pass it")
-            arguments[-1 - k] = HERE.replace(",", "=0,") + "=0"
+            arguments[-1 - k] = kind.here.replace(",", "=0,") + "=0"
         elif not isinstance(value, SCALARS):
             source.refuse(node, f"a default of type {type(value).__name__}", "helpers take numbers")
         else:

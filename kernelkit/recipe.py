@@ -25,7 +25,17 @@ from kernelkit.market.settings import Settings
 from kernelkit.market.several import Accounts
 from kernelkit.market.terms import check_volumes, hours_of, venues_of
 from kernelkit.strategy import Program, Signal, Strategy
-from kernelkit.table import SOURCES, check_sizes, check_sums, clock_of, panel_of, ready, ready_together, targets_of
+from kernelkit.table import (
+    SOURCES,
+    Panel,
+    check_sizes,
+    check_sums,
+    clock_of,
+    panel_of,
+    ready,
+    ready_together,
+    targets_of,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -355,11 +365,16 @@ def plan_job(
     check_volumes(venues, homes, tables, assets)
     check_vwap([settings.fill_model], tables, assets)
     settings.check_margin(program.plan.shared)
+    called = None
     if program.plan.shared:
         check_path(settings.fill_model)
-        need = max(need, ready_together(panel, program.plan.timeframes, waits, assets))
+        if program.plan.by_asset:
+            called = calls_of(panel, need, waits)
+            need = first_call(panel, called)
+        else:
+            need = max(need, ready_together(panel, program.plan.timeframes, waits, assets))
         rows = [(0, *clock_rows(limits, need))]
-        tables = [clock_of(panel, bars, rows[0][1], program.plan.moments), *tables]
+        tables = [clock_of(panel, bars, rows[0][1], clock_moments(program.plan)), *tables]
     else:
         needs = [max(need, r) for r in ready(panel, program.plan.timeframes, waits, assets)]
         rows = [(0, *own_rows(bars, a, place, limits, needs[a])) for a, place in enumerate(places)]
@@ -383,11 +398,26 @@ def plan_job(
         bars=panel.last_bars if program.plan.shared else None,
         hours=hours_of(venues, tables),
         homes=homes,
+        called=called,
     )
     start = rows[0][1] if job.plan.shared else min(int(p[r[1]]) for p, r in zip(places, rows, strict=True))
     return Recipe(
         bars, strategy, job, axes, assets, places, sweep.cells, start, last, scalars, account=settings.account
     )
+
+
+def calls_of(panel: Panel, need: int, closed: Sequence[int]) -> np.ndarray:
+    """X9: by asset, the first of its bars at which its strategy is called: ``need`` come before, and W7's have closed.
+
+    int64 (asset,); one that no bar is, where that never happens.
+    """
+    return np.array([max(need, table.ready(closed)) for table in panel.tables], "i8")
+
+
+def first_call(panel: Panel, called: np.ndarray) -> int:
+    """X9: the row of ``time`` at which the first strategy of an asset may be called; ``panel.n`` where none ever is."""
+    pairs = zip(panel.places, called.tolist(), strict=True)
+    return min((int(place[k]) for place, k in pairs if k < len(place)), default=panel.n)
 
 
 def most_closed(strategy: Strategy, program: Program, bound: Iterable[Mapping[str, Any]]) -> tuple[int, ...]:
@@ -444,9 +474,14 @@ def clock_rows(limits: tuple[int, int], need: int) -> tuple[int, int]:
 def asked_of(plan: Plan) -> tuple[bool, Iterable[str], Sequence[str]]:
     """What a strategy asks of its assets' tables besides features: closes (O12), timeframes (W1) and moments (T8).
 
-    The moments of a portfolio are its clock's.
+    The moments of a portfolio are its clock's, unless its strategy is called for each asset.
     """
-    return plan.closing, plan.timeframes, () if plan.shared else plan.moments
+    return plan.closing, plan.timeframes, () if plan.clocked else plan.moments
+
+
+def clock_moments(plan: Plan) -> Sequence[str]:
+    """The moments (T8) that a portfolio asks of its clock."""
+    return plan.moments if plan.clocked else ()
 
 
 def asset_names(bars: xr.Dataset) -> list[str]:

@@ -93,7 +93,8 @@ class Curves:
     def curve(self, name: str, trial: int) -> np.ndarray:
         """One curve of one trial over the result's time axis, float64 (time,).
 
-        A portfolio's position is (time, asset), what the accounts at several venues have (time, venue).
+        (time, asset) for a portfolio's position, and for own records of a strategy that is called for each asset (X9);
+        (time, venue) for what the accounts at several venues have (V3).
         """
         logs, cash = self.logs(trial), float(self.recipe.job.trials[trial]["cash"])
         if name == "position" and self.recipe.shared:
@@ -108,7 +109,11 @@ class Curves:
         if name == "drawdown":
             equity = self.on_time(trial, logs.curves[:, 0], cash)
             return 1.0 - equity / np.maximum(np.maximum.accumulate(equity), cash)
-        return self.on_time(trial, logs.records[:, self.recipe.job.plan.records.index(name)], np.nan)
+        plan, n = self.recipe.job.plan, self.recipe.job.n_asset
+        if plan.by_asset:
+            k = n * plan.records.index(name)
+            return self.on_time(trial, logs.records[:, k : k + n], np.nan)
+        return self.on_time(trial, logs.records[:, plan.records.index(name)], np.nan)
 
 
 def trial_numbers(recipe: Recipe) -> np.ndarray:
@@ -174,6 +179,8 @@ def build(
         coords["time"] = recipe.bars.variables["time"].values[recipe.start : recipe.stop]
         tail = (recipe.stop - recipe.start,)
         further = {"position": ("asset", len(recipe.assets))} if recipe.shared else {}
+        if recipe.job.plan.by_asset:
+            further |= dict.fromkeys(recipe.job.plan.records, further["position"])
         homes, own = recipe.job.homes, tuple[str, ...]()
         if homes is not None and homes.cash:
             coords["venue"], own = ("venue", list(homes.names)), L.ACCOUNT_CURVES

@@ -43,9 +43,12 @@ from kernelkit.recipe import (
     asked_of,
     asset_names,
     bind,
+    calls_of,
     check_bars,
     check_path,
     check_vwap,
+    clock_moments,
+    first_call,
     kind_of,
     most_closed,
     own_state,
@@ -414,12 +417,16 @@ def one_recipe(
     check_sizes(program.plan, panel.tables)
     rows = np.arange(panel.n) if shared else panel.places[0]
     first = int(np.searchsorted(rows, span(bars, start, None)[0]))
-    begin, waits = max(first, strategy.bars_needed(program, scalars)), most_closed(strategy, program, [scalars])
-    tables = panel.tables
+    need, waits = strategy.bars_needed(program, scalars), most_closed(strategy, program, [scalars])
+    begin, tables, called = max(first, need), panel.tables, None
     if shared:
         check_path(settings.fill_model)
-        begin = max(begin, ready_together(panel, program.plan.timeframes, waits, asset_names(bars)))
-        tables = [clock_of(panel, bars, min(begin, panel.n - 1), program.plan.moments), *tables]
+        if program.plan.by_asset:
+            called = calls_of(panel, need, waits)
+            begin = max(first, first_call(panel, called))
+        else:
+            begin = max(begin, ready_together(panel, program.plan.timeframes, waits, asset_names(bars)))
+        tables = [clock_of(panel, bars, min(begin, panel.n - 1), clock_moments(program.plan)), *tables]
     else:
         begin = max(begin, tables[0].ready(waits))
     settings.check_margin(shared)
@@ -442,6 +449,7 @@ def one_recipe(
         waits=waits,
         hours=hours_of(venues, tables),
         homes=homes,
+        called=called,
     )
     stop = int(rows[-1]) + 1
     return Recipe(

@@ -21,6 +21,7 @@ from kernelkit.hooks import MOMENTS, Hook, hook_of, moment, placed
 from kernelkit.kernels.entries import Returns, entries
 from kernelkit.kernels.lower import Lowering
 from kernelkit.kernels.lower_assets import PortfolioLowering
+from kernelkit.kernels.lower_each import EachLowering, entries_each
 from kernelkit.kernels.lower_hooks import TOLD, Part, entries_of, lowering_of
 from kernelkit.kernels.plan import Each, Plan, Ring, Site, plain
 from kernelkit.kernels.source import emit, read_source
@@ -95,8 +96,10 @@ class Program:
 class Strategy:
     """An event-driven strategy: ``f(ctx, **params)``, or ``f(ctx, s, **params)`` with declared state."""
 
-    lowering: type[Lowering] = Lowering
+    lowering: type[Lowering] = Lowering  # of its functions
+    helpers: type[Lowering] = Lowering  # of those that they call
     shared = False  # whether its assets share an account
+    by_asset = False  # whether it is called for each of those
     declares: tuple[type, ...] = (*SCALARS, Ring)
 
     def __init__(
@@ -108,7 +111,7 @@ class Strategy:
         self.function, self.name, self.warmup = function, function.__name__, warmup
         self.state = {n: plain(v) for n, v in (state or {}).items()}
         self.source = read_source(function)
-        self.hooks: tuple[Hook, ...] = ()
+        self._hooks: tuple[Hook, ...] = ()
         self._memory: tuple[Hashable, list[Any], Capture, dict[Any, Any]] | None = None
         signature = list(inspect.signature(function).parameters.values())
         skip = 2 if self.state else 1
@@ -130,6 +133,11 @@ class Strategy:
                 wanted, fix = "a number, a bool or kk.ring(n)", "Declare state=dict(x=0.0)."
                 raise StrategyError(message(f"state {name!r} of {self.name}", type(value).__name__, wanted, fix))
         self._check()
+
+    @property
+    def hooks(self) -> tuple[Hook, ...]:
+        """The functions beside its main one, in the order of their definition."""
+        return self._hooks
 
     def _check(self) -> None:
         """Raise StrategyError for what can be refused before anything is bound."""
@@ -200,11 +208,11 @@ class Strategy:
 
     def _add(self, kind: str, when: str, function: FunctionType) -> FunctionType:
         new = hook_of(self.name, self.s is not None, self.defaults, kind, when, function)
-        before, self.hooks = self.hooks, placed(self.hooks, new)
+        before, self._hooks = self._hooks, placed(self._hooks, new)
         try:
             self._check()
         except BaseException:
-            self.hooks = before
+            self._hooks = before
             raise
         return function
 
@@ -250,8 +258,9 @@ class Strategy:
         return made
 
     def _lower(self, capture: Capture, types: Mapping[str, type], strings: Mapping[str, str]) -> Program:
-        plan = Plan({n: t for n, t in types.items() if t is not str}, self.state, shared=self.shared)
-        captured = capture.lower(plan)
+        numbers = {n: t for n, t in types.items() if t is not str}
+        plan = Plan(numbers, self.state, shared=self.shared, by_asset=self.by_asset)
+        captured = capture.lower(plan, self.helpers)
         source = timeframed(self.source, self.ctx)
         bodies = [(source, lowered(self.lowering(source, plan, self.ctx, self.s, capture.roles)))]
         for hook in self.hooks:
@@ -262,12 +271,13 @@ class Strategy:
             if hook.when and hook.when not in plan.moments:
                 plan.moments.append(hook.when)
         lines = [emit(source, body, 2 if plan.raises else 1) for source, body in bodies]
-        if self.hooks:
-            heads = [("", "", self.name, tuple(self.defaults))]
-            heads += [(h.kind, h.when, h.function.__name__, h.params) for h in self.hooks]
-            decision = entries_of(plan, [Part(*head, own) for head, own in zip(heads, lines, strict=True)])
+        heads = [("", "", self.name, tuple(self.defaults))]
+        heads += [(h.kind, h.when, h.function.__name__, h.params) for h in self.hooks]
+        parts = [Part(*head, own) for head, own in zip(heads, lines, strict=True)]
+        if self.by_asset:
+            decision = entries_each(plan, parts)
         else:
-            decision = entries(plan, lines[0])
+            decision = entries_of(plan, parts) if self.hooks else entries(plan, lines[0])
         constants = [f"{safe(n)} = {v!r}" for n, v in strings.items()]
         text = "\n".join([PRELUDE, around(plan.shared), *captured, *constants, decision])
         return Program(self.name, f"{text}\n", plan)
@@ -299,12 +309,41 @@ class Strategy:
 class Portfolio(Strategy):
     """The strategy of a portfolio: it is called once for all assets, which share an account (rules X1-X8)."""
 
-    lowering = PortfolioLowering
+    lowering: type[Lowering] = PortfolioLowering
     shared = True
-    declares = (*SCALARS, Ring, Each)
+    declares: tuple[type, ...] = (*SCALARS, Ring, Each)
 
     def __repr__(self) -> str:
         return super().__repr__().replace("<strategy", "<portfolio", 1)
+
+
+class EachAsset(Portfolio):
+    """A strategy of one asset as that of a portfolio: it is called for each asset, on the account of all (rule X9)."""
+
+    lowering = helpers = EachLowering
+    by_asset = True
+    declares = Strategy.declares
+
+    def __init__(self, strategy: Strategy) -> None:
+        self.strategy = strategy
+        super().__init__(strategy.function, strategy.state, strategy.warmup)
+
+    @property
+    def hooks(self) -> tuple[Hook, ...]:
+        """The strategy's own, also those that it gets later."""
+        return self.strategy.hooks
+
+    @property
+    def identity(self) -> str:
+        """All text that decides what it does."""
+        return f"for each asset of an account\n{super().identity}"
+
+    def _add(self, kind: str, when: str, function: FunctionType) -> FunctionType:
+        found, fix = f"{kind} of its portfolio", f"Write @{self.name}.{kind}: it is the strategy's, here and alone."
+        raise StrategyError(message(f"hook {function.__name__} of {self.name}", found, "one of the strategy", fix))
+
+    def __repr__(self) -> str:
+        return super().__repr__().replace("<portfolio", "<portfolio of", 1)
 
 
 @dataclass(frozen=True)
@@ -407,18 +446,24 @@ def strategy(function: Any = None, /, *, state: Any = None, warmup: Any = None) 
 
 
 @overload
+def portfolio(strategy: Strategy, /) -> EachAsset: ...
+@overload
 def portfolio(function: Callable[..., Any], /) -> Portfolio: ...
 @overload
 def portfolio(
     *, state: Mapping[str, Any] | None = None, warmup: int | Callable[[Any], int] | None = None
 ) -> Callable[[Callable[..., Any]], Portfolio]: ...
 def portfolio(function: Any = None, /, *, state: Any = None, warmup: Any = None) -> Any:
-    """Make ``f(ctx, **params)`` the strategy of a portfolio: all assets share one account (rules X1-X8).
+    """Make ``f(ctx, **params)`` the strategy of a portfolio: all assets share one account (rules X1-X9).
 
     It runs once a bar of the clock, after the bars of all assets have closed. ``ctx[k]`` is asset ``k`` with its
     series, indicators and orders, ``for k in ctx.tradable`` goes over those that have a bar now, ``ctx.rank`` and
     ``ctx.weights`` take a `kk.each` of the declared state. ``warmup`` counts bars of the clock. Raises StrategyError
     for what cannot be compiled, with its line.
+
+    A `@kk.strategy` in the place of ``f`` is called for each asset that has a bar, once its windows are full (X9): with
+    bars, orders, hooks, state and records of that asset, as if it were alone, and cash and equity of the account.
+    ``target_percent`` is of that equity: pass each asset its share.
 
     >>> @portfolio(state=dict(w=each()))
     ... def equal(ctx, s):
@@ -427,10 +472,23 @@ def portfolio(function: Any = None, /, *, state: Any = None, warmup: Any = None)
     ...     ctx.weights(s.w)
     >>> equal
     <portfolio equal()>
+    >>> @strategy
+    ... def cross(ctx, fast=20, slow=100, weight=0.1):
+    ...     ctx.target_percent(weight if ctx.close.sma(fast) > ctx.close.sma(slow) else 0.0)
+    >>> portfolio(cross)
+    <portfolio of cross(fast=20, slow=100, weight=0.1)>
     """
-    if function is not None:
-        return Portfolio(function)
-    return lambda f: Portfolio(f, state, warmup)
+
+    def made(f: Any) -> Portfolio:
+        if isinstance(f, (Portfolio, Signal)) or (isinstance(f, Strategy) and (state, warmup) != (None, None)):
+            found = (
+                repr(f) if isinstance(f, (Portfolio, Signal)) else "state or warmup beside a strategy that has its own"
+            )
+            fix = "Write kk.portfolio(strategy), or put @kk.portfolio above a def."
+            raise StrategyError(message("a portfolio", found, "a @kk.strategy, or a function", fix))
+        return EachAsset(f) if isinstance(f, Strategy) else Portfolio(f, state, warmup)
+
+    return made if function is None else made(function)
 
 
 def signal(function: Any = None, /, *, units: str = "weight") -> Any:

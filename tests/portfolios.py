@@ -10,6 +10,7 @@ import numpy as np
 import kernelkit as kk
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job, Logs, Table
+from kernelkit.strategy import Program
 from kernelkit.table import with_mark
 from tests.programs import actions_of, recorded, settings_of
 from tests.reference import Action, Asset, Clock, Config, Outcome, simulate_portfolio
@@ -182,25 +183,29 @@ def clock_table(world: World) -> Table:
 
 def job(world: World) -> Job:
     """The world as the engine takes it."""
+    traded = len(world.assets) - SCRIPTS
+    return job_of(world, PROGRAM, [*[None] * traded, *(world.program[:, j] for j in range(SCRIPTS))])
+
+
+def job_of(world: World, program: Program, values: list[np.ndarray | None], called: np.ndarray | None = None) -> Job:
+    """The same for another program, with the features of each asset."""
     c = world.config
     costs, codes = settings_of(c, world.fee, world.slippage)
-    traded, n = len(world.assets) - SCRIPTS, len(world.clock.open_at)
-    tables = [
-        table(a, float(c.periods_per_year), None if k < traded else world.program[:, k - traded])
-        for k, a in enumerate(world.assets)
-    ]
+    n = len(world.clock.open_at)
+    tables = [table(a, float(c.periods_per_year), v) for a, v in zip(world.assets, values, strict=True)]
     last = np.stack([np.maximum.accumulate(np.array(a.rows, "i8")) for a in world.assets], axis=1)
     trials = np.zeros(1, L.TRIAL)
     trials[0] = (0, c.trade_from, n, 0, 0, 0, c.cash)
     return Job(
-        PROGRAM.text,
-        PROGRAM.plan,
+        program.text,
+        program.plan,
         [clock_table(world), *tables],
         [costs],
         [codes],
         trials,
         np.zeros((1, 0), "i8"),
         bars=np.ascontiguousarray(last),
+        called=called,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,6 +37,31 @@ DIALECTS = [
 ]
 DIALECTS += [{"path": "close", "market": "next_close", "trailing": t} for t in ("check_first", "update_first")] * 4
 DIALECTS += [{"close_out": end} for end in ENDS] * 16
+# how often a script gives each order, by its verb
+OFTEN = np.array([4, 4, 3, 2, 2, 3, 2, 4, 1, 0.5, 1, 3, 1, 1, 1, 1, 0.5, 2, 2, 2, 1, 1, 1, 2, 2, 2, 1, 1])
+
+
+def action(
+    rng: np.random.Generator, config: Config, grid: Any, k: int, close: int, base: int, wide: int
+) -> tuple[float, ...]:
+    """What a script asks of asset `k` at a bar: portfolios.FIELDS."""
+    verb = float(rng.choice(np.arange(1, len(OFTEN) + 1), p=OFTEN / OFTEN.sum()))
+    afford = config.cash / (grid.gross(base, 1) * config.initial)
+    lots = float(rng.integers(-5, 6)) if rng.random() < 0.4 else float(np.round(rng.normal() * afford * 0.7))
+    level = [grid.price(int(max(1, close + rng.integers(-2 * wide, 2 * wide + 1)))) for _ in range(2)]
+    q = float(rng.integers(1, 60)) if verb in (9.0, 11.0, 26.0, 27.0) else lots * grid.lot
+    a = float(rng.integers(1, 60)) if verb == 11.0 else level[0]
+    b, c = level[1], float(rng.choice([0.01, 0.05, 0.2]))
+    if verb == 24.0:
+        b = float(rng.choice([0.05, 0.2, 1.0]))
+    elif verb == 26.0:
+        b = float(rng.integers(0, 8)) * grid.lot
+    if verb == 8.0:
+        c = float(rng.choice([0.0, 1.0, -1.0, 0.5, 1.7, -0.3]))
+    if verb == 12.0:
+        a, b = float(rng.integers(-1, 2)), float(rng.choice([0.0, 0.1]))
+        c = float(rng.choice([0.0, 0.1, 0.4, -0.2]))
+    return verb, float(k), q, a, b, c
 
 
 @st.composite
@@ -85,32 +111,10 @@ def worlds(draw: st.DrawFn, calm: bool = False) -> World:
     )
     busy = draw(st.floats(0.1, 1.0))
     program = np.zeros((n, SCRIPTS, 6))
-    p = np.array([4, 4, 3, 2, 2, 3, 2, 4, 1, 0.5, 1, 3, 1, 1, 1, 1, 0.5, 2, 2, 2, 1, 1, 1, 2, 2, 2, 1, 1])
-    verbs = np.arange(1, len(p) + 1)
     for t, j in itertools.product(range(n), range(SCRIPTS)):
-        if rng.random() > busy:
-            continue
-        verb, k = float(rng.choice(verbs, p=p / p.sum())), int(rng.integers(traded))
-        grid = grids[k]
-        afford = config.cash / (grid.gross(base, 1) * config.initial)
-        lots = float(rng.integers(-5, 6)) if rng.random() < 0.4 else float(np.round(rng.normal() * afford * 0.7))
-        level = [grid.price(int(max(1, closes[k][t] + rng.integers(-2 * wide, 2 * wide + 1)))) for _ in range(2)]
-        q = float(rng.integers(1, 60)) if verb in (9.0, 11.0, 26.0, 27.0) else lots * grid.lot
-        a = float(rng.integers(1, 60)) if verb == 11.0 else level[0]
-        b, c = level[1], float(rng.choice([0.01, 0.05, 0.2]))
-        if verb == 24.0:
-            b = float(rng.choice([0.05, 0.2, 1.0]))
-        elif verb == 26.0:
-            b = float(rng.integers(0, 8)) * grid.lot
-        if verb == 8.0:
-            c = float(rng.choice([0.0, 1.0, -1.0, 0.5, 1.7, -0.3]))
-        if verb == 12.0:
-            a, b, c = (
-                float(rng.integers(-1, 2)),
-                float(rng.choice([0.0, 0.1])),
-                float(rng.choice([0.0, 0.1, 0.4, -0.2])),
-            )
-        program[t, j] = verb, k, q, a, b, c
+        if rng.random() <= busy:
+            k = int(rng.integers(traded))
+            program[t, j] = action(rng, config, grids[k], k, closes[k][t], base, wide)
     clock = Clock(open_at.tolist(), known_at.tolist(), session.tolist())
     many, actions = draw(st.sampled_from([0] if calm else [0, 0, 1, 4])), []
     for k, asset in enumerate(assets[:traded] if many else []):

@@ -658,7 +658,7 @@ def test_a_strategy_without_timeframes_knows_nothing_of_them() -> None:
     assert recipe.job.tables[0] is panel_of(recipe.bars, []).tables[0]
     assert int(template_block(recipe.job)[: L.HEADER.itemsize].view(L.HEADER)["n_slot"][0]) == program.plan.words
     # after all that compiled text has the offsets of
-    assert L.INSTRUMENT.names[-3:] == ("higher", "closed", "n_base")
+    assert L.INSTRUMENT.names[-4:] == ("higher", "closed", "n_base", "called")
 
 
 def test_look_is_by_timeframe() -> None:

@@ -197,7 +197,7 @@ class Traces:
             logs = recorder.all()
             columns = recipe.job.tables[int(recipe.job.trials[k]["dataset"])].columns
             clock = columns[L.COLUMNS.index("open_at")], columns[L.COLUMNS.index("known_at")]
-            first, names = int(recipe.job.trials[k]["trade_from"]), tuple(recipe.job.plan.records)
+            first, names = int(recipe.job.trials[k]["trade_from"]), record_names(recipe)
             early = bool(coded(recipe.job)["market"][0] == L.SAME_CLOSE)
             failure = recorder.outcome.errors.get(0)
             out.append(Trace(logs, account, *clock, recipe.rows(k), first, failure, names, early))
@@ -211,6 +211,12 @@ class Traces:
         """The earliest difference in any account."""
         found = [d for a, b in zip(one, other, strict=True) if (d := first_difference(a, b, cut)) is not None]
         return min(found, key=lambda d: d.bar, default=None)
+
+
+def record_names(recipe: Recipe) -> tuple[str, ...]:
+    """What a trace calls the columns of own records."""
+    names = recipe.job.plan.records
+    return tuple(f"{n} of {a}" for n in names for a in recipe.assets) if recipe.job.plan.by_asset else tuple(names)
 
 
 def first_difference(one: Trace, other: Trace, cut: int) -> Difference | None:

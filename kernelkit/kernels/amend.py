@@ -37,11 +37,11 @@ from kernelkit.kernels.triggers import if_touched, rests
 
 
 def found(frame: int, number: float) -> int:
-    """The address of the live order of this id, 0 where there is none."""
+    """The address of the live order of this id, 0 where there is none, or another asset than that in focus has it."""
     f = at(frame, FRAME)
     for k in range(at(f.state, HEADER).n_live):
         o = at(f.orders + k * ORDER_BYTES, ORDER)
-        if o.status == LIVE and float(o.id) == number:
+        if o.status == LIVE and float(o.id) == number and (f.asset < 0 or o.asset == f.asset):
             return f.orders + k * ORDER_BYTES
     return 0
 

@@ -12,24 +12,24 @@ CAPACITY = 2 * L.RESERVE
 def template_block(job: Job) -> np.ndarray:
     """A state block as every trial begins: declared state, scratch rings, nothing else.
 
-    Of a portfolio the numbers of each asset follow the strategy's words, then the slots of all assets but the first;
-    last come, by indicator and asset, the values but one.
+    Of a portfolio the numbers of each asset follow the strategy's words (by name, or, where it is called for each
+    asset, by asset), then the slots of all assets but the first; last come, by indicator and asset, the values but one.
     """
     plan, n = job.plan, job.n_asset
     rings = {s.slot: ring_length(job, k) for k, s in enumerate(plan.sites) if s.rolling.ring}
-    each = [value for value in plan.state.values() if isinstance(value, Each)]
     before = n * len(plan.keeping)
-    n_slot = plan.words + n * (len(each) + 2 * sum(rings.values())) + (n - 1) * site_words(plan) + before
+    n_slot = plan.words + n * (plan.own_words + 2 * sum(rings.values())) + (n - 1) * site_words(plan) + before
     block = L.new_block(n, CAPACITY + 8 * (n - 1), n_slot, plan.told != 0, job.homes.n if job.homes else 0)
     words = slots_of(block)
-    for name, value in plan.state.items():
-        if not isinstance(value, Ring | Each):
-            words[plan.places[name]] = word(value)
     at = plan.words
-    for value in each:
+    for first in plan.words + plan.own_words * np.arange(n) if plan.by_asset else [0]:
+        for name, value in plan.state.items():
+            if not isinstance(value, Ring | Each):
+                words[first + plan.places[name]] = word(value)
+    for value in (v for v in plan.state.values() if isinstance(v, Each)):
         words[at : at + n] = word(value.value)
         at += n
-    at += (n - 1) * site_words(plan)
+    at = plan.words + n * plan.own_words + (n - 1) * site_words(plan)
     for shift in slot_shifts(job) if plan.sites else ():
         for slot, value in job.custom_state:
             words[slot + shift] = word(value)
@@ -56,8 +56,7 @@ def site_words(plan: Plan) -> int:
 def slot_shifts(job: Job) -> np.ndarray:
     """How many words the slots of each asset lie behind those of the first, int64 (asset,)."""
     plan, n = job.plan, job.n_asset
-    each = sum(isinstance(value, Each) for value in plan.state.values())
-    return np.concatenate([[0], n * each + site_words(plan) * np.arange(1, n)])
+    return np.concatenate([[0], n * plan.own_words + site_words(plan) * np.arange(1, n)])
 
 
 def ring_length(job: Job, k: int) -> int:

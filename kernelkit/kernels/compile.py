@@ -28,22 +28,14 @@ PARTS = ("column_at", "fail", "past", "ring_at", "ring_push", "record", "aim", "
 PARTS += ("higher_past", "higher_place", "failing_bar")
 # The same for portfolios.
 REACH = ("asset_past", "asset_age", "asset_value", "asset_position", "asset_tradable", "each_place", "asset_order")
-REACH += (
-    "asset_aim",
-    "weights",
-    "rank",
-    "asset_higher",
-    "asset_higher_value",
-    "asset_cash",
-    "asset_equity",
-    "send_money",
-)
+REACH += ("asset_aim", "weights", "rank", "asset_higher", "asset_higher_value", "focus", "defocus", "is_called")
+REACH += ("own_panel", "own_orders", "own_record", "give_up", "forget_told", "asset_cash", "asset_equity", "send_money")
 # What is loaded for a strategy, and the call in its text that needs it.
-USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame"), ("tell", "forget_events(frame"))
+USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame"), ("tell", "events_of(frame"))
 # in the order of their imports
 CORE = ("focus", "scan", "account", "costs", "power", "tallies", "fills", "accept", "triggers", "halts", "matching")
-CORE += ("limits", "paths", "amend", "actions", "orders", "indicators", "bars", "finer", "sharing", "guard", "reach")
-CORE += ("transfers", "higher", "events")
+CORE += ("limits", "paths", "amend", "actions", "orders", "indicators", "bars", "finer", "sharing", "guard", "events")
+CORE += ("reach", "transfers", "higher")
 
 
 def _load(element, numba_type):
@@ -420,7 +412,7 @@ def strategy(text: str, kinds: tuple[str, ...], shared: bool = False) -> tuple[d
         linker = Strategy(text, "strategy")
         if shared:
             frame = {"decide": keep(linker, "decide", "int64(int64)")}
-            told = {"tell": "tell"} if "forget_events(frame" in text else {}
+            told = {"tell": "tell"} if "events_of(frame" in text else {}
             frame |= {field: engine().unit(name) for field, name in (SHARED | told).items()}
         else:
             frame = {"coast": keep(linker, "coast", "int64(int64)", **linker.options)}

@@ -8,7 +8,7 @@ import ast
 import re
 from collections.abc import Iterable
 
-from kernelkit.kernels.layout import FAILED, FAR, FRAME, RAISED
+from kernelkit.kernels.layout import ACCOUNT, C_CLOSE_P, FAILED, FAR, FRAME, RAISED
 from kernelkit.kernels.plan import Plan, Site
 from kernelkit.kernels.tools import offset, safe
 
@@ -84,16 +84,27 @@ def own_text(plan: Plan, k: int) -> str:
     return f"def _own_{k}({head}) -> None:\n    {site.kind}({arguments})"
 
 
-def placed() -> list[str]:
-    """Where a portfolio's decision is, what it reads from."""
-    places = {"_i": "clock", "_state": "state", "_account": "account", "_s": "strategy"}
-    return [f"    {name} = i8(frame + {offset(FRAME, field)})" for name, field in places.items()]
+def placed(plan: Plan) -> list[str]:
+    """Where a portfolio's decision is, what it reads from: of a strategy that is called for each asset, that of one."""
+    own = plan.by_asset
+    places = {"_i": "i" if own else "clock", "_state": "state", "_account": "account", "_s": "strategy"}
+    out = [f"    {name} = i8(frame + {offset(FRAME, field)})" for name, field in places.items()]
+    if own:
+        asset = f"i8(frame + {offset(FRAME, 'asset')})"
+        out += [
+            f"    _positions = i8(frame + {offset(FRAME, 'positions')})",
+            f"    _e = _s + 8 * ({plan.words} + {plan.own_words} * {asset})",
+            "    _panel = own_panel(frame)",
+            f"    _cash = f8(_account + {offset(ACCOUNT, 'cash')})",
+            f"    _close = column_at(frame, {C_CLOSE_P}, 0)",
+        ]
+    return out
 
 
 def decide_all_text(plan: Plan, lines: list[str]) -> str:
     """The decision of a portfolio at a bar of its clock; EACH is where its state of a number for each asset begins."""
     out = [f"EACH = {plan.words}", "def decide(frame: int) -> int:"]
-    out += placed()
+    out += placed(plan)
     out += [f"    {safe(n)} = {read(kind, f'_s + {8 * k}')}" for k, (n, kind) in enumerate(plan.params.items())]
     return "\n".join([*out, *guarded(plan, lines), "    return 0"])
 

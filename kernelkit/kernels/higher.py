@@ -62,9 +62,13 @@ def row_offset(higher_at: int, first: int, i: int) -> int:
 
 
 def higher_place(frame: int, j: int, i: int) -> int:
-    """Where in the panel the values of timeframe `j` lie that bar `i` sees; a slot's second word comes on top."""
+    """Where in the panel the values of timeframe `j` lie that bar `i` of the asset in focus sees.
+
+    A slot's second word comes on top.
+    """
     f = at(frame, FRAME)
-    return f.values + row_offset(timeframe_at(frame, j), f.first, i)
+    row = f.values + f.row_bytes * f.asset
+    return row + row_offset(timeframe_at(frame, j), bars_until(frame, f.asset, f.first), i)
 
 
 def failing_bar(frame: int, j: int, value: float) -> int:

@@ -73,7 +73,7 @@ class Table:
         vwap, edges = (0 if a is None else a.ctypes.data for a in (self.vwap, self.edges))
         finer = 0 if self.finer is None else self.finer.instrument_record.ctypes.data
         numbers = self.tick, self.lot, self.multiplier, unit, self.periods
-        return (*ints, *acts, vwap, finer, edges, *numbers, 0, 0, 0)
+        return (*ints, *acts, vwap, finer, edges, *numbers, 0, 0, 0, 0)
 
     @cached_property
     def instrument_record(self) -> np.ndarray:
@@ -294,6 +294,7 @@ class Job:
     # H1: when the calendars of its venues open and close in turn, int64 ns, by name
     hours: dict[str, np.ndarray] = field(default_factory=dict)
     homes: Homes | None = None  # V1: of a portfolio at several venues
+    called: np.ndarray | None = None  # X9: int64 (asset,), the first of its bars at which the strategy is called
 
     @property
     def limits(self) -> int:
@@ -305,6 +306,11 @@ class Job:
     def n_asset(self) -> int:
         """How many assets an account holds."""
         return len(self.tables) - 1 if self.plan.shared else 1
+
+    @property
+    def n_record(self) -> int:
+        """Columns of own records: one for each name, or for each name and asset (X9)."""
+        return len(self.plan.records) * (self.n_asset if self.plan.by_asset else 1)
 
 
 @dataclass
@@ -339,7 +345,8 @@ class Outcome:
 class Logs:
     """What one trial did: fills, ended orders, trades, actions, rules hit (records of layout), curves, own records.
 
-    Curves are (bar, [equity, cash, position of each asset]), records (bar, name), float64 from the first decision on.
+    Curves are (bar, [equity, cash, position of each asset]), records (bar, name), of a strategy that is called for each
+    asset (bar, name * asset); float64 from the first decision on.
     """
 
     fills: np.ndarray

@@ -280,11 +280,12 @@ TRIAL = _record("i0 trade_from i1 dataset venue fill_model", "cash")
 # mark: the column of what a unit is worth at the close; contract: LINEAR, INVERSE; vwap: float64 by bar (F10); finer:
 # the INSTRUMENT of its finer bars, edges: where those of each bar begin, and one more (F16); 0: none; higher: the
 # records of its higher timeframes, side by side. Of such a one closed says how many of its bars there are before each
-# of the n_base bars that it is made of, and at their end (W5).
+# of the n_base bars that it is made of, and at their end (W5); called: the first bar of an asset at which a strategy
+# that is called for each may be (X9)
 INSTRUMENT = _record(
     "columns n_bars inverse closing universe mark contract actions n_actions vwap finer edges",
     "tick lot multiplier unit periods",
-    [("higher", "i8"), ("closed", "i8"), ("n_base", "i8")],
+    [("higher", "i8"), ("closed", "i8"), ("n_base", "i8"), ("called", "i8")],
 )
 # limits: which rules refuse orders, as bits; rules: where the RULES of an account there are; initial ... deductions:
 # the account's margin (L1, L2), tiers of long positions before those of short ones

@@ -48,6 +48,13 @@ class Lowering(Timeframes):
     """
 
     event: str | None = None  # of a hook, its argument that says what has happened
+    # what stands for ctx in a helper's call, for the account's equity, for how many of its orders live, for where
+    # declared state lies; the function that keeps a record
+    here = HERE
+    equity = EQUITY
+    live = f"i8(_state + {offset(L.HEADER, 'n_live')})"
+    state_at = "_s"
+    recorder = "record"
 
     def __init__(
         self,
@@ -237,8 +244,8 @@ class Lowering(Timeframes):
             "time": f"i8(column_at(frame, {L.C_KNOWN_AT}, _i))",
             "position": f"f8(_positions + {offset(L.POSITION, 'quantity')})",
             "cash": "_cash",
-            "equity": EQUITY,
-            "orders": f"i8(_state + {offset(L.HEADER, 'n_live')})",
+            "equity": self.equity,
+            "orders": self.live,
         }
         return self.expression(texts[name], node)
 
@@ -258,7 +265,7 @@ class Lowering(Timeframes):
         """Address text and declared value of `s.name`."""
         if node.attr not in self.plan.state:
             self.source.refuse(node, f"state `{node.attr}` is not declared", f"declare it: state=dict({node.attr}=0.0)")
-        return f"_s + {8 * self.plan.places[node.attr]}", self.plan.state[node.attr]
+        return f"{self.state_at} + {8 * self.plan.places[node.attr]}", self.plan.state[node.attr]
 
     def state_value(self, node: ast.Attribute) -> ast.AST:
         """The load of `s.name`."""
@@ -485,7 +492,7 @@ class Lowering(Timeframes):
 
     def helper_call(self, node: ast.Call) -> ast.AST:
         """Helpers get for ctx what stands for it; other arguments are values."""
-        arguments = [HERE if self.is_ctx(a) else self.text(a) for a in node.args]
+        arguments = [self.here if self.is_ctx(a) else self.text(a) for a in node.args]
         keywords = [f"{safe(k.arg or '')}={self.text(k.value)}" for k in node.keywords]
         return self.expression(f"{safe(node.func.id)}({', '.join(arguments + keywords)})", node)
 
@@ -539,8 +546,8 @@ class Lowering(Timeframes):
         """The call into the engine that an order method becomes."""
         code, word, texts = self.order(node, name)
         if name in ("target", "target_percent"):
-            return self.expression(f"aim({HERE}, {code}, {texts[0]})", node)
-        return self.expression(f"order(frame, _account, {EQUITY}, {code}, {word}, {', '.join(texts)})", node)
+            return self.expression(f"aim({self.here}, {code}, {texts[0]})", node)
+        return self.expression(f"order(frame, _account, {self.equity}, {code}, {word}, {', '.join(texts)})", node)
 
     def sizer(self, node: ast.Call, name: str) -> ast.AST:
         """The quantity, in base units, that `ctx.size.name(...)` means."""
@@ -552,7 +559,8 @@ class Lowering(Timeframes):
         multiplier, periods = (f"f8({g} + {offset(L.INSTRUMENT, n)})" for n in ("multiplier", "periods"))
         if name == "risk":
             return self.expression(
-                f"(({self.text(given['fraction'])}) * {EQUITY} / (({self.text(given['stop'])}) * {multiplier}))", node
+                f"(({self.text(given['fraction'])}) * {self.equity} / (({self.text(given['stop'])}) * {multiplier}))",
+                node,
             )
         if name == "notional":
             return self.expression(f"(({self.text(given['value'])}) / ({CLOSE} * {multiplier}))", node)
@@ -562,7 +570,7 @@ class Lowering(Timeframes):
         site = self.site(ast.copy_location(series, node))
         sigma = f"(_v{site.slot} * {periods} ** 0.5)"
         return self.expression(
-            f"(({self.text(given['volatility'])}) * {EQUITY} / ({CLOSE} * {multiplier} * {sigma}))", node
+            f"(({self.text(given['volatility'])}) * {self.equity} / ({CLOSE} * {multiplier} * {sigma}))", node
         )
 
     def record(self, node: ast.Call) -> ast.AST:
@@ -578,5 +586,5 @@ class Lowering(Timeframes):
         if name.value not in self.plan.records:
             self.plan.records.append(name.value)
         return self.expression(
-            f"record(frame, {self.plan.records.index(name.value)}, float({self.text(given['value'])}))", node
+            f"{self.recorder}(frame, {self.plan.records.index(name.value)}, float({self.text(given['value'])}))", node
         )

@@ -73,12 +73,12 @@ def part_text(plan: Plan, k: int, part: Part) -> str:
         head = f"{head}, {EVENT}: int"
     out = [f"def {HOOK}{k}({' '.join(head.split())}) -> int:  # in {part.name}"]
     if plan.shared:
-        out += placed()
+        out += placed(plan)
     for name in part.params:
         if name in plan.params:  # a text is compiled in
             out.append(f"    {safe(name)} = {read(plan.params[name], f'_s + {8 * names.index(name)}')}")
     reads = []
-    for site in () if plan.shared else plan.sites:
+    for site in () if plan.clocked else plan.sites:
         for value, place in ((f"_v{site.slot}", value_at(site)), (f"_p{site.slot}", f"{value_at(site)} - 8")):
             if any(re.search(rf"\b{value}\b", line) for line in part.lines):
                 reads.append((site, f"    {value} = f8({place})"))
@@ -86,9 +86,13 @@ def part_text(plan: Plan, k: int, part: Part) -> str:
     return "\n".join([*out, *guarded(plan, part.lines), "    return 0"])
 
 
-def decision_lines(plan: Plan, parts: list[Part]) -> list[str]:
-    """T6: call the functions of a strategy in their order; the first one that raises ends the decision."""
+def turn_lines(plan: Plan, parts: list[Part]) -> list[str]:
+    """T6: call the functions of a strategy in their order; the first one that raises ends the decision.
+
+    `events` are told, of a strategy that is called for each asset those of the asset in focus.
+    """
     given = SHARED if plan.shared else SINGLE
+    mine = f" and i8(event + {offset(L.EVENT, 'asset')}) == i8(frame + {offset(L.FRAME, 'asset')})"
 
     def calls(k: int, indent: str, more: str = "") -> list[str]:
         return [f"{indent}if {HOOK}{k}({given}{more}) != 0:", f"{indent}    return {L.RAISED}"]
@@ -107,15 +111,17 @@ def decision_lines(plan: Plan, parts: list[Part]) -> list[str]:
         out += at_moment(k, OPENS)
     if plan.told:
         out += [
-            f"    event = events_of(frame) + {L.EVENTS_BYTES}",
-            f"    events = i8(event - {L.EVENTS_BYTES - offset(L.EVENTS, 'n')})",
             "    if events > 0:",
+            f"        event = events_of(frame) + {L.EVENTS_BYTES}",
             "        for k in range(events):",
         ]
         for kind in (kind for kind in TOLD if kind in by_kind):
-            out.append(f"            if i8(event + {offset(L.EVENT, 'what')}) == {TOLD[kind][0]}:")
+            is_it = f"i8(event + {offset(L.EVENT, 'what')}) == {TOLD[kind][0]}"
+            out.append(f"            if {is_it}{mine if plan.by_asset else ''}:")
             out += calls(by_kind[kind][0], " " * 16, ", event")
-        out += [f"            event += {L.EVENT_BYTES}", "        forget_events(frame, events)"]
+        out.append(f"            event += {L.EVENT_BYTES}")
+        if not plan.by_asset:
+            out.append("        forget_events(frame, events)")
     for k in by_kind.get("schedule", ()):
         out += at_moment(k, parts[k].when)
     out += calls(by_kind[""][0], "    ")
@@ -128,9 +134,10 @@ def entries_of(plan: Plan, parts: list[Part]) -> str:
     """What `entries` makes of a strategy, of one with hooks."""
     functions = [part_text(plan, k, part) for k, part in enumerate(parts)]
     if plan.shared:
-        head = [f"EACH = {plan.words}", *functions, "def decide(frame: int) -> int:", *placed()]
+        head = [f"EACH = {plan.words}", *functions, "def decide(frame: int) -> int:", *placed(plan)]
     else:
         risky = [site for site in plan.sites if site.kind in plan.risky]
         values = [f"    _v{site.slot} = f8({value_at(site)})" for site in risky]
         head = [*functions, DECIDE, *higher_bars(risky), *values, *failed(plan)]
-    return "\n\n".join(["\n".join([*head, *decision_lines(plan, parts), "    return 0"]), *kernels(plan)])
+    told = [f"    events = i8(events_of(frame) + {offset(L.EVENTS, 'n')})"] if plan.told else []
+    return "\n\n".join(["\n".join([*head, *told, *turn_lines(plan, parts), "    return 0"]), *kernels(plan)])

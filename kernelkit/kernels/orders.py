@@ -419,7 +419,7 @@ def sized_for_venue(frame: int, lots: int) -> int:
 
 
 def cancel(frame: int, number: float, every: bool) -> int:
-    """O9: end the live order of this id, or every live order (of the asset in focus, where one is).
+    """O9: end the live order of this id, or every one, of the asset in focus where one is (X9).
 
     The id of the last one, or 0 when there was none.
     """
@@ -430,7 +430,7 @@ def cancel(frame: int, number: float, every: bool) -> int:
     found = 0
     for k in range(h.n_live):
         o = at(f.orders + k * ORDER_BYTES, ORDER)
-        if o.status == LIVE and ((every and (mine < 0 or o.asset == mine)) or float(o.id) == number):
+        if o.status == LIVE and (mine < 0 or o.asset == mine) and (every or float(o.id) == number):
             if rarely(quiet):
                 focus(frame, o.asset)  # its venue may be another
                 found = o.id if call_off(frame, f.orders + k * ORDER_BYTES, R_USER) else found
@@ -447,13 +447,13 @@ def cancel(frame: int, number: float, every: bool) -> int:
 
 
 def link(frame: int, a: float, b: float) -> int:
-    """O9: two live orders become one-cancels-the-other; the group, or 0 when one of them is not live."""
+    """O9: two live orders become one-cancels-the-other; the group, or 0 when one is not live, or not its (X9)."""
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
     n = 0
     for k in range(h.n_live):
         o = at(f.orders + k * ORDER_BYTES, ORDER)
-        if float(o.id) == a or float(o.id) == b:
+        if (float(o.id) == a or float(o.id) == b) and (f.asset < 0 or o.asset == f.asset):
             n += 1
     if n != 2:
         return 0

@@ -65,8 +65,9 @@ class Plan:
     sizes: bool = False  # it asks for quantities by ctx.size, which are those of linear contracts
     closing: bool = False  # it orders at the close (O12): the bars must say when their sessions close
     shared: bool = False  # a portfolio's: its assets share an account
+    by_asset: bool = False  # of a portfolio, a strategy of one asset: it is called for each (X9)
     timeframes: dict[str, int] = field(default_factory=dict)  # higher ones by name, and how far back each is looked at
-    # T8: the moments at which its hooks run, bits of a column that follows the features (of a portfolio, the clock's)
+    # T8: the moments at which its hooks run, bits of a column that follows the features (see `clocked`)
     moments: list[str] = field(default_factory=list)
     told: int = 0  # T7: what its hooks are told of, bits of FRAME.told
     timed: bool = False  # a hook reads when something happened
@@ -74,16 +75,27 @@ class Plan:
     def __post_init__(self) -> None:
         self.words = len(self.params)
         self.places: dict[str, int] = {}
+        # Words of state for each asset. How many assets there are is not known yet: they follow all else.
+        self.own_words = sum(isinstance(value, Each) for value in self.state.values())
+        at = 0 if self.by_asset else self.words
         for name, value in self.state.items():
-            if isinstance(value, Each):  # how many there are is not known yet: they follow all else
-                continue
-            self.places[name] = self.words
-            self.words += value.n + 1 if isinstance(value, Ring) else 1
+            if not isinstance(value, Each):
+                self.places[name] = at
+                at += value.n + 1 if isinstance(value, Ring) else 1
+        if self.by_asset:
+            self.own_words = at
+        else:
+            self.words = at
+
+    @property
+    def clocked(self) -> bool:
+        """Whether its moments are those of its portfolio's clock, not of each asset's own bars."""
+        return self.shared and not self.by_asset
 
     @property
     def moments_at(self) -> int:
         """The column that says which moments a bar is."""
-        return FIRST_FEATURE + (0 if self.shared else 2 * len(self.features))
+        return FIRST_FEATURE + (0 if self.clocked else 2 * len(self.features))
 
     @property
     def kinds(self) -> tuple[str, ...]:

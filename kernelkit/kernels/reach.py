@@ -1,12 +1,18 @@
 """What the strategy of a portfolio sees and does: its assets by number, one number each of its own, ranks, weights.
 
-Asset numbers come from the user's code: one that is not there stops the trial with an error that names it.
+Asset numbers come from the user's code: one that is not there stops the trial with an error that names it. A strategy
+that is called for each asset (X9) has that in focus, and reads as if there were no other.
 """
 
 from kernelkit.kernels.account import fail
+from kernelkit.kernels.events import EVENT_WORDS, events_of
 from kernelkit.kernels.focus import account_of, bars_until, defocus, focus, has_bar, last_bar
 from kernelkit.kernels.layout import (
     ACCOUNT,
+    EVENT,
+    EVENT_BYTES,
+    EVENTS,
+    EVENTS_BYTES,
     FAILED,
     FRAME,
     HEADER,
@@ -14,6 +20,8 @@ from kernelkit.kernels.layout import (
     INSTRUMENT_BYTES,
     LOOKAHEAD,
     NO_ASSET,
+    ORDER,
+    ORDER_BYTES,
     POSITION,
     POSITION_BYTES,
     RAISED,
@@ -190,3 +198,57 @@ def rank(frame: int, values: int, ranks: int) -> int:
     for k in range(n):
         put_f8(ranks + 8 * i8(one + 16 * k + 8), float(k + 1))
     return n
+
+
+def is_called(frame: int, k: int) -> bool:
+    """X9: whether the strategy of asset `k` is called now: it has a bar, and its windows are full."""
+    f = at(frame, FRAME)
+    return has_bar(frame, k) and last_bar(frame, k) >= at(f.instrument_0 + INSTRUMENT_BYTES * k, INSTRUMENT).called
+
+
+def own_panel(frame: int) -> int:
+    """Where the indicators' values of bar 0 of the asset in focus would lie; a slot's second word comes on top."""
+    f = at(frame, FRAME)
+    return f.values + 16 + f.row_bytes * f.asset - 8 * bars_until(frame, f.asset, f.first)
+
+
+def own_orders(frame: int) -> int:
+    """How many orders of the asset in focus live."""
+    f = at(frame, FRAME)
+    n = 0
+    for k in range(at(f.state, HEADER).n_live):
+        n += int(at(f.orders + k * ORDER_BYTES, ORDER).asset == f.asset)
+    return n
+
+
+def own_record(frame: int, name: int, value: float) -> int:
+    """Keep a value of the asset in focus for this bar of the clock. 0."""
+    f = at(frame, FRAME)
+    row = f.clock - f.curve_0
+    if f.records != 0 and row % f.curve_step == 0:
+        put_f8(f.records + 8 * ((row // f.curve_step) * f.n_record + name * f.n_asset + f.asset), value)
+    return 0
+
+
+def give_up(frame: int) -> None:
+    """Speak of the clock again, at that of its bars which was bar FRAME.i of the asset in focus. A decision failed."""
+    f = at(frame, FRAME)
+    k = f.asset
+    i = f.i
+    defocus(frame)
+    while f.i > 0 and bars_until(frame, k, f.i) > i:
+        f.i -= 1
+
+
+def forget_told(frame: int, n: int) -> None:
+    """Of the first `n` events, those of assets whose strategy is called now have been told (T7, X9)."""
+    kept = at(events_of(frame), EVENTS)
+    first = events_of(frame) + EVENTS_BYTES
+    to = first
+    for k in range(kept.n):
+        place = first + EVENT_BYTES * k
+        if k >= n or not is_called(frame, at(place, EVENT).asset):
+            for word in range(EVENT_WORDS):
+                put_i8(to + 8 * word, i8(place + 8 * word))
+            to += EVENT_BYTES
+    kept.n = (to - first) // EVENT_BYTES

@@ -133,6 +133,7 @@ class Session:
         self.listen(Stop())
         self.model = np.zeros(1, L.MODEL)
         self.instruments = instruments_of(job.tables)
+        self.call_from(job.called)
         self.venues = np.zeros(len(job.venues), L.VENUE)
         self.fill_models = coded(job)
         frame = self.frame
@@ -176,7 +177,7 @@ class Session:
         frame["model"], frame["measure"], frame["n_record"] = (
             self.model.ctypes.data,
             job.measure,
-            len(job.plan.records),
+            job.n_record,
         )
         timed, frame["told"] = timed or job.plan.timed, job.plan.told
         frame["keeps"] = job.plan.told
@@ -307,9 +308,18 @@ class Session:
         self.rows["n"][self.own] = words[self.own]
         self.rows["before"] = np.where(self.before >= 0, words + 8 * self.before, 0)
 
-    def adopt(self, words: np.ndarray) -> None:
-        """Give the one trial that is laid out other parameters and state, those of a session of the same strategy."""
+    def call_from(self, called: np.ndarray | None) -> None:
+        """X9: call the strategy of each asset from this one of its bars on, int64 (asset,)."""
+        if called is not None:
+            self.instruments["called"][1 : 1 + self.job.n_asset] = called
+
+    def adopt(self, words: np.ndarray, called: np.ndarray | None) -> None:
+        """Give the one trial that is laid out other parameters and state, those of a session of the same strategy.
+
+        `called` is its job's.
+        """
         self.words[0] = words
+        self.call_from(called)
         self.share()
 
     def restore(self, block: np.ndarray) -> None:
@@ -465,7 +475,7 @@ class Recorder(Session):
         }
         self.kept: dict[str, list[np.ndarray]] = {name: [] for name in self.buffers}
         self.curves = np.full((n, 2 + job.n_asset + 2 * (len(job.homes.cash) if job.homes else 0)), np.nan)
-        self.records = np.full((n, max(1, len(job.plan.records))), np.nan)
+        self.records = np.full((n, max(1, job.n_record)), np.nan)
         frame = self.frame
         frame["logging"] = frame["keeps"] = 1
         for name, buffer in self.buffers.items():
@@ -503,7 +513,7 @@ class Recorder(Session):
             joined["ended"],
             joined["trades"],
             self.curves,
-            self.records[:, : len(self.job.plan.records)],
+            self.records[:, : self.job.n_record],
             joined["happened"],
             joined["breaches"],
         )

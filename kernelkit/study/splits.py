@@ -26,7 +26,7 @@ from kernelkit.market.several import Accounts, Venues
 from kernelkit.market.terms import venues_of
 from kernelkit.market.venue import Venue
 from kernelkit.progress import Meter
-from kernelkit.recipe import Recipe, asset_names, bind, check_bars, kind_of, resolve, span
+from kernelkit.recipe import Recipe, asset_names, bind, check_bars, clock_moments, kind_of, resolve, span
 from kernelkit.result import Curves, build
 from kernelkit.run import one_recipe
 from kernelkit.strategy import Signal, Strategy
@@ -306,7 +306,7 @@ def trade(
     tables = recipes[0].job.tables
     if recipes[0].shared:  # the benchmark begins with the first test window
         plan = recipes[0].job.plan
-        clock = clock_of(panel_of(bars, plan.features), bars, begin, plan.moments)
+        clock = clock_of(panel_of(bars, plan.features), bars, begin, clock_moments(plan))
         tables = [replace(clock, actions=tables[0].actions), *tables[1:]]
     recipe = first = replace(recipes[0], job=replace(recipes[0].job, tables=tables, trials=trials, ring_sizes=rings))
     main = Recorder(first.job, 0, last=stop)
@@ -318,7 +318,7 @@ def trade(
                 main.cancel_all()
                 if not carry:
                     main.flatten()
-            main.adopt(replayed(replace(recipe.job, ring_sizes=rings), at))
+            main.adopt(replayed(replace(recipe.job, ring_sizes=rings), at), recipe.job.called)
             main.advance(until)
     except Failed as failure:
         outcome = new_outcome(1, False)

@@ -214,6 +214,7 @@ class Ctx:
             _plan=plan,
             _slots=slots,
             _words=int(f.strategy),
+            _panel=int(f.panel),
             _instrument=memory.at(f.instrument, L.INSTRUMENT),
             i=int(f.i),
             x=Features(self),
@@ -268,7 +269,7 @@ class Ctx:
 
     def _value(self, kind: str, column: int, arguments: tuple[Any, ...], timeframe: int) -> Value:
         slot = self._words + 8 * self._slots[kind, column, exact(arguments), timeframe]
-        place = memory.at(self._frame, L.FRAME).panel + 8 * self.i
+        place = self._panel + 8 * self.i
         if timeframe >= 0:
             place = higher.higher_place(self._frame, timeframe, self.i)
         place += memory.i8(slot + 8)
@@ -317,7 +318,8 @@ class Python:
         self.strategy, self.own, self.job, self.venue = strategy, own, job, venue
         self.hooks = strategy.hooks
         self.handles: list[int] = []
-        self.errors: dict[int, Exception] = {}  # of own indicators, by bar: raised when a decision needs the value
+        # of own indicators, by data and bar of those: raised when a decision needs the value
+        self.errors: dict[tuple[int, int], Exception] = {}
         self.texts = {n: d for n, d in strategy.defaults.items() if isinstance(d, str)}
 
     def handle(self, function: Callable[..., Any]) -> int:
@@ -384,14 +386,14 @@ class Python:
 
         def kernel(frame: int, slot: int, column: int, first: int, last: int, out: int, words: int) -> None:
             state, arguments = Slots(slot + 8 * context.FIRST_WORD, places, own.state), self.arguments(site, words)
-            its = memory.at(frame, L.FRAME).instrument
+            its = int(memory.at(frame, L.FRAME).instrument)
             for i in range(first, last):
                 value = memory.f8(slot)
                 if failed_at(value) is None:
                     try:
                         value = np.float64(own.function(state, fills.column_f(frame, column, i), *arguments))
                     except Exception as error:  # noqa: BLE001  whatever it is, it is raised where it counts
-                        self.errors[higher.closing_bar(its, i) if site.timeframe >= 0 else i] = error
+                        self.errors[its, i] = error
                         value = memory.unbits(L.FAILED << 32 | i)
                 memory.put_f8(out + 8 * (i - first), value)
                 memory.put_f8(slot, value)
@@ -405,37 +407,43 @@ class Python:
 
     def decide(self, frame: int) -> int:
         """What the compiled `decide` does, by the user's own function."""
-        f = memory.at(frame, L.FRAME)
-        words, plan = int(f.strategy), self.job.plan
-        params = self.params(words)
+        words, plan, strategy = int(memory.at(frame, L.FRAME).strategy), self.job.plan, self.strategy
+        params = self.texts | self.params(words)
         slots: dict[tuple[Any, ...], int] = {}
-        head: list[Any]
-        if self.strategy.shared:
-            from kernelkit.view import assets
-
-            for site in plan.sites:
-                slots[site.kind, site.column, exact(self.arguments(site, words)), site.timeframe] = site.slot
-            head = assets.arguments(frame, plan, slots, self.strategy.state)
-            with suppress(Failed):
-                calls.decide(frame, self.strategy.function, self.hooks, plan, head, self.texts | params)
-            return 0
-        failed: list[int] = []
         for site in plan.sites:
             slots[site.kind, site.column, exact(self.arguments(site, words)), site.timeframe] = site.slot
+
+        def call(head: list[Any], events: int) -> None:
+            calls.decide(frame, strategy.function, self.hooks, plan, head, params, events)
+
+        with suppress(Failed):  # FRAME.error and FRAME.stop say the rest
+            if not plan.shared:
+                self.check(frame, int(memory.at(frame, L.FRAME).panel))
+                slot = [Slots(words, plan.places, strategy.state)] if strategy.s is not None else []
+                call([Ctx(frame, plan, slots), *slot], calls.happened(frame))
+            else:
+                from kernelkit.view import assets
+
+                if plan.by_asset:
+                    assets.each(frame, plan, slots, strategy.state, self.check, call)
+                else:
+                    call(assets.arguments(frame, plan, slots, strategy.state), calls.happened(frame))
+        return 0
+
+    def check(self, frame: int, panel: int) -> None:
+        """Raise what an own indicator of the asset in focus has; ``panel`` is where values of its bar 0 would lie."""
+        f = memory.at(frame, L.FRAME)
+        failed: list[tuple[int, int, int]] = []
+        for site in self.job.plan.sites:
             j = site.timeframe
-            place = f.panel + 8 * f.i if j < 0 else higher.higher_place(frame, j, f.i)
-            value = memory.f8(int(place + memory.i8(words + 8 * site.slot + 8)))
+            place = panel + 8 * f.i if j < 0 else higher.higher_place(frame, j, f.i)
+            value = memory.f8(int(place + memory.i8(f.strategy + 8 * site.slot + 8)))
             i = failed_at(value)
             if i is not None:
-                failed.append(i if j < 0 else higher.failing_bar(frame, j, value))
+                its = int(f.instrument if j < 0 else higher.timeframe_at(frame, j))
+                failed.append((i if j < 0 else int(higher.failing_bar(frame, j, value)), its, i))
         if failed:
-            raise self.errors[min(failed)]
-        head = [Ctx(frame, plan, slots)]
-        if self.strategy.s is not None:
-            head.append(Slots(words, plan.places, self.strategy.state))
-        with suppress(Failed):  # FRAME.error and FRAME.stop say the rest
-            calls.decide(frame, self.strategy.function, self.hooks, plan, head, self.texts | params)
-        return 0
+            raise self.errors[min(failed)[1:]]
 
     def close(self) -> None:
         """Forget the handles."""

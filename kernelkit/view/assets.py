@@ -13,6 +13,7 @@ from kernelkit.kernels import layout as L
 from kernelkit.kernels.plan import Each
 from kernelkit.kernels.verbs import order_of
 from kernelkit.view import Ctx, Failed, Series, Slots, Value
+from kernelkit.view.calls import happened
 
 if TYPE_CHECKING:
     from kernelkit.kernels.plan import Plan
@@ -102,6 +103,26 @@ class Asset(Ctx):
         if code in (L.V_TARGET, L.V_WEIGHT):
             return int(reach.asset_aim(frame, k, code, numbers[0]))
         return int(reach.asset_order(frame, k, code, tif, *numbers))
+
+
+class OwnCtx(Ctx):
+    """``ctx`` of a strategy that is called for each asset (X9): that in focus, on an account of several."""
+
+    def __init__(self, frame: int, plan: Plan, slots: dict[tuple[Any, ...], int]) -> None:
+        super().__init__(frame, plan, slots)
+        self.__dict__.update(_panel=int(reach.own_panel(frame)))
+
+    def __getattr__(self, name: str) -> Any:
+        return int(reach.own_orders(self._frame)) if name == "orders" else super().__getattr__(name)
+
+    def record(self, name: str, value: float) -> None:
+        """Keep a value of this asset for this bar; it appears as ``res[name]``."""
+        reach.own_record(self._frame, self._plan.records.index(name), value)
+
+    def _submit(self, code: int, tif: int, numbers: list[Any]) -> int:
+        if code in (L.V_TARGET, L.V_WEIGHT):
+            return int(orders.weigh(self._frame, code, numbers[0], -1.0))
+        return super()._submit(code, tif, numbers)
 
 
 class PortfolioCtx:
@@ -225,6 +246,33 @@ def arguments(frame: int, plan: Plan, slots: dict[tuple[Any, ...], int], declare
     """What a portfolio's function is called with before its parameters."""
     head: list[Any] = [PortfolioCtx(frame, plan, slots)]
     return [*head, PortfolioSlots(frame, plan, declared)] if declared else head
+
+
+def each(
+    frame: int,
+    plan: Plan,
+    slots: dict[tuple[Any, ...], int],
+    declared: dict[str, Any],
+    check: Callable[[int, int], None],
+    call: Callable[[list[Any], int], None],
+) -> None:
+    """X9: ``call`` with what a strategy of one asset is called with, and how many events it is told; for each asset.
+
+    Before that ``check`` hears where the asset's indicators have their values.
+    """
+    f = memory.at(frame, L.FRAME)
+    events = happened(frame)
+    try:
+        for k in range(int(f.n_asset)):
+            if reach.is_called(frame, k):
+                focus.focus(frame, k)
+                check(frame, int(reach.own_panel(frame)))
+                state = int(f.strategy) + 8 * (plan.words + plan.own_words * k)
+                call([OwnCtx(frame, plan, slots), *([Slots(state, plan.places, declared)] if declared else [])], events)
+    finally:
+        focus.defocus(frame)
+    if events:
+        reach.forget_told(frame, events)
 
 
 def functions() -> dict[str, Callable[..., int]]:

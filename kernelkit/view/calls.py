@@ -7,8 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from kernelkit.hooks import Hook
-from kernelkit.kernels import events, indicators, memory
+from kernelkit.kernels import indicators, memory
 from kernelkit.kernels import layout as L
+from kernelkit.kernels.events import events_of, forget_events
 from kernelkit.kernels.lower_hooks import TOLD
 from kernelkit.kernels.plan import Plan
 
@@ -20,10 +21,14 @@ def decide(
     plan: Plan,
     head: list[Any],
     params: Mapping[str, Any],
+    events: int,
 ) -> None:
-    """What the compiled `decide` does: call them all, with ctx and state (``head``) and the parameters they take."""
+    """What the compiled `decide` does: call them all, with ctx and state (``head``) and the parameters they take.
+
+    So many events are told; of a strategy that is called for each asset, those of the asset in focus.
+    """
     f = memory.at(frame, L.FRAME)
-    i = int(f.clock if plan.shared else f.i)
+    i = int(f.clock if plan.clocked else f.i)
     bits = int(memory.i8(indicators.column_at(frame, plan.moments_at, i))) if plan.moments else 0
     now = [name for k, name in enumerate(plan.moments) if bits >> k & 1]
 
@@ -33,25 +38,27 @@ def decide(
                 hook.function(*head, **{n: params[n] for n in hook.params})
 
     at_moment("on_session_open")
-    tell(frame, hooks, head, params)
+    tell(frame, hooks, plan.by_asset, head, params, events)
     at_moment("schedule")
     main(*head, **params)
     at_moment("on_session_close")
 
 
-def tell(frame: int, hooks: Sequence[Hook], head: list[Any], params: Mapping[str, Any]) -> None:
-    """T7: tell hooks what has happened, each thing once."""
-    if memory.at(frame, L.FRAME).told == 0:
-        return
-    place = events.events_of(frame)
-    n = int(memory.at(place, L.EVENTS).n)
+def happened(frame: int) -> int:
+    """How many events there are to tell (T7)."""
+    return int(memory.at(events_of(frame), L.EVENTS).n) if memory.at(frame, L.FRAME).told != 0 else 0
+
+
+def tell(frame: int, hooks: Sequence[Hook], by_asset: bool, head: list[Any], params: Mapping[str, Any], n: int) -> None:
+    """T7: tell hooks what has happened, each thing once; whoever tells ``by_asset`` forgets it when all have heard."""
+    place, asset = events_of(frame) + L.EVENTS_BYTES, memory.at(frame, L.FRAME).asset
     for k in range(n):
-        e = memory.at(place + L.EVENTS_BYTES + L.EVENT_BYTES * k, L.EVENT)
+        e = memory.at(place + L.EVENT_BYTES * k, L.EVENT)
         for hook in hooks:
-            if hook.kind in TOLD and TOLD[hook.kind][0] == e.what:
+            if hook.kind in TOLD and TOLD[hook.kind][0] == e.what and (not by_asset or e.asset == asset):
                 fields = TOLD[hook.kind][1].items()
                 told = {name: getattr(e, field) for name, field in fields}
                 event = SimpleNamespace(**{n: int(v) if isinstance(v, int) else v for n, v in told.items()})
                 hook.function(*head, event, **{n: params[n] for n in hook.params})
-    if n:
-        events.forget_events(frame, n)
+    if n and not by_asset:
+        forget_events(frame, n)
