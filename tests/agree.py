@@ -81,6 +81,23 @@ def assert_agree(logs: Logs, headline: dict[str, float], blocks: np.ndarray, lev
         for r in logs.happened
     ]
     assert happened == [(a["kind"], a["asset"], a["time"], a["position"], a["amount"]) for a in expected.actions]
+    rows = [
+        (
+            int(r["order"]),
+            int(r["asset"]),
+            int(r["time"]),
+            L.REASONS[r["reason"]],
+            L.DEEDS[r["done"]],
+            abs(int(r["before"])),
+            abs(int(r["after"])),
+            int(r["until"]),
+            float(r["limit"]),
+            float(r["found"]),
+        )
+        for r in logs.breaches
+    ]
+    columns = "order asset time reason done before after until limit found".split()
+    assert rows == [tuple(row.get(name, 0) for name in columns) for row in expected.compliance]
     assert logs.curves[:, 0].tolist() == expected.equity
     assert logs.curves[:, 1].tolist() == expected.cash
     assert level == expected.k

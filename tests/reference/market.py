@@ -114,6 +114,7 @@ class Bars:
     c: Sequence[int]
     v: Sequence[float]
     closes: Sequence[int] | None = None  # when the calendar closes each bar's session, None without a calendar
+    universe: Sequence[int] | None = None  # U1: may the asset be opened, None where it always may
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -1,0 +1,236 @@
+"""The limits of an account, judged at the decision before an order lives (U1, R1-R8)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.reference.account import Fund
+from tests.reference.desk import Desk
+from tests.reference.holding import Holding
+from tests.reference.mandate import Limits
+from tests.reference.orders import Book, Order
+from tests.reference.tallies import fell
+
+MOST = 2**53
+ALLOWANCE = 1.000000001  # R1
+
+
+def lots_of(x: float, each: float) -> int:
+    """R1: `lots(x, each)`."""
+    return math.trunc(min((x * ALLOWANCE) / each, float(MOST))) if x > 0.0 else 0
+
+
+@dataclass(frozen=True)
+class Hit:
+    """R8: a limit that asks for `most` lots on the order's side; R9: its number, and what there would be at worst."""
+
+    reason: str
+    most: int
+    limit: float
+    found: float
+
+
+@dataclass
+class Judge:
+    """Judges one order of `side` that wants `q` more lots, new or `replaced`; it is in the book."""
+
+    account: Fund
+    book: Book
+    order: Order
+    side: int
+    q: int
+    price: int  # of a limit order, 0 of any other
+    time: int
+    replaced: bool = False
+    reduces: bool = False  # R1: found so
+
+    @property
+    def holding(self) -> Holding:
+        return self.account.of(self.order)
+
+    @property
+    def limits(self) -> Limits:
+        return self.account.config.limits or Limits()
+
+    @property
+    def close(self) -> int:
+        """`C[t]`."""
+        return self.holding.bars.c[self.holding.last]
+
+    @property
+    def asked(self) -> bool:
+        """R1: is there anything to judge, of an order that is not reduce-only."""
+        told = self.account.config.limits is not None or self.holding.bars.universe is not None
+        return told and not self.order.reduce_only
+
+    def others(self) -> list[Order]:
+        """R1: the other live orders that are not reduce-only."""
+        return [other for other in self.book.live() if other.id != self.order.id and not other.reduce_only]
+
+    def open_lots(self, asset: int, side: int, but: int) -> int:
+        """R1: `open` for an order `but` of this side; the order that is judged does not live yet."""
+        left_out = (but,) if self.replaced else (but, self.order.id)
+        live = [order for order in self.book.live() if order.asset == asset and order.lots * side > 0]
+        return sum(order.open_lots for order in live if not order.reduce_only and order.id not in left_out)
+
+    def base_of(self, order: Order, side: int) -> int:
+        """R1: `base`."""
+        return side * self.account.of(order).position + self.open_lots(order.asset, side, order.id)
+
+    def reason(self) -> str:
+        """R8: why the order is rejected, or nothing; it may have been cut."""
+        if not self.asked:
+            return ""
+        base = self.base_of(self.order, self.side)
+        self.reduces = base + self.q <= 0
+        if self.reduces:
+            return ""
+        reducing = max(0, min(self.q, -base))
+        if self.outside():
+            self.note(Hit("outside_universe", 0, 0.0, 0.0), 0)
+            return "outside_universe"
+        for hit in self.hits(base):
+            allowed = max(reducing, hit.most - base)
+            if self.q <= allowed:
+                continue
+            left = allowed if self.limits.cut and not self.replaced else 0
+            self.note(hit, left)
+            if left == 0:
+                return hit.reason
+            self.cut(left)
+        return ""
+
+    def price_reason(self) -> str:
+        """R8: a replacement whose lots do not grow is asked R7 alone."""
+        base = self.base_of(self.order, self.side)
+        if not self.asked or base + self.q <= 0:
+            return ""
+        for hit in self.short_sale_price():
+            if self.q > max(0, min(self.q, -base), hit.most - base):
+                self.note(hit, 0)
+                return hit.reason
+        return ""
+
+    def outside(self) -> bool:
+        """U1."""
+        universe = self.holding.bars.universe
+        return universe is not None and not universe[self.holding.last]
+
+    def cut(self, left: int) -> None:
+        """R8: what is left of the order; a target's is not sized at its fill."""
+        self.q = left
+        self.order.lots, self.order.weight = self.side * left, None
+
+    def note(self, hit: Hit, left: int) -> None:
+        """R9."""
+        done = "cut" if left else "rejected"
+        numbers = (hit.limit, hit.found)
+        of_live = self.replaced
+        self.account.compliance.note(
+            self.order, self.time, hit.reason, done, (self.q, left), numbers=numbers, of_live=of_live
+        )
+
+    def hits(self, base: int) -> Iterator[Hit]:
+        """R8: the limits in their order, each asked for what the one before has left."""
+        yield from self.sizes(base)
+        yield from self.sums(base)
+        yield from self.sales(base)
+
+    def sizes(self, base: int) -> Iterator[Hit]:
+        """R2."""
+        limits, grid, equity = self.limits, self.holding.grid, self.account.equity
+        each = abs(grid.worth(self.close)) * grid.unit
+        if limits.position is not None:
+            most = lots_of(limits.position, grid.lot)
+            yield Hit("position_limit", most, limits.position, float(base + self.q) * grid.lot)
+        if limits.notional is not None:
+            most = lots_of(limits.notional, each)
+            yield Hit("notional_limit", most, limits.notional, grid.gross(self.close, base + self.q))
+        if limits.concentration is not None:
+            most = lots_of(limits.concentration * equity, each)
+            found = grid.gross(self.close, base + self.q) / equity
+            yield Hit("concentration_limit", most, limits.concentration, found)
+
+    def sums(self, base: int) -> Iterator[Hit]:
+        """R3, R4."""
+        limits, grid, equity = self.limits, self.holding.grid, self.account.equity
+        each = abs(grid.worth(self.close)) * grid.unit
+        if limits.leverage is not None:
+            x = self.worst_elsewhere()
+            most = lots_of(limits.leverage * equity - x, each)
+            found = (grid.gross(self.close, base + self.q) + x) / equity
+            yield Hit("leverage_limit", most, limits.leverage, found)
+        if limits.turnover is not None:
+            t, y = self.account.tally.turnover, self.under_way()
+            most = base + lots_of((limits.turnover - t) * equity - y, each)
+            found = t + (grid.gross(self.close, self.q) + y) / equity
+            yield Hit("turnover_limit", most, limits.turnover, found)
+
+    def worst_elsewhere(self) -> float:
+        """R3: `X`."""
+        x = 0.0
+        for other in self.account.holdings:
+            if other.number == self.order.asset or other.last < 0:
+                continue
+            worst = max(side * other.position + self.open_lots(other.number, side, 0) for side in (1, -1))
+            if worst > 0:
+                x = x + other.grid.gross(other.bars.c[other.last], worst)
+        return x
+
+    def under_way(self) -> float:
+        """R4: `Y`."""
+        y = 0.0
+        for other in self.others():
+            holding = self.account.of(other)
+            y = y + holding.grid.gross(holding.bars.c[holding.last], other.open_lots)
+        return y
+
+    def sales(self, base: int) -> Iterator[Hit]:
+        """R5, R6, R7."""
+        limits, grid = self.limits, self.holding.grid
+        if limits.short is not None and self.side < 0:
+            short = limits.short[self.order.asset]
+            yield Hit("short_sale", lots_of(short, grid.lot), short, float(base + self.q) * grid.lot)
+        if limits.day_trades is not None and self.account.equity < limits.day_trade_equity:
+            count = self.account.tally.recent() + self.could_become() + 1
+            if count > limits.day_trades:
+                yield Hit("day_trades", 0, float(limits.day_trades), float(count))
+        yield from self.short_sale_price()
+
+    def could_become(self) -> int:
+        """R6: `Q`."""
+        opening = 0
+        for other in self.others():
+            side = 1 if other.lots > 0 else -1
+            opening += self.base_of(other, side) + other.open_lots > 0
+        return len(self.account.tally.opened) + opening
+
+    def short_sale_price(self) -> Iterator[Hit]:
+        """R7."""
+        x, holding = self.limits.short_sale_price, self.holding
+        if x is None or self.side > 0 or not fell(holding.bars, holding.grid, holding.last, x):
+            return
+        if not (self.order.kind == "limit" and self.price > self.close):
+            yield Hit("short_sale_price", 0, x, holding.grid.price(self.price) if self.price else 0.0)
+
+
+def refusal(account: Fund, book: Book, desk: Desk, order: Order, time: int) -> str:
+    """R8: of a new order; one that was cut may be below the minimum now (O15)."""
+    side, lots = 1 if order.lots > 0 else -1, order.lots
+    judge = Judge(account, book, order, side, abs(lots), order.price, time)
+    reason, order.held = judge.reason(), judge.reduces
+    if not reason and order.lots != lots and desk.below_minimum(order.lots, desk.reference(order)):
+        return "below_minimum"
+    return reason
+
+
+def held_by(account: Fund, book: Book, order: Order, lots: int, price: int, time: int) -> bool | None:
+    """R8, R1: with these lots and this price is a live order held to reducing; None where a limit forbids them, as it
+    is never cut."""
+    side = 1 if lots > 0 else -1
+    judge = Judge(account, book, order, side, abs(lots) - abs(order.filled), price, time, replaced=True)
+    if abs(lots) > abs(order.lots):
+        return None if judge.reason() else judge.reduces
+    return None if judge.price_reason() else order.held
