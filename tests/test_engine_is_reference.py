@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from kernelkit import fees, slippage
 from kernelkit.market.models import cost_model
 from tests.agree import assert_agree
+from tests.mandates import halted, limited, members
 from tests.programs import ACTIONS, Case, run_engine, run_reference
 from tests.reference import Action, Bars, Config, Grid
 from tests.reference import models as plain
@@ -255,6 +257,13 @@ def cases(draw: st.DrawFn, calm: bool = False) -> Case:
     if draw(st.booleans()):
         limits |= {"min_quantity": 2.0 * grid.lot, "max_quantity": max(4.0, np.round(0.5 * afford)) * grid.lot}
         limits["min_notional"] = grid.price(base) * grid.unit * draw(st.sampled_from([0.0, 1.5, 3.0]))
+    told = "" if calm else draw(st.sampled_from(["", "limits", "limits", "halts", "halts", "both"]))
+    if told in ("limits", "both"):
+        config = replace(config, limits=limited(rng, config.cash, [grid], base))
+    if told and rng.random() < 0.2:
+        bars = replace(bars, universe=members(rng, n))
+    if told in ("halts", "both"):
+        config = replace(config, halts=halted(rng, open_at, known_at))
     many, inverse = draw(st.sampled_from([0] if calm else [0, 0, 2, 8])), grid.contract == "inverse"
     actions = happenings(rng, many, open_at, known_at, 0, inverse, grid.price(base)) if many else []
     return Case(bars, grid, config, program, fee, slip, tuple(closes.tolist()), limits, tuple(actions))

@@ -22,7 +22,7 @@ from kernelkit.kernels import layout as L
 from kernelkit.kernels.rules import Rules
 from tests.programs import Case, recorded
 from tests.programs import job as job_of
-from tests.reference import Bars, Config
+from tests.reference import Action, Bars, Config
 from tests.test_orders import DAY, GRID, KNOWN, STILL, Row, act, limit, market, stop, when
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -298,6 +298,25 @@ def test_h4_one_after_the_other() -> None:
     assert ended.ends[1] == ("cancelled", "user", int(3.7 * DAY))
     assert int(ended.orders[1]["price"]) == 90
     assert [r[2] for r in ended.rows] == ["delayed"]
+
+
+def test_h4_e2_a_split_of_what_is_under_way() -> None:
+    """One for twenty: 10 lots that 30 are to become are none any more; 60 of them are 3, at 20 times the price."""
+
+    def ended(more: float, price: float) -> tuple[Any, ...]:
+        bars = [STILL] * 3 + [(2000, 2000, 2000, 2000)] * 3
+        columns = [list(c) for c in zip(*bars, strict=True)]
+        times = [t * DAY for t in range(6)], [t * DAY + NOON for t in range(6)]
+        made = Bars(*times, list(range(6)), *columns, [1e3] * 6)
+        rules = Rules(outages=((int(1.2 * DAY), int(4.2 * DAY), SLOW),))
+        program = [[limit(30, 90)], [act(18, 3, 1, a=price, c=more)], [], [], [], []]
+        split = Action("split", 0, 3 * DAY, 0.05)
+        case = Case(made, GRID, Config(), program, limits={"rules": rules}, actions=(split,))
+        order = recorded(job_of(case))[0].orders[0]
+        return L.REASONS[order["reason"]], int(order["lots"]), int(order["price"]), int(order["t_end"])
+
+    assert ended(10.0, 80.0)[::3] == ("split", 3 * DAY)
+    assert ended(60.0, 80.0)[:3] == ("end_of_data", 3, 1600)
 
 
 def test_h4_no_more_than_has_filled_by_then() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.agree import assert_agree
+from tests.mandates import halted, limited, members
 from tests.portfolios import SCRIPTS, World, run_engine, run_reference
 from tests.reference import Asset, Bars, Clock, Config
 from tests.test_engine_is_reference import (
@@ -83,6 +85,15 @@ def worlds(draw: st.DrawFn, calm: bool = False) -> World:
         **draw(st.sampled_from([{}] if calm else [{}, {}, *(m for m in MARGINS if "isolated" not in m)])),
         **draw(st.sampled_from([{}] if calm else [{}, {}, RATES])),
     )
+    told = "" if calm else draw(st.sampled_from(["", "limits", "limits", "halts", "halts", "both"]))
+    if told in ("limits", "both"):
+        config = replace(config, limits=limited(rng, config.cash, grids, base))
+    if told and rng.random() < 0.2:
+        for k in np.flatnonzero(rng.random(traded) < 0.6):
+            bars = assets[k].bars
+            assets[k] = replace(assets[k], bars=replace(bars, universe=members(rng, len(bars))))
+    if told in ("halts", "both"):
+        config = replace(config, halts=halted(rng, open_at, known_at))
     busy = draw(st.floats(0.1, 1.0))
     program = np.zeros((n, SCRIPTS, 6))
     p = np.array([4, 4, 3, 2, 2, 3, 2, 4, 1, 0.5, 1, 3, 1, 1, 1, 1, 0.5, 2, 2, 2, 1, 1, 1, 2, 2, 2, 1, 1])

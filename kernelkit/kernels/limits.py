@@ -20,7 +20,6 @@ from kernelkit.kernels.layout import (
     HALTS,
     HEADER,
     INSTRUMENT,
-    INSTRUMENT_BYTES,
     LIMIT,
     LIVE,
     NEW,
@@ -50,7 +49,7 @@ from kernelkit.kernels.layout import (
     VENUE,
 )
 from kernelkit.kernels.memory import at, f8, i8, put_i8
-from kernelkit.kernels.tallies import OFF_TRIP
+from kernelkit.kernels.tallies import OFF_TRIP, now_at, session_at
 
 DAY_TRADE_SESSIONS = 5  # R6
 FREE = FAR  # more lots than anything can have: no limit
@@ -93,7 +92,7 @@ def broken(frame: int, order_at: int) -> int:
     reducing = max(0, min(size, -base))
     new = f.judging == NEW
     if (v.limits & UNIVERSE) != 0 and f.judging != OTHER and outside(frame):
-        hit(frame, order_at, R_UNIVERSE, 1.0, 0.0)
+        hit(frame, order_at, R_UNIVERSE, 1.0, 0.0, o.lots)
         return R_UNIVERSE
     if (v.limits & RISK) == 0:
         return R_NONE
@@ -105,7 +104,7 @@ def broken(frame: int, order_at: int) -> int:
             limit = limit_of_rule(frame, reason)
             found = found_of(frame, order_at, reason, base, lots)
             if left == 0 or not new or at(v.rules, RULES).cut == 0:
-                hit(frame, order_at, reason, limit, found)
+                hit(frame, order_at, reason, limit, found, side * lots)
                 return reason
             note(frame, order_at, reason, D_CUT, limit, found, side * lots, side * left, 0)
             lots = left
@@ -119,10 +118,10 @@ def broken(frame: int, order_at: int) -> int:
     return R_NONE
 
 
-def hit(frame: int, order_at: int, reason: int, limit: float, found: float) -> None:
-    """R9: note that a limit refuses an order, or its replacement."""
+def hit(frame: int, order_at: int, reason: int, limit: float, found: float, lots: int) -> None:
+    """R9: note that a limit refuses an order, of which others have left so many lots, or its replacement."""
     if at(frame, FRAME).judging == NEW:
-        note(frame, order_at, reason, D_REJECTED, limit, found, at(order_at, ORDER).lots, 0, 0)
+        note(frame, order_at, reason, D_REJECTED, limit, found, lots, 0, 0)
     else:
         note_change(frame, order_at, reason, D_REJECTED, limit, found, 0)
 
@@ -267,19 +266,6 @@ def exposed(frame: int, order_at: int) -> float:
                 total += close_value(frame) * (float(worst) * at(f.instrument, INSTRUMENT).unit)
     focus(frame, asset)
     return total
-
-
-def session_at(frame: int) -> int:
-    """Where the sessions of the clock's bars lie."""
-    f = at(frame, FRAME)
-    columns = f.columns if f.shared == 0 else at(f.instrument_0 - INSTRUMENT_BYTES, INSTRUMENT).columns
-    return i8(columns + 16 * C_SESSION)
-
-
-def now_at(frame: int) -> int:
-    """The clock's bar at which the strategy decides."""
-    f = at(frame, FRAME)
-    return f.i if f.shared == 0 else f.clock
 
 
 def turned(frame: int) -> float:

@@ -204,7 +204,7 @@ class Fund:
         self.cash = (self.cash - grid.notional(ticks, lots)) - fee
         weight = grid.gross(ticks, lots) / self.equity
         self.turnover_sum = self.turnover_sum + weight
-        self.tally.count(holding.number, holding.position, lots, weight)
+        self.tally.count(holding.number, holding.bars.session[holding.last], holding.position, lots, weight)
         self.fees = self.fees + fee
         order.filled += lots
         order.fees = order.fees + fee

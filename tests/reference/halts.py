@@ -23,10 +23,10 @@ class Gate:
 
     def refusal(self, order: Order) -> str:
         """H4: why a new order is rejected, or nothing; it may have become active later."""
-        reason, order.t_active = self.passes(order, order.lots, of_live=False)
+        reason, order.t_active = self.passes(order, order.lots)
         return reason
 
-    def passes(self, order: Order, lots: int, of_live: bool) -> tuple[str, int]:
+    def passes(self, order: Order, lots: int, of_live: bool = False) -> tuple[str, int]:
         """H2, H3, H1: why an order or a replacement is refused, or nothing, and when it takes effect."""
         reason, time = self.outage(order, lots, of_live)
         if not reason:
@@ -81,14 +81,14 @@ class Gate:
         """R9: rejected, or delayed."""
         note = self.account.compliance.note
         if instead == "reject":
-            note(order, self.time, reason, "rejected", (lots, 0), numbers=numbers, of_live=of_live)
+            note(order, self.time, reason, "rejected", (lots, lots if of_live else 0), 0, numbers, of_live)
             return reason, self.time
         note(order, self.time, reason, "delayed", (lots, lots), until, numbers, of_live)
         return "", until
 
     def cancel(self, order: Order, reason: str) -> bool:
         """H4: a cancel is asked H2 alone; False where it does nothing."""
-        refused, time = self.outage(order, order.lots - order.filled, of_live=True)
+        refused, time = self.outage(order, order.lots, of_live=True)
         if refused:
             return False
         if time == self.time:

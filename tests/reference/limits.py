@@ -34,17 +34,19 @@ class Hit:
 
 @dataclass
 class Judge:
-    """Judges one order of `side` that wants `q` more lots, new or `replaced`; it is in the book."""
+    """Judges one order that is for `lots`, new or `replaced`; it is in the book."""
 
     account: Fund
     book: Book
     order: Order
-    side: int
-    q: int
-    price: int  # of a limit order, 0 of any other
+    lots: int
+    price: int  # 0 of an order without a limit price
     time: int
     replaced: bool = False
-    reduces: bool = False  # R1: found so
+    held: bool = False  # R1: is the order held to reducing
+
+    def __post_init__(self) -> None:
+        self.side, self.q = 1 if self.lots > 0 else -1, abs(self.lots) - abs(self.order.filled)
 
     @property
     def holding(self) -> Holding:
@@ -62,7 +64,8 @@ class Judge:
     @property
     def asked(self) -> bool:
         """R1: is there anything to judge, of an order that is not reduce-only."""
-        told = self.account.config.limits is not None or self.holding.bars.universe is not None
+        universes = any(holding.bars.universe is not None for holding in self.account.holdings)
+        told = self.account.config.limits is not None or universes
         return told and not self.order.reduce_only
 
     def others(self) -> list[Order]:
@@ -70,10 +73,16 @@ class Judge:
         return [other for other in self.book.live() if other.id != self.order.id and not other.reduce_only]
 
     def open_lots(self, asset: int, side: int, but: int) -> int:
-        """R1: `open` for an order `but` of this side; the order that is judged does not live yet."""
-        left_out = (but,) if self.replaced else (but, self.order.id)
-        live = [order for order in self.book.live() if order.asset == asset and order.lots * side > 0]
-        return sum(order.open_lots for order in live if not order.reduce_only and order.id not in left_out)
+        """R1: `open` for an order `but` of this side; the order that is judged lives if it is `replaced`."""
+        total = 0
+        for order in self.book.live():
+            if order.asset != asset or order.lots * side < 0 or order.reduce_only or order.id == but:
+                continue
+            if order.id != self.order.id:
+                total += order.open_lots
+            elif self.replaced:
+                total += max(self.q, order.open_lots)
+        return total
 
     def base_of(self, order: Order, side: int) -> int:
         """R1: `base`."""
@@ -84,8 +93,8 @@ class Judge:
         if not self.asked:
             return ""
         base = self.base_of(self.order, self.side)
-        self.reduces = base + self.q <= 0
-        if self.reduces:
+        self.held = base + self.q <= 0
+        if self.held:
             return ""
         reducing = max(0, min(self.q, -base))
         if self.outside():
@@ -99,12 +108,14 @@ class Judge:
             self.note(hit, left)
             if left == 0:
                 return hit.reason
-            self.cut(left)
+            self.q = left
+            self.held = base + left <= 0
         return ""
 
     def price_reason(self) -> str:
         """R8: a replacement whose lots do not grow is asked R7 alone."""
         base = self.base_of(self.order, self.side)
+        self.held = self.order.held or (self.asked and base + self.q <= 0)
         if not self.asked or base + self.q <= 0:
             return ""
         for hit in self.short_sale_price():
@@ -118,19 +129,12 @@ class Judge:
         universe = self.holding.bars.universe
         return universe is not None and not universe[self.holding.last]
 
-    def cut(self, left: int) -> None:
-        """R8: what is left of the order; a target's is not sized at its fill."""
-        self.q = left
-        self.order.lots, self.order.weight = self.side * left, None
-
     def note(self, hit: Hit, left: int) -> None:
-        """R9."""
-        done = "cut" if left else "rejected"
-        numbers = (hit.limit, hit.found)
-        of_live = self.replaced
-        self.account.compliance.note(
-            self.order, self.time, hit.reason, done, (self.q, left), numbers=numbers, of_live=of_live
-        )
+        """R9: of a replacement the lots that the order would have."""
+        lots = (self.lots, self.lots) if self.replaced else (self.q, left)
+        done, numbers = "cut" if left else "rejected", (hit.limit, hit.found)
+        compliance = self.account.compliance
+        compliance.note(self.order, self.time, hit.reason, done, lots, 0, numbers, self.replaced)
 
     def hits(self, base: int) -> Iterator[Hit]:
         """R8: the limits in their order, each asked for what the one before has left."""
@@ -147,10 +151,10 @@ class Judge:
             yield Hit("position_limit", most, limits.position, float(base + self.q) * grid.lot)
         if limits.notional is not None:
             most = lots_of(limits.notional, each)
-            yield Hit("notional_limit", most, limits.notional, grid.gross(self.close, base + self.q))
+            yield Hit("notional_limit", most, limits.notional, float(base + self.q) * each)
         if limits.concentration is not None:
             most = lots_of(limits.concentration * equity, each)
-            found = grid.gross(self.close, base + self.q) / equity
+            found = (float(base + self.q) * each) / equity
             yield Hit("concentration_limit", most, limits.concentration, found)
 
     def sums(self, base: int) -> Iterator[Hit]:
@@ -160,12 +164,12 @@ class Judge:
         if limits.leverage is not None:
             x = self.worst_elsewhere()
             most = lots_of(limits.leverage * equity - x, each)
-            found = (grid.gross(self.close, base + self.q) + x) / equity
+            found = (x + float(base + self.q) * each) / equity
             yield Hit("leverage_limit", most, limits.leverage, found)
         if limits.turnover is not None:
             t, y = self.account.tally.turnover, self.under_way()
             most = base + lots_of((limits.turnover - t) * equity - y, each)
-            found = t + (grid.gross(self.close, self.q) + y) / equity
+            found = t + (y + float(self.q) * each) / equity
             yield Hit("turnover_limit", most, limits.turnover, found)
 
     def worst_elsewhere(self) -> float:
@@ -205,7 +209,7 @@ class Judge:
         for other in self.others():
             side = 1 if other.lots > 0 else -1
             opening += self.base_of(other, side) + other.open_lots > 0
-        return len(self.account.tally.opened) + opening
+        return self.account.tally.could_become() + opening
 
     def short_sale_price(self) -> Iterator[Hit]:
         """R7."""
@@ -213,24 +217,22 @@ class Judge:
         if x is None or self.side > 0 or not fell(holding.bars, holding.grid, holding.last, x):
             return
         if not (self.order.kind == "limit" and self.price > self.close):
-            yield Hit("short_sale_price", 0, x, holding.grid.price(self.price) if self.price else 0.0)
+            yield Hit("short_sale_price", 0, holding.grid.price(self.close), holding.grid.price(self.price))
 
 
 def refusal(account: Fund, book: Book, desk: Desk, order: Order, time: int) -> str:
     """R8: of a new order; one that was cut may be below the minimum now (O15)."""
-    side, lots = 1 if order.lots > 0 else -1, order.lots
-    judge = Judge(account, book, order, side, abs(lots), order.price, time)
-    reason, order.held = judge.reason(), judge.reduces
-    if not reason and order.lots != lots and desk.below_minimum(order.lots, desk.reference(order)):
-        return "below_minimum"
-    return reason
+    judge = Judge(account, book, order, order.lots, order.price, time)
+    reason, order.held = judge.reason(), judge.held
+    if reason or judge.q == abs(order.lots):
+        return reason
+    order.lots, order.weight = judge.side * judge.q, None
+    return "below_minimum" if desk.below_minimum(order.lots, desk.reference(order)) else ""
 
 
 def held_by(account: Fund, book: Book, order: Order, lots: int, price: int, time: int) -> bool | None:
     """R8, R1: with these lots and this price is a live order held to reducing; None where a limit forbids them, as it
     is never cut."""
-    side = 1 if lots > 0 else -1
-    judge = Judge(account, book, order, side, abs(lots) - abs(order.filled), price, time, replaced=True)
-    if abs(lots) > abs(order.lots):
-        return None if judge.reason() else judge.reduces
-    return None if judge.price_reason() else order.held
+    judge = Judge(account, book, order, lots, price, time, replaced=True)
+    reason = judge.reason() if abs(lots) > abs(order.lots) else judge.price_reason()
+    return None if reason else judge.held

@@ -60,10 +60,10 @@ def change(
     changed = changed_by(order, told)
     if order.parent == 0 and not ends and desk.refusal(changed):
         return False
-    held = order.held if ends else held_by(account, book, order, changed.lots, changed.price, time)
+    held = held_by(account, book, order, changed.lots, changed.price, time)
     if held is None:
         return False
-    refused, when = Gate(account, book, time).passes(order, changed.lots - order.filled, of_live=True)
+    refused, when = Gate(account, book, time).passes(order, changed.lots, of_live=True)
     if refused:
         return False
     order.change, order.held = replace(told, time=when), held

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from tests.reference.market import Bars, Grid
 
 SESSIONS = 5  # R6: the one of the decision, and four before it
+MOST = 16  # R6
 
 
 @dataclass
@@ -15,7 +16,7 @@ class Tally:
 
     sessions: list[int] = field(default_factory=list)  # those that have had bars, the last one running
     turnover: float = 0.0  # R4: T
-    opened: set[int] = field(default_factory=set)  # R6: assets in which a fill of this session could become a day trade
+    opened: dict[int, int] = field(default_factory=dict)  # R6: assets in which a fill could become a day trade, and when
     day_trades: list[int] = field(default_factory=list)  # R6: the session of each
 
     def begin_bar(self, session: int) -> None:
@@ -23,21 +24,25 @@ class Tally:
         if not self.sessions or self.sessions[-1] != session:
             self.sessions.append(session)
             self.turnover = 0.0
-            self.opened = set()
 
-    def count(self, asset: int, held: int, lots: int, weight: float) -> None:
-        """R4, R6: a fill of `lots` by an account that holds `held`; `weight` is A9's term."""
-        self.turnover = self.turnover + weight
+    def count(self, asset: int, session: int, held: int, lots: int, weight: float) -> None:
+        """R4, R6: a fill of `lots` in a bar of `session` by an account that holds `held`; `weight` is A9's term."""
+        if session == self.sessions[-1]:
+            self.turnover = self.turnover + weight
         final = held + lots
-        if held * lots < 0 and asset in self.opened:
-            self.day_trades.append(self.sessions[-1])
-            self.opened.remove(asset)
+        if held * lots < 0 and self.opened.get(asset) == session:
+            self.day_trades.append(session)
+            del self.opened[asset]
         if abs(final) > abs(held) or final * held < 0:
-            self.opened.add(asset)
+            self.opened[asset] = session
 
     def recent(self) -> int:
         """R6: D."""
-        return sum(session in self.sessions[-SESSIONS:] for session in self.day_trades)
+        return sum(session in self.sessions[-SESSIONS:] for session in self.day_trades[-MOST:])
+
+    def could_become(self) -> int:
+        """R6: the assets in which a fill of this session could still become a day trade."""
+        return sum(session == self.sessions[-1] for session in self.opened.values())
 
 
 def fell(bars: Bars, grid: Grid, last: int, x: float) -> bool:

@@ -223,7 +223,7 @@ class Venue:
             ticks = account.slipped(order, lots, quote.reference, time)
             if not self.size(order, ticks, time):
                 return
-            rest = order.lots
+            rest = holding.rest(order)  # R1
             lots = self.allowed(order, rest)
         wanted, lots = lots, self.shared(order, lots)
         if lots != wanted and (order.tif == "FOK" or lots == 0):
