@@ -13,6 +13,10 @@ from kernelkit.kernels.job import Logs
 from tests.reference import Outcome
 
 
+NUMBERS = ("lots", "display", "price", "trigger")
+NUMBERLESS = ("invalid", "below_lot", "off_tick", "unlisted", "delisted")  # T7: rejected before they had numbers
+
+
 def same(a: float, b: float) -> bool:
     """Equal bits, all NaN alike."""
     return a == b or (math.isnan(a) and math.isnan(b))
@@ -49,9 +53,10 @@ def assert_agree(logs: Logs, headline: dict[str, float], blocks: np.ndarray, lev
             L.STATUSES[r["status"]],
             L.REASONS[r["reason"]],
             int(r["t_submit"]),
+            int(r["t_end"]),
             float(r["fees"]),
             int(r["parent"]),
-            int(r["trigger"]),
+            *(0 if L.REASONS[r["reason"]] in NUMBERLESS else int(r[name]) for name in NUMBERS),
         )
         for r in logs.orders
     }
@@ -64,9 +69,10 @@ def assert_agree(logs: Logs, headline: dict[str, float], blocks: np.ndarray, lev
             o["status"],
             o["reason"] or "",
             o["t_submit"],
+            o["t_end"],
             o["fees"],
             o["parent"] or 0,
-            o["trigger"],
+            *(0 if o["reason"] in NUMBERLESS else o[name] for name in NUMBERS),
         )
         for o in expected.orders
     }

@@ -400,6 +400,43 @@ def test_h3_reject_and_delay() -> None:
     assert hours == [1, 1, 2, 2, 3, 4, 4, 4, 6, 6, 6, 8, 8, 8, 10, 10, 10, 12]
 
 
+def test_h4_a_replacement_waits_for_its_interval() -> None:
+    """Of a venue that knows no hours and no outages."""
+
+    @kk.strategy
+    def change(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx.limit(1.0, 50.0)
+            ctx.replace(1, price=51.0)
+
+    res = kk.backtest(hourly("2024-01-01", 5), change, venue=kk.Venue(rate=kk.Rate(1, "2h", excess="delay")))
+    order = kk.orders(res).iloc[0]
+    assert (order["limit"], order["replaced"]) == (51.0, pd.Timestamp("2024-01-01 02:00", tz="UTC").tz_localize(None))
+
+
+def test_h4_in_a_portfolio_the_clocks_bars_count() -> None:
+    """A cancel is heard after the outage, though its asset has no bar any more."""
+    frames = {
+        name: pd.DataFrame(
+            dict.fromkeys(("open", "high", "low", "close", "volume"), 100.0),
+            pd.date_range("2024-01-01", periods=count, freq="h", tz="UTC"),
+        )
+        for name, count in (("A", 3), ("B", 6))
+    }
+    bars = kk.data.from_pandas(frames, label="open", bar="1h", calendar="24/7", tick_size=0.01)
+
+    @kk.portfolio(warmup=0)
+    def change(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx[0].limit(1.0, 50.0)
+        if ctx.i == 1:
+            ctx.cancel_all()
+
+    outage = kk.Outage("2024-01-01 01:30", "2024-01-01 02:30", orders="delay", matching=False)
+    order = kk.orders(kk.backtest(bars, change, venue=kk.Venue(outages=[outage]))).iloc[0]
+    assert order["reason"] == "user"
+
+
 def test_h3_replacements_count_and_cancels_do_not() -> None:
     bars = hourly("2024-01-01", 4)
 

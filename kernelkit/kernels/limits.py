@@ -15,9 +15,9 @@ from kernelkit.kernels.layout import (
     CLOSES,
     D_CUT,
     D_REJECTED,
+    DELAYS,
     FAR,
     FRAME,
-    HALTS,
     HEADER,
     INSTRUMENT,
     LIMIT,
@@ -40,7 +40,6 @@ from kernelkit.kernels.layout import (
     R_SHORT_PRICE,
     R_TURNOVER,
     R_UNIVERSE,
-    RATE,
     REDUCE,
     RISK,
     RULES,
@@ -68,7 +67,7 @@ def judge(frame: int) -> int:
         wrong = broken(frame, o_at)
         if wrong != R_NONE:
             return wrong
-    if (flags & (HALTS | RATE)) != 0:
+    if (flags & DELAYS) != 0:
         wrong = send(frame, o_at, f.judging == NEW)
         if wrong == R_NONE and f.judging == NEW:
             at(o_at, ORDER).t_active = f.sent_at

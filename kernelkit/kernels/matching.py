@@ -13,6 +13,11 @@ from kernelkit.kernels.layout import (
     AT_STOPS,
     AT_WOKEN,
     BAR_FILL,
+    CALL_AFTER,
+    CALL_CLOSE,
+    CALL_OPEN,
+    CALL_RANGE,
+    CLOSE_ONLY,
     C_CLOSE,
     C_HIGH,
     C_KNOWN_AT,
@@ -20,12 +25,8 @@ from kernelkit.kernels.layout import (
     C_OPEN,
     C_OPEN_AT,
     C_SESSION,
-    CALL_AFTER,
-    CALL_CLOSE,
-    CALL_OPEN,
-    CALL_RANGE,
-    CLOSE_ONLY,
     DAY,
+    DELAYS,
     EXPIRED,
     FAR,
     FILL_MODEL,
@@ -38,7 +39,6 @@ from kernelkit.kernels.layout import (
     GAP_OPEN,
     GTC,
     GTD,
-    HALTS,
     HEADER,
     HIGH_FIRST,
     INSTRUMENT,
@@ -58,6 +58,7 @@ from kernelkit.kernels.layout import (
     POSITION,
     POSITION_BYTES,
     POST,
+    REJECTED,
     R_AT_CLOSE,
     R_AT_OPEN,
     R_DAY,
@@ -65,7 +66,6 @@ from kernelkit.kernels.layout import (
     R_GTD,
     R_IOC,
     R_POST,
-    REJECTED,
     SAME_CLOSE,
     SEEN,
     SHOWN,
@@ -470,7 +470,7 @@ def match(frame: int) -> int:
     m = at(f.fill_model, FILL_MODEL)
     if m.path == FINER and f.coarse == 0:
         return call(f.finer, frame)
-    if rarely((at(f.venue, VENUE).limits & HALTS) != 0):
+    if rarely((at(f.venue, VENUE).limits & DELAYS) != 0):
         shut = dark(frame)
         take_effect(frame)
         defocus(frame)
@@ -518,7 +518,7 @@ def fill_alone(frame: int) -> bool:
         return False
     m = at(f.fill_model, FILL_MODEL)
     v = at(f.venue, VENUE)
-    if m.market != NEXT_OPEN or m.path == FINER or v.participation != 0.0 or (v.limits & HALTS) != 0:
+    if m.market != NEXT_OPEN or m.path == FINER or v.participation != 0.0 or (v.limits & DELAYS) != 0:
         return False
     t_open = moment(frame, C_OPEN_AT, f.i)
     if not ready(f.orders, t_open):

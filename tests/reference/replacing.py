@@ -100,7 +100,7 @@ def settle(book: Book, order: Order) -> None:
 
 
 def take_effect(book: Book, open_at: int) -> None:
-    """H4: what was delayed happens before the first bar that opens at its time or later, in id order."""
+    """H4: what was delayed happens at the first bar that opens at its time or later, in id order."""
     for order in book.live():
         if order.live and order.change is not None and order.change.time <= open_at:
             settle(book, order)

@@ -35,9 +35,9 @@ class Venue:
         open_at, known_at = self.clock.open_at[t], self.clock.known_at[t]
         self.matches = self.config.halts.matches(open_at, known_at)
         self.account.tally.begin_bar(self.clock.session[t])
-        replacing.take_effect(self.book, open_at)
         if self.ledger is not None:
             self.ledger.first(t)
+        replacing.take_effect(self.book, open_at)
         self.account.stand_at(t)
         trading = [holding for holding in self.account.holdings if holding.has_bar]
         for order in self.book.live():
