@@ -158,7 +158,8 @@ def table(asset: Asset, periods: float, values: np.ndarray | None) -> Table:
     if b.universe is not None:
         universe = len(columns)
         columns.append(np.array(b.universe, "i8"))
-    made = Table(tuple(columns), g.inverse, g.tick, g.lot, g.multiplier, periods, closing, universe=universe)
+    vwap = None if b.vwap is None else np.array(b.vwap, "f8")
+    made = Table(tuple(columns), g.inverse, g.tick, g.lot, g.multiplier, periods, closing, vwap=vwap, universe=universe)
     return with_mark(made) if g.contract == "inverse" else made
 
 

@@ -248,6 +248,7 @@ def table(case: Case) -> Table:
         columns.append(np.array(b.universe, "i8"))
     made = Table(tuple(columns), g.inverse, g.tick, g.lot, g.multiplier, periods, closing, universe=universe)
     made = with_mark(made) if g.contract == "inverse" else made
+    made = replace(made, vwap=None if b.vwap is None else np.array(b.vwap, "f8"))
     return replace(made, actions=actions_of(case.config, case.actions, made, ["0"], [np.arange(len(b.o))]))
 
 

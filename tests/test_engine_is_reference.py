@@ -85,7 +85,7 @@ SLIPPAGES = [
 ]
 
 
-MARKETS = ["next_open", "same_close", "next_close", "next_typical"]
+MARKETS = ["next_open", "same_close", "next_close", "next_typical", "next_vwap"]
 ENDS = ["none", "none", "last_open", "last_close"]
 # what F10-F12 allow together, the default as often as all else
 DIALECTS = [
@@ -127,6 +127,14 @@ def walk(rng: Any, n: int, base: int, wide: int) -> tuple[np.ndarray, ...]:
     high = np.maximum(opens, close) + rng.integers(0, wide + 1, n)
     low = np.maximum(1, np.minimum(opens, close) - rng.integers(0, wide + 1, n))
     return opens, high, low, close
+
+
+def means(rng: Any, grid: Grid, high: np.ndarray, low: np.ndarray) -> list[float]:
+    """F10: mean prices of bars, on the grid and off it, a tick outside of the range, or none."""
+    ticks = low + (high - low + 2) * rng.random(len(low)) - 1.0
+    ticks = np.where(rng.random(len(low)) < 0.5, np.round(ticks), ticks)
+    some = [grid.price(1) * max(0.5, float(k)) for k in ticks]
+    return np.where(rng.random(len(low)) < 0.1, np.nan, some).tolist()
 
 
 MARGINS: list[dict[str, Any]] = [
@@ -250,6 +258,8 @@ def cases(draw: st.DrawFn, calm: bool = False) -> Case:
         close.tolist(),
         np.round(rng.exponential(1000.0, n) * (rng.random(n) > 0.1)).tolist(),
     )
+    if config.market == "next_vwap":
+        bars = replace(bars, vwap=means(rng, grid, high, low))
     late = rng.choice([0, 0, 0, 1, -DAY // per_session], n // per_session + 1)
     which = np.arange(n) // per_session
     closes = known_at[0] - DAY // per_session + (which + 1) * DAY + late[which]

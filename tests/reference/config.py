@@ -42,7 +42,7 @@ CHOICES = {
     "trailing": ("check_first", "update_first"),
     "close_out": ("none", "last_open", "last_close"),
     "sizing": ("at_decision", "at_fill"),
-    "market": ("next_open", "same_close", "next_close", "next_typical"),
+    "market": ("next_open", "same_close", "next_close", "next_typical", "next_vwap"),
     "stop_gap": ("open", "trigger", "close"),
     "off_tick": ("round", "reject"),
     "path": ("stop_first", "close", "high_first", "low_first", "nearest_first"),

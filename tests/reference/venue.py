@@ -138,7 +138,7 @@ class Venue:
         """F10, O12: the market orders that did not take part in the open pass, and AT_CLOSE orders."""
         if self.config.path == "close":
             return
-        late_markets = self.config.market in ("next_close", "next_typical")
+        late_markets = self.config.market in ("next_close", "next_typical", "next_vwap")
 
         def takes_part(order: Order) -> bool:
             if order.at_auction:
