@@ -7,9 +7,13 @@ import math
 import numpy as np
 import pytest
 
+from kernelkit.compliance import COUNTLESS
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Logs
 from tests.reference import Outcome
+
+NUMBERS = ("lots", "display", "price", "trigger")
+NUMBERLESS = ("invalid", "below_lot", "off_tick", "unlisted", "delisted")  # T7: rejected before they had numbers
 
 
 def same(a: float, b: float) -> bool:
@@ -48,9 +52,10 @@ def assert_agree(logs: Logs, headline: dict[str, float], blocks: np.ndarray, lev
             L.STATUSES[r["status"]],
             L.REASONS[r["reason"]],
             int(r["t_submit"]),
+            int(r["t_end"]),
             float(r["fees"]),
             int(r["parent"]),
-            int(r["trigger"]),
+            *(0 if L.REASONS[r["reason"]] in NUMBERLESS else int(r[name]) for name in NUMBERS),
         )
         for r in logs.orders
     }
@@ -63,9 +68,10 @@ def assert_agree(logs: Logs, headline: dict[str, float], blocks: np.ndarray, lev
             o["status"],
             o["reason"] or "",
             o["t_submit"],
+            o["t_end"],
             o["fees"],
             o["parent"] or 0,
-            o["trigger"],
+            *(0 if o["reason"] in NUMBERLESS else o[name] for name in NUMBERS),
         )
         for o in expected.orders
     }
@@ -81,6 +87,22 @@ def assert_agree(logs: Logs, headline: dict[str, float], blocks: np.ndarray, lev
         for r in logs.happened
     ]
     assert happened == [(a["kind"], a["asset"], a["time"], a["position"], a["amount"]) for a in expected.actions]
+    rows = [
+        (
+            int(r["order"]),
+            int(r["asset"]),
+            int(r["time"]),
+            L.REASONS[r["reason"]],
+            L.DEEDS[r["done"]],
+            abs(int(r["before"])),
+            abs(int(r["after"])),
+            int(r["until"]),
+            *((0.0, 0.0) if r["reason"] in COUNTLESS else (float(r["limit"]), float(r["found"]))),
+        )
+        for r in logs.breaches
+    ]
+    columns = "order asset time reason done before after until limit found".split()
+    assert rows == [tuple(row.get(name, 0) for name in columns) for row in expected.compliance]
     assert logs.curves[:, 0].tolist() == expected.equity
     assert logs.curves[:, 1].tolist() == expected.cash
     assert level == expected.k

@@ -12,7 +12,7 @@ from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job, Logs, Table
 from kernelkit.strategy import Program
 from kernelkit.table import with_mark
-from tests.programs import actions_of, recorded, settings_of
+from tests.programs import actions_of, hours_of, recorded, settings_of
 from tests.reference import Action, Asset, Clock, Config, Outcome, simulate_portfolio
 
 SCRIPTS = 4  # the last assets are never traded: their features are the program, one action a bar each
@@ -155,7 +155,12 @@ def table(asset: Asset, periods: float, values: np.ndarray | None) -> Table:
         column = np.zeros(len(b.o)) if values is None else np.ascontiguousarray(values[:, FIELDS.index(name)])
         columns += [column, np.zeros(len(b.o), "i8")]
     columns.append(np.array(b.closes, "i8"))
-    made = Table(tuple(columns), g.inverse, g.tick, g.lot, g.multiplier, periods, len(columns) - 1)
+    closing, universe = len(columns) - 1, 0
+    if b.universe is not None:
+        universe = len(columns)
+        columns.append(np.array(b.universe, "i8"))
+    vwap = None if b.vwap is None else np.array(b.vwap, "f8")
+    made = Table(tuple(columns), g.inverse, g.tick, g.lot, g.multiplier, periods, closing, vwap=vwap, universe=universe)
     return with_mark(made) if g.contract == "inverse" else made
 
 
@@ -205,6 +210,7 @@ def job_of(world: World, program: Program, values: list[np.ndarray | None], call
         trials,
         np.zeros((1, 0), "i8"),
         bars=np.ascontiguousarray(last),
+        hours=hours_of(c),
         called=called,
     )
 

@@ -13,14 +13,16 @@ import kernelkit as kk
 from kernelkit.agenda import agenda, stamped
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Backing, Costs, Job, Logs, Table
+from kernelkit.kernels.rules import Rules
 from kernelkit.kernels.session import Recorder
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.venue import CASH_RULES
 from kernelkit.table import with_mark
-from tests.reference import Action, Bars, Config, Grid, Outcome, simulate
+from tests.reference import Action, Bars, Config, Grid, Limits, Outcome, simulate
 
 ACTIONS = 3  # per bar
+HOURS = "the reference's"  # what its calendar is called
 FIELDS = ("verb", "tif", "q", "a", "b", "c", "d", "e")
 
 
@@ -241,8 +243,13 @@ def table(case: Case) -> Table:
         columns += [np.ascontiguousarray(values[order[name]]), np.zeros(len(b.o), "i8")]
     columns.append(np.array(case.closes[: len(b.o)] or b.known_at, "i8"))
     periods, closing = float(case.config.periods_per_year), len(columns) - 1
-    made = Table(tuple(columns), g.inverse, g.tick, g.lot, g.multiplier, periods, closing)
+    universe = 0
+    if b.universe is not None:
+        universe = len(columns)
+        columns.append(np.array(b.universe, "i8"))
+    made = Table(tuple(columns), g.inverse, g.tick, g.lot, g.multiplier, periods, closing, universe=universe)
     made = with_mark(made) if g.contract == "inverse" else made
+    made = replace(made, vwap=None if b.vwap is None else np.array(b.vwap, "f8"))
     return replace(made, actions=actions_of(case.config, case.actions, made, ["0"], [np.arange(len(b.o))]))
 
 
@@ -274,6 +281,35 @@ FEATURES = [f"{name}{k}" for k in range(ACTIONS) for name in FIELDS]
 PROGRAM = actor.program({})
 
 
+def rules_of(c: Config) -> Rules | None:
+    """Limits and halts as Costs has them."""
+    least, halts = c.limits or Limits(), c.halts
+    amounts = ("position", "notional", "leverage", "concentration", "turnover", "day_trades")
+    told = {name: getattr(least, name) for name in amounts if getattr(least, name) is not None}
+    does = {
+        outage: (L.TURNS_AWAY if outage.orders == "reject" else 0) | (L.STOPS if outage.matching else 0)
+        for outage in halts.outages
+    }
+    return Rules(
+        cut=least.cut,
+        day_trade_equity=least.day_trade_equity,
+        fall=least.short_sale_price or 0.0,
+        shorts=tuple(least.short or ()),
+        hours="" if halts.hours is None else HOURS,
+        closed_rejects=halts.closed == "reject",
+        outages=tuple((outage.start, outage.end, does[outage]) for outage in halts.outages),
+        rate=halts.rate[0] if halts.rate else 0,
+        per=halts.rate[1] if halts.rate else 1,
+        rate_rejects=halts.excess == "reject",
+        **told,
+    )
+
+
+def hours_of(c: Config) -> dict[str, np.ndarray]:
+    """Hours as Job has them."""
+    return {} if c.halts.hours is None else {HOURS: np.array(c.halts.hours, "i8").ravel()}
+
+
 def settings_of(c: Config, fee: Any, slip: Any, limits: dict[str, Any] | None = None) -> tuple[Costs, list[int]]:
     """A venue and a fill model as the engine takes them; `limits` are what the venue refuses (O15)."""
     costs = Costs(
@@ -292,7 +328,7 @@ def settings_of(c: Config, fee: Any, slip: Any, limits: dict[str, Any] | None = 
             c.isolated,
             c.protected,
         ),
-        **(limits or {}),
+        **({"rules": rules_of(c)} | (limits or {})),
     )
     return costs, FillModel(
         c.limit, c.same_bar, c.trailing, c.close_out, c.sizing, c.path, c.stop_gap, c.market
@@ -305,7 +341,8 @@ def job(case: Case) -> Job:
     costs, codes = settings_of(c, case.fee, case.slippage, case.limits)
     trials = np.zeros(1, L.TRIAL)
     trials[0] = (0, c.trade_from, c.end or len(case.bars.o), 0, 0, 0, c.cash)
-    return Job(PROGRAM.text, PROGRAM.plan, [table(case)], [costs], [codes], trials, np.zeros((1, 0), "i8"))
+    params = np.zeros((1, 0), "i8")
+    return Job(PROGRAM.text, PROGRAM.plan, [table(case)], [costs], [codes], trials, params, hours=hours_of(c))
 
 
 def run_engine(case: Case) -> tuple[Logs, dict[str, float], np.ndarray, int]:

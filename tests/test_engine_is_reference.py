@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from kernelkit import fees, slippage
 from kernelkit.market.models import cost_model
 from tests.agree import assert_agree
+from tests.mandates import halted, limited, members
 from tests.programs import ACTIONS, Case, run_engine, run_reference
 from tests.reference import Action, Bars, Config, Grid
 from tests.reference import models as plain
@@ -83,7 +85,7 @@ SLIPPAGES = [
 ]
 
 
-MARKETS = ["next_open", "same_close", "next_close", "next_typical"]
+MARKETS = ["next_open", "same_close", "next_close", "next_typical", "next_vwap"]
 ENDS = ["none", "none", "last_open", "last_close"]
 # what F10-F12 allow together, the default as often as all else
 DIALECTS = [
@@ -125,6 +127,14 @@ def walk(rng: Any, n: int, base: int, wide: int) -> tuple[np.ndarray, ...]:
     high = np.maximum(opens, close) + rng.integers(0, wide + 1, n)
     low = np.maximum(1, np.minimum(opens, close) - rng.integers(0, wide + 1, n))
     return opens, high, low, close
+
+
+def means(rng: Any, grid: Grid, high: np.ndarray, low: np.ndarray) -> list[float]:
+    """F10: mean prices of bars, on the grid and off it, a tick outside of the range, or none."""
+    ticks = low + (high - low + 2) * rng.random(len(low)) - 1.0
+    ticks = np.where(rng.random(len(low)) < 0.5, np.round(ticks), ticks)
+    some = [grid.price(1) * max(0.5, float(k)) for k in ticks]
+    return np.where(rng.random(len(low)) < 0.1, np.nan, some).tolist()
 
 
 MARGINS: list[dict[str, Any]] = [
@@ -248,6 +258,8 @@ def cases(draw: st.DrawFn, calm: bool = False) -> Case:
         close.tolist(),
         np.round(rng.exponential(1000.0, n) * (rng.random(n) > 0.1)).tolist(),
     )
+    if config.market == "next_vwap":
+        bars = replace(bars, vwap=means(rng, grid, high, low))
     late = rng.choice([0, 0, 0, 1, -DAY // per_session], n // per_session + 1)
     which = np.arange(n) // per_session
     closes = known_at[0] - DAY // per_session + (which + 1) * DAY + late[which]
@@ -255,6 +267,13 @@ def cases(draw: st.DrawFn, calm: bool = False) -> Case:
     if draw(st.booleans()):
         limits |= {"min_quantity": 2.0 * grid.lot, "max_quantity": max(4.0, np.round(0.5 * afford)) * grid.lot}
         limits["min_notional"] = grid.price(base) * grid.unit * draw(st.sampled_from([0.0, 1.5, 3.0]))
+    told = "" if calm else draw(st.sampled_from(["", "limits", "limits", "halts", "halts", "both"]))
+    if told in ("limits", "both"):
+        config = replace(config, limits=limited(rng, config.cash, [grid], base))
+    if told and rng.random() < 0.2:
+        bars = replace(bars, universe=members(rng, n))
+    if told in ("halts", "both"):
+        config = replace(config, halts=halted(rng, open_at, known_at))
     many, inverse = draw(st.sampled_from([0] if calm else [0, 0, 2, 8])), grid.contract == "inverse"
     actions = happenings(rng, many, open_at, known_at, 0, inverse, grid.price(base)) if many else []
     return Case(bars, grid, config, program, fee, slip, tuple(closes.tolist()), limits, tuple(actions))

@@ -22,7 +22,7 @@ from kernelkit.kernels import layout as L
 from kernelkit.kernels.rules import Rules
 from tests.programs import Case, recorded
 from tests.programs import job as job_of
-from tests.reference import Bars, Config
+from tests.reference import Action, Bars, Config
 from tests.test_orders import DAY, GRID, KNOWN, STILL, Row, act, limit, market, stop, when
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -300,6 +300,25 @@ def test_h4_one_after_the_other() -> None:
     assert [r[2] for r in ended.rows] == ["delayed"]
 
 
+def test_h4_e2_a_split_of_what_is_under_way() -> None:
+    """One for twenty: 10 lots that 30 are to become are none any more; 60 of them are 3, at 20 times the price."""
+
+    def ended(more: float, price: float) -> tuple[Any, ...]:
+        bars = [STILL] * 3 + [(2000, 2000, 2000, 2000)] * 3
+        columns = [list(c) for c in zip(*bars, strict=True)]
+        times = [t * DAY for t in range(6)], [t * DAY + NOON for t in range(6)]
+        made = Bars(*times, list(range(6)), *columns, [1e3] * 6)
+        rules = Rules(outages=((int(1.2 * DAY), int(4.2 * DAY), SLOW),))
+        program = [[limit(30, 90)], [act(18, 3, 1, a=price, c=more)], [], [], [], []]
+        split = Action("split", 0, 3 * DAY, 0.05)
+        case = Case(made, GRID, Config(), program, limits={"rules": rules}, actions=(split,))
+        order = recorded(job_of(case))[0].orders[0]
+        return L.REASONS[order["reason"]], int(order["lots"]), int(order["price"]), int(order["t_end"])
+
+    assert ended(10.0, 80.0)[::3] == ("split", 3 * DAY)
+    assert ended(60.0, 80.0)[:3] == ("end_of_data", 3, 1600)
+
+
 def test_h4_no_more_than_has_filled_by_then() -> None:
     """Of 4 lots 2 trade in a bar; the replacement by 2 that was asked for before comes after both."""
     bars = [STILL] * 6
@@ -379,6 +398,43 @@ def test_h3_reject_and_delay() -> None:
     hours = [(t - pd.Timestamp("2024-01-01")) / pd.Timedelta("1h") for t in kk.orders(res)["active"]]
     # the one of each pair that is too many takes a place of the next, so that more and more wait
     assert hours == [1, 1, 2, 2, 3, 4, 4, 4, 6, 6, 6, 8, 8, 8, 10, 10, 10, 12]
+
+
+def test_h4_a_replacement_waits_for_its_interval() -> None:
+    """Of a venue that knows no hours and no outages."""
+
+    @kk.strategy
+    def change(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx.limit(1.0, 50.0)
+            ctx.replace(1, price=51.0)
+
+    res = kk.backtest(hourly("2024-01-01", 5), change, venue=kk.Venue(rate=kk.Rate(1, "2h", excess="delay")))
+    order = kk.orders(res).iloc[0]
+    assert (order["limit"], order["replaced"]) == (51.0, pd.Timestamp("2024-01-01 02:00", tz="UTC").tz_localize(None))
+
+
+def test_h4_in_a_portfolio_the_clocks_bars_count() -> None:
+    """A cancel is heard after the outage, though its asset has no bar any more."""
+    frames = {
+        name: pd.DataFrame(
+            dict.fromkeys(("open", "high", "low", "close", "volume"), 100.0),
+            pd.date_range("2024-01-01", periods=count, freq="h", tz="UTC"),
+        )
+        for name, count in (("A", 3), ("B", 6))
+    }
+    bars = kk.data.from_pandas(frames, label="open", bar="1h", calendar="24/7", tick_size=0.01)
+
+    @kk.portfolio(warmup=0)
+    def change(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx[0].limit(1.0, 50.0)
+        if ctx.i == 1:
+            ctx.cancel_all()
+
+    outage = kk.Outage("2024-01-01 01:30", "2024-01-01 02:30", orders="delay", matching=False)
+    order = kk.orders(kk.backtest(bars, change, venue=kk.Venue(outages=[outage]))).iloc[0]
+    assert order["reason"] == "user"
 
 
 def test_h3_replacements_count_and_cancels_do_not() -> None:

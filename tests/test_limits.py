@@ -37,6 +37,7 @@ class Story:
             (int(b["order"]), L.REASONS[b["reason"]], L.DEEDS[b["done"]], float(b["limit"]), float(b["found"]))
             for b in logs.breaches
         ]
+        self.amounts = [(int(b["before"]), int(b["after"])) for b in logs.breaches]
 
 
 def play(
@@ -433,6 +434,29 @@ def test_rejections_are_told_at_the_decision() -> None:
     events = kk.orders(kk.backtest(BARS, hold, account=account), history=True)
     assert events["event"].tolist()[:4] == ["submitted", "rejected"] * 2
     assert "(R2)" in events["sentence"].iloc[1]
+
+
+def test_r9_the_next_limit_rejects_what_a_cut_has_left() -> None:
+    """Of 8 lots one limit leaves 5, and the next one is asked for these."""
+    story = play(Rules(position=5.0, cut=True, day_trades=0, day_trade_equity=1e9), {0: [market(8)]})
+    assert [row[1:3] for row in story.rows] == [("position_limit", "cut"), ("day_trades", "rejected")]
+    assert story.amounts == [(8, 5), (5, 0)]
+
+
+def test_r9_a_replacement_is_told_by_the_lots_that_it_would_give() -> None:
+    story = play(Rules(position=5.0), {0: [limit(3, 90)], 1: [act(18, 0, 1, c=7.0)]})
+    assert story.rows == [(1, "position_limit", "rejected", 5.0, 7.0)]
+    assert story.amounts == [(7, 7)]
+    assert story.lots == {1: 3}
+
+
+def test_r4_a_liquidation_is_traded_too() -> None:
+    """10 bought at 100 on 420 and liquidated at 61, where 30 are left: 1 more at 61 is asked for after both."""
+    bars = [STILL, STILL, (100, 100, 61, 61), (61, 61, 61, 61)]
+    margin = {"cash": 420.0, "initial": 0.1, "maintenance": 0.05}
+    story = play(Rules(turnover=4.0), {0: [market(10)], 2: [market(1)]}, bars, sessions=[0] * 4, **margin)
+    assert story.fills == [(1, 10), (2, -10)]
+    assert story.rows == [(3, "turnover_limit", "rejected", 4.0, (1000.0 / 420.0 + 610.0 / 420.0) + 61.0 / 30.0)]
 
 
 def test_signals_have_limits_too() -> None:

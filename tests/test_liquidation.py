@@ -256,6 +256,24 @@ def test_l6__a_portfolio_is_judged_at_its_closes() -> None:
     assert float(res["exposure"]) == 2 / 5
 
 
+def test_l3_l6__nobody_is_liquidated_while_the_venue_is_down() -> None:
+    """The portfolio above, and an outage in the bar that would end it: the next one does."""
+
+    @kk.portfolio(warmup=0)
+    def both(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            for k in ctx.tradable:
+                ctx[k].buy(5.0)
+
+    low = [STILL, (62.0, 62.0, 61.0, 61.5), (61.5, 62.0, 61.0, 61.4), (61.4, 62.0, 61.0, 62.0)]
+    bars = bars_of(A=[STILL] * 4, B=low)
+    start = bars["open_at"].values[2]
+    venue = kk.Venue(outages=[kk.Outage(start, start + np.timedelta64(1, "h"))])
+    assert run(bars, 200.0, FIVE, both)["position"].sel(asset="B").values.tolist() == [0.0, 5.0, 0.0, 0.0, 0.0]
+    res = run(bars, 200.0, FIVE, both, venue=venue)
+    assert res["position"].sel(asset="B").values.tolist() == [0.0, 5.0, 5.0, 0.0, 0.0]
+
+
 def test_a_run_that_goes_on_is_liquidated_as_a_whole_one(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     steps = np.round(100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.03, 300))), 2)

@@ -552,6 +552,16 @@ def test_o16_the_venue_judges_the_new_numbers(replacement: Row) -> None:
     assert int(story.orders[1]["t_replace"]) == 0
 
 
+def test_o15_a_trailing_order_is_worth_the_close_once_triggered_too() -> None:
+    """Its limit lies at 94, the close at 90: 2 lots are worth 180, and 3 are 270."""
+    low = (90, 90, 90, 90)
+    bars = [STILL, STILL, (90, 92, 88, 90), low, low]
+    actions = {0: [market(3)], 1: [act(14, 2, -3, b=1.0, c=5.0)], 3: [act(18, 0, 2, c=2.0)]}
+    for least, lots in ((185.0, -3), (175.0, -2)):
+        order = play(bars, actions, limits={"min_notional": least}).orders[2]
+        assert (int(order["price"]), int(order["lots"])) == (94, lots)
+
+
 def test_o16_post_only_arrives_anew() -> None:
     bars = [STILL, STILL, (97, 98, 96, 97)]
     story = play(bars, {0: [act(16, 0, 1, 90)], 1: [act(18, 1, 1, 99)]})

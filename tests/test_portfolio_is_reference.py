@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.agree import assert_agree
+from tests.mandates import halted, limited, members
 from tests.portfolios import SCRIPTS, World, run_engine, run_reference
 from tests.reference import Asset, Bars, Clock, Config
 from tests.test_engine_is_reference import (
@@ -24,6 +26,7 @@ from tests.test_engine_is_reference import (
     RATES,
     SLIPPAGES,
     happenings,
+    means,
     walk,
 )
 
@@ -78,6 +81,7 @@ def worlds(draw: st.DrawFn, calm: bool = False) -> World:
     ends = known_at[np.flatnonzero(last)[np.cumsum(np.append(False, last[:-1]))]]
     missing = draw(st.sampled_from([0.0, 0.0, 0.2, 0.6]))
     assets, closes, grids = [], [], []
+    dialect = draw(st.sampled_from(DIALECTS))
     for k in range(traded + SCRIPTS):
         there = rng.random(n) >= missing if k < traded else np.ones(n, bool)
         if k < traded and rng.random() < 0.3:
@@ -88,7 +92,10 @@ def worlds(draw: st.DrawFn, calm: bool = False) -> World:
         columns = (open_at, known_at, session, opens, high, low, close, volume, ends)
         grid = INVERSE[rng.integers(2)] if not calm and rng.random() < 0.1 else GRIDS[rng.integers(len(GRIDS))]
         rows = np.where(there, np.cumsum(there) - 1, -1)
-        assets.append(Asset(Bars(*(c[there].tolist() for c in columns)), grid, rows.tolist()))
+        bars = Bars(*(c[there].tolist() for c in columns))
+        if dialect.get("market") == "next_vwap":
+            bars = replace(bars, vwap=means(rng, grid, high[there], low[there]))
+        assets.append(Asset(bars, grid, rows.tolist()))
         closes.append(close)
         grids.append(grid)
     fee, fee_plain = draw(st.sampled_from(FEES))
@@ -105,10 +112,19 @@ def worlds(draw: st.DrawFn, calm: bool = False) -> World:
         trade_from=draw(st.integers(0, n - 1)),
         periods_per_year=252,
         participation=draw(st.sampled_from([None, None, None, 0.001, 0.02, 1.0])),
-        **draw(st.sampled_from(DIALECTS)),
+        **dialect,
         **draw(st.sampled_from([{}] if calm else [{}, {}, *(m for m in MARGINS if "isolated" not in m)])),
         **draw(st.sampled_from([{}] if calm else [{}, {}, RATES])),
     )
+    told = "" if calm else draw(st.sampled_from(["", "limits", "limits", "halts", "halts", "both"]))
+    if told in ("limits", "both"):
+        config = replace(config, limits=limited(rng, config.cash, grids, base))
+    if told and rng.random() < 0.2:
+        for k in np.flatnonzero(rng.random(traded) < 0.6):
+            bars = assets[k].bars
+            assets[k] = replace(assets[k], bars=replace(bars, universe=members(rng, len(bars))))
+    if told in ("halts", "both"):
+        config = replace(config, halts=halted(rng, open_at, known_at))
     busy = draw(st.floats(0.1, 1.0))
     program = np.zeros((n, SCRIPTS, 6))
     for t, j in itertools.product(range(n), range(SCRIPTS)):

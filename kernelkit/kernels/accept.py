@@ -183,9 +183,9 @@ def asked_price(frame: int, order_at: int) -> int:
     """O15: the ticks at which an order's worth is looked at."""
     f = at(frame, FRAME)
     o = at(order_at, ORDER)
-    if o.price > 0:
-        return o.price
-    return o.trigger if o.trigger > 0 and not trails(o.kind) else column(frame, C_CLOSE, f.i)
+    if trails(o.kind) or (o.price == 0 and o.trigger == 0):
+        return column(frame, C_CLOSE, f.i)
+    return o.price if o.price > 0 else o.trigger
 
 
 def refused(frame: int, order_at: int) -> int:

@@ -209,12 +209,12 @@ def split_order(frame: int, order_at: int, ratio: float, time: int) -> None:
     o.filled = scale(o.filled, ratio)
     buys = o.lots > 0
     o.lots = o.filled + rest
-    if rest == 0:
+    if o.display > 0:
+        o.display = max(1, scale(o.display, ratio))
+    if rest == 0 or ((o.marks & PENDING) != 0 and o.next_lots != 0 and coming + o.filled == 0):
         end_order(frame, order_at, CANCELLED, R_SPLIT, time)
         return
     o.t_replace = time
-    if o.display > 0:
-        o.display = max(1, scale(o.display, ratio))
     if o.price > 0:
         o.price = moved(frame, o.price, ratio, not buys)
     if o.trigger > 0:

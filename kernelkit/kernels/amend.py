@@ -151,9 +151,13 @@ def amend(frame: int, given: int, number: float, q: float, p: float, trigger: fl
         tidy(frame)
         return int(number) if late else 0
     o.marks &= ~(SEEN | PENDING)
-    o.t_active = time
-    o.t_replace = time
-    if abs(o.lots) <= abs(o.filled):
+    if abs(o.lots) <= abs(o.filled):  # as it stands
+        o.lots = lots
+        o.price = old_price
+        o.trigger = old_trigger
         end_order(frame, o_at, CANCELLED, R_USER, time)
+    else:
+        o.t_active = time
+        o.t_replace = time
     tidy(frame)
     return int(number)

@@ -5,6 +5,7 @@ from kernelkit.kernels.actions import log_action
 from kernelkit.kernels.costs import fee_of, slipped
 from kernelkit.kernels.fills import column, end_one, moment
 from kernelkit.kernels.focus import clock_time, covers, defocus, focus, list_held
+from kernelkit.kernels.halts import dark
 from kernelkit.kernels.layout import (
     ACCOUNT,
     AT_WOKEN,
@@ -26,6 +27,7 @@ from kernelkit.kernels.layout import (
     FILLED,
     FRAME,
     GTC,
+    HALTS,
     HEADER,
     INSTRUMENT,
     INSURANCE,
@@ -37,6 +39,7 @@ from kernelkit.kernels.layout import (
     POSITION,
     POSITION_BYTES,
     R_LIQUIDATION,
+    TALLIES,
     TIERS,
     VENUE,
 )
@@ -44,6 +47,7 @@ from kernelkit.kernels.matching import end_all, takes_part, tidy
 from kernelkit.kernels.memory import at, f8
 from kernelkit.kernels.orders import new_order
 from kernelkit.kernels.sharing import worth
+from kernelkit.kernels.tallies import tally
 
 OFF_FLOORS = VENUE.fields["floors"][1]
 OFF_RATES = VENUE.fields["rates"][1]
@@ -156,6 +160,8 @@ def liquidate(frame: int, reference: int, time: int, rule: int) -> None:
     notional = abs(value_at(f.instrument, k)) * (float(abs(held)) * at(f.instrument, INSTRUMENT).unit)
     fee = fee_of(frame, o_at, -held, k, False, time) + at(f.venue, VENUE).margin_fee * notional
     book(frame, o_at, -held, k, reference, fee, time, rule)
+    if (at(f.venue, VENUE).limits & TALLIES) != 0:
+        tally(frame, held, -held, k)
     end_one(frame, o_at, FILLED, R_LIQUIDATION, time)
     if f.shared == 0:
         set_call(frame)
@@ -171,9 +177,14 @@ def insure(frame: int, least: float, held: int, time: int) -> None:
 
 
 def guard_all(frame: int) -> int:
-    """L6: liquidate the portfolio of FRAME.account where it is worth no more than its maintenance margin. 0."""
+    """L6: liquidate the portfolio of FRAME.account where it is worth no more than its maintenance margin.
+
+    Not in a bar that its venue, the one at FRAME.venue, does not match (L3). 0.
+    """
     f = at(frame, FRAME)
     mine = f.account
+    if (at(f.venue, VENUE).limits & HALTS) != 0 and dark(frame):
+        return 0
     needed = 0.0
     for k in range(f.n_asset):
         if at(f.position_0 + POSITION_BYTES * k, POSITION).lots != 0 and covers(frame, mine, k):

@@ -278,6 +278,9 @@ def renew(frame: int, order_at: int) -> None:
     """O16, H4: a live order gets the numbers that were asked for; with no more lots than have filled it ends."""
     o = at(order_at, ORDER)
     o.marks &= ~(PENDING | SEEN)
+    if o.next_lots != 0 and abs(o.next_lots) <= abs(o.filled):
+        end_order(frame, order_at, CANCELLED, R_USER, o.t_change)
+        return
     if o.next_lots != 0:
         o.lots = o.next_lots
     if o.next_price != 0:
@@ -290,5 +293,3 @@ def renew(frame: int, order_at: int) -> None:
         o.stop_loss = 0.0
     o.t_active = o.t_change
     o.t_replace = o.t_change
-    if abs(o.lots) <= abs(o.filled):
-        end_order(frame, order_at, CANCELLED, R_USER, o.t_change)

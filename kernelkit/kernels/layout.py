@@ -165,6 +165,7 @@ TELL_FILLS, TELL_ENDS = 1, 2
 SIZES, RISK, TALLIES, HOURS, OUTAGES, RATE, UNIVERSE = 1, 2, 4, 8, 16, 32, 64
 JUDGED = RISK | HOURS | OUTAGES | RATE | UNIVERSE
 HALTS = HOURS | OUTAGES
+DELAYS = HALTS | RATE  # H4: what may be asked of a live order may happen later
 # of an outage (H2): orders are rejected, matching stops
 TURNS_AWAY, STOPS = 1, 2
 # what became of an order that a rule hit (R9)

@@ -15,12 +15,11 @@ from kernelkit.kernels.layout import (
     CLOSES,
     D_CUT,
     D_REJECTED,
+    DELAYS,
     FAR,
     FRAME,
-    HALTS,
     HEADER,
     INSTRUMENT,
-    INSTRUMENT_BYTES,
     LIMIT,
     LIVE,
     NEW,
@@ -41,7 +40,6 @@ from kernelkit.kernels.layout import (
     R_SHORT_PRICE,
     R_TURNOVER,
     R_UNIVERSE,
-    RATE,
     REDUCE,
     RISK,
     RULES,
@@ -50,7 +48,7 @@ from kernelkit.kernels.layout import (
     VENUE,
 )
 from kernelkit.kernels.memory import at, f8, i8, put_i8
-from kernelkit.kernels.tallies import OFF_TRIP
+from kernelkit.kernels.tallies import OFF_TRIP, now_at, session_at
 
 DAY_TRADE_SESSIONS = 5  # R6
 FREE = FAR  # more lots than anything can have: no limit
@@ -69,7 +67,7 @@ def judge(frame: int) -> int:
         wrong = broken(frame, o_at)
         if wrong != R_NONE:
             return wrong
-    if (flags & (HALTS | RATE)) != 0:
+    if (flags & DELAYS) != 0:
         wrong = send(frame, o_at, f.judging == NEW)
         if wrong == R_NONE and f.judging == NEW:
             at(o_at, ORDER).t_active = f.sent_at
@@ -93,7 +91,7 @@ def broken(frame: int, order_at: int) -> int:
     reducing = max(0, min(size, -base))
     new = f.judging == NEW
     if (v.limits & UNIVERSE) != 0 and f.judging != OTHER and outside(frame):
-        hit(frame, order_at, R_UNIVERSE, 1.0, 0.0)
+        hit(frame, order_at, R_UNIVERSE, 1.0, 0.0, o.lots)
         return R_UNIVERSE
     if (v.limits & RISK) == 0:
         return R_NONE
@@ -105,7 +103,7 @@ def broken(frame: int, order_at: int) -> int:
             limit = limit_of_rule(frame, reason)
             found = found_of(frame, order_at, reason, base, lots)
             if left == 0 or not new or at(v.rules, RULES).cut == 0:
-                hit(frame, order_at, reason, limit, found)
+                hit(frame, order_at, reason, limit, found, side * lots)
                 return reason
             note(frame, order_at, reason, D_CUT, limit, found, side * lots, side * left, 0)
             lots = left
@@ -119,10 +117,10 @@ def broken(frame: int, order_at: int) -> int:
     return R_NONE
 
 
-def hit(frame: int, order_at: int, reason: int, limit: float, found: float) -> None:
-    """R9: note that a limit refuses an order, or its replacement."""
+def hit(frame: int, order_at: int, reason: int, limit: float, found: float, lots: int) -> None:
+    """R9: note that a limit refuses an order, of which others have left so many lots, or its replacement."""
     if at(frame, FRAME).judging == NEW:
-        note(frame, order_at, reason, D_REJECTED, limit, found, at(order_at, ORDER).lots, 0, 0)
+        note(frame, order_at, reason, D_REJECTED, limit, found, lots, 0, 0)
     else:
         note_change(frame, order_at, reason, D_REJECTED, limit, found, 0)
 
@@ -269,19 +267,6 @@ def exposed(frame: int, order_at: int) -> float:
                 total += close_value(frame) * (float(worst) * at(f.instrument, INSTRUMENT).unit)
     focus(frame, asset)
     return total
-
-
-def session_at(frame: int) -> int:
-    """Where the sessions of the clock's bars lie."""
-    f = at(frame, FRAME)
-    columns = f.columns if f.shared == 0 else at(f.instrument_0 - INSTRUMENT_BYTES, INSTRUMENT).columns
-    return i8(columns + 16 * C_SESSION)
-
-
-def now_at(frame: int) -> int:
-    """The clock's bar at which the strategy decides."""
-    f = at(frame, FRAME)
-    return f.i if f.shared == 0 else f.clock
 
 
 def turned(frame: int) -> float:

@@ -26,6 +26,7 @@ from kernelkit.kernels.layout import (
     CALL_RANGE,
     CLOSE_ONLY,
     DAY,
+    DELAYS,
     EXPIRED,
     FAR,
     FILL_MODEL,
@@ -38,7 +39,6 @@ from kernelkit.kernels.layout import (
     GAP_OPEN,
     GTC,
     GTD,
-    HALTS,
     HEADER,
     HIGH_FIRST,
     INSTRUMENT,
@@ -473,7 +473,7 @@ def match(frame: int) -> int:
     m = at(f.fill_model, FILL_MODEL)
     if m.path == FINER and f.coarse == 0:
         return call(f.finer, frame)
-    if rarely((at(f.venue, VENUE).limits & HALTS) != 0 or f.homes != 0):
+    if rarely((at(f.venue, VENUE).limits & DELAYS) != 0 or f.homes != 0):
         idle = all_dark(frame)
         take_effect(frame)
         defocus(frame)
@@ -521,7 +521,7 @@ def fill_alone(frame: int) -> bool:
         return False
     m = at(f.fill_model, FILL_MODEL)
     v = at(f.venue, VENUE)
-    if m.market != NEXT_OPEN or m.path == FINER or v.participation != 0.0 or (v.limits & HALTS) != 0:
+    if m.market != NEXT_OPEN or m.path == FINER or v.participation != 0.0 or (v.limits & DELAYS) != 0:
         return False
     t_open = moment(frame, C_OPEN_AT, f.i)
     if not ready(f.orders, t_open):

@@ -15,6 +15,7 @@ from kernelkit.kernels.layout import (
     C_KNOWN_AT,
     C_LOW,
     CUT,
+    DELAYS,
     DONE,
     FAR,
     FOK,
@@ -25,6 +26,7 @@ from kernelkit.kernels.layout import (
     METRICS,
     ORDER,
     ORDER_BYTES,
+    PENDING,
     POSITION,
     POSITION_BYTES,
     RATIONED,
@@ -40,7 +42,7 @@ from kernelkit.kernels.matching import (
     takes_part,
     turned_away,
 )
-from kernelkit.kernels.memory import at, call, f8, i8
+from kernelkit.kernels.memory import at, call, f8, i8, rarely
 from kernelkit.kernels.power import value_all
 from kernelkit.kernels.triggers import has_limit, rests, within_limit
 
@@ -146,6 +148,10 @@ def twice(frame: int) -> int:
 def any_touched(frame: int) -> bool:
     """Whether this bar of the clock reaches, in any asset, a price at which a live order may act."""
     f = at(frame, FRAME)
+    if rarely((at(f.venue, VENUE).limits & DELAYS) != 0 or f.homes != 0):  # H4: the clock's bars count
+        for k in range(at(f.state, HEADER).n_live):
+            if (at(f.orders + k * ORDER_BYTES, ORDER).marks & PENDING) != 0:
+                return True
     for k in range(f.n_asset):
         x = at(f.position_0 + POSITION_BYTES * k, POSITION)
         if (x.touch_lo != -FAR or x.touch_hi != FAR) and has_bar(frame, k):
@@ -226,6 +232,7 @@ def mark_all(frame: int) -> None:
             call(f.mark, frame)
         else:
             if f.guard != 0 and f.n_held != 0:
+                defocus(frame)
                 call(f.guard, frame)
             a.equity = worth(frame)
         if f.n_held != 0:

@@ -5,7 +5,6 @@ from kernelkit.kernels.actions import log_action
 from kernelkit.kernels.fills import column
 from kernelkit.kernels.focus import account_of, clock_time, defocus, focus, list_held, look_at
 from kernelkit.kernels.guard import OFF_FLOORS
-from kernelkit.kernels.halts import dark
 from kernelkit.kernels.layout import (
     ACCOUNT,
     C_CLOSE,
@@ -46,12 +45,13 @@ def mark_each(frame: int) -> int:
     h = at(f.state, HEADER)
     cash = 0.0
     equity = 0.0
+    defocus(frame)
     for v in range(f.n_venue):
         look_at(frame, v)
         mine = f.account
         a = at(mine, ACCOUNT)
         if holds(frame, mine):
-            if f8(f.venue + OFF_FLOORS) < ENDLESS and not dark(frame):
+            if f8(f.venue + OFF_FLOORS) < ENDLESS:
                 call(f.guard, frame)
                 f.account = mine
             a.equity = worth(frame)

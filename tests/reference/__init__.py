@@ -3,6 +3,7 @@
 from tests.reference import models
 from tests.reference.actions import Action
 from tests.reference.config import Config, ModelView, Outcome
+from tests.reference.mandate import Halts, Limits, Outage
 from tests.reference.market import Asset, Bars, Clock, Grid
 from tests.reference.portfolio import PortfolioView, simulate_portfolio
 from tests.reference.simulator import simulate
@@ -15,7 +16,10 @@ __all__ = [
     "Clock",
     "Config",
     "Grid",
+    "Halts",
+    "Limits",
     "ModelView",
+    "Outage",
     "Outcome",
     "PortfolioView",
     "View",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from tests.reference.compliance import Compliance
 from tests.reference.config import Config, ModelView, Record
 from tests.reference.costs import ask
 from tests.reference.holding import Holding
 from tests.reference.market import Bars, Grid
 from tests.reference.orders import Order
+from tests.reference.tallies import Tally
 
 SHRINKS = 64
 DAY = 86_400_000_000_000
@@ -26,6 +28,8 @@ class Fund:
     fills: list[Record] = field(default_factory=list)
     trades: list[Record] = field(default_factory=list)
     actions: list[Record] = field(default_factory=list)
+    compliance: Compliance = field(default_factory=Compliance)
+    tally: Tally = field(default_factory=Tally)
     turnover_sum: float = 0.0
     fees: float = 0.0
     ruined: bool = False
@@ -198,7 +202,9 @@ class Fund:
         if order.liquidates:  # L5
             fee = fee + self.config.margin_fee * grid.gross(ticks, lots)
         self.cash = (self.cash - grid.notional(ticks, lots)) - fee
-        self.turnover_sum = self.turnover_sum + grid.gross(ticks, lots) / self.equity
+        weight = grid.gross(ticks, lots) / self.equity
+        self.turnover_sum = self.turnover_sum + weight
+        self.tally.count(holding.number, holding.bars.session[holding.last], holding.position, lots, weight)
         self.fees = self.fees + fee
         order.filled += lots
         order.fees = order.fees + fee

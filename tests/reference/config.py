@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.reference.mandate import Halts, Limits
 from tests.reference.margin import Maintenance, Tiers, tiers
 
 
@@ -41,7 +42,7 @@ CHOICES = {
     "trailing": ("check_first", "update_first"),
     "close_out": ("none", "last_open", "last_close"),
     "sizing": ("at_decision", "at_fill"),
-    "market": ("next_open", "same_close", "next_close", "next_typical"),
+    "market": ("next_open", "same_close", "next_close", "next_typical", "next_vwap"),
     "stop_gap": ("open", "trigger", "close"),
     "off_tick": ("round", "reject"),
     "path": ("stop_first", "close", "high_first", "low_first", "nearest_first"),
@@ -103,6 +104,8 @@ class Config:
     margin_fee: float = 0.0
     isolated: bool = False
     protected: bool = True
+    limits: Limits | None = None
+    halts: Halts = Halts()
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
@@ -154,12 +157,14 @@ class Outcome:
 
     A portfolio's `position` has one such list per asset, and its records name the `asset`, from 0. `actions` are the
     amounts and changes that took effect besides fills (E2-E7, L5); `asset` is -1 where they are of the account.
+    `compliance` are the rows of R9.
     """
 
     fills: list[Record] = field(default_factory=list)
     orders: list[Record] = field(default_factory=list)
     trades: list[Record] = field(default_factory=list)
     actions: list[Record] = field(default_factory=list)
+    compliance: list[Record] = field(default_factory=list)
     equity: list[float] = field(default_factory=list)
     cash: list[float] = field(default_factory=list)
     position: list[Any] = field(default_factory=list)

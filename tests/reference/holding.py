@@ -119,11 +119,12 @@ class Holding:
             self.stake = self.stake * (float(final) / float(held))
 
     def rest(self, order: Order) -> int:
-        """P2, A4: the lots that an order still wants; none of a reduce-only one that has nothing to close."""
+        """P2, A4, R1: the lots that an order still wants; none of one that only reduces and has nothing to close."""
         rest = order.lots - order.filled
-        if order.reduce_only and self.position * rest >= 0:
+        only = order.reduce_only or order.held
+        if only and self.position * rest >= 0:
             return 0
-        if order.reduce_only and abs(rest) > abs(self.position):
+        if only and abs(rest) > abs(self.position):
             return -self.position
         return rest
 

@@ -114,13 +114,15 @@ class Bars:
     c: Sequence[int]
     v: Sequence[float]
     closes: Sequence[int] | None = None  # when the calendar closes each bar's session, None without a calendar
+    vwap: Sequence[float] | None = None  # F10: NaN where nothing was traded
+    universe: Sequence[int] | None = None  # U1: may the asset be opened, None where it always may
 
     def __post_init__(self) -> None:
         for field in fields(self):
             values = getattr(self, field.name)
             if values is None:
                 continue
-            number = float if field.name == "v" else int
+            number = float if field.name in ("v", "vwap") else int
             object.__setattr__(self, field.name, [number(value) for value in values])
             if len(values) != len(self.open_at):
                 raise ValueError(f"Bars.{field.name} has {len(values)} bars, open_at has {len(self.open_at)}")

@@ -11,7 +11,19 @@ MARKETS_ONCE_TRIGGERED = ("stop", "trailing_stop", "market_if_touched")  # P3
 LIMITS_ONCE_TRIGGERED = ("stop_limit", "trailing_stop_limit", "limit_if_touched")  # F3
 TRAILING = ("trailing_stop", "trailing_stop_limit")  # F15
 IF_TOUCHED = ("market_if_touched", "limit_if_touched")  # F14
-RECORDED = "id asset kind tif lots filled status reason t_submit t_end fees group parent trigger".split()
+RECORDED = "id asset kind tif lots filled display status reason t_submit t_active t_end fees group parent".split()
+RECORDED += "price trigger".split()
+
+
+@dataclass(frozen=True)
+class Change:
+    """H4: what happens to a live order at `time`: a cancel by this reason, or new numbers where they are given."""
+
+    time: int
+    cancels: str = ""
+    lots: int | None = None
+    price: int | None = None
+    trigger: int | None = None
 
 
 @dataclass
@@ -38,6 +50,8 @@ class Order:
     parent: int = 0
     group: int = 0
     reduce_only: bool = False
+    held: bool = False  # R1: to reducing
+    change: Change | None = None  # H4: under way
     active: bool = True
     t_active: int = 0
     anchor: float | None = None
@@ -56,6 +70,12 @@ class Order:
     @property
     def live(self) -> bool:
         return self.status == "live"
+
+    @property
+    def open_lots(self) -> int:
+        """R1: the lots not yet filled, without sign; of a change under way the larger ones."""
+        changed = 0 if self.change is None else abs(self.change.lots or 0)
+        return max(abs(self.lots), changed) - abs(self.filled)
 
     @property
     def immediate(self) -> bool:

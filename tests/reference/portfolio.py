@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from tests.reference.account import Fund
 from tests.reference.actions import Action, schedule
 from tests.reference.config import Config, Outcome
+from tests.reference.halts import Gate
 from tests.reference.holders import index
 from tests.reference.holding import Holding
 from tests.reference.market import Asset, Clock
@@ -22,6 +23,7 @@ class PortfolioView:
 
     def __init__(self, account: Fund, book: Book, i: int, time: int) -> None:
         self._book = book
+        self._gate = Gate(account, book, time)
         self._views = [View(holding, account, book, i, time) for holding in account.holdings]
         self.i = i
         self.time = time
@@ -51,7 +53,7 @@ class PortfolioView:
 
     def cancel_all(self) -> None:
         """O9, over all assets."""
-        self._book.end_all("user", self.time)
+        self._gate.cancel_all()
 
     def replace(
         self, order_id: int, quantity: float | None = None, price: float | None = None, trigger: float | None = None

@@ -5,6 +5,7 @@ Nothing here changes anything, so that X5 may ask what a pass would fill.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from tests.reference.config import Config
@@ -123,13 +124,26 @@ def at_limit(order: Order, holding: Holding, config: Config, resting: bool) -> Q
 
 
 def late(order: Order, holding: Holding, config: Config) -> Quote | None:
-    """F10: market orders that did not take part in the open pass, at the close or the typical price; O12: AT_CLOSE."""
+    """F10: market orders that did not take part in the open pass, at their price of the bar; O12: AT_CLOSE orders."""
     if order.kind == "limit":
         return Quote(holding.close, "intrabar", slip=False) if beyond_limit(order, holding.close, config) else None
+    if config.market == "next_vwap" and not order.at_auction:
+        return at_mean(order, holding)
     if config.market != "next_typical" or order.at_auction:
         return Quote(holding.close, "intrabar", slip=True)
     total = holding.high + holding.low + holding.close
     return Quote(-(-total // 3) if order.lots > 0 else total // 3, "intrabar", slip=True)
+
+
+def at_mean(order: Order, holding: Holding) -> Quote | None:
+    """F10: at the volume-weighted mean price of the bar, within its range; not where nothing was traded."""
+    if holding.bars.vwap is None:
+        raise ValueError("market is next_vwap, and Bars.vwap is None: the data needs mean prices")
+    vwap = holding.bars.vwap[holding.last]
+    if math.isnan(vwap):
+        return None
+    ticks = holding.grid.ticks(vwap, order.lots > 0)
+    return Quote(min(max(ticks, holding.low), holding.high), "intrabar", slip=True)
 
 
 def at_woken(order: Order, holding: Holding, config: Config) -> Quote | None:

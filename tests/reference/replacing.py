@@ -1,11 +1,14 @@
-"""Changes to a live order (O16)."""
+"""Changes to a live order (O16), at once or when the venue lets them (H4)."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from tests.reference.account import Fund
 from tests.reference.desk import Desk
-from tests.reference.orders import IF_TOUCHED, Book, Order
+from tests.reference.halts import Gate
+from tests.reference.limits import held_by
+from tests.reference.orders import IF_TOUCHED, Book, Change, Order
 
 PRICED = ("limit", "stop_limit", "limit_if_touched")
 TRIGGERED = ("stop", "stop_limit", *IF_TOUCHED)
@@ -24,25 +27,80 @@ def fits(desk: Desk, order: Order, quantity: float | None, price: float | None, 
     return not desk.off_tick(price, trigger)
 
 
-def change(
-    book: Book, desk: Desk, order: Order, time: int, quantity: float | None, price: float | None, trigger: float | None
-) -> bool:
-    """O16: change a live order of the desk's asset, or end it; False where nothing happens."""
-    if order.from_target or not fits(desk, order, quantity, price, trigger):
-        return False
-    buy = order.lots > 0
-    lots = order.lots
+def written(desk: Desk, order: Order, quantity: float | None, price: float | None, trigger: float | None) -> Change:
+    """O16, Q1, Q3, H4: the numbers as they are counted, those of an earlier change under way beneath them."""
+    buy, under = order.lots > 0, order.change or Change(0)
+    lots, limit, stop = under.lots, under.price, under.trigger
     if quantity is not None:
         lots = abs(desk.grid.lots(quantity)) if buy else -abs(desk.grid.lots(quantity))
-    if quantity is not None and abs(lots) <= abs(order.filled):
-        book.end(order, "cancelled", "user", time)
-        return True
-    new_price = order.price if price is None else desk.limit_ticks(price, buy)
-    new_trigger = order.trigger if trigger is None else desk.trigger_ticks(order.kind, trigger, buy)
-    if order.parent == 0 and desk.refusal(replace(order, lots=lots, price=new_price, trigger=new_trigger)):
+    if price is not None:
+        limit = desk.limit_ticks(price, buy)
+    if trigger is not None:
+        stop = desk.trigger_ticks(order.kind, trigger, buy)
+    return Change(0, "", lots, limit, stop)
+
+
+def change(
+    account: Fund,
+    book: Book,
+    order: Order,
+    time: int,
+    quantity: float | None,
+    price: float | None,
+    trigger: float | None,
+) -> bool:
+    """O16, R8, H4: change a live order, or end it, now or later; False where nothing happens."""
+    desk = Desk(account.of(order), account.config)
+    if order.from_target or (order.change is not None and order.change.cancels):
         return False
-    order.lots, order.price, order.trigger = lots, new_price, new_trigger
-    order.t_active, order.new = time, True
-    if price is not None or trigger is not None:
-        order.anchor = None
+    if not fits(desk, order, quantity, price, trigger):
+        return False
+    told = written(desk, order, quantity, price, trigger)
+    ends = told.lots is not None and abs(told.lots) <= abs(order.filled)
+    changed = changed_by(order, told)
+    if order.parent == 0 and not ends and desk.refusal(changed):
+        return False
+    held = held_by(account, book, order, changed.lots, changed.price, time)
+    if held is None:
+        return False
+    refused, when = Gate(account, book, time).passes(order, changed.lots, of_live=True)
+    if refused:
+        return False
+    order.change, order.held = replace(told, time=when), held
+    if when == time:
+        settle(book, order)
     return True
+
+
+def changed_by(order: Order, told: Change) -> Order:
+    """The order with its new numbers."""
+    return replace(
+        order,
+        lots=order.lots if told.lots is None else told.lots,
+        price=order.price if told.price is None else told.price,
+        trigger=order.trigger if told.trigger is None or order.triggered else told.trigger,
+    )
+
+
+def settle(book: Book, order: Order) -> None:
+    """O16, H4: what was told of the order happens to it."""
+    told, order.change = order.change, None
+    assert told is not None
+    if told.cancels:
+        book.end(order, "cancelled", told.cancels, told.time)
+        return
+    if told.lots is not None and abs(told.lots) <= abs(order.filled):
+        book.end(order, "cancelled", "user", told.time)
+        return
+    changed = changed_by(order, told)
+    order.lots, order.price, order.trigger = changed.lots, changed.price, changed.trigger
+    order.t_active, order.new = told.time, True
+    if told.price is not None or told.trigger is not None:
+        order.anchor = None
+
+
+def take_effect(book: Book, open_at: int) -> None:
+    """H4: what was delayed happens at the first bar that opens at its time or later, in id order."""
+    for order in book.live():
+        if order.live and order.change is not None and order.change.time <= open_at:
+            settle(book, order)

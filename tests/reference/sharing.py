@@ -25,7 +25,7 @@ class SharingVenue(Venue):
         before = self.account.equity
         super().mark(t)
         liquidator = Liquidator(self.config, self.account, self.book)
-        if liquidator.falls_short():
+        if self.matches and liquidator.falls_short():
             self.account.equity = before
             held = self.account.held()
             liquidator.liquidate(held, [holding.close for holding in held], "intrabar", self.clock.known_at[t])

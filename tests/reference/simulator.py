@@ -72,6 +72,7 @@ def run(
     outcome.k, outcome.blocks = blocks(leaves(track))
     outcome.metrics = headline(track, fold(outcome.blocks), account, config.periods_per_year)
     outcome.fills, outcome.trades, outcome.actions = account.fills, account.trades, account.actions
+    outcome.compliance = account.compliance.rows
     outcome.orders = [order.record() for order in book.orders]
     return outcome
 
@@ -93,6 +94,6 @@ def simulate(
     benchmark = [grid.price(ticks) for ticks in bars.c[start:end]]
     outcome = run(venue, call, plan, benchmark, steps(account.holdings[0], plan, start, end))
     outcome.position = outcome.position[0]
-    for record in outcome.fills + outcome.orders + outcome.trades:
+    for record in outcome.fills + outcome.orders + outcome.trades + outcome.compliance:
         del record["asset"]
     return outcome

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from tests.reference.account import Fund
 from tests.reference.holding import Holding
@@ -56,6 +57,7 @@ def split_order(book: Book, order: Order, grid: Grid, r: float, time: int) -> No
     """E2: its lots, then its prices by Q3; an order with no lots left ends."""
     buy = order.lots > 0
     rest = scale(order.lots - order.filled, r)
+    coming = None if order.change is None or order.change.lots is None else scale(order.change.lots - order.filled, r)
     order.filled = scale(order.filled, r)
     order.lots = order.filled + rest
     if order.display != 0:
@@ -63,13 +65,33 @@ def split_order(book: Book, order: Order, grid: Grid, r: float, time: int) -> No
     if rest == 0:
         book.end(order, "cancelled", "split", time)
         return
-    order.t_active = time  # as after O16
+    if order.change is not None and not split_change(book, order, coming, grid, r, time):
+        return
     if order.price != 0:
         order.price = grid.ticks(grid.price(order.price) / r, not buy)
     if order.trigger != 0:
-        up = not buy if order.kind in IF_TOUCHED else buy
-        order.trigger = grid.ticks(grid.price(order.trigger) / r, up)
+        order.trigger = grid.ticks(grid.price(order.trigger) / r, trigger_up(order))
     if order.trail != 0:
         order.trail = grid.ticks(grid.price(order.trail) / r, True)
     if order.offset != 0:
         order.offset = grid.ticks(grid.price(order.offset) / r, False)
+
+
+def trigger_up(order: Order) -> bool:
+    """Q3."""
+    buy = order.lots > 0
+    return not buy if order.kind in IF_TOUCHED else buy
+
+
+def split_change(book: Book, order: Order, coming: int | None, grid: Grid, r: float, time: int) -> bool:
+    """E2, H4: the numbers of a change under way; False where its lots are none, which ends the order."""
+    told = order.change
+    assert told is not None
+    lots = None if coming is None else coming + order.filled
+    if lots == 0:
+        book.end(order, "cancelled", "split", time)
+        return False
+    price = None if told.price is None else grid.ticks(grid.price(told.price) / r, order.lots < 0)
+    trigger = None if told.trigger is None else grid.ticks(grid.price(told.trigger) / r, trigger_up(order))
+    order.change = replace(told, lots=lots, price=price, trigger=trigger)
+    return True

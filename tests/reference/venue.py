@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.reference import quotes
+from tests.reference import quotes, replacing
 from tests.reference.account import Fund
 from tests.reference.config import Config
 from tests.reference.holding import Holding
@@ -27,15 +27,19 @@ class Venue:
     book: Book
     woken: list[Order] = field(default_factory=list)
     ledger: Ledger | None = None
+    matches: bool = True  # H1, H2: do passes take place in this bar
 
     def match(self, t: int, last: bool) -> None:
         """T5, X2: each step for all assets before the next one; `last` is the last bar of the span."""
         self.woken = []
+        open_at, known_at = self.clock.open_at[t], self.clock.known_at[t]
+        self.matches = self.config.halts.matches(open_at, known_at)
+        self.account.tally.begin_bar(self.clock.session[t])
         if self.ledger is not None:
             self.ledger.first(t)
+        replacing.take_effect(self.book, open_at)
         self.account.stand_at(t)
         trading = [holding for holding in self.account.holdings if holding.has_bar]
-        open_at, known_at = self.clock.open_at[t], self.clock.known_at[t]
         for order in self.book.live():
             if order.live and self.account.of(order).has_bar:
                 self.book.expire(order, self.clock.session[t], open_at)
@@ -74,9 +78,9 @@ class Venue:
         return False
 
     def is_matched(self, order: Order, open_at: int) -> bool:
-        """T2, O12: is the bar matched against the order: not before the one bar of a session that it is for."""
+        """T2, O12, H1, H2: is the bar matched against the order: not before the one bar of a session it is for."""
         holding = self.account.of(order)
-        if not (order.active and order.t_active <= open_at and holding.has_bar):
+        if not (self.matches and order.active and order.t_active <= open_at and holding.has_bar):
             return False
         if order.tif == "AT_OPEN":
             return holding.opens_session
@@ -134,7 +138,7 @@ class Venue:
         """F10, O12: the market orders that did not take part in the open pass, and AT_CLOSE orders."""
         if self.config.path == "close":
             return
-        late_markets = self.config.market in ("next_close", "next_typical")
+        late_markets = self.config.market in ("next_close", "next_typical", "next_vwap")
 
         def takes_part(order: Order) -> bool:
             if order.at_auction:
@@ -219,7 +223,7 @@ class Venue:
             ticks = account.slipped(order, lots, quote.reference, time)
             if not self.size(order, ticks, time):
                 return
-            rest = order.lots
+            rest = holding.rest(order)  # R1
             lots = self.allowed(order, rest)
         wanted, lots = lots, self.shared(order, lots)
         if lots != wanted and (order.tif == "FOK" or lots == 0):

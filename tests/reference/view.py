@@ -1,84 +1,19 @@
-"""What a strategy sees and may do at a decision (T1, O4, O9, S1-S4, S6, X7)."""
+"""What a strategy may do at a decision (O4, O9, O16, S1-S4, S6, X7)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
-from tests.reference.account import Fund
 from tests.reference.asks import Ask, Bracket
-from tests.reference.desk import Desk
-from tests.reference.holding import Holding
-from tests.reference.market import Grid
-from tests.reference.orders import Book, Order
+from tests.reference.counter import Counter
+from tests.reference.orders import Order
 from tests.reference.replacing import change
 
 NOTHING = Ask("market", 0.0)
 
 
-class View:
-    """One asset as the strategy sees it after the mark of bar `i` of the clock; offsets into the past are 0, -1 ..."""
-
-    def __init__(self, holding: Holding, account: Fund, book: Book, i: int, time: int) -> None:
-        self._holding, self._account, self._book = holding, account, book
-        self._bars = holding.bars
-        self._grid: Grid = holding.grid
-        self._desk = Desk(holding, account.config)
-        self._last = holding.last
-        self.i = i
-        self.time = time
-        self.tradable = holding.has_bar
-        self.lots = holding.position
-        self.position = float(holding.position) * holding.grid.lot
-        self.cash = account.cash
-        self.equity = account.equity
-
-    def _past(self, values: Sequence[int], offset: int) -> float:
-        if offset > 0:
-            raise ValueError(f"offset is {offset}, wanted 0 or less: later bars are not known yet")
-        return self._grid.price(values[self._last + offset]) if self._last + offset >= 0 else math.nan
-
-    def open(self, offset: int = 0) -> float:
-        return self._past(self._bars.o, offset)
-
-    def high(self, offset: int = 0) -> float:
-        return self._past(self._bars.h, offset)
-
-    def low(self, offset: int = 0) -> float:
-        return self._past(self._bars.l, offset)
-
-    def close(self, offset: int = 0) -> float:
-        return self._past(self._bars.c, offset)
-
-    def orders(self) -> list[int]:
-        """Ids of the live orders of the asset."""
-        return [order.id for order in self._book.live() if order.asset == self._holding.number]
-
-    def _reject(self, ask: Ask, reason: str) -> int:
-        order = self._new(ask)
-        self._book.add(order)
-        self._book.end(order, "rejected", reason, self.time)
-        return order.id
-
-    def _new(self, ask: Ask) -> Order:
-        number = self._holding.number
-        return Order(self._book.submit_id(), ask.kind, ask.tif, self._desk.lots(ask.q), self.time, asset=number)
-
-    def _submit(self, ask: Ask) -> int:
-        """O5: an order that is taken or rejected."""
-        if ask.tif == "AT_CLOSE" and self._bars.closes is None:  # O12
-            raise ValueError("an order at the close, and Bars.closes is None: the data needs a calendar")
-        order = self._new(ask)
-        self._book.add(order)
-        fault = self._desk.fault(ask) or self._judged(order, ask)
-        if fault:
-            self._book.end(order, "rejected", fault, self.time)
-        return order.id
-
-    def _judged(self, order: Order, ask: Ask) -> str:
-        """Q3, O15, O14: the order's numbers, which it keeps where the venue refuses it."""
-        self._desk.write(order, ask)
-        return self._desk.refusal(order)
+class View(Counter):
+    """One asset, and the orders of it."""
 
     def order(self, q: float, tif: str = "GTC", expires: int | None = None, reduce_only: bool = False) -> int:
         """A market order, positive to buy."""
@@ -186,8 +121,8 @@ class View:
         order = self._book.find(order_id)
         if order is None:
             return 0
-        desk = Desk(self._account.of(order), self._account.config)
-        return order.id if change(self._book, desk, order, self.time, quantity, price, trigger) else 0
+        done = change(self._account, self._book, order, self.time, quantity, price, trigger)
+        return order.id if done else 0
 
     def bracket(
         self,
@@ -202,11 +137,8 @@ class View:
         """An entry (a market order, or a limit at `entry`) with up to two reduce-only exits that end each other."""
         ask = Ask("market" if entry is None else "limit", q, tif, limit=entry)
         bracket = Bracket(ask, stop, limit, stop_loss, take_profit)
-        parent = self._new(ask)
-        self._book.add(parent)
-        fault = self._desk.bracket_fault(bracket) or self._judged(parent, ask)
-        if fault:
-            self._book.end(parent, "rejected", fault, self.time)
+        parent = self._judged(self._new(ask), self._desk.bracket_fault(bracket), ask)
+        if not parent.live:
             return parent.id
         buy = parent.lots > 0
         stop_id, limit_id = self._book.next_id(), self._book.next_id()
@@ -269,7 +201,7 @@ class View:
         """S1, X7: an earlier target of the asset gives way, or what is left of it."""
         for order in self._book.live():
             if order.live and order.from_target and order.asset == self._holding.number:
-                self._book.end(order, "cancelled", "replaced", self.time)
+                self._gate.cancel(order, "replaced")
 
     def _target_order(self, lots: int, weight: float | None) -> int:
         """S6."""
@@ -278,16 +210,17 @@ class View:
             return 0
         order = self._new(NOTHING)
         order.lots, order.from_target, order.weight = lots, True, weight
-        return self._book.add(order)
+        self._book.add(order)
+        return self._allowed(order).id
 
     def cancel(self, order_id: int) -> None:
         order = self._book.find(order_id)
         if order is not None:
-            self._book.end(order, "cancelled", "user", self.time)
+            self._gate.cancel(order, "user")
 
     def cancel_all(self) -> None:
         """O9, of this asset alone."""
-        self._book.end_all("user", self.time, self._holding.number)
+        self._gate.cancel_all(self._holding.number)
 
     def oco(self, a: int, b: int) -> None:
         self._book.link(a, b)

@@ -1,0 +1,58 @@
+"""What the limits of turnover and of day trades count, and how far a price has fallen (R4, R6, R7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tests.reference.market import Bars, Grid
+
+SESSIONS = 5  # R6: the one of the decision, and four before it
+MOST = 16  # R6
+
+
+@dataclass
+class Tally:
+    """The fills of an account, by session of its clock."""
+
+    sessions: list[int] = field(default_factory=list)  # those that have had bars, the last one running
+    turnover: float = 0.0  # R4: T
+    opened: dict[int, int] = field(
+        default_factory=dict
+    )  # R6: assets in which a fill could become a day trade, and when
+    day_trades: list[int] = field(default_factory=list)  # R6: the session of each
+
+    def begin_bar(self, session: int) -> None:
+        """A bar of the clock begins, perhaps a session."""
+        if not self.sessions or self.sessions[-1] != session:
+            self.sessions.append(session)
+            self.turnover = 0.0
+
+    def count(self, asset: int, session: int, held: int, lots: int, weight: float) -> None:
+        """R4, R6: a fill of `lots` in a bar of `session` by an account that holds `held`; `weight` is A9's term."""
+        if session == self.sessions[-1]:
+            self.turnover = self.turnover + weight
+        final = held + lots
+        if held * lots < 0 and self.opened.get(asset) == session:
+            self.day_trades.append(session)
+            del self.opened[asset]
+        if abs(final) > abs(held) or final * held < 0:
+            self.opened[asset] = session
+
+    def recent(self) -> int:
+        """R6: D."""
+        return sum(session in self.sessions[-SESSIONS:] for session in self.day_trades[-MOST:])
+
+    def could_become(self) -> int:
+        """R6: the assets in which a fill of this session could still become a day trade."""
+        return sum(session == self.sessions[-1] for session in self.opened.values())
+
+
+def fell(bars: Bars, grid: Grid, last: int, x: float) -> bool:
+    """R7: in the session of bar `last` up to it, or in the session before, a low by `x` below the close before."""
+    sessions = sorted(set(bars.session[: last + 1]))
+    for k in range(max(1, len(sessions) - 2), len(sessions)):
+        before = grid.price([bars.c[u] for u in range(last + 1) if bars.session[u] == sessions[k - 1]][-1])
+        lows = [grid.price(bars.l[u]) for u in range(last + 1) if bars.session[u] == sessions[k]]
+        if any(low <= before * (1.0 - x) for low in lows):
+            return True
+    return False
