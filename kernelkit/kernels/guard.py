@@ -5,6 +5,7 @@ from kernelkit.kernels.actions import log_action
 from kernelkit.kernels.costs import fee_of, slipped
 from kernelkit.kernels.fills import column, end_one, moment
 from kernelkit.kernels.focus import clock_time, defocus, focus, list_held
+from kernelkit.kernels.halts import dark
 from kernelkit.kernels.layout import (
     ACCOUNT,
     AT_WOKEN,
@@ -26,6 +27,7 @@ from kernelkit.kernels.layout import (
     FILLED,
     FRAME,
     GTC,
+    HALTS,
     HEADER,
     INSTRUMENT,
     INSURANCE,
@@ -171,7 +173,7 @@ def insure(frame: int, least: float, held: int, time: int) -> None:
 
 
 def guard_all(frame: int) -> int:
-    """L6: liquidate a portfolio that is worth no more than its maintenance margin. 0."""
+    """L6: liquidate a portfolio that is worth no more than its maintenance margin, where its venue matches. 0."""
     f = at(frame, FRAME)
     needed = 0.0
     for k in range(f.n_asset):
@@ -179,7 +181,7 @@ def guard_all(frame: int) -> int:
             focus(frame, k)
             needed += maintenance(frame, column(frame, C_CLOSE, f.i))
     defocus(frame)
-    if worth(frame) > needed:
+    if worth(frame) > needed or ((at(f.venue, VENUE).limits & HALTS) != 0 and dark(frame)):
         return 0
     time = clock_time(frame) if f.timed != 0 else 0
     end_all(frame, CANCELLED, R_LIQUIDATION, time)
