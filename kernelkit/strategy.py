@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from types import FunctionType
 from typing import Any, overload
@@ -92,7 +93,44 @@ class Program:
         return f"{self.name} cannot be compiled: {first}. {REWRITE}"
 
 
-class Strategy:
+class Travelling:
+    """What a decorator has put in the place of a function: it is pickled as that would be, by name or by value."""
+
+    function: Any  # a field of this type would be taken for a method
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Where it stands in its module; of a notebook, a script or a local one what it consists of."""
+        module, name = self.function.__module__, self.function.__qualname__
+        if module != "__main__" and "<locals>" not in name and named(module, name) is self:
+            return named, (module, name)
+        import cloudpickle
+
+        parts = {n: None if n == "_memory" else v for n, v in self.__dict__.items()}
+        return travelled, (type(self), cloudpickle.dumps(parts))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """Itself, as a function's is."""
+        return self
+
+
+def named(module: str, name: str) -> Any:
+    """What stands under a dotted name in a module, None where nothing does."""
+    found: Any = import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def travelled(kind: type[Any], parts: bytes) -> Any:
+    """A strategy or signal from what it consists of."""
+    import cloudpickle
+
+    made: Any = object.__new__(kind)
+    made.__dict__.update(cloudpickle.loads(parts))
+    return made
+
+
+class Strategy(Travelling):
     """An event-driven strategy: ``f(ctx, **params)``, or ``f(ctx, s, **params)`` with declared state."""
 
     lowering: type[Lowering] = Lowering
@@ -355,7 +393,7 @@ def around(shared: bool) -> str:
     return "".join(tools) + ast.unparse(ast.Module([n for n in body if getattr(n, "name", "") == "coast"], []))
 
 
-class Signal:
+class Signal(Travelling):
     """A vectorised strategy: ``f(ds, **params)`` returns targets over ``time``; NaN leaves the position as it is."""
 
     def __init__(self, function: FunctionType, units: str = "weight") -> None:

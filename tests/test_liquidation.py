@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -421,6 +422,35 @@ def inverse_of(*rows: tuple[float, ...]) -> xr.Dataset:
         frame, label="open", bar="1h", calendar="24/7", tick_size=0.5, lot_size=1.0, multiplier=100.0, currency="BTC"
     )
     return kk.data.inverse(bars)
+
+
+def test_linear_bars_do_not_follow_those_of_an_inverse_contract() -> None:
+    whole = inverse_of(AT_20, AT_20, AT_20)
+    first, rest = whole.isel(time=slice(0, 2)), whole.isel(time=slice(2, None))
+    linear = whole.drop_vars("contract")
+    straight = linear.isel(time=slice(0, 2))
+    names = ["open", "high", "low", "close", "volume"]
+    frame = rest.sel(asset="asset").to_dataframe()[names]
+    for bars, more, said in (
+        (first, linear.isel(time=slice(2, None)), "found linear, wanted inverse. Wrap them too: kk.data.inverse"),
+        (straight, rest, "found inverse, wanted linear. Leave out kk.data.inverse"),
+    ):
+        with pytest.raises(DataError, match="contract of asset in the later bars: " + re.escape(said)):
+            kk.data.append(bars, more)
+    assert kk.data.append(first, frame)["contract"].values.tolist() == ["inverse"]  # it is read as the others were
+    for bars, more in ((first, linear), (straight, whole), (first, linear.isel(time=slice(2, None)))):
+        run = kk.start(bars, once)
+        with pytest.raises(DataError, match="contract of asset in the later bars"):
+            run.feed(more)
+        assert run.bars == 2
+    assert kk.start(first, once).feed(frame).bars == kk.start(first, once).feed(whole).bars == 4
+
+
+def test_a_run_is_not_fed_bars_with_other_columns() -> None:
+    bars = bars_of(STILL, STILL, STILL)
+    listed = kk.data.with_universe(bars, pd.DataFrame({"A": [True] * 4}, index=bars.indexes["time"]))
+    with pytest.raises(UsageError, match="feed: found bars that differ from those already run"):
+        kk.start(bars.isel(time=slice(0, 2)), once).feed(listed)
 
 
 def coins(bars: xr.Dataset, cash: float, margin: kk.Margin | None = None, **params: Any) -> Any:
