@@ -217,12 +217,13 @@ class Strategy(Travelling):
         """
         return self._add("on_session_close", MOMENTS["on_session_close"], function)
 
-    def schedule(self, when: str) -> Callable[[FunctionType], FunctionType]:
+    def schedule(self, when: str, at: str | None = None) -> Callable[[FunctionType], FunctionType]:
         """Call ``f(ctx, ...)``, with state ``f(ctx, s, ...)``, at these bars, before the main function (T6, T8).
 
         ``when`` is one of week_start, week_end, month_start, month_end, quarter_start, quarter_end, or a time of day of
-        the exchange such as "15:30": the first bar of a session that is known then or later. Raises StrategyError for
-        anything else, and as `on_fill` does.
+        the exchange such as "15:30": the first bar of a session that is known then or later. With ``at``, such a time,
+        it is that bar of the first or last session of the week, month or quarter; a half day that closes earlier has
+        none. Raises StrategyError for anything else, and as `on_fill` does.
 
         >>> @strategy
         ... def monthly(ctx):
@@ -233,8 +234,8 @@ class Strategy(Travelling):
         >>> monthly.hooks[0].when
         'month_end'
         """
-        at = moment(self.name, when)
-        return lambda function: self._add("schedule", at, function)
+        bar = moment(self.name, when, at)
+        return lambda function: self._add("schedule", bar, function)
 
     def _add(self, kind: str, when: str, function: FunctionType) -> FunctionType:
         new = hook_of(self.name, self.s is not None, self.defaults, kind, when, function)
