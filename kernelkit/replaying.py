@@ -146,6 +146,8 @@ class Replay:
 
     def reached(self, order: Any, bar: int) -> bool:
         """Whether a bar reaches what the order waits for, as far as prices go: an order at the market always."""
+        if order["t_active"] >= self.clock[1][bar]:  # T2: not even the last of its finer bars
+            return False
         if self.recipe.shared or order["kind"] == L.MARKET or order["tif"] >= L.IOC or not order["marks"] & L.SEEN:
             return True
         columns = self.job.tables[int(self.job.trials[0]["dataset"])].columns
@@ -179,14 +181,16 @@ class Replay:
                 life.unheard += 1
                 return
         known = len(life.witness.events)
+        life.witness.shut = False
         self.slow.restore(block)
         with life.witness.listening():
             self.slow.call(new_outcome(1, True), max(bar, int(self.job.trials[0]["trade_from"])) + 1)
         heard = life.witness.events[known:]
-        if not heard and life.born >= 0:  # the engine passed the bar by
+        if not heard and life.born >= 0:  # the venue, or the engine, passed the bar by
             record = self.alive(block, life.witness.id)
             said = {"reference": 0, "order": {n: record[n].item() for n in FIELDS}}
-            heard = [Heard("look", "limits", said, self.bar(record, bar))]
+            what = "dark" if life.witness.shut else "look"
+            heard = [Heard(what, "limits", said, self.bar(record, bar))]
         life.events += [(bar, e) for e in heard]
 
 

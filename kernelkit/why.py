@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kernelkit import checking
 from kernelkit.errors import RunError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.block import header_of
@@ -54,10 +55,11 @@ BRACKET = (
 class Why:
     """What became of an order and why; it reads as text, and its parts are data.
 
-    ``asked`` is what the strategy gave, ``rounded`` what that came to (Q1-Q3); ``checks`` (rule, what, passed) those of
-    its submission; ``bars`` (`COLUMNS`, times UTC) what happened to it, in order; ``fills`` those of it in
-    `kk.fills`; ``end`` its status, reason, sentence and time; ``models`` (model) what became of it under each other
-    named fill model (rule F13).
+    ``asked`` is what the strategy gave, ``rounded`` what that came to (Q1-Q3); ``checks`` those of its submission, each
+    with its rule and, where it has numbers, the limit and what was found in its place, and what was done (rejected,
+    cut or delayed; empty where it passed); ``bars`` (`COLUMNS`, times UTC) what happened to it, in order; ``fills``
+    those of it in `kk.fills`; ``end`` its status, reason, sentence and time; ``models`` (model) what became of it under
+    each other named fill model (rule F13).
     """
 
     order: int
@@ -81,10 +83,11 @@ class Why:
         given = ", ".join(f"{k}={_short(v)}" for k, v in self.asked.items())
         kept = ", ".join(f"{k} {_short(v)}" for k, v in self.rounded.items())
         asked = [("asked", given), ("rounded (Q1-Q3)", kept)]
-        checks = [(r.rule, f"{'passed' if r.passed else 'NOT PASSED'}: {r.what}") for r in self.checks.itertuples()]
+        done = {"": "passed", "rejected": "NOT PASSED"}
+        checks = [(r.rule, f"{done.get(r.done, r.done.upper())}: {r.what}") for r in self.checks.itertuples()]
         rows = zip(*(self.bars[n].values for n in ("time", "rule", "what")), strict=True)
-        bars = [(f"{_when(time)}  {rule}", what) for time, rule, what in rows]
-        end = [(_when(self.end["time"]), f"{self.end['status']}: {self.end['sentence']}")]
+        bars = [(f"{checking.moment(time)}  {rule}", what) for time, rule, what in rows]
+        end = [(checking.moment(self.end["time"]), f"{self.end['status']}: {self.end['sentence']}")]
         models = [(r.model, r.what) for r in self.models.itertuples()]
         note = [("", self.note)] if self.note else []
         return [
@@ -217,10 +220,9 @@ def assembled(
     final = replay.final
     first = replay.alive(life.state, life.witness.id) if life.state is not None else None
     reason = Reason(int(final["reason"]))
-    side = "buy" if final["lots"] >= 0 else "sell"
-    kind = L.KINDS[int(final["kind"])]
-    title = f"Order {final['id']}: {side} {teller.size(final['lots'])} {teller.asset}, {kind}, {L.TIFS[final['tif']]}"
-    checks = pd.DataFrame(teller.checks(life), columns=["rule", "what", "passed"])
+    given = given_of(life)
+    title = f"Order {final['id']}: {titled(teller, final if first is None else first, given)}"
+    checks = pd.DataFrame(checking.checks(teller, life.witness.checks), columns=list(checking.COLUMNS))
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"time": "datetime64[ns]"})
     fills = pd.DataFrame(
         {
@@ -247,7 +249,7 @@ def assembled(
     return Why(
         int(final["id"]),
         title,
-        given_of(life),
+        given,
         teller.rounded(final if first is None else first),
         checks,
         table,
@@ -256,6 +258,18 @@ def assembled(
         pd.DataFrame(models, columns=["model", "same", "status", "reason", "filled", "price", "time", "what"]),
         " ".join(n for n in notes if n),
     )
+
+
+def titled(teller: Teller, order: Any, given: dict[str, Any]) -> str:
+    """What it was when it was submitted; of one without lots what it was to be."""
+    asked, lots = next(iter(given.items()), ("quantity", 0.0)), int(order["lots"])
+    size = teller.size(lots)
+    side = "buy" if lots >= 0 else "sell"
+    if lots == 0 and asked[0] == "quantity":
+        side, size = "sell" if asked[1] < 0.0 else "buy", f"{abs(asked[1]):.10g}"
+    elif lots == 0:
+        side, size = asked[0], _short(asked[1])
+    return f"{side} {size} {teller.asset}, {L.KINDS[int(order['kind'])]}, {L.TIFS[order['tif']]}"
 
 
 def others(replay: Replay, life: Life) -> list[dict[str, Any]]:
@@ -333,7 +347,7 @@ def outcome(replay: Replay, life: Life, name: str, job: Job, run: Recorder) -> d
     what = f"{status}, {reason.sentence}" if order["status"] > L.FILLED else f"{status} when that bar ended"
     if len(own):
         end_of = "" if order["status"] == L.FILLED else f", then {what}"
-        what = f"filled {teller.size(lots.sum())} at {price:.10g}, {_when(when)}{end_of}"
+        what = f"filled {teller.size(lots.sum())} at {price:.10g}, {checking.moment(when)}{end_of}"
     if not same:
         what = f"another order: {apart or 'the trial has gone another way'}; this id: {what}"
     row = {"status": status, "reason": reason.text, "filled": teller.quantity(lots.sum()), "price": price, "time": when}
@@ -364,8 +378,3 @@ def difference(one: np.ndarray, other: np.ndarray, job: Job) -> str:
 
 def _short(value: Any) -> str:
     return f"{value:.10g}" if isinstance(value, float) else str(value)
-
-
-def _when(time: Any) -> str:
-    text = "" if np.isnat(np.datetime64(time, "ns")) else str(np.datetime64(time, "ns"))[:19]
-    return text.replace("T", " ").removesuffix(" 00:00:00")
