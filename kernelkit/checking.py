@@ -81,16 +81,15 @@ def size(teller: Teller, e: Heard) -> dict[str, Any] | None:
     """O14, O15: whether the venue takes an order of this size, and one that would take."""
     said, v = e.said, teller.venue
     done = "rejected" if said["answer"] else ""
-    if e.what == "above_maximum":
-        most = f"{v.max_quantity:.10g}" if v.max_quantity else "any"
+    if e.what == "above_maximum" and v.max_quantity:
         found = teller.quantity(said["lots"])
-        return row("O15", f"{found:.10g} of at most {most}.", done, v.max_quantity or np.nan, found)
-    if e.what == "below_minimum":
+        return row("O15", f"{found:.10g} of at most {v.max_quantity:.10g}.", done, v.max_quantity, found)
+    if e.what == "below_minimum" and (v.min_quantity or v.min_notional):
         lots = abs(int(said["lots"]))
         found, worth = teller.quantity(lots), teller.worth(int(said["k"]), lots)
         least = f"at least {v.min_quantity:.10g}, worth {v.min_notional:.10g}"
         pair = (v.min_notional, worth) if found >= v.min_quantity and v.min_notional else (v.min_quantity, found)
-        return row("O15", f"{found:.10g}, worth {worth:.10g}, of {least}.", done, pair[0] or np.nan, pair[1])
+        return row("O15", f"{found:.10g}, worth {worth:.10g}, of {least}.", done, *pair)
     if e.what == "would_take":
         close, own = teller.price(int(said["k"])), teller.price(int(teller.final["price"]))
         return row("O14", f"post-only: the close is {close:.10g}, its limit {own:.10g}.", done, close, own)

@@ -19,7 +19,8 @@ from kernelkit.witness import Heard
 TOUCHED = (L.MARKET_TOUCHED, L.LIMIT_TOUCHED)
 LIMITED = (L.STOP_LIMIT, L.LIMIT_TOUCHED, L.TRAILING_LIMIT)
 RULES = re.compile(r"\(([A-Z]\d+(?:, [A-Z]\d+)*)\)")
-DONE = ("act", "trigger", "fill", "no_volume", "trail", "wake")  # beside these a look says nothing
+SWITCHED = "The walk-forward went on with other parameters (T9)."
+DONE = ("act", "trigger", "fill", "no_volume", "trail", "wake", "split")  # beside these a look says nothing
 
 
 class Teller:
@@ -142,7 +143,7 @@ class Teller:
             return [self.row(e, "O16, H4" if later else "O16", f"{what}{later}.")]
         if e.what == "judged":
             found = check(self, said["check"])
-            return [self.row(e, found["rule"], f"of new numbers {found['what']}")] if found else []
+            return [self.row(e, found["rule"], f"asked of its new numbers: {found['what']}")] if found else []
         if e.what == "call_off":
             what = "the venue is down and did not take the strategy's cancel."
             if said["until"]:
@@ -151,6 +152,8 @@ class Teller:
         if e.what == "renew":
             return [self.row(e, "H4", "what the strategy asked for while the venue was down, or late, takes effect.")]
         if e.what == "end":
+            if e.step == "switch":
+                return [self.row(e, "T9", f"cancelled: {SWITCHED}")]
             reason = Reason(said["reason"])
             status = L.STATUSES[said["status"]]
             rule = ", ".join(RULES.findall(reason.sentence)) if reason else "O6"

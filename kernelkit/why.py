@@ -16,12 +16,13 @@ from kernelkit.kernels import layout as L
 from kernelkit.kernels.block import header_of
 from kernelkit.kernels.job import Job
 from kernelkit.kernels.session import Recorder
+from kernelkit.kernels.switching import advance
 from kernelkit.market.fill_model import NAMED, FillModel
 from kernelkit.market.reasons import Reason
 from kernelkit.replaying import Life, Replay, live_orders, one_job, uncompiled
 from kernelkit.result import one_trial
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.telling import Teller
+from kernelkit.telling import SWITCHED, Teller
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,10 +121,11 @@ def why(res: xr.Dataset, order: int, **sel: Any) -> Why:
     ``order`` is its id in `kk.orders`; ``sel`` narrows the result down to one trial, as `res.sel` does. The trial is
     run again around the order, uncompiled, and what is told is checked against the logs. Then the same trial is run
     under each other named fill model up to the bar in which the order ended: where it had gone another way before the
-    order was submitted, that is said, as an order of this id then is another one.
+    order was submitted, that is said, as an order of this id then is another one. Of a walk-forward it is the stitched
+    account, with the parameters that were chosen for each fold, under other fill models too.
 
-    Raises UsageError unless one trial is left, for an id that it does not have, and for a walk-forward; RunError where
-    the result's strategy is not there to be run again.
+    Raises UsageError unless one trial is left, and for an id that it does not have; RunError where the result's
+    strategy is not there to be run again.
 
     >>> import kernelkit as kk
     >>> @kk.strategy
@@ -136,9 +138,6 @@ def why(res: xr.Dataset, order: int, **sel: Any) -> Why:
     """
     curves, trial = one_trial(res.sel(**sel) if sel else res)
     recipe = curves.recipe
-    if curves.only is not None:
-        fix = "Run kk.backtest with the parameters of its fold, and ask there."
-        raise UsageError(message("kk.why of a walk-forward", "an account of several runs", "one run", fix))
     strategy: Any = recipe.strategy  # a resumed run may have its text only
     if not isinstance(strategy, (Strategy, Signal)):
         fix = "Pass strategy= to kk.resume."
@@ -185,6 +184,8 @@ def given_of(life: Life) -> dict[str, Any]:
     said = asked.said
     if asked.step == "close_out":
         return {"by": "close_out (F9)"}
+    if asked.step == "switch":
+        return {"by": "the switch of a walk-forward (T9)"}
     if asked.step == "liquidation":
         return {"by": "liquidation (L5)"}
     if "wish" in said:
@@ -239,11 +240,11 @@ def assembled(
     end = {
         "status": L.STATUSES[int(final["status"])],
         "reason": reason.text,
-        "sentence": reason.sentence,
+        "sentence": SWITCHED if life.events and life.events[-1][1].step == "switch" else reason.sentence,
         "time": np.datetime64(int(final["t_end"]), "ns"),
         "filled": teller.quantity(final["filled"]),
     }
-    notes = [teller.nearest(life)] if life.quiet else []
+    notes = [fold_of(replay.recipe, life.born), teller.nearest(life) if life.quiet else ""]
     if life.unheard:
         notes.append(f"{life.unheard} more bars, like these, are not told: there are too many.")
     return Why(
@@ -270,6 +271,15 @@ def titled(teller: Teller, order: Any, given: dict[str, Any]) -> str:
     elif lots == 0:
         side, size = asked[0], _short(asked[1])
     return f"{side} {size} {teller.asset}, {L.KINDS[int(order['kind'])]}, {L.TIFS[order['tif']]}"
+
+
+def fold_of(recipe: Any, bar: int) -> str:
+    """Of a walk-forward in which fold, and with which parameters, it decided at a bar; else nothing."""
+    k = sum(one.bar <= bar for one in recipe.switches) - 1
+    if k < 0:
+        return ""
+    chosen = ", ".join(f"{name}={_short(value)}" for name, value in recipe.params["walk_forward"][k].items())
+    return f"It was given in fold {k}, with {chosen}."
 
 
 def others(replay: Replay, life: Life) -> list[dict[str, Any]]:
@@ -310,19 +320,18 @@ def outcome(replay: Replay, life: Life, name: str, job: Job, run: Recorder) -> d
     """Run to the order's submission, compare, go on to its end, and say what became of it there."""
     from kernelkit.kernels.session import Failed
 
-    number, end = life.witness.id, replay.end
+    number, end, switches = life.witness.id, replay.end, replay.recipe.switches
     apart = ""
     try:
         if life.born + 1 < end and life.state is not None:
-            run.advance(life.born + 1)
+            advance(run, life.born + 1, switches)
             apart = difference(life.state, run.block, job)
         if life.last + 1 < end:
-            run.advance(life.last + 1)
+            advance(run, life.last + 1, switches)
             waiting = live_orders(run.block)
             logs = run.logs()
         else:
-            if run.group == (0, 0):
-                run.lay(0, 1)
+            advance(run, max((one.bar for one in switches), default=0), switches)
             run.call(run.outcome, end)
             waiting, logs = np.zeros(0, L.ORDER), run.logs()
             if run.statuses()[0] != L.DONE:

@@ -6,7 +6,7 @@ The replay is the engine itself, uncompiled; Python tells a profile function of 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
@@ -92,6 +92,15 @@ class Witness:
         finally:
             sys.setprofile(before)
             self._steps.clear()
+
+    def between(self, act: Callable[[], None]) -> None:
+        """Hear what a switch of a walk-forward does (T9): it is no decision of the strategy."""
+        known, asked = len(self.events), self.asked
+        act()
+        for e in self.events[known:]:
+            e.step = "switch"
+        if self.asked is not None and self.asked is not asked:
+            self.asked.step = "switch"
 
     @property
     def step(self) -> str:

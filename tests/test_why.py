@@ -473,11 +473,6 @@ def test_refusals() -> None:
         kk.why(res, 7)
     with pytest.raises(UsageError, match="wanted none, as nothing was ordered"):
         kk.why(kk.backtest(days(CALM, CALM), orders, {"kind": 99}), 1)
-    study = kk.walk_forward(
-        days(*[CALM] * 90), orders, grid={"kind": [0, 1]}, train="30D", test="30D", fill_model="lean"
-    )
-    with pytest.raises(UsageError, match=r"kk\.why of a walk-forward"):
-        kk.why(study, 1)
 
 
 def test_a_resumed_run_needs_its_strategy(tmp_path: Any) -> None:

@@ -89,7 +89,7 @@ def model_of(work: Job) -> FillModel:
 
 def alone(case: Case) -> Any:
     venue = kk.Venue(fees=case.fee, slippage=case.slippage)
-    return SimpleNamespace(python=lambda job: Python(actor, {}, job, venue), shared=False)
+    return SimpleNamespace(python=lambda job: Python(actor, {}, job, venue), shared=False, switches=())
 
 
 @settings(max_examples=25, **QUICK)
@@ -112,7 +112,7 @@ def test_r3_u1_every_order_of_a_portfolio_under_limits(pair: tuple[portfolios.Wo
     world, told = pair
     work = limited(world, told)
     venue = kk.Venue(fees=world.fee, slippage=world.slippage)
-    recipe: Any = SimpleNamespace(python=lambda job: Python(portfolios.actor, {}, job, venue), shared=True)
+    recipe: Any = SimpleNamespace(python=lambda job: Python(portfolios.actor, {}, job, venue), shared=True, switches=())
     check(work, recipe, model_of(work))
 
 
@@ -127,5 +127,5 @@ def test_f16_every_order_in_finer_bars(pair: Pair) -> None:
 def test_every_order_of_a_portfolio(world: portfolios.World) -> None:
     work = portfolios.job(world)
     venue = kk.Venue(fees=world.fee, slippage=world.slippage)
-    recipe: Any = SimpleNamespace(python=lambda job: Python(portfolios.actor, {}, job, venue), shared=True)
+    recipe: Any = SimpleNamespace(python=lambda job: Python(portfolios.actor, {}, job, venue), shared=True, switches=())
     check(work, recipe, model_of(work))
