@@ -11,7 +11,7 @@ import numpy as np
 
 from kernelkit.data.actions import KINDS, NAMES
 from kernelkit.data.contracts import is_inverse
-from kernelkit.errors import DataError, message
+from kernelkit.errors import DataError, OrderError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Homes, Table
 from kernelkit.market.account import Rate, Rates
@@ -48,13 +48,16 @@ def with_agenda(
 ) -> list[Table]:
     """The tables with what will happen to their accounts by the calendar (E1); of a portfolio the first, its clock.
 
-    ``accounts`` has that of each asset. Raises as `agenda` does.
+    ``accounts`` has that of each asset. Raises as `agenda` does, DataError for actions that cannot be, OrderError for a
+    borrow rate of an asset that the bars do not have.
     """
     free = all(a.interest == 0.0 and a.loan in (None, 0.0) and a.borrow in (0.0, {}) for a in accounts)
     if free and NAMES[0] not in bars.variables:  # the usual case: millions of bars need not be looked at
         return list(tables)
     names = [str(asset) for asset in bars["asset"].values]
     check_inverse(bars, names)
+    for account in accounts:
+        check_borrow(account, names)
     if shared and homes is not None and homes.cash:  # V3
         parts = of_assets(bars, tables[0], names, places)
         for v in range(homes.n):
@@ -83,6 +86,14 @@ def check_inverse(bars: xr.Dataset, names: Sequence[str]) -> None:
     if len(wrong):
         found, fix = f"a {what[wrong[0]]}", "Leave it out: such contracts have none."
         raise DataError(message(f"actions of the inverse contract {whose[wrong[0]]}", found, "funding only", fix))
+
+
+def check_borrow(account: Account, names: Sequence[str]) -> None:
+    """E7: raise OrderError for a rate of an asset that is not there."""
+    unknown = [name for name in account.borrow if name not in names] if isinstance(account.borrow, Mapping) else []
+    if unknown:
+        wanted, fix = f"assets of the bars: {', '.join(names)}", "Check the names."
+        raise OrderError(message("borrow of the account", ", ".join(unknown), wanted, fix))
 
 
 def worthless(tables: Sequence[Table]) -> list[Table] | None:

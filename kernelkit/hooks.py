@@ -43,16 +43,20 @@ class Hook:
         return f"@{self.kind}({self.when})\n{self.source.text}"
 
 
-def moment(strategy: str, when: object) -> str:
+def moment(strategy: str, when: object, at: object = None) -> str:
     """The moment of a schedule; raises StrategyError for what is none.
 
-    >>> moment("trend", "month_end"), moment("trend", "15:30")
-    ('month_end', '15:30')
+    >>> moment("trend", "month_end"), moment("trend", "15:30"), moment("trend", "month_end", "15:30")
+    ('month_end', '15:30', 'month_end 15:30')
     """
+    fix = 'Write "month_end", "15:30", or both: "month_end", "15:30".'
+    if at is not None and not (isinstance(at, str) and TIME_OF_DAY.fullmatch(at) and when in PERIODS):
+        wanted = f"one of {', '.join(PERIODS)}, then a time of day of the exchange"
+        raise StrategyError(message(f"schedule of {strategy}", f"{when!r}, {at!r}", wanted, fix))
     if isinstance(when, str) and (when in PERIODS or TIME_OF_DAY.fullmatch(when)):
-        return when
+        return when if at is None else f"{when} {at}"
     wanted = f"one of {', '.join(PERIODS)}, or a time of day of the exchange"
-    raise StrategyError(message(f"schedule of {strategy}", repr(when), wanted, 'Write "month_end" or "15:30".'))
+    raise StrategyError(message(f"schedule of {strategy}", repr(when), wanted, fix))
 
 
 def hook_of(strategy: str, stated: bool, parameters: Collection[str], kind: str, when: str, function: Any) -> Hook:

@@ -23,6 +23,16 @@ class TrialArray(BackendArray):
         self.name, self.numbers, self.read_trial, self.keep = name, numbers, read, keep
         self.shape, self.dtype = (*numbers.shape, *tail), np.dtype("f8")
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> TrialArray:
+        """Itself: it is never written."""
+        return self
+
+    def __reduce__(self) -> str:
+        """Raise UsageError: a pickle would have to simulate all its trials, or leave out what they are."""
+        found = f"{self.name!r}, which is computed when it is looked at"
+        fix = "Write kk.save(res, path), pickle res.load() after a .sel, or ask for outputs=('metrics',)."
+        raise UsageError(message("pickling a result", found, "values", fix))
+
     def __getitem__(self, key: Any) -> Any:
         """What xarray calls with one of its indexers."""
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self.read)

@@ -19,6 +19,7 @@ from kernelkit.kernels.context import FIRST_WORD
 from kernelkit.kernels.job import Job, Table
 from kernelkit.kernels.lower import RESULT
 from kernelkit.kernels.plan import Plan, plain
+from kernelkit.kernels.switching import Switch
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.settings import Settings
@@ -76,6 +77,7 @@ class Recipe:
     account: Account | Accounts = field(default_factory=Account)
     finer: Any = None  # the bars in which those of ``bars`` are matched (F16)
     hooks: tuple[Hook, ...] | None = None  # the strategy's when its trials were laid out: it may get more later
+    switches: tuple[Switch, ...] = ()  # of a walk-forward: when its only trial gets other parameters
 
     def __post_init__(self) -> None:
         if self.hooks is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from kernelkit.kernels import layout as L
 from kernelkit.kernels.block import header_of
 from kernelkit.kernels.job import Job, new_outcome
 from kernelkit.kernels.session import Session
+from kernelkit.kernels.switching import advance, switch
 from kernelkit.view import binding
 from kernelkit.witness import Heard, Witness
 
@@ -71,13 +73,16 @@ class Replay:
         found = [o for o in live_orders(block) if int(o["id"]) == number]
         return found[0] if found else None
 
+    def _step(self, bar: int) -> None:
+        advance(self.stepper, bar, self.recipe.switches)
+
     def _birth(self, life: Life) -> None:
         """Find the bar at which it was submitted: times alone may fit the bar after, too (F9)."""
         begin = int(self.job.trials[0]["trade_from"])
         bar = max(begin, int(np.searchsorted(self.clock[1], int(self.final["t_submit"]))))
         while True:
             if bar > 0:
-                self.stepper.advance(bar)
+                self._step(bar)
             elif self.stepper.group == (0, 0):
                 self.stepper.lay(0, 1)
             before = self.stepper.block.copy()
@@ -88,7 +93,7 @@ class Replay:
         life.born = life.last = bar
         life.state = self.slow.block.copy()
         if bar < self.end - 1:
-            self.stepper.advance(bar + 1)
+            self._step(bar + 1)
 
     def _walk(self, life: Life) -> None:
         """From the bar after that on, until it is no longer live."""
@@ -99,7 +104,7 @@ class Replay:
             record = self.alive(block, number)
             bar = self._next(record, bar, life)
             if bar > int(header_of(block)["i"]):
-                self.stepper.advance(bar)
+                self._step(bar)
                 block = self.stepper.block.copy()
                 record = self.alive(block, number)
                 if record is None:  # O16 or O9 came in between
@@ -107,7 +112,7 @@ class Replay:
             last = bar == self.end - 1
             after = None
             if not last:
-                self.stepper.advance(bar + 1)
+                self._step(bar + 1)
                 after = self.alive(self.stepper.block, number)
             if last or after is None or self._matters(record, after, bar):
                 self._listen(life, block, bar)
@@ -129,15 +134,27 @@ class Replay:
         stop = max(bar, stop)
         low, high = columns[L.C_LOW][bar:stop], columns[L.C_HIGH][bar:stop]
         lo, hi = int(record["touch_lo"]) + 1, int(record["touch_hi"]) - 1  # a tick earlier: F5's `through` is told
-        reached = np.flatnonzero((low <= lo) | (high >= hi))
+        reached = np.flatnonzero((low <= lo) | (high >= hi) | self.down(bar, stop))
         found = bar + int(reached[0]) if reached.size else stop
         life.quiet += range(bar, found)
         return found
+
+    def down(self, bar: int, stop: int) -> np.ndarray:
+        """Whether the venue was down when each of these bars was decided on (H2): it may not hear what is asked."""
+        known = self.clock[1][bar:stop]
+        rules = self.job.venues[int(self.job.trials[0]["venue"])].rules
+        if rules is None or not rules.outages:
+            return np.zeros(len(known), bool)
+        starts, ends, _ = np.array(rules.outages).T
+        k = np.searchsorted(starts, known, side="right") - 1
+        return np.asarray((k >= 0) & (known < ends[np.maximum(k, 0)]))
 
     def _matters(self, before: Any, after: Any, bar: int) -> bool:
         """Whether a bar that the order has survived did something to it, or reached its price."""
         names = [n for n in FIELDS if n not in ("touch_lo", "touch_hi", "session", "marks")]
         if any(before[n] != after[n] for n in names):
+            return True
+        if self.down(bar, bar + 1).any():
             return True
         seen = L.SEEN | L.FRESH | L.SHOWN
         if int(before["marks"]) & ~seen != int(after["marks"]) & ~seen or before["marks"] & L.WAITING:
@@ -146,6 +163,8 @@ class Replay:
 
     def reached(self, order: Any, bar: int) -> bool:
         """Whether a bar reaches what the order waits for, as far as prices go: an order at the market always."""
+        if order["t_active"] >= self.clock[1][bar]:  # T2: not even the last of its finer bars
+            return False
         if self.recipe.shared or order["kind"] == L.MARKET or order["tif"] >= L.IOC or not order["marks"] & L.SEEN:
             return True
         columns = self.job.tables[int(self.job.trials[0]["dataset"])].columns
@@ -179,14 +198,19 @@ class Replay:
                 life.unheard += 1
                 return
         known = len(life.witness.events)
+        life.witness.shut = False
         self.slow.restore(block)
         with life.witness.listening():
             self.slow.call(new_outcome(1, True), max(bar, int(self.job.trials[0]["trade_from"])) + 1)
+            for one in self.recipe.switches:
+                if one.bar == bar + 1:
+                    life.witness.between(partial(switch, self.slow, one))
         heard = life.witness.events[known:]
-        if not heard and life.born >= 0:  # the engine passed the bar by
+        if not heard and life.born >= 0:  # the venue, or the engine, passed the bar by
             record = self.alive(block, life.witness.id)
             said = {"reference": 0, "order": {n: record[n].item() for n in FIELDS}}
-            heard = [Heard("look", "limits", said, self.bar(record, bar))]
+            what = "dark" if life.witness.shut else "look"
+            heard = [Heard(what, "limits", said, self.bar(record, bar))]
         life.events += [(bar, e) for e in heard]
 
 

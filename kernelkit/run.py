@@ -22,6 +22,7 @@ import numpy as np
 
 from kernelkit.agenda import with_agenda
 from kernelkit.data import append, store
+from kernelkit.data.contracts import check_same
 from kernelkit.engine import compiled, explain, record
 from kernelkit.errors import OrderError, RunError, UsageError, message
 from kernelkit.kernels import layout as L
@@ -80,6 +81,11 @@ class Run:
     def __repr__(self) -> str:
         return f"<run of {self._recipe.strategy.name}: {self.bars} bars, equity {self.equity:.2f}>"
 
+    def __reduce__(self) -> str:
+        """Raise UsageError: a run is kept as a folder."""
+        fix = "Write run.save(path), and kk.resume(path) where it is to go on."
+        raise UsageError(message("pickling or copying a run", "a run that may go on", "a saved one", fix))
+
     @property
     def bars(self) -> int:
         """Bars done, those of the warm-up included."""
@@ -116,6 +122,8 @@ class Run:
             and more.indexes["time"][0] == old.indexes["time"][0]
         )
         bars = check_bars(more) if longer else append(old, more)
+        if asset_names(bars) == self._recipe.assets:
+            check_same(old, bars)
         plan = self._recipe.job.plan
         table, rows = table_of(bars, 0, plan.features, *asked_of(plan))
         check_volumes(self._recipe.job.venues, None, [table], self._recipe.assets)

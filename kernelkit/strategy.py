@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from types import FunctionType
 from typing import Any, overload
@@ -93,7 +94,44 @@ class Program:
         return f"{self.name} cannot be compiled: {first}. {REWRITE}"
 
 
-class Strategy:
+class Travelling:
+    """What a decorator has put in the place of a function: it is pickled as that would be, by name or by value."""
+
+    function: Any  # a field of this type would be taken for a method
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Where it stands in its module; of a notebook, a script or a local one what it consists of."""
+        module, name = self.function.__module__, self.function.__qualname__
+        if module != "__main__" and "<locals>" not in name and named(module, name) is self:
+            return named, (module, name)
+        import cloudpickle
+
+        parts = {n: None if n == "_memory" else v for n, v in self.__dict__.items()}
+        return travelled, (type(self), cloudpickle.dumps(parts))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """Itself, as a function's is."""
+        return self
+
+
+def named(module: str, name: str) -> Any:
+    """What stands under a dotted name in a module, None where nothing does."""
+    found: Any = import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def travelled(kind: type[Any], parts: bytes) -> Any:
+    """A strategy or signal from what it consists of."""
+    import cloudpickle
+
+    made: Any = object.__new__(kind)
+    made.__dict__.update(cloudpickle.loads(parts))
+    return made
+
+
+class Strategy(Travelling):
     """An event-driven strategy: ``f(ctx, **params)``, or ``f(ctx, s, **params)`` with declared state."""
 
     lowering: type[Lowering] = Lowering  # of its functions
@@ -187,12 +225,13 @@ class Strategy:
         """
         return self._add("on_session_close", MOMENTS["on_session_close"], function)
 
-    def schedule(self, when: str) -> Callable[[FunctionType], FunctionType]:
+    def schedule(self, when: str, at: str | None = None) -> Callable[[FunctionType], FunctionType]:
         """Call ``f(ctx, ...)``, with state ``f(ctx, s, ...)``, at these bars, before the main function (T6, T8).
 
         ``when`` is one of week_start, week_end, month_start, month_end, quarter_start, quarter_end, or a time of day of
-        the exchange such as "15:30": the first bar of a session that is known then or later. Raises StrategyError for
-        anything else, and as `on_fill` does.
+        the exchange such as "15:30": the first bar of a session that is known then or later. With ``at``, such a time,
+        it is that bar of the first or last session of the week, month or quarter; a half day that closes earlier has
+        none. Raises StrategyError for anything else, and as `on_fill` does.
 
         >>> @strategy
         ... def monthly(ctx):
@@ -203,8 +242,8 @@ class Strategy:
         >>> monthly.hooks[0].when
         'month_end'
         """
-        at = moment(self.name, when)
-        return lambda function: self._add("schedule", at, function)
+        bar = moment(self.name, when, at)
+        return lambda function: self._add("schedule", bar, function)
 
     def _add(self, kind: str, when: str, function: FunctionType) -> FunctionType:
         new = hook_of(self.name, self.s is not None, self.defaults, kind, when, function)
@@ -394,7 +433,7 @@ def around(shared: bool) -> str:
     return "".join(tools) + ast.unparse(ast.Module([n for n in body if getattr(n, "name", "") == "coast"], []))
 
 
-class Signal:
+class Signal(Travelling):
     """A vectorised strategy: ``f(ds, **params)`` returns targets over ``time``; NaN leaves the position as it is."""
 
     def __init__(self, function: FunctionType, units: str = "weight") -> None:

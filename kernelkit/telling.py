@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelkit.checking import check, moment
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job
 from kernelkit.market.reasons import Reason
@@ -18,7 +19,8 @@ from kernelkit.witness import Heard
 TOUCHED = (L.MARKET_TOUCHED, L.LIMIT_TOUCHED)
 LIMITED = (L.STOP_LIMIT, L.LIMIT_TOUCHED, L.TRAILING_LIMIT)
 RULES = re.compile(r"\(([A-Z]\d+(?:, [A-Z]\d+)*)\)")
-DONE = ("act", "trigger", "fill", "no_volume", "trail", "wake")  # beside these a look says nothing
+SWITCHED = "The walk-forward went on with other parameters (T9)."
+DONE = ("act", "trigger", "fill", "no_volume", "trail", "wake", "split")  # beside these a look says nothing
 
 
 class Teller:
@@ -45,6 +47,11 @@ class Teller:
         """The same of many, NaN for 0."""
         return np.array([self.price(int(k)) if k else np.nan for k in ticks], "f8")
 
+    def worth(self, k: int, lots: int) -> float:
+        """O15: what so many lots are worth at `k` ticks, without a sign, in the account's currency."""
+        each = self.price(k) if self.table.mark == L.C_CLOSE_P else 1.0 / self.price(k)
+        return each * (abs(lots) * self.lot * self.table.multiplier)
+
     def quantity(self, lots: int) -> float:
         """Lots as a quantity, without its sign."""
         return abs(int(lots)) * self.lot
@@ -60,15 +67,28 @@ class Teller:
     def rows(self, life: Life) -> list[dict[str, Any]]:
         """All that was heard, a row for each event that says something."""
         out: list[dict[str, Any]] = []
+        shut: list[Heard] = []  # bars in turn that the venue does not match
         for bar in dict.fromkeys(b for b, _ in life.events):
             own = [e for b, e in life.events if b == bar]
+            if [e.what for e in own] == ["dark"]:
+                shut += own
+                continue
+            out += self.closed(shut)
+            shut = []
             if not any(e.what in DONE for e in own):
                 out += [self.row(e, *self.missed(e)) for e in own if e.what == "look"][-1:]
             act: Heard | None = None
             for e in own:
                 act = e if e.what == "act" else act
                 out += self.told(e, act)
-        return out
+        return out + self.closed(shut)
+
+    def closed(self, shut: list[Heard]) -> list[dict[str, Any]]:
+        """One row for bars that the venue does not match."""
+        if not shut:
+            return []
+        more = f", nor in the {len(shut) - 1} after it" if len(shut) > 1 else ""
+        return [self.row(shut[0], "H1, H2", f"the venue did not match in this bar{more}: closed, or down.")]
 
     def row(self, e: Heard, rule: str, what: str, **numbers: Any) -> dict[str, Any]:
         """One row of the table of bars."""
@@ -118,11 +138,22 @@ class Teller:
             what = f"a split by {ratio:.10g}: {self.size(own['lots'])}, of which {self.size(own['filled'])} filled."
             return [self.row(e, "E2", what)]
         if e.what == "replace":
-            what = (
-                "the strategy gave it new numbers." if said["answer"] else "the strategy's new numbers were not taken."
-            )
-            return [self.row(e, "O16", what)]
+            what = "the strategy gave it new numbers" if said["answer"] else "the strategy's new numbers were not taken"
+            later = f", which take effect at {moment(said['until'])}" if said["until"] else ""
+            return [self.row(e, "O16, H4" if later else "O16", f"{what}{later}.")]
+        if e.what == "judged":
+            found = check(self, said["check"])
+            return [self.row(e, found["rule"], f"asked of its new numbers: {found['what']}")] if found else []
+        if e.what == "call_off":
+            what = "the venue is down and did not take the strategy's cancel."
+            if said["until"]:
+                what = f"the venue is down: the strategy's cancel takes effect at {moment(said['until'])}."
+            return [self.row(e, "H2, H4", what)]
+        if e.what == "renew":
+            return [self.row(e, "H4", "what the strategy asked for while the venue was down, or late, takes effect.")]
         if e.what == "end":
+            if e.step == "switch":
+                return [self.row(e, "T9", f"cancelled: {SWITCHED}")]
             reason = Reason(said["reason"])
             status = L.STATUSES[said["status"]]
             rule = ", ".join(RULES.findall(reason.sentence)) if reason else "O6"
@@ -200,7 +231,10 @@ class Teller:
         many = f"{len(quiet)} bar{'s' * (len(quiet) > 1)}"
         moves = order["kind"] in (L.MARKET, L.TRAILING, L.TRAILING_LIMIT) or order["t_trigger"] or order["t_replace"]
         known = self.table.columns[L.C_KNOWN_AT]
-        if moves or self.shared or (known[quiet] <= order["t_active"]).any():
+        early = int((known[quiet] <= order["t_active"]).sum()) if not self.shared and not order["t_replace"] else 0
+        if early == len(quiet):
+            return f"{many} came before it was with the venue, at {moment(order['t_active'])} (T2)."
+        if moves or self.shared or early:
             return f"{many} did nothing to it."
         limit, buy = order["kind"] == L.LIMIT, order["lots"] > 0
         level = order["price"] + (-self.thr if buy else self.thr) if limit else order["trigger"]
@@ -221,37 +255,3 @@ class Teller:
             if order[name]:
                 out[label] = self.price(int(order[name]))
         return out
-
-    def checks(self, life: Life) -> list[dict[str, Any]]:
-        """What was asked when it was submitted, in the order in which it was: rule, numbers, whether it passed."""
-        return [c for e in life.witness.checks if (c := self.check(e)) is not None]
-
-    def check(self, e: Heard) -> dict[str, Any] | None:
-        """One of them."""
-        said, v = e.said, self.venue
-        answer = said["answer"]
-        if e.what in ("fault", "bracket"):
-            reason = answer if e.what == "fault" else L.R_NONE
-            if e.what == "bracket" and said.get("good") is not None:
-                lots, off = said.get("lots", 1), said.get("off", False)
-                reason = L.R_NONE if said["good"] else L.R_INVALID
-                reason = L.R_BELOW if said["good"] and lots == 0 else L.R_OFF_TICK if off else reason
-            sentence = Reason(int(reason)).sentence if reason != L.R_NONE else "its numbers are ones an order can have."
-            return {"rule": "O15" if reason == L.R_OFF_TICK else "O5", "what": sentence, "passed": reason == L.R_NONE}
-        if e.what == "above_maximum":
-            most = f"{v.max_quantity:.10g}" if v.max_quantity else "any"
-            return {"rule": "O15", "what": f"{self.size(said['lots'])} of at most {most}.", "passed": not answer}
-        if e.what == "below_minimum":
-            worth = self.price(int(said["k"])) * (abs(int(said["lots"])) * self.lot * self.table.multiplier)
-            least = f"at least {v.min_quantity:.10g}, worth {v.min_notional:.10g}"
-            what = f"{self.size(said['lots'])}, worth {worth:.10g}, of {least}."
-            return {"rule": "O15", "what": what, "passed": not answer}
-        if e.what == "would_take":
-            what = (
-                f"post-only: the close is {self.text(int(said['k']))}, its limit {self.text(int(self.final['price']))}."
-            )
-            return {"rule": "O14", "what": what, "passed": not answer}
-        if e.what == "sized_gap":
-            what = f"weight {said['weight']:.10g} of {said['equity']:.10g}: {answer:.10g} lots from what is held."
-            return {"rule": "S2", "what": what, "passed": True}
-        return None

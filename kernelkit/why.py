@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kernelkit import checking
 from kernelkit.errors import RunError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.block import header_of
 from kernelkit.kernels.job import Job
 from kernelkit.kernels.session import Recorder
+from kernelkit.kernels.switching import advance
 from kernelkit.market.fill_model import NAMED, FillModel
 from kernelkit.market.reasons import Reason
 from kernelkit.replaying import Life, Replay, live_orders, one_job, uncompiled
 from kernelkit.result import one_trial
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.telling import Teller
+from kernelkit.telling import SWITCHED, Teller
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,10 +56,11 @@ BRACKET = (
 class Why:
     """What became of an order and why; it reads as text, and its parts are data.
 
-    ``asked`` is what the strategy gave, ``rounded`` what that came to (Q1-Q3); ``checks`` (rule, what, passed) those of
-    its submission; ``bars`` (`COLUMNS`, times UTC) what happened to it, in order; ``fills`` those of it in
-    `kk.fills`; ``end`` its status, reason, sentence and time; ``models`` (model) what became of it under each other
-    named fill model (rule F13).
+    ``asked`` is what the strategy gave, ``rounded`` what that came to (Q1-Q3); ``checks`` those of its submission, each
+    with its rule and, where it has numbers, the limit and what was found in its place, and what was done (rejected,
+    cut or delayed; empty where it passed); ``bars`` (`COLUMNS`, times UTC) what happened to it, in order; ``fills``
+    those of it in `kk.fills`; ``end`` its status, reason, sentence and time; ``models`` (model) what became of it under
+    each other named fill model (rule F13).
     """
 
     order: int
@@ -81,10 +84,11 @@ class Why:
         given = ", ".join(f"{k}={_short(v)}" for k, v in self.asked.items())
         kept = ", ".join(f"{k} {_short(v)}" for k, v in self.rounded.items())
         asked = [("asked", given), ("rounded (Q1-Q3)", kept)]
-        checks = [(r.rule, f"{'passed' if r.passed else 'NOT PASSED'}: {r.what}") for r in self.checks.itertuples()]
+        done = {"": "passed", "rejected": "NOT PASSED"}
+        checks = [(r.rule, f"{done.get(r.done, r.done.upper())}: {r.what}") for r in self.checks.itertuples()]
         rows = zip(*(self.bars[n].values for n in ("time", "rule", "what")), strict=True)
-        bars = [(f"{_when(time)}  {rule}", what) for time, rule, what in rows]
-        end = [(_when(self.end["time"]), f"{self.end['status']}: {self.end['sentence']}")]
+        bars = [(f"{checking.moment(time)}  {rule}", what) for time, rule, what in rows]
+        end = [(checking.moment(self.end["time"]), f"{self.end['status']}: {self.end['sentence']}")]
         models = [(r.model, r.what) for r in self.models.itertuples()]
         note = [("", self.note)] if self.note else []
         return [
@@ -117,10 +121,11 @@ def why(res: xr.Dataset, order: int, **sel: Any) -> Why:
     ``order`` is its id in `kk.orders`; ``sel`` narrows the result down to one trial, as `res.sel` does. The trial is
     run again around the order, uncompiled, and what is told is checked against the logs. Then the same trial is run
     under each other named fill model up to the bar in which the order ended: where it had gone another way before the
-    order was submitted, that is said, as an order of this id then is another one.
+    order was submitted, that is said, as an order of this id then is another one. Of a walk-forward it is the stitched
+    account, with the parameters that were chosen for each fold, under other fill models too.
 
-    Raises UsageError unless one trial is left, for an id that it does not have, and for a walk-forward; RunError where
-    the result's strategy is not there to be run again.
+    Raises UsageError unless one trial is left, and for an id that it does not have; RunError where the result's
+    strategy is not there to be run again.
 
     >>> import kernelkit as kk
     >>> @kk.strategy
@@ -133,9 +138,6 @@ def why(res: xr.Dataset, order: int, **sel: Any) -> Why:
     """
     curves, trial = one_trial(res.sel(**sel) if sel else res)
     recipe = curves.recipe
-    if curves.only is not None:
-        fix = "Run kk.backtest with the parameters of its fold, and ask there."
-        raise UsageError(message("kk.why of a walk-forward", "an account of several runs", "one run", fix))
     strategy: Any = recipe.strategy  # a resumed run may have its text only
     if not isinstance(strategy, (Strategy, Signal)):
         fix = "Pass strategy= to kk.resume."
@@ -182,6 +184,8 @@ def given_of(life: Life) -> dict[str, Any]:
     said = asked.said
     if asked.step == "close_out":
         return {"by": "close_out (F9)"}
+    if asked.step == "switch":
+        return {"by": "the switch of a walk-forward (T9)"}
     if asked.step == "liquidation":
         return {"by": "liquidation (L5)"}
     if "wish" in said:
@@ -217,10 +221,9 @@ def assembled(
     final = replay.final
     first = replay.alive(life.state, life.witness.id) if life.state is not None else None
     reason = Reason(int(final["reason"]))
-    side = "buy" if final["lots"] >= 0 else "sell"
-    kind = L.KINDS[int(final["kind"])]
-    title = f"Order {final['id']}: {side} {teller.size(final['lots'])} {teller.asset}, {kind}, {L.TIFS[final['tif']]}"
-    checks = pd.DataFrame(teller.checks(life), columns=["rule", "what", "passed"])
+    given = given_of(life)
+    title = f"Order {final['id']}: {titled(teller, final if first is None else first, given)}"
+    checks = pd.DataFrame(checking.checks(teller, life.witness.checks), columns=list(checking.COLUMNS))
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"time": "datetime64[ns]"})
     fills = pd.DataFrame(
         {
@@ -237,17 +240,17 @@ def assembled(
     end = {
         "status": L.STATUSES[int(final["status"])],
         "reason": reason.text,
-        "sentence": reason.sentence,
+        "sentence": SWITCHED if life.events and life.events[-1][1].step == "switch" else reason.sentence,
         "time": np.datetime64(int(final["t_end"]), "ns"),
         "filled": teller.quantity(final["filled"]),
     }
-    notes = [teller.nearest(life)] if life.quiet else []
+    notes = [fold_of(replay.recipe, life.born), teller.nearest(life) if life.quiet else ""]
     if life.unheard:
         notes.append(f"{life.unheard} more bars, like these, are not told: there are too many.")
     return Why(
         int(final["id"]),
         title,
-        given_of(life),
+        given,
         teller.rounded(final if first is None else first),
         checks,
         table,
@@ -256,6 +259,27 @@ def assembled(
         pd.DataFrame(models, columns=["model", "same", "status", "reason", "filled", "price", "time", "what"]),
         " ".join(n for n in notes if n),
     )
+
+
+def titled(teller: Teller, order: Any, given: dict[str, Any]) -> str:
+    """What it was when it was submitted; of one without lots what it was to be."""
+    asked, lots = next(iter(given.items()), ("quantity", 0.0)), int(order["lots"])
+    size = teller.size(lots)
+    side = "buy" if lots >= 0 else "sell"
+    if lots == 0 and asked[0] == "quantity":
+        side, size = "sell" if asked[1] < 0.0 else "buy", f"{abs(asked[1]):.10g}"
+    elif lots == 0:
+        side, size = asked[0], _short(asked[1])
+    return f"{side} {size} {teller.asset}, {L.KINDS[int(order['kind'])]}, {L.TIFS[order['tif']]}"
+
+
+def fold_of(recipe: Any, bar: int) -> str:
+    """Of a walk-forward in which fold, and with which parameters, it decided at a bar; else nothing."""
+    k = sum(one.bar <= bar for one in recipe.switches) - 1
+    if k < 0:
+        return ""
+    chosen = ", ".join(f"{name}={_short(value)}" for name, value in recipe.params["walk_forward"][k].items())
+    return f"It was given in fold {k}, with {chosen}."
 
 
 def others(replay: Replay, life: Life) -> list[dict[str, Any]]:
@@ -296,19 +320,18 @@ def outcome(replay: Replay, life: Life, name: str, job: Job, run: Recorder) -> d
     """Run to the order's submission, compare, go on to its end, and say what became of it there."""
     from kernelkit.kernels.session import Failed
 
-    number, end = life.witness.id, replay.end
+    number, end, switches = life.witness.id, replay.end, replay.recipe.switches
     apart = ""
     try:
         if life.born + 1 < end and life.state is not None:
-            run.advance(life.born + 1)
+            advance(run, life.born + 1, switches)
             apart = difference(life.state, run.block, job)
         if life.last + 1 < end:
-            run.advance(life.last + 1)
+            advance(run, life.last + 1, switches)
             waiting = live_orders(run.block)
             logs = run.logs()
         else:
-            if run.group == (0, 0):
-                run.lay(0, 1)
+            advance(run, max((one.bar for one in switches), default=0), switches)
             run.call(run.outcome, end)
             waiting, logs = np.zeros(0, L.ORDER), run.logs()
             if run.statuses()[0] != L.DONE:
@@ -333,7 +356,7 @@ def outcome(replay: Replay, life: Life, name: str, job: Job, run: Recorder) -> d
     what = f"{status}, {reason.sentence}" if order["status"] > L.FILLED else f"{status} when that bar ended"
     if len(own):
         end_of = "" if order["status"] == L.FILLED else f", then {what}"
-        what = f"filled {teller.size(lots.sum())} at {price:.10g}, {_when(when)}{end_of}"
+        what = f"filled {teller.size(lots.sum())} at {price:.10g}, {checking.moment(when)}{end_of}"
     if not same:
         what = f"another order: {apart or 'the trial has gone another way'}; this id: {what}"
     row = {"status": status, "reason": reason.text, "filled": teller.quantity(lots.sum()), "price": price, "time": when}
@@ -364,8 +387,3 @@ def difference(one: np.ndarray, other: np.ndarray, job: Job) -> str:
 
 def _short(value: Any) -> str:
     return f"{value:.10g}" if isinstance(value, float) else str(value)
-
-
-def _when(time: Any) -> str:
-    text = "" if np.isnat(np.datetime64(time, "ns")) else str(np.datetime64(time, "ns"))[:19]
-    return text.replace("T", " ").removesuffix(" 00:00:00")

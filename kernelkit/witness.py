@@ -6,16 +6,31 @@ The replay is the engine itself, uncompiled; Python tells a profile function of 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from kernelkit.kernels import accept, actions, amend, costs, fills, guard, matching, orders, paths, power, triggers
+from kernelkit.kernels import (
+    accept,
+    actions,
+    amend,
+    costs,
+    fills,
+    guard,
+    halts,
+    limits,
+    matching,
+    orders,
+    paths,
+    power,
+    triggers,
+)
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.account import book, value_at
-from kernelkit.kernels.memory import at
+from kernelkit.kernels.memory import at, i8
+from kernelkit.kernels.rules import INF
 
 STEPS: dict[Any, str] = {
     matching.expire: "expire",
@@ -35,9 +50,11 @@ HEARD = (
     *(accept.below_minimum, accept.would_take, accept.off_tick, amend.amend, matching.price_in, matching.pass_orders),
     *(matching.settle_order, matching.trigger_stop, triggers.move_trail, fills.fill, fills.exchange, fills.end_one),
     *(actions.split_order, fills.wake, power.affordable, power.cut, costs.slipped, costs.fee_of, book),
+    *(orders.off_market, limits.broken, limits.most_lots, limits.outside, halts.send, halts.call_off, halts.renew),
+    halts.dark,
 )
 # what a decision asks of an order before it lives; would_take is asked of one that lives, too
-CHECKS = ("fault", "bracket", "sized_gap", "above_maximum", "below_minimum", "would_take", "off_tick")
+CHECKS = ("fault", "bracket", "sized_gap", "above_maximum", "below_minimum", "would_take", "off_tick", "off_market")
 
 
 @dataclass
@@ -63,6 +80,7 @@ class Witness:
     _before: int = 0  # the trigger before it moves
     _tried: int = 0  # events before an attempt to fill
     _cash: dict[str, Any] | None = None  # the last question whether cash pays
+    shut: bool = False  # whether the bar that runs is one that the venue does not match
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -74,6 +92,15 @@ class Witness:
         finally:
             sys.setprofile(before)
             self._steps.clear()
+
+    def between(self, act: Callable[[], None]) -> None:
+        """Hear what a switch of a walk-forward does (T9): it is no decision of the strategy."""
+        known, asked = len(self.events), self.asked
+        act()
+        for e in self.events[known:]:
+            e.step = "switch"
+        if self.asked is not None and self.asked is not asked:
+            self.asked.step = "switch"
 
     @property
     def step(self) -> str:
@@ -92,9 +119,13 @@ class Witness:
         elif name == "pass_orders":
             self._turn(("open", "stops", "limits", "late", "woken")[frame.f_locals["step"]], event, frame.f_locals)
         elif self.step == "decision" and event == "return" and name in CHECKS:
-            self._call.append(Heard(name, "decision", {**frame.f_locals, "answer": answer}))
+            place = 0 if name == "bracket" else len(self._call)  # it comes back last, and has looked at numbers first
+            self._call.insert(place, Heard(name, "decision", {**frame.f_locals, "answer": answer}))
         elif hasattr(self, f"_{event}_{name}"):
-            getattr(self, f"_{event}_{name}")(dict(frame.f_locals), answer)
+            said = dict(frame.f_locals)
+            if name == "most_lots" and frame.f_back is not None:  # a limit is asked for what the one before has left
+                said |= {n: frame.f_back.f_locals[n] for n in ("lots", "reducing")}
+            getattr(self, f"_{event}_{name}")(said, answer)
 
     def _turn(self, step: str, event: str, said: dict[str, Any]) -> None:
         if event == "return":
@@ -117,6 +148,72 @@ class Witness:
             self.asked = Heard("asked", step, given, bar_of(said["frame"]))
             self.checks = self._call
 
+    def _judge(self, frame: int, what: str, done: str, **said: Any) -> None:
+        """A check of a rule, which left the order, or what is to replace it, as it was where nothing is `done`."""
+        if at(frame, L.FRAME).judging == L.NEW:
+            self._call.append(Heard(what, "decision", {"done": done, **said}))
+        elif done:
+            self._note("judged", frame, check=Heard(what, "decision", {"done": done, **said}))
+
+    def _return_most_lots(self, said: dict[str, Any], answer: Any) -> None:
+        frame, reason, base, lots = (int(said[n]) for n in ("frame", "reason", "base", "lots"))
+        if self._mine(said) and asks(frame, reason, int(said["side"])):
+            left = max(int(said["reducing"]), int(answer) - base)
+            f = at(frame, L.FRAME)
+            cuts = left > 0 and f.judging == L.NEW and at(at(f.venue, L.VENUE).rules, L.RULES).cut != 0
+            limit, found = (
+                limits.limit_of_rule(frame, reason),
+                limits.found_of(frame, said["order_at"], reason, base, lots),
+            )
+            done = "" if lots <= left else L.DEEDS[L.D_CUT if cuts else L.D_REJECTED]
+            kept = {"reason": reason, "limit": float(limit), "found": float(found), "lots": lots, "left": left}
+            kept["reduces"] = lots <= int(said["reducing"])
+            self._judge(frame, "limit", done, **kept)
+
+    def _return_outside(self, said: dict[str, Any], answer: Any) -> None:
+        frame = said["frame"]
+        if int(at(at(frame, L.FRAME).judged, L.ORDER).id) == self.id:
+            self._judge(frame, "universe", L.DEEDS[L.D_REJECTED] if answer else "")
+
+    def _return_broken(self, said: dict[str, Any], _: Any) -> None:
+        if self._mine(said) and said["base"] + said["size"] <= 0:
+            self._judge(said["frame"], "reduces", "")
+
+    def _return_send(self, said: dict[str, Any], _: Any) -> None:
+        if not self._mine(said):
+            return
+        frame = said["frame"]
+        v = at(at(frame, L.FRAME).venue, L.VENUE)
+        r, outage = at(v.rules, L.RULES), said["outage"]
+        time = i8(outage + 8) if outage else fills.decided_at(frame)
+
+        def judge(reason: int, until: int, rejects: bool, **said: Any) -> None:
+            done = "" if until == 0 else L.DEEDS[L.D_REJECTED if rejects else L.D_DELAYED]
+            self._judge(frame, "venue", done, reason=reason, until=until, **said)
+
+        if v.limits & L.OUTAGES:
+            judge(L.R_DOWN, int(i8(outage + 8)) if outage else 0, bool(outage) and halts.turns_away(outage))
+        if "slot" in said:
+            late = said["slot"] > time
+            found = float(r.rate) + 1.0 if late else float(at(at(frame, L.FRAME).account, L.ACCOUNT).sent)
+            until = int(said["slot"]) if late else 0
+            judge(L.R_RATE, until, r.rate_rejects != 0, limit=float(r.rate), found=found)
+            time = max(time, said["slot"])
+        if "opens" in said:
+            judge(L.R_CLOSED_MARKET, int(said["opens"]) if said["opens"] != time else 0, r.closed_rejects != 0)
+
+    def _return_call_off(self, said: dict[str, Any], answer: Any) -> None:
+        if self._mine(said) and said["outage"]:
+            until = int(i8(said["outage"] + 8)) if answer else 0
+            self._note("call_off", said["frame"], until=until)
+
+    def _return_renew(self, said: dict[str, Any], _: Any) -> None:
+        if self._mine(said):
+            self._note("renew", said["frame"])
+
+    def _return_dark(self, said: dict[str, Any], answer: Any) -> None:
+        self.shut = bool(answer)
+
     def _return_would_take(self, said: dict[str, Any], answer: Any) -> None:
         if self.step != "decision" and self._mine(said):
             self._note("would_take", None, k=int(said["k"]), answer=bool(answer))
@@ -124,7 +221,8 @@ class Witness:
     def _return_amend(self, said: dict[str, Any], answer: Any) -> None:
         if said["number"] == float(self.id):
             kept = {n: float(said[n]) for n in ("q", "p", "trigger")}
-            self._note("replace", said["frame"], given=int(said["given"]), answer=int(answer), **kept)
+            until = int(at(said["o_at"], L.ORDER).t_change) if said.get("late") else 0
+            self._note("replace", said["frame"], given=int(said["given"]), answer=int(answer), until=until, **kept)
 
     def _return_price_in(self, said: dict[str, Any], answer: Any) -> None:
         if self._mine(said):
@@ -238,6 +336,21 @@ def bar_of(frame: int) -> dict[str, Any]:
     out: dict[str, Any] = {n: int(fills.column(frame, c, f.i)) for c, n in enumerate(names)}
     out |= {n: int(fills.column(frame, c, f.i)) for n, c in (("open_at", L.C_OPEN_AT), ("known_at", L.C_KNOWN_AT))}
     return out | {"volume": float(fills.column_f(frame, L.C_VOLUME, f.i)), "finer": bool(f.coarse != 0)}
+
+
+def asks(frame: int, reason: int, side: int) -> bool:
+    """R2-R7: whether the account has this limit, and it is one for orders of this side."""
+    f = at(frame, L.FRAME)
+    r = at(at(f.venue, L.VENUE).rules, L.RULES)
+    if reason == L.R_SHORT:
+        return side < 0 and bool(limits.most_short(frame) < INF)
+    if reason == L.R_DAY_TRADES:
+        return bool(r.day_trades >= 0 and at(f.account, L.ACCOUNT).equity < r.day_trade_equity)
+    if reason == L.R_SHORT_PRICE:
+        return side < 0 and bool(r.fall > 0.0)
+    names = {L.R_POSITION: "position", L.R_NOTIONAL: "notional", L.R_CONCENTRATION: "concentration"}
+    names |= {L.R_LEVERAGE: "leverage", L.R_TURNOVER: "turnover"}
+    return bool(getattr(r, names[reason]) < INF)
 
 
 def allowed_of(frame: int) -> int | None:

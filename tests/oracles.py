@@ -75,6 +75,7 @@ ORACLES = {
     "Almgren and Chriss": Oracle("Optimal execution of portfolio transactions (2000)", "a paper"),
     "DROP": Oracle("lakshmiDRIP/DROP, AlmgrenChriss", APACHE),
     "Random123": Oracle("Random123 1.14, kat_vectors, philox4x32-10", BSD),
+    "exchange_calendars": Oracle("exchange_calendars 4, schedules of New York, on SPY in hours of LEAN", APACHE),
     "pandas": Oracle("rolling windows and ewm; metrics of the curve", BSD),
     "SciPy": Oracle("optimize.minimize; special.ndtri", BSD),
 }

@@ -379,6 +379,33 @@ def test_bars_after_a_delisting_are_another_companys() -> None:
         kk.data.with_actions(bars, pd.DataFrame({"time": [], "asset": []}))
 
 
+PAID = {"time": ["2024-01-03", "2024-01-04"], "asset": ["A", "A"], "kind": ["dividend"] * 2, "value": [1.0, 2.0]}
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "said"),
+    [
+        ("value", [1.0, "two"], "row 1 of the actions, value: found 'two', wanted a number, or NaN"),
+        ("price", ["high", 1.0], "row 0 of the actions, price: found 'high', wanted a number, or NaN"),
+        ("time", ["2024-01-03", "soon"], "row 1 of the actions, time: found 'soon' (.*), wanted a time"),
+        ("time", [1_700_000_000, "2024-01-03"], "row 0 of the actions, time: found 1700000000 .*a number"),
+    ],
+)
+def test_a_column_of_something_else_is_refused(column: str, values: list[Any], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        kk.data.with_actions(bars_of([50.0] * 4), pd.DataFrame(PAID | {column: values}))
+
+
+def test_actions_are_a_frame_and_may_say_their_zones() -> None:
+    bars = bars_of([50.0] * 4)
+    for wrong in ([("2024-01-03", "A", "dividend", 1.0)], PAID):
+        with pytest.raises(DataError, match=r"actions: found (list|dict), wanted a DataFrame"):
+            kk.data.with_actions(bars, wrong)  # type: ignore[arg-type]
+    zoned = pd.DataFrame(PAID | {"time": ["2024-01-03 09:30-05:00", "2024-01-04"]})
+    times = kk.data.with_actions(bars, zoned)["action_time"].values
+    assert times.tolist() == [np.datetime64(t, "ns").astype("i8") for t in ("2024-01-03T14:30", "2024-01-04")]
+
+
 @pytest.mark.parametrize("rate", [5.0, "5%", NAN, pd.Series([0.1]), pd.Series([2.0], index=pd.to_datetime(["2024"]))])
 def test_a_rate_is_a_fraction_a_year(rate: Any) -> None:
     for name in ("interest", "loan", "borrow"):
@@ -386,3 +413,33 @@ def test_a_rate_is_a_fraction_a_year(rate: Any) -> None:
             kk.Account(**{name: rate})
     with pytest.raises(OrderError, match="borrow of A"):
         kk.Account(borrow={"A": rate})
+
+
+def test_a_rate_has_one_value_at_each_time() -> None:
+    twice = pd.Series([0.1, 0.2, 0.3], index=pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-02"]))
+    with pytest.raises(OrderError, match="interest of the account: found two rates from 2024-01-02 00:00:00 on"):
+        kk.Account(interest=twice)
+    words = pd.Series(["0.1", "much"], index=pd.to_datetime(["2024-01-01", "2024-01-02"]))
+    with pytest.raises(OrderError, match="interest of the account: found 'much', wanted fractions a year"):
+        kk.Account(interest=words)
+
+
+def test_e7__a_borrow_rate_of_an_asset_that_is_not_there() -> None:
+    bars, account = bars_of([50.0] * 4), kk.Account(borrow={"A": 0.1, "GME": 0.3})
+    said = "borrow of the account: found GME, wanted assets of the bars: A. Check the names."
+
+    @kk.portfolio
+    def idle(ctx):  # type: ignore[no-untyped-def]
+        pass
+
+    @kk.signal
+    def flat(ds):  # type: ignore[no-untyped-def]
+        return ds["close"] * 0.0
+
+    for one in (buy_once, idle, flat):
+        with pytest.raises(OrderError, match=said):
+            kk.backtest(bars, one, account=account)
+    with pytest.raises(OrderError, match=said):
+        kk.start(bars, buy_once, account=account)
+    with pytest.raises(OrderError, match=said):
+        kk.backtest(bars, buy_once, account=kk.Account(borrow={"GME": 0.0, "A": 0.0}))

@@ -516,7 +516,12 @@ def test_h2_new_york_in_july_2015() -> None:
         (lambda: kk.Outage(None, "2020-01-02"), "start of an outage: found None"),
         (lambda: kk.Outage("2020", "2021", orders="drop"), "orders of an outage: found 'drop'"),
         (lambda: kk.Outage("2020", "2021", matching=1), "matching of an outage: found 1"),
+        (lambda: kk.Outage(0, 5), "start of an outage: found 0 (a number, of which nobody knows what it counts)"),
+        (lambda: kk.Outage("2020", 1.6e9), "end of an outage: found 1600000000.0 (a number"),
+        (lambda: kk.Outage(True, "2020"), "start of an outage: found True"),
+        (lambda: kk.Outage(["2020"], "2021"), "start of an outage: found ['2020']"),
         (lambda: kk.Rate(0), "orders of a rate: found 0"),
+        (lambda: kk.Rate(10**19), "orders of a rate: found 10000000000000000000, wanted a whole number from 1 to 2^63"),
         (lambda: kk.Rate(2.5), "orders of a rate: found 2.5"),
         (lambda: kk.Rate(2, excess="queue"), "excess of a rate: found 'queue'"),
         (lambda: kk.Venue(rate=10), "rate of the venue: found 10, wanted a kk.Rate"),
@@ -538,8 +543,11 @@ def test_settings__bad(make: Any, found: str) -> None:
 def test_settings__bad_names_of_times() -> None:
     with pytest.raises(DataError, match="calendar: found 'XNYZ'"):
         kk.Venue(hours="XNYZ")
-    with pytest.raises(DataError, match="bar: found 'soon'"):
-        kk.Rate(2, "soon")
+    for per in ("soon", "-1s", 5):
+        with pytest.raises(DataError, match=f"per of a rate: found {per!r}.*Pass for example per=") as error:
+            kk.Rate(2, per)  # type: ignore[arg-type]
+        assert "bar" not in str(error.value)
+    assert kk.Rate((1 << 63) - 1).orders == (1 << 63) - 1
 
 
 def test_settings__always_open_is_no_hours() -> None:

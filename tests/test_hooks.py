@@ -693,6 +693,12 @@ def test_a_result_in_debug_mode_keeps_the_hooks_that_it_had() -> None:
         (lambda t: t.schedule("monthly"), "schedule of hooked: found 'monthly', wanted one of week_start"),
         (lambda t: t.schedule("25:00"), "found '25:00'"),
         (lambda t: t.schedule(930), "found 930"),
+        (
+            lambda t: t.schedule("15:30", "month_end"),
+            "found '15:30', 'month_end', wanted one of week_start.* then a time",
+        ),
+        (lambda t: t.schedule("month_end", "24:00"), "found 'month_end', '24:00'"),
+        (lambda t: t.schedule("month_end 15:30"), "found 'month_end 15:30'"),
         (lambda t: t.on_fill(nothing), r"found \(ctx\), wanted ctx, s, fill, then parameters of hooked"),
         (lambda t: t.on_fill(takes_n), r"found \(ctx, fill, n\), wanted ctx, s, fill"),
         (lambda t: t.on_session_open(takes_m), "found m, wanted parameters of hooked: n"),

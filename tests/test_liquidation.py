@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -256,22 +257,88 @@ def test_l6__a_portfolio_is_judged_at_its_closes() -> None:
     assert float(res["exposure"]) == 2 / 5
 
 
-def test_l3_l6__nobody_is_liquidated_while_the_venue_is_down() -> None:
-    """The portfolio above, and an outage in the bar that would end it: the next one does."""
+# What an outage or closed hours do to a liquidation.
 
-    @kk.portfolio(warmup=0)
-    def both(ctx):  # type: ignore[no-untyped-def]
-        if ctx.i == 0:
-            for k in ctx.tradable:
-                ctx[k].buy(5.0)
+DOWN = kk.Venue(outages=[kk.Outage("2024-01-01 02:10", "2024-01-01 03:50")])  # the bars of 2:00 and 3:00
 
-    low = [STILL, (62.0, 62.0, 61.0, 61.5), (61.5, 62.0, 61.0, 61.4), (61.4, 62.0, 61.0, 62.0)]
-    bars = bars_of(A=[STILL] * 4, B=low)
-    start = bars["open_at"].values[2]
-    venue = kk.Venue(outages=[kk.Outage(start, start + np.timedelta64(1, "h"))])
-    assert run(bars, 200.0, FIVE, both)["position"].sel(asset="B").values.tolist() == [0.0, 5.0, 0.0, 0.0, 0.0]
-    res = run(bars, 200.0, FIVE, both, venue=venue)
-    assert res["position"].sel(asset="B").values.tolist() == [0.0, 5.0, 5.0, 0.0, 0.0]
+
+@kk.portfolio(warmup=0)
+def both_once(ctx):  # type: ignore[no-untyped-def]
+    if ctx.i == 0:
+        for k in ctx.tradable:
+            ctx[k].buy(5.0)
+
+
+@pytest.mark.parametrize(
+    ("after", "price"),
+    [
+        ((60.0, 62.0, 50.0, 61.0), 60.0),  # it opens below the liquidation price of 80.80
+        ((95.0, 95.0, 70.0, 90.0), 80.8),  # it gets there
+        ((95.0, 99.0, 90.0, 95.0), None),  # it has come back: what it did in the outage does not count
+    ],
+)
+def test_l3__in_an_outage_nobody_is_liquidated(after: tuple[float, ...], price: float | None) -> None:
+    bars = bars_of(STILL, (100.0, 100.0, 40.0, 81.0), (81.0, 81.0, 75.0, 81.0), after)
+    res = run(bars, 200.0, FIVE, venue=DOWN)
+    assert res["equity"].values[2:4].tolist() == [10.0, 10.0]  # the marks go on
+    liquidated = kk.orders(res).query("reason == 'liquidation'")
+    if price is None:
+        assert liquidated.empty
+        assert float(res["position"][-1]) == 10.0
+        return
+    assert out(res)[0] == price
+    assert liquidated["ended"].tolist() == [pd.Timestamp("2024-01-01 04:00" if price == 60.0 else "2024-01-01 05:00")]
+    at_once = run(bars, 200.0, FIVE)
+    assert kk.orders(at_once).query("reason == 'liquidation'")["ended"].tolist() == [pd.Timestamp("2024-01-01 03:00")]
+
+
+def test_l6__nor_is_a_portfolio__but_at_the_mark_of_the_first_bar_after_it() -> None:
+    """Of 500 on 200 each: B at 61.50 is too little, in two bars of the outage and in the one after it."""
+    low = [STILL, (100.0, 100.0, 61.5, 61.5), (61.5, 61.5, 61.5, 61.5), (61.5, 62.0, 61.0, 61.2), STILL]
+    res = run(bars_of(A=[STILL] * 5, B=low), 200.0, FIVE, both_once, venue=DOWN)
+    assert res["equity"].values[:5].tolist() == pytest.approx([200.0, 200.0, 7.5, 7.5, 6.0])
+    liquidated = kk.orders(res).query("reason == 'liquidation'")
+    assert set(liquidated["ended"]) == {pd.Timestamp("2024-01-01 05:00")}
+    assert len(liquidated) == 2
+    at_once = kk.orders(run(bars_of(A=[STILL] * 5, B=low), 200.0, FIVE, both_once))
+    assert set(at_once.query("reason == 'liquidation'")["ended"]) == {pd.Timestamp("2024-01-01 03:00")}
+    back = [*low[:3], (90.0, 90.0, 90.0, 90.0), STILL]
+    kept = run(bars_of(A=[STILL] * 5, B=back), 200.0, FIVE, both_once, venue=DOWN)
+    assert kk.orders(kept)["status"].tolist() == ["filled"] * 2
+
+
+def test_h2_l3__without_matching_stopped_an_outage_liquidates() -> None:
+    venue = kk.Venue(outages=[kk.Outage("2024-01-01 02:10", "2024-01-01 03:50", matching=False)])
+    bars = bars_of(STILL, (100.0, 100.0, 40.0, 81.0), STILL)
+    assert out(run(bars, 200.0, FIVE, venue=venue))[0] == 80.8
+    low = [STILL, (100.0, 100.0, 61.5, 61.5), STILL]
+    orders = kk.orders(run(bars_of(A=[STILL] * 3, B=low), 200.0, FIVE, both_once, venue=venue))
+    assert set(orders.query("reason == 'liquidation'")["ended"]) == {pd.Timestamp("2024-01-01 03:00")}
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_h1_l3__nor_while_the_exchange_is_closed(shared: bool) -> None:
+    """Tuesday, hours around the clock: the fall of the night is liquidated in the first bar after 14:30."""
+    index = pd.date_range("2024-01-02 15:00", periods=48, freq="1h")
+    close = np.where((index >= "2024-01-03 00:00"), 61.5 if shared else 80.5, 100.0)
+    opens = np.r_[100.0, close[:-1]]
+    frame = pd.DataFrame({"open": opens, "high": np.maximum(opens, close), "low": np.minimum(opens, close)}, index)
+    frame = frame.assign(close=close, volume=1e6)
+    frames = {"B": frame, "A": frame.assign(**dict.fromkeys(("open", "high", "low", "close"), 100.0))}
+    kinds: Any = {"label": "open", "bar": "1h", "calendar": "24/7", "tick_size": 0.01, "lot_size": 1.0}
+    bars = kk.data.from_pandas(frames if shared else {"B": frame}, **kinds)
+    res = run(bars, 200.0, FIVE, both_once if shared else once, venue=kk.Venue(hours="XNYS"))
+    ended = kk.orders(res).query("reason == 'liquidation'")["ended"]
+    assert set(ended) == {pd.Timestamp("2024-01-03 16:00" if shared else "2024-01-03 15:00")}
+
+
+def test_e5_l3__funding_in_an_outage_brings_the_liquidation_closer_all_the_same() -> None:
+    """K of 10 at 100 on 250 is 75.75; half of a percent of 950 paid in the outage makes it 76.24."""
+    bars = bars_of(STILL, (100.0, 100.0, 95.0, 95.0), (95.0, 95.0, 90.0, 90.0), (90.0, 90.0, 76.0, 90.0), STILL)
+    paid = {"time": ["2024-01-01 02:30"], "asset": ["A"], "kind": ["funding"], "value": [0.005], "price": [95.0]}
+    assert len(kk.fills(run(bars, 250.0, FIVE, venue=DOWN))) == 1
+    res = run(kk.data.with_actions(bars, pd.DataFrame(paid)), 250.0, FIVE, venue=DOWN)
+    assert out(res)[0] == 76.23
 
 
 def test_a_run_that_goes_on_is_liquidated_as_a_whole_one(tmp_path: Path) -> None:
@@ -355,6 +422,35 @@ def inverse_of(*rows: tuple[float, ...]) -> xr.Dataset:
         frame, label="open", bar="1h", calendar="24/7", tick_size=0.5, lot_size=1.0, multiplier=100.0, currency="BTC"
     )
     return kk.data.inverse(bars)
+
+
+def test_linear_bars_do_not_follow_those_of_an_inverse_contract() -> None:
+    whole = inverse_of(AT_20, AT_20, AT_20)
+    first, rest = whole.isel(time=slice(0, 2)), whole.isel(time=slice(2, None))
+    linear = whole.drop_vars("contract")
+    straight = linear.isel(time=slice(0, 2))
+    names = ["open", "high", "low", "close", "volume"]
+    frame = rest.sel(asset="asset").to_dataframe()[names]
+    for bars, more, said in (
+        (first, linear.isel(time=slice(2, None)), "found linear, wanted inverse. Wrap them too: kk.data.inverse"),
+        (straight, rest, "found inverse, wanted linear. Leave out kk.data.inverse"),
+    ):
+        with pytest.raises(DataError, match="contract of asset in the later bars: " + re.escape(said)):
+            kk.data.append(bars, more)
+    assert kk.data.append(first, frame)["contract"].values.tolist() == ["inverse"]  # it is read as the others were
+    for bars, more in ((first, linear), (straight, whole), (first, linear.isel(time=slice(2, None)))):
+        run = kk.start(bars, once)
+        with pytest.raises(DataError, match="contract of asset in the later bars"):
+            run.feed(more)
+        assert run.bars == 2
+    assert kk.start(first, once).feed(frame).bars == kk.start(first, once).feed(whole).bars == 4
+
+
+def test_a_run_is_not_fed_bars_with_other_columns() -> None:
+    bars = bars_of(STILL, STILL, STILL)
+    listed = kk.data.with_universe(bars, pd.DataFrame({"A": [True] * 4}, index=bars.indexes["time"]))
+    with pytest.raises(UsageError, match="feed: found bars that differ from those already run"):
+        kk.start(bars.isel(time=slice(0, 2)), once).feed(listed)
 
 
 def coins(bars: xr.Dataset, cash: float, margin: kk.Margin | None = None, **params: Any) -> Any:

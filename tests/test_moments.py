@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import exchange_calendars
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ from kernelkit.data.moments import moments
 from kernelkit.data.sessions import DAY
 from kernelkit.errors import DataError
 
+HOURS = Path(__file__).parents[2] / "shared" / "data" / "equity" / "lean_us_hour_raw.parquet"
 INDEX = kk.data.load("sp500_index").isel(time=slice(0, 700))
 
 
@@ -93,6 +95,35 @@ def test_T8_weeks_months_and_quarters__as_all_days_of_a_year_say() -> None:
     assert pd.Timestamp("2023-11-24 13:00") in found["week_end"]
 
 
+def test_T8_a_day_and_a_time_of_it() -> None:
+    # The first session of its week, 2023-07-03, and the last of another, 2023-11-24, close at 13:00.
+    names = [f"{p}_{e} {t}" for p in ("week", "month") for e in ("start", "end") for t in ("10:10", "15:30")]
+    found = moments_of(new_york(OPEN_DAYS), *names, "10:10", "15:30")
+    days = pd.DatetimeIndex(OPEN_DAYS)
+    for period, code, last in (("week", "W-SUN", "2024-01-26"), ("month", "M", "2024-01-31")):
+        groups = pd.Series(days, days).groupby(days.to_period(code))
+        for edge, kept in (("start", list(groups.first())[1:]), ("end", list(groups.last()))):
+            kept = [d for d in kept if edge == "start" or d <= pd.Timestamp(last)]
+            for clock in ("10:10", "15:30"):
+                wanted = [t for t in found[clock] if t.normalize() in kept]
+                assert found[f"{period}_{edge} {clock}"] == wanted
+                short = [d for d in kept if clock == "15:30" and str(d.date()) in HALF]
+                assert len(short) == (clock == "15:30" and (period, edge) != ("month", "end"))
+                assert len(wanted) == len(kept) - len(short)
+
+
+def test_T8_a_time_of_a_day_of_which_the_first_bars_are_missing() -> None:
+    bars = new_york(["2023-11-30", "2023-12-01", "2023-12-04"])
+    known = bars["known_at"].values
+    late = bars.isel(
+        time=np.flatnonzero((known < np.datetime64("2023-12-01")) | (known > np.datetime64("2023-12-01T19")))
+    )
+    found = moments_of(late, "month_start 10:10", "month_end 15:30", "month_start", "week_start 15:30")
+    assert found["month_start"] == found["month_start 10:10"] == at("2023-12-01 14:30")
+    assert found["month_end 15:30"] == at("2023-11-30 15:30")
+    assert found["week_start 15:30"] == at("2023-12-04 15:30")
+
+
 def test_T8_a_missing_last_bar_closes_no_session_and_ends_no_month() -> None:
     bars = new_york(["2023-11-29", "2023-11-30", "2023-12-01"])
     assert moments_of(bars, "month_end")["month_end"] == at("2023-11-30 16:00")
@@ -159,3 +190,104 @@ def test_T8_bars_without_a_calendar_refuse_what_asks_it() -> None:
         scheduled.schedule(when)(nothing)
         with pytest.raises(DataError, match=f"hooks at {when}: found bars without a calendar"):
             kk.backtest(bars, scheduled)
+
+
+# Real bars, and what exchange_calendars says of their sessions.
+
+
+@kk.strategy(warmup=0)
+def watch(ctx):  # type: ignore[no-untyped-def]
+    pass
+
+
+@watch.on_session_open
+def opens(ctx):  # type: ignore[no-untyped-def]
+    ctx.record("open", 1.0)
+
+
+@watch.schedule("09:45")
+def early(ctx):  # type: ignore[no-untyped-def]
+    ctx.record("early", 1.0)
+
+
+@watch.schedule("15:30")
+def late(ctx):  # type: ignore[no-untyped-def]
+    ctx.record("late", 1.0)
+
+
+@watch.schedule("month_end")
+def ends_month(ctx):  # type: ignore[no-untyped-def]
+    ctx.record("month_end", 1.0)
+
+
+@watch.schedule("month_end", "15:30")
+def late_in_month(ctx):  # type: ignore[no-untyped-def]
+    ctx.record("month_end_late", 1.0)
+
+
+@watch.schedule("week_start", "12:00")
+def noon_of_monday(ctx):  # type: ignore[no-untyped-def]
+    ctx.record("week_start_noon", 1.0)
+
+
+@watch.on_session_close
+def closes(ctx):  # type: ignore[no-untyped-def]
+    ctx.record("close", 1.0)
+
+
+def sessions_of(first: str, last: str) -> pd.DataFrame:
+    """Open and close of each session of New York, and of the days after the last."""
+    calendar = exchange_calendars.get_calendar("XNYS", start=first, end=pd.Timestamp(last) + pd.Timedelta(days=15))
+    table: pd.DataFrame = calendar.schedule[["open", "close"]]
+    return table
+
+
+def told_by_sessions(known: pd.DatetimeIndex, first: str, last: str) -> dict[str, list[pd.Timestamp]]:
+    """When the hooks of `watch` run in bars known at these times (UTC): session by session."""
+    sessions = sessions_of(first, last)
+    months, weeks = (list(sessions.index.to_period(p)) for p in ("M", "W-SUN"))
+    out: dict[str, list[pd.Timestamp]] = {n: [] for n in ("open", "early", "late", "month_end", "month_end_late")}
+    out |= {"week_start_noon": [], "close": []}
+    for k, (day, opened, closed) in enumerate(sessions.itertuples()):
+        bars = known[(known > opened) & (known <= closed + pd.Timedelta(hours=1))]
+        bars = bars[bars.tz_convert("America/New_York").normalize().tz_localize(None) == day]
+
+        def note(name: str, at: pd.Timestamp, day_counts: bool = True, bars: pd.DatetimeIndex = bars) -> None:
+            out[name] += list(bars[bars >= at][:1]) if day_counts else []
+
+        def clock(text: str, day: pd.Timestamp = day) -> pd.Timestamp:
+            return pd.Timestamp(f"{day.date()} {text}", tz="America/New_York")
+
+        last_of_month = k + 1 < len(sessions) and months[k + 1] != months[k]
+        note("open", opened)
+        note("early", clock("09:45"))
+        note("late", clock("15:30"))
+        note("month_end", closed, last_of_month)
+        note("month_end_late", clock("15:30"), last_of_month)
+        note("week_start_noon", clock("12:00"), k > 0 and weeks[k - 1] != weeks[k])
+        note("close", closed)
+    return out
+
+
+@pytest.mark.market_data
+@pytest.mark.filterwarnings("ignore:Series.values returning")  # of exchange_calendars itself
+@pytest.mark.oracle("exchange_calendars", covers="T8", cases=1)
+@pytest.mark.parametrize(("first", "last"), [("2001-01-02", "2004-12-31"), ("2018-01-02", "2021-03-31")])
+def test_T8_spy_in_hours__half_days_and_summer_time(first: str, last: str) -> None:
+    """2018-11-23, 2019-11-29 (which ends a month) and 2020-11-27 close at 13:00, 2018-12-05 does not open at all."""
+    table = pd.read_parquet(HOURS)
+    spy = table[table["symbol"] == "SPY"].drop(columns="symbol").set_index("ts").loc[first:last]
+    closed = pd.Series(sessions_of(first, last)["close"].dt.tz_convert("America/New_York").dt.tz_localize(None))
+    spy = spy[spy.index <= closed[spy.index.normalize()].to_numpy()]  # prints after the close of half days
+    bars = kk.data.from_pandas({"SPY": spy}, label="open", calendar="XNYS", tz="America/New_York")
+    res = kk.backtest(bars, watch)
+    known = pd.DatetimeIndex(bars["known_at"].values).tz_localize("UTC")
+    found = {name: list(known[res[name].values == 1.0]) for name in told_by_sessions(known[:1], first, last)}
+    wanted = told_by_sessions(known, first, last)
+    assert found == wanted
+    days = {t.date() for t in wanted["close"]}
+    assert len(days) > 750
+    assert 4 <= len(days - {t.date() for t in wanted["late"]}) <= 12  # the half days
+    if last > "2019":
+        assert pd.Timestamp("2019-11-29 18:00", tz="UTC") in found["month_end"]
+        assert len(found["month_end_late"]) == len(found["month_end"]) - 1

@@ -43,6 +43,10 @@ def rows_of(told: Any) -> list[tuple[str, str]]:
     return list(zip(told.bars["rule"], told.bars["what"], strict=True))
 
 
+def checks_of(told: Any) -> list[tuple[str, str, str]]:
+    return list(zip(*(told.checks[n] for n in ("rule", "what", "done")), strict=True))
+
+
 @kk.strategy
 def orders(ctx, kind=0):  # type: ignore[no-untyped-def]
     """One situation each, decided at the first bar unless it says so."""
@@ -133,9 +137,9 @@ def test_f1_a_market_order() -> None:
     told = told_of(days(CALM, (100.0, 102.0, 98.0, 101.0)), 0, venue=COSTS)
     assert told.asked == {"quantity": 10.4, "tif": "GTC"}
     assert told.rounded == {"lots": 10, "quantity": 10.0}
-    assert told.checks.to_dict("records") == [
-        {"rule": "O5", "what": "its numbers are ones an order can have.", "passed": True}
-    ]
+    assert checks_of(told) == [("O5", "its numbers are ones an order can have.", "")]
+    assert told.checks["passed"].all()
+    assert told.checks[["limit", "found"]].isna().all(axis=None)
     assert rows_of(told)[0] == (
         "F1",
         "bought 10 at 100.02, slipped from 100 (C1), fee 1.0002, cash: needs 1000.2 of 1000000 less the fee (A2).",
@@ -265,8 +269,12 @@ def test_a4_nothing_to_reduce() -> None:
 )
 def test_o5_o14_o15_rejected(kind: int, rule: str, reason: str, what: str) -> None:
     told = told_of(days(CALM, CALM), kind, venue=REJECTS if kind in (13, 14, 15) else None)
-    failed = told.checks[~told.checks["passed"]]
-    assert failed.to_dict("records") == [{"rule": rule, "what": what, "passed": False}]
+    assert [row for row in checks_of(told) if row[2]] == [(rule, what, "rejected")]
+    assert told.checks["passed"].tolist() == [not done for _, _, done in checks_of(told)]
+    if kind == 14:
+        assert told.checks[["limit", "found"]].iloc[-1].tolist() == [50.0, 51.0]
+    if kind == 15:
+        assert told.checks[["limit", "found"]].iloc[-1].tolist() == [300.0, 198.0]
     assert told.end["status"] == "rejected"
     assert told.end["reason"] == reason
     assert told.end["time"] == np.datetime64("2024-01-02", "ns")
@@ -465,11 +473,6 @@ def test_refusals() -> None:
         kk.why(res, 7)
     with pytest.raises(UsageError, match="wanted none, as nothing was ordered"):
         kk.why(kk.backtest(days(CALM, CALM), orders, {"kind": 99}), 1)
-    study = kk.walk_forward(
-        days(*[CALM] * 90), orders, grid={"kind": [0, 1]}, train="30D", test="30D", fill_model="lean"
-    )
-    with pytest.raises(UsageError, match=r"kk\.why of a walk-forward"):
-        kk.why(study, 1)
 
 
 def test_a_resumed_run_needs_its_strategy(tmp_path: Any) -> None:

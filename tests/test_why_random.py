@@ -7,12 +7,17 @@ from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import kernelkit as kk
+from kernelkit.checking import checks
+from kernelkit.compliance import COUNTLESS, RULES
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job, Logs
+from kernelkit.kernels.rules import Rules
 from kernelkit.kernels.session import Recorder
 from kernelkit.market.fill_model import CODES, FillModel
+from kernelkit.market.reasons import Reason
 from kernelkit.replaying import Replay
 from kernelkit.telling import Teller
 from kernelkit.view import Python
@@ -21,9 +26,12 @@ from tests import portfolios
 from tests.programs import Case, actor, job
 from tests.test_engine_is_reference import cases
 from tests.test_finer import Pair, nested
+from tests.test_limits_hold import ruled, rules
+from tests.test_limits_hold import under as limited
 from tests.test_portfolio_is_reference import worlds
 
 QUICK = dict(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+ENDED_BY = {L.REASONS[r] for r in (*RULES, L.R_BELOW, L.R_INVALID, L.R_OFF_TICK, L.R_ABOVE, L.R_MINIMUM, L.R_UNLISTED)}
 SHOWN = 8  # orders of a case
 
 
@@ -35,6 +43,7 @@ def check(work: Job, recipe: Any, model: FillModel) -> None:
         replay = Replay(recipe, work, final)
         life = replay.live()
         assert life.unheard == 0
+        agree(logs, final, life, Teller(work, "X", final))
         teller = Teller(work, "X", final)
         own = logs.fills[logs.fills["order"] == final["id"]]
         rows = told(teller, life, own, final)
@@ -52,6 +61,26 @@ def check(work: Job, recipe: Any, model: FillModel) -> None:
         assert again["filled"] == teller.quantity(np.abs(own["lots"]).sum())
 
 
+def agree(logs: Logs, final: Any, life: Any, teller: Teller) -> None:
+    """R9: of the submission, what rejected, cut or delayed it is told with the numbers of the log, all else passed."""
+    mine = logs.breaches[(logs.breaches["order"] == final["id"]) & (logs.breaches["time"] == final["t_submit"])]
+    told = checks(teller, life.witness.checks)
+    hit = [c for c in told if c["done"] and c["rule"][0] in "RHU"]
+    if len(mine) > len(hit):  # it was changed in the decision that had given it
+        assert any(e.what in ("judged", "call_off", "replace") for b, e in life.events if b == life.born)
+        assert len(mine) == len(hit) + 1
+    rows = [(RULES[int(b["reason"])].split()[0], L.DEEDS[int(b["done"])]) for b in mine[: len(hit)]]
+    assert [(c["rule"], c["done"]) for c in hit] == rows
+    for c, b in zip(hit, mine[: len(hit)], strict=True):
+        if int(b["reason"]) not in COUNTLESS:
+            assert (c["limit"], c["found"]) == (b["limit"], b["found"])
+    for c in told:
+        if c["rule"] in ("R2", "R3", "R4", "R5", "R6") and not c["done"]:
+            assert c["found"] <= c["limit"] * (1.0 + 3e-9) or "of the order reduces" in c["what"], c
+    if Reason(int(final["reason"])).text in ENDED_BY:
+        assert told[-1]["done"] == "rejected"
+
+
 def model_of(work: Job) -> FillModel:
     """The fill model that a job's codes mean."""
     names = {name: {code: value for value, code in codes.items()} for name, codes in CODES.items()}
@@ -60,7 +89,7 @@ def model_of(work: Job) -> FillModel:
 
 def alone(case: Case) -> Any:
     venue = kk.Venue(fees=case.fee, slippage=case.slippage)
-    return SimpleNamespace(python=lambda job: Python(actor, {}, job, venue), shared=False)
+    return SimpleNamespace(python=lambda job: Python(actor, {}, job, venue), shared=False, switches=())
 
 
 @settings(max_examples=25, **QUICK)
@@ -68,6 +97,23 @@ def alone(case: Case) -> Any:
 def test_every_order_is_told_as_it_was(case: Case) -> None:
     work = job(case)
     check(work, alone(case), model_of(work))
+
+
+@settings(max_examples=40, **QUICK)
+@given(cases(calm=True).flatmap(lambda case: st.tuples(st.just(case), rules(len(case.bars.o)))))
+def test_r8_h1_every_order_under_limits(pair: tuple[Case, Rules]) -> None:
+    work = job(ruled(*pair))
+    check(work, alone(pair[0]), model_of(work))
+
+
+@settings(max_examples=15, **QUICK)
+@given(worlds().flatmap(lambda w: st.tuples(st.just(w), rules(len(w.clock.session), len(w.assets)))))
+def test_r3_u1_every_order_of_a_portfolio_under_limits(pair: tuple[portfolios.World, Rules]) -> None:
+    world, told = pair
+    work = limited(world, told)
+    venue = kk.Venue(fees=world.fee, slippage=world.slippage)
+    recipe: Any = SimpleNamespace(python=lambda job: Python(portfolios.actor, {}, job, venue), shared=True, switches=())
+    check(work, recipe, model_of(work))
 
 
 @settings(max_examples=8, **QUICK)
@@ -81,5 +127,5 @@ def test_f16_every_order_in_finer_bars(pair: Pair) -> None:
 def test_every_order_of_a_portfolio(world: portfolios.World) -> None:
     work = portfolios.job(world)
     venue = kk.Venue(fees=world.fee, slippage=world.slippage)
-    recipe: Any = SimpleNamespace(python=lambda job: Python(portfolios.actor, {}, job, venue), shared=True)
+    recipe: Any = SimpleNamespace(python=lambda job: Python(portfolios.actor, {}, job, venue), shared=True, switches=())
     check(work, recipe, model_of(work))

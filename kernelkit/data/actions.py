@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernelkit.data.sessions import DAY
+from kernelkit.data.sessions import DAY, stamp
 from kernelkit.errors import DataError, message
 from kernelkit.schema import check_bars, utc
 
@@ -28,8 +28,8 @@ def with_actions(bars: xr.Dataset, actions: pd.DataFrame) -> xr.Dataset:
     holders got (NaN: the price of the last bar); on the day of the asset's last bar, or later, it takes effect with
     that bar.
 
-    They replace actions that the bars had. Raises DataError for an unknown asset or kind, a time that is none, and a
-    value that cannot be.
+    They replace actions that the bars had. Raises DataError for what is no frame, an unknown asset or kind, a time
+    that is none, and a value that cannot be.
 
     >>> import pandas as pd
     >>> from kernelkit.data import load
@@ -41,17 +41,20 @@ def with_actions(bars: xr.Dataset, actions: pd.DataFrame) -> xr.Dataset:
     import pandas as pd
 
     check_bars(bars)
+    if not isinstance(actions, pd.DataFrame):
+        fix = "Write pd.DataFrame(actions), with the columns time, asset, kind and value."
+        raise DataError(message("actions", type(actions).__name__, "a DataFrame, a row for each action", fix))
     lacking = [name for name in ("time", "asset", "kind", "value") if name not in actions]
     if lacking:
         have = ", ".join(map(str, actions.columns)) or "no columns"
         fix = "Give the columns time, asset, kind, value, and price for funding."
         raise DataError(message("actions", have, f"a column {lacking[0]}", fix))
-    times = pd.DatetimeIndex(pd.to_datetime(actions["time"], utc=True))
+    times = _times(actions["time"])
     when = times.tz_localize(None).as_unit("ns").asi8.copy()
     whose = np.array([str(a) for a in actions["asset"]], object)
     what = np.array([str(k) for k in actions["kind"]], object)
-    value = actions["value"].to_numpy("f8", na_value=np.nan).copy()
-    price = actions["price"].to_numpy("f8", na_value=np.nan) if "price" in actions else np.full(len(value), np.nan)
+    value = _numbers(actions["value"])
+    price = _numbers(actions["price"]) if "price" in actions else np.full(len(value), np.nan)
     _check(bars, times, whose, what, value, price)
     for k in np.flatnonzero(what == "delisting"):
         day, known_at = _last_bar(bars, whose[k], when[k])
@@ -61,6 +64,31 @@ def with_actions(bars: xr.Dataset, actions: pd.DataFrame) -> xr.Dataset:
     kept = (*columns, value[order], np.array(price, "f8")[order])
     out = bars.drop_vars([n for n in NAMES if n in bars.variables])
     return out.assign_coords({name: ("action", column) for name, column in zip(NAMES, kept, strict=True)})
+
+
+def _times(column: pd.Series) -> pd.DatetimeIndex:
+    """The column as times; raises DataError naming the first row that is none."""
+    import pandas as pd
+
+    for k, value in enumerate(column):
+        try:
+            stamp(value)
+        except ValueError as error:
+            what, wanted = f"row {k} of the actions, time", "a time, in UTC where it says no zone"
+            raise DataError(message(what, f"{value!r} ({error})", wanted, 'Write "2020-08-31".')) from None
+    return pd.DatetimeIndex(pd.to_datetime(column, utc=True, format="mixed"))
+
+
+def _numbers(column: pd.Series) -> Any:
+    """The column as float64; raises DataError naming the first row that is no number."""
+    import pandas as pd
+
+    found = pd.to_numeric(column, errors="coerce").to_numpy("f8", na_value=np.nan).copy()
+    wrong = np.flatnonzero(np.isnan(found) & column.notna().to_numpy())
+    if wrong.size:
+        what = f"row {wrong[0]} of the actions, {column.name}"
+        raise DataError(message(what, repr(column.iloc[wrong[0]]), "a number, or NaN where none is known", "Drop it."))
+    return found
 
 
 def _check(bars: xr.Dataset, times: Any, whose: Any, what: Any, value: Any, price: Any) -> None:

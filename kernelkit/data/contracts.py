@@ -38,6 +38,14 @@ def inverse(bars: xr.Dataset, assets: Sequence[str] | None = None) -> xr.Dataset
     return bars.assign_coords({CONTRACT: ("asset", kinds)})
 
 
+def check_same(bars: xr.Dataset, later: xr.Dataset) -> None:
+    """Raise DataError where bars that are to follow others are of another kind of contract (rule A1)."""
+    for name, before, after in zip(bars["asset"].values, is_inverse(bars), is_inverse(later), strict=True):
+        if before != after:
+            fix = "Wrap them too: kk.data.inverse(more)." if before else "Leave out kk.data.inverse(...)."
+            raise DataError(message(f"contract of {name} in the later bars", KINDS[after], KINDS[before], fix))
+
+
 def is_inverse(bars: xr.Dataset) -> list[bool]:
     """Which assets are inverse contracts."""
     if CONTRACT not in bars.variables:

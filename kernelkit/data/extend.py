@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernelkit.data import lineage, sessions
+from kernelkit.data import contracts, lineage, sessions
 from kernelkit.data.frames import from_pandas
 from kernelkit.errors import DataError, message
 from kernelkit.schema import AGE, EXTRA, FEATURE, check_bars, utc
@@ -42,6 +42,8 @@ def append(bars: xr.Dataset, more: xr.Dataset | Frames, *, allow_gap: bool = Fal
     _check_features(bars, later)
     _check_extra(bars, later)
     _check_same(bars, later)
+    if later is more:  # a frame is read as the bars were
+        contracts.check_same(bars, later)
     _check_order(bars, later, allow_gap)
     whole = xr.concat(
         [bars, later],

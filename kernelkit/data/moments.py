@@ -39,14 +39,26 @@ def one(name: str, calendar: str, session: Int64s, known_at: Int64s) -> Bools:
     same = np.r_[False, session[1:] == session[:-1]]
     if name == "session_open":
         return np.asarray(~same)
-    period, _, edge = name.partition("_")
+    day, _, clock = name.rpartition(" ")
+    if ":" in clock:
+        late = first(known_at >= instants(clock, calendar, session), same)
+        return late & day_of(day, calendar, session, same) if day else late
+    edge = name.rpartition("_")[2]
     if edge == "start":
-        number = numbers(session, period)
-        return np.asarray(~same & np.r_[False, number[1:] != number[:-1]])
-    if name == "session_close" or edge == "end":
-        late = first(known_at >= closes(calendar, session), same)
-        return late if edge == "close" else np.asarray(late & ends(session, calendar, period))
-    return first(known_at >= instants(name, calendar, session), same)
+        return np.asarray(~same & day_of(name, calendar, session, same))
+    late = first(known_at >= closes(calendar, session), same)
+    return late if edge == "close" else np.asarray(late & day_of(name, calendar, session, same))
+
+
+def day_of(name: str, calendar: str, session: Int64s, same: Bools) -> Bools:
+    """Return whether the session of each bar is the first, or last, of its week, month or quarter; bar 0's no first."""
+    period, _, edge = name.partition("_")
+    if edge == "end":
+        return ends(session, calendar, period)
+    number = numbers(session, period)
+    begins = np.r_[False, number[1:] != number[:-1]]
+    opened = np.maximum.accumulate(np.where(same, 0, np.arange(len(session))))
+    return np.asarray(begins[opened])
 
 
 def first(late: Bools, same: Bools) -> Bools:

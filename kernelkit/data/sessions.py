@@ -89,22 +89,39 @@ def bar_text(ns: int) -> str:
     return f"{ns // size}{unit}"
 
 
-def bar_ns(bar: str) -> int:
-    """Return the length of ``bar`` ("1min", "4h", "1D") in ns.
+def bar_ns(bar: object, what: str = "bar") -> int:
+    """Return the length of ``bar`` ("1min", "4h", "1D") in ns; raises `DataError`, calling it ``what``, for no length.
 
     >>> bar_ns("1D") == 24 * bar_ns("1h")
     True
     """
     import pandas as pd
 
-    fix = 'Pass for example bar="1min", "1h" or "1D".'
+    fix = f'Pass for example {what.split()[0]}="1min", "1h" or "1D".'
     try:
-        ns = int(pd.Timedelta(bar).as_unit("ns").value)
+        ns = int(pd.Timedelta(bar).as_unit("ns").value) if isinstance(bar, str) else 0
     except ValueError as error:
-        raise DataError(message("bar", repr(bar), "a duration", fix)) from error
+        raise DataError(message(what, repr(bar), "a duration", fix)) from error
     if ns <= 0:
-        raise DataError(message("bar", repr(bar), "a positive duration", fix))
+        raise DataError(message(what, repr(bar), "a positive duration", fix))
     return ns
+
+
+def stamp(value: object) -> pd.Timestamp:
+    """Return one time; raises ValueError for what is none, as a number: nobody knows what it counts, and from when.
+
+    >>> stamp("2015-07-08 15:32")
+    Timestamp('2015-07-08 15:32:00')
+    """
+    import pandas as pd
+
+    if isinstance(value, (bool, int, float, np.number)) and value == value:  # NaN is no time, as NaT
+        raise ValueError("a number, of which nobody knows what it counts")
+    try:
+        found = pd.Timestamp(value)
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+    return found
 
 
 def resolve(calendar: str | None) -> str:

@@ -98,6 +98,8 @@ class Table:
 
     def begins(self, longer: Table) -> bool:
         """Whether these are the first bars of the other, with all that a run over them can read; finer ones apart."""
+        if len(self.columns) != len(longer.columns) or len(self.higher) != len(longer.higher):
+            return False
         pairs = [*zip(self.columns, longer.columns, strict=True)]
         if self.vwap is not None and longer.vwap is not None:
             pairs.append((self.vwap, longer.vwap))

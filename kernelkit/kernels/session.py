@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import threading
 import time
 from collections.abc import Callable
@@ -313,15 +312,6 @@ class Session:
         if called is not None:
             self.instruments["called"][1 : 1 + self.job.n_asset] = called
 
-    def adopt(self, words: np.ndarray, called: np.ndarray | None) -> None:
-        """Give the one trial that is laid out other parameters and state, those of a session of the same strategy.
-
-        `called` is its job's.
-        """
-        self.words[0] = words
-        self.call_from(called)
-        self.share()
-
     def restore(self, block: np.ndarray) -> None:
         """Go on with trial 0 where the session that `block` comes from has stopped."""
         self.lay(0, 1)
@@ -379,15 +369,6 @@ class Session:
             self.put(0, block)
         outcome.done[:] = True
         return outcome
-
-    def cancel_all(self) -> None:
-        """Between two bars, end every live order: what a walk-forward switch does first."""
-        kind = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3, *[ctypes.c_double] * 6)
-        kind(compiled("act"))(self.frame.ctypes.data, L.V_CANCEL_ALL, 0, *[0.0] * 6)
-
-    def flatten(self) -> None:
-        """Between two bars, ask for no position, as by a decision of its own at the last bar."""
-        ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(compiled("flatten"))(self.frame.ctypes.data)
 
     def put(self, k: int, block: np.ndarray) -> None:
         """Let this be the state of trial `k` of the group."""

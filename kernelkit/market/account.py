@@ -93,10 +93,13 @@ def rate_of(name: str, rate: Any) -> Rate:
         index = rate.index
         if not isinstance(index, pd.DatetimeIndex) or index.hasnans or not index.is_monotonic_increasing:
             raise OrderError(message(what, "a Series without times in order", "a DatetimeIndex that rises", "Sort it."))
-        values = rate.to_numpy("f8", na_value=np.nan)
+        if not index.is_unique:
+            found, clean = f"two rates from {index[index.duplicated()][0]} on", "Keep one: s[~s.index.duplicated()]."
+            raise OrderError(message(what, found, "one rate for each time", clean))
+        values = pd.to_numeric(rate, errors="coerce").to_numpy("f8", na_value=np.nan)
         if not (np.abs(values) < 1.0).all():
-            wrong = values[~(np.abs(values) < 1.0)][0]
-            raise OrderError(message(what, wrong, "fractions a year", fix))
+            wrong = rate[~(np.abs(values) < 1.0)].iloc[0]
+            raise OrderError(message(what, repr(wrong), "fractions a year", fix))
         naive = index.tz_convert(None) if index.tz is not None else index
         return Rates(tuple(naive.as_unit("ns").asi8.tolist()), tuple(values.tolist()))
     if not (is_number(rate) and abs(rate) < 1.0):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from kernelkit.data.sessions import ALWAYS, bar_ns, resolve
+from kernelkit.data.sessions import ALWAYS, bar_ns, resolve, stamp
 from kernelkit.errors import OrderError, message
 from kernelkit.kernels import layout as L
 
@@ -19,11 +19,11 @@ def instant(value: Any, what: str) -> int:
     import pandas as pd
 
     try:
-        time = pd.Timestamp(value)
+        time = stamp(value)
         if time is pd.NaT:
             raise ValueError("NaT")
         return int((time.tz_localize("UTC") if time.tz is None else time.tz_convert("UTC")).as_unit("ns").value)
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         fix = 'Write "2015-07-08 15:32", in UTC, or a time with its zone.'
         raise OrderError(message(what, f"{value!r} ({error})", "a time", fix)) from None
 
@@ -82,10 +82,11 @@ class Rate:
 
     def __post_init__(self) -> None:
         n: Any = self.orders
-        if not (isinstance(n, int) and not isinstance(n, bool) and n > 0):
-            raise OrderError(message("orders of a rate", repr(n), "a whole number above 0", "Write kk.Rate(10, '1s')."))
+        if not (isinstance(n, int) and not isinstance(n, bool) and 0 < n < 1 << 63):
+            wanted = "a whole number from 1 to 2^63 - 1"
+            raise OrderError(message("orders of a rate", repr(n), wanted, "Write kk.Rate(10, '1s')."))
         check_choice("excess of a rate", self.excess, INSTEAD)
-        bar_ns(self.per)
+        bar_ns(self.per, "per of a rate")
 
     @property
     def length(self) -> int:

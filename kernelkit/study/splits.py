@@ -18,6 +18,7 @@ from kernelkit.kernels import scan
 from kernelkit.kernels.block import slots_of
 from kernelkit.kernels.job import Job, Logs, Outcome, new_outcome
 from kernelkit.kernels.session import Failed, Recorder, Session
+from kernelkit.kernels.switching import Switch, switch
 from kernelkit.lazy import lazy
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
@@ -309,16 +310,14 @@ def trade(
         clock = clock_of(panel_of(bars, plan.features), bars, begin, clock_moments(plan))
         tables = [replace(clock, actions=tables[0].actions), *tables[1:]]
     recipe = first = replace(recipes[0], job=replace(recipes[0].job, tables=tables, trials=trials, ring_sizes=rings))
-    main = Recorder(first.job, 0, last=stop)
+    main, switches = Recorder(first.job, 0, last=stop), []
     try:
         main.advance(begin)
         for k, (fold, recipe) in enumerate(zip(windows, recipes, strict=True)):
             at, until = int(np.searchsorted(rows, fold.test)), int(np.searchsorted(rows, fold.stop))
-            if k:
-                main.cancel_all()
-                if not carry:
-                    main.flatten()
-            main.adopt(replayed(replace(recipe.job, ring_sizes=rings), at), recipe.job.called)
+            words = replayed(replace(recipe.job, ring_sizes=rings), at)
+            switches.append(Switch(at, words, recipe.job.called, ends=k > 0, flattens=k > 0 and not carry))
+            switch(main, switches[-1])
             main.advance(until)
     except Failed as failure:
         outcome = new_outcome(1, False)
@@ -331,6 +330,7 @@ def trade(
         start=int(rows[begin]),
         stop=int(rows[stop - 1]) + 1,
         params=dict(scalars) | {"walk_forward": [dict(c) for c in chosen]},
+        switches=tuple(switches),
     )
     recipe.job.trials["i1"] = stop
     return recipe, outcome, main.logs()
