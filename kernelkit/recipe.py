@@ -385,7 +385,7 @@ def plan_job(
     venues = venues_of(costs_of(settings), settings, assets, program.plan.shared)
     check_volumes(venues[0], tables, assets)
     check_vwap([settings.fill_model], tables, assets)
-    settings.check_margin(program.plan.shared)
+    settings.check(program.plan.shared)
     if program.plan.shared:
         check_path(settings.fill_model)
         need = max(need, ready_together(panel, program.plan.timeframes, waits, assets))
@@ -430,7 +430,7 @@ def under_each(recipe: Recipe, models: Sequence[FillModel], settings: Settings) 
     job, n = recipe.job, len(recipe.job.trials)
     each = n // len(recipe.accounts)
     for m in models:
-        replace(settings, fill_model=m).check_margin(recipe.shared)
+        replace(settings, fill_model=m).check(recipe.shared)
         if recipe.shared:
             check_path(m)
     check_vwap(models, job.tables[int(recipe.shared) :], recipe.assets)
@@ -538,7 +538,7 @@ def plan_signal(
     program = strategy.follower.program({})
     panel = panel_of(bars, [])
     base, places = with_agenda(bars, panel.tables, panel.places, settings.account, False), panel.places
-    settings.check_margin(False)
+    settings.check(False)
     venues = venues_of(costs_of(settings), settings, asset_names(bars), False)
     check_volumes(venues[0], base, asset_names(bars))
     check_vwap([settings.fill_model], base, asset_names(bars))

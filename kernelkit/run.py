@@ -420,7 +420,7 @@ def one_recipe(
         tables = [clock_of(panel, bars, min(begin, panel.n - 1), program.plan.moments), *tables]
     else:
         begin = max(begin, tables[0].ready(waits))
-    settings.check_margin(shared)
+    settings.check(shared)
     tables = with_agenda(bars, tables, panel.places, settings.account, shared)
     trials = np.zeros(1, L.TRIAL)
     trials[0] = (0, begin, ENDLESS, 0, 0, 0, settings.account.cash)

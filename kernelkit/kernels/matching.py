@@ -26,6 +26,7 @@ from kernelkit.kernels.layout import (
     CALL_RANGE,
     CLOSE_ONLY,
     DAY,
+    ENDING,
     EXPIRED,
     FAR,
     FILL_MODEL,
@@ -38,7 +39,6 @@ from kernelkit.kernels.layout import (
     GAP_OPEN,
     GTC,
     GTD,
-    HALTS,
     HEADER,
     HIGH_FIRST,
     INSTRUMENT,
@@ -78,6 +78,7 @@ from kernelkit.kernels.layout import (
     UPDATE_FIRST,
     VENUE,
     WAITING,
+    WAITS,
     WITHIN,
 )
 from kernelkit.kernels.memory import at, call, f8, rarely
@@ -108,7 +109,7 @@ def watch(frame: int, order_at: int) -> None:
     if (o.marks & WAITING) != 0:
         return
     arriving = (o.marks & POST) != 0 and (o.marks & SEEN) == 0  # O14: its first bar is looked at
-    due = arriving or (o.marks & PENDING) != 0  # H4: it may change before any bar
+    due = arriving or (o.marks & (PENDING | ENDING)) != 0  # H4: it may change before any bar
     if at_market(order_at) or o.tif != GTC or due or (trails(o.kind) and not rests(order_at)):
         o.touch_lo = FAR
     elif rests(order_at):
@@ -470,12 +471,15 @@ def match(frame: int) -> int:
     m = at(f.fill_model, FILL_MODEL)
     if m.path == FINER and f.coarse == 0:
         return call(f.finer, frame)
-    if rarely((at(f.venue, VENUE).limits & HALTS) != 0):
+    waits = (at(f.venue, VENUE).limits & WAITS) != 0
+    if rarely(waits):
         shut = dark(frame)
-        take_effect(frame)
+        take_effect(frame, C_OPEN_AT)
         defocus(frame)
         if shut:
             expire(frame)
+            defocus(frame)
+            take_effect(frame, C_KNOWN_AT)
             tidy(frame)
             defocus(frame)
             return f.error
@@ -488,12 +492,12 @@ def match(frame: int) -> int:
             f.place = WITHIN
             call(f.happen, frame)
         if m.path < HIGH_FIRST or m.path == FINER:
-            waits = 0
+            late = 0
             for step in range(AT_STOPS, AT_WOKEN):
                 pass_orders(frame, step)
-                waits |= check_margin(frame, CALL_CLOSE if step == AT_END else CALL_RANGE)
+                late |= check_margin(frame, CALL_CLOSE if step == AT_END else CALL_RANGE)
             pass_orders(frame, AT_WOKEN)
-            if waits != 0:
+            if late != 0:
                 check_margin(frame, CALL_AFTER)
             if m.trailing != UPDATE_FIRST:
                 follow_range(frame)
@@ -501,6 +505,9 @@ def match(frame: int) -> int:
             call(f.walk, frame)
             pass_orders(frame, AT_END)
     end_immediate(frame)
+    if rarely(waits):
+        defocus(frame)
+        take_effect(frame, C_KNOWN_AT)
     tidy(frame)
     defocus(frame)
     return f.error
@@ -518,7 +525,7 @@ def fill_alone(frame: int) -> bool:
         return False
     m = at(f.fill_model, FILL_MODEL)
     v = at(f.venue, VENUE)
-    if m.market != NEXT_OPEN or m.path == FINER or v.participation != 0.0 or (v.limits & HALTS) != 0:
+    if m.market != NEXT_OPEN or m.path == FINER or v.participation != 0.0 or (v.limits & WAITS) != 0:
         return False
     t_open = moment(frame, C_OPEN_AT, f.i)
     if not ready(f.orders, t_open):

@@ -22,7 +22,7 @@ from kernelkit.kernels.amend import amend
 from kernelkit.kernels.costs import fee_of
 from kernelkit.kernels.fills import after_fill, column, column_f, decided_at, end_one, end_order, moment, sized_gap
 from kernelkit.kernels.focus import defocus, focus, has_bar
-from kernelkit.kernels.halts import call_off, down
+from kernelkit.kernels.halts import call_off, down, far_away
 from kernelkit.kernels.layout import (
     ACCOUNT,
     AT_FILL,
@@ -33,6 +33,7 @@ from kernelkit.kernels.layout import (
     C_OPEN_AT,
     CANCELLED,
     CROWDED,
+    ENDING,
     FAR,
     FILL_MODEL,
     FILLED,
@@ -60,6 +61,7 @@ from kernelkit.kernels.layout import (
     POST_ONLY,
     R_BELOW,
     R_DELISTED,
+    R_DOWN,
     R_INVALID,
     R_NONE,
     R_OFF_TICK,
@@ -356,6 +358,18 @@ def replace_target(frame: int) -> None:
         tidy(frame)
 
 
+def under_way(frame: int) -> int:
+    """H5: the lots that earlier targets of the asset have ordered, and nobody has cancelled."""
+    f = at(frame, FRAME)
+    lots = 0
+    for k in range(at(f.state, HEADER).n_live):
+        o = at(f.orders + k * ORDER_BYTES, ORDER)
+        called_off = (o.marks & ENDING) != 0 and o.reason < R_DOWN
+        if o.status == LIVE and (o.marks & TARGET) != 0 and o.asset == f.asset and not called_off:
+            lots += o.lots - o.filled
+    return lots
+
+
 def target(frame: int, verb: int, wish: float, band: float) -> int:
     """S1-S5: one market order to a quantity or a weight; 0 when none is needed."""
     f = at(frame, FRAME)
@@ -365,7 +379,10 @@ def target(frame: int, verb: int, wish: float, band: float) -> int:
     g = at(f.instrument, INSTRUMENT)
     held = at(f.positions, POSITION).lots
     if at(f.state, HEADER).n_live > 0:
-        replace_target(frame)
+        if far_away(frame):
+            held += under_way(frame)
+        else:
+            replace_target(frame)
     equity = at(f.account, ACCOUNT).equity
     if equity <= 0.0:
         return 0
@@ -382,7 +399,7 @@ def target(frame: int, verb: int, wish: float, band: float) -> int:
             lots = -held
         else:
             time = decided_at(frame)
-            gap = sized_gap(frame, wish, column(frame, C_CLOSE, f.i), equity, f.i, time, True)
+            gap = sized_gap(frame, wish, held, column(frame, C_CLOSE, f.i), equity, f.i, time, True)
             if not finite(gap):
                 return reject(frame, MARKET, GTC, R_INVALID)
             lots = int(gap)
@@ -425,7 +442,7 @@ def cancel(frame: int, number: float, every: bool) -> int:
     """
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
-    quiet = down(frame) != 0
+    quiet = down(frame) != 0 or far_away(frame)
     found = 0
     for k in range(h.n_live):
         o = at(f.orders + k * ORDER_BYTES, ORDER)

@@ -12,7 +12,7 @@ from kernelkit.kernels import layout as L
 from kernelkit.kernels.rules import Rules
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
-from kernelkit.market.halts import INSTEAD, Outage, Rate, calendar_named, check_choice, in_order
+from kernelkit.market.halts import INSTEAD, Outage, Rate, calendar_named, check_choice, in_order, latency_ns
 from kernelkit.market.limits import is_number
 from kernelkit.market.models import CostModel
 
@@ -32,7 +32,8 @@ class Venue:
     price off the tick grid is rounded (``"round"``, rule Q3) or the order rejected (``"reject"``).
     ``hours`` names the calendar by which it opens (rule H1; None: always), ``closed`` says whether orders outside of
     them wait for the next open (``"delay"``) or are rejected; ``outages`` are those that it had (rule H2), ``rate`` how
-    many orders it takes (rule H3).
+    many orders it takes (rule H3). ``latency`` is how long what a strategy decides takes to reach it (rule H5): a
+    duration such as ``"250ms"``, or ns; kept in ns.
     Raises OrderError for anything else.
 
     >>> Venue("free").costs
@@ -53,6 +54,7 @@ class Venue:
     closed: str = "delay"
     outages: Sequence[Outage] = ()
     rate: Rate | None = None
+    latency: str | int = 0
 
     def __post_init__(self) -> None:
         if self.cash_rule not in CASH_RULES:
@@ -95,6 +97,7 @@ class Venue:
             raise OrderError(message("off_tick of the venue", repr(self.off_tick), wanted, fix))
         object.__setattr__(self, "hours", calendar_named(self.hours))
         object.__setattr__(self, "outages", in_order(self.outages))
+        object.__setattr__(self, "latency", latency_ns(self.latency))
         check_choice("closed of the venue", self.closed, INSTEAD)
         rate: Any = self.rate
         if rate is not None and not isinstance(rate, Rate):
@@ -142,8 +145,16 @@ class Settings:
             raise OrderError(message("venue", repr(where), "a kk.Venue", "Write kk.venues.us_equity()."))
         return cls(money, where, FillModel.of(fill_model))
 
-    def check_margin(self, shared: bool) -> None:
-        """L3, L6: raise OrderError for isolated margin of a portfolio, and for a margin on a path through the bar."""
+    def check(self, shared: bool) -> None:
+        """Raise OrderError for settings that do not go together.
+
+        L3, L6: isolated margin of a portfolio, a margin on a path through the bar; H5: latency, and fills at the close
+        that was decided on.
+        """
+        if self.venue.latency and self.fill_model.market == "same_close":
+            fix = "An order that has a way to go cannot have the close that it was decided on: choose another market=."
+            found = f"{self.fill_model.label} with a latency of the venue"
+            raise OrderError(message("fill model", found, "a market that is not same_close", fix))
         margin = self.account.margin
         if margin is None or margin.maintenance is None:
             return
@@ -162,6 +173,6 @@ class Settings:
         if venue.rate is not None:
             rejects = venue.rate.excess == "reject"
             told |= {"rate": venue.rate.orders, "per": venue.rate.length, "rate_rejects": rejects}
-        told |= {"outages": tuple(o.row for o in venue.outages)}
+        told |= {"outages": tuple(o.row for o in venue.outages), "latency": venue.latency}
         found = Rules(**told, hours=venue.hours or "", closed_rejects=venue.closed == "reject")
         return found if found.flags else None
