@@ -196,7 +196,7 @@ DONE, PAUSED, GROW, FLUSH, RAISED, LOOKAHEAD, CROWDED, BAD_MODEL, LOAD, NO_ASSET
 ) = range(17)
 # Sent with an order as tif + 8 * mask: which numbers of a bracket count, which of a replacement, what else is asked
 # of any other order.
-HAS_STOP, HAS_LIMIT, HAS_STOP_LOSS, HAS_TAKE_PROFIT, HAS_ENTRY = 1, 2, 4, 8, 16
+HAS_STOP, HAS_LIMIT, HAS_STOP_LOSS, HAS_TAKE_PROFIT, HAS_ENTRY, ENTRY_POST_ONLY, ENTRY_DISPLAY = 1, 2, 4, 8, 16, 32, 64
 HAS_QUANTITY, HAS_PRICE, HAS_TRIGGER = 1, 2, 4
 POST_ONLY, REDUCE_ONLY, HAS_DISPLAY, HAS_OFFSET = 1, 2, 4, 8
 # columns every data set has; features follow, value and age in turn

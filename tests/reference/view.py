@@ -61,13 +61,13 @@ class View:
         return order.id
 
     def _new(self, ask: Ask) -> Order:
+        if ask.tif == "AT_CLOSE" and self._bars.closes is None:  # O12
+            raise ValueError("an order at the close, and Bars.closes is None: the data needs a calendar")
         number = self._holding.number
         return Order(self._book.submit_id(), ask.kind, ask.tif, self._desk.lots(ask.q), self.time, asset=number)
 
     def _submit(self, ask: Ask) -> int:
         """O5: an order that is taken or rejected."""
-        if ask.tif == "AT_CLOSE" and self._bars.closes is None:  # O12
-            raise ValueError("an order at the close, and Bars.closes is None: the data needs a calendar")
         order = self._new(ask)
         self._book.add(order)
         fault = self._desk.fault(ask) or self._judged(order, ask)
@@ -189,7 +189,7 @@ class View:
         desk = Desk(self._account.of(order), self._account.config)
         return order.id if change(self._book, desk, order, self.time, quantity, price, trigger) else 0
 
-    def bracket(
+    def bracket(  # noqa: PLR0913  what an order is told is named
         self,
         q: float,
         stop: float | None = None,
@@ -198,9 +198,13 @@ class View:
         take_profit: float | None = None,
         entry: float | None = None,
         tif: str = "GTC",
+        expires: int | None = None,
+        post_only: bool = False,
+        display: float | None = None,
     ) -> int:
         """An entry (a market order, or a limit at `entry`) with up to two reduce-only exits that end each other."""
-        ask = Ask("market" if entry is None else "limit", q, tif, limit=entry)
+        kind = "market" if entry is None else "limit"
+        ask = Ask(kind, q, tif, expires, limit=entry, post_only=post_only, display=display)
         bracket = Bracket(ask, stop, limit, stop_loss, take_profit)
         parent = self._new(ask)
         self._book.add(parent)
