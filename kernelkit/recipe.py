@@ -366,7 +366,7 @@ def plan_job(
     homes = settings.homes(assets) if program.plan.shared else None
     check_volumes(venues, homes, tables, assets)
     check_vwap([settings.fill_model], tables, assets)
-    settings.check_margin(program.plan.shared)
+    settings.check(program.plan.shared)
     called = None
     if program.plan.shared:
         check_path(settings.fill_model)
@@ -434,7 +434,7 @@ def under_each(recipe: Recipe, models: Sequence[FillModel], settings: Settings) 
     job, n = recipe.job, len(recipe.job.trials)
     each = n // len(recipe.accounts)
     for m in models:
-        replace(settings, fill_model=m).check_margin(recipe.shared)
+        replace(settings, fill_model=m).check(recipe.shared)
         if recipe.shared:
             check_path(m)
     check_vwap(models, job.tables[int(recipe.shared) :], recipe.assets)
@@ -549,7 +549,7 @@ def plan_signal(
     assets = asset_names(bars)
     accounts = settings.accounts(assets)
     base, places = with_agenda(bars, panel.tables, panel.places, accounts, False), panel.places
-    settings.check_margin(False)
+    settings.check(False)
     venues = venues_of(settings, assets, False)
     check_volumes(venues, None, base, assets)
     check_vwap([settings.fill_model], base, assets)

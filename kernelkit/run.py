@@ -437,7 +437,7 @@ def one_recipe(
         tables = [clock_of(panel, bars, min(begin, panel.n - 1), clock_moments(program.plan)), *tables]
     else:
         begin = max(begin, tables[0].ready(waits))
-    settings.check_margin(shared)
+    settings.check(shared)
     accounts = settings.accounts(assets)
     tables = with_agenda(bars, tables, panel.places, accounts, shared, homes)
     trials = np.zeros(1, L.TRIAL)

@@ -48,10 +48,8 @@ def halted(rng: Any, open_at: Any, known_at: Any) -> Halts:
             if a < b
         )
     if rng.random() < 0.5:
-        hours = np.sort(rng.choice(edges, len(edges) // 3 * 2, replace=False)).tolist() + [
-            edges[-1] + DAY,
-            edges[-1] + 9999 * DAY,
-        ]
+        some = np.sort(rng.choice(edges, len(edges) // 3 * 2, replace=False)).tolist()
+        hours = [*some, edges[-1] + DAY, edges[-1] + 9999 * DAY]
         told["hours"] = [(a, b + (a == b)) for a, b in zip(hours[::2], hours[1::2], strict=True)]
         told["closed"] = str(rng.choice(["reject", "delay", "delay"]))
     if rng.random() < 0.5:

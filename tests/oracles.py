@@ -29,6 +29,7 @@ RANDOM = "`tests/reference`, written from [rules.md](rules.md) alone; random bar
 ORACLES = {
     "Reference simulator, one asset": Oracle(RANDOM, BSD),
     "Reference simulator, several assets": Oracle(RANDOM, BSD),
+    "Reference simulator, orders sent later": Oracle("the same, what is decided comes so many bars later", BSD),
     "Reference simulator, told step by step": Oracle("the same, which order ended at which step", BSD),
     "Reference simulator of portfolios, told step by step": Oracle("the same, several assets", BSD),
     "Reference simulator of portfolios, each asset on its own": Oracle("the same, a strategy called for each", BSD),

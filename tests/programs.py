@@ -23,6 +23,7 @@ from tests.reference import Action, Bars, Config, Grid, Limits, Outcome, simulat
 
 ACTIONS = 3  # per bar
 HOURS = "the reference's"  # what its calendar is called
+FIVE_DAYS = 4.32e14  # 0.2 of it is a day
 FIELDS = ("verb", "tif", "q", "a", "b", "c", "d", "e")
 
 
@@ -36,8 +37,18 @@ def bracket(ctx: Any, form: float, q: float, a: float, b: float, c: float, d: fl
         ctx.bracket(q, stop_loss=c, limit=b, entry=e)
     elif form == 3.0:
         ctx.bracket(q, stop=a)
-    else:
+    elif form == 4.0:
         ctx.bracket(q, take_profit=d, entry=e, tif="DAY")
+    elif form == 5.0:
+        ctx.bracket(q, stop_loss=c, take_profit=d, expires=ctx.time + int(d * FIVE_DAYS))
+    elif form == 6.0:
+        ctx.bracket(q, stop=a, take_profit=d, entry=e, expires=ctx.time + int(c * FIVE_DAYS), post_only=True)
+    elif form == 7.0:
+        ctx.bracket(q, stop_loss=c, limit=b, entry=e, display=q * q * 0.1, tif="DAY")
+    elif form == 8.0:
+        ctx.bracket(q, stop_loss=c, take_profit=d, tif="AT_OPEN")
+    else:
+        ctx.bracket(q, stop=a, limit=b, entry=e, tif="AT_CLOSE")
 
 
 def one(  # noqa: PLR0913  an action is eight numbers

@@ -237,7 +237,7 @@ def cases(draw: st.DrawFn, calm: bool = False) -> Case:
             rows.append(
                 (
                     verb,
-                    float(rng.integers(0, 5 if verb == 6.0 else 4)),
+                    float(rng.integers(0, 10 if verb == 6.0 else 4)),
                     q,
                     a,
                     b,

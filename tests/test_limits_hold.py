@@ -71,6 +71,7 @@ def rules(draw: st.DrawFn, n: int, assets: int = 1) -> Rules:
         rate=draw(st.sampled_from([0, 0, 1, 3])),
         per=draw(st.sampled_from([DAY // 2, 3 * DAY + 1])),
         rate_rejects=draw(st.booleans()),
+        latency=draw(st.sampled_from([0, 0, 0, 1, DAY // 3, 2 * DAY + 1])),
     )
 
 

@@ -423,6 +423,42 @@ def test_p5_display__not_one(display: float, reason: str) -> None:
     assert story.ends[1] == ("rejected", reason, "close 0")
 
 
+# --- what the entry of a bracket is told (O5)
+
+
+def test_o5_o11_a_brackets_entry_is_good_till_a_date() -> None:
+    """c = 0.2 is a day: the third bar opens later; the exits end with it."""
+    story = play([STILL] * 4, {0: [act(6, 6, 1, a=80, c=0.2, d=0.2, e=90)]})
+    assert story.fills == []
+    assert story.ends[1] == ("expired", "gtd", "open 2")
+    assert [story.ends[k] for k in (2, 3)] == [("cancelled", "parent_ended", "open 2")] * 2
+
+
+def test_o5_o14_a_brackets_entry_is_post_only() -> None:
+    """Turned away at the close it is one order; at the open its exits end with it."""
+    entry = act(6, 6, 1, a=80, c=0.2, d=0.2, e=100)
+    assert play([STILL] * 3, {0: [entry]}).ends == {1: ("rejected", "post_only", "close 0")}
+    late = play([STILL, (90, 95, 90, 95), STILL], {0: [act(6, 6, 1, a=80, c=0.2, d=0.2, e=95)]})
+    assert late.ends[1] == ("rejected", "post_only", "open 1")
+    assert [late.ends[k] for k in (2, 3)] == [("cancelled", "parent_ended", "open 1")] * 2
+
+
+def test_o5_p5_a_brackets_entry_shows_a_part() -> None:
+    """Of 4 lots 1.6 are shown, which is 1; the bar ends the rest, and the stop is for what has filled."""
+    bars = [STILL, (100, 100, 89, 95), (95, 95, 85, 95), (95, 95, 60, 95)]
+    story = play(bars, {0: [act(6, 7, 4, b=200, c=0.2, e=90)]}, sessions=[0, 1, 1, 2])
+    assert story.fills == [(1, "close 1", 1, 90), (1, "close 2", 3, 90), (2, "close 3", -4, 72)]
+    assert int(story.orders[1]["display"]) == 1
+
+
+def test_o5_o12_a_bracket_enters_at_the_open_and_at_the_close() -> None:
+    bars = [STILL, (101, 103, 99, 102), (104, 106, 103, 105), (105, 140, 60, 100)]
+    opened = play(bars, {0: [act(6, 8, 1, c=0.2, d=0.2)]}, sessions=[0, 0, 1, 2])
+    assert opened.fills == [(1, "open 2", 1, 104), (2, "close 3", -1, 83)]
+    closed = play(bars, {0: [act(6, 9, 1, a=70, b=130, e=106)]}, closes=[1, 1, 2, 3], sessions=[0, 0, 1, 2])
+    assert closed.fills == [(1, "close 1", 1, 102), (2, "close 3", -1, 70)]
+
+
 # --- what the venue refuses (O15, S6)
 
 LIMITS = {"min_quantity": 2.0, "max_quantity": 10.0, "min_notional": 500.0}

@@ -137,15 +137,20 @@ def good_numbers(frame: int, verb: int, asked: int, q: float, a: float, b: float
     return good and (not two_prices(kind) or good_price(g, b))
 
 
+def good_terms(frame: int, tif: int, expires: float, shows: bool, display: float) -> bool:
+    """O11, P5: whether an order's end is an instant, and what it shows a quantity."""
+    lot = at(at(frame, FRAME).instrument, INSTRUMENT).lot
+    return (tif != GTD or bits(expires) > 0) and (not shows or (display > 0.0 and finite(display / lot)))
+
+
 def fault(
     frame: int, verb: int, tif: int, asked: int, q: float, a: float, b: float, expires: float, display: float
 ) -> int:
     """O5: why a simple order with these numbers is rejected, before it is one; R_NONE for no reason."""
     g = at(frame, FRAME).instrument
     kind = kind_of(verb, asked)
-    good = good_numbers(frame, verb, asked, q, a, b) and (tif != GTD or bits(expires) > 0)
     shows = (asked & HAS_DISPLAY) != 0
-    if not good or (shows and not (display > 0.0 and finite(display / at(g, INSTRUMENT).lot))):
+    if not (good_numbers(frame, verb, asked, q, a, b) and good_terms(frame, tif, expires, shows, display)):
         return R_INVALID
     if to_lots(g, q) == 0 or (shows and to_lots(g, display) == 0):
         return R_BELOW

@@ -4,9 +4,11 @@ from kernelkit.kernels.accept import finite, good_price, judged, off_tick, refus
 from kernelkit.kernels.account import to_lots, to_ticks
 from kernelkit.kernels.fills import decided_at, end_order
 from kernelkit.kernels.focus import defocus, focus
-from kernelkit.kernels.halts import put_off
+from kernelkit.kernels.halts import far_away, put_off
 from kernelkit.kernels.layout import (
     CANCELLED,
+    ENDING,
+    FAR,
     FRAME,
     GROWN,
     HAS_PRICE,
@@ -22,6 +24,7 @@ from kernelkit.kernels.layout import (
     ORDER_BYTES,
     OTHER,
     PENDING,
+    R_DOWN,
     R_NONE,
     R_USER,
     SEEN,
@@ -46,10 +49,12 @@ def found(frame: int, number: float) -> int:
     return 0
 
 
-def may_change(order_at: int, given: int) -> bool:
+def may_change(frame: int, order_at: int, given: int) -> bool:
     """O16: whether an order of this kind, as it stands, has what is to be replaced."""
     o = at(order_at, ORDER)
-    if (o.marks & PENDING) != 0 and o.reason != R_NONE:  # H4: it is to end
+    if (o.marks & ENDING) != 0 and o.reason < R_DOWN:  # H4: that was asked for; H5: a refusal is not known yet
+        return False
+    if (o.marks & PENDING) != 0 and far_away(frame) and o.t_asked != decided_at(frame):  # H5
         return False
     if (o.marks & TARGET) != 0 or ((given & HAS_QUANTITY) != 0 and o.parent != 0):
         return False
@@ -116,7 +121,7 @@ def amend(frame: int, given: int, number: float, q: float, p: float, trigger: fl
     """O16, H4: replace what is `given` of a live order, now or later; its id, or 0 where nothing happens."""
     f = at(frame, FRAME)
     o_at = found(frame, number)
-    if o_at == 0 or not may_change(o_at, given):
+    if o_at == 0 or not may_change(frame, o_at, given):
         return 0
     o = at(o_at, ORDER)
     lots = o.lots
@@ -136,7 +141,7 @@ def amend(frame: int, given: int, number: float, q: float, p: float, trigger: fl
         defocus(frame)
     else:
         focus(frame, before)
-    if late:
+    if late and f.sent_at != FAR:
         new_lots = o.lots if o.lots != lots else 0
         new_price = o.price if o.price != old_price else 0
         put_off(frame, o_at, new_lots, new_price, o.trigger if o.trigger != old_trigger else 0)
@@ -146,7 +151,7 @@ def amend(frame: int, given: int, number: float, q: float, p: float, trigger: fl
         o.trigger = old_trigger
         o.stop_loss = stop_loss
         o.take_profit = take_profit
-        if not late:
+        if not late or f.sent_at == FAR:
             o.marks = marks
         tidy(frame)
         return int(number) if late else 0

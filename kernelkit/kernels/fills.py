@@ -128,14 +128,16 @@ def end_entry(frame: int, exit_at: int, time: int) -> None:
                 end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_CLOSED, time)
 
 
-def sized_gap(frame: int, weight: float, k: int, equity: float, last: int, time: int, with_slippage: bool) -> float:
-    """S2: the lots (float) from the position held to `weight` of `equity` at `k` ticks, costs of the trade deducted."""
+def sized_gap(
+    frame: int, weight: float, lots: int, k: int, equity: float, last: int, time: int, with_slippage: bool
+) -> float:
+    """S2: the lots (float) from `lots` to `weight` of `equity` at `k` ticks, costs of the trade deducted."""
     f = at(frame, FRAME)
     v = at(f.venue, VENUE)
     g = at(f.instrument, INSTRUMENT)
     p = price(f.instrument, k)
     each = abs(value_at(f.instrument, k))
-    held = float(at(f.positions, POSITION).lots)
+    held = float(lots)
     wanted = ((weight * equity) / each) / g.unit
     gap = wanted - held
     if gap != 0.0 and (abs(wanted) > abs(held) or (held != 0.0 and (wanted < 0.0) != (held < 0.0))):
@@ -306,7 +308,7 @@ def exchange(frame: int, order_at: int, wanted: int, reference: int, how: int, r
     lots = asked if at_fill else rationed(frame, order_at, asked)
     k = slipped(frame, order_at, lots, reference, time) if how == SLIPS else reference
     if at_fill:
-        gap = 0.0 if o.weight == 0.0 else sized_gap(frame, o.weight, k, equity_at(frame, k), f.i - 1, time, False)
+        gap = 0.0 if o.weight == 0.0 else sized_gap(frame, o.weight, held, k, equity_at(frame, k), f.i - 1, time, False)
         if not abs(gap) < MOST:
             end_order(frame, order_at, REJECTED, R_INVALID, time)
             return

@@ -1,4 +1,4 @@
-"""When a venue takes orders and matches them: its hours, its outages, its rate (rules H1-H4, R9)."""
+"""When a venue takes orders and matches them: its hours, its outages, its rate, how far it is (rules H1-H5, R9)."""
 
 from kernelkit.kernels.account import fail
 from kernelkit.kernels.fills import column, decided_at, end_order
@@ -13,10 +13,12 @@ from kernelkit.kernels.layout import (
     CROWDED,
     D_DELAYED,
     D_REJECTED,
+    ENDING,
     FAR,
     FRAME,
     HEADER,
     HOURS,
+    LATENCY,
     LIMIT,
     LIVE,
     ORDER,
@@ -29,6 +31,7 @@ from kernelkit.kernels.layout import (
     R_RATE,
     R_USER,
     RATE,
+    REJECTED,
     RULES,
     SEEN,
     STOPS,
@@ -106,11 +109,22 @@ def open_from(frame: int, time: int) -> int:
     return i8(r.hours + 16 * (k + 1)) if k + 1 < r.n_hours else FAR
 
 
+def far_away(frame: int) -> bool:
+    """H5: whether what is decided reaches the venue later."""
+    return (at(at(frame, FRAME).venue, VENUE).limits & LATENCY) != 0
+
+
+def arrival(frame: int) -> int:
+    """H5: when what is decided now reaches the venue."""
+    time = decided_at(frame)
+    return time + at(at(at(frame, FRAME).venue, VENUE).rules, RULES).latency if far_away(frame) else time
+
+
 def down(frame: int) -> int:
-    """H2: where the outage lies in which the strategy decides, 0 for none."""
+    """H2: where the outage lies in which the venue hears what is decided now, 0 for none."""
     if (at(at(frame, FRAME).venue, VENUE).limits & OUTAGES) == 0:
         return 0
-    return outage_at(frame, decided_at(frame))
+    return outage_at(frame, arrival(frame))
 
 
 def turns_away(outage_at: int) -> bool:
@@ -156,21 +170,21 @@ def shut(frame: int) -> bool:
 
 
 def send(frame: int, order_at: int, new: bool) -> int:
-    """H2, H3, H1: why an order, or its replacement, does not reach the venue; else R_NONE, with FRAME.sent_at."""
+    """H5, H2, H3, H1: why an order, or its replacement, is not taken; else R_NONE, and FRAME.sent_at is when it is."""
     f = at(frame, FRAME)
     v = at(f.venue, VENUE)
     r = at(v.rules, RULES)
-    time = decided_at(frame)
+    time = arrival(frame)
     outage = down(frame)
     if outage != 0:
         if turns_away(outage):
-            return refuse(frame, order_at, R_DOWN, new)
+            return refuse(frame, order_at, R_DOWN, time, new)
         time = i8(outage + 8)
         delay(frame, order_at, R_DOWN, time, new)
     if (v.limits & RATE) != 0:
         slot = slot_for(frame, time)
         if slot > time and r.rate_rejects != 0:
-            return refuse(frame, order_at, R_RATE, new)
+            return refuse(frame, order_at, R_RATE, time, new)
         count_sent(frame, slot)
         if slot > time:
             time = slot
@@ -179,7 +193,7 @@ def send(frame: int, order_at: int, new: bool) -> int:
         opens = open_from(frame, time)
         if opens != time:
             if r.closed_rejects != 0:
-                return refuse(frame, order_at, R_CLOSED_MARKET, new)
+                return refuse(frame, order_at, R_CLOSED_MARKET, time, new)
             time = opens
             delay(frame, order_at, R_CLOSED_MARKET, time, new)
     f.sent_at = time
@@ -208,14 +222,33 @@ def count_sent(frame: int, time: int) -> None:
     a.sent += 1
 
 
-def refuse(frame: int, order_at: int, reason: int, new: bool) -> int:
-    """R9: note that the venue does not take it; the reason."""
+def refuse(frame: int, order_at: int, reason: int, time: int, new: bool) -> int:
+    """R9: note that the venue does not take it; the reason.
+
+    H5: R_NONE where that shows only later: the order ends then, of a replacement FRAME.sent_at is FAR.
+    """
     rate = float(at(at(at(frame, FRAME).venue, VENUE).rules, RULES).rate)
     if new:
         note(frame, order_at, reason, D_REJECTED, rate, rate + 1.0, at(order_at, ORDER).lots, 0, 0)
     else:
         note_change(frame, order_at, reason, D_REJECTED, rate, rate + 1.0, 0)
-    return reason
+    if not far_away(frame):
+        return reason
+    at(frame, FRAME).sent_at = time if new else FAR
+    if new:
+        end_later(order_at, reason, time)
+    return R_NONE
+
+
+def end_later(order_at: int, reason: int, time: int) -> None:
+    """H4, H5: a live order is to end; what comes first of all that would end it does."""
+    o = at(order_at, ORDER)
+    if (o.marks & ENDING) == 0:
+        o.marks |= ENDING
+        o.reason = reason
+        o.t_cancel = time
+        if (o.marks & PENDING) != 0 and o.t_change >= time:
+            o.marks &= ~PENDING
 
 
 def delay(frame: int, order_at: int, reason: int, until: int, new: bool) -> None:
@@ -229,23 +262,19 @@ def delay(frame: int, order_at: int, reason: int, until: int, new: bool) -> None
 
 
 def call_off(frame: int, order_at: int, reason: int) -> bool:
-    """O9, S1, H4: end a live order at the decision, or when the venue is back; False where it does not listen."""
+    """O9, S1, H4, H5: end a live order at the decision, or when the venue hears of it; False where it refuses."""
     outage = down(frame)
-    if outage == 0:
+    if outage == 0 and not far_away(frame):
         end_order(frame, order_at, CANCELLED, reason, decided_at(frame))
         return True
-    if turns_away(outage):
-        note_change(frame, order_at, R_DOWN, D_REJECTED, 0.0, 0.0, 0)
-        return False
-    o = at(order_at, ORDER)
-    note_change(frame, order_at, R_DOWN, D_DELAYED, 0.0, 0.0, i8(outage + 8))
-    if (o.marks & PENDING) == 0 or o.reason == R_NONE:
-        o.marks |= PENDING
-        o.reason = reason
-        o.t_change = i8(outage + 8)
-        o.next_lots = 0
-        o.next_price = 0
-        o.next_trigger = 0
+    time = arrival(frame)
+    if outage != 0:
+        if turns_away(outage):
+            note_change(frame, order_at, R_DOWN, D_REJECTED, 0.0, 0.0, 0)
+            return far_away(frame)
+        time = i8(outage + 8)
+        note_change(frame, order_at, R_DOWN, D_DELAYED, 0.0, 0.0, time)
+    end_later(order_at, reason, time)
     return True
 
 
@@ -253,25 +282,30 @@ def put_off(frame: int, order_at: int, lots: int, price: int, trigger: int) -> N
     """H4: what a live order is to become, 0 for no change, once FRAME.sent_at has come."""
     o = at(order_at, ORDER)
     o.marks |= PENDING
-    o.reason = R_NONE
+    o.t_asked = decided_at(frame)
     o.t_change = at(frame, FRAME).sent_at
     o.next_lots = lots
     o.next_price = price
     o.next_trigger = trigger
 
 
-def take_effect(frame: int) -> None:
-    """H4: before a bar, what was asked of live orders while the venue was down."""
+def take_effect(frame: int, c: int) -> None:
+    """H4: what was asked of live orders for a time up to that in column `c`: a bar's beginning, or its end."""
     f = at(frame, FRAME)
-    opens = column(frame, C_OPEN_AT, f.i)
+    time = column(frame, c, f.i)
     for k in range(at(f.state, HEADER).n_live):
         o_at = f.orders + k * ORDER_BYTES
         o = at(o_at, ORDER)
-        if o.status == LIVE and (o.marks & PENDING) != 0 and o.t_change <= opens:
-            if o.reason != R_NONE:
-                end_order(frame, o_at, CANCELLED, o.reason, o.t_change)
-            else:
-                renew(frame, o_at)
+        ends = (o.marks & ENDING) != 0 and o.t_cancel <= time
+        if (
+            o.status == LIVE
+            and (o.marks & PENDING) != 0
+            and o.t_change <= time
+            and not (ends and o.t_cancel <= o.t_change)
+        ):
+            renew(frame, o_at)
+        if o.status == LIVE and ends:
+            end_order(frame, o_at, CANCELLED if o.reason < R_DOWN else REJECTED, o.reason, o.t_cancel)
 
 
 def renew(frame: int, order_at: int) -> None:

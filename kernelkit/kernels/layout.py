@@ -127,7 +127,7 @@ REASONS = (
 )
 # marks on an order
 TARGET, REDUCE, AT_FILL, TRIGGERED, FRESH, SEEN, WAITING, RATIONED, PARENT = 1, 2, 4, 8, 16, 32, 64, 128, 256
-POST, SHOWN, PENDING, CLOSES = 512, 1024, 2048, 4096
+POST, SHOWN, PENDING, CLOSES, ENDING = 512, 1024, 2048, 4096, 8192
 # fill model codes
 THROUGH, TOUCH = 0, 1
 ADVERSE, NEXT = 0, 1
@@ -161,11 +161,11 @@ FIRST, WITHIN, LAST = 0, 1, 2
 CALL_OPEN, CALL_RANGE, CALL_CLOSE, CALL_AFTER, CALL_RENEW = 0, 1, 2, 3, 4
 # what hooks are told of (T7), as bits of FRAME.told
 TELL_FILLS, TELL_ENDS = 1, 2
-# what VENUE.limits asks of orders: O15, R2-R7, fills counted (R4, R6), H1, H2, H3, U1
-SIZES, RISK, TALLIES, HOURS, OUTAGES, RATE, UNIVERSE = 1, 2, 4, 8, 16, 32, 64
-JUDGED = RISK | HOURS | OUTAGES | RATE | UNIVERSE
+# what VENUE.limits asks of orders: O15, R2-R7, fills counted (R4, R6), H1, H2, H3, U1, H5
+SIZES, RISK, TALLIES, HOURS, OUTAGES, RATE, UNIVERSE, LATENCY = 1, 2, 4, 8, 16, 32, 64, 128
 HALTS = HOURS | OUTAGES
-DELAYS = HALTS | RATE  # H4: what may be asked of a live order may happen later
+WAITS = HALTS | RATE | LATENCY  # H4: what may let an order, or what is asked of one, take effect later
+JUDGED = RISK | UNIVERSE | WAITS
 # of an outage (H2): orders are rejected, matching stops
 TURNS_AWAY, STOPS = 1, 2
 # what became of an order that a rule hit (R9)
@@ -198,7 +198,7 @@ DONE, PAUSED, GROW, FLUSH, RAISED, LOOKAHEAD, CROWDED, BAD_MODEL, LOAD, NO_ASSET
 ) = range(17)
 # Sent with an order as tif + 8 * mask: which numbers of a bracket count, which of a replacement, what else is asked
 # of any other order.
-HAS_STOP, HAS_LIMIT, HAS_STOP_LOSS, HAS_TAKE_PROFIT, HAS_ENTRY = 1, 2, 4, 8, 16
+HAS_STOP, HAS_LIMIT, HAS_STOP_LOSS, HAS_TAKE_PROFIT, HAS_ENTRY, ENTRY_POST_ONLY, ENTRY_DISPLAY = 1, 2, 4, 8, 16, 32, 64
 HAS_QUANTITY, HAS_PRICE, HAS_TRIGGER = 1, 2, 4
 POST_ONLY, REDUCE_ONLY, HAS_DISPLAY, HAS_OFFSET = 1, 2, 4, 8
 # columns every data set has; features follow, value and age in turn
@@ -250,13 +250,14 @@ POSITION = _record(
     "lots opened peak_lots used used_at touch_lo touch_hi delisted call acted_at day_open",
     "pnl fees quantity basis stake before",
 )
-# t_change: when what was asked of a PENDING one takes effect (H4): its end, for `reason`, or the next_... numbers; they
-# mean nothing else, and nobody sets them
+# t_change: when a PENDING one gets the next_... numbers (H4), t_asked: the decision that asked for them; t_cancel: when
+# an ENDING one ends for `reason`; they mean nothing else, and nobody sets them
 ORDER = _record(
     "id asset venue kind tif marks status reason lots filled display price trigger trail offset group parent "
     "t_submit t_active t_expire t_trigger t_replace session t_end touch_lo touch_hi reference fill_ticks "
     "t_change next_lots next_price next_trigger",
     "fraction stop_loss take_profit weight fees notional",
+    [("t_asked", "i8"), ("t_cancel", "i8")],
 )
 # T7: what a hook is told, a fill or an order that has ended; money and quantities are the user's, not ticks and lots
 EVENTS = _record("n most")
@@ -300,6 +301,7 @@ VENUE = _record(
 RULES = _record(
     "cut day_trades shorts hours n_hours closed_rejects outages n_outages rate per rate_rejects",
     "position notional leverage concentration turnover day_trade_equity fall",
+    [("latency", "i8")],
 )
 FILL_MODEL = _record("limit same_bar trailing close_out sizing path stop_gap market")
 MODEL = _record(

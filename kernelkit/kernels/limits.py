@@ -15,7 +15,6 @@ from kernelkit.kernels.layout import (
     CLOSES,
     D_CUT,
     D_REJECTED,
-    DELAYS,
     FAR,
     FRAME,
     HEADER,
@@ -46,6 +45,7 @@ from kernelkit.kernels.layout import (
     TRIPS,
     UNIVERSE,
     VENUE,
+    WAITS,
 )
 from kernelkit.kernels.memory import at, f8, i8, put_i8
 from kernelkit.kernels.tallies import OFF_TRIP, now_at, session_at
@@ -55,7 +55,7 @@ FREE = FAR  # more lots than anything can have: no limit
 
 
 def judge(frame: int) -> int:
-    """Why the order at FRAME.judged is not taken, R_NONE where it is: then as far as R8 and H1-H3 leave it.
+    """Why the order at FRAME.judged is not taken, R_NONE where it is: then as far as R8, H1-H3 and H5 leave it.
 
     FRAME.judging says whether it is NEW; FRAME.sent_at is when it reaches the venue.
     """
@@ -67,7 +67,7 @@ def judge(frame: int) -> int:
         wrong = broken(frame, o_at)
         if wrong != R_NONE:
             return wrong
-    if (flags & DELAYS) != 0:
+    if (flags & WAITS) != 0:
         wrong = send(frame, o_at, f.judging == NEW)
         if wrong == R_NONE and f.judging == NEW:
             at(o_at, ORDER).t_active = f.sent_at

@@ -26,7 +26,7 @@ from kernelkit.kernels.layout import (
     CALL_RANGE,
     CLOSE_ONLY,
     DAY,
-    DELAYS,
+    ENDING,
     EXPIRED,
     FAR,
     FILL_MODEL,
@@ -78,6 +78,7 @@ from kernelkit.kernels.layout import (
     UPDATE_FIRST,
     VENUE,
     WAITING,
+    WAITS,
     WITHIN,
 )
 from kernelkit.kernels.memory import at, call, f8, rarely
@@ -108,7 +109,7 @@ def watch(frame: int, order_at: int) -> None:
     if (o.marks & WAITING) != 0:
         return
     arriving = (o.marks & POST) != 0 and (o.marks & SEEN) == 0  # O14: its first bar is looked at
-    due = arriving or (o.marks & PENDING) != 0  # H4: it may change before any bar
+    due = arriving or (o.marks & (PENDING | ENDING)) != 0  # H4: it may change before any bar
     if at_market(order_at) or o.tif != GTC or due or (trails(o.kind) and not rests(order_at)):
         o.touch_lo = FAR
     elif rests(order_at):
@@ -473,12 +474,15 @@ def match(frame: int) -> int:
     m = at(f.fill_model, FILL_MODEL)
     if m.path == FINER and f.coarse == 0:
         return call(f.finer, frame)
-    if rarely((at(f.venue, VENUE).limits & DELAYS) != 0 or f.homes != 0):
+    waits = (at(f.venue, VENUE).limits & WAITS) != 0 or f.homes != 0
+    if rarely(waits):
         idle = all_dark(frame)
-        take_effect(frame)
+        take_effect(frame, C_OPEN_AT)
         defocus(frame)
         if idle:
             expire(frame)
+            defocus(frame)
+            take_effect(frame, C_KNOWN_AT)
             tidy(frame)
             defocus(frame)
             return f.error
@@ -491,12 +495,12 @@ def match(frame: int) -> int:
             f.place = WITHIN
             call(f.happen, frame)
         if m.path < HIGH_FIRST or m.path == FINER:
-            waits = 0
+            late = 0
             for step in range(AT_STOPS, AT_WOKEN):
                 pass_orders(frame, step)
-                waits |= check_margin(frame, CALL_CLOSE if step == AT_END else CALL_RANGE)
+                late |= check_margin(frame, CALL_CLOSE if step == AT_END else CALL_RANGE)
             pass_orders(frame, AT_WOKEN)
-            if waits != 0:
+            if late != 0:
                 check_margin(frame, CALL_AFTER)
             if m.trailing != UPDATE_FIRST:
                 follow_range(frame)
@@ -504,6 +508,9 @@ def match(frame: int) -> int:
             call(f.walk, frame)
             pass_orders(frame, AT_END)
     end_immediate(frame)
+    if rarely(waits):
+        defocus(frame)
+        take_effect(frame, C_KNOWN_AT)
     tidy(frame)
     defocus(frame)
     return f.error
@@ -521,7 +528,7 @@ def fill_alone(frame: int) -> bool:
         return False
     m = at(f.fill_model, FILL_MODEL)
     v = at(f.venue, VENUE)
-    if m.market != NEXT_OPEN or m.path == FINER or v.participation != 0.0 or (v.limits & DELAYS) != 0:
+    if m.market != NEXT_OPEN or m.path == FINER or v.participation != 0.0 or (v.limits & WAITS) != 0:
         return False
     t_open = moment(frame, C_OPEN_AT, f.i)
     if not ready(f.orders, t_open):

@@ -8,6 +8,7 @@ from kernelkit.kernels.accept import (
     fault,
     finite,
     good_price,
+    good_terms,
     is_fraction,
     is_profit,
     judged,
@@ -22,7 +23,7 @@ from kernelkit.kernels.amend import amend
 from kernelkit.kernels.costs import fee_of
 from kernelkit.kernels.fills import after_fill, column, column_f, decided_at, end_one, end_order, moment, sized_gap
 from kernelkit.kernels.focus import defocus, focus, has_bar
-from kernelkit.kernels.halts import call_off, down
+from kernelkit.kernels.halts import call_off, down, far_away
 from kernelkit.kernels.layout import (
     ACCOUNT,
     AT_FILL,
@@ -33,6 +34,9 @@ from kernelkit.kernels.layout import (
     C_OPEN_AT,
     CANCELLED,
     CROWDED,
+    ENDING,
+    ENTRY_DISPLAY,
+    ENTRY_POST_ONLY,
     FAR,
     FILL_MODEL,
     FILLED,
@@ -60,6 +64,7 @@ from kernelkit.kernels.layout import (
     POST_ONLY,
     R_BELOW,
     R_DELISTED,
+    R_DOWN,
     R_INVALID,
     R_NONE,
     R_OFF_TICK,
@@ -258,8 +263,8 @@ def set_prices(frame: int, order_at: int, verb: int, a: float, b: float) -> None
             o.price = to_ticks(g, b, o.lots < 0)
 
 
-def add_exit(frame: int, parent: int, kind: int, lots: int, level: float, fraction: float, by_level: bool) -> None:
-    """One waiting exit of a bracket, at a price level or at a fraction of the entry's fill price (F6)."""
+def add_exit(frame: int, parent: int, kind: int, lots: int, where: float, by_price: bool) -> None:
+    """One waiting exit of a bracket, at a price or at a fraction of the entry's fill price (F6)."""
     f = at(frame, FRAME)
     o_at = new_order(frame, kind, GTC, lots)
     if o_at == 0:
@@ -269,43 +274,36 @@ def add_exit(frame: int, parent: int, kind: int, lots: int, level: float, fracti
     o.parent = parent
     o.group = parent + 1
     if kind == STOP:
-        if by_level:
-            o.trigger = to_ticks(f.instrument, level, lots > 0)
+        if by_price:
+            o.trigger = to_ticks(f.instrument, where, lots > 0)
         else:
-            o.stop_loss = fraction
-    elif by_level:
-        o.price = to_ticks(f.instrument, level, lots < 0)
+            o.stop_loss = where
+    elif by_price:
+        o.price = to_ticks(f.instrument, where, lots < 0)
     else:
-        o.take_profit = fraction
+        o.take_profit = where
     place(frame, o_at)
 
 
 def bracket(
-    frame: int,
-    tif: int,
-    given: int,
-    q: float,
-    stop: float,
-    limit: float,
-    stop_loss: float,
-    take_profit: float,
-    entry: float,
+    frame: int, tif: int, given: int, q: float, stop: float, limit: float, entry: float, expires: float, display: float
 ) -> int:
     """O4, F6: an entry (market, or limit at `entry`) with a stop and a target that live once it is filled.
 
-    `given` says which numbers count.
+    `given` says which numbers count, and whether `stop` and `limit` are prices or fractions.
     """
     f = at(frame, FRAME)
     g = f.instrument
     kind = LIMIT if (given & HAS_ENTRY) != 0 else MARKET
-    good = finite(q / at(g, INSTRUMENT).lot)
+    shows = (given & ENTRY_DISPLAY) != 0
+    good = finite(q / at(g, INSTRUMENT).lot) and good_terms(frame, tif, expires, shows, display)
     good = (
         good and ((given & HAS_STOP) == 0 or good_price(g, stop)) and ((given & HAS_LIMIT) == 0 or good_price(g, limit))
     )
     good = (
         good
-        and ((given & HAS_STOP_LOSS) == 0 or is_fraction(stop_loss))
-        and ((given & HAS_TAKE_PROFIT) == 0 or is_profit(take_profit, q))
+        and ((given & HAS_STOP_LOSS) == 0 or is_fraction(stop))
+        and ((given & HAS_TAKE_PROFIT) == 0 or is_profit(limit, q))
     )
     wrong = off_market(frame)
     if wrong != R_NONE:
@@ -313,7 +311,7 @@ def bracket(
     if not good or (kind == LIMIT and not good_price(g, entry)):
         return reject(frame, kind, tif, R_INVALID)
     lots = to_lots(g, q)
-    if lots == 0:
+    if lots == 0 or (shows and to_lots(g, display) == 0):
         return reject(frame, kind, tif, R_BELOW)
     off = (
         ((given & HAS_STOP) != 0 and off_tick(frame, stop))
@@ -325,20 +323,27 @@ def bracket(
     o_at = new_order(frame, kind, tif, lots)
     if o_at == 0:
         return 0
+    o = at(o_at, ORDER)
+    o.marks = PARENT
     if kind == LIMIT:
-        at(o_at, ORDER).price = to_ticks(g, entry, lots < 0)
-    at(o_at, ORDER).marks = PARENT
+        o.price = to_ticks(g, entry, lots < 0)
+    if tif == GTD:
+        o.t_expire = bits(expires)
+    if shows:
+        o.display = to_lots(g, display)
+    if (given & ENTRY_POST_ONLY) != 0:
+        o.marks |= POST
     wrong = refused(frame, o_at)
     if wrong != R_NONE:
         return turn_down(frame, o_at, wrong)
-    lots = at(o_at, ORDER).lots  # R8 may have cut them
+    lots = o.lots  # R8 may have cut them
     number = place(frame, o_at)
     h = at(f.state, HEADER)
     if (given & (HAS_STOP | HAS_STOP_LOSS)) != 0:
-        add_exit(frame, number, STOP, -lots, stop, stop_loss, (given & HAS_STOP) != 0)
+        add_exit(frame, number, STOP, -lots, stop, (given & HAS_STOP) != 0)
     h.next_id = number + 2
     if (given & (HAS_LIMIT | HAS_TAKE_PROFIT)) != 0:
-        add_exit(frame, number, LIMIT, -lots, limit, take_profit, (given & HAS_LIMIT) != 0)
+        add_exit(frame, number, LIMIT, -lots, limit, (given & HAS_LIMIT) != 0)
     h.next_id = number + 3
     return number
 
@@ -356,6 +361,18 @@ def replace_target(frame: int) -> None:
         tidy(frame)
 
 
+def under_way(frame: int) -> int:
+    """H5: the lots that earlier targets of the asset have ordered, and nobody has cancelled."""
+    f = at(frame, FRAME)
+    lots = 0
+    for k in range(at(f.state, HEADER).n_live):
+        o = at(f.orders + k * ORDER_BYTES, ORDER)
+        called_off = (o.marks & ENDING) != 0 and o.reason < R_DOWN
+        if o.status == LIVE and (o.marks & TARGET) != 0 and o.asset == f.asset and not called_off:
+            lots += o.lots - o.filled
+    return lots
+
+
 def target(frame: int, verb: int, wish: float, band: float) -> int:
     """S1-S5: one market order to a quantity or a weight; 0 when none is needed."""
     f = at(frame, FRAME)
@@ -365,7 +382,10 @@ def target(frame: int, verb: int, wish: float, band: float) -> int:
     g = at(f.instrument, INSTRUMENT)
     held = at(f.positions, POSITION).lots
     if at(f.state, HEADER).n_live > 0:
-        replace_target(frame)
+        if far_away(frame):
+            held += under_way(frame)
+        else:
+            replace_target(frame)
     equity = at(f.account, ACCOUNT).equity
     if equity <= 0.0:
         return 0
@@ -382,7 +402,7 @@ def target(frame: int, verb: int, wish: float, band: float) -> int:
             lots = -held
         else:
             time = decided_at(frame)
-            gap = sized_gap(frame, wish, column(frame, C_CLOSE, f.i), equity, f.i, time, True)
+            gap = sized_gap(frame, wish, held, column(frame, C_CLOSE, f.i), equity, f.i, time, True)
             if not finite(gap):
                 return reject(frame, MARKET, GTC, R_INVALID)
             lots = int(gap)
@@ -425,7 +445,7 @@ def cancel(frame: int, number: float, every: bool) -> int:
     """
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
-    quiet = f.homes != 0 or down(frame) != 0
+    quiet = f.homes != 0 or down(frame) != 0 or far_away(frame)
     mine = f.asset
     found = 0
     for k in range(h.n_live):

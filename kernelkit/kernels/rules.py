@@ -1,4 +1,4 @@
-"""What an account and its venue forbid, as plain data (rules R1-R8, H1-H3), and as records that kernels read."""
+"""What an account and its venue forbid, as plain data (rules R1-R8, H1-H3, H5), and as records that kernels read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Rules:
     """All numbers of layout.RULES; INF, -1 and 0 ask nothing.
 
     ``shorts`` has the largest short position of each asset of the account, () is no limit. ``hours`` names a calendar;
-    ``outages`` are (start, end, what it does) in ns, sorted.
+    ``outages`` are (start, end, what it does) in ns, sorted; ``latency`` is in ns.
     """
 
     cut: bool = False
@@ -37,6 +37,7 @@ class Rules:
     rate: int = 0
     per: int = 1
     rate_rejects: bool = True
+    latency: int = 0
 
     @classmethod
     def of(cls, told: Mapping[str, Any] | None) -> Rules | None:
@@ -57,7 +58,8 @@ class Rules:
         values = min(self.position, self.notional, self.leverage, self.concentration)
         risk = counted or values < INF or self.fall > 0.0 or len(self.shorts) > 0
         asked = {L.RISK: risk, L.TALLIES: counted, L.HOURS: self.hours != "", L.OUTAGES: len(self.outages) > 0}
-        return sum(bit for bit, wanted in asked.items() if wanted) + (L.RATE if self.rate else 0)
+        asked |= {L.RATE: self.rate > 0, L.LATENCY: self.latency > 0}
+        return sum(bit for bit, wanted in asked.items() if wanted)
 
 
 class Rulebook:
@@ -77,7 +79,7 @@ class Rulebook:
         shorts, outages = np.array(one.shorts, "f8"), np.array(one.outages, "i8").reshape(-1, 3)
         self.kept += [shorts, outages]
         names = ("cut", "position", "notional", "leverage", "concentration", "turnover", "day_trades")
-        for name in (*names, "day_trade_equity", "fall", "closed_rejects", "rate", "per", "rate_rejects"):
+        for name in (*names, "day_trade_equity", "fall", "closed_rejects", "rate", "per", "rate_rejects", "latency"):
             record[name] = getattr(one, name)
         record["shorts"] = shorts.ctypes.data if shorts.size else 0
         record["outages"], record["n_outages"] = outages.ctypes.data, len(outages)

@@ -88,7 +88,7 @@ def units_of(job: Job) -> dict[str, str]:
         "match": guarded
         or (fill_models["market"] != L.NEXT_OPEN).any()
         or (fill_models["path"] == L.FINER).any()
-        or any(v.participation or v.limits & L.HALTS for v in job.venues),
+        or any(v.participation or v.limits & L.WAITS for v in job.venues),
         "walk": ((fill_models["path"] >= L.HIGH_FIRST) & (fill_models["path"] != L.FINER)).any(),
         "finer": (fill_models["path"] == L.FINER).any(),
         "happen": any(len(table.actions) for table in job.tables),
@@ -151,7 +151,7 @@ class Session:
         for name, value in addresses.items():
             frame[name] = value
         self.rulebook, universe = Rulebook([v.rules for v in job.venues], job.hours), job.limits & L.UNIVERSE
-        timed = timed or job.limits & (L.HALTS | L.RATE) != 0
+        timed = timed or job.limits & L.WAITS != 0
         for k, (venue, v) in enumerate(zip(self.venues, job.venues, strict=True)):
             venue["rules"] = self.rulebook.address(k)
             backing = v.backing

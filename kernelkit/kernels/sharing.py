@@ -15,8 +15,8 @@ from kernelkit.kernels.layout import (
     C_KNOWN_AT,
     C_LOW,
     CUT,
-    DELAYS,
     DONE,
+    ENDING,
     FAR,
     FOK,
     FRAME,
@@ -31,6 +31,7 @@ from kernelkit.kernels.layout import (
     POSITION_BYTES,
     RATIONED,
     VENUE,
+    WAITS,
 )
 from kernelkit.kernels.matching import (
     arrives,
@@ -148,9 +149,9 @@ def twice(frame: int) -> int:
 def any_touched(frame: int) -> bool:
     """Whether this bar of the clock reaches, in any asset, a price at which a live order may act."""
     f = at(frame, FRAME)
-    if rarely((at(f.venue, VENUE).limits & DELAYS) != 0 or f.homes != 0):  # H4: the clock's bars count
+    if rarely((at(f.venue, VENUE).limits & WAITS) != 0 or f.homes != 0):  # H4: the clock's bars count
         for k in range(at(f.state, HEADER).n_live):
-            if (at(f.orders + k * ORDER_BYTES, ORDER).marks & PENDING) != 0:
+            if (at(f.orders + k * ORDER_BYTES, ORDER).marks & (PENDING | ENDING)) != 0:
                 return True
     for k in range(f.n_asset):
         x = at(f.position_0 + POSITION_BYTES * k, POSITION)

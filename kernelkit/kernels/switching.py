@@ -18,7 +18,8 @@ from kernelkit.kernels.session import Session, compiled
 class Switch:
     """Before bar ``bar`` the strategy gets other parameters and state: ``words``, int64, of a session that saw it all.
 
-    ``called`` says from which of its bars on each asset's strategy is called (X9), None where all are one. With ``ends`` live orders are cancelled first, with ``flattens`` no position is asked for.
+    ``called`` says from which of its bars on each asset's strategy is called (X9), None where all are one. With
+    ``ends`` live orders are cancelled first, with ``flattens`` no position is asked for.
     """
 
     bar: int

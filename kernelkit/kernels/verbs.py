@@ -55,6 +55,8 @@ def refusal(name: str, given: Collection[str], settings: Mapping[str, Any]) -> t
     for asked in ("post_only", "display"):
         if (settings.get(asked) or asked in given) and tif not in LASTING:
             return f"{asked} of an order that does not rest", f"tif is one of {', '.join(map(repr, LASTING))}"
+        if name == "bracket" and (settings.get(asked) or asked in given) and "entry" not in given:
+            return f"{asked} of a bracket that enters at the market", "pass entry=, the price of a limit"
     if "trail" in verb.arguments and sum(d in given for d in DISTANCES) != 1:
         return "a trailing stop trails by one distance", "pass one of trail=, ticks=, fraction= or bps="
     for price, fraction in (("stop", "stop_loss"), ("limit", "take_profit")):
@@ -75,7 +77,13 @@ def order_of(name: str, given: Collection[str], settings: Mapping[str, Any]) -> 
     code, numbers = verb.code, verb.arguments
     if name in ("bracket", "replace"):
         mask = sum(1 << k for k, a in enumerate(verb.optional) if a in given)
-    elif verb.tifs or verb.when:
+    if name == "bracket":  # which of a price and a fraction a number is, the mask says
+        mask += L.ENTRY_POST_ONLY if settings.get("post_only") else 0
+        mask += L.ENTRY_DISPLAY if "display" in given else 0
+        stop = "stop_loss" if "stop_loss" in given else "stop"
+        limit = "take_profit" if "take_profit" in given else "limit"
+        numbers = ("quantity", stop, limit, "entry", "expires", "display")
+    elif name != "replace" and (verb.tifs or verb.when):
         if "trail" in numbers:
             distance = next(d for d in DISTANCES if d in given)
             code, numbers = DISTANCES[distance], ("quantity", distance, "offset")

@@ -1,4 +1,4 @@
-"""When a venue takes orders: its hours, its outages, how many it takes (rules H1-H3)."""
+"""When a venue takes orders: its hours, its outages, how many it takes, how far it is (rules H1-H5)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from kernelkit.data.sessions import ALWAYS, bar_ns, resolve, stamp
+from kernelkit.data.sessions import ALWAYS, DAY, bar_ns, resolve, stamp
 from kernelkit.errors import OrderError, message
 from kernelkit.kernels import layout as L
 
 INSTEAD = ("reject", "delay")
+LONGEST = 365 * DAY  # of latencies
 
 
 def instant(value: Any, what: str) -> int:
@@ -32,6 +33,24 @@ def check_choice(what: str, value: Any, choices: tuple[str, ...]) -> None:
     """Raise OrderError for a setting that is none of these."""
     if value not in choices:
         raise OrderError(message(what, repr(value), f"one of {', '.join(choices)}", "Choose one of them."))
+
+
+def latency_ns(value: Any) -> int:
+    """H5: a latency in ns; raises OrderError for what is no duration of at least 0 and less than a year.
+
+    >>> latency_ns("250ms"), latency_ns(1000)
+    (250000000, 1000)
+    """
+    import pandas as pd
+
+    try:
+        time = -1 if isinstance(value, bool | float) else int(pd.Timedelta(value).as_unit("ns").value)
+    except (ValueError, TypeError, OverflowError):
+        time = -1
+    if not 0 <= time < LONGEST:
+        fix = 'Write latency="250ms", or a whole number of ns.'
+        raise OrderError(message("latency of the venue", repr(value), "a duration from 0 to less than a year", fix))
+    return time
 
 
 @dataclass(frozen=True)

@@ -82,13 +82,19 @@ class Settings:
         cash = tuple(account.cash for account in self.account.at(self.venue))
         return replace(found, cash=cash, delays=self.account.delays(names), fees=self.account.fees(names))
 
-    def check_margin(self, shared: bool) -> None:
-        """L3, L6, V4: raise OrderError where an account cannot be liquidated as its margin says.
+    def check(self, shared: bool) -> None:
+        """Raise OrderError for settings that do not go together.
 
-        That is isolated margin of a portfolio, one on a path through the bar, and one that several venues share.
+        L3, L6, V4: isolated margin of a portfolio, a margin on a path through the bar, one that several venues share;
+        H5: latency, and fills at the close that was decided on.
         """
         for settings in self.each:
+            venue: Any = settings.venue
             account: Any = settings.account
+            if venue.latency and self.fill_model.market == "same_close":
+                fix = "An order on its way cannot have the close that it was decided on: choose another market=."
+                found = f"{self.fill_model.label} with a latency of the venue"
+                raise OrderError(message("fill model", found, "a market that is not same_close", fix))
             margin = account.margin
             if margin is None or margin.maintenance is None:
                 continue
@@ -112,6 +118,6 @@ class Settings:
         if venue.rate is not None:
             rejects = venue.rate.excess == "reject"
             told |= {"rate": venue.rate.orders, "per": venue.rate.length, "rate_rejects": rejects}
-        told |= {"outages": tuple(o.row for o in venue.outages)}
+        told |= {"outages": tuple(o.row for o in venue.outages), "latency": venue.latency}
         found = Rules(**told, hours=venue.hours or "", closed_rejects=venue.closed == "reject")
         return found if found.flags else None

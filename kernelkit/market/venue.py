@@ -9,7 +9,7 @@ from typing import Any
 
 from kernelkit.errors import OrderError, message
 from kernelkit.kernels import layout as L
-from kernelkit.market.halts import INSTEAD, Outage, Rate, calendar_named, check_choice, in_order
+from kernelkit.market.halts import INSTEAD, Outage, Rate, calendar_named, check_choice, in_order, latency_ns
 from kernelkit.market.limits import is_number
 from kernelkit.market.models import CostModel
 
@@ -29,7 +29,8 @@ class Venue:
     price off the tick grid is rounded (``"round"``, rule Q3) or the order rejected (``"reject"``).
     ``hours`` names the calendar by which it opens (rule H1; None: always), ``closed`` says whether orders outside of
     them wait for the next open (``"delay"``) or are rejected; ``outages`` are those that it had (rule H2), ``rate`` how
-    many orders it takes (rule H3).
+    many orders it takes (rule H3). ``latency`` is how long what a strategy decides takes to reach it (rule H5): a
+    duration such as ``"250ms"``, or ns; kept in ns.
     Raises OrderError for anything else.
 
     >>> Venue("free").costs
@@ -50,6 +51,7 @@ class Venue:
     closed: str = "delay"
     outages: Sequence[Outage] = ()
     rate: Rate | None = None
+    latency: str | int = 0
 
     def __post_init__(self) -> None:
         if self.cash_rule not in CASH_RULES:
@@ -92,6 +94,7 @@ class Venue:
             raise OrderError(message("off_tick of the venue", repr(self.off_tick), wanted, fix))
         object.__setattr__(self, "hours", calendar_named(self.hours))
         object.__setattr__(self, "outages", in_order(self.outages))
+        object.__setattr__(self, "latency", latency_ns(self.latency))
         check_choice("closed of the venue", self.closed, INSTEAD)
         rate: Any = self.rate
         if rate is not None and not isinstance(rate, Rate):

@@ -23,7 +23,7 @@ NOT_ASKED = {
     "lean.spy.minute": "data: SPY by the minute",
     "lean.spy.stoploss": "data: SPY by the minute",
     "nautilus.audusd.roundtrip": "feature: fills at bid and ask",
-    "latency.intp": "feature: no latency of orders",
+    "latency.intp": "feature: latency that changes by the hour",
     "liquidity.consumption": BOOK,
     "l2.trade_seeds_stop": BOOK,
     "queue.power(n=2)": BOOK,

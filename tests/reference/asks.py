@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 TIFS = ("GTC", "DAY", "IOC", "FOK", "AT_OPEN", "AT_CLOSE")
-BRACKET_TIFS = ("GTC", "DAY", "IOC", "FOK")  # O5
 RESTING_TIFS = ("GTC", "DAY", "GTD")  # O14, P5
 
 
@@ -61,8 +60,8 @@ class Bracket:
     take_profit: float | None = None
 
     def __post_init__(self) -> None:
-        if self.entry.tif not in BRACKET_TIFS:
-            raise ValueError(f"tif is {self.entry.tif!r}, wanted one of {', '.join(BRACKET_TIFS)} of a bracket")
+        if self.entry.kind == "market" and (self.entry.post_only or self.entry.display is not None):
+            raise ValueError("a bracket with post_only or display is given no entry, wanted the price of a limit")
         if (self.stop is not None and self.stop_loss is not None) or (
             self.limit is not None and self.take_profit is not None
         ):

@@ -124,7 +124,7 @@ class View(Counter):
         done = change(self._account, self._book, order, self.time, quantity, price, trigger)
         return order.id if done else 0
 
-    def bracket(
+    def bracket(  # noqa: PLR0913  what an order is told is named
         self,
         q: float,
         stop: float | None = None,
@@ -133,9 +133,13 @@ class View(Counter):
         take_profit: float | None = None,
         entry: float | None = None,
         tif: str = "GTC",
+        expires: int | None = None,
+        post_only: bool = False,
+        display: float | None = None,
     ) -> int:
         """An entry (a market order, or a limit at `entry`) with up to two reduce-only exits that end each other."""
-        ask = Ask("market" if entry is None else "limit", q, tif, limit=entry)
+        kind = "market" if entry is None else "limit"
+        ask = Ask(kind, q, tif, expires, limit=entry, post_only=post_only, display=display)
         bracket = Bracket(ask, stop, limit, stop_loss, take_profit)
         parent = self._judged(self._new(ask), self._desk.bracket_fault(bracket), ask)
         if not parent.live:
