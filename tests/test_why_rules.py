@@ -287,6 +287,25 @@ def test_e2_e4_splits_and_delistings() -> None:
     assert told.title == "Order 4: buy 1 asset, market, GTC"
 
 
+def test_e4_a_run_that_goes_on_past_a_delisting(tmp_path: Any) -> None:
+    @kk.strategy
+    def rest(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx.limit(3.0, 90.0)
+        elif ctx.i >= 2:
+            ctx.target_percent(0.5)
+
+    facts = {"time": ["2024-01-03 12:00"], "asset": ["asset"], "kind": ["delisting"], "value": [np.nan]}
+    bars = kk.data.with_actions(days(CALM, CALM, CALM), pd.DataFrame(facts))
+    run = kk.start(bars.isel(time=slice(0, 2)), rest).feed(bars)
+    for res in (run.result(), kk.resume(run.save(tmp_path / "run"), rest).result(), kk.backtest(bars, rest)):
+        told = as_logged(res, 1)
+        assert (told.end["reason"], rows_of(told)[-1][0]) == ("delisted", "E4")
+        told = as_logged(res, 2)
+        assert checks_of(told) == [("E4", "Its asset has left the market (E4).", "rejected")]
+        assert told.title == "Order 2: target_percent 0.5 asset, market, GTC"
+
+
 def test_l6_a_portfolio_that_is_liquidated() -> None:
     @kk.portfolio(warmup=0)
     def levered(ctx):  # type: ignore[no-untyped-def]
