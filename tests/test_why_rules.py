@@ -335,6 +335,26 @@ def test_l6_a_portfolio_that_is_liquidated() -> None:
     assert told.end["time"] == np.datetime64("2024-01-05", "ns")
 
 
+def test_l3_a_single_account_that_is_liquidated() -> None:
+    """Models whose path is not one of L3's are not asked what they would have done."""
+
+    @kk.strategy(warmup=0)
+    def levered(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx.buy(40.0)
+            ctx.limit(-40.0, 150.0, reduce_only=True)
+
+    bars = days(CALM, CALM, (95.0, 95.0, 70.0, 80.0), flat(80.0))
+    res = kk.backtest(bars, levered, account=kk.Account(1000.0, margin=kk.Margin(0.25, 0.125)))
+    told = as_logged(res, 2)
+    assert (told.end["reason"], rows_of(told)[-1][0]) == ("liquidation", "L5")
+    told = as_logged(res, 3)
+    assert told.asked == {"by": "liquidation (L5)"}
+    models = told.models.set_index("model")["what"]
+    assert models["nautilus"] == models["nautilus_adaptive"] == "refused where an account can be liquidated (L3)"
+    assert models["lean"].startswith("filled 40 at ")
+
+
 def test_f16_a_portfolio_has_no_finer_bars() -> None:
     @kk.portfolio(warmup=0)
     def idle(ctx):  # type: ignore[no-untyped-def]

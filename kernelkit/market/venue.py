@@ -19,6 +19,7 @@ from kernelkit.market.models import CostModel
 CASH_RULES = {"reduce": L.CUT, "reject": L.REJECT, "debt": L.DEBT}
 LIMITS = ("min_quantity", "max_quantity", "min_notional")
 OFF_TICK = ("round", "reject")
+GUARDED_PATHS = ("stop_first", "close", "finer")  # L3: paths on which an account may be liquidated
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ class Settings:
         if shared and margin.isolated:
             fix = "Use cross margin, or one account for each asset with a @kk.strategy."
             raise OrderError(message("margin of a portfolio", "isolated", "cross", fix))
-        if self.fill_model.path not in ("stop_first", "close", "finer"):
+        if self.fill_model.path not in GUARDED_PATHS:
             fix = "Rule L3 says when a bar's prices liquidate an account."
             wanted = "path=stop_first, path=close or path=finer"
             raise OrderError(message("fill model of an account on margin", self.fill_model.label, wanted, fix))
