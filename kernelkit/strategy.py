@@ -6,6 +6,7 @@ import ast
 import copy
 import inspect
 import re
+import sys
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -102,7 +103,8 @@ class Travelling:
     def __reduce__(self) -> tuple[Any, ...]:
         """Where it stands in its module; of a notebook, a script or a local one what it consists of."""
         module, name = self.function.__module__, self.function.__qualname__
-        if module != "__main__" and "<locals>" not in name and named(module, name) is self:
+        known = module in sys.modules and module != "__main__"
+        if known and "<locals>" not in name and named(module, name) is self:
             return named, (module, name)
         import cloudpickle
 

@@ -19,6 +19,7 @@ from kernelkit.kernels.session import Recorder
 from kernelkit.kernels.switching import advance
 from kernelkit.market.fill_model import NAMED, FillModel
 from kernelkit.market.reasons import Reason
+from kernelkit.market.venue import GUARDED_PATHS
 from kernelkit.replaying import Life, Replay, live_orders, one_job, uncompiled
 from kernelkit.result import one_trial
 from kernelkit.strategy import Signal, Strategy
@@ -286,12 +287,15 @@ def others(replay: Replay, life: Life) -> list[dict[str, Any]]:
     """What became of the order's id under each other named model, by the end of the bar in which it ended."""
     job = replay.job
     now = list(job.fill_models[int(job.trials[0]["fill_model"])])
+    guarded = bool(job.venues[int(job.trials[0]["venue"])].backing.long)
     out = []
     for name, model in NAMED.items():
         if list(model.codes()) == now:
             continue
         if replay.recipe.shared and model.path not in ("stop_first", "close"):
             out.append(nothing(name, "refused where assets share an account (X2)"))
+        elif guarded and model.path not in GUARDED_PATHS:
+            out.append(nothing(name, "refused where an account can be liquidated (L3)"))
         else:
             out.append(under(replay, life, name, model))
     return out

@@ -287,6 +287,25 @@ def test_e2_e4_splits_and_delistings() -> None:
     assert told.title == "Order 4: buy 1 asset, market, GTC"
 
 
+def test_e4_a_run_that_goes_on_past_a_delisting(tmp_path: Any) -> None:
+    @kk.strategy
+    def rest(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx.limit(3.0, 90.0)
+        elif ctx.i >= 2:
+            ctx.target_percent(0.5)
+
+    facts = {"time": ["2024-01-03 12:00"], "asset": ["asset"], "kind": ["delisting"], "value": [np.nan]}
+    bars = kk.data.with_actions(days(CALM, CALM, CALM), pd.DataFrame(facts))
+    run = kk.start(bars.isel(time=slice(0, 2)), rest).feed(bars)
+    for res in (run.result(), kk.resume(run.save(tmp_path / "run"), rest).result(), kk.backtest(bars, rest)):
+        told = as_logged(res, 1)
+        assert (told.end["reason"], rows_of(told)[-1][0]) == ("delisted", "E4")
+        told = as_logged(res, 2)
+        assert checks_of(told) == [("E4", "Its asset has left the market (E4).", "rejected")]
+        assert told.title == "Order 2: target_percent 0.5 asset, market, GTC"
+
+
 def test_l6_a_portfolio_that_is_liquidated() -> None:
     @kk.portfolio(warmup=0)
     def levered(ctx):  # type: ignore[no-untyped-def]
@@ -314,6 +333,26 @@ def test_l6_a_portfolio_that_is_liquidated() -> None:
     down = kk.Venue(outages=[kk.Outage("2024-01-03 01:00", "2024-01-03 02:00")])
     told = as_logged(kk.backtest(pair, levered, account=account, venue=down), 4)
     assert told.end["time"] == np.datetime64("2024-01-05", "ns")
+
+
+def test_l3_a_single_account_that_is_liquidated() -> None:
+    """Models whose path is not one of L3's are not asked what they would have done."""
+
+    @kk.strategy(warmup=0)
+    def levered(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx.buy(40.0)
+            ctx.limit(-40.0, 150.0, reduce_only=True)
+
+    bars = days(CALM, CALM, (95.0, 95.0, 70.0, 80.0), flat(80.0))
+    res = kk.backtest(bars, levered, account=kk.Account(1000.0, margin=kk.Margin(0.25, 0.125)))
+    told = as_logged(res, 2)
+    assert (told.end["reason"], rows_of(told)[-1][0]) == ("liquidation", "L5")
+    told = as_logged(res, 3)
+    assert told.asked == {"by": "liquidation (L5)"}
+    models = told.models.set_index("model")["what"]
+    assert models["nautilus"] == models["nautilus_adaptive"] == "refused where an account can be liquidated (L3)"
+    assert models["lean"].startswith("filled 40 at ")
 
 
 def test_f16_a_portfolio_has_no_finer_bars() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -99,7 +100,7 @@ def bar_ns(bar: object, what: str = "bar") -> int:
 
     fix = f'Pass for example {what.split()[0]}="1min", "1h" or "1D".'
     try:
-        ns = int(pd.Timedelta(bar).as_unit("ns").value) if isinstance(bar, str) else 0
+        ns = int(pd.Timedelta(bar).as_unit("ns").value) if isinstance(bar, (str, timedelta)) else 0
     except ValueError as error:
         raise DataError(message(what, repr(bar), "a duration", fix)) from error
     if ns <= 0:

@@ -12,7 +12,7 @@ from kernelkit.kernels.rules import Rules
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.several import Accounts, Venues
-from kernelkit.market.venue import FREE, Venue
+from kernelkit.market.venue import FREE, GUARDED_PATHS, Venue
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Settings:
             if shared and isinstance(self.venue, Venues) and isinstance(self.account, Account):
                 fix = "A venue liquidates what is held there: give each its own, account=kk.Accounts({...})."
                 raise OrderError(message("maintenance margin", "one account at several venues", "one at each", fix))
-            if self.fill_model.path not in ("stop_first", "close", "finer"):
+            if self.fill_model.path not in GUARDED_PATHS:
                 fix = "Rule L3 says when a bar's prices liquidate an account."
                 wanted = "path=stop_first, path=close or path=finer"
                 raise OrderError(message("fill model of an account on margin", self.fill_model.label, wanted, fix))

@@ -16,6 +16,7 @@ from kernelkit.market.models import CostModel
 CASH_RULES = {"reduce": L.CUT, "reject": L.REJECT, "debt": L.DEBT}
 LIMITS = ("min_quantity", "max_quantity", "min_notional")
 OFF_TICK = ("round", "reject")
+GUARDED_PATHS = ("stop_first", "close", "finer")  # L3: paths on which an account may be liquidated
 
 
 @dataclass(frozen=True)
