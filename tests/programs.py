@@ -11,6 +11,7 @@ import xarray as xr
 
 import kernelkit as kk
 from kernelkit.agenda import agenda, stamped
+from kernelkit.intrabar import within
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Backing, Costs, Job, Logs, Table
 from kernelkit.kernels.rules import Rules
@@ -229,6 +230,22 @@ class Case:
     closes: tuple[int, ...] = ()  # O12: when each bar's session closes; none where no order asks
     limits: dict[str, Any] = field(default_factory=dict)  # O15, as Costs has them
     actions: tuple[Action, ...] = ()
+    finer: Bars | None = None  # F16, with closes of their own
+
+
+def with_finer(made: Table, case: Case) -> Table:
+    """The table with the finer bars of the case."""
+    if case.finer is None:
+        return made
+    b = case.finer
+    ticks = [np.array(v, "i8") for v in (b.o, b.h, b.l, b.c)]
+    prices = [np.array([case.grid.price(int(k)) for k in t]) for t in ticks]
+    times = [np.array(v, "i8") for v in (b.open_at, b.known_at, b.session)]
+    columns = [*ticks, np.array(b.v, "f8"), *times, *prices, np.array(b.closes, "i8")]
+    vwap = None if b.vwap is None else np.array(b.vwap, "f8")
+    own = Table(tuple(columns), *made.instrument, len(columns) - 1, vwap=vwap)
+    finer, edges = within(made, with_mark(own) if case.grid.contract == "inverse" else own, "0")
+    return replace(made, finer=finer, edges=edges)
 
 
 def table(case: Case) -> Table:
@@ -261,7 +278,8 @@ def table(case: Case) -> Table:
     made = Table(tuple(columns), g.inverse, g.tick, g.lot, g.multiplier, periods, closing, universe=universe)
     made = with_mark(made) if g.contract == "inverse" else made
     made = replace(made, vwap=None if b.vwap is None else np.array(b.vwap, "f8"))
-    return replace(made, actions=actions_of(case.config, case.actions, made, ["0"], [np.arange(len(b.o))]))
+    made = replace(made, actions=actions_of(case.config, case.actions, made, ["0"], [np.arange(len(b.o))]))
+    return with_finer(made, case)
 
 
 def actions_of(
@@ -386,4 +404,4 @@ def run_reference(case: Case) -> Outcome:
     given = {name: case.limits.get(name) or None for name in ("min_quantity", "max_quantity", "min_notional")}
     config = replace(case.config, off_tick="reject" if case.limits.get("off_tick") else "round", **given)
     bars = replace(case.bars, closes=list(case.closes[: len(case.bars)]) or list(case.bars.known_at))
-    return simulate(bars, case.grid, config, decide, case.actions)
+    return simulate(bars, case.grid, config, decide, case.actions, case.finer)

@@ -437,6 +437,25 @@ def test_h4_in_a_portfolio_the_clocks_bars_count() -> None:
     assert order["reason"] == "user"
 
 
+def test_h2_in_a_portfolio_a_bar_without_passes_trails_nothing_later_either() -> None:
+    """B rises to 110 during the outage, has no bar in the next hour, and falls to 97: its stop is still at 95."""
+    flat, rises, falls = (100.0,) * 4, (100.0, 110.0, 100.0, 100.0), (100.0, 100.0, 97.0, 97.0)
+    index = pd.date_range("2024-01-01", periods=5, freq="h", tz="UTC")
+    a = pd.DataFrame([flat] * 5, index, ["open", "high", "low", "close"])
+    b = pd.DataFrame([flat, flat, rises, falls], index[[0, 1, 2, 4]], a.columns)
+    frames = {"A": a.assign(volume=1e6), "B": b.assign(volume=1e6)}
+    bars = kk.data.from_pandas(frames, label="open", bar="1h", calendar="24/7", tick_size=0.01)
+
+    @kk.portfolio(warmup=0)
+    def trail(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx[1].buy(1.0)
+            ctx[1].trailing_stop(-1.0, trail=5.0)
+
+    outage = kk.Outage("2024-01-01 02:10", "2024-01-01 02:20")
+    assert kk.fills(kk.backtest(bars, trail, venue=kk.Venue(outages=[outage])))["order"].tolist() == [1]
+
+
 def test_h3_replacements_count_and_cancels_do_not() -> None:
     bars = hourly("2024-01-01", 4)
 

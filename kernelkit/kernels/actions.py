@@ -45,7 +45,7 @@ from kernelkit.kernels.layout import (
     WITHIN,
 )
 from kernelkit.kernels.matching import tidy
-from kernelkit.kernels.memory import at, call
+from kernelkit.kernels.memory import at, call, f8, i8
 from kernelkit.kernels.triggers import if_touched
 
 
@@ -119,7 +119,12 @@ def close_before(frame: int) -> float:
     x = at(f.positions, POSITION)
     if not has_bar(frame, f.asset):
         return column_f(frame, C_CLOSE_P, f.i)
-    return x.before if f.coarse == 0 and x.acted_at == f.i else column_f(frame, C_CLOSE_P, f.i - 1)
+    if f.coarse == 0:
+        return x.before if x.acted_at == f.i else column_f(frame, C_CLOSE_P, f.i - 1)
+    # F16: of a finer bar the one before it, if that lies in the same bar
+    if f.i > 0 and column(frame, C_OPEN_AT, f.i - 1) >= i8(i8(f.coarse + 16 * C_OPEN_AT) + 8 * f.coarse_i):
+        return column_f(frame, C_CLOSE_P, f.i - 1)
+    return x.before if x.acted_at == f.coarse_i else f8(i8(f.coarse + 16 * C_CLOSE_P) + 8 * (f.coarse_i - 1))
 
 
 def act_on(frame: int, before: float) -> None:

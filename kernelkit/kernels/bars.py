@@ -275,6 +275,7 @@ def run(frame: int, trial_at: int, until: int) -> int:
     code = at(f.fill_model, FILL_MODEL).close_out
     last = t.i1 - 1 if code != KEEP else FAR  # the bar that closes out, if one does
     measure = f.measure != 0
+    finely = at(f.fill_model, FILL_MODEL).path == FINER
     session_at = i8(f.columns + 16 * C_SESSION)
     while h.i < until:
         i = h.i
@@ -297,9 +298,9 @@ def run(frame: int, trial_at: int, until: int) -> int:
             status = room(frame)
             if status == DONE:
                 status = take(frame, FIRST)
-                if f.guard != 0:  # funding within the bar moves the liquidation price: the bar is looked at
+                if f.guard != 0 or finely:  # funding moves the liquidation price, and comes before a finer bar (F16)
                     h.touch_lo = FAR
-        if status == DONE and (f.logging != 0 or h.n_live > 0 or f.guard != 0):
+        if status == DONE and (f.logging != 0 or h.n_live > 0 or f.guard != 0 or (acts and finely)):
             status = call(f.meet, frame)
         if status == DONE and acts and f.whole != 0:
             status = take(frame, WITHIN)

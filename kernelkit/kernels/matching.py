@@ -173,8 +173,9 @@ def follow_range(frame: int) -> None:
     close = at(f.fill_model, FILL_MODEL).path == CLOSE_ONLY
     for k in range(at(f.state, HEADER).n_live):
         o_at = f.orders + k * ORDER_BYTES
-        if follows(o_at):
-            focus(frame, at(o_at, ORDER).asset)
+        asset = at(o_at, ORDER).asset
+        if follows(o_at) and (f.shared == 0 or has_bar(frame, asset)):  # no pass may have seen its last bar (H2)
+            focus(frame, asset)
             if shut(frame):
                 continue
             high = column(frame, C_CLOSE if close else C_HIGH, f.i)

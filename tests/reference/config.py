@@ -35,6 +35,7 @@ class ModelView:
 Model = Callable[[ModelView], float]
 Rate = float | Callable[[int], float]  # E6: a yearly rate, or what it is at a time in ns
 
+LATE = ("next_close", "next_typical", "next_vwap")  # F10: in a pass of their own
 CHOICES = {
     "cash_rule": ("reduce", "reject", "debt"),
     "limit": ("through", "touch"),
@@ -42,10 +43,10 @@ CHOICES = {
     "trailing": ("check_first", "update_first"),
     "close_out": ("none", "last_open", "last_close"),
     "sizing": ("at_decision", "at_fill"),
-    "market": ("next_open", "same_close", "next_close", "next_typical", "next_vwap"),
+    "market": ("next_open", "same_close", *LATE),
     "stop_gap": ("open", "trigger", "close"),
     "off_tick": ("round", "reject"),
-    "path": ("stop_first", "close", "high_first", "low_first", "nearest_first"),
+    "path": ("stop_first", "close", "high_first", "low_first", "nearest_first", "finer"),
 }
 
 # F12: what a path asks of the other choices
@@ -55,6 +56,7 @@ PATHS_ASK: dict[str, dict[str, tuple[str, ...]]] = {
     "high_first": LEGS_ASK,
     "low_first": LEGS_ASK,
     "nearest_first": LEGS_ASK,
+    "finer": {"market": ("next_open", *LATE), "close_out": ("none", "last_close")},
 }
 
 # F13: what a named model sets beside the defaults
@@ -132,8 +134,8 @@ class Config:
         if not math.isfinite(self.margin_fee):
             raise ValueError(f"Config.margin_fee is {self.margin_fee!r}, wanted a finite number")
         long, short = tiers(self.maintenance, "maintenance"), tiers(self.maintenance_short, "maintenance_short")
-        if (long is not None or short is not None) and self.path not in ("stop_first", "close"):
-            raise ValueError(f"Config.path is {self.path!r}, wanted stop_first or close with a maintenance margin")
+        if (long is not None or short is not None) and self.path not in ("stop_first", "close", "finer"):
+            raise ValueError(f"Config.path is {self.path!r}, wanted stop_first, close or finer with a maintenance")
 
     def tiers_of(self, position: int) -> Tiers | None:
         """L2: of long and of short positions apart."""

@@ -23,6 +23,7 @@ class Holding:
     position: int = 0
     open_trade: Record | None = None
     last: int = -1  # X1: its last bar, -1 before its first
+    own_last: int = -1  # F16: the same among its own bars while `bars` are its finer ones
     has_bar: bool = False  # is that the bar of the clock
     opened: int = 0
     high: int = 0
@@ -35,16 +36,27 @@ class Holding:
     basis: float = 0.0  # L4: what the position cost
     stake: float = 0.0  # L4: what is put at risk with isolated margin
     left: int | None = None  # P1: the lots that may still trade in its bar, None for any number
+    ends: bool = False  # F16: is its finer bar the last of a bar that ends a session
 
     def __post_init__(self) -> None:
         """X1: for each bar of the clock the newest of the asset's bars at or before it, -1 for none."""
+        self.own = self.bars
         self.last_bars = list(accumulate(self.rows, max))
 
     def stand_at(self, t: int, config: Config) -> None:
         """X1: the clock is at bar `t`; F12 `close`: the bar is its close."""
-        self.last, self.has_bar, self.over = self.last_bars[t], self.rows[t] >= 0, False
-        if self.last < 0:
-            return
+        self.bars, self.last, self.ends = self.own, self.last_bars[t], False
+        self.own_last, self.has_bar, self.over = self.last, self.rows[t] >= 0, False
+        if self.last >= 0:
+            self.look(config)
+
+    def stand_in(self, finer: Bars, u: int, ends: bool, config: Config) -> None:
+        """F16: it is at finer bar `u`, which `ends` the last bar of a session (O12)."""
+        self.bars, self.last, self.ends = finer, u, ends
+        self.look(config)
+
+    def look(self, config: Config) -> None:
+        """The prices of the bar, and what may trade in it."""
         bars, bar = self.bars, self.last
         self.opened, self.high, self.low, self.close = bars.o[bar], bars.h[bar], bars.l[bar], bars.c[bar]
         if config.path == "close":
@@ -60,9 +72,9 @@ class Holding:
 
     @property
     def closes_session(self) -> bool:
-        """O12: is its bar known when the calendar closes its session, or later."""
+        """O12, F16: is its bar known when the calendar closes its session, or later."""
         assert self.bars.closes is not None
-        return self.bars.known_at[self.last] >= self.bars.closes[self.last]
+        return self.ends or self.bars.known_at[self.last] >= self.bars.closes[self.last]
 
     @property
     def standard(self) -> int:
@@ -85,7 +97,7 @@ class Holding:
 
     def price_at(self, t: int) -> float:
         """X1: the close of its last bar at bar `t` of the clock."""
-        return self.grid.price(self.bars.c[self.last_bars[t]])
+        return self.grid.price(self.own.c[self.last_bars[t]])
 
     def price_before(self, t: int, ratios: Sequence[float]) -> float:
         """E1: the close of its last bar before bar `t` of the clock, after splits of that bar by `ratios`."""
@@ -96,7 +108,7 @@ class Holding:
 
     def value_before(self, t: int) -> float:
         """E6, E7: `|N(C, h)|`, before any split of the bar."""
-        return abs(self.grid.notional(self.bars.c[self.last_bars[t - 1]], self.position))
+        return abs(self.grid.notional(self.own.c[self.last_bars[t - 1]], self.position))
 
     def earn(self, amount: float) -> None:
         """E2-E5, E7: what the round trip has brought besides its fills."""

@@ -59,8 +59,11 @@ class Ledger:
         for action in self.schedule.last[t]:
             self.delist(self.account.holdings[action.asset], action.value, self.clock.known_at[t])
 
-    def take(self, action: Action, t: int, time: int) -> None:
-        """E2, E3, E5: of what is held; of nothing held only a split changes anything, the orders."""
+    def take(self, action: Action, t: int, time: int, close: float | None = None) -> None:
+        """E2, E3, E5: of what is held; of nothing held only a split changes anything, the orders.
+
+        `close` is P(C) where that is not of the bar before (F16).
+        """
         holding = self.account.holdings[action.asset]
         if action.kind == "split":
             splits.split(self.account, self.book, holding, action.value, t, time)
@@ -69,7 +72,8 @@ class Ledger:
             units = float(holding.position) * holding.grid.unit
             self.pay(holding, units * action.value, "dividend", time)
         elif holding.position != 0 and not math.isnan(action.value):
-            mark = holding.price_before(t, holding.ratios) if math.isnan(action.price) else action.price
+            before = holding.price_before(t, holding.ratios) if close is None else close
+            mark = before if math.isnan(action.price) else action.price
             units = float(holding.position) * holding.grid.unit
             value = units / mark if holding.grid.contract == "inverse" else mark * units
             self.pay(holding, -(value * action.value), "funding", time)

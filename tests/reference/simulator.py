@@ -9,6 +9,7 @@ from tests.reference.account import Account
 from tests.reference.actions import Action, Schedule, schedule
 from tests.reference.config import Config, Outcome
 from tests.reference.fills import Matcher
+from tests.reference.finer import FinerMatcher
 from tests.reference.holders import Steps, steps
 from tests.reference.ledger import Ledger
 from tests.reference.market import Bars, Clock, Grid
@@ -78,13 +79,25 @@ def run(
 
 
 def simulate(
-    bars: Bars, grid: Grid, config: Config, decide: Callable[[View], object], actions: Sequence[Action] = ()
+    bars: Bars,
+    grid: Grid,
+    config: Config,
+    decide: Callable[[View], object],
+    actions: Sequence[Action] = (),
+    finer: Bars | None = None,
 ) -> Outcome:
-    """Run one strategy over one asset, whose bars are the clock; its records, but `actions`, do not name the asset."""
+    """Run one strategy over one asset, whose bars are the clock; its records, but `actions`, do not name the asset.
+
+    `finer` are the bars in which `path = finer` matches (F16).
+    """
+    if (finer is None) == (config.path == "finer"):
+        raise ValueError(f"Config.path is {config.path!r}, wanted finer with finer bars, and these with it")
     if not (callable(config.borrow) or isinstance(config.borrow, int | float)):
         raise ValueError("Config.borrow is a list, wanted one rate for one asset")
     account = Account(bars, grid, config, cash=config.cash, equity=config.cash)
     venue = Matcher(bars, grid, config, account, Book())
+    if finer is not None:
+        venue = FinerMatcher(bars, finer, grid, config, account, Book())
     start, end = span(venue.clock, config)
 
     def call(t: int) -> None:

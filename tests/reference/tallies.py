@@ -15,22 +15,20 @@ class Tally:
     """The fills of an account, by session of its clock."""
 
     sessions: list[int] = field(default_factory=list)  # those that have had bars, the last one running
-    turnover: float = 0.0  # R4: T
+    turnovers: dict[int, float] = field(default_factory=dict)  # R4: of each session
     opened: dict[int, int] = field(
         default_factory=dict
-    )  # R6: assets in which a fill could become a day trade, and when
+    )  # R6: assets with a fill that could become a day trade, and when
     day_trades: list[int] = field(default_factory=list)  # R6: the session of each
 
     def begin_bar(self, session: int) -> None:
         """A bar of the clock begins, perhaps a session."""
         if not self.sessions or self.sessions[-1] != session:
             self.sessions.append(session)
-            self.turnover = 0.0
 
     def count(self, asset: int, session: int, held: int, lots: int, weight: float) -> None:
         """R4, R6: a fill of `lots` in a bar of `session` by an account that holds `held`; `weight` is A9's term."""
-        if session == self.sessions[-1]:
-            self.turnover = self.turnover + weight
+        self.turnovers[session] = self.turnovers.get(session, 0.0) + weight
         final = held + lots
         if held * lots < 0 and self.opened.get(asset) == session:
             self.day_trades.append(session)
@@ -40,7 +38,12 @@ class Tally:
 
     def recent(self) -> int:
         """R6: D."""
-        return sum(session in self.sessions[-SESSIONS:] for session in self.day_trades[-MOST:])
+        return sum(session >= self.sessions[-SESSIONS:][0] for session in self.day_trades[-MOST:])
+
+    @property
+    def turnover(self) -> float:
+        """R4: T."""
+        return self.turnovers.get(self.sessions[-1], 0.0)
 
     def could_become(self) -> int:
         """R6: the assets in which a fill of this session could still become a day trade."""

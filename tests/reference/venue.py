@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tests.reference import quotes, replacing
 from tests.reference.account import Fund
-from tests.reference.config import Config
+from tests.reference.config import LATE, Config
 from tests.reference.holding import Holding
 from tests.reference.ledger import Ledger
 from tests.reference.market import Clock
@@ -31,38 +31,51 @@ class Venue:
 
     def match(self, t: int, last: bool) -> None:
         """T5, X2: each step for all assets before the next one; `last` is the last bar of the span."""
-        self.woken = []
-        open_at, known_at = self.clock.open_at[t], self.clock.known_at[t]
-        self.matches = self.config.halts.matches(open_at, known_at)
+        self.begin(t)
+        closes_at_open = last and self.config.close_out == "last_open"
+
+        def after_open() -> bool:
+            if closes_at_open:
+                self.close_all("open")
+            if self.ledger is not None:
+                self.ledger.within(t)
+            return not closes_at_open
+
+        self.match_bar(self.clock.open_at[t], self.clock.known_at[t], self.clock.session[t], after_open)
+        self.finish(t, last)
+
+    def begin(self, t: int) -> None:
+        """E1: what comes before anything else of bar `t`."""
         self.account.tally.begin_bar(self.clock.session[t])
         if self.ledger is not None:
             self.ledger.first(t)
-        replacing.take_effect(self.book, open_at)
         self.account.stand_at(t)
-        trading = [holding for holding in self.account.holdings if holding.has_bar]
+
+    def match_bar(self, open_at: int, known_at: int, session: int, after_open: Callable[[], bool]) -> None:
+        """O1-F8: what the bar does to the live orders; `after_open` says whether any passes follow that of the open."""
+        self.woken = []
+        self.matches = self.config.halts.matches(open_at, known_at)
+        replacing.take_effect(self.book, open_at)
         for order in self.book.live():
             if order.live and self.account.of(order).has_bar:
-                self.book.expire(order, self.clock.session[t], open_at)
+                self.book.expire(order, session, open_at)
         self.check_margin("open")
         # who is matched, and as what, is settled before the passes: an exit woken in this bar belongs to F7 alone,
         # and a stop-limit triggered in this bar rests from the next one on
         matched = [order for order in self.book.live() if self.is_matched(order, open_at)]
         self.open_pass(matched)
         self.check_margin("open")
-        closes_at_open = last and self.config.close_out == "last_open"
-        if closes_at_open:
-            for holding in trading:
-                self.close_out(holding, holding.opened, "open")
-        if self.ledger is not None:
-            self.ledger.within(t)
-        if not closes_at_open:
+        goes_on = after_open()
+        if goes_on:
             self.later_passes(matched)
         for order in matched:
-            if not (closes_at_open and order.tif == "AT_CLOSE"):  # O12: the late pass did not come
+            if goes_on or order.tif != "AT_CLOSE":  # O12: the late pass did not come
                 self.book.expire_with_bar(order, known_at)
+
+    def finish(self, t: int, last: bool) -> None:
+        """F9, E4: what comes after all passes of bar `t`, and before its mark."""
         if last and self.config.close_out == "last_close":
-            for holding in trading:
-                self.close_out(holding, holding.close, "intrabar")
+            self.close_all("intrabar")
         if self.ledger is not None:
             self.ledger.last(t)
 
@@ -138,7 +151,7 @@ class Venue:
         """F10, O12: the market orders that did not take part in the open pass, and AT_CLOSE orders."""
         if self.config.path == "close":
             return
-        late_markets = self.config.market in ("next_close", "next_typical", "next_vwap")
+        late_markets = self.config.market in LATE
 
         def takes_part(order: Order) -> bool:
             if order.at_auction:
@@ -248,7 +261,7 @@ class Venue:
         assert order.weight is not None
         account, holding = self.account, self.account.of(order)
         worth = account.worth(holding, ticks)
-        lots = account.target_lots(holding, order.weight, worth, ticks, holding.last, time, slip=False)
+        lots = account.target_lots(holding, order.weight, worth, ticks, holding.own_last, time, slip=False)
         if lots is None:
             self.book.end(order, "rejected", "invalid", time)
             return False
@@ -279,6 +292,12 @@ class Venue:
         elif whole:
             self.book.end(order, "filled", "", time, by_fill=True)
         self.woken += self.book.after_fill(order, before, holding.position, fill, holding.grid)
+
+    def close_all(self, rule: str) -> None:
+        """F9, X2: each position whose asset has a bar, at the open or at the close."""
+        for holding in self.account.holdings:
+            if holding.has_bar:
+                self.close_out(holding, holding.opened if rule == "open" else holding.close, rule)
 
     def close_out(self, holding: Holding, reference: int, rule: str) -> None:
         """F9: close the position in one order."""
