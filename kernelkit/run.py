@@ -74,7 +74,7 @@ class Run:
 
     @property
     def bars(self) -> int:
-        """Bars done, those of the warm-up included."""
+        """Bars done, those of the warm-up included; of a portfolio those of its clock."""
         return int(header_of(self._session.block)["i"])
 
     @property
