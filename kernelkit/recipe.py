@@ -408,12 +408,13 @@ def plan_job(
     )
 
 
-def calls_of(panel: Panel, need: int, closed: Sequence[int]) -> np.ndarray:
+def calls_of(panel: Panel, need: int | np.ndarray, closed: Sequence[int]) -> np.ndarray:
     """X9: by asset, the first of its bars at which its strategy is called: ``need`` come before, and W7's have closed.
 
-    int64 (asset,); one that no bar is, where that never happens.
+    int64 (asset,); where that has not happened the number of its bars, or more.
     """
-    return np.array([max(need, table.ready(closed)) for table in panel.tables], "i8")
+    found: np.ndarray = np.maximum(need, np.array([table.ready(closed) for table in panel.tables], "i8"))
+    return found
 
 
 def first_call(panel: Panel, called: np.ndarray) -> int:

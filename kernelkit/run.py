@@ -5,21 +5,18 @@ The bits are those of one whole run.
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import json
 import os
-import re
-import shutil
 import uuid
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from kernelkit import saved
 from kernelkit.agenda import with_agenda
 from kernelkit.data import append, store
 from kernelkit.data.contracts import check_same
@@ -28,15 +25,13 @@ from kernelkit.errors import OrderError, RunError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.block import header_of
 from kernelkit.kernels.cache import build_id
-from kernelkit.kernels.context import Rolling
-from kernelkit.kernels.job import Backing, Costs, Job, new_outcome
-from kernelkit.kernels.plan import Plan, Ring, Site
-from kernelkit.kernels.rules import Rules
+from kernelkit.kernels.job import Costs, Homes, Job, Table, new_outcome
+from kernelkit.kernels.plan import Plan
 from kernelkit.kernels.session import Failed, Session
-from kernelkit.kernels.source import Source
-from kernelkit.market.account import Account, Rates
+from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.settings import Settings
+from kernelkit.market.several import Accounts, Venues, holders
 from kernelkit.market.terms import check_volumes, hours_of, venues_of
 from kernelkit.market.venue import Venue
 from kernelkit.recipe import (
@@ -58,20 +53,16 @@ from kernelkit.recipe import (
     span,
 )
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.table import check_sizes, clock_of, panel_of, ready_together, table_of
+from kernelkit.table import check_sizes, clock_of, first_ready, panel_of
 
 if TYPE_CHECKING:
     import xarray as xr
 
-FORMAT = 1
-RATES = ("interest", "loan", "borrow")
-DAMAGED = "Start again, or restore the folder."
-OWN = re.compile(r"\.?(state|bars|run)-[0-9a-f]{32}\..*")  # files of one save, finished or not
 ENDLESS = 1 << 60  # the bar at which a run that may always go on would end
 
 
 class Run:
-    """One trial over one asset, advanced as its bars arrive. Make it with `start` or `resume`."""
+    """One trial over one asset, or a portfolio, advanced as its bars arrive. Make it with `start` or `resume`."""
 
     def __init__(self, recipe: Recipe, venue: Any, fill_model: FillModel, state: np.ndarray | None = None) -> None:
         self._recipe, self._venue, self._fill_model = recipe, venue, fill_model
@@ -88,7 +79,7 @@ class Run:
 
     @property
     def bars(self) -> int:
-        """Bars done, those of the warm-up included."""
+        """Bars done, those of the warm-up included; of a portfolio those of its clock."""
         return int(header_of(self._session.block)["i"])
 
     @property
@@ -124,21 +115,19 @@ class Run:
         bars = check_bars(more) if longer else append(old, more)
         if asset_names(bars) == self._recipe.assets:
             check_same(old, bars)
-        plan = self._recipe.job.plan
-        table, rows = table_of(bars, 0, plan.features, *asked_of(plan))
-        check_volumes(self._recipe.job.venues, None, [table], self._recipe.assets)
-        check_vwap([self._fill_model], [table], self._recipe.assets)
-        account: Any = self._recipe.account
-        [table] = with_agenda(bars, [table], [rows], [account], False)
-        before = self._recipe.job.tables[0]
-        if not before.begins(table) or asset_names(bars) != self._recipe.assets:
-            found, wanted = "bars that differ from those already run", "the same bars and instrument, continued"
+        job, names = self._recipe.job, asset_names(bars)
+        begin = int(job.trials[0]["trade_from"])
+        laid = lay(bars, job.plan, job.venues, self._recipe.account, job.homes, begin, job.waits, job.called)
+        tables = laid.tables[int(job.plan.shared) :]
+        check_volumes(job.venues, job.homes, tables, names)
+        check_vwap([self._fill_model], tables, names)
+        # A portfolio's clock has the index from the bar at which its account starts (X8): not known while it warms up.
+        warm = job.plan.shared and not header_of(self._session.block)["started"]
+        begun = zip(job.tables[int(warm) :], laid.tables[int(warm) :], strict=True)
+        if names != self._recipe.assets or not all(before.begins(table) for before, table in begun):
+            found, wanted = "bars that differ from those already run", "the same bars and instruments, continued"
             raise UsageError(message("feed", found, wanted, "Start a new run: history has changed."))
-        trials = self._recipe.job.trials.copy()
-        trials["trade_from"] = np.maximum(trials["trade_from"], table.ready(self._recipe.job.waits))  # W7
-        hours = hours_of(self._recipe.job.venues, [table])
-        job = replace(self._recipe.job, tables=[table], trials=trials, hours=hours)
-        recipe = replace(self._recipe, bars=bars, job=job, places=[rows])
+        recipe = replace(self._recipe, bars=bars, job=laid.onto(job), places=laid.places)
         old_state = self._recipe, self._session
         self._recipe, self._session = recipe, session_of(recipe, self._session.block.copy())
         try:
@@ -162,7 +151,7 @@ class Run:
             )
         trials = self._recipe.job.trials.copy()
         trials["i1"] = n
-        place = self._recipe.places[0]
+        place = self._recipe.rows(0)
         recipe = replace(
             self._recipe,
             job=replace(self._recipe.job, trials=trials),
@@ -184,21 +173,21 @@ class Run:
         block = self._session.block.tobytes()
         try:
             store.save(self._recipe.bars, bars)
-            _write(state, block)
+            saved.write(state, block)
             document = {**self._document(block), "state": state.name, "bars": bars.name}
-            _write(part, json.dumps({**document, "digest": _digest(document)}, indent=1).encode())
+            saved.write(part, json.dumps({**document, "digest": saved.digest(document)}, indent=1).encode())
             part.replace(target / "run.json")
         except BaseException:
-            _remove([state, bars, part])
+            saved.remove([state, bars, part])
             raise
-        _sync(target)
-        _remove(p for p in target.iterdir() if OWN.fullmatch(p.name) and p not in (state, bars))
+        saved.sync(target)
+        saved.remove(p for p in target.iterdir() if saved.OWN.fullmatch(p.name) and p not in (state, bars))
         return target
 
     def _document(self, block: bytes) -> dict[str, Any]:
         recipe, job = self._recipe, self._recipe.job
         return {
-            "format": FORMAT,
+            "format": saved.FORMAT,
             "layout": L.VERSION,
             "build": build_id(),
             "crc": zlib.crc32(block),
@@ -206,70 +195,21 @@ class Run:
             "source": recipe.strategy.source.text,
             "identity": recipe.strategy.identity,
             "program": job.text,
-            "plan": plan_to_json(job.plan),
+            "plan": saved.plan_to_json(job.plan),
             "params": job.params.tolist(),
             "bound": recipe.params,
             "trial": [float(x) if isinstance(x, float) else int(x) for x in job.trials[0].item()],
             "custom_state": job.custom_state,
             "ring_sizes": {str(k): v for k, v in job.ring_sizes.items()},
             "waits": job.waits,
+            "called": None if job.called is None else job.called.tolist(),
             "venue": [asdict(c) for c in job.venues],
             "venue_name": self._venue.name,
             "costs": self._venue.costs,
             "fill_model": asdict(self._fill_model),
-            "rates": {name: rate_to_json(getattr(recipe.account, name)) for name in RATES},
+            "account": saved.account_to_json(recipe.account),
+            "homes": None if job.homes is None else asdict(job.homes),
         }
-
-
-def rate_to_json(rate: Any) -> Any:
-    """A rate of the account as JSON: a number, or its times and values; of several assets by name."""
-    if isinstance(rate, Mapping):
-        return {"of": {asset: rate_to_json(r) for asset, r in rate.items()}}
-    return asdict(rate) if isinstance(rate, Rates) else rate
-
-
-def rate_from_json(rate: Any) -> Any:
-    """The rate again."""
-    if not isinstance(rate, dict):
-        return rate
-    if "of" in rate:
-        return {asset: rate_from_json(r) for asset, r in rate["of"].items()}
-    return Rates(tuple(rate["times"]), tuple(rate["values"]))
-
-
-def _backing(saved: Mapping[str, Any]) -> Backing:
-    tiers = {side: tuple(map(tuple, saved[side])) for side in ("long", "short")}
-    return Backing(**{**saved, **tiers})
-
-
-def _digest(document: Mapping[str, Any]) -> str:
-    """Hash of what a ``run.json`` says, its own digest apart."""
-    told = {k: v for k, v in document.items() if k != "digest"}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _remove(paths: Iterable[Path]) -> None:
-    """Delete what no run needs; what cannot be deleted now is deleted by the next save."""
-    for path in list(paths):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
 
 
 def session_of(recipe: Recipe, state: np.ndarray | None) -> Session:
@@ -280,88 +220,20 @@ def session_of(recipe: Recipe, state: np.ndarray | None) -> Session:
     return session
 
 
-@dataclass(frozen=True)
-class SavedStrategy:
-    """What a resumed run knows of its strategy: name and source, for the ledger and the result."""
-
-    name: str
-    text: str
-    identity: str
-
-    @property
-    def source(self) -> Source:
-        """Its tree."""
-        tree = ast.parse(self.text).body[0]
-        if not isinstance(tree, ast.FunctionDef):
-            found, fix = type(tree).__name__, "Start again, or restore the folder."
-            raise RunError(message("source of a saved run", found, "the function of its strategy", fix))
-        return Source(tree, "saved run", 1)
-
-
-@dataclass(frozen=True)
-class SavedVenue:
-    """What a resumed run knows of its venue: name and costs in words."""
-
-    name: str
-    costs: str
-    models: tuple[Any, ...] = ()  # a resumed run has no Python of them
-
-
-def plan_to_json(plan: Plan) -> dict[str, Any]:
-    """A plan as JSON."""
-    return {
-        "params": {n: t.__name__ for n, t in plan.params.items()},
-        "state": {n: {"ring": v.n} if isinstance(v, Ring) else v for n, v in plan.state.items()},
-        "features": plan.features,
-        "records": plan.records,
-        "reach": plan.reach,
-        "raises": plan.raises,
-        "words": plan.words,
-        "closing": plan.closing,
-        "sizes": plan.sizes,
-        "timeframes": plan.timeframes,
-        "moments": plan.moments,
-        "told": plan.told,
-        "timed": plan.timed,
-        "sites": [
-            [s.kind, s.column, list(s.arguments), list(s.rolling), s.slot, s.custom, s.timeframe] for s in plan.sites
-        ],
-    }
-
-
-def plan_from_json(data: Mapping[str, Any]) -> Plan:
-    """The plan again."""
-    kinds = {"int": int, "float": float, "bool": bool}
-    state = {n: Ring(v["ring"]) if isinstance(v, dict) else v for n, v in data["state"].items()}
-    plan = Plan(
-        {n: kinds[t] for n, t in data["params"].items()},
-        state,
-        list(data["features"]),
-        [],
-        list(data["records"]),
-        data["reach"],
-        data["raises"],
-    )
-    plan.sites = [Site(k, c, tuple(a), Rolling(*r), *rest) for k, c, a, r, *rest in data["sites"]]
-    plan.words, plan.closing, plan.sizes = data["words"], data["closing"], data["sizes"]
-    plan.timeframes = dict(data["timeframes"])
-    plan.moments, plan.told, plan.timed = list(data["moments"]), data["told"], data["timed"]
-    return plan
-
-
 def start(
     bars: xr.Dataset,
     strategy: Strategy,
     params: Mapping[str, Any] | None = None,
     *,
     start: Any = None,
-    account: Account | None = None,
-    venue: Venue | None = None,
+    account: Account | Accounts | None = None,
+    venue: Venue | Venues | Mapping[str, Venue] | None = None,
     fill_model: FillModel | str | None = None,
 ) -> Run:
     """Begin a backtest of one strategy, with scalar parameters, over one asset; it runs ``bars`` and waits for more.
 
-    Raises UsageError for a signal (it sees whole arrays), a grid or several assets, OrderError for a fill model with a
+    A `@kk.portfolio` goes on likewise, over all assets of the bars. Raises UsageError for a signal (it sees whole
+    arrays), a grid, or several assets that share no account, OrderError for a fill model with a
     close-out (nobody knows the last bar), and what `kk.backtest` raises.
 
     >>> import kernelkit as kk
@@ -384,17 +256,15 @@ def start(
                 "Only an event-driven strategy can be fed bar by bar.",
             )
         )
-    if subject.shared:
-        fix = "Use kk.backtest; runs that go on take one asset."
-        raise UsageError(message(f"portfolio {subject.name}", "an account of several assets", "a @kk.strategy", fix))
     if settings.fill_model.path == "finer":
         fix = "Use kk.backtest(..., finer=...); runs that go on take one table of bars."
         raise OrderError(message("path of a run", "finer", "a path through the bars themselves", fix))
     if settings.fill_model.close_out != "none":
         found, fix = settings.fill_model.close_out, "A run that may go on does not know its last bar."
         raise OrderError(message("close_out of a run", found, "none", fix))
-    if bars.sizes["asset"] != 1:
-        raise UsageError(message("bars", f"{bars.sizes['asset']} assets", "one", "Choose one: bars.sel(asset=[name])."))
+    if bars.sizes["asset"] != 1 and not subject.shared:
+        fix = "Choose one, bars.sel(asset=[name]), or put them on one account: kk.portfolio(strategy)."
+        raise UsageError(message("bars", f"{bars.sizes['asset']} assets", "one", fix))
     scalars, axes = bind(subject, params, None)
     if axes:
         raise UsageError(
@@ -403,6 +273,50 @@ def start(
     recipe = one_recipe(bars, subject, scalars, start, settings)
     compiled(recipe, settings.venue)
     return Run(recipe, settings.venue, settings.fill_model)
+
+
+@dataclass(frozen=True)
+class Laid:
+    """Bars as a trial without an end reads them, and where it begins: at a bar that may not have come yet."""
+
+    tables: list[Table]
+    places: list[np.ndarray]
+    last_bars: np.ndarray | None
+    hours: dict[str, np.ndarray]
+    begin: int
+    called: np.ndarray | None
+
+    def onto(self, job: Job) -> Job:
+        """The job, of one trial, over these bars."""
+        trials = job.trials.copy()
+        trials["trade_from"] = self.begin
+        more: dict[str, Any] = {"bars": self.last_bars, "hours": self.hours, "called": self.called}
+        return replace(job, tables=self.tables, trials=trials, **more)
+
+
+def lay(
+    bars: xr.Dataset,
+    plan: Plan,
+    venues: Sequence[Costs],
+    account: Account | Accounts,
+    homes: Homes | None,
+    begin: int,
+    waits: Sequence[int],
+    called: np.ndarray | None,
+) -> Laid:
+    """Lay bars out for a trial that begins at bar ``begin``, or when what it waits for has come (W7, X9)."""
+    panel = panel_of(bars, plan.features, None, *asked_of(plan))
+    tables = panel.tables
+    if called is not None:
+        called = calls_of(panel, called, waits)
+        begin = max(begin, first_call(panel, called))
+    else:
+        begin = max(begin, first_ready(panel, waits) if plan.shared else tables[0].ready(waits))
+    if plan.shared:
+        tables = [clock_of(panel, bars, min(begin, panel.n - 1), clock_moments(plan)), *tables]
+    tables = with_agenda(bars, tables, panel.places, holders(account, homes, len(panel.tables)), plan.shared, homes)
+    last_bars = panel.last_bars if plan.shared else None
+    return Laid(tables, panel.places, last_bars, hours_of(venues, tables), begin, called)
 
 
 def one_recipe(
@@ -416,63 +330,46 @@ def one_recipe(
     """The recipe of a single trial that has no end yet; ``types`` are those of its parameters, from their values."""
     types = types or {n: kind_of(n, [scalars[n]], d) for n, d in strategy.defaults.items()}
     program = strategy.program(types, {n: v for n, v in scalars.items() if isinstance(v, str)})
-    shared = program.plan.shared
-    panel = panel_of(bars, program.plan.features, None, *asked_of(program.plan))
-    assets = asset_names(bars)
-    venues, homes = venues_of(settings, assets, shared), settings.homes(assets) if shared else None
-    check_volumes(venues, homes, panel.tables, assets)
-    check_vwap([settings.fill_model], panel.tables, asset_names(bars))
-    check_sizes(program.plan, panel.tables)
-    rows = np.arange(panel.n) if shared else panel.places[0]
-    first = int(np.searchsorted(rows, span(bars, start, None)[0]))
-    need, waits = strategy.bars_needed(program, scalars), most_closed(strategy, program, [scalars])
-    begin, tables, called = max(first, need), panel.tables, None
-    if shared:
+    plan, names = program.plan, asset_names(bars)
+    panel = panel_of(bars, plan.features, None, *asked_of(plan))
+    venues, homes = venues_of(settings, names, plan.shared), settings.homes(names) if plan.shared else None
+    check_volumes(venues, homes, panel.tables, names)
+    check_vwap([settings.fill_model], panel.tables, names)
+    check_sizes(plan, panel.tables)
+    settings.check(plan.shared)
+    if plan.shared:
         check_path(settings.fill_model)
-        if program.plan.by_asset:
-            called = calls_of(panel, need, waits)
-            begin = max(first, first_call(panel, called))
-        else:
-            begin = max(begin, ready_together(panel, program.plan.timeframes, waits, asset_names(bars)))
-        tables = [clock_of(panel, bars, min(begin, panel.n - 1), clock_moments(program.plan)), *tables]
-    else:
-        begin = max(begin, tables[0].ready(waits))
-    settings.check(shared)
-    accounts = settings.accounts(assets)
-    tables = with_agenda(bars, tables, panel.places, accounts, shared, homes)
+    rows = np.arange(panel.n) if plan.shared else panel.places[0]
+    first, need = int(np.searchsorted(rows, span(bars, start, None)[0])), strategy.bars_needed(program, scalars)
+    waits = most_closed(strategy, program, [scalars])
+    called = np.full(len(names), need) if plan.by_asset else None
+    account: Any = settings.account if plan.shared else settings.accounts(names)[0]
+    laid = lay(bars, plan, venues, account, homes, first if plan.by_asset else max(first, need), waits, called)
     trials = np.zeros(1, L.TRIAL)
-    trials[0] = (0, begin, ENDLESS, 0, 0, 0, settings.account.cash)
-    params = param_words(program, [()], [], scalars)
+    trials[0] = (0, laid.begin, ENDLESS, 0, 0, 0, account.cash)
     job = Job(
         program.text,
-        program.plan,
-        tables,
+        plan,
+        laid.tables,
         venues,
         [settings.fill_model.codes()],
         trials,
-        params,
+        param_words(program, [()], [], scalars),
         True,
         own_state(strategy, program),
-        bars=panel.last_bars if shared else None,
         waits=waits,
-        hours=hours_of(venues, tables),
         homes=homes,
-        called=called,
     )
-    stop = int(rows[-1]) + 1
-    return Recipe(
-        bars,
-        strategy,
-        job,
-        {},
-        asset_names(bars),
-        panel.places,
-        np.zeros((), "i8"),
-        min(begin, stop - 1),
-        stop,
-        scalars,
-        account=settings.account,
-    )
+    return recipe_of(bars, strategy, laid.onto(job), laid, scalars, account)
+
+
+def recipe_of(
+    bars: xr.Dataset, strategy: Strategy, job: Job, laid: Laid, bound: dict[str, Any], account: Account | Accounts
+) -> Recipe:
+    """The recipe of a trial that has no end yet."""
+    stop = bars.sizes["time"] if job.plan.shared else int(laid.places[0][-1]) + 1
+    begin, cell = min(laid.begin, stop - 1), np.zeros((), "i8")
+    return Recipe(bars, strategy, job, {}, asset_names(bars), laid.places, cell, begin, stop, bound, account=account)
 
 
 def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Run:
@@ -494,7 +391,7 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
     True
     """
     folder = Path(path)
-    document, state = _read(folder)
+    document, state = saved.read(folder)
     if strategy is not None and strategy.identity != document["identity"]:
         fix = "Pass the strategy that the run was started with, or none."
         found, wanted = f"another {strategy.name}", f"the saved {document['strategy']}"
@@ -502,28 +399,19 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
     try:
         bars = store.load(folder / document["bars"])
     except RuntimeError as error:  # what the decoder says of a damaged chunk
-        raise RunError(message(f"run at {folder}", str(error), "bars as they were saved", DAMAGED)) from error
-    plan = plan_from_json(document["plan"])
-    table, rows = table_of(bars, 0, plan.features, *asked_of(plan))
+        raise RunError(message(f"run at {folder}", str(error), "bars as they were saved", saved.DAMAGED)) from error
+    plan, venues = saved.plan_from_json(document["plan"]), [saved.costs_from_json(v) for v in document["venue"]]
     trials = np.zeros(1, L.TRIAL)
     trials[0] = tuple(document["trial"])
-    venues = [
-        Costs(
-            **(
-                v
-                | {n: tuple(v[n]) for n in ("fee_slots", "slippage_slots")}
-                | {"backing": _backing(v["backing"]), "rules": Rules.of(v["rules"])}
-            )
-        )
-        for v in document["venue"]
-    ]
-    account = Account(float(trials[0]["cash"]), **{n: rate_from_json(r) for n, r in document["rates"].items()})
-    [table] = with_agenda(bars, [table], [rows], [account], False)
+    account, homes = saved.account_from_json(document["account"]), saved.homes_from_json(document["homes"])
     fill_model = FillModel(**document["fill_model"])
+    waits, called = tuple(document["waits"]), document["called"]
+    begin = int(trials[0]["trade_from"])
+    laid = lay(bars, plan, venues, account, homes, begin, waits, None if called is None else np.array(called, "i8"))
     job = Job(
         document["program"],
         plan,
-        [table],
+        laid.tables,
         venues,
         [fill_model.codes()],
         trials,
@@ -531,41 +419,9 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
         True,
         [tuple(c) for c in document["custom_state"]],
         {int(k): v for k, v in document["ring_sizes"].items()},
-        waits=tuple(document["waits"]),
-        hours=hours_of(venues, [table]),
+        waits=waits,
+        homes=homes,
     )
-    recipe = Recipe(
-        bars,
-        strategy or cast(Strategy, SavedStrategy(document["strategy"], document["source"], document["identity"])),
-        job,
-        {},
-        [str(bars["asset"].values[0])],
-        [rows],
-        np.zeros((), "i8"),
-        0,
-        int(rows[-1]) + 1,
-        document["bound"],
-        account=account,
-    )
-    return Run(recipe, SavedVenue(document["venue_name"], document["costs"]), fill_model, state)
-
-
-def _read(folder: Path) -> tuple[dict[str, Any], np.ndarray]:
-    """What a saved run says of itself, and its state block."""
-    try:
-        document = json.loads((folder / "run.json").read_text())
-        if not isinstance(document, dict) or document.get("digest") != _digest(document):
-            raise RunError(message(f"run at {folder}", "a damaged run.json", "what was saved", DAMAGED))
-        if (document["format"], document["layout"], document["build"]) != (FORMAT, L.VERSION, build_id()):
-            found, wanted = f"build {document['build']}", f"this build, {build_id()}"
-            again = "Run it again with kk.start: other code may compute other bits."
-            raise RunError(message(f"run at {folder}", found, wanted, again))
-        raw = (folder / document["state"]).read_bytes()
-    except (OSError, ValueError) as error:
-        wanted = "a folder written by run.save"
-        raise RunError(message(f"run at {folder}", str(error), wanted, "Check the path.")) from None
-    if zlib.crc32(raw) != document["crc"]:
-        raise RunError(
-            message(f"run at {folder}", f"a damaged {document['state']}", "the bytes that were saved", DAMAGED)
-        )
-    return document, np.frombuffer(raw, "u1").copy()
+    told = saved.SavedStrategy(document["strategy"], document["source"], document["identity"])
+    recipe = recipe_of(bars, strategy or cast(Strategy, told), laid.onto(job), laid, document["bound"], account)
+    return Run(recipe, saved.SavedVenue(document["venue_name"], document["costs"]), fill_model, state)

@@ -167,15 +167,20 @@ def ready_together(panel: Panel, timeframes: Iterable[str], closed: Sequence[int
 
     Raises UsageError where there is none.
     """
-    if not any(closed):
-        return 0
-    each = [(table.ready(closed), table.n_bars, place) for table, place in zip(panel.tables, panel.places, strict=True)]
-    rows = [int(place[k]) for k, n, place in each if k < n]
-    if not rows:
+    row = first_ready(panel, closed)
+    if row == panel.n:
         lacks = [(h.table.n_bars, n, tf) for h, n, tf in zip(panel.tables[0].higher, closed, timeframes, strict=True)]
         have, n, timeframe = min(lacks, key=lambda x: x[0] - x[1])
         raise UsageError(too_few(names[0], timeframe, have, n))
-    return min(rows)
+    return row
+
+
+def first_ready(panel: Panel, closed: Sequence[int]) -> int:
+    """W8: the same; ``panel.n`` where it has not happened yet."""
+    if not any(closed):
+        return 0
+    each = ((table.ready(closed), place) for table, place in zip(panel.tables, panel.places, strict=True))
+    return min((int(place[k]) for k, place in each if k < len(place)), default=panel.n)
 
 
 def too_few(name: str, timeframe: str, have: int, wanted: int) -> str:
@@ -247,7 +252,8 @@ def calendar_for(bars: xr.Dataset, at: Sequence[str]) -> str:
 
 def with_moments(table: Table, calendar: str, at: Sequence[str]) -> Table:
     """T8: the table with one column more, which says which of these moments each bar is."""
-    bits = moments(at, calendar, table.columns[L.C_SESSION], table.columns[L.C_KNOWN_AT])
+    session, known_at = table.columns[L.C_SESSION], table.columns[L.C_KNOWN_AT]
+    bits = moments(at, calendar, session, known_at) if table.n_bars else np.zeros(0, "i8")
     if not table.universe:
         return replace(table, columns=(*table.columns, bits))
     *own, mask = table.columns  # strategies look for moments directly behind the features
@@ -266,7 +272,7 @@ def calendar_of(bars: xr.Dataset, what: str = "orders at the close") -> str:
 
 def with_closes(table: Table, calendar: str) -> Table:
     """O12: the table with one column more, which says when each bar's session closes."""
-    when = closes(calendar, table.columns[L.C_SESSION])
+    when = closes(calendar, table.columns[L.C_SESSION]) if table.n_bars else np.zeros(0, "i8")
     return replace(table, columns=(*table.columns, when), closing=len(table.columns))
 
 

@@ -435,7 +435,7 @@ def test_a_damaged_run_is_refused(tmp_path: Path, pattern: str, how: Any) -> Non
 
 def test_another_build_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path)
-    monkeypatch.setattr("kernelkit.run.build_id", lambda: "0123456789abcdef")
+    monkeypatch.setattr("kernelkit.saved.build_id", lambda: "0123456789abcdef")
     with pytest.raises(RunError, match="this build, 0123456789abcdef"):
         kk.resume(path)
 
@@ -461,7 +461,7 @@ def test_a_failed_save_leaves_the_older_run(tmp_path: Path, monkeypatch: pytest.
     path = saved(tmp_path)
     later = kk.resume(path).feed(part(300, 400))
     with monkeypatch.context() as patch:
-        patch.setattr("kernelkit.run._digest", lambda _: 1 / 0)
+        patch.setattr("kernelkit.saved.digest", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             later.save(path)
     assert len(list(path.iterdir())) == 3

@@ -10,7 +10,7 @@ of fields is a new VERSION: a checkpoint of another one is refused.
 
 import numpy as np
 
-VERSION = 7
+VERSION = 8
 RESERVE = 64  # orders that one decision may submit
 SLOTS = RESERVE + 2  # free slots that takes: the last of them may be a bracket
 MAX_CELLS = 64  # block summaries a trial keeps (M4)

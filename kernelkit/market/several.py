@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from kernelkit.errors import OrderError, message
+from kernelkit.kernels.job import Homes
 from kernelkit.market.account import Account
 from kernelkit.market.limits import is_number
 from kernelkit.market.models import CostModel
@@ -139,6 +140,13 @@ class Accounts:
         """What each transfer costs, in the order of `delays`."""
         each = [float(self.fee.get(a, 0.0)) if isinstance(self.fee, Mapping) else float(self.fee) for a in names]
         return tuple(fee for fee in each for _ in names)
+
+
+def holders(account: Account | Accounts, homes: Homes | None, n: int) -> list[Account]:
+    """The account that holds each of ``n`` assets, which trade where ``homes`` says."""
+    if isinstance(account, Account):
+        return [account] * n
+    return [] if homes is None else [account.by_venue[homes.names[v]] for v in homes.venue]
 
 
 def duration(length: Any) -> int:
