@@ -270,6 +270,7 @@ class Records:
     def __init__(self, res: xr.Dataset, what: str) -> None:
         curves, trial = one_trial(res)
         recipe, job = curves.recipe, curves.recipe.job
+        self.bars = recipe.bars
         records = getattr(curves.logs(trial), what)
         self.raw = np.sort(records, order="id", kind="stable") if what == "orders" else records
         if recipe.shared:
@@ -306,6 +307,15 @@ class Records:
         place = np.where(self.raw["asset"] >= 0, np.array(self.homes.venue)[self.number], -2 - self.raw["asset"])
         return {"venue": np.array([*self.homes.names, ""], object)[place]}
 
+    def symbol(self, name: str) -> dict[str, list[str]]:
+        """E9: what each asset was called at that time, where the bars know it."""
+        if "symbol_from" not in self.bars.variables:
+            return {}
+        from kernelkit.data.symbols import symbols_at  # which few results need
+
+        names = symbols_at(self.bars, self.asset, self.raw[name])
+        return {"symbol": ["" if k < 0 else n for k, n in zip(self.raw["asset"], names, strict=True)]}
+
     def text(self, name: str, names: Sequence[str]) -> list[str]:
         """Codes as words."""
         return [names[int(k)] for k in self.raw[name]]
@@ -332,6 +342,7 @@ def fills(res: xr.Dataset) -> pd.DataFrame:
         {
             "time": r.times("time"),
             "asset": r.asset,
+            **r.symbol("time"),
             "order": r["order"],
             "side": np.where(r["lots"] > 0, "buy", "sell"),
             "quantity": np.abs(r["lots"]) * r.lot,
@@ -369,6 +380,7 @@ def actions(res: xr.Dataset) -> pd.DataFrame:
         {
             "time": r.times("time"),
             "asset": np.where(r["asset"] < 0, "", r.asset),
+            **r.symbol("time"),
             "kind": r.text("kind", L.ACTIONS),
             "position": r["lots"] * r.lot,
             "amount": r["amount"],
@@ -402,6 +414,7 @@ def orders(res: xr.Dataset, history: bool = False) -> pd.DataFrame:
         {
             "order": r["id"],
             "asset": r.asset,
+            **r.symbol("t_submit"),
             "kind": r.text("kind", L.KINDS),
             "tif": r.text("tif", L.TIFS),
             "side": np.where(r["lots"] >= 0, "buy", "sell"),

@@ -23,7 +23,7 @@ from tests.test_halts import hourly
 
 # orders whose numbers do not depend on when they are decided; cancels; with latencies of one bar replacements, too
 SENT = (1.0, 2.0, 3.0, 4.0, 6.0, 9.0, 10.0)
-FIELDS = ("asset", "kind", "tif", "lots", "filled", "price", "status", "reason", "group", "parent", "fees")
+FORMS = {6.0: (0.0, 1.0, 2.0, 3.0, 4.0, 7.0, 8.0, 9.0), 18.0: (0.0, 1.0, 3.0)}
 
 
 def alone(case: Case, k: int) -> Case:
@@ -31,20 +31,13 @@ def alone(case: Case, k: int) -> Case:
     step = case.bars.open_at[1] - case.bars.open_at[0]
     sent = (*SENT, 18.0) if k == 1 else SENT
     program = [
-        [a for a in row if a[0] in sent and (a[0] != 18.0 or a[1] in (0.0, 1.0, 3.0))]
-        if t >= case.config.trade_from
-        else []
+        [a for a in row if t >= case.config.trade_from and a[0] in sent and a[1] in FORMS.get(a[0], (a[1],))]
         for t, row in enumerate(case.program)
     ]
     market = "next_open" if case.config.market == "same_close" else case.config.market
     config = replace(case.config, close_out="none", market=market)
     bars = replace(case.bars, known_at=[t + step for t in case.bars.open_at])
     return replace(case, bars=bars, program=program, config=config, closes=())
-
-
-def ends(orders: Any) -> dict[int, tuple[Any, ...]]:
-    """What became of each order, but for when it was submitted."""
-    return {int(o["id"]): tuple(o[name].item() for name in FIELDS) for o in orders}
 
 
 @settings(max_examples=400, deadline=None)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from kernelkit.data.extend import append as append
     from kernelkit.data.features import feature as feature
     from kernelkit.data.frames import from_pandas as from_pandas
+    from kernelkit.data.symbols import lean_symbols as lean_symbols
+    from kernelkit.data.symbols import symbols_of as symbols_of
+    from kernelkit.data.symbols import with_symbols as with_symbols
     from kernelkit.data.universe import with_universe as with_universe
 
 _HOMES = {
@@ -22,9 +25,12 @@ _HOMES = {
     "from_pandas": "kernelkit.data.frames",
     "in_currency": "kernelkit.data.convert",
     "inverse": "kernelkit.data.contracts",
+    "lean_symbols": "kernelkit.data.symbols",
     "load": "kernelkit.data.catalog",
     "names": "kernelkit.data.catalog",
+    "symbols_of": "kernelkit.data.symbols",
     "with_actions": "kernelkit.data.actions",
+    "with_symbols": "kernelkit.data.symbols",
     "with_universe": "kernelkit.data.universe",
 }
 _MODULES = ("store", "synthetic")

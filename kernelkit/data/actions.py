@@ -113,7 +113,7 @@ def _check(bars: xr.Dataset, times: Any, whose: Any, what: Any, value: Any, pric
         if name not in assets:
             raise DataError(message(row, f"the asset {name!r}", f"one of {', '.join(assets)}", "Drop the row."))
         if kind not in KINDS:
-            fix = "Another company under this name is another asset; a new name of the same one needs no action."
+            fix = "Another company under this name is another asset; a new name is none: kk.data.with_symbols."
             raise DataError(message(row, f"the kind {kind!r}", f"one of {', '.join(KINDS)}", fix))
         if not good[kind][k]:
             raise DataError(message(f"{row}, value of a {kind}", value[k], wanted[kind], "Look at the source."))

@@ -39,7 +39,8 @@ def append(bars: xr.Dataset, more: xr.Dataset | Frames, *, allow_gap: bool = Fal
     check_bars(bars)
     later = more if isinstance(more, xr.Dataset) else from_pandas(more, like=bars)
     check_bars(later)
-    _check_features(bars, later)
+    fix = "Append bars first, then add the feature to the whole: its age runs across the seam."
+    check_plain("append", fix, bars, later)
     _check_extra(bars, later)
     _check_same(bars, later)
     if later is more:  # a frame is read as the bars were
@@ -59,12 +60,12 @@ def append(bars: xr.Dataset, more: xr.Dataset | Frames, *, allow_gap: bool = Fal
     return whole
 
 
-def _check_features(*parts: xr.Dataset) -> None:
+def check_plain(what: str, fix: str, *parts: xr.Dataset) -> None:
+    """Raise DataError for bars that features, or a universe, have been added to."""
     for part in parts:
         columns = [n for n in map(str, part.data_vars) if n.startswith((FEATURE, AGE)) or n == "universe"]
         if columns:
-            fix = "Append bars first, then add the feature to the whole: its age runs across the seam."
-            raise DataError(message("append", ", ".join(columns), "bars without features", fix))
+            raise DataError(message(what, ", ".join(columns), "bars without features", fix))
 
 
 def _check_extra(bars: xr.Dataset, later: xr.Dataset) -> None:
@@ -93,7 +94,7 @@ def _check_order(bars: xr.Dataset, later: xr.Dataset, allow_gap: bool) -> None:
         found = f"{utc(begin)}, {overlap:,} bars before the end of what is there"
         raise DataError(message("first bar to append", found, f"at or after {utc(end)}", "Cut the overlap off."))
     last, first = int(bars["session"].values[-1]), int(later["session"].values[0])
-    missed = _sessions_between(bars.attrs["calendar"], last, first)
+    missed = sessions_between(bars.attrs["calendar"], last, first)
     if missed and not allow_gap:
         days = (utc(session * sessions.DAY)[:10] for session in (last, first))
         found = f"{missed} sessions without bars between {' and '.join(days)}"
@@ -101,7 +102,8 @@ def _check_order(bars: xr.Dataset, later: xr.Dataset, allow_gap: bool) -> None:
         raise DataError(message("seam", found, "no session missing", fix))
 
 
-def _sessions_between(calendar: str, last: int, first: int) -> int:
+def sessions_between(calendar: str, last: int, first: int) -> int:
+    """Return how many sessions of the calendar lie between two days, since 1970."""
     if calendar == sessions.ALWAYS:
         return max(first - last - 1, 0)
     dates = sessions.schedule(calendar, last * sessions.DAY, first * sessions.DAY).dates // sessions.DAY
