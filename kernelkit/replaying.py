@@ -134,17 +134,18 @@ class Replay:
         stop = max(bar, stop)
         low, high = columns[L.C_LOW][bar:stop], columns[L.C_HIGH][bar:stop]
         lo, hi = int(record["touch_lo"]) + 1, int(record["touch_hi"]) - 1  # a tick earlier: F5's `through` is told
-        reached = np.flatnonzero((low <= lo) | (high >= hi) | self.down(bar, stop))
+        reached = np.flatnonzero((low <= lo) | (high >= hi) | self.down(int(record["asset"]), bar, stop))
         found = bar + int(reached[0]) if reached.size else stop
         life.quiet += range(bar, found)
         return found
 
-    def down(self, bar: int, stop: int) -> np.ndarray:
-        """Whether the venue was down when each of these bars was decided on (H2): it may not hear what is asked."""
+    def down(self, asset: int, bar: int, stop: int) -> np.ndarray:
+        """Whether the venue is down when it hears what each of these bars decides (H2, H5)."""
         known = self.clock[1][bar:stop]
-        rules = self.job.venues[int(self.job.trials[0]["venue"])].rules
+        rules = self.job.venue_of(self.job.trials[0], asset).rules
         if rules is None or not rules.outages:
             return np.zeros(len(known), bool)
+        known = known + rules.latency
         starts, ends, _ = np.array(rules.outages).T
         k = np.searchsorted(starts, known, side="right") - 1
         return np.asarray((k >= 0) & (known < ends[np.maximum(k, 0)]))
@@ -154,7 +155,7 @@ class Replay:
         names = [n for n in FIELDS if n not in ("touch_lo", "touch_hi", "session", "marks")]
         if any(before[n] != after[n] for n in names):
             return True
-        if self.down(bar, bar + 1).any():
+        if self.down(int(before["asset"]), bar, bar + 1).any():
             return True
         seen = L.SEEN | L.FRESH | L.SHOWN
         if int(before["marks"]) & ~seen != int(after["marks"]) & ~seen or before["marks"] & L.WAITING:

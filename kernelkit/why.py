@@ -287,7 +287,7 @@ def others(replay: Replay, life: Life) -> list[dict[str, Any]]:
     """What became of the order's id under each other named model, by the end of the bar in which it ended."""
     job = replay.job
     now = list(job.fill_models[int(job.trials[0]["fill_model"])])
-    guarded = bool(job.venues[int(job.trials[0]["venue"])].backing.long)
+    guarded = any(v.backing.long for v in job.venues)
     out = []
     for name, model in NAMED.items():
         if list(model.codes()) == now:

@@ -536,3 +536,15 @@ def test_v5__a_way_without_a_time_is_refused() -> None:
     accounts = kk.Accounts({"left": kk.Account(), "right": kk.Account()}, transfer={("left", "right"): "1h"})
     with pytest.raises(OrderError, match=r"no time for \('right', 'left'\)"):
         kk.backtest(made(1), busy, venue=BOTH, account=accounts)
+
+
+def test_v1__why_speaks_of_the_venue_and_the_account_of_the_order() -> None:
+    left = kk.Account(6e5, limits=kk.Limits(leverage=0.5, on_breach="cut"))
+    accounts = kk.Accounts({"left": left, "right": kk.Account(4e5)}, transfer="5h")
+    res = kk.backtest(made(8), mover, {"every": 3}, venue=BOTH, account=accounts, end="2024-03-04")
+    fills = kk.fills(res)
+    for venue, tells, keeps in (("left", "R3", "P1"), ("right", "P1", "R3")):
+        order = int(fills.loc[fills["venue"] == venue, "order"].iloc[3])
+        said = str(kk.why(res, order))
+        assert tells in said
+        assert keeps not in said

@@ -304,6 +304,10 @@ class Job:
         universe = L.UNIVERSE if any(t.universe for t in self.tables) else 0
         return int(np.bitwise_or.reduce([v.limits for v in self.venues])) | universe
 
+    def venue_of(self, trial: np.void, asset: int) -> Costs:
+        """The venue of an asset of a trial (V1)."""
+        return self.venues[int(trial["venue"]) if self.homes is None else self.homes.venue[asset]]
+
     @property
     def n_asset(self) -> int:
         """How many assets an account holds."""
