@@ -33,10 +33,11 @@ COUNTLESS = (L.R_UNIVERSE, L.R_DOWN, L.R_CLOSED_MARKET)  # these have no number
 def compliance(res: xr.Dataset, **sel: Any) -> pd.DataFrame:
     """Every limit, outage, closing or rate that hit an order of the selected trial, in order of time (rule R9).
 
-    ``rule`` names the rule and its number, ``limit`` and ``found`` are its number and what stood in its place at worst
-    (NaN for rules without one), ``done`` is rejected, cut or delayed: from ``quantity`` to ``left`` (base units; of a
-    cancel or replacement of a live order both are its quantity), or ``until`` a time (UTC, else NaT). An order that nothing hit has no row. ``sel`` narrows the result down to one
-    trial; raises UsageError where several are left.
+    ``rule`` names the rule and its number, ``limit`` and ``found`` are its number and what stood in its place at
+    worst (NaN for rules without one), ``done`` is rejected, cut or delayed: from ``quantity`` to ``left`` (base
+    units; of a cancel or replacement of a live order both are its quantity), or ``until`` a time (UTC, else NaT). An
+    order that nothing hit has no row. ``sel`` narrows the result down to one trial; raises UsageError where several
+    are left.
 
     >>> import kernelkit as kk
     >>> @kk.strategy

@@ -12,7 +12,6 @@ from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Logs
 from tests.reference import Outcome
 
-
 NUMBERS = ("lots", "display", "price", "trigger")
 NUMBERLESS = ("invalid", "below_lot", "off_tick", "unlisted", "delisted")  # T7: rejected before they had numbers
 

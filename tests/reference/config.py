@@ -107,7 +107,7 @@ class Config:
     isolated: bool = False
     protected: bool = True
     limits: Limits | None = None
-    halts: Halts = Halts()
+    halts: Halts = field(default_factory=Halts)
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():

@@ -89,6 +89,4 @@ class Halts:
         """H1, H2: do passes take place in this bar."""
         if self.hours is not None and not any(opens <= open_at <= closes for opens, closes in self.hours):
             return False
-        return not any(
-            outage.matching and open_at < outage.end and known_at > outage.start for outage in self.outages
-        )
+        return not any(outage.matching and open_at < outage.end and known_at > outage.start for outage in self.outages)
