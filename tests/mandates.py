@@ -20,17 +20,17 @@ def limited(rng: Any, cash: float, grids: list[Grid], base: int) -> Limits:
     choices = {
         "position": [few * grids[0].lot, 0.4 * afford * grids[0].lot],
         "notional": [few * grids[0].gross(base, 1), 0.3 * cash],
-        "concentration": [0.05, 0.4, 1.2],
-        "leverage": [0.1, 0.6, 1.5],
-        "turnover": [0.05, 0.5, 2.0],
+        "concentration": [0.02, 0.1, 0.6],
+        "leverage": [0.02, 0.1, 0.6],
+        "turnover": [0.01, 0.1, 1.0],
         "short": [[float(rng.choice([0.0, 2.0, 0.3 * afford, math.inf])) * g.lot for g in grids]],
-        "day_trades": [0, 1, 3],
+        "day_trades": [0, 0, 1, 3],
         "short_sale_price": [0.005, 0.03],
     }
     names = list(choices)
-    for name in rng.choice(names, int(rng.choice([1, 1, 2, 4])), replace=False):
+    for name in rng.choice(names, int(rng.choice([1, 2, 4, 6])), replace=False):
         told[name] = choices[name][rng.integers(len(choices[name]))]
-    return Limits(day_trade_equity=float(rng.choice([0.9 * cash, 1e300])), cut=bool(rng.random() < 0.5), **told)
+    return Limits(day_trade_equity=float(rng.choice([0.9 * cash, 1e300, 1e300])), cut=bool(rng.random() < 0.5), **told)
 
 
 def halted(rng: Any, open_at: Any, known_at: Any) -> Halts:
@@ -48,13 +48,13 @@ def halted(rng: Any, open_at: Any, known_at: Any) -> Halts:
             if a < b
         )
     if rng.random() < 0.5:
-        some = np.sort(rng.choice(edges, len(edges) // 3 * 2, replace=False)).tolist()
-        hours = [*some, edges[-1] + DAY, edges[-1] + 9999 * DAY]
+        hours = np.sort(rng.choice(edges, len(edges) // 3 * 2, replace=False)).tolist()
+        hours += [int(edges[-1]) + DAY, int(edges[-1]) + 9999 * DAY]  # what is delayed may be late
         told["hours"] = [(a, b + (a == b)) for a, b in zip(hours[::2], hours[1::2], strict=True)]
         told["closed"] = str(rng.choice(["reject", "delay", "delay"]))
     if rng.random() < 0.5:
         told["rate"] = int(rng.integers(1, 4)), int(rng.choice([DAY // 8, DAY // 2 + 1, 3 * DAY]))
-        told["excess"] = str(rng.choice(["reject", "delay"]))
+        told["excess"] = str(rng.choice(["reject", "delay", "delay"]))
     return Halts(**told)
 
 

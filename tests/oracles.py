@@ -25,7 +25,10 @@ class Oracle:
 
 APACHE, MIT, BSD = "Apache-2.0", "MIT", "BSD-3-Clause"
 FREQTRADE, NAUTILUS, AGPL = "GPL-3.0", "LGPL-3.0", "AGPL-3.0"
-RANDOM = "`tests/reference`, written from [rules.md](rules.md) alone; random bars, orders, models and settings"
+RANDOM = (
+    "`tests/reference`, written from [rules.md](rules.md) alone; random bars, finer bars, orders, models, limits, "
+    "hours, outages, rates, universes and settings"
+)
 ORACLES = {
     "Reference simulator, one asset": Oracle(RANDOM, BSD),
     "Reference simulator, several assets": Oracle(RANDOM, BSD),

@@ -31,7 +31,10 @@ from tests.test_engine_is_reference import (
 )
 
 EXAMPLES = 300
-TOGETHER = "A1-A9, C1-C6, E1-E8, F1-F11, F14-F15, L1-L2, L6, M1-M8, O1-O16, P1-P5, Q1-Q4, S1-S6, T1-T5, X1-X8"
+TOGETHER = (
+    "A1-A9, C1-C6, E1-E8, F1-F11, F14-F15, H1-H4, L1-L2, L6, M1-M8, O1-O16, P1-P5, Q1-Q4, R1-R9, S1-S6, T1-T5, U1, "
+    "X1-X8"
+)
 DIALECTS = [
     {"trailing": trailing, "close_out": end, "market": market, "stop_gap": gap}
     for trailing, end, market, gap in itertools.product(

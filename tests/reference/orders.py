@@ -11,7 +11,7 @@ MARKETS_ONCE_TRIGGERED = ("stop", "trailing_stop", "market_if_touched")  # P3
 LIMITS_ONCE_TRIGGERED = ("stop_limit", "trailing_stop_limit", "limit_if_touched")  # F3
 TRAILING = ("trailing_stop", "trailing_stop_limit")  # F15
 IF_TOUCHED = ("market_if_touched", "limit_if_touched")  # F14
-RECORDED = "id asset kind tif lots filled display status reason t_submit t_active t_end fees group parent".split()
+RECORDED = "id asset kind tif lots filled display status reason t_submit t_end fees group parent".split()
 RECORDED += "price trigger".split()
 
 

@@ -18,7 +18,7 @@ class Tally:
     turnovers: dict[int, float] = field(default_factory=dict)  # R4: of each session
     opened: dict[int, int] = field(
         default_factory=dict
-    )  # R6: assets with a fill that could become a day trade, and when
+    )  # R6: assets in which a fill could become a day trade, and when
     day_trades: list[int] = field(default_factory=list)  # R6: the session of each
 
     def begin_bar(self, session: int) -> None:

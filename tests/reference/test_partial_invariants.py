@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.reference import Bars, Config, Outcome, models, simulate
 from tests.reference.config import PATHS_ASK
+from tests.reference.paths import LEGS
 from tests.reference.worked import ONES, gambler, noise
 
 TIFS = ("GTC", "DAY", "IOC", "FOK")
@@ -20,7 +21,7 @@ ENDED = {"filled", "cancelled", "rejected", "expired"}
 @st.composite
 def configs(draw: st.DrawFn) -> Config:
     """Any venue and fill model with a share of the volume, which is 0 to 500 lots a bar."""
-    path = draw(st.sampled_from(["stop_first", "close", *(name for name in PATHS_ASK if name != "close")]))
+    path = draw(st.sampled_from(["stop_first", "close", *LEGS]))
     asks = PATHS_ASK.get(path, {})
     choices: dict[str, Any] = {
         "market": draw(st.sampled_from(asks.get("market", ("next_open", "same_close", "next_close", "next_typical")))),
