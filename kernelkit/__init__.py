@@ -15,6 +15,7 @@ _PUBLIC = {
     "Account": "market.account",
     "Accounts": "market.several",
     "FillModel": "market.fill_model",
+    "Instrument": "market.instrument",
     "Limits": "market.limits",
     "Margin": "market.margins",
     "Outage": "market.halts",

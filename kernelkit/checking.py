@@ -79,16 +79,17 @@ def numbers(teller: Teller, e: Heard) -> dict[str, Any] | None:
 
 def size(teller: Teller, e: Heard) -> dict[str, Any] | None:
     """O14, O15: whether the venue takes an order of this size, and one that would take."""
-    said, v = e.said, teller.venue
+    said = e.said
+    smallest, largest, least_worth = teller.sizes
     done = "rejected" if said["answer"] else ""
-    if e.what == "above_maximum" and v.max_quantity:
+    if e.what == "above_maximum" and largest:
         found = teller.quantity(said["lots"])
-        return row("O15", f"{found:.10g} of at most {v.max_quantity:.10g}.", done, v.max_quantity, found)
-    if e.what == "below_minimum" and (v.min_quantity or v.min_notional):
+        return row("O15", f"{found:.10g} of at most {largest:.10g}.", done, largest, found)
+    if e.what == "below_minimum" and (smallest or least_worth):
         lots = abs(int(said["lots"]))
         found, worth = teller.quantity(lots), teller.worth(int(said["k"]), lots)
-        least = f"at least {v.min_quantity:.10g}, worth {v.min_notional:.10g}"
-        pair = (v.min_notional, worth) if found >= v.min_quantity and v.min_notional else (v.min_quantity, found)
+        least = f"at least {smallest:.10g}, worth {least_worth:.10g}"
+        pair = (least_worth, worth) if found >= smallest and least_worth else (smallest, found)
         return row("O15", f"{found:.10g}, worth {worth:.10g}, of {least}.", done, *pair)
     if e.what == "would_take":
         close, own = teller.price(int(said["k"])), teller.price(int(teller.final["price"]))

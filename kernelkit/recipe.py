@@ -24,7 +24,7 @@ from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.settings import Settings
 from kernelkit.market.several import Accounts
-from kernelkit.market.terms import check_volumes, hours_of, venues_of
+from kernelkit.market.terms import check_steps, check_volumes, hours_of, venues_of
 from kernelkit.strategy import Program, Signal, Strategy
 from kernelkit.table import (
     SOURCES,
@@ -364,6 +364,7 @@ def plan_job(
     assets = asset_names(bars)
     venues = venues_of(settings, assets, program.plan.shared)
     homes = settings.homes(assets) if program.plan.shared else None
+    check_steps(settings, tables, assets)
     check_volumes(venues, homes, tables, assets)
     check_vwap([settings.fill_model], tables, assets)
     settings.check(program.plan.shared)
@@ -552,6 +553,7 @@ def plan_signal(
     base, places = with_agenda(bars, panel.tables, panel.places, accounts, False), panel.places
     settings.check(False)
     venues = venues_of(settings, assets, False)
+    check_steps(settings, base, assets)
     check_volumes(venues, None, base, assets)
     check_vwap([settings.fill_model], base, assets)
     n = len(base)

@@ -32,7 +32,7 @@ from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.settings import Settings
 from kernelkit.market.several import Accounts, Venues, holders
-from kernelkit.market.terms import check_volumes, hours_of, venues_of
+from kernelkit.market.terms import check_steps, check_volumes, hours_of, venues_of
 from kernelkit.market.venue import Venue
 from kernelkit.recipe import (
     Recipe,
@@ -333,6 +333,7 @@ def one_recipe(
     plan, names = program.plan, asset_names(bars)
     panel = panel_of(bars, plan.features, None, *asked_of(plan))
     venues, homes = venues_of(settings, names, plan.shared), settings.homes(names) if plan.shared else None
+    check_steps(settings, panel.tables, names)
     check_volumes(venues, homes, panel.tables, names)
     check_vwap([settings.fill_model], panel.tables, names)
     check_sizes(plan, panel.tables)

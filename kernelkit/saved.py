@@ -77,7 +77,7 @@ def costs_from_json(saved: Mapping[str, Any]) -> Costs:
     """A venue, as the kernel sees it, from JSON."""
     slots = {n: tuple(saved[n]) for n in ("fee_slots", "slippage_slots")}
     more: dict[str, Any] = {"backing": backing_from_json(saved["backing"]), "rules": Rules.of(saved["rules"])}
-    return Costs(**{**saved, **slots, **more})
+    return Costs(**{**saved, **slots, **more, "sizes": tuple(tuple(row) for row in saved["sizes"])})
 
 
 def backing_from_json(saved: Mapping[str, Any]) -> Backing:

@@ -29,6 +29,7 @@ class Teller:
     def __init__(self, job: Job, asset: str, final: Any) -> None:
         trial = job.trials[0]
         self.asset, self.venue = asset, job.venue_of(trial, int(final["asset"]))
+        self.sizes = self.venue.sizes_of(job.n_asset)[int(final["asset"])]
         place = 1 + int(final["asset"]) if job.plan.shared else int(trial["dataset"])
         self.table = job.tables[place]
         self.lot = self.table.lot

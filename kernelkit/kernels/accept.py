@@ -42,7 +42,7 @@ from kernelkit.kernels.layout import (
     V_TRAIL_TICKS,
     VENUE,
 )
-from kernelkit.kernels.memory import at, bits, call
+from kernelkit.kernels.memory import at, bits, call, f8
 
 MOST_PROFIT = 1e6
 BPS = 10000.0
@@ -159,23 +159,29 @@ def fault(
     return R_NONE
 
 
+def sizes_at(frame: int) -> int:
+    """O15: where the sizes of orders of the asset in focus lie."""
+    f = at(frame, FRAME)
+    return at(f.venue, VENUE).sizes + 24 * f.asset
+
+
 def above_maximum(frame: int, lots: int) -> bool:
     """O15: more than one order may be."""
     f = at(frame, FRAME)
-    most = at(f.venue, VENUE).max_quantity
+    most = f8(sizes_at(frame) + 8)
     return most > 0.0 and float(abs(lots)) * at(f.instrument, INSTRUMENT).lot > most * MORE
 
 
 def below_minimum(frame: int, lots: int, k: int) -> bool:
     """O15: less than an order must be, at `k` ticks; to close a position whole any is enough."""
     f = at(frame, FRAME)
-    v = at(f.venue, VENUE)
+    sizes = sizes_at(frame)
     g = at(f.instrument, INSTRUMENT)
     if lots == -at(f.positions, POSITION).lots:
         return False
-    if float(abs(lots)) * g.lot < v.min_quantity * LESS:
+    if float(abs(lots)) * g.lot < f8(sizes) * LESS:
         return True
-    return abs(value_at(f.instrument, k)) * (float(abs(lots)) * g.unit) < v.min_notional
+    return abs(value_at(f.instrument, k)) * (float(abs(lots)) * g.unit) < f8(sizes + 16)
 
 
 def would_take(order_at: int, k: int) -> bool:

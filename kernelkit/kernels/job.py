@@ -226,12 +226,16 @@ class Costs:
     off_tick: bool = False  # whether prices off the grid are rejected, not rounded
     backing: Backing = Backing()
     rules: Rules | None = None
+    sizes: tuple[tuple[float, float, float], ...] = ()  # by asset: these three, where they differ
 
     @property
     def limits(self) -> int:
         """Which rules refuse orders, as bits of layout: their size (O15), and `rules`."""
-        sizes = self.min_quantity > 0.0 or self.max_quantity > 0.0 or self.min_notional > 0.0
-        return (L.SIZES if sizes else 0) | (self.rules.flags if self.rules else 0)
+        return (L.SIZES if any(map(any, self.sizes_of(1))) else 0) | (self.rules.flags if self.rules else 0)
+
+    def sizes_of(self, n: int) -> tuple[tuple[float, float, float], ...]:
+        """What one order of each of ``n`` assets may be (O15): smallest, largest, worth at least."""
+        return self.sizes or ((self.min_quantity, self.max_quantity, self.min_notional),) * n
 
 
 @dataclass(frozen=True)

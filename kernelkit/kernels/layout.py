@@ -289,11 +289,12 @@ INSTRUMENT = _record(
     "tick lot multiplier unit periods",
     [("higher", "i8"), ("closed", "i8"), ("n_base", "i8"), ("called", "i8")],
 )
+# sizes: of each asset the smallest and the largest order, and what it is worth at least, f8 (O15), 0 for anything;
 # limits: which rules refuse orders, as bits; rules: where the RULES of an account there are; initial ... deductions:
 # the account's margin (L1, L2), tiers of long positions before those of short ones
 VENUE = _record(
-    "cash_rule fee slippage fee_reads slippage_reads rebates limits off_tick rules isolated protected",
-    "band participation min_quantity max_quantity min_notional initial margin_fee",
+    "cash_rule fee slippage fee_reads slippage_reads rebates limits off_tick rules isolated protected sizes",
+    "band participation initial margin_fee",
     [("fee_slots", "f8", (MODEL_SLOTS,)), ("slippage_slots", "f8", (MODEL_SLOTS,))]
     + [(name, "f8", (2 * TIERS,)) for name in ("floors", "rates", "deductions")],
 )

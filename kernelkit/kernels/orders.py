@@ -15,6 +15,7 @@ from kernelkit.kernels.accept import (
     kind_of,
     off_tick,
     refused,
+    sizes_at,
     trails,
     two_prices,
 )
@@ -92,7 +93,7 @@ from kernelkit.kernels.layout import (
     WAITING,
 )
 from kernelkit.kernels.matching import look_out, tidy, watch
-from kernelkit.kernels.memory import at, bits, i8, rarely
+from kernelkit.kernels.memory import at, bits, f8, i8, rarely
 from kernelkit.kernels.triggers import if_touched, trail_level
 
 
@@ -434,7 +435,7 @@ def sized_for_venue(frame: int, lots: int) -> int:
         return 0
     if not above_maximum(frame, lots):
         return lots
-    most = int((at(f.venue, VENUE).max_quantity * MORE) / at(f.instrument, INSTRUMENT).lot)
+    most = int((f8(sizes_at(frame) + 8) * MORE) / at(f.instrument, INSTRUMENT).lot)
     return most if lots > 0 else -most
 
 

@@ -152,6 +152,7 @@ class Session:
             frame[name] = value
         self.rulebook, universe = Rulebook([v.rules for v in job.venues], job.hours), job.limits & L.UNIVERSE
         timed = timed or job.limits & L.WAITS != 0
+        self.sizes = [np.array(v.sizes_of(job.n_asset), "f8") for v in job.venues]
         for k, (venue, v) in enumerate(zip(self.venues, job.venues, strict=True)):
             venue["rules"] = self.rulebook.address(k)
             backing = v.backing
@@ -162,8 +163,7 @@ class Session:
             venue["cash_rule"], venue["band"], venue["rebates"] = v.cash_rule, v.band, v.rebates
             venue["participation"], venue["off_tick"] = v.participation, v.off_tick
             venue["limits"] = v.limits | universe
-            for name in ("min_quantity", "max_quantity", "min_notional"):
-                venue[name] = getattr(v, name)
+            venue["sizes"] = self.sizes[k].ctypes.data
             venue["fee"] = model(v.fee) if v.fee else 0
             venue["slippage"] = model(v.slippage) if v.slippage else 0
             for cost, text in (("fee", v.fee), ("slippage", v.slippage)):

@@ -12,6 +12,7 @@ from kernelkit.data.sessions import DAY, trading_hours
 from kernelkit.errors import DataError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Backing, Costs, Homes, Table
+from kernelkit.market.instrument import sizes_of
 from kernelkit.market.settings import Settings
 from kernelkit.market.venue import CASH_RULES
 
@@ -38,17 +39,24 @@ def costs_of(settings: Settings) -> Costs:
     )
 
 
+def whole(settings: Settings, assets: list[str]) -> Costs:
+    """The one venue of these settings with all that it says of these assets."""
+    venue: Any = settings.venue
+    return replace(costs_of(settings), rules=settings.rules(assets), sizes=sizes_of(venue.instruments, venue, assets))
+
+
 def venues_of(settings: Settings, assets: list[str], shared: bool) -> list[Costs]:
     """The venues of a portfolio, or the one of each account: a single one where they do not differ.
 
     Raises OrderError for a limit of an asset that is not there.
     """
     if shared:
-        return [replace(costs_of(one), rules=one.rules(assets)) for one in settings.each]
+        return [whole(one, assets) for one in settings.each]
     out = []
     for a, one in enumerate(settings.of_assets(assets)):
-        rules = one.rules(assets)
-        out.append(replace(costs_of(one), rules=rules and replace(rules, shorts=rules.shorts[a : a + 1])))
+        costs = whole(one, assets)
+        rules = costs.rules and replace(costs.rules, shorts=costs.rules.shorts[a : a + 1])
+        out.append(replace(costs, rules=rules, sizes=costs.sizes[a : a + 1]))
     return out if any(one != out[0] for one in out) else out[:1]
 
 
@@ -63,6 +71,14 @@ def hours_of(venues: Sequence[Costs], tables: Sequence[Table]) -> dict[str, np.n
     ends = [(t.columns[L.C_OPEN_AT][0], t.columns[L.C_KNOWN_AT][-1]) for t in tables if t.n_bars]
     first, last = min(int(a) for a, _ in ends), max(int(b) for _, b in ends)
     return {name: trading_hours(name, first // DAY, last // DAY) for name in sorted(names)}
+
+
+def check_steps(settings: Settings, tables: Sequence[Table], assets: Sequence[str]) -> None:
+    """Raise DataError where a venue lists an asset in other steps than the bars have."""
+    for one, table, asset in zip(settings.of_assets(assets), tables, assets, strict=True):
+        venue: Any = one.venue
+        if asset in venue.instruments:
+            venue.instruments[asset].check(asset, table, venue.name)
 
 
 def check_volumes(venues: Sequence[Costs], homes: Homes | None, tables: Sequence[Table], assets: Sequence[str]) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any
 
 from kernelkit.errors import OrderError, message
 from kernelkit.kernels import layout as L
 from kernelkit.market.halts import INSTEAD, Outage, Rate, calendar_named, check_choice, in_order, latency_ns
+from kernelkit.market.instrument import Instrument, check_order, listed
 from kernelkit.market.limits import is_number
 from kernelkit.market.models import CostModel
 
@@ -28,6 +29,7 @@ class Venue:
     volume that orders may trade (rule P1; None: all of them fill). ``min_quantity`` and ``max_quantity`` (base units),
     ``min_notional`` (quote currency) are what one order may be (rule O15; None: anything); ``off_tick`` says whether a
     price off the tick grid is rounded (``"round"``, rule Q3) or the order rejected (``"reject"``).
+    ``instruments`` has what it says of single assets, a `kk.Instrument` for each: of others it may list any number.
     ``hours`` names the calendar by which it opens (rule H1; None: always), ``closed`` says whether orders outside of
     them wait for the next open (``"delay"``) or are rejected; ``outages`` are those that it had (rule H2), ``rate`` how
     many orders it takes (rule H3). ``latency`` is how long what a strategy decides takes to reach it (rule H5): a
@@ -53,6 +55,7 @@ class Venue:
     outages: Sequence[Outage] = ()
     rate: Rate | None = None
     latency: str | int = 0
+    instruments: Mapping[str, Instrument] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if self.cash_rule not in CASH_RULES:
@@ -84,9 +87,8 @@ class Venue:
             object.__setattr__(self, "participation", float(share))
         for name in LIMITS:
             self._check_limit(name)
-        if self.min_quantity and self.max_quantity and self.min_quantity > self.max_quantity:
-            found, fix = f"{self.min_quantity} above max_quantity {self.max_quantity}", "Exchange them."
-            raise OrderError(message("min_quantity of the venue", found, "no more than max_quantity", fix))
+        check_order(self.min_quantity, self.max_quantity, "the venue")
+        object.__setattr__(self, "instruments", listed(self.instruments))
         if self.off_tick not in OFF_TICK:
             wanted, fix = (
                 f"one of {', '.join(OFF_TICK)}",
