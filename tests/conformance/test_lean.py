@@ -40,21 +40,19 @@ LEFT_OUT = {
     "BasicTemplateContinuousFutureAlgorithm": "data: minute bars of ES contracts from July 2013; feature: rolling from "
     "one contract to the next",
     "BasicTemplateCryptoAlgorithm": "feature: cash in several currencies, initial holdings, fills at bid and ask",
-    "BasicTemplateCryptoFutureAlgorithm": "feature: inverse contracts, cash in several currencies, funding in the "
-    "account",
-    "BasicTemplateCryptoFutureHourlyAlgorithm": "feature: fills at bid and ask, funding in the account; data: LEAN's "
-    "own hourly quotes, which minutes put together do not give",
-    "CryptoFutureDailyMarginInterestRegressionAlgorithm": "data: the quotes of 2022-12-12; feature: funding in the "
-    "account",
+    "BasicTemplateCryptoFutureAlgorithm": "feature: cash in several currencies, fills at bid and ask",
+    "BasicTemplateCryptoFutureHourlyAlgorithm": "feature: fills at bid and ask; data: LEAN's own hourly quotes, which "
+    "minutes put together do not give",
+    "CryptoFutureDailyMarginInterestRegressionAlgorithm": "data: the quotes of 2022-12-12; feature: fills at bid and "
+    "ask",
     "LimitFillRegressionAlgorithm": "data: SPY by the second",
     "MarketImpactSlippageModelRegressionAlgorithm": "feature: slippage drawn from .NET's random numbers",
-    "ShortInterestFeeRegressionAlgorithm": "feature: a fee for borrowed stock; data: hourly bars of AAPL",
-    "SplitEquityRegressionAlgorithm": "feature: orders that a split adjusts; data: hourly bars of AAPL",
+    "ShortInterestFeeRegressionAlgorithm": "data: hourly bars of AAPL",
+    "SplitEquityRegressionAlgorithm": "data: hourly bars of AAPL",
     "TickDataFilteringAlgorithm": "data: quotes of SPY by the tick",
     "TrailingStopOrderRegressionAlgorithm": "data: SPY by the minute",
     "UpdateOrderRegressionAlgorithm": "feature: combined orders (legs that fill together)",
-    "VolumeShareSlippageModelAlgorithm": "data: the weights of SPY's constituents and daily bars of GOOGL; feature: a "
-    "universe that changes",
+    "VolumeShareSlippageModelAlgorithm": "data: the weights of SPY's constituents and daily bars of GOOGL",
 }
 
 
