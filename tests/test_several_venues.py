@@ -548,3 +548,39 @@ def test_v1__why_speaks_of_the_venue_and_the_account_of_the_order() -> None:
         said = str(kk.why(res, order))
         assert tells in said
         assert keeps not in said
+
+
+@kk.strategy
+def single(ctx, n=12):  # type: ignore[no-untyped-def]
+    ctx.record("own", ctx.equity)
+    if ctx.close[0] > ctx.close.sma(n):
+        ctx.target_percent(0.4)
+    else:
+        ctx.target_percent(-0.2)
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_v3_x9__a_strategy_for_each_asset_sees_the_account_of_its_asset(debug: bool) -> None:
+    bars, each = made(8), kk.portfolio(single)
+    accounts = kk.Accounts({"left": kk.Account(6e5), "right": kk.Account(4e5)})
+    res = kk.backtest(bars, each, venue=BOTH, account=accounts, end="2024-03-03", debug=debug)
+    for names, venue in ((NAMES[:2], LEFT), (NAMES[2:], RIGHT)):
+        account = accounts.by_venue[venue.name]
+        alone = kk.backtest(bars.sel(asset=list(names)), each, venue=venue, account=account, end="2024-03-03")
+        np.testing.assert_array_equal(res["account_equity"].sel(venue=venue.name), alone["equity"])
+        np.testing.assert_array_equal(res["own"].sel(asset=list(names)), alone["own"])
+
+
+def test_v5__a_run_that_goes_on_keeps_what_is_under_way(tmp_path: Any) -> None:
+    bars = made(16)
+    accounts = kk.Accounts({"left": kk.Account(5e4, interest=0.03), "right": kk.Account(5e4)}, transfer="7h", fee=1.0)
+    whole = kk.backtest(bars, mover, {"every": 2}, venue=BOTH, account=accounts)
+    run = kk.start(bars.isel(time=slice(0, 60)), mover, {"every": 2}, venue=BOTH, account=accounts)
+    for k, until in enumerate((61, 100, 177, BARS)):
+        run.save(tmp_path / f"run{k}")
+        run = kk.resume(tmp_path / f"run{k}", mover).feed(bars.isel(time=slice(int(run.bars), until)))
+    res = run.result()
+    for name in ("final_equity", "n_fills", "fees", "sharpe_ratio"):
+        assert float(res[name]) == float(whole[name])
+    np.testing.assert_array_equal(res["account_cash"], whole["account_cash"])
+    pd.testing.assert_frame_equal(kk.actions(res), kk.actions(whole))
