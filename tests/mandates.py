@@ -1,4 +1,4 @@
-"""Random limits, opening times, outages, rates and universes, of the size of what random programs do."""
+"""Random limits, opening times, outages, rates, latencies and universes, of the size of what random programs do."""
 
 from __future__ import annotations
 
@@ -33,8 +33,11 @@ def limited(rng: Any, cash: float, grids: list[Grid], base: int) -> Limits:
     return Limits(day_trade_equity=float(rng.choice([0.9 * cash, 1e300, 1e300])), cut=bool(rng.random() < 0.5), **told)
 
 
-def halted(rng: Any, open_at: Any, known_at: Any) -> Halts:
-    """Hours, outages and a rate, or some of them, with edges at those of bars and beside them."""
+def halted(rng: Any, open_at: Any, known_at: Any, near: bool) -> Halts:
+    """Hours, outages, a rate and a latency, or some of them, with edges at those of bars and beside them.
+
+    No latency where the venue is `near`.
+    """
     edges = np.unique(np.concatenate([open_at, known_at, open_at + DAY // 8, known_at + 1, known_at - 1]))
     told: dict[str, Any] = {}
     if rng.random() < 0.5:
@@ -55,6 +58,9 @@ def halted(rng: Any, open_at: Any, known_at: Any) -> Halts:
     if rng.random() < 0.5:
         told["rate"] = int(rng.integers(1, 4)), int(rng.choice([DAY // 8, DAY // 2 + 1, 3 * DAY]))
         told["excess"] = str(rng.choice(["reject", "delay", "delay"]))
+    if not near and rng.random() < 0.5:
+        bar = int(known_at[0] - open_at[0])
+        told["latency"] = int(rng.choice([1, bar // 3, bar - 1, bar, bar + 1, bar * 5 // 2, 2 * DAY]))
     return Halts(**told)
 
 

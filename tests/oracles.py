@@ -27,7 +27,7 @@ APACHE, MIT, BSD = "Apache-2.0", "MIT", "BSD-3-Clause"
 FREQTRADE, NAUTILUS, AGPL = "GPL-3.0", "LGPL-3.0", "AGPL-3.0"
 RANDOM = (
     "`tests/reference`, written from [rules.md](rules.md) alone; random bars, finer bars, orders, models, limits, "
-    "hours, outages, rates, universes and settings"
+    "hours, outages, rates, latencies, universes and settings"
 )
 ORACLES = {
     "Reference simulator, one asset": Oracle(RANDOM, BSD),

@@ -330,6 +330,7 @@ def rules_of(c: Config) -> Rules | None:
         rate=halts.rate[0] if halts.rate else 0,
         per=halts.rate[1] if halts.rate else 1,
         rate_rejects=halts.excess == "reject",
+        latency=halts.latency,
         **told,
     )
 

@@ -21,7 +21,7 @@ from tests.reference import models as plain
 
 DAY = 86_400_000_000_000
 EXAMPLES = 400
-ALONE = "A1-A9, C1-C6, E1-E8, F1-F15, H1-H4, L1-L5, M1-M8, O1-O16, P1-P5, Q1-Q4, R1-R9, S1-S6, T1-T5, U1"
+ALONE = "A1-A9, C1-C6, E1-E8, F1-F15, H1-H5, L1-L5, M1-M8, O1-O16, P1-P5, Q1-Q4, R1-R9, S1-S6, T1-T5, U1"
 GRIDS = [Grid(0.01, 100, 1.0), Grid(2.0**-10, 0, 1.0), Grid(0.25, 0, 0.001, 50.0), Grid(0.05, 20, 2.0**-20)]
 INVERSE = [Grid(0.5, 0, 1.0, 100.0, "inverse"), Grid(0.1, 10, 0.01, 7.0, "inverse")]
 
@@ -210,6 +210,8 @@ def cases(draw: st.DrawFn, calm: bool = False) -> Case:
 
     def level(t: int) -> float:
         k = int(max(1, close[t] + rng.integers(-2 * wide, 2 * wide + 1)))
+        if rng.random() < 0.02:
+            return 0.4 * grid.price(1)
         return grid.price(k) * (1.0 if rng.random() < 0.9 else 1.0003)
 
     for t in range(n):
@@ -273,7 +275,7 @@ def cases(draw: st.DrawFn, calm: bool = False) -> Case:
     if told and rng.random() < 0.2:
         bars = replace(bars, universe=members(rng, n))
     if told in ("halts", "both"):
-        config = replace(config, halts=halted(rng, open_at, known_at))
+        config = replace(config, halts=halted(rng, open_at, known_at, config.market == "same_close"))
     many, inverse = draw(st.sampled_from([0] if calm else [0, 0, 2, 8])), grid.contract == "inverse"
     actions = happenings(rng, many, open_at, known_at, 0, inverse, grid.price(base)) if many else []
     return Case(bars, grid, config, program, fee, slip, tuple(closes.tolist()), limits, tuple(actions))

@@ -214,6 +214,77 @@ def test_h5_an_outage_shows_when_what_was_sent_gets_there() -> None:
     assert kk.compliance(hit)["done"].tolist() == ["rejected"] * 5
 
 
+@kk.strategy
+def hopeful(ctx):  # type: ignore[no-untyped-def]
+    answer = -1.0
+    if ctx.i == 0:
+        ctx.limit(1.0, 50.0)
+        ctx.limit(1.0, 50.0)
+    if ctx.i == 1:
+        ctx.target(5.0)
+    if ctx.i == 2:
+        ctx.cancel(1)
+        ctx.replace(2, price=51.0)
+        ctx.cancel(3)
+        ctx.buy(1.0)
+    if ctx.i == 3:
+        ctx.cancel(4)
+        answer = ctx.replace(1, price=52.0) + ctx.replace(2, price=52.0) + ctx.replace(4, quantity=2.0)
+        ctx.target(2.0)
+    if ctx.i == 6:
+        answer = ctx.replace(1, price=53.0) + ctx.replace(2, price=53.0)
+    ctx.record("answer", answer)
+
+
+def test_h5_nothing_tells_that_a_cancel_or_a_replacement_will_be_refused() -> None:
+    """Decided at 3:00 and 4:00, in an outage at 5:30: what follows is as if the venue had listened, until then."""
+    bars = hourly("2024-01-01", 11)
+    outage = kk.Outage("2024-01-01 05:15", "2024-01-01 05:45", matching=False)
+    free, hit = (kk.backtest(bars, hopeful, venue=kk.Venue(latency="150min", outages=o)) for o in ([], [outage]))
+    assert free["answer"].values[3] == hit["answer"].values[3] == 0.0
+    both = [kk.orders(r).set_index("order") for r in (free, hit)]
+    assert [o.loc[5, "quantity"] for o in both] == [2.0, 2.0]  # the order for 5 is cancelled, as far as is known
+    assert hit["answer"].values[6] == 3.0  # by now it is known that nothing has come of it
+    assert both[1].loc[[1, 2], "limit"].tolist() == [53.0, 53.0]
+
+
+def test_h5_a_cancel_gets_there_before_an_order_that_is_held_back() -> None:
+    """Two at 13:00; the second may be sent from 21:00 on, when New York has closed; its cancel is there at 14:30."""
+
+    @kk.strategy
+    def two(ctx):  # type: ignore[no-untyped-def]
+        answer = -1.0
+        if ctx.i == 0:
+            ctx.limit(1.0, 50.0)
+            ctx.limit(1.0, 50.0)
+        if ctx.i == 1:
+            answer = ctx.cancel(2)
+        ctx.record("answer", answer)
+
+    rate = kk.Rate(1, "7h", excess="delay")
+    venue = kk.Venue(hours="XNYS", closed="reject", rate=rate, latency="150min")
+    orders = kk.orders(kk.backtest(hourly("2024-01-02 12:00", 14), two, venue=venue))
+    assert orders["reason"].tolist() == ["end_of_data", "user"]
+    assert str(orders["ended"][1])[11:16] == "16:30"
+
+
+def test_h5_the_exit_of_an_entry_that_rests_hears_too() -> None:
+    """Its replacement has come by 4:30, though no bar reaches the entry."""
+
+    @kk.strategy
+    def asleep(ctx):  # type: ignore[no-untyped-def]
+        answer = -1.0
+        if ctx.i == 0:
+            ctx.bracket(1.0, stop=40.0, entry=50.0)
+        if ctx.i == 2 or ctx.i == 5:
+            answer = ctx.replace(2, trigger=41.0 + ctx.i)
+        ctx.record("answer", answer)
+
+    res = kk.backtest(hourly("2024-01-01", 10), asleep, venue=kk.Venue(latency="90min"))
+    assert res["answer"].values[[2, 5]].tolist() == [2.0, 2.0]
+    assert kk.orders(res)["trigger"][1] == 46.0
+
+
 def test_h5_hours_and_rates_are_asked_on_arrival() -> None:
     """Decided at 14:00, half an hour before New York opens, it is there after."""
     bars = hourly("2024-01-02 12:00", 5)

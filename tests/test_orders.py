@@ -516,6 +516,12 @@ def test_q4_a_price_within_a_millionth_of_a_tick_is_on_the_grid() -> None:
     assert play([STILL, STILL], {0: [limit(1, 99.0000009)]}, limits={"off_tick": True}).ends[1][1] == "end_of_data"
 
 
+def test_q4_a_price_below_half_a_tick_is_off_the_grid() -> None:
+    """Q2 would raise it to one tick."""
+    assert play([STILL, STILL], {0: [limit(1, 0.4)]}, limits={"off_tick": True}).ends[1][1] == "off_tick"
+    assert play([STILL, STILL], {0: [limit(1, 0.4)]}).ends[1][1] == "end_of_data"
+
+
 def test_s6_targets() -> None:
     """Too small a target order is not given, too large a one comes in parts."""
     target = {0: [act(7, 0, 4)], 1: [act(7, 0, 25)], 2: [act(7, 0, 25)], 3: [act(7, 0, 25)], 4: [act(7, 0, 0)]}

@@ -6,8 +6,8 @@ from kernelkit.kernels.fills import decided_at, end_order
 from kernelkit.kernels.focus import defocus, focus
 from kernelkit.kernels.halts import far_away, put_off
 from kernelkit.kernels.layout import (
+    CALLED_OFF,
     CANCELLED,
-    ENDING,
     FAR,
     FRAME,
     GROWN,
@@ -24,9 +24,9 @@ from kernelkit.kernels.layout import (
     ORDER_BYTES,
     OTHER,
     PENDING,
-    R_DOWN,
     R_NONE,
     R_USER,
+    REPLACING,
     SEEN,
     SIZES,
     STOP,
@@ -52,9 +52,9 @@ def found(frame: int, number: float) -> int:
 def may_change(frame: int, order_at: int, given: int) -> bool:
     """O16: whether an order of this kind, as it stands, has what is to be replaced."""
     o = at(order_at, ORDER)
-    if (o.marks & ENDING) != 0 and o.reason < R_DOWN:  # H4: that was asked for; H5: a refusal is not known yet
+    if (o.marks & CALLED_OFF) != 0:  # H4; H5: that the venue will refuse the order, or its cancel, is not known yet
         return False
-    if (o.marks & PENDING) != 0 and far_away(frame) and o.t_asked != decided_at(frame):  # H5
+    if (o.marks & REPLACING) != 0 and far_away(frame) and o.t_asked != decided_at(frame):  # H5
         return False
     if (o.marks & TARGET) != 0 or ((given & HAS_QUANTITY) != 0 and o.parent != 0):
         return False
@@ -151,8 +151,10 @@ def amend(frame: int, given: int, number: float, q: float, p: float, trigger: fl
         o.trigger = old_trigger
         o.stop_loss = stop_loss
         o.take_profit = take_profit
-        if not late or f.sent_at == FAR:
+        if not done:
             o.marks = marks
+        elif f.sent_at == FAR:
+            o.marks = marks | REPLACING
         tidy(frame)
         return int(number) if late else 0
     o.marks &= ~(SEEN | PENDING)

@@ -9,6 +9,7 @@ from kernelkit.kernels.layout import (
     BREACH_BYTES,
     C_KNOWN_AT,
     C_OPEN_AT,
+    CALLED_OFF,
     CANCELLED,
     CROWDED,
     D_DELAYED,
@@ -32,6 +33,7 @@ from kernelkit.kernels.layout import (
     R_USER,
     RATE,
     REJECTED,
+    REPLACING,
     RULES,
     SEEN,
     STOPS,
@@ -237,18 +239,28 @@ def refuse(frame: int, order_at: int, reason: int, time: int, new: bool) -> int:
     at(frame, FRAME).sent_at = time if new else FAR
     if new:
         end_later(order_at, reason, time)
+    else:
+        on_its_way(frame, order_at, time)
     return R_NONE
 
 
 def end_later(order_at: int, reason: int, time: int) -> None:
     """H4, H5: a live order is to end; what comes first of all that would end it does."""
     o = at(order_at, ORDER)
-    if (o.marks & ENDING) == 0:
+    if (o.marks & ENDING) == 0 or time < o.t_cancel:
         o.marks |= ENDING
         o.reason = reason
         o.t_cancel = time
         if (o.marks & PENDING) != 0 and o.t_change >= time:
             o.marks &= ~PENDING
+
+
+def on_its_way(frame: int, order_at: int, time: int) -> None:
+    """H5: a replacement reaches the venue at `time`, which may refuse it."""
+    o = at(order_at, ORDER)
+    o.marks |= REPLACING
+    o.t_asked = decided_at(frame)
+    o.t_sent = time
 
 
 def delay(frame: int, order_at: int, reason: int, until: int, new: bool) -> None:
@@ -268,29 +280,36 @@ def call_off(frame: int, order_at: int, reason: int) -> bool:
         end_order(frame, order_at, CANCELLED, reason, decided_at(frame))
         return True
     time = arrival(frame)
-    if outage != 0:
-        if turns_away(outage):
-            note_change(frame, order_at, R_DOWN, D_REJECTED, 0.0, 0.0, 0)
-            return far_away(frame)
+    heard = outage == 0 or not turns_away(outage)
+    if not heard:
+        note_change(frame, order_at, R_DOWN, D_REJECTED, 0.0, 0.0, 0)
+        if not far_away(frame):
+            return False
+    elif outage != 0:
         time = i8(outage + 8)
         note_change(frame, order_at, R_DOWN, D_DELAYED, 0.0, 0.0, time)
-    end_later(order_at, reason, time)
+    o = at(order_at, ORDER)
+    o.marks |= CALLED_OFF
+    o.t_called = time
+    if heard:
+        end_later(order_at, reason, time)
     return True
 
 
 def put_off(frame: int, order_at: int, lots: int, price: int, trigger: int) -> None:
     """H4: what a live order is to become, 0 for no change, once FRAME.sent_at has come."""
     o = at(order_at, ORDER)
+    time = at(frame, FRAME).sent_at
+    on_its_way(frame, order_at, time)
     o.marks |= PENDING
-    o.t_asked = decided_at(frame)
-    o.t_change = at(frame, FRAME).sent_at
+    o.t_change = time
     o.next_lots = lots
     o.next_price = price
     o.next_trigger = trigger
 
 
 def take_effect(frame: int, c: int) -> None:
-    """H4: what was asked of live orders for a time up to that in column `c`: a bar's beginning, or its end."""
+    """H4, H5: what was asked of live orders for a time up to that in column `c`: a bar's beginning, or its end."""
     f = at(frame, FRAME)
     time = column(frame, c, f.i)
     for k in range(at(f.state, HEADER).n_live):
@@ -306,6 +325,10 @@ def take_effect(frame: int, c: int) -> None:
             renew(frame, o_at)
         if o.status == LIVE and ends:
             end_order(frame, o_at, CANCELLED if o.reason < R_DOWN else REJECTED, o.reason, o.t_cancel)
+        if (o.marks & CALLED_OFF) != 0 and o.t_called <= time:
+            o.marks &= ~CALLED_OFF
+        if (o.marks & REPLACING) != 0 and o.t_sent <= time:
+            o.marks &= ~REPLACING
 
 
 def renew(frame: int, order_at: int) -> None:

@@ -127,7 +127,8 @@ REASONS = (
 )
 # marks on an order
 TARGET, REDUCE, AT_FILL, TRIGGERED, FRESH, SEEN, WAITING, RATIONED, PARENT = 1, 2, 4, 8, 16, 32, 64, 128, 256
-POST, SHOWN, PENDING, CLOSES, ENDING = 512, 1024, 2048, 4096, 8192
+POST, SHOWN, PENDING, CLOSES, ENDING, CALLED_OFF, REPLACING = 512, 1024, 2048, 4096, 8192, 16384, 32768
+UNDER_WAY = PENDING | ENDING | CALLED_OFF | REPLACING  # H4, H5
 # fill model codes
 THROUGH, TOUCH = 0, 1
 ADVERSE, NEXT = 0, 1
@@ -250,14 +251,15 @@ POSITION = _record(
     "lots opened peak_lots used used_at touch_lo touch_hi delisted call acted_at day_open",
     "pnl fees quantity basis stake before",
 )
-# t_change: when a PENDING one gets the next_... numbers (H4), t_asked: the decision that asked for them; t_cancel: when
-# an ENDING one ends for `reason`; they mean nothing else, and nobody sets them
+# t_change: when a PENDING one gets the next_... numbers (H4); t_cancel: when an ENDING one ends for `reason`; t_called:
+# when the cancel of one that is CALLED_OFF reaches the venue, heard or not (H5); t_sent: the same of one that is
+# REPLACING, t_asked: the decision that asked for that; they mean nothing else, and nobody sets them
 ORDER = _record(
     "id asset venue kind tif marks status reason lots filled display price trigger trail offset group parent "
     "t_submit t_active t_expire t_trigger t_replace session t_end touch_lo touch_hi reference fill_ticks "
     "t_change next_lots next_price next_trigger",
     "fraction stop_loss take_profit weight fees notional",
-    [("t_asked", "i8"), ("t_cancel", "i8")],
+    [("t_asked", "i8"), ("t_cancel", "i8"), ("t_called", "i8"), ("t_sent", "i8")],
 )
 # T7: what a hook is told, a fill or an order that has ended; money and quantities are the user's, not ticks and lots
 EVENTS = _record("n most")

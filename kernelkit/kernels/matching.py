@@ -26,7 +26,6 @@ from kernelkit.kernels.layout import (
     CALL_RANGE,
     CLOSE_ONLY,
     DAY,
-    ENDING,
     EXPIRED,
     FAR,
     FILL_MODEL,
@@ -54,7 +53,6 @@ from kernelkit.kernels.layout import (
     OPEN_FILL,
     ORDER,
     ORDER_BYTES,
-    PENDING,
     POSITION,
     POSITION_BYTES,
     POST,
@@ -75,6 +73,7 @@ from kernelkit.kernels.layout import (
     TOUCH,
     TRAILING_LIMIT,
     TRIGGERED,
+    UNDER_WAY,
     UPDATE_FIRST,
     VENUE,
     WAITING,
@@ -106,10 +105,11 @@ def watch(frame: int, order_at: int) -> None:
     thr = 0 if at(at(frame, FRAME).fill_model, FILL_MODEL).limit == TOUCH else 1
     o.touch_lo = -FAR
     o.touch_hi = FAR
-    if (o.marks & WAITING) != 0:
+    changing = (o.marks & UNDER_WAY) != 0  # H4, H5: before any bar, or after it
+    if (o.marks & WAITING) != 0 and not changing:
         return
     arriving = (o.marks & POST) != 0 and (o.marks & SEEN) == 0  # O14: its first bar is looked at
-    due = arriving or (o.marks & (PENDING | ENDING)) != 0  # H4: it may change before any bar
+    due = arriving or changing
     if at_market(order_at) or o.tif != GTC or due or (trails(o.kind) and not rests(order_at)):
         o.touch_lo = FAR
     elif rests(order_at):
@@ -483,7 +483,8 @@ def match(frame: int) -> int:
         if idle:
             expire(frame)
             defocus(frame)
-            take_effect(frame, C_KNOWN_AT)
+            if f.whole != 0:
+                take_effect(frame, C_KNOWN_AT)
             tidy(frame)
             defocus(frame)
             return f.error
@@ -509,7 +510,7 @@ def match(frame: int) -> int:
             call(f.walk, frame)
             pass_orders(frame, AT_END)
     end_immediate(frame)
-    if rarely(waits):
+    if rarely(waits) and f.whole != 0:
         defocus(frame)
         take_effect(frame, C_KNOWN_AT)
     tidy(frame)

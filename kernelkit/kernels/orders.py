@@ -33,9 +33,9 @@ from kernelkit.kernels.layout import (
     C_KNOWN_AT,
     C_OPEN,
     C_OPEN_AT,
+    CALLED_OFF,
     CANCELLED,
     CROWDED,
-    ENDING,
     ENTRY_DISPLAY,
     ENTRY_POST_ONLY,
     FAR,
@@ -65,7 +65,6 @@ from kernelkit.kernels.layout import (
     POST_ONLY,
     R_BELOW,
     R_DELISTED,
-    R_DOWN,
     R_INVALID,
     R_NONE,
     R_OFF_TICK,
@@ -368,8 +367,7 @@ def under_way(frame: int) -> int:
     lots = 0
     for k in range(at(f.state, HEADER).n_live):
         o = at(f.orders + k * ORDER_BYTES, ORDER)
-        called_off = (o.marks & ENDING) != 0 and o.reason < R_DOWN
-        if o.status == LIVE and (o.marks & TARGET) != 0 and o.asset == f.asset and not called_off:
+        if o.status == LIVE and (o.marks & (TARGET | CALLED_OFF)) == TARGET and o.asset == f.asset:
             lots += o.lots - o.filled
     return lots
 

@@ -16,7 +16,6 @@ from kernelkit.kernels.layout import (
     C_LOW,
     CUT,
     DONE,
-    ENDING,
     FAR,
     FOK,
     FRAME,
@@ -26,10 +25,10 @@ from kernelkit.kernels.layout import (
     METRICS,
     ORDER,
     ORDER_BYTES,
-    PENDING,
     POSITION,
     POSITION_BYTES,
     RATIONED,
+    UNDER_WAY,
     VENUE,
     WAITS,
 )
@@ -151,7 +150,7 @@ def any_touched(frame: int) -> bool:
     f = at(frame, FRAME)
     if rarely((at(f.venue, VENUE).limits & WAITS) != 0 or f.homes != 0):  # H4: the clock's bars count
         for k in range(at(f.state, HEADER).n_live):
-            if (at(f.orders + k * ORDER_BYTES, ORDER).marks & (PENDING | ENDING)) != 0:
+            if (at(f.orders + k * ORDER_BYTES, ORDER).marks & UNDER_WAY) != 0:
                 return True
     for k in range(f.n_asset):
         x = at(f.position_0 + POSITION_BYTES * k, POSITION)

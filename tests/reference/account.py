@@ -124,15 +124,15 @@ class Fund:
         return ask("fee", self.config.fee, self.view(order, lots, ticks, time))
 
     def target_lots(
-        self, holding: Holding, weight: float, worth: float, ticks: int, bar: int, time: int, slip: bool
+        self, holding: Holding, weight: float, lots: int, worth: float, ticks: int, bar: int, time: int, slip: bool
     ) -> int | None:
-        """S2: the lots from the position to a weight of `worth` at `ticks`, before bar `bar` of the asset.
+        """S2: the lots from `lots` held to a weight of `worth` at `ticks`, before bar `bar` of the asset.
 
         `slip` reserves for slippage. None for more than can be counted (O5).
         """
         grid = holding.grid
         p = abs(grid.worth(ticks))
-        held = float(holding.position)
+        held = float(lots)
         wanted = ((weight * worth) / p) / grid.unit
         gap = wanted - held
         if abs(wanted) > abs(held) or wanted * held < 0.0:
@@ -144,7 +144,7 @@ class Fund:
                 filled=0.0,
                 paid=0.0,
                 volume=holding.own.mean_volume(bar),
-                position=held * grid.lot,
+                position=float(holding.position) * grid.lot,
                 equity=self.equity,
                 time=time,
                 maker=0.0,

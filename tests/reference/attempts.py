@@ -81,8 +81,8 @@ class Attempts:
         """S5: the order's new lots at the fill price; False where that ends it."""
         assert order.weight is not None
         account, holding = self.account, self.account.of(order)
-        worth = account.worth(holding, ticks)
-        lots = account.target_lots(holding, order.weight, worth, ticks, holding.own_last, time, slip=False)
+        held, worth = holding.position, account.worth(holding, ticks)
+        lots = account.target_lots(holding, order.weight, held, worth, ticks, holding.own_last, time, slip=False)
         if lots is None:
             self.book.end(order, "rejected", "invalid", time)
             return False

@@ -125,6 +125,8 @@ class Config:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= 0.0):
                 raise ValueError(f"Config.{name} is {value!r}, wanted a finite number of 0 or more, or None")
+        if self.market == "same_close" and self.halts.latency > 0:
+            raise ValueError("Config.market is 'same_close', wanted another with a latency (H5)")
         self.check_margin()
 
     def check_margin(self) -> None:

@@ -1,12 +1,13 @@
-"""When the venue takes what is given to it: outages, rate and hours, in this order (H1-H4)."""
+"""When the venue takes what is given to it: its distance, outages, rate and hours, in this order (H1-H5)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from tests.reference.account import Fund
+from tests.reference.changes import Sent
 from tests.reference.config import Config
-from tests.reference.orders import Book, Change, Order
+from tests.reference.orders import Book, Order
 
 
 @dataclass
@@ -21,10 +22,34 @@ class Gate:
     def config(self) -> Config:
         return self.account.config
 
+    @property
+    def is_far(self) -> bool:
+        """H5: does the venue hear later of what is decided."""
+        return self.config.halts.latency > 0
+
+    @property
+    def arrival(self) -> int:
+        """H5: when the venue hears what is decided."""
+        return self.time + self.config.halts.latency
+
     def refusal(self, order: Order) -> str:
-        """H4: why a new order is rejected, or nothing; it may have become active later."""
+        """H4, H5: why a new order is rejected now, or nothing; it may become active later, or be rejected then."""
         reason, order.t_active = self.passes(order, order.lots)
+        if reason and self.is_far:
+            order.ends_at(order.t_active, "rejected", reason)
+            return ""
         return reason
+
+    def is_told(self, order: Order) -> bool:
+        """H5: is a replacement from an earlier decision on its way."""
+        return self.is_far and order.sent is not None and order.sent.decided != self.time
+
+    def hears_later(self, order: Order, when: int) -> bool:
+        """H5: a replacement that the venue refuses answers as one that it takes, where nobody can know yet."""
+        if not self.is_far:
+            return False
+        order.sent = Sent(self.time, when)
+        return True
 
     def passes(self, order: Order, lots: int, of_live: bool = False) -> tuple[str, int]:
         """H2, H3, H1: why an order or a replacement is refused, or nothing, and when it takes effect."""
@@ -37,10 +62,10 @@ class Gate:
 
     def outage(self, order: Order, lots: int, of_live: bool) -> tuple[str, int]:
         """H2."""
-        outage = self.config.halts.outage_at(self.time)
+        outage = self.config.halts.outage_at(self.arrival)
         if outage is None:
-            return "", self.time
-        return self.answer(order, lots, "venue_down", outage.orders, outage.end, of_live)
+            return "", self.arrival
+        return self.answer(order, lots, "venue_down", outage.orders, (self.arrival, outage.end), of_live)
 
     def rate(self, order: Order, lots: int, time: int, of_live: bool) -> tuple[str, int]:
         """H3: in the interval of its time, else in the next one that has room."""
@@ -57,7 +82,7 @@ class Gate:
         if self.config.halts.excess == "delay":
             taken[k] = taken.get(k, 0) + 1
         numbers = (float(most), float(most + 1))
-        return self.answer(order, lots, "rate_limit", self.config.halts.excess, k * per, of_live, numbers)
+        return self.answer(order, lots, "rate_limit", self.config.halts.excess, (time, k * per), of_live, numbers)
 
     def hours(self, order: Order, lots: int, time: int, of_live: bool) -> tuple[str, int]:
         """H1."""
@@ -66,7 +91,7 @@ class Gate:
         opens = self.config.halts.next_open(time)
         if opens == time:
             return "", time
-        return self.answer(order, lots, "market_closed", self.config.halts.closed, opens, of_live)
+        return self.answer(order, lots, "market_closed", self.config.halts.closed, (time, opens), of_live)
 
     def answer(
         self,
@@ -74,27 +99,30 @@ class Gate:
         lots: int,
         reason: str,
         instead: str,
-        until: int,
+        times: tuple[int, int],
         of_live: bool,
         numbers: tuple[float, float] = (0.0, 0.0),
     ) -> tuple[str, int]:
-        """R9: rejected, or delayed."""
+        """R9: rejected at the first of the times, or delayed until the second."""
+        time, until = times
         note = self.account.compliance.note
         if instead == "reject":
             note(order, self.time, reason, "rejected", (lots, lots if of_live else 0), 0, numbers, of_live)
-            return reason, self.time
+            return reason, time
         note(order, self.time, reason, "delayed", (lots, lots), until, numbers, of_live)
         return "", until
 
     def cancel(self, order: Order, reason: str) -> bool:
-        """H4: a cancel is asked H2 alone; False where it does nothing."""
+        """H4: a cancel is asked H2 alone; False where it does nothing, as far as can be known (H5)."""
         refused, time = self.outage(order, order.lots, of_live=True)
-        if refused:
+        if refused and not self.is_far:
             return False
         if time == self.time:
             self.book.end(order, "cancelled", reason, time)
-        elif order.change is None or not order.change.cancels:
-            order.change = Change(time, cancels=reason)
+            return True
+        order.called_off = time
+        if not refused:
+            order.ends_at(time, "cancelled", reason)
         return True
 
     def cancel_all(self, asset: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What an account is forbidden, and when its venue is away: the numbers of R2-R8 and H1-H3."""
+"""What an account is forbidden, and when its venue is away: the numbers of R2-R8 and H1-H5."""
 
 from __future__ import annotations
 
@@ -58,16 +58,20 @@ class Outage:
 
 @dataclass(frozen=True)
 class Halts:
-    """H1-H3: `hours` are the half-open spells of a calendar, oldest first; `rate` is (orders, per)."""
+    """H1-H3: `hours` are the half-open spells of a calendar, oldest first; `rate` is (orders, per); H5: `latency`
+    is in ns."""
 
     hours: Sequence[tuple[int, int]] | None = None
     closed: str = "delay"
     outages: Sequence[Outage] = ()
     rate: tuple[int, int] | None = None
     excess: str = "reject"
+    latency: int = 0
 
     def __post_init__(self) -> None:
         check("Halts.closed", self.closed)
+        if self.latency < 0:
+            raise ValueError(f"Halts.latency is {self.latency!r}, wanted 0 or more")
         check("Halts.excess", self.excess)
 
     def outage_at(self, time: int) -> Outage | None:

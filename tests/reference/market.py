@@ -73,20 +73,16 @@ class Grid:
 
     def ticks(self, price: float, up: bool) -> int:
         """Q2: ticks of a price within 1 and 2^53, up or down unless within 1e-6 of a tick."""
-        x, r = self.nearest(price)
+        x = min(max(self.raw_ticks(price), 1.0), BEYOND)
+        r = math.floor(x + 0.5)
         if abs(x - r) <= 1e-6:
             return r
         return math.floor(x) + 1 if up else math.floor(x)
 
     def off(self, price: float) -> bool:
         """Q4: a price that is off the grid."""
-        x, r = self.nearest(price)
-        return abs(x - r) > 1e-6
-
-    def nearest(self, price: float) -> tuple[float, int]:
-        """Q2: `x` and `r`."""
-        x = min(max(self.raw_ticks(price), 1.0), BEYOND)
-        return x, math.floor(x + 0.5)
+        x = self.raw_ticks(price)
+        return abs(x - math.floor(x + 0.5)) > 1e-6
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tests.reference.changes import Change, Ending, Sent
 from tests.reference.config import Record
 from tests.reference.market import Grid
 
@@ -13,17 +14,6 @@ TRAILING = ("trailing_stop", "trailing_stop_limit")  # F15
 IF_TOUCHED = ("market_if_touched", "limit_if_touched")  # F14
 RECORDED = "id asset kind tif lots filled display status reason t_submit t_end fees group parent".split()
 RECORDED += "price trigger".split()
-
-
-@dataclass(frozen=True)
-class Change:
-    """H4: what happens to a live order at `time`: a cancel by this reason, or new numbers where they are given."""
-
-    time: int
-    cancels: str = ""
-    lots: int | None = None
-    price: int | None = None
-    trigger: int | None = None
 
 
 @dataclass
@@ -52,6 +42,9 @@ class Order:
     reduce_only: bool = False
     held: bool = False  # R1: to reducing
     change: Change | None = None  # H4: under way
+    ending: Ending | None = None  # H4, H5: under way
+    called_off: int | None = None  # H4, H5: until when a cancel is on its way, be it heard or not
+    sent: Sent | None = None  # H5
     active: bool = True
     t_active: int = 0
     anchor: float | None = None
@@ -134,6 +127,14 @@ class Order:
         if self.lots > 0:
             return min(self.trigger, self.level(grid, low))
         return max(self.trigger, self.level(grid, high))
+
+    def ends_at(self, time: int, status: str, reason: str) -> None:
+        """H4, H5: the earliest of what would end it does, of the same time the first; replacements later than that
+        do not come."""
+        if self.ending is None or time < self.ending.time:
+            self.ending = Ending(time, status, reason)
+            if self.change is not None and self.change.time >= time:
+                self.change = None
 
     def move_trigger(self, grid: Grid, high: int, low: int) -> None:
         """F8: take the moved trigger."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.reference.account import Fund
+from tests.reference.changes import Change, Sent
 from tests.reference.desk import Desk
 from tests.reference.halts import Gate
 from tests.reference.limits import held_by
-from tests.reference.orders import IF_TOUCHED, Book, Change, Order
+from tests.reference.orders import IF_TOUCHED, Book, Order
 
 PRICED = ("limit", "stop_limit", "limit_if_touched")
 TRIGGERED = ("stop", "stop_limit", *IF_TOUCHED)
@@ -37,7 +38,7 @@ def written(desk: Desk, order: Order, quantity: float | None, price: float | Non
         limit = desk.limit_ticks(price, buy)
     if trigger is not None:
         stop = desk.trigger_ticks(order.kind, trigger, buy)
-    return Change(0, "", lots, limit, stop)
+    return Change(0, lots, limit, stop)
 
 
 def change(
@@ -51,7 +52,8 @@ def change(
 ) -> bool:
     """O16, R8, H4: change a live order, or end it, now or later; False where nothing happens."""
     desk = Desk(account.of(order), account.config)
-    if order.from_target or (order.change is not None and order.change.cancels):
+    gate = Gate(account, book, time)
+    if order.from_target or order.called_off is not None or gate.is_told(order):
         return False
     if not fits(desk, order, quantity, price, trigger):
         return False
@@ -63,10 +65,10 @@ def change(
     held = held_by(account, book, order, changed.lots, changed.price, time)
     if held is None:
         return False
-    refused, when = Gate(account, book, time).passes(order, changed.lots, of_live=True)
+    refused, when = gate.passes(order, changed.lots, of_live=True)
     if refused:
-        return False
-    order.change, order.held = replace(told, time=when), held
+        return gate.hears_later(order, when)
+    order.change, order.held, order.sent = replace(told, time=when), held, Sent(time, when)
     if when == time:
         settle(book, order)
     return True
@@ -86,9 +88,6 @@ def settle(book: Book, order: Order) -> None:
     """O16, H4: what was told of the order happens to it."""
     told, order.change = order.change, None
     assert told is not None
-    if told.cancels:
-        book.end(order, "cancelled", told.cancels, told.time)
-        return
     if told.lots is not None and abs(told.lots) <= abs(order.filled):
         book.end(order, "cancelled", "user", told.time)
         return
@@ -99,8 +98,18 @@ def settle(book: Book, order: Order) -> None:
         order.anchor = None
 
 
-def take_effect(book: Book, open_at: int) -> None:
-    """H4: what was delayed happens at the first bar that opens at its time or later, in id order."""
+def take_effect(book: Book, now: int) -> None:
+    """H4, H5: what was under way and is due by `now`, the beginning of a bar or its end, happens in id order."""
     for order in book.live():
-        if order.live and order.change is not None and order.change.time <= open_at:
-            settle(book, order)
+        ending, told = order.ending, order.change
+        ends = ending is not None and ending.time <= now
+        if order.live and told is not None and told.time <= now:
+            if ending is None or told.time < ending.time:
+                settle(book, order)
+        if order.live and ends:
+            assert ending is not None
+            book.end(order, ending.status, ending.reason, ending.time)
+        if order.called_off is not None and order.called_off <= now:
+            order.called_off = None
+        if order.sent is not None and order.sent.until <= now:
+            order.sent = None

@@ -65,6 +65,8 @@ class Venue(Attempts):
         for order in matched:
             if goes_on or order.tif != "AT_CLOSE":  # O12: the late pass did not come
                 self.book.expire_with_bar(order, known_at)
+        if goes_on:
+            replacing.take_effect(self.book, known_at)
 
     def finish(self, t: int, last: bool) -> None:
         """F9, E4: what comes after all passes of bar `t`, and before its mark."""

@@ -174,24 +174,24 @@ class View(Counter):
         """S4: hold a quantity."""
         if self._desk.closed():
             return self._closed_to(q)
-        self._replace()
+        held = self._replace()
         if not self._grid.fits(q):
             return self._reject(NOTHING, "invalid")
-        return self._target_order(self._grid.lots(q) - self._holding.position, None)
+        return self._target_order(self._grid.lots(q) - held, None)
 
     def target_percent(self, w: float, band: float | None = None) -> int:
         """S1-S3, X7: hold a share of the equity; `band` instead of the venue's over the number of assets."""
         if self._desk.closed():
             return self._closed_to(w)
-        self._replace()
+        held = self._replace()
         if not math.isfinite(w):
             return self._reject(NOTHING, "invalid")
         if self.equity <= 0:
             return 0
         if band is None:
             band = self._account.config.band / float(len(self._account.holdings))
-        held, close, after = self._holding.position, self._bars.c[self._last], self._last + 1
-        lots = self._account.target_lots(self._holding, w, self.equity, close, after, self.time, slip=True)
+        close, after = self._bars.c[self._last], self._last + 1
+        lots = self._account.target_lots(self._holding, w, held, self.equity, close, after, self.time, slip=True)
         if w == 0:
             lots = -held
         if lots is None:
@@ -201,11 +201,20 @@ class View(Counter):
             return 0
         return self._target_order(lots, w)
 
-    def _replace(self) -> None:
-        """S1, X7: an earlier target of the asset gives way, or what is left of it."""
+    def _replace(self) -> int:
+        """S1, X7: an earlier target of the asset gives way, or what is left of it; H5: or it counts in what is held.
+
+        The lots that are held.
+        """
+        held = self._holding.position
         for order in self._book.live():
-            if order.live and order.from_target and order.asset == self._holding.number:
+            if not (order.live and order.from_target and order.asset == self._holding.number):
+                continue
+            if self._gate.is_far:
+                held += 0 if order.called_off is not None else order.lots - order.filled
+            else:
                 self._gate.cancel(order, "replaced")
+        return held
 
     def _target_order(self, lots: int, weight: float | None) -> int:
         """S6."""
