@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 import kernelkit as kk
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.job import Job, Logs, Table
+from kernelkit.kernels.job import Homes, Job, Logs, Table
 from kernelkit.strategy import Program
 from kernelkit.table import with_mark
 from tests.programs import actions_of, hours_of, recorded, settings_of
@@ -133,6 +133,16 @@ def act(ctx: Any, n: int, verb: float, k: int, q: float, a: float, b: float, c: 
 
 
 @dataclass(frozen=True)
+class Place:
+    """V1: a venue of several: the settings of the account as it has them, the same for the engine."""
+
+    config: Config
+    fee: Any = None
+    slippage: Any = None
+    limits: dict[str, Any] = field(default_factory=dict)  # O15, as Costs has them
+
+
+@dataclass(frozen=True)
 class World:
     """A clock, assets (the last SCRIPTS have all its bars), settings and, per bar of the clock, SCRIPTS actions."""
 
@@ -143,6 +153,8 @@ class World:
     fee: Any = None
     slippage: Any = None
     actions: tuple[Action, ...] = ()
+    venues: tuple[Place, ...] = ()
+    homes: tuple[int, ...] = ()  # of each asset its place among `venues`
 
 
 def table(asset: Asset, periods: float, values: np.ndarray | None) -> Table:
@@ -174,7 +186,7 @@ def clock_table(world: World) -> Table:
     from tests.reference.portfolio import holding_of
 
     n, start = len(world.clock.open_at), world.config.trade_from
-    holdings = [holding_of(k, a, world.clock) for k, a in enumerate(world.assets)]
+    holdings = [holding_of(k, a, world.clock, world.config) for k, a in enumerate(world.assets)]
     close = np.full(n, np.nan)
     close[start:] = index(holdings, schedule(world.actions, world.clock, holdings), start, n)
     none, unknown = np.zeros(n, "i8"), np.full(n, np.nan)
@@ -195,7 +207,9 @@ def job(world: World) -> Job:
 def job_of(world: World, program: Program, values: list[np.ndarray | None], called: np.ndarray | None = None) -> Job:
     """The same for another program, with the features of each asset."""
     c = world.config
-    costs, codes = settings_of(c, world.fee, world.slippage)
+    venues = world.venues or (Place(c, world.fee, world.slippage),)
+    costs = [settings_of(v.config, v.fee, v.slippage, v.limits, k)[0] for k, v in enumerate(venues)]
+    codes = settings_of(c, None, None)[1]
     n = len(world.clock.open_at)
     tables = [table(a, float(c.periods_per_year), v) for a, v in zip(world.assets, values, strict=True)]
     last = np.stack([np.maximum.accumulate(np.array(a.rows, "i8")) for a in world.assets], axis=1)
@@ -205,12 +219,13 @@ def job_of(world: World, program: Program, values: list[np.ndarray | None], call
         program.text,
         program.plan,
         [clock_table(world), *tables],
-        [costs],
+        costs,
         [codes],
         trials,
         np.zeros((1, 0), "i8"),
         bars=np.ascontiguousarray(last),
-        hours=hours_of(c),
+        hours=hours_of(*(v.config for v in venues)),
+        homes=Homes(world.homes, tuple(f"venue {k}" for k in range(len(venues)))) if world.venues else None,
         called=called,
     )
 
@@ -227,4 +242,5 @@ def run_reference(world: World) -> Outcome:
         for verb, k, *numbers in world.program[ctx.i]:
             act(ctx, len(world.assets), float(verb), int(k), *map(float, numbers))
 
-    return simulate_portfolio(world.clock, world.assets, world.config, decide, world.actions)
+    venues = [venue.config for venue in world.venues]
+    return simulate_portfolio(world.clock, world.assets, world.config, decide, world.actions, venues, world.homes)

@@ -310,8 +310,8 @@ FEATURES = [f"{name}{k}" for k in range(ACTIONS) for name in FIELDS]
 PROGRAM = actor.program({})
 
 
-def rules_of(c: Config) -> Rules | None:
-    """Limits and halts as Costs has them."""
+def rules_of(c: Config, venue: int = 0) -> Rules | None:
+    """Limits and halts as Costs has them, those of a venue by its place."""
     least, halts = c.limits or Limits(), c.halts
     amounts = ("position", "notional", "leverage", "concentration", "turnover", "day_trades")
     told = {name: getattr(least, name) for name in amounts if getattr(least, name) is not None}
@@ -324,7 +324,7 @@ def rules_of(c: Config) -> Rules | None:
         day_trade_equity=least.day_trade_equity,
         fall=least.short_sale_price or 0.0,
         shorts=tuple(least.short or ()),
-        hours="" if halts.hours is None else HOURS,
+        hours="" if halts.hours is None else f"{HOURS} {venue}",
         closed_rejects=halts.closed == "reject",
         outages=tuple((outage.start, outage.end, does[outage]) for outage in halts.outages),
         rate=halts.rate[0] if halts.rate else 0,
@@ -335,12 +335,15 @@ def rules_of(c: Config) -> Rules | None:
     )
 
 
-def hours_of(c: Config) -> dict[str, np.ndarray]:
+def hours_of(*venues: Config) -> dict[str, np.ndarray]:
     """Hours as Job has them."""
-    return {} if c.halts.hours is None else {HOURS: np.array(c.halts.hours, "i8").ravel()}
+    hours = {f"{HOURS} {k}": c.halts.hours for k, c in enumerate(venues)}
+    return {name: np.array(spells, "i8").ravel() for name, spells in hours.items() if spells is not None}
 
 
-def settings_of(c: Config, fee: Any, slip: Any, limits: dict[str, Any] | None = None) -> tuple[Costs, list[int]]:
+def settings_of(
+    c: Config, fee: Any, slip: Any, limits: dict[str, Any] | None = None, venue: int = 0
+) -> tuple[Costs, list[int]]:
     """A venue and a fill model as the engine takes them; `limits` are what the venue refuses (O15)."""
     costs = Costs(
         fee and fee.text,
@@ -358,7 +361,7 @@ def settings_of(c: Config, fee: Any, slip: Any, limits: dict[str, Any] | None = 
             c.isolated,
             c.protected,
         ),
-        **({"rules": rules_of(c)} | (limits or {})),
+        **({"rules": rules_of(c, venue)} | (limits or {})),
     )
     return costs, FillModel(
         c.limit, c.same_bar, c.trailing, c.close_out, c.sizing, c.path, c.stop_gap, c.market

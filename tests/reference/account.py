@@ -37,15 +37,15 @@ class Fund:
     value: float = 0.0  # X6: V
     gross: float = 0.0  # X6: G
     maker: bool = False  # of the attempt to fill that is being made
-    traded: list[tuple[int, float]] = field(default_factory=list)  # the day of each fill's bar, and its value
+    traded: list[tuple[int, int, float]] = field(default_factory=list)  # where, the day of a fill's bar, its value
 
-    def traded_before(self, now: int) -> float:
-        """C3: the sum over the 30 days before the day of `now`, day by day from the oldest."""
+    def traded_before(self, now: int, venue: int) -> float:
+        """C3, V1: the sum over the 30 days before the day of `now`, day by day from the oldest."""
         total = 0.0
         for day in range(now // DAY - 30, now // DAY):
             of_day = 0.0
-            for when, value in self.traded:
-                if when == day:
+            for where, when, value in self.traded:
+                if where == venue and when == day:
                     of_day = of_day + value
             total = total + of_day
         return total
@@ -61,7 +61,7 @@ class Fund:
     def stand_at(self, t: int) -> None:
         """X1, X6: the clock is at bar `t`: each asset's last bar, and V and G as no fill has changed them yet."""
         for holding in self.holdings:
-            holding.stand_at(t, self.config)
+            holding.stand_at(t)
         self.count()
 
     def end_bar(self) -> None:
@@ -106,13 +106,13 @@ class Fund:
             maker=1.0 if self.maker else 0.0,
             tick=grid.price(1),
             volatility=holding.own.volatility(holding.own_last, grid),
-            traded=self.traded_before(holding.bars.open_at[holding.last]),
+            traded=self.traded_before(holding.bars.open_at[holding.last], holding.venue),
             filled_notional=order.notional,
         )
 
     def slipped(self, order: Order, lots: int, reference: int, time: int) -> int:
         """C1: the reference price moved against the order."""
-        s = ask("slippage", self.config.slippage, self.view(order, lots, reference, time))
+        s = ask("slippage", self.of(order).config.slippage, self.view(order, lots, reference, time))
         if s == 0.0:
             return reference
         grid = self.of(order).grid
@@ -121,7 +121,7 @@ class Fund:
 
     def fee(self, order: Order, lots: int, ticks: int, time: int) -> float:
         """C2: the fee of a fill."""
-        return ask("fee", self.config.fee, self.view(order, lots, ticks, time))
+        return ask("fee", self.of(order).config.fee, self.view(order, lots, ticks, time))
 
     def target_lots(
         self, holding: Holding, weight: float, lots: int, worth: float, ticks: int, bar: int, time: int, slip: bool
@@ -130,7 +130,7 @@ class Fund:
 
         `slip` reserves for slippage. None for more than can be counted (O5).
         """
-        grid = holding.grid
+        grid, config = holding.grid, holding.config
         p = abs(grid.worth(ticks))
         held = float(lots)
         wanted = ((weight * worth) / p) / grid.unit
@@ -150,11 +150,11 @@ class Fund:
                 maker=0.0,
                 tick=grid.price(1),
                 volatility=holding.own.volatility(bar, grid),
-                traded=self.traded_before(time if slip else holding.bars.open_at[holding.last]),
+                traded=self.traded_before(time if slip else holding.bars.open_at[holding.last], holding.venue),
                 filled_notional=0.0,
             )
-            f = ask("fee", self.config.fee, view) / view.notional
-            s = ask("slippage", self.config.slippage, view) if slip else 0.0
+            f = ask("fee", config.fee, view) / view.notional
+            s = ask("slippage", config.slippage, view) if slip else 0.0
             gap = gap / ((1.0 + f) + s)
         return math.trunc(gap) if abs(gap) < 2**53 else None
 
@@ -209,7 +209,7 @@ class Fund:
         order.filled += lots
         order.fees = order.fees + fee
         order.notional = order.notional + grid.gross(ticks, lots)
-        self.traded.append((holding.bars.open_at[holding.last] // DAY, grid.gross(ticks, lots)))
+        self.traded.append((holding.venue, holding.bars.open_at[holding.last] // DAY, grid.gross(ticks, lots)))
         fill = {
             "order": order.id,
             "asset": holding.number,
@@ -287,7 +287,7 @@ class Account(Fund):
     """The money of one run over one asset, which has a bar wherever its clock has one."""
 
     def __init__(self, bars: Bars, grid: Grid, config: Config, cash: float, equity: float, position: int = 0) -> None:
-        super().__init__([Holding(0, bars, grid, range(len(bars)), position)], config, cash, equity)
+        super().__init__([Holding(0, bars, grid, range(len(bars)), position, config)], config, cash, equity)
 
     @property
     def position(self) -> int:

@@ -65,8 +65,8 @@ class Attempts:
             return
         if quote.slip and not sizes:
             ticks = account.slipped(order, lots, quote.reference, time)
-        if self.config.cash_rule != "debt" and not account.affordable(order, lots, ticks, time):
-            if self.config.cash_rule == "reject":
+        if holding.config.cash_rule != "debt" and not account.affordable(order, lots, ticks, time):
+            if holding.config.cash_rule == "reject":
                 self.book.end(order, "rejected", "insufficient_cash", time)
                 return
             lots = 0 if order.tif == "FOK" else account.reduced(order, lots, ticks, time)

@@ -10,10 +10,10 @@ from tests.reference.orders import Order
 
 @dataclass
 class Compliance:
-    """The rows in the order in which they were written, and how many orders each interval of H3 has taken."""
+    """The rows in the order in which they were written, and how many orders each venue has taken in intervals of H3."""
 
     rows: list[Record] = field(default_factory=list)
-    taken: dict[int, int] = field(default_factory=dict)
+    taken: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def note(
         self,

@@ -22,7 +22,7 @@ class Counter:
         self._holding, self._account, self._book = holding, account, book
         self._bars = holding.bars
         self._grid: Grid = holding.grid
-        self._desk = Desk(holding, account.config)
+        self._desk = Desk(holding)
         self._gate = Gate(account, book, time)
         self._last = holding.last
         self.i = i

@@ -25,7 +25,11 @@ class Desk:
     """Nothing here changes anything but a new order that is not in the book yet."""
 
     holding: Holding
-    config: Config
+
+    @property
+    def config(self) -> Config:
+        """V1."""
+        return self.holding.config
 
     @property
     def grid(self) -> Grid:

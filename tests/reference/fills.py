@@ -23,7 +23,7 @@ class Matcher(Venue):
 
     def check_margin(self, place: str) -> None:
         """L3: a check after the open waits while F7 has a stop to look at that comes before."""
-        if not self.matches:
+        if not self.matches(self.holding):
             return
         if place == "open":
             self.waits = False

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tests.reference.account import Fund
 from tests.reference.changes import Sent
-from tests.reference.config import Config
+from tests.reference.mandate import Halts
 from tests.reference.orders import Book, Order
 
 
@@ -18,35 +18,33 @@ class Gate:
     book: Book
     time: int
 
-    @property
-    def config(self) -> Config:
-        return self.account.config
+    def halts(self, order: Order) -> Halts:
+        """V1: of the venue of the order's asset."""
+        return self.account.of(order).config.halts
 
-    @property
-    def is_far(self) -> bool:
+    def is_far(self, order: Order) -> bool:
         """H5: does the venue hear later of what is decided."""
-        return self.config.halts.latency > 0
+        return self.halts(order).latency > 0
 
-    @property
-    def arrival(self) -> int:
+    def arrival(self, order: Order) -> int:
         """H5: when the venue hears what is decided."""
-        return self.time + self.config.halts.latency
+        return self.time + self.halts(order).latency
 
     def refusal(self, order: Order) -> str:
         """H4, H5: why a new order is rejected now, or nothing; it may become active later, or be rejected then."""
         reason, order.t_active = self.passes(order, order.lots)
-        if reason and self.is_far:
+        if reason and self.is_far(order):
             order.ends_at(order.t_active, "rejected", reason)
             return ""
         return reason
 
     def is_told(self, order: Order) -> bool:
         """H5: is a replacement from an earlier decision on its way."""
-        return self.is_far and order.sent is not None and order.sent.decided != self.time
+        return self.is_far(order) and order.sent is not None and order.sent.decided != self.time
 
     def hears_later(self, order: Order, when: int) -> bool:
         """H5: a replacement that the venue refuses answers as one that it takes, where nobody can know yet."""
-        if not self.is_far:
+        if not self.is_far(order):
             return False
         order.sent = Sent(self.time, when)
         return True
@@ -62,36 +60,37 @@ class Gate:
 
     def outage(self, order: Order, lots: int, of_live: bool) -> tuple[str, int]:
         """H2."""
-        outage = self.config.halts.outage_at(self.arrival)
+        arrival = self.arrival(order)
+        outage = self.halts(order).outage_at(arrival)
         if outage is None:
-            return "", self.arrival
-        return self.answer(order, lots, "venue_down", outage.orders, (self.arrival, outage.end), of_live)
+            return "", arrival
+        return self.answer(order, lots, "venue_down", outage.orders, (arrival, outage.end), of_live)
 
     def rate(self, order: Order, lots: int, time: int, of_live: bool) -> tuple[str, int]:
         """H3: in the interval of its time, else in the next one that has room."""
-        if self.config.halts.rate is None:
+        halts, taken = self.halts(order), self.account.compliance.taken
+        if halts.rate is None:
             return "", time
-        most, per = self.config.halts.rate
-        taken = self.account.compliance.taken
+        (most, per), venue = halts.rate, self.account.of(order).venue
         first = k = time // per
-        while taken.get(k, 0) >= most:
+        while taken.get((venue, k), 0) >= most:
             k += 1
+        if k == first or halts.excess == "delay":
+            taken[venue, k] = taken.get((venue, k), 0) + 1
         if k == first:
-            taken[k] = taken.get(k, 0) + 1
             return "", time
-        if self.config.halts.excess == "delay":
-            taken[k] = taken.get(k, 0) + 1
         numbers = (float(most), float(most + 1))
-        return self.answer(order, lots, "rate_limit", self.config.halts.excess, (time, k * per), of_live, numbers)
+        return self.answer(order, lots, "rate_limit", halts.excess, (time, k * per), of_live, numbers)
 
     def hours(self, order: Order, lots: int, time: int, of_live: bool) -> tuple[str, int]:
         """H1."""
-        if self.config.halts.hours is None:
+        halts = self.halts(order)
+        if halts.hours is None:
             return "", time
-        opens = self.config.halts.next_open(time)
+        opens = halts.next_open(time)
         if opens == time:
             return "", time
-        return self.answer(order, lots, "market_closed", self.config.halts.closed, (time, opens), of_live)
+        return self.answer(order, lots, "market_closed", halts.closed, (time, opens), of_live)
 
     def answer(
         self,
@@ -115,7 +114,7 @@ class Gate:
     def cancel(self, order: Order, reason: str) -> bool:
         """H4: a cancel is asked H2 alone; False where it does nothing, as far as can be known (H5)."""
         refused, time = self.outage(order, order.lots, of_live=True)
-        if refused and not self.is_far:
+        if refused and not self.is_far(order):
             return False
         if time == self.time:
             self.book.end(order, "cancelled", reason, time)

@@ -21,6 +21,8 @@ class Holding:
     grid: Grid
     rows: Sequence[int]
     position: int = 0
+    config: Config = field(default_factory=Config)  # V1: as its venue has it
+    venue: int = 0
     open_trade: Record | None = None
     last: int = -1  # X1: its last bar, -1 before its first
     own_last: int = -1  # F16: the same among its own bars while `bars` are its finer ones
@@ -43,21 +45,21 @@ class Holding:
         self.own = self.bars
         self.last_bars = list(accumulate(self.rows, max))
 
-    def stand_at(self, t: int, config: Config) -> None:
+    def stand_at(self, t: int) -> None:
         """X1: the clock is at bar `t`; F12 `close`: the bar is its close."""
         self.bars, self.last, self.ends = self.own, self.last_bars[t], False
         self.own_last, self.has_bar, self.over = self.last, self.rows[t] >= 0, False
         if self.last >= 0:
-            self.look(config)
+            self.look()
 
-    def stand_in(self, finer: Bars, u: int, ends: bool, config: Config) -> None:
+    def stand_in(self, finer: Bars, u: int, ends: bool) -> None:
         """F16: it is at finer bar `u`, which `ends` the last bar of a session (O12)."""
         self.bars, self.last, self.ends = finer, u, ends
-        self.look(config)
+        self.look()
 
-    def look(self, config: Config) -> None:
+    def look(self) -> None:
         """The prices of the bar, and what may trade in it."""
-        bars, bar = self.bars, self.last
+        bars, bar, config = self.bars, self.last, self.config
         self.opened, self.high, self.low, self.close = bars.o[bar], bars.h[bar], bars.l[bar], bars.c[bar]
         if config.path == "close":
             self.opened = self.high = self.low = self.close

@@ -64,8 +64,8 @@ class PortfolioView:
         self[0].oco(a, b)
 
 
-def holding_of(number: int, asset: Asset, clock: Clock) -> Holding:
-    """X1: an asset of the account, whose bars are bars of the clock."""
+def holding_of(number: int, asset: Asset, clock: Clock, config: Config, venue: int = 0) -> Holding:
+    """X1: an asset of the account, whose bars are bars of the clock; V1: `config` is its venue's."""
     bars, rows = asset.bars, [int(row) for row in asset.rows]
     if len(rows) != len(clock):
         raise ValueError(f"asset {number} has {len(rows)} rows, wanted one for each of the {len(clock)} clock bars")
@@ -75,7 +75,7 @@ def holding_of(number: int, asset: Asset, clock: Clock) -> Holding:
         times = (clock.open_at[t], clock.known_at[t], clock.session[t])
         if row >= 0 and (bars.open_at[row], bars.known_at[row], bars.session[row]) != times:
             raise ValueError(f"bar {row} of asset {number} has other times than bar {t} of the clock")
-    return Holding(number, bars, asset.grid, rows)
+    return Holding(number, bars, asset.grid, rows, config=config, venue=venue)
 
 
 def simulate_portfolio(
@@ -84,8 +84,13 @@ def simulate_portfolio(
     config: Config,
     decide: Callable[[PortfolioView], object],
     actions: Sequence[Action] = (),
+    venues: Sequence[Config] = (),
+    homes: Sequence[int] = (),
 ) -> Outcome:
-    """Run one strategy over the assets in column order; `position` of the outcome has one list per asset."""
+    """Run one strategy over the assets in column order; `position` of the outcome has one list per asset.
+
+    `venues` are the account's settings as each of several venues has them, `homes` each asset's place among them (V1).
+    """
     if config.path not in ("stop_first", "close"):
         raise ValueError(f"Config.path is {config.path!r}, wanted stop_first or close in a portfolio")
     if config.isolated:  # L6
@@ -97,7 +102,12 @@ def simulate_portfolio(
     times = ([int(value) for value in values] for values in (clock.open_at, clock.known_at, clock.session))
     clock = Clock(*times)
     start, end = span(clock, config)
-    account = Fund([holding_of(k, asset, clock) for k, asset in enumerate(assets)], config, config.cash, config.cash)
+    if len(venues) > 1 and not (config.maintenance is None and config.maintenance_short is None):  # V4
+        raise ValueError("a maintenance margin of one account at several venues, wanted none")
+    places = homes or [0] * len(assets)
+    terms = [(venues or [config])[place] for place in places]
+    holdings = [holding_of(k, asset, clock, terms[k], places[k]) for k, asset in enumerate(assets)]
+    account = Fund(holdings, config, config.cash, config.cash)
     venue = SharingVenue(clock, config, account, Book())
 
     def call(t: int) -> None:

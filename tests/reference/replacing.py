@@ -51,7 +51,7 @@ def change(
     trigger: float | None,
 ) -> bool:
     """O16, R8, H4: change a live order, or end it, now or later; False where nothing happens."""
-    desk = Desk(account.of(order), account.config)
+    desk = Desk(account.of(order))
     gate = Gate(account, book, time)
     if order.from_target or order.called_off is not None or gate.is_told(order):
         return False

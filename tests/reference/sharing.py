@@ -25,7 +25,7 @@ class SharingVenue(Venue):
         before = self.account.equity
         super().mark(t)
         liquidator = Liquidator(self.config, self.account, self.book)
-        if self.matches and liquidator.falls_short():
+        if self.matches(self.account.holdings[0]) and liquidator.falls_short():  # V4: at one venue
             self.account.equity = before
             held = self.account.held()
             liquidator.liquidate(held, [holding.close for holding in held], "intrabar", self.clock.known_at[t])
@@ -37,8 +37,7 @@ class SharingVenue(Venue):
             holding = self.account.of(order)
             if order.live and holding.reduces(holding.rest(order)):
                 self.attempt(order, offer, moves)
-        if self.config.cash_rule == "reduce":
-            self.share_out(orders, offer)
+        self.share_out([order for order in orders if self.account.of(order).config.cash_rule == "reduce"], offer)
         for order in orders:
             if order.live:
                 self.attempt(order, offer, moves)

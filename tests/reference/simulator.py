@@ -40,7 +40,7 @@ def run(
     start, end = span(clock, config)
     for holding in account.holdings:
         volumes = [holding.bars.v[row] for row in holding.rows[start:end] if row >= 0]
-        if config.participation is not None and any(math.isnan(volume) for volume in volumes):  # P1
+        if holding.config.participation is not None and any(math.isnan(volume) for volume in volumes):  # P1
             raise ValueError("a bar of the span has no known volume, wanted one in each bar with Config.participation")
     venue.ledger = Ledger(clock, config, account, book, plan, start)
     outcome = Outcome(position=[[] for _ in account.holdings])

@@ -21,7 +21,7 @@ class Venue(Attempts):
     """Matches the live orders of the account against one bar of the clock after the other."""
 
     ledger: Ledger | None = None
-    matches: bool = True  # H1, H2: do passes take place in this bar
+    times: tuple[int, int] = (0, 0)  # of the bar that is matched
 
     def match(self, t: int, last: bool) -> None:
         """T5, X2: each step for all assets before the next one; `last` is the last bar of the span."""
@@ -48,7 +48,7 @@ class Venue(Attempts):
     def match_bar(self, open_at: int, known_at: int, session: int, after_open: Callable[[], bool]) -> None:
         """O1-F8: what the bar does to the live orders; `after_open` says whether any passes follow that of the open."""
         self.woken = []
-        self.matches = self.config.halts.matches(open_at, known_at)
+        self.times = open_at, known_at
         replacing.take_effect(self.book, open_at)
         for order in self.book.live():
             if order.live and self.account.of(order).has_bar:
@@ -86,10 +86,14 @@ class Venue(Attempts):
         """L3: does an account of one asset meet a stop only after its liquidation."""
         return False
 
+    def matches(self, holding: Holding) -> bool:
+        """H1, H2, V2: do passes take place in this bar at the venue of the asset."""
+        return holding.config.halts.matches(*self.times)
+
     def is_matched(self, order: Order, open_at: int) -> bool:
         """T2, O12, H1, H2: is the bar matched against the order: not before the one bar of a session it is for."""
         holding = self.account.of(order)
-        if not (self.matches and order.active and order.t_active <= open_at and holding.has_bar):
+        if not (self.matches(holding) and order.active and order.t_active <= open_at and holding.has_bar):
             return False
         if order.tif == "AT_OPEN":
             return holding.opens_session

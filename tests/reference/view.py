@@ -189,7 +189,7 @@ class View(Counter):
         if self.equity <= 0:
             return 0
         if band is None:
-            band = self._account.config.band / float(len(self._account.holdings))
+            band = self._holding.config.band / float(len(self._account.holdings))
         close, after = self._bars.c[self._last], self._last + 1
         lots = self._account.target_lots(self._holding, w, held, self.equity, close, after, self.time, slip=True)
         if w == 0:
@@ -210,7 +210,7 @@ class View(Counter):
         for order in self._book.live():
             if not (order.live and order.from_target and order.asset == self._holding.number):
                 continue
-            if self._gate.is_far:
+            if self._gate.is_far(order):
                 held += 0 if order.called_off is not None else order.lots - order.filled
             else:
                 self._gate.cancel(order, "replaced")

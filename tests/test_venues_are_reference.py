@@ -1,0 +1,65 @@
+"""The compiled engine and the reference simulator agree on one account at several venues: every fill, order and bit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.agree import assert_agree
+from tests.mandates import halted
+from tests.portfolios import Place, World, run_engine, run_reference
+from tests.reference import Config
+from tests.test_engine_is_reference import FEES, SLIPPAGES
+from tests.test_portfolio_is_reference import worlds
+
+EXAMPLES = 300
+
+
+@st.composite
+def places(draw: st.DrawFn, world: World, config: Config) -> Place:
+    """What one venue asks of the orders for its assets."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    fee, fee_plain = draw(st.sampled_from(FEES))
+    slip, slip_plain = draw(st.sampled_from(SLIPPAGES))
+    lot = world.assets[0].grid.lot
+    limits: dict[str, Any] = {"off_tick": draw(st.booleans())}
+    if draw(st.booleans()):
+        limits |= {"min_quantity": 2.0 * lot, "max_quantity": 40.0 * lot}
+    told = {name: value for name, value in limits.items() if name != "off_tick"}
+    if draw(st.booleans()):
+        times = np.array(world.clock.open_at), np.array(world.clock.known_at)
+        told["halts"] = halted(rng, *times, near=config.market == "same_close")
+    own = replace(
+        config,
+        fee=fee_plain,
+        slippage=slip_plain,
+        cash_rule=draw(st.sampled_from(["reduce", "reduce", "reject", "debt"])),
+        band=draw(st.sampled_from([0.005, 0.0, 0.2])),
+        participation=draw(st.sampled_from([None, None, 0.02, 1.0])),
+        off_tick="reject" if limits["off_tick"] else "round",
+        **told,
+    )
+    return Place(own, fee, slip, limits)
+
+
+@st.composite
+def spread(draw: st.DrawFn) -> World:
+    """A portfolio whose assets trade at two venues or three; the account has no maintenance margin (V4)."""
+    world = draw(worlds())
+    config = replace(world.config, maintenance=None, maintenance_short=None)
+    venues = tuple(draw(places(world, config)) for _ in range(draw(st.integers(2, 3))))
+    homes = tuple(draw(st.integers(0, len(venues) - 1)) for _ in world.assets)
+    return replace(world, config=config, venues=venues, homes=homes)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(spread())
+@pytest.mark.oracle("Reference simulator, several venues", covers="V1, V2", cases=EXAMPLES)
+def test_venues_are_reference(world: World) -> None:
+    logs, headline, blocks, level = run_engine(world)
+    assert_agree(logs, headline, blocks, level, run_reference(world))
