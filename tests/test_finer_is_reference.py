@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,8 +23,8 @@ def grouped(bars: Bars, ends: np.ndarray) -> Bars:
     """Bars made of finer ones; `ends` are the last finer bar of each."""
     spans = [range(a, b + 1) for a, b in zip(np.r_[0, ends[:-1] + 1], ends, strict=True)]
 
-    def last(values: object) -> list[int]:
-        return [values[k] for k in ends]  # type: ignore[index]
+    def last(values: Sequence[Any]) -> list[Any]:
+        return [values[k] for k in ends]
 
     return Bars(
         [bars.open_at[s[0]] for s in spans],
@@ -34,7 +36,7 @@ def grouped(bars: Bars, ends: np.ndarray) -> Bars:
         last(bars.c),
         [float(sum(bars.v[k] for k in s)) for s in spans],
         None if bars.closes is None else last(bars.closes),
-        None,
+        None if bars.vwap is None else last(bars.vwap),
         None if bars.universe is None else last(bars.universe),
     )
 
