@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from tests.agree import assert_agree
 from tests.programs import Case, run_engine, run_reference
-from tests.reference import Bars
-from tests.test_engine_is_reference import cases, means
+from tests.reference import Action, Bars, Config
+from tests.test_engine_is_reference import DAY, cases, means
+from tests.test_orders import GRID, limit, market
 
 EXAMPLES = 300
 
@@ -70,6 +71,23 @@ def finer_cases(draw: st.DrawFn) -> Case:
     program, bars = [case.program[k] for k in ends], grouped(finer, ends)
     kept = some(finer, np.flatnonzero(there))
     return replace(case, bars=bars, config=config, program=program, closes=tuple(bars.closes or ()), finer=kept)
+
+
+@pytest.mark.parametrize("rests", [False, True])
+def test_f16_funding_is_paid_at_its_finer_bar(rests: bool) -> None:
+    """Of two units on half days, one of which ends at 110 before the funding at noon; with a resting order or none."""
+    half = DAY // 2
+    closes = [100, 100, 100, 100, 110, 120]
+    times = [t * half for t in range(6)], [(t + 1) * half for t in range(6)]
+    finer = Bars(*times, [0, 0, 1, 1, 2, 2], *[closes] * 4, [10.0] * 6, [t // 2 * DAY + DAY for t in range(6)])
+    bars = grouped(finer, np.array([1, 3, 5]))
+    program = [[market(2), *([limit(1, 50)] if rests else [])], [], []]
+    funding = Action("funding", 0, 2 * DAY + half, 0.01)
+    case = Case(
+        bars, GRID, Config(path="finer"), program, closes=tuple(bars.closes or ()), actions=(funding,), finer=finer
+    )
+    (paid,) = run_engine(case)[0].happened
+    assert (int(paid["time"]), float(paid["amount"])) == (2 * DAY + half, -2.2)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
