@@ -28,7 +28,7 @@ def limited(rng: Any, cash: float, grids: list[Grid], base: int) -> Limits:
         "short_sale_price": [0.005, 0.03],
     }
     names = list(choices)
-    for name in rng.choice(names, int(rng.choice([1, 2, 4, 6])), replace=False):
+    for name in rng.choice(names, int(rng.choice([1, 3, 4, 6])), replace=False):
         told[name] = choices[name][rng.integers(len(choices[name]))]
     return Limits(day_trade_equity=float(rng.choice([0.9 * cash, 1e300, 1e300])), cut=bool(rng.random() < 0.5), **told)
 

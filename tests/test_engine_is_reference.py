@@ -269,7 +269,7 @@ def cases(draw: st.DrawFn, calm: bool = False) -> Case:
     if draw(st.booleans()):
         limits |= {"min_quantity": 2.0 * grid.lot, "max_quantity": max(4.0, np.round(0.5 * afford)) * grid.lot}
         limits["min_notional"] = grid.price(base) * grid.unit * draw(st.sampled_from([0.0, 1.5, 3.0]))
-    told = "" if calm else draw(st.sampled_from(["", "limits", "limits", "halts", "halts", "both"]))
+    told = "" if calm else draw(st.sampled_from(["", "limits", "limits", "halts", "both", "both"]))
     if told in ("limits", "both"):
         config = replace(config, limits=limited(rng, config.cash, [grid], base))
     if told and rng.random() < 0.2:

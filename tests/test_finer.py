@@ -20,9 +20,9 @@ from kernelkit.kernels.job import Job, Logs
 from kernelkit.kernels.session import Recorder
 from kernelkit.kernels.tools import reads
 from tests.programs import Case, job
-from tests.reference import Bars
 from tests.test_debug import _binding
 from tests.test_engine_is_reference import FEES, SLIPPAGES, cases
+from tests.test_finer_is_reference import grouped
 
 
 def blind(model: Any) -> bool:
@@ -38,22 +38,6 @@ BLIND_SLIPS = [slip for slip, _ in SLIPPAGES if blind(slip)]
 def own_ledger(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".kernelkit").mkdir()
     monkeypatch.chdir(tmp_path)
-
-
-def grouped(bars: Bars, ends: np.ndarray) -> Bars:
-    """Bars made of finer ones; `ends` are the last finer bar of each."""
-    begins = np.r_[0, ends[:-1] + 1]
-    spans = [slice(a, b + 1) for a, b in zip(begins, ends, strict=True)]
-    return Bars(
-        [bars.open_at[k] for k in begins],
-        [bars.known_at[k] for k in ends],
-        [bars.session[k] for k in ends],
-        [bars.o[k] for k in begins],
-        [max(bars.h[s]) for s in spans],
-        [min(bars.l[s]) for s in spans],
-        [bars.c[k] for k in ends],
-        [sum(bars.v[s]) for s in spans],
-    )
 
 
 @dataclass

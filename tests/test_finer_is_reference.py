@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +13,9 @@ from hypothesis import strategies as st
 
 from tests.agree import assert_agree
 from tests.programs import Case, run_engine, run_reference
-from tests.reference import Bars
-from tests.test_engine_is_reference import cases, means
+from tests.reference import Action, Bars, Config
+from tests.test_engine_is_reference import DAY, cases, means
+from tests.test_orders import GRID, limit, market
 
 EXAMPLES = 300
 
@@ -21,8 +24,8 @@ def grouped(bars: Bars, ends: np.ndarray) -> Bars:
     """Bars made of finer ones; `ends` are the last finer bar of each."""
     spans = [range(a, b + 1) for a, b in zip(np.r_[0, ends[:-1] + 1], ends, strict=True)]
 
-    def last(values: object) -> list[int]:
-        return [values[k] for k in ends]  # type: ignore[index]
+    def last(values: Sequence[Any]) -> list[Any]:
+        return [values[k] for k in ends]
 
     return Bars(
         [bars.open_at[s[0]] for s in spans],
@@ -34,7 +37,7 @@ def grouped(bars: Bars, ends: np.ndarray) -> Bars:
         last(bars.c),
         [float(sum(bars.v[k] for k in s)) for s in spans],
         None if bars.closes is None else last(bars.closes),
-        None,
+        None if bars.vwap is None else last(bars.vwap),
         None if bars.universe is None else last(bars.universe),
     )
 
@@ -68,6 +71,23 @@ def finer_cases(draw: st.DrawFn) -> Case:
     program, bars = [case.program[k] for k in ends], grouped(finer, ends)
     kept = some(finer, np.flatnonzero(there))
     return replace(case, bars=bars, config=config, program=program, closes=tuple(bars.closes or ()), finer=kept)
+
+
+@pytest.mark.parametrize("rests", [False, True])
+def test_f16_funding_is_paid_at_its_finer_bar(rests: bool) -> None:
+    """Of two units on half days, one of which ends at 110 before the funding at noon; with a resting order or none."""
+    half = DAY // 2
+    closes = [100, 100, 100, 100, 110, 120]
+    times = [t * half for t in range(6)], [(t + 1) * half for t in range(6)]
+    finer = Bars(*times, [0, 0, 1, 1, 2, 2], *[closes] * 4, [10.0] * 6, [t // 2 * DAY + DAY for t in range(6)])
+    bars = grouped(finer, np.array([1, 3, 5]))
+    program = [[market(2), *([limit(1, 50)] if rests else [])], [], []]
+    funding = Action("funding", 0, 2 * DAY + half, 0.01)
+    case = Case(
+        bars, GRID, Config(path="finer"), program, closes=tuple(bars.closes or ()), actions=(funding,), finer=finer
+    )
+    (paid,) = run_engine(case)[0].happened
+    assert (int(paid["time"]), float(paid["amount"])) == (2 * DAY + half, -2.2)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)

@@ -604,6 +604,13 @@ def test_o15_a_trailing_order_is_worth_the_close_once_triggered_too() -> None:
         assert (int(order["price"]), int(order["lots"])) == (94, lots)
 
 
+def test_o16_what_is_to_be_no_more_than_has_filled_ends_as_it_stands() -> None:
+    actions = {0: [limit(5, 102)], 2: [act(18, 3, 1, a=90, c=2.0)]}
+    order = play([STILL] * 4, actions, volume=2.0, participation=1.0).orders[1]
+    assert (L.REASONS[order["reason"]], int(order["filled"])) == ("user", 4)
+    assert (int(order["lots"]), int(order["price"]), int(order["t_replace"])) == (5, 102, 0)
+
+
 def test_o16_post_only_arrives_anew() -> None:
     bars = [STILL, STILL, (97, 98, 96, 97)]
     story = play(bars, {0: [act(16, 0, 1, 90)], 1: [act(18, 1, 1, 99)]})

@@ -119,7 +119,7 @@ def worlds(draw: st.DrawFn, calm: bool = False) -> World:
         **draw(st.sampled_from([{}] if calm else [{}, {}, *(m for m in MARGINS if "isolated" not in m)])),
         **draw(st.sampled_from([{}] if calm else [{}, {}, RATES])),
     )
-    told = "" if calm else draw(st.sampled_from(["", "limits", "limits", "halts", "halts", "both"]))
+    told = "" if calm else draw(st.sampled_from(["", "limits", "limits", "halts", "both", "both"]))
     if told in ("limits", "both"):
         config = replace(config, limits=limited(rng, config.cash, grids, base))
     if told and rng.random() < 0.2:

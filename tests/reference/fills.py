@@ -23,11 +23,15 @@ class Matcher(Venue):
 
     def check_margin(self, place: str) -> None:
         """L3: a check after the open waits while F7 has a stop to look at that comes before."""
-        if not self.matches(self.holding):
-            return
         if place == "open":
             self.waits = False
-        elif self.config.same_bar == "adverse" and self.liquidator.waits_for(self.holding, self.woken):
+        if not self.matches(self.holding):
+            return
+        if (
+            place != "open"
+            and self.config.same_bar == "adverse"
+            and self.liquidator.waits_for(self.holding, self.woken)
+        ):
             self.waits = True
             return
         self.liquidator.check(self.holding, place)
