@@ -16,7 +16,7 @@ from kernelkit.errors import DataError, OrderError, StrategyError, UsageError, m
 from kernelkit.hooks import Hook
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.context import FIRST_WORD
-from kernelkit.kernels.job import Job, Table
+from kernelkit.kernels.job import Homes, Job, Table
 from kernelkit.kernels.lower import RESULT
 from kernelkit.kernels.plan import Plan, plain
 from kernelkit.kernels.switching import Switch
@@ -362,8 +362,9 @@ def plan_job(
     check_sums(program.plan, params, tables)
     check_sizes(program.plan, tables)
     assets = asset_names(bars)
-    venues = venues_of(settings, assets, program.plan.shared)
     homes = settings.homes(assets) if program.plan.shared else None
+    venues = venues_of(settings, assets, program.plan.shared)
+    check_transfers(program, homes)
     check_steps(settings, tables, assets)
     check_volumes(venues, homes, tables, assets)
     check_vwap([settings.fill_model], tables, assets)
@@ -422,6 +423,13 @@ def first_call(panel: Panel, called: np.ndarray) -> int:
     """X9: the row of ``time`` at which the first strategy of an asset may be called; ``panel.n`` where none ever is."""
     pairs = zip(panel.places, called.tolist(), strict=True)
     return min((int(place[k]) for place, k in pairs if k < len(place)), default=panel.n)
+
+
+def check_transfers(program: Program, homes: Homes | None) -> None:
+    """V5: raise UsageError for a strategy that sends money where there is one account."""
+    if "send_money(frame" in program.text and not (homes and homes.cash):
+        fix = "Pass venue={asset: kk.Venue(...)} and account=kk.Accounts({venue: kk.Account(...)})."
+        raise UsageError(message(f"ctx.transfer of {program.name}", "one account", "an account at each venue", fix))
 
 
 def most_closed(strategy: Strategy, program: Program, bound: Iterable[Mapping[str, Any]]) -> tuple[int, ...]:

@@ -338,7 +338,7 @@ def fills(res: xr.Dataset) -> pd.DataFrame:
     import pandas as pd
 
     r = Records(res, "fills")
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "time": r.times("time"),
             "asset": r.asset,
@@ -356,6 +356,8 @@ def fills(res: xr.Dataset) -> pd.DataFrame:
             **r.venues,
         }
     )
+    table.attrs["splits"] = "split" in Records(res, "happened").text("kind", L.ACTIONS)  # what kk.tax must know
+    return table
 
 
 def actions(res: xr.Dataset) -> pd.DataFrame:

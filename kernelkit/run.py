@@ -42,6 +42,7 @@ from kernelkit.recipe import (
     calls_of,
     check_bars,
     check_path,
+    check_transfers,
     check_vwap,
     clock_moments,
     first_call,
@@ -332,7 +333,9 @@ def one_recipe(
     program = strategy.program(types, {n: v for n, v in scalars.items() if isinstance(v, str)})
     plan, names = program.plan, asset_names(bars)
     panel = panel_of(bars, plan.features, None, *asked_of(plan))
-    venues, homes = venues_of(settings, names, plan.shared), settings.homes(names) if plan.shared else None
+    homes = settings.homes(names) if plan.shared else None
+    venues = venues_of(settings, names, plan.shared)
+    check_transfers(program, homes)
     check_steps(settings, panel.tables, names)
     check_volumes(venues, homes, panel.tables, names)
     check_vwap([settings.fill_model], panel.tables, names)

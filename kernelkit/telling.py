@@ -215,6 +215,10 @@ class Teller:
     def missed(self, e: Heard) -> tuple[str, str]:
         """Why a bar that was looked at did not act on it: rule and sentence."""
         order, bar = e.said["order"], e.bar
+        if order["t_active"] > bar["open_at"]:
+            late = order["t_active"] > order["t_submit"] and order["t_replace"] == 0
+            rules = "T2, H4, H5" if late else "T2"
+            return rules, f"not yet with the venue when the bar opened: from {moment(order['t_active'])} on."
         triggered = bool(order["marks"] & L.TRIGGERED)
         if order["kind"] == L.MARKET or (triggered and order["kind"] not in LIMITED):
             none = self.model["market"] == L.NEXT_VWAP and order["tif"] not in (L.ON_OPEN, L.ON_CLOSE)

@@ -579,3 +579,16 @@ def test_trading_hours__the_next_open_is_there() -> None:
     last = int(np.datetime64("2024-09-30", "D").astype("i8"))
     times = trading_hours("XSHG", last, last)
     assert times[times > (last + 1) * ONE_DAY][0] == np.datetime64("2024-10-08T01:30", "ns").astype("i8")
+
+
+def test_h4__an_order_with_a_cancel_under_way_is_asked_once() -> None:
+    """A target each hour of an outage: the one that waits is cancelled once, not at each decision."""
+
+    @kk.strategy
+    def each_hour(ctx):  # type: ignore[no-untyped-def]
+        ctx.target_percent(0.2 + 0.01 * (ctx.i % 7))
+
+    venue = kk.Venue(outages=[kk.Outage("2024-01-01 04:10", "2024-01-01 16:10", orders="delay")])
+    hit = kk.compliance(kk.backtest(hourly("2024-01-01", 24), each_hour, venue=venue))
+    assert hit.groupby("order").size().max() == 2  # it was delayed itself, and so was the cancel of it
+    assert len(hit) <= 2 * 13

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kernelkit as kk
-from kernelkit.errors import OrderError
+from kernelkit.errors import OrderError, UsageError
 
 BARS = 240
 NAMES = ("X.left", "Y.left", "X.right", "Y.right")
@@ -584,3 +584,15 @@ def test_v5__a_run_that_goes_on_keeps_what_is_under_way(tmp_path: Any) -> None:
         assert float(res[name]) == float(whole[name])
     np.testing.assert_array_equal(res["account_cash"], whole["account_cash"])
     pd.testing.assert_frame_equal(kk.actions(res), kk.actions(whole))
+
+
+def test_v5__sending_money_needs_an_account_at_each_venue() -> None:
+    for venue in (LEFT, BOTH):
+        with pytest.raises(UsageError, match=r"ctx\.transfer of mover: found one account"):
+            kk.backtest(made(1), mover, venue=venue)
+
+
+def test_v1__a_missing_venue_is_told_before_the_accounts() -> None:
+    accounts = kk.Accounts({"left": kk.Account(), "right": kk.Account()})
+    with pytest.raises(OrderError, match=r"found none for X\.right"):
+        kk.backtest(made(1), busy, venue=dict.fromkeys(NAMES[:2], LEFT), account=accounts)

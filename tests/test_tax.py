@@ -158,3 +158,35 @@ def test_what_is_refused(kind: type[Exception], call: Any, text: str) -> None:
     with pytest.raises(kind) as caught:
         call(table(("2024-01-01", 1, 1.0, 0.0), ("2024-01-02", 1, 1.0, 0.0)))
     assert text in str(caught.value)
+
+
+def split_run() -> tuple[Any, pd.DataFrame]:
+    """100 units at 40, split four for one, sold at 10.5 each after; raw prices."""
+    index = pd.date_range("2024-01-01", periods=6, freq="D", tz="UTC")
+    close = [40.0, 40.0, 40.0, 10.0, 10.0, 10.5]
+    frame = pd.DataFrame({"open": close, "high": close, "low": close, "close": close, "volume": 1e6}, index=index)
+    bars = kk.data.from_pandas({"A": frame}, label="open", bar="1D", calendar="24/7", tick_size=0.01)
+    facts = pd.DataFrame([("2024-01-04", "A", "split", 4.0)], columns=["time", "asset", "kind", "value"])
+
+    @kk.strategy
+    def once(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx.buy(100.0)
+        if ctx.i == 4:
+            ctx.sell(ctx.position)
+
+    return kk.backtest(kk.data.with_actions(bars, facts), once), facts
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_e2__lots_are_split_with_the_position(method: str) -> None:
+    res, facts = split_run()
+    found = kk.tax(kk.fills(res), method=method, actions=facts)
+    assert found[["quantity", "cost", "proceeds", "gain"]].to_numpy().tolist() == [[400.0, 4000.0, 4200.0, 200.0]]
+    assert found["gain"].sum() == kk.trades(res)["pnl"].sum()
+
+
+def test_e2__fills_across_a_split_are_refused_without_it() -> None:
+    res, _ = split_run()
+    with pytest.raises(DataError, match="lots that were split"):
+        kk.tax(kk.fills(res))

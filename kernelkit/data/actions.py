@@ -111,7 +111,8 @@ def _check(bars: xr.Dataset, times: Any, whose: Any, what: Any, value: Any, pric
         if times[k] is np.nan or np.isnat(times[k].to_datetime64()):
             raise DataError(message(row, "no time", "the time at which it happened", "Drop the row, or fill it in."))
         if name not in assets:
-            raise DataError(message(row, f"the asset {name!r}", f"one of {', '.join(assets)}", "Drop the row."))
+            fix = "Actions are by asset, whatever its ticker was then; drop what is none of these assets'."
+            raise DataError(message(row, f"the asset {name!r}", f"one of {', '.join(assets)}", fix))
         if kind not in KINDS:
             fix = "Another company under this name is another asset; a new name is none: kk.data.with_symbols."
             raise DataError(message(row, f"the kind {kind!r}", f"one of {', '.join(KINDS)}", fix))

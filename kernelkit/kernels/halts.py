@@ -275,6 +275,9 @@ def delay(frame: int, order_at: int, reason: int, until: int, new: bool) -> None
 
 def call_off(frame: int, order_at: int, reason: int) -> bool:
     """O9, S1, H4, H5: end a live order at the decision, or when the venue hears of it; False where it refuses."""
+    o = at(order_at, ORDER)
+    if (o.marks & ENDING) != 0 and o.reason < R_DOWN:  # one is under way
+        return True
     outage = down(frame)
     if outage == 0 and not far_away(frame):
         end_order(frame, order_at, CANCELLED, reason, decided_at(frame))
@@ -288,7 +291,6 @@ def call_off(frame: int, order_at: int, reason: int) -> bool:
     elif outage != 0:
         time = i8(outage + 8)
         note_change(frame, order_at, R_DOWN, D_DELAYED, 0.0, 0.0, time)
-    o = at(order_at, ORDER)
     o.marks |= CALLED_OFF
     o.t_called = time
     if heard:

@@ -39,7 +39,8 @@ class Settings:
         """
         money: Any = account or Account()
         if not isinstance(money, (Account, Accounts)):
-            raise OrderError(message("account", repr(money), "a kk.Account", "Write kk.Account(cash=1e6)."))
+            fix = "Write kk.Account(cash=1e6), or kk.Accounts({venue: kk.Account(...)}) for one at each venue."
+            raise OrderError(message("account", repr(money), "a kk.Account", fix))
         where: Any = FREE if venue is None else venue
         if isinstance(where, Mapping):
             where = Venues(where)
@@ -49,7 +50,6 @@ class Settings:
             if not isinstance(where, Venues):
                 fix = 'Write venue={"BTC.a": kk.Venue("a"), "BTC.b": kk.Venue("b")}.'
                 raise OrderError(message("venue of several accounts", repr(where), "one for each asset", fix))
-            money.at(where)
         return cls(money, where, FillModel.of(fill_model))
 
     @property
@@ -63,8 +63,8 @@ class Settings:
 
     def of_assets(self, assets: Sequence[str]) -> list[Settings]:
         """What each of these assets is traded under."""
-        each = self.each
         homes = self.venue.homes(assets) if isinstance(self.venue, Venues) else [0] * len(assets)
+        each = self.each
         return [each[home] for home in homes]
 
     def accounts(self, assets: Sequence[str]) -> list[Account]:

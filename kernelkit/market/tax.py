@@ -30,6 +30,7 @@ def tax(
     method: str = "fifo",
     rates: Mapping[Any, float] | None = None,
     multiplier: float | Mapping[str, float] = 1.0,
+    actions: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Each part of a lot that a fill has closed, in the order of closing: cost, proceeds and gain.
 
@@ -41,12 +42,14 @@ def tax(
     ``fills`` is a table as `kernelkit.fills` gives it: time, side, quantity, price and fee, and asset where there are
     several. ``multiplier`` is money per unit and unit of price, one number or by asset. ``rates`` maps the least time
     held (what `pandas.Timedelta` takes; one of them 0) to a rate: then the columns ``rate`` and ``tax = rate * gain``
-    are added, negative for losses. Which losses may be set off, and when, is a matter of law that is not looked at;
+    are added, negative for losses. ``actions`` is the table that `kernelkit.data.with_actions` was given: its splits
+    change the lots that are held then, as many units for the same money (a fraction that was settled in cash stays a
+    lot). Which losses may be set off, and when, is a matter of law that is not looked at;
     nor are wash sales, allowances or exchange rates.
 
     Columns: asset, side (long or short), opened, closed, held, quantity (base units), cost, proceeds, gain (quote
     currency). Raises UsageError for an unknown method and rates that have no 0 or are not in [0, 1], DataError for a
-    table without these columns or not in order of time.
+    table without these columns or not in order of time, and for one with splits (of `kernelkit.fills`) without actions.
 
     Sources: IRS Publication 550, Identification (first-in first-out); HMRC Helpsheet HS284 (Section 104 holding).
 
@@ -66,12 +69,15 @@ def tax(
     if not fills["time"].is_monotonic_increasing:
         fix = 'Use .sort_values("time", kind="stable").'
         raise DataError(message("time of the fills", "times that go back", "times in order", fix))
+    if fills.attrs.get("splits") and actions is None:
+        fix = "Pass kk.tax(..., actions=) the table that kk.data.with_actions was given."
+        raise DataError(message("table of fills", "lots that were split", "the splits beside them", fix))
     periods = None if rates is None else _periods(rates)
     names = fills["asset"] if "asset" in fills else pd.Series("", index=fills.index)
     rows: list[tuple[Any, ...]] = []
     for asset, part in fills.groupby(names, sort=False):
         unit = multiplier[str(asset)] if isinstance(multiplier, Mapping) else multiplier
-        rows += ((asset, *row) for row in _closed(part, method, unit))
+        rows += ((asset, *row) for row in _closed(part, method, unit, _splits(actions, str(asset))))
     out = pd.DataFrame(rows, columns=["asset", "side", "opened", "closed", "quantity", "cost", "proceeds"])
     out = out.sort_values("closed", kind="stable", ignore_index=True)
     out.insert(4, "held", pd.to_timedelta(out["closed"] - out["opened"]))
@@ -93,12 +99,29 @@ def _periods(rates: Mapping[Any, float]) -> list[tuple[Any, float]]:
     return periods
 
 
-def _closed(fills: pd.DataFrame, method: str, unit: float) -> Iterator[tuple[Any, ...]]:
+def _splits(actions: pd.DataFrame | None, asset: str) -> list[tuple[Any, float]]:
+    """The splits of an asset, (time, ratio), the last one first."""
+    import pandas as pd
+
+    if actions is None:
+        return []
+    mine = actions[(actions["kind"] == "split") & (actions["asset"].astype(str) == asset)]
+    times = pd.to_datetime(mine["time"], utc=True).dt.tz_localize(None)
+    return sorted(zip(times, mine["value"].astype("f8"), strict=True), reverse=True)
+
+
+def _closed(
+    fills: pd.DataFrame, method: str, unit: float, splits: list[tuple[Any, float]]
+) -> Iterator[tuple[Any, ...]]:
     """(side, opened, closed, quantity, cost, proceeds) of each part of a lot of one asset that is closed."""
     lots: list[Lot] = []
     long = True
     columns = (fills[name].to_list() for name in NEEDED)
     for time, side, quantity, price, fee in zip(*columns, strict=True):
+        while splits and splits[-1][0] <= time:  # E2: a fill at that time is of new units
+            _, ratio = splits.pop()
+            for lot in lots:
+                lot.quantity *= ratio
         buys, left, dust = side == "buy", quantity, DUST * quantity
         if lots and buys != long and method == "average":
             _average(lots)

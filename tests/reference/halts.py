@@ -113,6 +113,8 @@ class Gate:
 
     def cancel(self, order: Order, reason: str) -> bool:
         """H4: a cancel is asked H2 alone; False where it does nothing, as far as can be known (H5)."""
+        if order.ending is not None and order.ending.status == "cancelled":  # one is under way
+            return True
         refused, time = self.outage(order, order.lots, of_live=True)
         if refused and not self.is_far(order):
             return False
