@@ -44,6 +44,7 @@ STEPS: dict[Any, str] = {
     orders.steer: "decision",
     orders.weigh: "decision",
     matching.end_all: "end_all",
+    matching.end_asset: "end_all",
 }
 HEARD = (
     *(orders.new_order, orders.bracket, fills.sized_gap, accept.fault, accept.refused, accept.above_maximum),

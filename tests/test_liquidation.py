@@ -363,16 +363,9 @@ def test_a_run_that_goes_on_is_liquidated_as_a_whole_one(tmp_path: Path) -> None
         assert kk.audit(bars, levered, account=account, cuts=4).blind
 
 
-def test_a_path_and_isolated_portfolios_are_refused() -> None:
-    @kk.portfolio(warmup=0)
-    def idle(ctx):  # type: ignore[no-untyped-def]
-        pass
-
-    account = kk.Account(margin=FIVE)
+def test_a_path_is_refused() -> None:
     with pytest.raises(OrderError, match="path=stop_first"):
-        kk.backtest(bars_of(STILL), once, account=account, fill_model=["lean", "nautilus"])
-    with pytest.raises(OrderError, match="cross"):
-        kk.backtest(bars_of(STILL), idle, account=kk.Account(margin=kk.Margin(0.2, 0.01, isolated=True)))
+        kk.backtest(bars_of(STILL), once, account=kk.Account(margin=FIVE), fill_model=["lean", "nautilus"])
 
 
 @pytest.mark.parametrize(

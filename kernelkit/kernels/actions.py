@@ -44,7 +44,7 @@ from kernelkit.kernels.layout import (
     WAITING,
     WITHIN,
 )
-from kernelkit.kernels.matching import tidy
+from kernelkit.kernels.matching import end_asset, tidy
 from kernelkit.kernels.memory import at, call, f8, i8
 from kernelkit.kernels.triggers import if_touched
 
@@ -108,7 +108,7 @@ def carry_out(frame: int, action_at: int) -> None:
         delist(frame, a.value, a.time)
     else:
         charge(frame, action_at)
-    if f.guard != 0 and f.shared == 0:
+    if f.guard != 0:
         f.place = CALL_RENEW
         call(f.guard, frame)
 
@@ -258,10 +258,7 @@ def delist(frame: int, value: float, time: int) -> None:
     f = at(frame, FRAME)
     x = at(f.positions, POSITION)
     x.delisted = 1
-    for k in range(at(f.state, HEADER).n_live):
-        o = at(f.orders + k * ORDER_BYTES, ORDER)
-        if o.status == LIVE and o.asset == f.asset:
-            end_order(frame, f.orders + k * ORDER_BYTES, CANCELLED, R_DELISTED, time)
+    end_asset(frame, R_DELISTED, time)
     if x.lots != 0:
         each = value if value == value else column_f(frame, C_CLOSE_P, f.i)
         pay(frame, DELISTING, each * (float(x.lots) * at(f.instrument, INSTRUMENT).unit), time)

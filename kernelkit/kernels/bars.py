@@ -102,6 +102,8 @@ def ruin(frame: int) -> int:
             close_trade(frame, x.pnl - back, x.fees, decided_at(frame))
         x.lots = 0
         x.quantity = 0.0
+        x.basis = 0.0  # V4: the account of a venue may go on
+        x.stake = 0.0
     defocus(frame)
     a = at(mine, ACCOUNT)
     if mine == f.total:
@@ -139,7 +141,7 @@ def room(frame: int) -> int:
             return FLUSH
         if f.cap_ended - f.n_ended < h.n_live + 2 * spare:
             return FLUSH
-        most = count_due(frame) + 1 + f.n_venue  # and what an insurance fund bears
+        most = count_due(frame) + h.n_asset + f.n_venue  # and what an insurance fund bears
         if f.own != 0:
             most += 2 * MOVING  # what arrives, and what is sent
         if f.cap_happened - f.n_happened < most:

@@ -479,6 +479,7 @@ class Engine(Linker):
             "happen",
             "guard",
             "guard_all",
+            "guard_each",
             "mark_each",
             "arrive",
             "finer",

@@ -339,7 +339,7 @@ def exchange(frame: int, order_at: int, wanted: int, reference: int, how: int, r
     book(frame, order_at, paid_for, k, reference, fee, time, rule)
     if rarely((at(f.venue, VENUE).limits & TALLIES) != 0):
         tally(frame, held, paid_for, k)
-    if f.guard != 0 and f.shared == 0:
+    if f.guard != 0:
         f.place = CALL_RENEW
         call(f.guard, frame)
     if at(f.venue, VENUE).participation != 0.0:

@@ -1,11 +1,11 @@
-"""Margin: when an account is liquidated, and what is left of it (rules L2-L6)."""
+"""Margin: when an account, or a position by itself, is liquidated, and what is left of it (rules L2-L7)."""
 
 from kernelkit.kernels.account import MOST, book, value_at
 from kernelkit.kernels.actions import log_action
 from kernelkit.kernels.costs import fee_of, slipped
 from kernelkit.kernels.fills import column, end_one, moment
-from kernelkit.kernels.focus import clock_time, covers, defocus, focus, list_held
-from kernelkit.kernels.halts import dark
+from kernelkit.kernels.focus import clock_time, covers, defocus, focus, has_bar, list_held
+from kernelkit.kernels.halts import dark, shut
 from kernelkit.kernels.layout import (
     ACCOUNT,
     AT_WOKEN,
@@ -43,8 +43,8 @@ from kernelkit.kernels.layout import (
     TIERS,
     VENUE,
 )
-from kernelkit.kernels.matching import end_all, takes_part, tidy
-from kernelkit.kernels.memory import at, f8
+from kernelkit.kernels.matching import end_all, end_asset, takes_part, tidy
+from kernelkit.kernels.memory import at, f8, i8, put_i8
 from kernelkit.kernels.orders import new_order
 from kernelkit.kernels.sharing import worth
 from kernelkit.kernels.tallies import tally
@@ -98,17 +98,56 @@ def set_call(frame: int) -> None:
 
 
 def guard(frame: int) -> int:
-    """L3, L5: liquidate the account's one position where the prices that FRAME.place names get that far; 0.
+    """L3: look after the one position of an account as FRAME.place says; 1 where that must wait, as a stop comes first.
+
+    With CALL_RENEW its liquidation price is found anew, as it or its stake has changed.
+    """
+    f = at(frame, FRAME)
+    if f.place == CALL_RENEW:
+        set_call(frame)
+        return 0
+    return look_after(frame) if at(f.positions, POSITION).lots != 0 else 0
+
+
+def guard_each(frame: int) -> int:
+    """L7: the same for the isolated positions of a portfolio, in column order; CALL_RENEW is of the asset in focus."""
+    f = at(frame, FRAME)
+    if f.place == CALL_RENEW:
+        renew_call(frame)
+        return 0
+    waits = 0
+    for k in range(f.n_asset):
+        late = f.late + 8 * k
+        if f.place == CALL_OPEN:
+            put_i8(late, 0)
+        held = at(f.position_0 + POSITION_BYTES * k, POSITION).lots != 0 and has_bar(frame, k)
+        if held and (f.place != CALL_AFTER or i8(late) != 0):
+            focus(frame, k)
+            if at(f.venue, VENUE).isolated != 0 and not shut(frame):
+                found = look_after(frame)
+                put_i8(late, i8(late) | found)
+                waits |= found
+    defocus(frame)
+    return waits
+
+
+def renew_call(frame: int) -> None:
+    """L7: the liquidation price of the position in focus: none where all of its account backs it (L6)."""
+    f = at(frame, FRAME)
+    x = at(f.positions, POSITION)
+    if at(f.venue, VENUE).isolated != 0:
+        set_call(frame)
+    else:
+        x.call = int(MOST) if x.lots < 0 else 0
+
+
+def look_after(frame: int) -> int:
+    """L3, L5: liquidate the position in focus where the prices that FRAME.place names get that far; 0.
 
     1 where that must wait, as a stop comes first.
     """
     f = at(frame, FRAME)
     x = at(f.positions, POSITION)
-    if f.place == CALL_RENEW:
-        set_call(frame)
-        return 0
-    if x.lots == 0:
-        return 0
     if (f.place == CALL_RANGE or f.place == CALL_CLOSE) and spared(frame):
         return 1
     long = x.lots > 0
@@ -121,7 +160,7 @@ def guard(frame: int) -> int:
     if k <= x.call if long else k >= x.call:
         rule = OPEN_FILL if c == C_OPEN else BAR_FILL
         time = moment(frame, C_OPEN_AT if c == C_OPEN else C_KNOWN_AT, f.i)
-        end_all(frame, CANCELLED, R_LIQUIDATION, time)
+        end_asset(frame, R_LIQUIDATION, time)
         account = at(f.account, ACCOUNT)
         least = (account.cash + x.basis) - x.stake if at(f.venue, VENUE).isolated != 0 else 0.0
         if ranged:  # funding, or a fill, may have moved it to where the bar has never been
@@ -130,7 +169,6 @@ def guard(frame: int) -> int:
         held = x.lots
         liquidate(frame, k, time, rule)
         insure(frame, least, held, time)
-        tidy(frame)
     return 0
 
 
@@ -142,8 +180,8 @@ def spared(frame: int) -> bool:
     for k in range(at(f.state, HEADER).n_live):
         o_at = f.orders + ORDER_BYTES * k
         o = at(o_at, ORDER)
-        nearer = o.trigger >= end if long else o.trigger <= end
-        if takes_part(frame, o_at, AT_WOKEN) and (o.lots < 0) == long and nearer:
+        nearer = o.asset == f.asset and (o.trigger >= end if long else o.trigger <= end)
+        if nearer and takes_part(frame, o_at, AT_WOKEN) and (o.lots < 0) == long:
             return True
     return False
 
@@ -163,8 +201,8 @@ def liquidate(frame: int, reference: int, time: int, rule: int) -> None:
     if (at(f.venue, VENUE).limits & TALLIES) != 0:
         tally(frame, held, -held, k)
     end_one(frame, o_at, FILLED, R_LIQUIDATION, time)
-    if f.shared == 0:
-        set_call(frame)
+    set_call(frame)
+    at(f.account, ACCOUNT).valued = -1  # X6
 
 
 def insure(frame: int, least: float, held: int, time: int) -> None:

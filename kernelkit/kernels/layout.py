@@ -320,6 +320,8 @@ ROW = _record("kernel instrument slot column n out asset before")
 # total: the ACCOUNT that counts all; member: that of the venue in focus; homes: of each asset its venue's number, and
 # how many assets its account has; own: whether each venue has an account; purses: what each of those begins with; ways:
 # how long a transfer from each to each takes, and what it costs (V1-V5); mark, arrive: the functions for them
+# guard: the function that looks after positions within a bar (L3, L7), guard_all after portfolios at the mark (L6);
+# late: of each asset whether its look waits for F7
 # What each bar and each fill reads comes first: it lies in few lines of the cache.
 FRAME = _record(
     "state account total member homes metrics positions orders strategy instrument venue fill_model columns i stop "
@@ -331,7 +333,7 @@ FRAME = _record(
     "rows n_rows values width first last refreshed halt "
     "n_asset bars step twice weigh row_bytes scratch held n_held "
     "happened n_happened cap_happened breaches n_breaches cap_breaches "
-    "venue_0 n_venue own purses ways mark arrive"
+    "venue_0 n_venue own purses ways mark arrive guard_all late"
 )
 # sizes as plain integers: compiled code cannot ask a dtype
 (

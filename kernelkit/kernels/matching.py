@@ -24,6 +24,7 @@ from kernelkit.kernels.layout import (
     CALL_CLOSE,
     CALL_OPEN,
     CALL_RANGE,
+    CANCELLED,
     CLOSE_ONLY,
     DAY,
     EXPIRED,
@@ -156,12 +157,15 @@ def tidy(frame: int) -> None:
             if n != k:
                 copy_words(f.orders + n * ORDER_BYTES, o_at, ORDER_WORDS)
             n += 1
-    x = at(f.position_0, POSITION)
-    if f.guard != 0 and f.shared == 0 and x.lots != 0:  # L3
-        if x.lots > 0:
-            lo = max(lo, x.call)
-        else:
-            hi = min(hi, x.call)
+    if f.guard != 0:  # L3, L7
+        for k in range(h.n_asset):
+            x = at(f.position_0 + POSITION_BYTES * k, POSITION)
+            if x.lots > 0:
+                lo = max(lo, x.call)
+                x.touch_lo = max(x.touch_lo, x.call)
+            elif x.lots < 0:
+                hi = min(hi, x.call)
+                x.touch_hi = min(x.touch_hi, x.call)
     h.n_live = n
     h.touch_lo = lo
     h.touch_hi = hi
@@ -303,7 +307,7 @@ def range_price(frame: int, order_at: int, step: int, thr: int) -> int:
     if step == AT_LIMITS:
         return o.trigger
     if step == AT_STOPS:
-        if f.guard != 0 and f.shared == 0 and beyond_call(frame, order_at):
+        if f.guard != 0 and beyond_call(frame, order_at):
             return 0
         if m.stop_gap != GAP_CLOSE:
             return o.trigger
@@ -325,9 +329,9 @@ def beyond_call(frame: int, order_at: int) -> bool:
 
 
 def check_margin(frame: int, place: int) -> int:
-    """L3: look whether these prices of the bar liquidate the account; 1 where that must wait until after F7."""
+    """L3, L7: look whether these prices of the bar liquidate a position; 1 where that must wait until after F7."""
     f = at(frame, FRAME)
-    if f.guard == 0 or f.shared != 0:
+    if f.guard == 0:
         return 0
     f.place = place
     return call(f.guard, frame)
@@ -551,3 +555,12 @@ def end_all(frame: int, status: int, reason: int, time: int) -> None:
         if o.status == LIVE and covers(frame, mine, o.asset):
             end_order(frame, f.orders + k * ORDER_BYTES, status, reason, time)
     tidy(frame)
+
+
+def end_asset(frame: int, reason: int, time: int) -> None:
+    """E4, L5: cancel the live orders of the asset in focus."""
+    f = at(frame, FRAME)
+    for k in range(at(f.state, HEADER).n_live):
+        o = at(f.orders + k * ORDER_BYTES, ORDER)
+        if o.status == LIVE and o.asset == f.asset:
+            end_order(frame, f.orders + k * ORDER_BYTES, CANCELLED, reason, time)

@@ -1,4 +1,4 @@
-"""Buying power: what an account can pay for, its other assets counted (rules A2, A3, L1, X6)."""
+"""Buying power: what an account can pay for, its other assets counted (rules A2, A3, L1, L7, X6)."""
 
 from kernelkit.kernels.account import same_side, value_at
 from kernelkit.kernels.costs import fee_of
@@ -84,17 +84,27 @@ def equity_at(frame: int, k: int) -> float:
 
 
 def power_at(frame: int, k: int) -> float:
-    """A2, X6, L1: how much of that margin on the asset in focus may take up."""
+    """A2, X6, L1, L7: how much of that margin on the asset in focus may take up."""
     f = at(frame, FRAME)
     v = at(f.venue, VENUE)
-    equity = equity_at(frame, k)
-    if f.shared != 0:
-        return equity - at(f.account, ACCOUNT).gross * v.initial
     if v.isolated != 0:
         x = at(f.positions, POSITION)
         value = value_at(f.instrument, k) * (float(x.lots) * at(f.instrument, INSTRUMENT).unit)
-        return equity - max(0.0, value - x.basis)
-    return equity
+        own = (at(f.account, ACCOUNT).cash + value) - max(0.0, value - x.basis)
+        return own + unbound(frame, f.account, f.asset)
+    equity = equity_at(frame, k)
+    return equity - at(f.account, ACCOUNT).gross * v.initial if f.shared != 0 else equity
+
+
+def unbound(frame: int, account: int, asset: int) -> float:
+    """L7: what the isolated positions of an account but that in `asset` have cost beyond what is at stake with them."""
+    f = at(frame, FRAME)
+    left = 0.0
+    for k in range(f.n_asset):
+        x = at(f.position_0 + POSITION_BYTES * k, POSITION)
+        if k != asset and x.lots != 0 and account_of(frame, k) == account:
+            left += x.basis - x.stake
+    return left
 
 
 def affordable(frame: int, lots: int, k: int, fee: float) -> bool:

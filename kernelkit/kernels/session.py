@@ -82,6 +82,8 @@ def units_of(job: Job) -> dict[str, str]:
     """
     fill_models = coded(job)
     guarded = any(v.backing.long for v in job.venues)
+    shared = job.plan.shared
+    apart = any(v.backing.isolated for v in job.venues)
     own = job.homes is not None and len(job.homes.cash) > 0
     need = {
         "close_out": (fill_models["close_out"] != L.KEEP).any(),
@@ -92,12 +94,13 @@ def units_of(job: Job) -> dict[str, str]:
         "walk": ((fill_models["path"] >= L.HIGH_FIRST) & (fill_models["path"] != L.FINER)).any(),
         "finer": (fill_models["path"] == L.FINER).any(),
         "happen": any(len(table.actions) for table in job.tables),
-        "guard": guarded,
+        "guard": apart if shared else guarded,
+        "guard_all": shared and any(v.backing.long and not v.backing.isolated for v in job.venues),
         "judge": job.limits & L.JUDGED,
         "mark": own,
         "arrive": own,
     }
-    names = {"mark": "mark_each"} | ({"guard": "guard_all"} if job.plan.shared else {})
+    names = {"mark": "mark_each"} | ({"guard": "guard_each"} if shared else {})
     return {unit: names.get(unit, unit) for unit, by in need.items() if by}
 
 
@@ -181,8 +184,9 @@ class Session:
         timed, frame["told"] = timed or job.plan.timed, job.plan.told
         frame["keeps"] = job.plan.told
         frame["timed"], frame["n_asset"], frame["shared"] = timed, job.n_asset, job.plan.shared
-        self.scratch = np.zeros((7, job.n_asset), "i8")
+        self.scratch = np.zeros((8, job.n_asset), "i8")
         frame["scratch"], frame["held"] = self.scratch.ctypes.data, self.scratch[4:].ctypes.data
+        frame["late"] = self.scratch[7:].ctypes.data
         if job.bars is not None:
             frame["bars"] = job.bars.ctypes.data
         if job.homes is not None:

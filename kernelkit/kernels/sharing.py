@@ -43,7 +43,7 @@ from kernelkit.kernels.matching import (
     turned_away,
 )
 from kernelkit.kernels.memory import at, call, f8, i8, rarely
-from kernelkit.kernels.power import value_all
+from kernelkit.kernels.power import unbound, value_all
 from kernelkit.kernels.triggers import has_limit, rests, within_limit
 
 
@@ -116,6 +116,8 @@ def ration(frame: int, step: int, account: int) -> None:
         focus(frame, last)
         value_all(frame, last)
         free = (a.cash + a.worth) - a.gross * at(f.venue, VENUE).initial
+        if at(f.venue, VENUE).isolated != 0:
+            free = a.cash + unbound(frame, account, -1)
         if need > free:
             a.ratio = max(0.0, free) / need
             return
@@ -169,7 +171,8 @@ def meet_all(frame: int) -> int:
     status = room(frame)
     if status != DONE:
         return status
-    touched = any_touched(frame)
+    acted = f.guard != 0 and at(f.state, HEADER).touch_lo == FAR  # E1: a liquidation price may have moved, or will
+    touched = acted or any_touched(frame)
     defocus(frame)
     if not touched:
         return DONE
@@ -231,9 +234,9 @@ def mark_all(frame: int) -> None:
         if f.mark != 0:
             call(f.mark, frame)
         else:
-            if f.guard != 0 and f.n_held != 0:
+            if f.guard_all != 0 and f.n_held != 0:
                 defocus(frame)
-                call(f.guard, frame)
+                call(f.guard_all, frame)
             a.equity = worth(frame)
         if f.n_held != 0:
             m.active = 1
@@ -257,6 +260,7 @@ def march(frame: int) -> int:
     i = h.i
     begin = i
     list_held(frame)  # the first bar's orders are dealt with
+    quiet = -1 if f.logging != 0 or f.guard != 0 else 0
     while True:
         mark_all(frame)
         if f.decides != 0 and h.ruined == 0:
@@ -270,7 +274,7 @@ def march(frame: int) -> int:
         f.clock = i
         if h.n_moving != 0:
             call(f.arrive, frame)
-        if h.n_live > 0 or f.logging != 0:
+        if h.n_live > quiet:
             fills = a.n_fills
             status = call(f.meet, frame)
             if status != DONE:

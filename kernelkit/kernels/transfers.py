@@ -22,6 +22,7 @@ from kernelkit.kernels.layout import (
     VENUE,
 )
 from kernelkit.kernels.memory import at, call, f8, i8
+from kernelkit.kernels.power import unbound
 from kernelkit.kernels.reach import is_asset
 from kernelkit.kernels.scan import copy_words
 from kernelkit.kernels.sharing import worth
@@ -51,8 +52,8 @@ def mark_each(frame: int) -> int:
         mine = f.account
         a = at(mine, ACCOUNT)
         if holds(frame, mine):
-            if f8(f.venue + OFF_FLOORS) < ENDLESS:
-                call(f.guard, frame)
+            if at(f.venue, VENUE).isolated == 0 and f8(f.venue + OFF_FLOORS) < ENDLESS:
+                call(f.guard_all, frame)
                 f.account = mine
             a.equity = worth(frame)
             if not a.equity > 0.0:
@@ -96,14 +97,16 @@ def free_cash(frame: int, account: int) -> float:
     f = at(frame, FRAME)
     a = at(account, ACCOUNT)
     bound = 0.0
+    alone = False
     for k in range(f.n_asset):
         lots = at(f.position_0 + POSITION_BYTES * k, POSITION).lots
         if lots != 0 and account_of(frame, k) == account:
             focus(frame, k)
+            alone = at(f.venue, VENUE).isolated != 0
             value = abs(value_at(f.instrument, column(frame, C_CLOSE, f.i)))
             bound += (value * (float(abs(lots)) * at(f.instrument, INSTRUMENT).unit)) * at(f.venue, VENUE).initial
     defocus(frame)
-    return min(a.cash, a.equity - bound)
+    return min(a.cash, a.cash + unbound(frame, account, -1) if alone else a.equity - bound)
 
 
 def send_money(frame: int, amount: float, a: int, b: int) -> float:

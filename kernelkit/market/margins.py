@@ -1,4 +1,4 @@
-"""What positions must be backed with: initial and maintenance margin, and the presets of regulators (rules L1-L6)."""
+"""What positions must be backed with: initial and maintenance margin, and the presets of regulators (rules L1-L7)."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class Settings:
     def check(self, shared: bool) -> None:
         """Raise OrderError for settings that do not go together.
 
-        L3, L6, V4: isolated margin of a portfolio, a margin on a path through the bar, one that several venues share;
+        L3, V4: a margin on a path through the bar, one that several venues share;
         H5: latency, and fills at the close that was decided on.
         """
         for settings in self.each:
@@ -98,9 +98,6 @@ class Settings:
             margin = account.margin
             if margin is None or margin.maintenance is None:
                 continue
-            if shared and margin.isolated:
-                fix = "Use cross margin, or one account for each asset with a @kk.strategy."
-                raise OrderError(message("margin of a portfolio", "isolated", "cross", fix))
             if shared and isinstance(self.venue, Venues) and isinstance(self.account, Account):
                 fix = "A venue liquidates what is held there: give each its own, account=kk.Accounts({...})."
                 raise OrderError(message("maintenance margin", "one account at several venues", "one at each", fix))

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 # What a job may need besides; that it is there changes what the kernels do.
 UNITS = {"happen": actions.happen, "guard": guard.guard, "guard_all": guard.guard_all}
-UNITS |= {"mark_each": transfers.mark_each, "arrive": transfers.arrive}
+UNITS |= {"guard_each": guard.guard_each, "mark_each": transfers.mark_each, "arrive": transfers.arrive}
 
 
 class Failed(BaseException):

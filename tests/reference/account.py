@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tests.reference.compliance import Compliance
@@ -82,11 +83,19 @@ class Fund:
         return (self.cash + (self.value - holding.value())) + holding.grid.notional(ticks, holding.position)
 
     def power(self, holding: Holding, ticks: int) -> float:
-        """X6, L1: `E - G' * initial`; an unrealised profit of isolated margin buys nothing."""
-        power = self.worth(holding, ticks) - (self.gross - holding.gross()) * self.config.initial
+        """X6: `E - G' * initial`; L1, L7: an unrealised profit of isolated margin buys nothing, its stake is bound."""
         if not self.config.isolated:
-            return power
-        return power - max(0.0, holding.grid.notional(ticks, holding.position) - holding.basis)
+            return self.worth(holding, ticks) - (self.gross - holding.gross()) * self.config.initial
+        value = holding.grid.notional(ticks, holding.position)
+        own = (self.cash + value) - max(0.0, value - holding.basis)
+        return own + self.unbound([other for other in self.held() if other is not holding])
+
+    def unbound(self, holdings: Sequence[Holding]) -> float:
+        """L7: the sum of `basis - stake`."""
+        total = 0.0
+        for holding in holdings:
+            total = total + (holding.basis - holding.stake)
+        return total
 
     def view(self, order: Order, lots: int, ticks: int, time: int) -> ModelView:
         """C3: the view of a fill of `lots` of `order` in the bar that its asset stands at."""

@@ -94,11 +94,12 @@ class Liquidator:
         return self.account.equity <= required
 
     def liquidate(self, holdings: Sequence[Holding], references: Sequence[int], rule: str, time: int) -> None:
-        """L5: all orders end, the positions are closed, and what is lost beyond what was there is not the account's."""
+        """L5: the orders end, the positions are closed, and what is lost beyond what was there is not the account's."""
         account = self.account
-        self.book.end_all("liquidation", time)
+        alone = len(account.holdings) == 1 or self.config.isolated
+        self.book.end_all("liquidation", time, holdings[0].number if self.config.isolated else None)
         least, asset, held = 0.0, -1, 0
-        if len(account.holdings) == 1:
+        if alone:
             asset, held = holdings[0].number if holdings else -1, sum(holding.position for holding in holdings)
         if self.config.isolated:
             before = account.cash + holdings[0].basis
@@ -109,6 +110,7 @@ class Liquidator:
             amount = least - account.cash
             account.cash = least
             account.note(time, "insurance", asset, held, amount)
+        account.count()
 
     def close(self, holding: Holding, reference: int, rule: str, time: int) -> None:
         """L5: one order for the whole position, slipped, without A3 and P1."""

@@ -93,8 +93,6 @@ def simulate_portfolio(
     """
     if config.path not in ("stop_first", "close"):
         raise ValueError(f"Config.path is {config.path!r}, wanted stop_first or close in a portfolio")
-    if config.isolated:  # L6
-        raise ValueError("Config.isolated is True, wanted False in a portfolio")
     if not assets:
         raise ValueError("a portfolio of no assets, wanted at least one")
     if not (callable(config.borrow) or isinstance(config.borrow, int | float)) and len(config.borrow) != len(assets):

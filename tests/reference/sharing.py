@@ -19,17 +19,45 @@ class SharingVenue(Venue):
 
     sharers: list[int] = field(default_factory=list)  # X5: ids of the orders with a need above zero
     ratio: float = 1.0
+    waiting: set[int] = field(default_factory=set)  # L3: the assets whose check waits until after F7
 
     def mark(self, t: int) -> None:
         """A5, L6: a portfolio is liquidated at the mark, of which its fills do not know yet, and marked anew."""
         before = self.account.equity
         super().mark(t)
         liquidator = Liquidator(self.config, self.account, self.book)
-        if self.matches(self.account.holdings[0]) and liquidator.falls_short():  # V4: at one venue
+        here = self.matches(self.account.holdings[0])  # V4: at one venue
+        if not self.config.isolated and here and liquidator.falls_short():
             self.account.equity = before
             held = self.account.held()
             liquidator.liquidate(held, [holding.close for holding in held], "intrabar", self.clock.known_at[t])
             super().mark(t)
+
+    def check_margin(self, place: str) -> None:
+        """L7: L3 for each isolated position whose asset has a bar, in column order."""
+        if not (self.config.isolated and self.matches):
+            return
+        liquidator = Liquidator(self.config, self.account, self.book)
+        if place == "open":
+            self.waiting = set()
+        for holding in [holding for holding in self.account.held() if holding.has_bar]:
+            woken = [order for order in self.woken if order.asset == holding.number]
+            if place != "open" and self.config.same_bar == "adverse" and liquidator.waits_for(holding, woken):
+                self.waiting.add(holding.number)
+            else:
+                liquidator.check(holding, place)
+
+    def woken_pass(self) -> None:
+        """F7, L3: then what has waited for it is looked at."""
+        super().woken_pass()
+        for number in sorted(self.waiting):
+            holding = self.account.holdings[number]
+            Liquidator(self.config, self.account, self.book).check(holding, "range")
+
+    def passes_over(self, order: Order) -> bool:
+        """L3, L7."""
+        holding = self.account.of(order)
+        return self.config.isolated and Liquidator(self.config, self.account, self.book).passes_over(holding, order)
 
     def walk(self, orders: list[Order], offer: Offer, moves: bool = False) -> None:
         """X4: first those that reduce, then all."""
@@ -55,6 +83,8 @@ class SharingVenue(Venue):
             need = need + amount
         sharers = [order_id for order_id, amount in needs.items() if amount > 0.0]
         free = (self.account.cash + self.account.value) - self.account.gross * self.config.initial
+        if self.config.isolated:  # L7
+            free = self.account.cash + self.account.unbound(self.account.held())
         if need > free and len(sharers) >= SHARERS:
             self.sharers, self.ratio = sharers, max(0.0, free) / need
 

@@ -187,11 +187,6 @@ def test_l__what_is_no_margin_is_refused(choices: Any, says: str) -> None:
         Config(**choices)
 
 
-def test_l6__isolated_is_for_one_asset() -> None:
-    with pytest.raises(ValueError, match="isolated"):
-        hold({}, still(100), isolated=True)
-
-
 def test_l3__a_path_is_for_accounts_without_a_maintenance_margin() -> None:
     plan = {0: lambda ctx: ctx.buy(21)}
     for isolated in (False, True):
