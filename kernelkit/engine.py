@@ -233,6 +233,7 @@ def record(
     tried = itertools.compress(itertools.product(*axes.values()), kept.ravel())
     cells = [dict(zip(axes, c, strict=True)) for c in itertools.islice(tried, ledger.MOST)]
     times = recipe.bars.indexes["time"].values
+    money = recipe.job.trials["cash"][: len(recipe.accounts)].tolist()
     settings = {
         "bound": recipe.params,
         "assets": recipe.assets,
@@ -242,7 +243,7 @@ def record(
         "venue_id": hashlib.sha256(
             repr((recipe.job.venues, recipe.job.homes) if recipe.job.homes else recipe.job.venues).encode()
         ).hexdigest(),
-        "cash": float(recipe.job.trials[0]["cash"]),
+        "cash": money[0] if len(set(money)) == 1 else money,
         "span": [str(times[recipe.start]), str(times[recipe.stop - 1])],
         "cells": int(kept.sum()) * len(recipe.accounts),
     }
@@ -293,6 +294,11 @@ def explain(recipe: Recipe, outcome: Outcome, venue: Venue | Venues) -> None:
     if status == L.JAMMED:
         wanted, fix = f"at most {L.MOVING}", "Send larger amounts, less often."
         raise OrderError(message(where, "one more transfer under way", wanted, fix))
+    if status == L.UNTOLD:
+        wanted, fix = "no more than are told in time", "Leave out assets that end, or say that they were delisted (E4)."
+        raise OrderError(
+            message(where, "fills and orders that no hook was told of, as their assets ended", wanted, fix)
+        )
     if status == L.CROWDED:
         most = L.RESERVE + 4 * (recipe.job.n_asset - 1)
         raise OrderError(

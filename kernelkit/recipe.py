@@ -374,7 +374,7 @@ def plan_job(
         check_path(settings.fill_model)
         if program.plan.by_asset:
             called = calls_of(panel, need, waits)
-            need = first_call(panel, called)
+            need = first_call(panel, called, limits[0])
         else:
             need = max(need, ready_together(panel, program.plan.timeframes, waits, assets))
         rows = [(0, *clock_rows(limits, need))]
@@ -419,10 +419,11 @@ def calls_of(panel: Panel, need: int | np.ndarray, closed: Sequence[int]) -> np.
     return found
 
 
-def first_call(panel: Panel, called: np.ndarray) -> int:
-    """X9: the row of ``time`` at which the first strategy of an asset may be called; ``panel.n`` where none ever is."""
+def first_call(panel: Panel, called: np.ndarray, first: int) -> int:
+    """X9: the row of ``time``, from ``first`` on, at which the strategy of an asset is called; ``panel.n`` for none."""
     pairs = zip(panel.places, called.tolist(), strict=True)
-    return min((int(place[k]) for place, k in pairs if k < len(place)), default=panel.n)
+    rows = (place[max(k, int(np.searchsorted(place, first))) :] for place, k in pairs)
+    return min((int(row[0]) for row in rows if len(row)), default=panel.n)
 
 
 def check_transfers(program: Program, homes: Homes | None) -> None:

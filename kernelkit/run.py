@@ -114,9 +114,11 @@ class Run:
             and more.indexes["time"][0] == old.indexes["time"][0]
         )
         bars = check_bars(more) if longer else append(old, more)
-        if asset_names(bars) == self._recipe.assets:
-            check_same(old, bars)
         job, names = self._recipe.job, asset_names(bars)
+        if names != self._recipe.assets:
+            found, wanted = f"the assets {', '.join(names)}", f"those that it runs: {', '.join(self._recipe.assets)}"
+            raise UsageError(message("feed", found, wanted, "Start a new run for others."))
+        check_same(old, bars)
         begin = int(job.trials[0]["trade_from"])
         laid = lay(bars, job.plan, job.venues, self._recipe.account, job.homes, begin, job.waits, job.called)
         tables = laid.tables[int(job.plan.shared) :]
@@ -125,7 +127,7 @@ class Run:
         # A portfolio's clock has the index from the bar at which its account starts (X8): not known while it warms up.
         warm = job.plan.shared and not header_of(self._session.block)["started"]
         begun = zip(job.tables[int(warm) :], laid.tables[int(warm) :], strict=True)
-        if names != self._recipe.assets or not all(before.begins(table) for before, table in begun):
+        if not all(before.begins(table) for before, table in begun):
             found, wanted = "bars that differ from those already run", "the same bars and instruments, continued"
             raise UsageError(message("feed", found, wanted, "Start a new run: history has changed."))
         recipe = replace(self._recipe, bars=bars, job=laid.onto(job), places=laid.places)
@@ -310,7 +312,7 @@ def lay(
     tables = panel.tables
     if called is not None:
         called = calls_of(panel, called, waits)
-        begin = max(begin, first_call(panel, called))
+        begin = max(begin, first_call(panel, called, begin))
     else:
         begin = max(begin, first_ready(panel, waits) if plan.shared else tables[0].ready(waits))
     if plan.shared:

@@ -103,7 +103,8 @@ class Travelling:
     def __reduce__(self) -> tuple[Any, ...]:
         """Where it stands in its module; of a notebook, a script or a local one what it consists of."""
         module, name = self.function.__module__, self.function.__qualname__
-        known = module in sys.modules and module != "__main__"
+        whole = all(hook.function.__module__ == module for hook in getattr(self, "hooks", ()))
+        known = whole and module in sys.modules and module != "__main__"
         if known and "<locals>" not in name and named(module, name) is self:
             return named, (module, name)
         import cloudpickle

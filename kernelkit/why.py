@@ -294,6 +294,8 @@ def others(replay: Replay, life: Life) -> list[dict[str, Any]]:
             continue
         if replay.recipe.shared and model.path not in ("stop_first", "close"):
             out.append(nothing(name, "refused where assets share an account (X2)"))
+        elif model.market == "same_close" and any(v.rules and v.rules.latency for v in job.venues):
+            out.append(nothing(name, "refused with a latency (H5)"))
         elif guarded and model.path not in GUARDED_PATHS:
             out.append(nothing(name, "refused where an account can be liquidated (L3)"))
         else:

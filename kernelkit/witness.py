@@ -186,7 +186,7 @@ class Witness:
         frame = said["frame"]
         v = at(at(frame, L.FRAME).venue, L.VENUE)
         r, outage = at(v.rules, L.RULES), said["outage"]
-        time = i8(outage + 8) if outage else fills.decided_at(frame)
+        time = i8(outage + 8) if outage else halts.arrival(frame)
 
         def judge(reason: int, until: int, rejects: bool, **said: Any) -> None:
             done = "" if until == 0 else L.DEEDS[L.D_REJECTED if rejects else L.D_DELAYED]
@@ -196,7 +196,7 @@ class Witness:
             judge(L.R_DOWN, int(i8(outage + 8)) if outage else 0, bool(outage) and halts.turns_away(outage))
         if "slot" in said:
             late = said["slot"] > time
-            found = float(r.rate) + 1.0 if late else float(at(at(frame, L.FRAME).account, L.ACCOUNT).sent)
+            found = float(r.rate) + 1.0 if late else float(at(at(frame, L.FRAME).member, L.ACCOUNT).sent)
             until = int(said["slot"]) if late else 0
             judge(L.R_RATE, until, r.rate_rejects != 0, limit=float(r.rate), found=found)
             time = max(time, said["slot"])
@@ -205,7 +205,7 @@ class Witness:
 
     def _return_call_off(self, said: dict[str, Any], answer: Any) -> None:
         if self._mine(said) and said["outage"]:
-            until = int(i8(said["outage"] + 8)) if answer else 0
+            until = int(i8(said["outage"] + 8)) if said.get("heard") else 0
             self._note("call_off", said["frame"], until=until)
 
     def _return_renew(self, said: dict[str, Any], _: Any) -> None:
@@ -222,7 +222,9 @@ class Witness:
     def _return_amend(self, said: dict[str, Any], answer: Any) -> None:
         if said["number"] == float(self.id):
             kept = {n: float(said[n]) for n in ("q", "p", "trigger")}
-            until = int(at(said["o_at"], L.ORDER).t_change) if said.get("late") else 0
+            refused = said.get("late") and at(said["frame"], L.FRAME).sent_at == L.FAR  # H5: when it gets there
+            until = int(at(said["o_at"], L.ORDER).t_change) if said.get("late") and not refused else 0
+            answer = 0 if refused else answer
             self._note("replace", said["frame"], given=int(said["given"]), answer=int(answer), until=until, **kept)
 
     def _return_price_in(self, said: dict[str, Any], answer: Any) -> None:

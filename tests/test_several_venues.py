@@ -596,3 +596,111 @@ def test_v1__a_missing_venue_is_told_before_the_accounts() -> None:
     accounts = kk.Accounts({"left": kk.Account(), "right": kk.Account()})
     with pytest.raises(OrderError, match=r"found none for X\.right"):
         kk.backtest(made(1), busy, venue=dict.fromkeys(NAMES[:2], LEFT), account=accounts)
+
+
+SENDS = {
+    "in order": "ctx.transfer(5.0, 0, 2)",
+    "by name": "ctx.transfer(amount=5.0, source=0, target=2)",
+    "turned": "ctx.transfer(target=2, source=0, amount=5.0)",
+    "mixed": "ctx.transfer(5.0, target=2, source=0)",
+}
+
+
+@pytest.mark.parametrize("call", SENDS.values(), ids=SENDS)
+@pytest.mark.parametrize("debug", [False, True])
+def test_v5__arguments_are_what_they_are_called(call: str, debug: bool, tmp_path: Any, monkeypatch: Any) -> None:
+    text = f"import kernelkit as kk\n\n@kk.portfolio\ndef once(ctx):\n    if ctx.i == 0:\n        {call}\n"
+    name = f"sends_{abs(hash((call, debug)))}"
+    (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    once = __import__(name).once
+    accounts = kk.Accounts({"left": kk.Account(1e4), "right": kk.Account(1e4)})
+    res = kk.backtest(made(1), once, venue=BOTH, account=accounts, end="2024-03-01", debug=debug)
+    assert kk.actions(res)[["venue", "amount"]].to_numpy().tolist() == [["left", -5.0], ["right", 5.0]]
+
+
+def test_v1_h5__a_replacement_is_asked_of_the_venue_of_its_order() -> None:
+    """The second of two answers 0 while the first is on its way to a far venue, whichever is named first."""
+
+    @kk.portfolio(state=dict(id=0))
+    def twice(ctx, s):  # type: ignore[no-untyped-def]
+        if ctx.i == 10:
+            s.id = ctx[1].limit(1.0, 50.0)
+        if ctx.i == 16 or ctx.i == 17:
+            ctx.record("answer", ctx.replace(s.id, price=50.0 + ctx.i))
+
+    near, far = kk.Venue("near"), kk.Venue("far", latency="150min")
+    for order in (("X.left", "Y.left"), ("Y.left", "X.left")):
+        venues = {name: far if name == "Y.left" else near for name in order}
+        res = kk.backtest(made(2, NAMES[:2], holes=False), twice, venue=venues)
+        assert res["answer"].values[16:18].tolist() == [1.0, 0.0]
+        assert kk.orders(res)["limit"].tolist() == [66.0]
+
+
+def test_r4__a_transfer_does_not_change_what_was_traded_as_a_part_of_equity() -> None:
+    @kk.portfolio
+    def drained(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 1:
+            ctx[0].buy(1.0)
+            ctx.transfer(9_000.0, 0, 2)
+        if ctx.i == 3:
+            ctx[0].buy(1.0)
+
+    left = kk.Account(1e4, limits=kk.Limits(turnover=0.15))
+    venues = {n: kk.Venue(v.name, cash_rule="debt") for n, v in BOTH.items()}
+    accounts = kk.Accounts({"left": left, "right": kk.Account(1e4)})
+    res = kk.backtest(made(3, holes=False), drained, venue=venues, account=accounts)
+    assert kk.compliance(res).empty  # at the mark it was 10,000
+    assert kk.orders(res)["status"].tolist() == ["filled"] * 2
+
+
+def test_v4__an_account_that_owes_keeps_no_orders() -> None:
+    @kk.portfolio
+    def stopped(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx[0].buy(3000.0)
+            ctx[0].limit(1.0, 1.0)
+        if ctx.i == 9:
+            ctx[0].sell(3000.0)
+
+    dear = kk.slippage.fraction(0.1)
+    venues = {"X.left": kk.Venue("left", slippage=dear, cash_rule="debt"), "Y.right": kk.Venue("right")}
+    accounts = kk.Accounts({"left": kk.Account(1.05e5), "right": kk.Account(4e5)})
+    orders = kk.orders(kk.backtest(falling("X.left"), stopped, venue=venues, account=accounts))
+    assert orders.loc[orders["kind"] == "limit", "reason"].tolist() == ["ruin"]
+
+
+def test_v3__what_the_insurance_bears_is_at_its_venue() -> None:
+    margin = kk.Margin(initial=0.25, maintenance=0.01)
+    venues = {"X.left": kk.Venue("left", slippage=kk.slippage.fraction(0.2)), "Y.right": kk.Venue("right")}
+    accounts = kk.Accounts({"left": kk.Account(7.5e4, margin=margin), "right": kk.Account(1e5)})
+    acts = kk.actions(kk.backtest(falling("X.left"), geared, venue=venues, account=accounts))
+    assert acts[["kind", "venue"]].to_numpy().tolist() == [["insurance", "left"]]
+
+
+def test_what_a_result_calls_its_own_is_no_parameter() -> None:
+    @kk.strategy
+    def named(ctx, venue=1.0):  # type: ignore[no-untyped-def]
+        ctx.target_percent(venue)
+
+    with pytest.raises(UsageError, match="axis 'venue'"):
+        kk.backtest(made(1, NAMES[:1]), named, grid=dict(venue=[0.5, 1.0]))
+
+
+def test_a_feed_of_other_assets_is_refused() -> None:
+    bars = made(4, holes=False)
+    run = kk.start(bars.isel(time=slice(0, 50)).sel(asset=list(NAMES[:2])), busy, venue=LEFT)
+    with pytest.raises(UsageError, match="feed: found the assets"):
+        run.feed(bars)
+
+
+def test_a_ledger_key_has_the_cash_of_each_separate_account(tmp_path: Any, monkeypatch: Any) -> None:
+    from kernelkit import engine
+
+    keys = []
+    monkeypatch.setattr("kernelkit.ledger.rows_of", lambda *args: keys.append(repr(args[3])) or [])
+    monkeypatch.setattr("kernelkit.ledger.record", lambda rows: None)
+    for right in (1e4, 5e4):
+        accounts = kk.Accounts({"left": kk.Account(1e4), "right": kk.Account(right)})
+        engine.backtest(made(1), single, venue=BOTH, account=accounts, outputs=("final_equity",))
+    assert keys[0] != keys[1]

@@ -11,6 +11,8 @@ from kernelkit.data.frames import from_pandas
 from kernelkit.errors import DataError, message
 from kernelkit.schema import AGE, EXTRA, FEATURE, check_bars, utc
 
+SYMBOLS = ("symbol_from", "symbol_asset", "symbol_name")  # E9
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -55,9 +57,29 @@ def append(bars: xr.Dataset, more: xr.Dataset | Frames, *, allow_gap: bool = Fal
         join="exact",
         combine_attrs="override",
     )
+    whole = _join_symbols(whole, bars, later)
     snap = max(bars.attrs["max_snap_error"], later.attrs["max_snap_error"])
     whole.attrs.update(lineage.extend(bars, whole), max_snap_error=snap)
     return whole
+
+
+def _join_symbols(whole: xr.Dataset, bars: xr.Dataset, later: xr.Dataset) -> xr.Dataset:
+    """E9: the whole with what its assets were called in either part."""
+    rows: list[tuple[str, np.datetime64, str]] = []
+    for part in (bars, later):
+        if SYMBOLS[0] in part.variables:
+            when, whose, what = (part[n].values for n in SYMBOLS)
+            for row in zip(whose.tolist(), when.astype("datetime64[ns]"), what.tolist(), strict=True):
+                last = next((name for asset, _, name in reversed(rows) if asset == row[0]), None)
+                if last != row[2]:  # the later part begins with the name that the former ends with
+                    rows.append(row)
+    if not rows:
+        return whole
+    rows.sort(key=lambda row: row[:2])
+    assets, begins, names = (list(column) for column in zip(*rows, strict=True))
+    columns = np.array(begins, "datetime64[ns]"), np.array(assets), np.array(names)
+    own = {n: ("symbol", column) for n, column in zip(SYMBOLS, columns, strict=True)}
+    return whole.drop_vars([n for n in SYMBOLS if n in whole.variables]).assign_coords(own)
 
 
 def check_plain(what: str, fix: str, *parts: xr.Dataset) -> None:

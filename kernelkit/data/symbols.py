@@ -18,8 +18,9 @@ from kernelkit.data import grid as grids
 from kernelkit.data import lineage, rows
 from kernelkit.data.actions import NAMES as ACTIONS
 from kernelkit.data.contracts import CONTRACT
+from kernelkit.data.extend import SYMBOLS as NAMES
 from kernelkit.data.extend import check_plain, sessions_between
-from kernelkit.data.sessions import DAY
+from kernelkit.data.sessions import DAY, stamp
 from kernelkit.errors import DataError, message
 from kernelkit.schema import check_bars, utc
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-NAMES = ("symbol_from", "symbol_asset", "symbol_name")
 SAME = ("lot", "multiplier", "currency", CONTRACT)
 EVER = 1 << 40  # days: later than any
 OPEN_END = "20501231"  # how LEAN's map files write that a symbol is in use
@@ -70,10 +70,17 @@ def with_symbols(bars: xr.Dataset, symbols: pd.DataFrame, *, allow_gap: bool = F
     >>> with_symbols(bars, pd.DataFrame(names))["close"].values.tolist()
     [[196.64], [184.0]]
     """
+    import pandas as pd
     import xarray as xr
 
     check_bars(bars)
     check_plain("with_symbols", "Name the symbols first, then add the feature.", bars)
+    if NAMES[0] in bars.variables:
+        fix = "Give all symbols at once, to the bars by ticker."
+        raise DataError(message("with_symbols", "bars by asset, with their symbols", "bars by ticker", fix))
+    if not isinstance(symbols, pd.DataFrame):
+        found, fix = type(symbols).__name__, "Pass a DataFrame with the columns asset, symbol, first, last."
+        raise DataError(message("symbols", found, "a DataFrame", fix))
     tickers = [str(a) for a in bars["asset"].values]
     spells = _spells(symbols, tickers)
     _check_claims(bars, tickers, spells)
@@ -172,6 +179,9 @@ def _spells(symbols: pd.DataFrame, tickers: list[str]) -> list[Spell]:
     spells: list[Spell] = []
     for k, (asset, symbol) in enumerate(zip(map(str, symbols["asset"]), map(str, symbols["symbol"]), strict=True)):
         row = f"row {k} of the symbols"
+        if asset in ("nan", "None", "") or symbol in ("nan", "None", ""):
+            fix = "Fill it in, or drop the row."
+            raise DataError(message(row, "no name", "the asset and its symbol", fix))
         if symbol not in tickers:
             fix = f"Load its bars, or drop the row: there are {', '.join(tickers)}."
             raise DataError(message(row, f"the symbol {symbol!r} of {asset}", "one of the bars'", fix))
@@ -195,7 +205,13 @@ def _days(dates: pd.Series) -> NDArray[np.int64]:
     """Dates as days since 1970, EVER where there is none."""
     import pandas as pd
 
-    times = pd.DatetimeIndex(pd.to_datetime(dates))
+    for k, value in enumerate(dates):
+        try:
+            stamp(value)
+        except (ValueError, OverflowError) as error:  # pandas' OutOfBoundsDatetime is one of the former
+            what, fix = f"row {k} of the symbols, {dates.name}", 'Write "2022-06-09".'
+            raise DataError(message(what, f"{value!r} ({error})", "a day", fix)) from None
+    times = pd.DatetimeIndex(pd.to_datetime(dates, format="mixed"))
     bare = times.tz_localize(None) if times.tz is not None else times
     return np.where(bare.isna(), EVER, bare.as_unit("ns").asi8 // DAY)
 

@@ -3,7 +3,7 @@
 from kernelkit.kernels.accept import finite, good_price, judged, off_tick, refused, two_prices
 from kernelkit.kernels.account import to_lots, to_ticks
 from kernelkit.kernels.fills import decided_at, end_order
-from kernelkit.kernels.focus import defocus, focus
+from kernelkit.kernels.focus import focus, speak_of
 from kernelkit.kernels.halts import far_away, put_off
 from kernelkit.kernels.layout import (
     CALLED_OFF,
@@ -121,9 +121,14 @@ def amend(frame: int, given: int, number: float, q: float, p: float, trigger: fl
     """O16, H4: replace what is `given` of a live order, now or later; its id, or 0 where nothing happens."""
     f = at(frame, FRAME)
     o_at = found(frame, number)
-    if o_at == 0 or not may_change(frame, o_at, given):
+    if o_at == 0:
         return 0
     o = at(o_at, ORDER)
+    before = f.asset
+    focus(frame, o.asset)
+    if not may_change(frame, o_at, given):
+        speak_of(frame, before)
+        return 0
     lots = o.lots
     old_price = o.price
     old_trigger = o.trigger
@@ -132,15 +137,10 @@ def amend(frame: int, given: int, number: float, q: float, p: float, trigger: fl
     marks = o.marks
     if (marks & PENDING) != 0:
         catch_up(o_at)
-    before = f.asset
-    focus(frame, o.asset)
     done = good_change(frame, given, q, p, trigger) and change(frame, o_at, given, q, p, trigger)
     time = decided_at(frame)
     late = done and at(f.venue, VENUE).limits > SIZES and f.sent_at > time
-    if before < 0:
-        defocus(frame)
-    else:
-        focus(frame, before)
+    speak_of(frame, before)
     if late and f.sent_at != FAR:
         new_lots = o.lots if o.lots != lots else 0
         new_price = o.price if o.price != old_price else 0

@@ -223,6 +223,7 @@ def open_account(frame: int, trial_at: int) -> None:
             b.cash = f8(f.purses + 8 * v)
             b.cash0 = b.cash
             b.equity = b.cash
+            b.marked = b.cash
     session = column(frame, C_SESSION, h.i)
     start(f.metrics, session, cash, h.i, column(frame, C_KNOWN_AT, h.i), column_f(frame, C_CLOSE_P, h.i))
 

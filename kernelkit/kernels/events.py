@@ -5,7 +5,6 @@ Nothing is kept for a strategy without such hooks: FRAME.tell is then 0.
 
 from kernelkit.kernels.account import fail, price
 from kernelkit.kernels.layout import (
-    CROWDED,
     EVENT,
     EVENT_BYTES,
     EVENTS,
@@ -17,6 +16,7 @@ from kernelkit.kernels.layout import (
     ORDER,
     ORDER_BYTES,
     TELL_FILLS,
+    UNTOLD,
 )
 from kernelkit.kernels.memory import at, i8, put_i8, unbits
 
@@ -43,7 +43,7 @@ def tell(frame: int, order_at: int, what: int, lots: int, fee: int, time: int, n
     place = events_of(frame)
     kept = at(place, EVENTS)
     if kept.n >= kept.most:
-        fail(frame, CROWDED)
+        fail(frame, UNTOLD)
         return
     o = at(order_at, ORDER)
     instrument = f.instrument if f.shared == 0 else f.instrument_0 + INSTRUMENT_BYTES * o.asset

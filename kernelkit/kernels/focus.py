@@ -107,3 +107,11 @@ def defocus(frame: int) -> None:
     f.i = f.clock
     f.account = f.total
     f.venue = f.venue_0
+
+
+def speak_of(frame: int, asset: int) -> None:
+    """Speak of this asset again, or of the clock where it is -1."""
+    if asset < 0:
+        defocus(frame)
+    else:
+        focus(frame, asset)

@@ -8,6 +8,7 @@ from kernelkit.kernels.focus import clock_time, covers, defocus, focus, has_bar,
 from kernelkit.kernels.halts import dark, shut
 from kernelkit.kernels.layout import (
     ACCOUNT,
+    ACCOUNT_BYTES,
     AT_WOKEN,
     BAR_FILL,
     C_CLOSE,
@@ -241,7 +242,7 @@ def guard_all(frame: int) -> int:
             liquidate(frame, column(frame, C_CLOSE, f.i), time, BAR_FILL)
             last = k
     focus(frame, last)  # its venue's margin
-    f.asset = -1
+    f.asset = -1 if f.own == 0 else -1 - (mine - f.total) // ACCOUNT_BYTES  # V3: its venue, as -2, -3 ...
     insure(frame, 0.0, 0, time)
     defocus(frame)
     tidy(frame)

@@ -176,7 +176,7 @@ D_REJECTED, D_CUT, D_DELAYED = range(3)
 NEW, GROWN, OTHER = range(3)
 BREACHES = 12  # rules that one order can break
 # what a kernel call comes back with
-DONE, PAUSED, GROW, FLUSH, RAISED, LOOKAHEAD, CROWDED, BAD_MODEL, LOAD, NO_ASSET, JAMMED = range(11)
+DONE, PAUSED, GROW, FLUSH, RAISED, LOOKAHEAD, CROWDED, BAD_MODEL, LOAD, NO_ASSET, JAMMED, UNTOLD = range(12)
 # verbs of the order entry point
 (
     V_ORDER,
@@ -235,10 +235,11 @@ HEADER = _record(
 # twice, plus 1 once it is over, that `worth` and `gross` (X6) are of; turned_at, turned: a session, and what was traded
 # in it (R4); trip: a ring of the sessions of day trades (R6); window, sent: an interval and the orders sent in it (H3)
 # With several venues (V1) the first counts all fills, trades and fees, and is worth what the others are together; where
-# these share its money they keep day, window and shut alone: the clock's bar, plus 1, which their venue does not match.
+# these share its money they keep day, window and shut alone; marked: what such an account was worth at the last mark;
+# shut: the clock's bar, plus 1, which their venue does not match.
 ACCOUNT = _record(
     "n_fills n_trades n_wins n_orders valued turned_at n_trips window sent shut",
-    "cash equity debt fees gross_profit gross_loss turnover cash0 worth gross ratio turned",
+    "cash equity debt fees gross_profit gross_loss turnover cash0 worth gross ratio turned marked",
     [("day", "i8", (TRADED_DAYS,)), ("day_sum", "f8", (TRADED_DAYS,)), ("trip", "i8", (TRIPS,))],
 )
 # V5: money on its way to the account of an asset, and when it arrives

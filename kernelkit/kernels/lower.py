@@ -37,7 +37,7 @@ EQUITY = "(_cash + f8(_mark + 8 * _i) * _held)"
 # What a result has besides records.
 RESULT = {
     *(*L.HEADLINE, *L.CURVES, "drawdown", "blocks", "total_return_spread", "total_return_at_zero"),
-    *("block", "summary", "time", "asset", "fill_model"),
+    *("block", "summary", "time", "asset", "fill_model", "venue", *L.ACCOUNT_CURVES),
 }
 
 

@@ -120,6 +120,8 @@ class PortfolioLowering(Lowering):
 
     def unknown_asset(self, node: ast.Attribute) -> None:
         """An asset has no such thing."""
+        if node.attr in BY_ID:
+            self.source.refuse(node, f"ctx[k].{node.attr} of a portfolio", f"an id is enough: call ctx.{node.attr}(...)")
         if node.attr in VERBS or node.attr in (*BAR_ROLLING, "tf"):
             self.source.refuse(node, f"ctx[k].{node.attr} is a method", f"call it: ctx[k].{node.attr}(...)")
         known = (*ASSET_ATTRIBUTES, *SERIES, *(v for v in VERBS if v not in BY_ID), *BAR_ROLLING, "x", "tf")
@@ -235,9 +237,8 @@ class PortfolioLowering(Lowering):
                 return self.whole(node, name)
             if name == "transfer":
                 given = self.bound(node, ("amount", "source", "target"), ())
-                amount, *ends = (self.text(given[n]) for n in given)
-                a, b = (f"int({text})" for text in ends)
-                return self.expression(f"send_money(frame, float({amount}), {a}, {b})", node)
+                ends = ", ".join(self.index(given[n]) for n in ("source", "target"))
+                return self.expression(f"send_money(frame, float({self.text(given['amount'])}), {ends})", node)
             if name not in (None, "record"):
                 self.unknown_account(function, name)
         if any(self.asset(a) is not None or self.is_ctx(a) for a in node.args):

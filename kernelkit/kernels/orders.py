@@ -23,7 +23,7 @@ from kernelkit.kernels.account import book, fail, same_side, to_lots, to_ticks
 from kernelkit.kernels.amend import amend
 from kernelkit.kernels.costs import fee_of
 from kernelkit.kernels.fills import after_fill, column, column_f, decided_at, end_one, end_order, moment, sized_gap
-from kernelkit.kernels.focus import defocus, focus, has_bar
+from kernelkit.kernels.focus import defocus, focus, has_bar, speak_of
 from kernelkit.kernels.halts import call_off, down, far_away
 from kernelkit.kernels.layout import (
     ACCOUNT,
@@ -456,10 +456,7 @@ def cancel(frame: int, number: float, every: bool) -> int:
             else:
                 found = o.id
                 end_order(frame, f.orders + k * ORDER_BYTES, CANCELLED, R_USER, decided_at(frame))
-    if mine < 0:
-        defocus(frame)
-    else:
-        focus(frame, mine)
+    speak_of(frame, mine)
     if found != 0:
         tidy(frame)
     return found

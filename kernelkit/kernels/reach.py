@@ -241,13 +241,18 @@ def give_up(frame: int) -> None:
 
 
 def forget_told(frame: int, n: int) -> None:
-    """Of the first `n` events, those of assets whose strategy is called now have been told (T7, X9)."""
+    """Of the first `n` events, those of assets whose strategy is called now have been told (T7, X9).
+
+    Nobody will ever be told those of one that was delisted.
+    """
     kept = at(events_of(frame), EVENTS)
     first = events_of(frame) + EVENTS_BYTES
     to = first
     for k in range(kept.n):
         place = first + EVENT_BYTES * k
-        if k >= n or not is_called(frame, at(place, EVENT).asset):
+        k_asset = at(place, EVENT).asset
+        gone = at(at(frame, FRAME).position_0 + POSITION_BYTES * k_asset, POSITION).delisted != 0
+        if k >= n or not (gone or is_called(frame, k_asset)):
             for word in range(EVENT_WORDS):
                 put_i8(to + 8 * word, i8(place + 8 * word))
             to += EVENT_BYTES

@@ -34,7 +34,7 @@ def tally(frame: int, held: int, lots: int, k: int) -> None:
             a.turned_at = session
             a.turned = 0.0
         unit = at(f.instrument, INSTRUMENT).unit
-        a.turned += abs(value_at(f.instrument, k)) * (float(abs(lots)) * unit) / a.equity
+        a.turned += abs(value_at(f.instrument, k)) * (float(abs(lots)) * unit) / (a.equity if f.own == 0 else a.marked)
     after = held + lots
     mark = 2 * session + 1
     if held != 0 and not same_side(held, lots) and x.day_open == mark:

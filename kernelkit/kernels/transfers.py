@@ -61,6 +61,9 @@ def mark_each(frame: int) -> int:
                 list_held(frame)
         else:
             a.equity = a.cash
+            if a.equity < 0.0:
+                call(f.ruin, frame)  # its orders end
+        a.marked = a.equity
         cash += a.cash
         equity += a.equity
     defocus(frame)

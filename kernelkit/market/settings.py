@@ -37,7 +37,7 @@ class Settings:
         >>> Settings.of(None, None, None).venue.costs
         'none'
         """
-        money: Any = account or Account()
+        money: Any = Account() if account is None else account
         if not isinstance(money, (Account, Accounts)):
             fix = "Write kk.Account(cash=1e6), or kk.Accounts({venue: kk.Account(...)}) for one at each venue."
             raise OrderError(message("account", repr(money), "a kk.Account", fix))

@@ -79,8 +79,8 @@ class Accounts:
     """An account at each venue, by the venue's name, and what moving money between them takes (rules V3-V5).
 
     ``transfer`` is how long money is under way, a duration such as ``"30min"`` or one by ``(from, to)``; ``fee`` is
-    what the sender pays for each transfer, in quote currency, for all or by the sending venue. Raises OrderError for
-    anything else.
+    what each transfer costs, taken off what arrives, in quote currency, for all or by the sending venue. Raises
+    OrderError for anything else.
 
     >>> Accounts({"a": Account(6e5), "b": Account(4e5)}, transfer="30min").cash
     1000000.0

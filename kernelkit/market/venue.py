@@ -10,12 +10,11 @@ from typing import Any
 from kernelkit.errors import OrderError, message
 from kernelkit.kernels import layout as L
 from kernelkit.market.halts import INSTEAD, Outage, Rate, calendar_named, check_choice, in_order, latency_ns
-from kernelkit.market.instrument import Instrument, check_order, listed
+from kernelkit.market.instrument import SIZES, Instrument, check_order, listed, sizes_of
 from kernelkit.market.limits import is_number
 from kernelkit.market.models import CostModel
 
 CASH_RULES = {"reduce": L.CUT, "reject": L.REJECT, "debt": L.DEBT}
-LIMITS = ("min_quantity", "max_quantity", "min_notional")
 OFF_TICK = ("round", "reject")
 GUARDED_PATHS = ("stop_first", "close", "finer")  # L3: paths on which an account may be liquidated
 
@@ -85,10 +84,14 @@ class Venue:
                 wanted, fix = "a fraction of a bar's volume in (0, 1]", "Write participation=0.1, or leave it out."
                 raise OrderError(message("participation of the venue", share, wanted, fix))
             object.__setattr__(self, "participation", float(share))
-        for name in LIMITS:
+        for name in SIZES:
             self._check_limit(name)
         check_order(self.min_quantity, self.max_quantity, "the venue")
         object.__setattr__(self, "instruments", listed(self.instruments))
+        for asset, (least, most, _) in zip(
+            self.instruments, sizes_of(self.instruments, self, [*self.instruments]), strict=True
+        ):
+            check_order(least, most, f"{asset} at the venue")
         if self.off_tick not in OFF_TICK:
             wanted, fix = (
                 f"one of {', '.join(OFF_TICK)}",

@@ -93,14 +93,15 @@ class Liquidator:
             required = required + (self.maintenance(holding, holding.close) or 0.0)
         return self.account.equity <= required
 
-    def liquidate(self, holdings: Sequence[Holding], references: Sequence[int], rule: str, time: int) -> None:
-        """L5: the orders end, the positions are closed, and what is lost beyond what was there is not the account's."""
+    def liquidate(
+        self, holdings: Sequence[Holding], references: Sequence[int], rule: str, time: int, together: bool = False
+    ) -> None:
+        """L5, L6 (`together`): the orders end, the positions are closed, and what is lost beyond what was there is not the account's."""
         account = self.account
-        alone = len(account.holdings) == 1 or self.config.isolated
         self.book.end_all("liquidation", time, holdings[0].number if self.config.isolated else None)
         least, asset, held = 0.0, -1, 0
-        if alone:
-            asset, held = holdings[0].number if holdings else -1, sum(holding.position for holding in holdings)
+        if not together:
+            asset, held = holdings[0].number, holdings[0].position
         if self.config.isolated:
             before = account.cash + holdings[0].basis
             least = before - holdings[0].stake

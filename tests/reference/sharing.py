@@ -30,12 +30,12 @@ class SharingVenue(Venue):
         if not self.config.isolated and here and liquidator.falls_short():
             self.account.equity = before
             held = self.account.held()
-            liquidator.liquidate(held, [holding.close for holding in held], "intrabar", self.clock.known_at[t])
+            liquidator.liquidate(held, [holding.close for holding in held], "intrabar", self.clock.known_at[t], together=True)
             super().mark(t)
 
     def check_margin(self, place: str) -> None:
         """L7: L3 for each isolated position whose asset has a bar, in column order."""
-        if not (self.config.isolated and self.matches):
+        if not (self.config.isolated and self.matches(self.account.holdings[0])):
             return
         liquidator = Liquidator(self.config, self.account, self.book)
         if place == "open":
