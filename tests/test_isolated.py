@@ -176,7 +176,13 @@ def test_l7__assets_with_ample_cash_are_runs_by_themselves() -> None:
             alone = kk.backtest(bars.sel(asset=[name]), scripted, **setup)
             for all_, own in zip(tables(whole), tables(alone), strict=True):
                 mine = all_[all_["asset"] == name]
-                dropped = ["id", "order", "parent", "group", "cash"]  # of all: ids, and money, which rounds what is borne
+                dropped = [
+                    "id",
+                    "order",
+                    "parent",
+                    "group",
+                    "cash",
+                ]  # of all: ids, and money, which rounds what is borne
                 pd.testing.assert_frame_equal(
                     mine.drop(columns=dropped, errors="ignore").reset_index(drop=True),
                     own.drop(columns=dropped, errors="ignore").reset_index(drop=True),
