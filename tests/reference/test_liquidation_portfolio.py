@@ -1,4 +1,4 @@
-"""Hand-worked liquidations of portfolios (L6).
+"""Hand-worked liquidations of portfolios (L6, L7).
 
 20 of each of two assets bought at 100 with 1000 and a quarter of the margin leave -3000 in cash. With an eighth as
 maintenance they hold while `-3000 + 20 (a + b) > 2.5 (a + b)`: down to 171.4 together.
@@ -111,3 +111,40 @@ def test_l6__the_account_is_marked_anew_and_goes_on() -> None:
 def test_l6__without_a_maintenance_margin_nobody_is_liquidated() -> None:
     outcome = hold(BOTH, still(100, 100, 76), still(100, 100, 75), cash=1000.0, initial=0.25)
     assert (len(outcome.fills), outcome.equity[-1]) == (2, 20.0)
+
+
+ISOLATED: Any = {**MARGIN, "isolated": True}
+
+
+def test_l7__a_position_is_liquidated_by_itself_within_the_bar() -> None:
+    # 500 at stake: `500 + (20 k - 2000) <= 2.5 k` up to 85.7; the second reaches 86 only, and its order fills
+    plan = {**BOTH, 1: lambda ctx: (ctx[0].limit(1, 70), ctx[1].limit(-1, 103))}
+    first, second = [*still(100, 100), (100, 100, 60, 60)], [*still(100, 100), (100, 104, 86, 100)]
+    outcome = hold(plan, first, second, **ISOLATED)
+    assert fills(outcome)[2:] == [(5, 0, -20, 85), (4, 1, -1, 103)]
+    assert ends(outcome)[2:] == [(3, "cancelled", "liquidation"), (4, "filled", ""), (5, *LIQUIDATED)]
+    assert (outcome.position[0][-1], outcome.position[1][-1]) == (0, 19)
+
+
+def test_l7__no_more_than_its_stake_is_lost() -> None:
+    # at the open of 50 the first loses 1000 of 500; the second has its 500 left
+    outcome = hold(BOTH, still(100, 100, 50), still(100, 100, 100), **ISOLATED)
+    assert (happened(outcome), outcome.actions[0]["asset"]) == ([("insurance", 20, 500.0)], 0)
+    assert (outcome.equity[-1], outcome.position[1][-1]) == (500.0, 20)
+    bare = hold(BOTH, still(100, 100, 50), still(100, 100, 100), protected=False, **ISOLATED)
+    assert (happened(bare), bare.metrics["debt"], bare.metrics["ruined"]) == ([], 0.0, 1.0)
+
+
+def test_l7__others_bind_their_stake_whatever_they_are_worth() -> None:
+    # 250 of 1000 at stake with 10 of the first: 750 buy 30 of the second at 100, at 200 as at 90
+    plan: Any = {0: lambda ctx: ctx[0].buy(10), 2: lambda ctx: ctx[1].buy(100)}
+    for close in (200, 90):
+        outcome = hold(plan, still(100, 100, close, close), still(100, 100, 100, 100), **ISOLATED)
+        assert outcome.position[1][-1] == 30
+
+
+def test_l7__a_check_waits_for_a_stop_of_its_own_asset() -> None:
+    # bought at 100 on 500, both fall to 60 in the bar; the stop at 90 of the first comes before its 85
+    plan: Any = {0: lambda ctx: (ctx[0].bracket(20, stop=90), ctx[1].buy(20))}
+    deep = [*still(100), (100, 100, 60, 60)]
+    assert fills(hold(plan, deep, deep, **ISOLATED))[2:] == [(5, 1, -20, 85), (2, 0, -20, 90)]
