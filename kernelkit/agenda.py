@@ -189,12 +189,15 @@ def rate_at(rate: Rate, times: np.ndarray) -> np.ndarray:
 
 
 def ordered(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """E1: by bar and place, accruals before all else, then by time, asset and kind, then as they were given."""
+    """E1: by bar and place, accruals before all else, then by time, asset and kind, then as they were given.
+
+    V3: the accounts of venues, -2, -3 ..., in the order of these.
+    """
     whole = np.concatenate([np.zeros(0, L.ACTION), *parts])
     own = whole["kind"] < L.INTEREST
     rank = np.where(whole["kind"] == L.INTEREST, 0, np.where(whole["kind"] == L.BORROW, 1, 2))
     order = np.lexsort(
-        (whole["kind"], whole["asset"], np.where(own, whole["time"], 0), rank, whole["place"], whole["bar"])
+        (whole["kind"], np.abs(whole["asset"]), np.where(own, whole["time"], 0), rank, whole["place"], whole["bar"])
     )
     return whole[order]
 

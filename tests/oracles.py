@@ -32,7 +32,9 @@ RANDOM = (
 ORACLES = {
     "Reference simulator, one asset": Oracle(RANDOM, BSD),
     "Reference simulator, several assets": Oracle(RANDOM, BSD),
-    "Reference simulator, several venues": Oracle("the same, each asset at one of two or three venues", BSD),
+    "Reference simulator, several venues": Oracle(
+        "the same, at two or three venues, with one account or one for each", BSD
+    ),
     "Reference simulator, orders sent later": Oracle("the same, what is decided comes so many bars later", BSD),
     "Reference simulator, told step by step": Oracle("the same, which order ended at which step", BSD),
     "Reference simulator of portfolios, told step by step": Oracle("the same, several assets", BSD),

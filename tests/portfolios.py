@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 import kernelkit as kk
+from kernelkit.agenda import accruals, of_assets, ordered, stamped
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Homes, Job, Logs, Table
 from kernelkit.strategy import Program
 from kernelkit.table import with_mark
-from tests.programs import actions_of, hours_of, recorded, settings_of
+from tests.programs import actions_of, facts, hours_of, lender, recorded, settings_of
 from tests.reference import Action, Asset, Clock, Config, Outcome, simulate_portfolio
 
 SCRIPTS = 4  # the last assets are never traded: their features are the program, one action a bar each
@@ -155,6 +156,7 @@ class World:
     actions: tuple[Action, ...] = ()
     venues: tuple[Place, ...] = ()
     homes: tuple[int, ...] = ()  # of each asset its place among `venues`
+    own: bool = False  # V3
 
 
 def table(asset: Asset, periods: float, values: np.ndarray | None) -> Table:
@@ -195,7 +197,13 @@ def clock_table(world: World) -> Table:
     made = Table(columns, 1, 1.0, 1.0, 1.0, float(world.config.periods_per_year))
     places = [np.flatnonzero(np.array(a.rows) >= 0) for a in world.assets]
     names = [str(k) for k in range(len(places))]
-    return replace(made, actions=actions_of(world.config, world.actions, made, names, places))
+    if not world.own:
+        return replace(made, actions=actions_of(world.config, world.actions, made, names, places))
+    parts = of_assets(facts(world.actions), made, names, places)
+    for v, venue in enumerate(world.venues):
+        held = {k: name for k, name in enumerate(names) if world.homes[k] == v}
+        parts += accruals(made, held, lender(venue.config, names), -2 - v)
+    return replace(made, actions=stamped(ordered(parts), made))
 
 
 def job(world: World) -> Job:
@@ -214,7 +222,7 @@ def job_of(world: World, program: Program, values: list[np.ndarray | None], call
     tables = [table(a, float(c.periods_per_year), v) for a, v in zip(world.assets, values, strict=True)]
     last = np.stack([np.maximum.accumulate(np.array(a.rows, "i8")) for a in world.assets], axis=1)
     trials = np.zeros(1, L.TRIAL)
-    trials[0] = (0, c.trade_from, n, 0, 0, 0, c.cash)
+    trials[0] = (0, c.trade_from, n, 0, 0, 0, sum((v.config.cash for v in venues), 0.0) if world.own else c.cash)
     return Job(
         program.text,
         program.plan,
@@ -225,9 +233,18 @@ def job_of(world: World, program: Program, values: list[np.ndarray | None], call
         np.zeros((1, 0), "i8"),
         bars=np.ascontiguousarray(last),
         hours=hours_of(*(v.config for v in venues)),
-        homes=Homes(world.homes, tuple(f"venue {k}" for k in range(len(venues)))) if world.venues else None,
+        homes=homes_of(world) if world.venues else None,
         called=called,
     )
+
+
+def homes_of(world: World) -> Homes:
+    """Where each asset of the world trades, and from which money."""
+    names = tuple(f"venue {k}" for k in range(len(world.venues)))
+    if not world.own:
+        return Homes(world.homes, names)
+    pairs = len(names) ** 2
+    return Homes(world.homes, names, tuple(v.config.cash for v in world.venues), (0,) * pairs, (0.0,) * pairs)
 
 
 def run_engine(world: World) -> tuple[Logs, dict[str, float], np.ndarray, int]:
@@ -243,4 +260,6 @@ def run_reference(world: World) -> Outcome:
             act(ctx, len(world.assets), float(verb), int(k), *map(float, numbers))
 
     venues = [venue.config for venue in world.venues]
-    return simulate_portfolio(world.clock, world.assets, world.config, decide, world.actions, venues, world.homes)
+    return simulate_portfolio(
+        world.clock, world.assets, world.config, decide, world.actions, venues, world.homes, world.own
+    )

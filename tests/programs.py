@@ -286,6 +286,11 @@ def actions_of(
     c: Config, actions: Sequence[Action], clock: Table, assets: Sequence[str], places: Sequence[np.ndarray]
 ) -> np.ndarray:
     """The actions of an account as the engine takes them; assets are named by their numbers."""
+    return stamped(agenda(facts(actions), clock, assets, places, lender(c, assets)), clock)
+
+
+def facts(actions: Sequence[Action]) -> xr.Dataset:
+    """The actions as bars have them."""
     of = {
         "action_time": np.array([a.time for a in actions], "i8").astype("datetime64[ns]"),
         "action_asset": np.array([str(a.asset) for a in actions], str),
@@ -293,10 +298,13 @@ def actions_of(
         "action_value": np.array([a.value for a in actions], "f8"),
         "action_price": np.array([a.price for a in actions], "f8"),
     }
-    bars = xr.Dataset(coords={name: ("action", column) for name, column in of.items()})
+    return xr.Dataset(coords={name: ("action", column) for name, column in of.items()})
+
+
+def lender(c: Config, assets: Sequence[str]) -> Account:
+    """An account with the rates of this one."""
     borrow: Any = dict(zip(assets, c.borrow, strict=True)) if isinstance(c.borrow, list) else c.borrow
-    account = Account(1.0, interest=c.interest, loan=c.loan, borrow=borrow)
-    return stamped(agenda(bars, clock, assets, places, account), clock)
+    return Account(1.0, interest=c.interest, loan=c.loan, borrow=borrow)
 
 
 def tiers_of(maintenance: Any) -> tuple[tuple[float, float], ...]:

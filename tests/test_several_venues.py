@@ -264,6 +264,15 @@ def test_v3__separate_accounts_of_assets_take_the_account_of_their_venue() -> No
         assert float(res["final_equity"].sel(asset=name)) == float(one["final_equity"])
 
 
+def test_v3__interest_comes_in_the_order_of_the_venues() -> None:
+    accounts = kk.Accounts({"left": kk.Account(6e5, interest=0.05), "right": kk.Account(4e5, interest=0.01)})
+    paid = kk.actions(kk.backtest(made(11), busy, venue=BOTH, account=accounts))
+    paid = paid[paid["kind"] == "interest"]
+    first = paid[paid["time"] == paid["time"].iloc[0]]
+    assert first["amount"].tolist() == sorted(first["amount"], reverse=True)
+    assert len(first) == 2
+
+
 # V4: liquidation and ruin of one account
 
 

@@ -1,4 +1,4 @@
-"""The compiled engine and the reference simulator agree on one account at several venues: every fill, order and bit."""
+"""The compiled engine and the reference simulator agree on several venues, with one account and with several."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.agree import assert_agree
-from tests.mandates import halted
+from tests.mandates import halted, limited
 from tests.portfolios import Place, World, run_engine, run_reference
 from tests.reference import Config
-from tests.test_engine_is_reference import FEES, SLIPPAGES
+from tests.test_engine_is_reference import FEES, MARGINS, RATES, SLIPPAGES
 from tests.test_portfolio_is_reference import worlds
 
 EXAMPLES = 300
@@ -53,8 +53,33 @@ def spread(draw: st.DrawFn) -> World:
     world = draw(worlds())
     config = replace(world.config, maintenance=None, maintenance_short=None)
     venues = tuple(draw(places(world, config)) for _ in range(draw(st.integers(2, 3))))
-    homes = tuple(draw(st.integers(0, len(venues) - 1)) for _ in world.assets)
+    anywhere = st.integers(0, len(venues) - 1)
+    homes = (*range(len(venues)), *(draw(anywhere) for _ in world.assets[len(venues) :]))
     return replace(world, config=config, venues=venues, homes=homes)
+
+
+@st.composite
+def apart(draw: st.DrawFn) -> World:
+    """The same with an account for each venue, some of them short of cash, on margin or under limits of their own."""
+    world = draw(spread())
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    venues = []
+    for venue in world.venues:
+        margin = draw(st.sampled_from([{}, *(m for m in MARGINS if "isolated" not in m)]))
+        grids = [asset.grid for asset in world.assets]
+        cash = draw(st.sampled_from([1e6, 10_000.0, 50.0]))
+        told = limited(rng, cash, grids, world.assets[0].bars.c[0]) if draw(st.booleans()) else None
+        own = {"initial": 1.0, "margin_fee": 0.0} | margin | draw(st.sampled_from([{}, RATES]))
+        venues.append(replace(venue, config=replace(venue.config, cash=cash, limits=told, **own)))
+    return replace(world, venues=tuple(venues), own=True)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(apart())
+@pytest.mark.oracle("Reference simulator, several venues", covers="V3, V4", cases=EXAMPLES)
+def test_accounts_are_reference(world: World) -> None:
+    logs, headline, blocks, level = run_engine(world)
+    assert_agree(logs, headline, blocks, level, run_reference(world))
 
 
 @settings(max_examples=EXAMPLES, deadline=None)

@@ -121,7 +121,9 @@ class PortfolioLowering(Lowering):
     def unknown_asset(self, node: ast.Attribute) -> None:
         """An asset has no such thing."""
         if node.attr in BY_ID:
-            self.source.refuse(node, f"ctx[k].{node.attr} of a portfolio", f"an id is enough: call ctx.{node.attr}(...)")
+            self.source.refuse(
+                node, f"ctx[k].{node.attr} of a portfolio", f"an id is enough: call ctx.{node.attr}(...)"
+            )
         if node.attr in VERBS or node.attr in (*BAR_ROLLING, "tf"):
             self.source.refuse(node, f"ctx[k].{node.attr} is a method", f"call it: ctx[k].{node.attr}(...)")
         known = (*ASSET_ATTRIBUTES, *SERIES, *(v for v in VERBS if v not in BY_ID), *BAR_ROLLING, "x", "tf")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tests.reference.compliance import Compliance
@@ -12,7 +11,7 @@ from tests.reference.costs import ask
 from tests.reference.holding import Holding
 from tests.reference.market import Bars, Grid
 from tests.reference.orders import Order
-from tests.reference.tallies import Tally
+from tests.reference.purse import Purse, share, whole
 
 SHRINKS = 64
 DAY = 86_400_000_000_000
@@ -24,21 +23,31 @@ class Fund:
 
     holdings: list[Holding]
     config: Config
-    cash: float
-    equity: float
+    purses: list[Purse]  # V3: one, or one for each venue
     fills: list[Record] = field(default_factory=list)
     trades: list[Record] = field(default_factory=list)
     actions: list[Record] = field(default_factory=list)
     compliance: Compliance = field(default_factory=Compliance)
-    tally: Tally = field(default_factory=Tally)
     turnover_sum: float = 0.0
     fees: float = 0.0
     ruined: bool = False
     debt: float = 0.0
-    value: float = 0.0  # X6: V
-    gross: float = 0.0  # X6: G
     maker: bool = False  # of the attempt to fill that is being made
     traded: list[tuple[int, int, float]] = field(default_factory=list)  # where, the day of a fill's bar, its value
+
+    def __post_init__(self) -> None:
+        self.purse_of = {holding.number: purse for purse in self.purses for holding in purse.holdings}
+        self.last_mark = self.equity
+
+    @property
+    def cash(self) -> float:
+        """V3: of the whole."""
+        return whole([purse.cash for purse in self.purses])
+
+    @property
+    def equity(self) -> float:
+        """V3: of the whole, as last marked."""
+        return whole([purse.equity for purse in self.purses])
 
     def traded_before(self, now: int, venue: int) -> float:
         """C3, V1: the sum over the 30 days before the day of `now`, day by day from the oldest."""
@@ -63,39 +72,15 @@ class Fund:
         """X1, X6: the clock is at bar `t`: each asset's last bar, and V and G as no fill has changed them yet."""
         for holding in self.holdings:
             holding.stand_at(t)
-        self.count()
+        for purse in self.purses:
+            purse.count()
 
     def end_bar(self) -> None:
         """X6: from F10's late pass on the bar is over."""
         for holding in self.holdings:
             holding.over = True
-        self.count()
-
-    def count(self) -> None:
-        """X6: V and G."""
-        self.value = self.gross = 0.0
-        for holding in self.held():
-            self.value = self.value + holding.value()
-            self.gross = self.gross + holding.gross()
-
-    def worth(self, holding: Holding, ticks: int) -> float:
-        """X6: `(cash + V') + N(k, position)`: A2's E."""
-        return (self.cash + (self.value - holding.value())) + holding.grid.notional(ticks, holding.position)
-
-    def power(self, holding: Holding, ticks: int) -> float:
-        """X6: `E - G' * initial`; L1, L7: an unrealised profit of isolated margin buys nothing, its stake is bound."""
-        if not self.config.isolated:
-            return self.worth(holding, ticks) - (self.gross - holding.gross()) * self.config.initial
-        value = holding.grid.notional(ticks, holding.position)
-        own = (self.cash + value) - max(0.0, value - holding.basis)
-        return own + self.unbound([other for other in self.held() if other is not holding])
-
-    def unbound(self, holdings: Sequence[Holding]) -> float:
-        """L7: the sum of `basis - stake`."""
-        total = 0.0
-        for holding in holdings:
-            total = total + (holding.basis - holding.stake)
-        return total
+        for purse in self.purses:
+            purse.count()
 
     def view(self, order: Order, lots: int, ticks: int, time: int) -> ModelView:
         """C3: the view of a fill of `lots` of `order` in the bar that its asset stands at."""
@@ -110,7 +95,7 @@ class Fund:
             paid=order.fees,
             volume=holding.own.mean_volume(holding.own_last),
             position=float(holding.position) * grid.lot,
-            equity=self.equity,
+            equity=self.purse_of[order.asset].equity,
             time=time,
             maker=1.0 if self.maker else 0.0,
             tick=grid.price(1),
@@ -154,7 +139,7 @@ class Fund:
                 paid=0.0,
                 volume=holding.own.mean_volume(bar),
                 position=float(holding.position) * grid.lot,
-                equity=self.equity,
+                equity=self.purse_of[holding.number].equity,
                 time=time,
                 maker=0.0,
                 tick=grid.price(1),
@@ -169,20 +154,20 @@ class Fund:
 
     def affordable(self, order: Order, lots: int, ticks: int, time: int) -> bool:
         """A2, X6, L1: is the final position within the power left after the fee; reducing is always allowed."""
-        holding = self.of(order)
+        holding, purse = self.of(order), self.purse_of[order.asset]
         if holding.reduces(lots):
             return True
         gross = holding.grid.gross(ticks, holding.position + lots)
-        asked = gross * self.config.initial
-        return asked <= self.power(holding, ticks) - self.fee(order, lots, ticks, time)
+        asked = gross * purse.config.initial
+        return asked <= purse.power(holding, ticks) - self.fee(order, lots, ticks, time)
 
     def reduced(self, order: Order, lots: int, ticks: int, time: int) -> int:
         """A3 `reduce`, X6, L1: the lots that cash can carry, in the order's direction."""
-        holding = self.of(order)
-        grid, position = holding.grid, holding.position
+        holding, purse = self.of(order), self.purse_of[order.asset]
+        grid, position, initial = holding.grid, holding.position, purse.config.initial
         direction = 1 if lots > 0 else -1
-        each = (abs(grid.worth(ticks)) * grid.unit) * self.config.initial
-        power = self.power(holding, ticks)
+        each = (abs(grid.worth(ticks)) * grid.unit) * initial
+        power = purse.power(holding, ticks)
         size = math.trunc(power / each) if power > 0 else 0
         size = min(size, abs(position + lots))
         shrinks = 0
@@ -195,7 +180,7 @@ class Fund:
                 break
             shrinks += 1
             fee = self.fee(order, trial, ticks, time)
-            asked = grid.gross(ticks, position + trial) * self.config.initial
+            asked = grid.gross(ticks, position + trial) * initial
             excess = asked - (power - fee)
             size = max(0, size - max(1, math.trunc(excess / each)))
         allowed = direction * size - position
@@ -205,15 +190,16 @@ class Fund:
 
     def book(self, order: Order, lots: int, ticks: int, reference: int, rule: str, time: int) -> Record:
         """A1, A7, A9, X6: cash, position, V and G, the fill record, the round trip and the traded weight of a fill."""
-        holding = self.of(order)
+        holding, purse = self.of(order), self.purse_of[order.asset]
         grid = holding.grid
         fee = self.fee(order, lots, ticks, time)
         if order.liquidates:  # L5
-            fee = fee + self.config.margin_fee * grid.gross(ticks, lots)
-        self.cash = (self.cash - grid.notional(ticks, lots)) - fee
-        weight = grid.gross(ticks, lots) / self.equity
-        self.turnover_sum = self.turnover_sum + weight
-        self.tally.count(holding.number, holding.bars.session[holding.last], holding.position, lots, weight)
+            fee = fee + purse.config.margin_fee * grid.gross(ticks, lots)
+        purse.cash = (purse.cash - grid.notional(ticks, lots)) - fee
+        gross = grid.gross(ticks, lots)
+        self.turnover_sum = self.turnover_sum + gross / self.last_mark
+        weight, session = share(gross, purse.equity), holding.bars.session[holding.last]
+        purse.tally.count(holding.number, session, holding.position, lots, weight)
         self.fees = self.fees + fee
         order.filled += lots
         order.fees = order.fees + fee
@@ -231,10 +217,10 @@ class Fund:
             "rule": rule,
         }
         self.fills.append(fill)
-        other_value, other_gross = self.value - holding.value(), self.gross - holding.gross()
-        holding.count_cost(ticks, lots, self.config.initial)
+        other_value, other_gross = purse.value - holding.value(), purse.gross - holding.gross()
+        holding.count_cost(ticks, lots, purse.config.initial)
         self.book_trade(holding, lots, ticks, fee, time)
-        self.value, self.gross = other_value + holding.value(), other_gross + holding.gross()
+        purse.value, purse.gross = other_value + holding.value(), other_gross + holding.gross()
         return fill
 
     def book_trade(self, holding: Holding, lots: int, ticks: int, fee: float, time: int) -> None:
@@ -275,10 +261,19 @@ class Fund:
             self.actions.append(record)
 
     def mark(self) -> None:
-        """A5, X3: mark at the last closes."""
-        self.equity = self.cash
-        for holding in self.held():
-            self.equity = self.equity + holding.grid.notional(holding.close, holding.position)
+        """A5: what the whole is worth is what its fills are measured by until the next mark (A9)."""
+        for purse in self.purses:
+            purse.mark()
+        self.marked()
+
+    def marked(self) -> None:
+        """A9."""
+        self.last_mark = self.equity
+
+    def close(self, purse: Purse, time: int) -> None:
+        """A6, V4: its round trips end at the mark."""
+        for holding in purse.held():
+            self.book_part(holding, -holding.position, holding.close, 0.0, time)
 
     def ruin(self, time: int) -> bool:
         """A6: True when the mark ruins the account, which ends its round trips there."""
@@ -287,7 +282,8 @@ class Fund:
         for holding in self.held():
             self.book_part(holding, -holding.position, holding.close, 0.0, time)
         self.debt = -self.equity
-        self.cash = self.equity = 0.0
+        for purse in self.purses:
+            purse.cash = purse.equity = 0.0
         self.ruined = True
         return True
 
@@ -296,7 +292,8 @@ class Account(Fund):
     """The money of one run over one asset, which has a bar wherever its clock has one."""
 
     def __init__(self, bars: Bars, grid: Grid, config: Config, cash: float, equity: float, position: int = 0) -> None:
-        super().__init__([Holding(0, bars, grid, range(len(bars)), position, config)], config, cash, equity)
+        holdings = [Holding(0, bars, grid, range(len(bars)), position, config)]
+        super().__init__(holdings, config, [Purse(holdings, config, cash, equity)])
 
     @property
     def position(self) -> int:

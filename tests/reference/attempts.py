@@ -81,7 +81,7 @@ class Attempts:
         """S5: the order's new lots at the fill price; False where that ends it."""
         assert order.weight is not None
         account, holding = self.account, self.account.of(order)
-        held, worth = holding.position, account.worth(holding, ticks)
+        held, worth = holding.position, account.purse_of[order.asset].worth(holding, ticks)
         lots = account.target_lots(holding, order.weight, held, worth, ticks, holding.own_last, time, slip=False)
         if lots is None:
             self.book.end(order, "rejected", "invalid", time)

@@ -30,8 +30,8 @@ class Counter:
         self.tradable = holding.has_bar
         self.lots = holding.position
         self.position = float(holding.position) * holding.grid.lot
-        self.cash = account.cash
-        self.equity = account.equity
+        self.cash = account.purse_of[holding.number].cash
+        self.equity = account.purse_of[holding.number].equity
 
     def _past(self, values: Sequence[int], offset: int) -> float:
         if offset > 0:

@@ -18,7 +18,7 @@ class Matcher(Venue):
     def __init__(self, bars: Bars, grid: Grid, config: Config, account: Account, book: Book) -> None:
         super().__init__(Clock(bars.open_at, bars.known_at, bars.session), config, account, book)
         self.grid, self.holding = grid, account.holdings[0]
-        self.liquidator = Liquidator(config, account, book)
+        self.liquidator = Liquidator(account.purses[0], account, book)
         self.waits = False  # L3: does a check with the range wait until after F7
 
     def check_margin(self, place: str) -> None:

@@ -31,7 +31,7 @@ class FinerMatcher(Matcher):
             while due and due[0].time <= self.finer.open_at[u]:
                 self.fund(due.pop(0), t, u)
             self.holding.stand_in(self.finer, u, self.closes_session(t, u))
-            self.account.count()
+            self.account.purses[0].count()
             self.match_bar(self.finer.open_at[u], self.finer.known_at[u], self.finer.session[u], lambda: True)
         self.account.stand_at(t)
         for action in due:

@@ -12,6 +12,7 @@ from tests.reference.config import Config, Rate
 from tests.reference.holding import Holding
 from tests.reference.market import Clock
 from tests.reference.orders import Book
+from tests.reference.purse import Purse
 
 
 def rate_at(rate: Rate, time: int) -> float:
@@ -44,7 +45,8 @@ class Ledger:
             return
         time = self.clock.open_at[t]
         if self.clock.session[t] != self.clock.session[t - 1]:
-            self.interest(t, time)
+            for purse in self.account.purses:
+                self.interest(purse, t, time)
             self.borrowing(t, time)
         for action in self.schedule.first[t]:
             self.take(action, t, time)
@@ -82,44 +84,47 @@ class Ledger:
 
     def pay(self, holding: Holding, amount: float, kind: str, time: int) -> None:
         """E3, E5, E7, L4: an amount that belongs to a position."""
-        self.account.cash = self.account.cash + amount
+        purse = self.account.purse_of[holding.number]
+        purse.cash = purse.cash + amount
         holding.earn(amount)
         holding.stake = holding.stake + amount
         self.account.note(time, kind, holding.number, holding.position, amount)
 
-    def interest(self, t: int, time: int) -> None:
+    def interest(self, purse: Purse, t: int, time: int) -> None:
         """E6: on what is the account's own, or on what it owes."""
         days = self.clock.session[t] - self.clock.session[t - 1]
         short = margined = 0.0
-        for holding in self.account.held():
+        for holding in purse.held():
             if holding.grid.contract == "inverse":
                 margined = margined + math.copysign(holding.value_before(t), -holding.position)
             elif holding.position < 0:
                 short = short + holding.value_before(t)
-        free = (self.account.cash - short) + margined
-        rate = self.config.interest if free >= 0.0 else self.config.loan
+        free = (purse.cash - short) + margined
+        rate = purse.config.interest if free >= 0.0 else purse.config.loan
         q = rate_at(rate, self.clock.known_at[t - 1]) * (float(days) / 365.0)
-        self.account.cash = self.account.cash + free * q
-        self.account.note(time, "interest", -1, 0, free * q)
+        purse.cash = purse.cash + free * q
+        self.account.note(time, "interest", purse.number, 0, free * q)
 
     def borrowing(self, t: int, time: int) -> None:
         """E7: what each short position owes for its units."""
         days = self.clock.session[t] - self.clock.session[t - 1]
         for holding in self.account.held():
             if holding.position < 0 and holding.grid.contract != "inverse":
-                rate = rate_at(self.config.borrow_of(holding.number), self.clock.known_at[t - 1])
+                purse = self.account.purse_of[holding.number]
+                rate = rate_at(purse.config.borrow_of(holding.number), self.clock.known_at[t - 1])
                 q = rate * (float(days) / 360.0)
                 self.pay(holding, -(holding.value_before(t) * q), "borrow", time)
 
     def delist(self, holding: Holding, price: float, time: int) -> None:
         """E4: orders end, the position ends without a fill, and nothing is taken from then on."""
-        self.book.end_all("delisted", time, holding.number)
+        self.book.end_all("delisted", time, [holding.number])
         holding.delisted = True
         held = holding.position
         if held != 0:
             v = holding.grid.price(holding.close) if math.isnan(price) else price
             amount = v * (float(held) * holding.grid.unit)
-            self.account.cash = self.account.cash + amount
+            purse = self.account.purse_of[holding.number]
+            purse.cash = purse.cash + amount
             holding.earn(amount)
             holding.position, holding.basis, holding.stake = 0, 0.0, 0.0
             self.account.end_trade(holding, time)

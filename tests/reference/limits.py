@@ -11,6 +11,7 @@ from tests.reference.desk import Desk
 from tests.reference.holding import Holding
 from tests.reference.mandate import Limits
 from tests.reference.orders import Book, Order
+from tests.reference.purse import Purse, share
 from tests.reference.tallies import fell
 
 MOST = 2**53
@@ -53,8 +54,13 @@ class Judge:
         return self.account.of(self.order)
 
     @property
+    def purse(self) -> Purse:
+        """V3."""
+        return self.account.purse_of[self.order.asset]
+
+    @property
     def limits(self) -> Limits:
-        return self.account.config.limits or Limits()
+        return self.purse.config.limits or Limits()
 
     @property
     def close(self) -> int:
@@ -65,12 +71,13 @@ class Judge:
     def asked(self) -> bool:
         """R1: is there anything to judge, of an order that is not reduce-only."""
         universes = any(holding.bars.universe is not None for holding in self.account.holdings)
-        told = self.account.config.limits is not None or universes
+        told = self.purse.config.limits is not None or universes
         return told and not self.order.reduce_only
 
     def others(self) -> list[Order]:
-        """R1: the other live orders that are not reduce-only."""
-        return [other for other in self.book.live() if other.id != self.order.id and not other.reduce_only]
+        """R1, V3: the other live orders of the account that are not reduce-only."""
+        others = [other for other in self.book.live() if other.id != self.order.id and not other.reduce_only]
+        return [other for other in others if self.account.purse_of[other.asset] is self.purse]
 
     def open_lots(self, asset: int, side: int, but: int) -> int:
         """R1: `open` for an order `but` of this side; the order that is judged lives if it is `replaced`."""
@@ -144,7 +151,7 @@ class Judge:
 
     def sizes(self, base: int) -> Iterator[Hit]:
         """R2."""
-        limits, grid, equity = self.limits, self.holding.grid, self.account.equity
+        limits, grid, equity = self.limits, self.holding.grid, self.purse.equity
         each = abs(grid.worth(self.close)) * grid.unit
         if limits.position is not None:
             most = lots_of(limits.position, grid.lot)
@@ -154,28 +161,28 @@ class Judge:
             yield Hit("notional_limit", most, limits.notional, float(base + self.q) * each)
         if limits.concentration is not None:
             most = lots_of(limits.concentration * equity, each)
-            found = (float(base + self.q) * each) / equity
+            found = share(float(base + self.q) * each, equity)
             yield Hit("concentration_limit", most, limits.concentration, found)
 
     def sums(self, base: int) -> Iterator[Hit]:
         """R3, R4."""
-        limits, grid, equity = self.limits, self.holding.grid, self.account.equity
+        limits, grid, equity = self.limits, self.holding.grid, self.purse.equity
         each = abs(grid.worth(self.close)) * grid.unit
         if limits.leverage is not None:
             x = self.worst_elsewhere()
             most = lots_of(limits.leverage * equity - x, each)
-            found = (x + float(base + self.q) * each) / equity
+            found = share(x + float(base + self.q) * each, equity)
             yield Hit("leverage_limit", most, limits.leverage, found)
         if limits.turnover is not None:
-            t, y = self.account.tally.turnover, self.under_way()
+            t, y = self.purse.tally.turnover, self.under_way()
             most = base + lots_of((limits.turnover - t) * equity - y, each)
-            found = t + (y + float(self.q) * each) / equity
+            found = t + share(y + float(self.q) * each, equity)
             yield Hit("turnover_limit", most, limits.turnover, found)
 
     def worst_elsewhere(self) -> float:
         """R3: `X`."""
         x = 0.0
-        for other in self.account.holdings:
+        for other in self.purse.holdings:
             if other.number == self.order.asset or other.last < 0:
                 continue
             worst = max(side * other.position + self.open_lots(other.number, side, 0) for side in (1, -1))
@@ -197,8 +204,8 @@ class Judge:
         if limits.short is not None and self.side < 0:
             short = limits.short[self.order.asset]
             yield Hit("short_sale", lots_of(short, grid.lot), short, float(base + self.q) * grid.lot)
-        if limits.day_trades is not None and self.account.equity < limits.day_trade_equity:
-            count = self.account.tally.recent() + self.could_become() + 1
+        if limits.day_trades is not None and self.purse.equity < limits.day_trade_equity:
+            count = self.purse.tally.recent() + self.could_become() + 1
             if count > limits.day_trades:
                 yield Hit("day_trades", 0, float(limits.day_trades), float(count))
         yield from self.short_sale_price()
@@ -209,7 +216,7 @@ class Judge:
         for other in self.others():
             side = 1 if other.lots > 0 else -1
             opening += self.base_of(other, side) + other.open_lots > 0
-        return self.account.tally.could_become() + opening
+        return self.purse.tally.could_become() + opening
 
     def short_sale_price(self) -> Iterator[Hit]:
         """R7."""

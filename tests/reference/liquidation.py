@@ -9,6 +9,7 @@ from tests.reference.account import Fund
 from tests.reference.config import Config
 from tests.reference.holding import Holding
 from tests.reference.orders import Book, Order
+from tests.reference.purse import Purse
 
 MOST = 2**53
 
@@ -17,9 +18,14 @@ MOST = 2**53
 class Liquidator:
     """Watches over the margin of an account and closes what it cannot carry."""
 
-    config: Config
+    purse: Purse
     account: Fund
     book: Book
+
+    @property
+    def config(self) -> Config:
+        """L1, V3."""
+        return self.purse.config
 
     def maintenance(self, holding: Holding, ticks: int) -> float | None:
         """L2: `M(k)`, long and short apart; None without one."""
@@ -31,7 +37,7 @@ class Liquidator:
         value = holding.grid.notional(ticks, holding.position)
         if self.config.isolated:
             return holding.stake + (value - holding.basis)
-        return self.account.cash + value
+        return self.purse.cash + value
 
     def price(self, holding: Holding) -> int | None:
         """L3: `K` of what an account of one asset holds; None without a position or a maintenance margin."""
@@ -86,32 +92,33 @@ class Liquidator:
         """L6: is a portfolio's equity, just marked, no more than the maintenance margin of what it holds."""
         if self.config.maintenance is None and self.config.maintenance_short is None:
             return False
-        if not self.account.held():
+        if not self.purse.held():
             return False
         required = 0.0
-        for holding in self.account.held():
+        for holding in self.purse.held():
             required = required + (self.maintenance(holding, holding.close) or 0.0)
-        return self.account.equity <= required
+        return self.purse.equity <= required
 
     def liquidate(
         self, holdings: Sequence[Holding], references: Sequence[int], rule: str, time: int, together: bool = False
     ) -> None:
-        """L5, L6 (`together`): the orders end, the positions are closed, and what is lost beyond what was there is not the account's."""
-        account = self.account
-        self.book.end_all("liquidation", time, holdings[0].number if self.config.isolated else None)
-        least, asset, held = 0.0, -1, 0
+        """L5, L6 (`together`): orders end, positions are closed, and what is lost beyond what was there is not its."""
+        account, purse = self.account, self.purse
+        own = holdings[:1] if self.config.isolated else purse.holdings
+        self.book.end_all("liquidation", time, {holding.number for holding in own})
+        least, asset, held = 0.0, purse.number, 0
         if not together:
             asset, held = holdings[0].number, holdings[0].position
         if self.config.isolated:
-            before = account.cash + holdings[0].basis
+            before = purse.cash + holdings[0].basis
             least = before - holdings[0].stake
         for holding, reference in zip(holdings, references, strict=True):
             self.close(holding, reference, rule, time)
-        if self.config.protected and account.cash < least:
-            amount = least - account.cash
-            account.cash = least
+        if self.config.protected and purse.cash < least:
+            amount = least - purse.cash
+            purse.cash = least
             account.note(time, "insurance", asset, held, amount)
-        account.count()
+        purse.count()
 
     def close(self, holding: Holding, reference: int, rule: str, time: int) -> None:
         """L5: one order for the whole position, slipped, without A3 and P1."""

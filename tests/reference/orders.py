@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from tests.reference.changes import Change, Ending, Sent
@@ -191,10 +192,10 @@ class Book:
                 if child.parent == order.id and child.live and not child.active:
                     self.end(child, "cancelled", "parent_ended", time)
 
-    def end_all(self, reason: str, time: int, asset: int | None = None) -> None:
-        """Cancel every live order, of one asset if given, in id order."""
+    def end_all(self, reason: str, time: int, assets: Collection[int] | None = None) -> None:
+        """Cancel every live order, of some assets if given, in id order."""
         for order in self.live():
-            if order.live and asset in (None, order.asset):
+            if order.live and (assets is None or order.asset in assets):
                 self.end(order, "cancelled", reason, time)
 
     def expire(self, order: Order, session: int, time: int) -> None:

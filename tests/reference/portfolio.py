@@ -13,6 +13,7 @@ from tests.reference.holders import index
 from tests.reference.holding import Holding
 from tests.reference.market import Asset, Clock
 from tests.reference.orders import Book
+from tests.reference.purse import Purse
 from tests.reference.sharing import SharingVenue
 from tests.reference.simulator import run, span
 from tests.reference.view import View
@@ -86,10 +87,12 @@ def simulate_portfolio(
     actions: Sequence[Action] = (),
     venues: Sequence[Config] = (),
     homes: Sequence[int] = (),
+    own: bool = False,
 ) -> Outcome:
     """Run one strategy over the assets in column order; `position` of the outcome has one list per asset.
 
     `venues` are the account's settings as each of several venues has them, `homes` each asset's place among them (V1).
+    Each has an `own` account, with the cash that it says (V3), or they share that of `config`.
     """
     if config.path not in ("stop_first", "close"):
         raise ValueError(f"Config.path is {config.path!r}, wanted stop_first or close in a portfolio")
@@ -100,12 +103,16 @@ def simulate_portfolio(
     times = ([int(value) for value in values] for values in (clock.open_at, clock.known_at, clock.session))
     clock = Clock(*times)
     start, end = span(clock, config)
-    if len(venues) > 1 and not (config.maintenance is None and config.maintenance_short is None):  # V4
+    if len(venues) > 1 and not own and not (config.maintenance is None and config.maintenance_short is None):  # V4
         raise ValueError("a maintenance margin of one account at several venues, wanted none")
     places = homes or [0] * len(assets)
     terms = [(venues or [config])[place] for place in places]
     holdings = [holding_of(k, asset, clock, terms[k], places[k]) for k, asset in enumerate(assets)]
-    account = Fund(holdings, config, config.cash, config.cash)
+    purses = [Purse(holdings, config, config.cash, config.cash)]
+    if own:
+        mine = [[holding for holding in holdings if holding.venue == v] for v in range(len(venues))]
+        purses = [Purse(mine[v], venue, venue.cash, venue.cash, -2 - v) for v, venue in enumerate(venues)]
+    account = Fund(holdings, config, purses)
     venue = SharingVenue(clock, config, account, Book())
 
     def call(t: int) -> None:

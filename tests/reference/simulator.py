@@ -43,6 +43,7 @@ def run(
         if holding.config.participation is not None and any(math.isnan(volume) for volume in volumes):  # P1
             raise ValueError("a bar of the span has no known volume, wanted one in each bar with Config.participation")
     venue.ledger = Ledger(clock, config, account, book, plan, start)
+    cash0 = account.cash
     outcome = Outcome(position=[[] for _ in account.holdings])
     held: list[bool] = []
     active: list[bool] = []
@@ -67,9 +68,7 @@ def run(
             decide(t)
     book.end_all("end_of_data", clock.known_at[end - 1])
     bars = slice(start, end)
-    track = Track(
-        clock.session[bars], clock.known_at[bars], outcome.equity, benchmark, held, active, config.cash, changes
-    )
+    track = Track(clock.session[bars], clock.known_at[bars], outcome.equity, benchmark, held, active, cash0, changes)
     outcome.k, outcome.blocks = blocks(leaves(track))
     outcome.metrics = headline(track, fold(outcome.blocks), account, config.periods_per_year)
     outcome.fills, outcome.trades, outcome.actions = account.fills, account.trades, account.actions

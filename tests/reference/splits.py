@@ -42,7 +42,8 @@ def split_position(account: Fund, book: Book, holding: Holding, r: float, t: int
     amount = 0.0
     if abs(fraction) > NEAR:
         amount = (holding.price_before(t, holding.ratios) / r) * (fraction * holding.grid.unit)
-        account.cash = account.cash + amount
+        purse = account.purse_of[holding.number]
+        purse.cash = purse.cash + amount
         holding.earn(amount)
     trade["lots"] = max(1, scale(trade["lots"], r))
     holding.position = final

@@ -175,7 +175,7 @@ def test_l3__the_price_is_the_nearest_that_is_too_little(seed: int) -> None:
     cash = -position * 100.0 + draw.uniform(0.0, 2000.0)
     margins = Config(maintenance=([0.0, 500.0, 3000.0], [0.05, 0.1, 0.3]))
     account = Account(daily(*flat(100)), ONES, margins, cash=cash, equity=cash, position=position)
-    holding, watch = account.holdings[0], Liquidator(margins, account, Book())
+    holding, watch = account.holdings[0], Liquidator(account.purses[0], account, Book())
     short_of = [k for k in range(1, 20_000) if watch.balance(holding, k) <= (watch.maintenance(holding, k) or 0.0)]
     found = watch.price(holding)
     if position > 0:
@@ -194,7 +194,7 @@ def test_l3__no_price_of_a_bar_was_beyond_the_liquidation_price_of_what_is_kept(
     def decide(ctx: View) -> None:
         draw = random.Random(f"{seed} {ctx.i}")
         if ctx.lots != 0:
-            watch = Liquidator(ctx._account.config, ctx._account, ctx._book)
+            watch = Liquidator(ctx._account.purses[0], ctx._account, ctx._book)
             level = watch.price(ctx._holding)
             worst = bars.l[ctx.i] if ctx.lots > 0 else bars.h[ctx.i]
             kept.append(level is None or (worst > level if ctx.lots > 0 else worst < level))

@@ -40,7 +40,8 @@ class Venue(Attempts):
 
     def begin(self, t: int) -> None:
         """E1: what comes before anything else of bar `t`."""
-        self.account.tally.begin_bar(self.clock.session[t])
+        for purse in self.account.purses:
+            purse.tally.begin_bar(self.clock.session[t])
         if self.ledger is not None:
             self.ledger.first(t)
         self.account.stand_at(t)

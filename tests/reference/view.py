@@ -175,6 +175,8 @@ class View(Counter):
         if self._desk.closed():
             return self._closed_to(q)
         held = self._replace()
+        if self.equity <= 0:
+            return 0
         if not self._grid.fits(q):
             return self._reject(NOTHING, "invalid")
         return self._target_order(self._grid.lots(q) - held, None)
@@ -184,12 +186,12 @@ class View(Counter):
         if self._desk.closed():
             return self._closed_to(w)
         held = self._replace()
-        if not math.isfinite(w):
-            return self._reject(NOTHING, "invalid")
         if self.equity <= 0:
             return 0
+        if not math.isfinite(w):
+            return self._reject(NOTHING, "invalid")
         if band is None:
-            band = self._holding.config.band / float(len(self._account.holdings))
+            band = self._holding.config.band / float(len(self._account.purse_of[self._holding.number].holdings))
         close, after = self._bars.c[self._last], self._last + 1
         lots = self._account.target_lots(self._holding, w, held, self.equity, close, after, self.time, slip=True)
         if w == 0:
