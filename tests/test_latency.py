@@ -249,7 +249,7 @@ def test_h5_nothing_tells_that_a_cancel_or_a_replacement_will_be_refused() -> No
 
 
 def test_h5_a_cancel_gets_there_before_an_order_that_is_held_back() -> None:
-    """Two at 13:00; the second may be sent from 21:00 on, when New York has closed; its cancel is there at 14:30."""
+    """Two are there at 15:30; the second is held back until New York has closed; its cancel is there at 16:30."""
 
     @kk.strategy
     def two(ctx):  # type: ignore[no-untyped-def]
@@ -261,7 +261,7 @@ def test_h5_a_cancel_gets_there_before_an_order_that_is_held_back() -> None:
             answer = ctx.cancel(2)
         ctx.record("answer", answer)
 
-    rate = kk.Rate(1, "7h", excess="delay")
+    rate = kk.Rate(1, "24h", excess="delay")
     venue = kk.Venue(hours="XNYS", closed="reject", rate=rate, latency="150min")
     orders = kk.orders(kk.backtest(hourly("2024-01-02 12:00", 14), two, venue=venue))
     assert orders["reason"].tolist() == ["end_of_data", "user"]
