@@ -51,7 +51,7 @@ def places(draw: st.DrawFn, world: World, config: Config) -> Place:
 def spread(draw: st.DrawFn) -> World:
     """A portfolio whose assets trade at two venues or three; the account has no maintenance margin (V4)."""
     world = draw(worlds())
-    config = replace(world.config, maintenance=None, maintenance_short=None)
+    config = replace(world.config, maintenance=None, maintenance_short=None, isolated=False)
     venues = tuple(draw(places(world, config)) for _ in range(draw(st.integers(2, 3))))
     anywhere = st.integers(0, len(venues) - 1)
     homes = (*range(len(venues)), *(draw(anywhere) for _ in world.assets[len(venues) :]))
@@ -65,7 +65,7 @@ def apart(draw: st.DrawFn) -> World:
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     venues = []
     for venue in world.venues:
-        margin = draw(st.sampled_from([{}, *(m for m in MARGINS if "isolated" not in m)]))
+        margin = draw(st.sampled_from([{}, *MARGINS]))
         grids = [asset.grid for asset in world.assets]
         cash = draw(st.sampled_from([1e6, 10_000.0, 50.0]))
         told = limited(rng, cash, grids, world.assets[0].bars.c[0]) if draw(st.booleans()) else None
