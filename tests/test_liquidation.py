@@ -341,6 +341,18 @@ def test_e5_l3__funding_in_an_outage_brings_the_liquidation_closer_all_the_same(
     assert out(res)[0] == 76.23
 
 
+def test_e6__what_a_loan_costs_moves_the_liquidation_price() -> None:
+    """250 less twice what 750 and then a little more cost for a day back ten at 100: not 75.75, as without."""
+    index = pd.date_range("2024-01-01", periods=5, freq="1D")
+    rows = [STILL] * 3 + [(100.0, 100.0, 50.0, 60.0)] * 2
+    frame = pd.DataFrame(rows, columns=["open", "high", "low", "close"], index=index).assign(volume=1e6)
+    bars = kk.data.from_pandas({"A": frame}, label="open", bar="1D", calendar="24/7", tick_size=0.01, lot_size=1.0)
+    owed = 750.0 * (1.0 + 0.9 / 365.0) ** 2
+    for loan, price in ((0.0, 75.75), (0.9, np.floor(100.0 * owed / 9.9) / 100.0)):
+        res = kk.backtest(bars, once, account=kk.Account(250.0, loan=loan, margin=FIVE))
+        assert out(res)[0] == pytest.approx(price)
+
+
 def test_a_run_that_goes_on_is_liquidated_as_a_whole_one(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     steps = np.round(100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.03, 300))), 2)

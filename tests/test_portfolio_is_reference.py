@@ -115,7 +115,7 @@ def worlds(draw: st.DrawFn, calm: bool = False) -> World:
         periods_per_year=252,
         participation=draw(st.sampled_from([None, None, None, 0.001, 0.02, 1.0])),
         **dialect,
-        **draw(st.sampled_from([{}] if calm else [{}, {}, *MARGINS])),
+        **draw(st.sampled_from([{}] if calm else [{}, {}, {}, *MARGINS])),
         **draw(st.sampled_from([{}] if calm else [{}, {}, RATES])),
     )
     told = "" if calm else draw(st.sampled_from(["", "limits", "limits", "halts", "both", "both"]))

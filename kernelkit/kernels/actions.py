@@ -98,17 +98,17 @@ def carry_out(frame: int, action_at: int) -> None:
     a = at(action_at, ACTION)
     if a.kind == INTEREST:
         earn(frame, action_at)
-        return
-    focus(frame, a.asset)
-    if a.kind == SPLIT:
-        split(frame, a.value, a.time)
-    elif a.kind == DIVIDEND:
-        share_out(frame, a.value, a.time)
-    elif a.kind == DELISTING:
-        delist(frame, a.value, a.time)
     else:
-        charge(frame, action_at)
-    if f.guard != 0:
+        focus(frame, a.asset)
+        if a.kind == SPLIT:
+            split(frame, a.value, a.time)
+        elif a.kind == DIVIDEND:
+            share_out(frame, a.value, a.time)
+        elif a.kind == DELISTING:
+            delist(frame, a.value, a.time)
+        else:
+            charge(frame, action_at)
+    if f.guard != 0 and (f.shared == 0 or a.kind != INTEREST):  # L7: interest is at no stake
         f.place = CALL_RENEW
         call(f.guard, frame)
 
