@@ -235,7 +235,6 @@ def test_h2_h4_orders_cancels_and_replacements_of_an_outage() -> None:
         ("H2", f"asked of its new numbers: {sentence}"),
         ("O16, H4", "the strategy gave it new numbers, which take effect at 2024-01-05 12:00:00."),
         ("H2, H4", "the venue is down: the strategy's cancel takes effect at 2024-01-05 12:00:00."),
-        ("H1, H2", "the venue did not match in this bar: closed, or down."),
         ("O9, O16", "cancelled: The strategy cancelled it (O9), or asked for no more than had filled (O16)."),
     ]
     told = as_logged(res, 2)
