@@ -591,7 +591,8 @@ class Each:
         now, self.heard.waiting = self.heard.waiting, []
         left = []
         due = [a.rows[ctx.i] >= c and a.rows[ctx.i] >= 0 for a, c in zip(self.world.assets, self.called, strict=True)]
-        left = [event for event in now if not due[event[1]["asset"]]]
+        gone = [ctx[k]._holding.delisted for k in range(len(due))]  # nobody will ever be told
+        left = [event for event in now if not due[event[1]["asset"]] and not gone[event[1]["asset"]]]
         for k, told in enumerate(self.own):
             if due[k]:
                 told.waiting = [event for event in now if event[1]["asset"] == k]

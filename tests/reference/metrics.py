@@ -45,9 +45,16 @@ def leaves(track: Track) -> dict[int, Record]:
     return found
 
 
+def quotient(a: float, b: float) -> float:
+    """IEEE's quotient: an index of assets that paid nothing may be zero (X8)."""
+    if b != 0.0:
+        return a / b
+    return math.nan if a == 0.0 or math.isnan(a) else math.copysign(math.inf, a)
+
+
 def leaf(equities: Sequence[float], before: float, close: float, close_before: float, active: bool) -> Record:
     """M2: the summary of one session; after ruin its sample is 0.0 and it is neutral in merges."""
-    b = close / close_before - 1.0
+    b = quotient(close, close_before) - 1.0
     if before == 0.0:
         x, wealth, high, low, worst = 0.0, 1.0, 1.0, 1.0, 0.0
     else:
