@@ -191,7 +191,7 @@ def test_what_goes_wrong_says_so(bars: Any) -> None:
         ("for s.w[0] in range(2): pass", "Set it alone"),
         ("s.w[0]: float = 0.5", "Set it alone"),
         ("x = ctx.n_assets", "the ctx of a portfolio has no `n_assets`"),
-        ("ctx[0].cancel(3)", "an id is enough: ctx.cancel"),
+        ("ctx[0].cancel(3)", "An id is enough: call ctx.cancel"),
         ("ctx[0].close[0] = 1.0", "read-only"),
     ],
 )
