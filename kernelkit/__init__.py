@@ -31,7 +31,7 @@ _PUBLIC = {
     "each": "strategy",
     "feature": "data",
     "fills": "result",
-    "fixed": "recipe",
+    "fixed": "binding",
     "indicator": "indicator",
     "orders": "result",
     "portfolio": "strategy",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit.agenda import worthless
+from kernelkit.binding import bind
 from kernelkit.errors import LookaheadError, OrderError, RunError, StrategyError, UsageError, message
 from kernelkit.intrabar import with_finer
 from kernelkit.kernels import layout as L
@@ -27,7 +28,7 @@ from kernelkit.market.settings import Settings
 from kernelkit.market.several import Accounts, Venues
 from kernelkit.market.venue import Venue
 from kernelkit.progress import Meter
-from kernelkit.recipe import Recipe, bind, check_bars, plan_job, resolve, span, under_each, with_target
+from kernelkit.recipe import Recipe, check_bars, plan_job, resolve, span, under_each, with_target
 from kernelkit.strategy import Program, Signal, Strategy
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ import numpy as np
 
 from kernelkit import saved
 from kernelkit.agenda import with_agenda
+from kernelkit.binding import bind, kind_of, param_words
 from kernelkit.data import append, store
 from kernelkit.data.contracts import check_same
 from kernelkit.engine import compiled, explain, record
@@ -38,7 +39,6 @@ from kernelkit.recipe import (
     Recipe,
     asked_of,
     asset_names,
-    bind,
     calls_of,
     check_bars,
     check_path,
@@ -46,10 +46,8 @@ from kernelkit.recipe import (
     check_vwap,
     clock_moments,
     first_call,
-    kind_of,
     most_closed,
     own_state,
-    param_words,
     resolve,
     span,
 )

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import kernelkit as kk
+from kernelkit.binding import bind
 from kernelkit.errors import LookaheadError, OrderError
 from kernelkit.kernels import layout as L
 from kernelkit.kernels import session
@@ -24,7 +25,7 @@ from kernelkit.kernels.bars import session_end
 from kernelkit.kernels.job import Job, Outcome, new_outcome
 from kernelkit.kernels.session import Session
 from kernelkit.market.settings import Settings
-from kernelkit.recipe import bind, plan_job, span
+from kernelkit.recipe import plan_job, span
 from tests.programs import Case, job
 from tests.test_engine_is_reference import cases
 

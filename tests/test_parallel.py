@@ -18,6 +18,7 @@ import xarray as xr
 
 import kernelkit as kk
 from kernelkit import cluster, engine, progress
+from kernelkit.binding import bind
 from kernelkit.engine import run_trials
 from kernelkit.errors import MissingExtraError, RunError, UsageError
 from kernelkit.kernels import cache
@@ -25,7 +26,7 @@ from kernelkit.kernels.job import Outcome, spread
 from kernelkit.kernels.session import simulate
 from kernelkit.market.settings import Settings
 from kernelkit.progress import Progress, listen
-from kernelkit.recipe import Recipe, bind, plan_job, with_target
+from kernelkit.recipe import Recipe, plan_job, with_target
 
 ROOT = Path(__file__).parents[1]
 GRID = {"fast": range(5, 35), "slow": range(50, 130, 4)}

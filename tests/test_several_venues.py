@@ -494,7 +494,11 @@ def test_v5__debug_and_grid_and_walk_forward_agree() -> None:
         one = kk.backtest(bars, mover, {"every": every}, end="2024-03-04", debug=True, **given_)
         assert float(one["final_equity"]) == float(grid["final_equity"].sel(every=every))
     res = kk.walk_forward(bars, mover, grid=dict(every=[2]), train="3D", test="2D", **given_)
-    assert np.isfinite(res["equity_oos"]).all()
+    begin = res["test_start"].values[0]
+    whole = kk.backtest(bars, mover, {"every": 2}, start=begin, **given_)
+    first = res["equity_oos"][res["fold_of"] == 0]  # the account before the first switch is that of one run
+    assert len(first) == 48
+    np.testing.assert_array_equal(first, whole["equity"].sel(time=first["time"]))
 
 
 def test_v5__the_audit_finds_no_look_ahead() -> None:

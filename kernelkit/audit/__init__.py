@@ -13,6 +13,7 @@ from kernelkit import recipe as recipes
 from kernelkit.audit import future, trust
 from kernelkit.audit.observe import Difference, Observer, Targets, Trace, Traces
 from kernelkit.audit.report import COLUMNS, AuditReport
+from kernelkit.binding import bind
 from kernelkit.capture import captured
 from kernelkit.engine import explain
 from kernelkit.errors import UsageError, message
@@ -106,7 +107,7 @@ class Subject:
         features: Columns | None,
     ) -> Subject:
         """Bind the parameters; one combination is audited at a time."""
-        scalars, axes = recipes.bind(strategy, params, None)
+        scalars, axes = bind(strategy, params, None)
         if axes:
             found, fix = f"several values of {', '.join(axes)}", "Audit one combination; kk.fixed([...]) binds a list."
             raise UsageError(message(f"audit of {strategy.name}", found, "one value for each parameter", fix))

@@ -12,7 +12,7 @@ from kernelkit.errors import OrderError, message
 from kernelkit.kernels import layout as L
 
 INSTEAD = ("reject", "delay")
-LONGEST = 365 * DAY  # of latencies
+LONGEST = 365 * DAY  # that anything is under way
 
 
 def instant(value: Any, what: str) -> int:
@@ -35,18 +35,27 @@ def check_choice(what: str, value: Any, choices: tuple[str, ...]) -> None:
         raise OrderError(message(what, repr(value), f"one of {', '.join(choices)}", "Choose one of them."))
 
 
+def length_of(value: Any) -> int:
+    """A duration in ns, a whole number being that; -1 for what is none.
+
+    >>> length_of("1s"), length_of("soon")
+    (1000000000, -1)
+    """
+    import pandas as pd
+
+    try:
+        return -1 if isinstance(value, bool | float) else int(pd.Timedelta(value).as_unit("ns").value)
+    except (ValueError, TypeError, OverflowError):
+        return -1
+
+
 def latency_ns(value: Any) -> int:
     """H5: a latency in ns; raises OrderError for what is no duration of at least 0 and less than a year.
 
     >>> latency_ns("250ms"), latency_ns(1000)
     (250000000, 1000)
     """
-    import pandas as pd
-
-    try:
-        time = -1 if isinstance(value, bool | float) else int(pd.Timedelta(value).as_unit("ns").value)
-    except (ValueError, TypeError, OverflowError):
-        time = -1
+    time = length_of(value)
     if not 0 <= time < LONGEST:
         fix = 'Write latency="250ms", or a whole number of ns.'
         raise OrderError(message("latency of the venue", repr(value), "a duration from 0 to less than a year", fix))

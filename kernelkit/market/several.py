@@ -9,11 +9,10 @@ from typing import Any
 from kernelkit.errors import OrderError, message
 from kernelkit.kernels.job import Homes
 from kernelkit.market.account import Account
+from kernelkit.market.halts import LONGEST, length_of
 from kernelkit.market.limits import is_number
 from kernelkit.market.models import CostModel
 from kernelkit.market.venue import Venue
-
-LONGEST = 366 * 86_400_000_000_000  # ns that a transfer may take
 
 
 @dataclass(frozen=True)
@@ -155,13 +154,8 @@ def duration(length: Any) -> int:
     >>> duration("30min")
     1800000000000
     """
-    import pandas as pd
-
-    try:
-        found = int(pd.Timedelta(length).as_unit("ns").value)
-    except (ValueError, TypeError, OverflowError):
-        found = -1
-    if isinstance(length, (int, float)) or not 0 <= found <= LONGEST:
+    found = -1 if isinstance(length, int) else length_of(length)
+    if not 0 <= found <= LONGEST:
         wanted, fix = "a duration of up to a year", 'Write transfer="30min".'
         raise OrderError(message("transfer of the accounts", repr(length), wanted, fix))
     return found

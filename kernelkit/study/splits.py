@@ -11,6 +11,7 @@ import numpy as np
 
 from kernelkit import ledger
 from kernelkit.agenda import known
+from kernelkit.binding import bind, kind_of
 from kernelkit.cells import chosen as cells_of
 from kernelkit.engine import backtest, explain, record
 from kernelkit.errors import OrderError, UsageError, message
@@ -27,7 +28,7 @@ from kernelkit.market.several import Accounts, Venues
 from kernelkit.market.terms import venues_of
 from kernelkit.market.venue import Venue
 from kernelkit.progress import Meter
-from kernelkit.recipe import Recipe, asset_names, bind, check_bars, clock_moments, kind_of, resolve, span
+from kernelkit.recipe import Recipe, asset_names, check_bars, clock_moments, resolve, span
 from kernelkit.result import Curves, build
 from kernelkit.run import one_recipe
 from kernelkit.strategy import Signal, Strategy
