@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import ctypes
 import json
@@ -16,7 +17,9 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
+from numba.core.registry import cpu_target
 
+import kernelkit as kk
 from kernelkit.kernels import cache, memory
 from kernelkit.kernels import compile as native
 
@@ -223,6 +226,91 @@ def test_jit__without_wrappers_at_a_lower_level():
             return 2 * compiled(x)
 
         assert outer(4) == 10
+
+
+def test_inner__is_linked_without_machine_code_of_its_own():
+    with internal("JITCodeLibrary in a codegen's _library_class, set_env replaced (Inner, inner)"):
+        generator = cpu_target.target_context.codegen()
+
+        def double(x: int) -> int:
+            return 2 * x
+
+        compiled = native.inner()(native.jit("int64(int64)"))(double)
+        assert not {"_library_class", "set_env"} & set(vars(generator)), "the code generator was not put back"
+        (result,) = compiled.overloads.values()
+        assert isinstance(result.library, native.Inner)
+        name = result.fndesc.llvm_func_name
+        assert not generator._engine.is_symbol_defined(name), "machine code was made"
+
+        @numba.njit
+        def outer(x):
+            return compiled(x) + 1
+
+        assert outer(4) == 9
+
+
+def rare(compile_it: Any) -> tuple[native.Rare, Any]:
+    """A function that is compiled when compiled code first calls it, and such code."""
+    text = "def half(x: float, up: bool) -> float:\n    return 0.5 * x + (1.0 if up else 0.0)\n"
+    names: dict[str, Any] = {}
+    exec(text, names)
+    node = ast.parse(text).body[0]
+    assert isinstance(node, ast.FunctionDef)
+    function = numba.cfunc("float64(float64, boolean)")
+    found = native.Rare(f"canary_{id(node)}", node, lambda: compile_it(lambda: function(names["half"])))
+    half = found.call(names["half"])
+    assert half.py_func is names["half"]
+
+    @numba.njit("float64(float64, boolean)", nogil=True)
+    def caller(x, up):
+        return half(x, up) + 1.0
+
+    return found, caller
+
+
+def test_rare__is_compiled_at_its_first_call():
+    with internal("@intrinsic with a __signature__, a global by binding.add_symbol, a ctypes callback (Rare)"):
+        made: list[Any] = []
+
+        def compile_it(make: Any) -> int:
+            made.append(make())
+            return native.address(made[-1])
+
+        found, caller = rare(compile_it)
+        before = found.slot.value
+        assert (caller(3.0, True), caller(3.0, False), caller(5.0, True)) == (3.5, 2.5, 4.5)
+        assert len(made) == 1
+        assert found.slot.value == native.address(made[0]) != before
+        assert found.fault is None
+
+
+def test_rare__keeps_what_kept_it_from_being_compiled():
+    def compile_it(make: Any) -> int:
+        raise OSError("no space left on device")
+
+    found, caller = rare(compile_it)
+    assert caller(3.0, True) == 1.0
+    assert isinstance(found.fault, OSError)
+
+
+def test_rare__what_went_wrong_in_a_run_is_raised_after_it(monkeypatch):
+    ends = native.engine().rare["end_entry"]
+    monkeypatch.setattr(ends, "compiled", lambda: 1 // 0)
+    now, ends.slot.value = ends.slot.value, ctypes.cast(ends.callback, ctypes.c_void_p).value
+
+    @kk.strategy
+    def bracketed(ctx):
+        if ctx.position == 0:
+            ctx.bracket(1, stop_loss=0.02, take_profit=0.02)
+
+    bars = kk.data.load("sp500_index")
+    try:
+        with pytest.raises(ZeroDivisionError):
+            kk.backtest(bars, bracketed)
+    finally:
+        ends.slot.value = now
+    monkeypatch.undo()
+    assert int(kk.backtest(bars, bracketed)["n_trades"]) > 0
 
 
 def test_error_model__of_numpy():

@@ -1,19 +1,23 @@
 """The only file that touches numba's internals: memory operations as machine instructions, compilation by units."""
 
 import ast
+import ctypes
 import gc
+import inspect
 import pickle
 import re
 import sys
+from collections.abc import Callable
 from contextlib import contextmanager
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import ClassVar
 
 import numba
 from llvmlite import binding, ir
 from numba import types
-from numba.core import cgutils, compiler, compiler_machinery, typed_passes, untyped_passes
+from numba.core import cgutils, codegen, compiler, compiler_machinery, typed_passes, untyped_passes
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from kernelkit.errors import RunError, message
@@ -237,6 +241,9 @@ from kernelkit.kernels.layout import *
 # and optimises that anew for every caller; one unit would optimise the code of a fill eight times over.
 # Others are reached by address.
 UNITS = ("fill", "end_all", "next_session", "settle")
+# And what most runs never call; compiled when one does, called through a slot.
+RARE = ("wake", "end_entry", "tally", "ask_model", "put_at_stake", "replace_target")
+RARE += ("count_out_all", "count_in_again")
 
 
 class Lean(compiler.CompilerBase):
@@ -261,12 +268,45 @@ class Lean(compiler.CompilerBase):
         return [passes]
 
 
-def jit(types_text: str, **options):
-    """Compile an inner kernel function for one signature, without the wrappers that only Python would call.
+class Inner(codegen.JITCodeLibrary):
+    """LLVM code of an engine's inner function, which only its callers run: they link it into theirs and optimise that.
 
-    Its own machine code is never run: callers link its LLVM code into theirs and optimise that. So it is optimised
-    lightly here: at level 3 a cold start takes half as long again, at level 0 the final pass no longer finds the
-    registers (4 x slower, measured).
+    So it is neither optimised nor made into machine code by itself: a fifth of a cold start.
+    """
+
+    def get_pointer_to_function(self, name):
+        """No machine code."""
+        self._ensure_finalized()
+        return 0
+
+    def serialize_using_object_code(self):
+        """What the disk cache keeps."""
+        return self.serialize_using_bitcode()
+
+    def _optimize_final_module(self):
+        pass
+
+    def _finalize_final_module(self):
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+
+@contextmanager
+def inner():
+    """What is compiled, or loaded from the disk, is an inner function of the engine's."""
+    generator = cpu_target.target_context.codegen()
+    generator._library_class = Inner
+    generator.set_env = lambda name, env: None  # what Python objects a function refers to: none
+    try:
+        yield
+    finally:
+        del generator.set_env, generator._library_class
+
+
+def jit(types_text: str, **options):
+    """Compile an inner function for one signature, without the wrappers that only Python would call.
+
+    Callers link its LLVM code into theirs and optimise that, so it is optimised lightly here.
     """
 
     def compiled(function):
@@ -364,6 +404,60 @@ class Linker:
         return jit(types_text, **self.options)(function) if types_text else numba.njit(error_model="numpy")(function)
 
 
+CTYPES = {"int": ctypes.c_int64, "float": ctypes.c_double, "bool": ctypes.c_bool, "None": None}
+
+
+class Rare:
+    """A function of the engine's that is compiled when compiled code first calls it.
+
+    Callers read its machine address from a slot that has a symbol. At first that of a callback into Python lies there,
+    which compiles the function and puts the function's own in its place.
+    """
+
+    def __init__(self, name: str, node: ast.FunctionDef, compiled: Callable[[], int]) -> None:
+        self.compiled = compiled
+        self.fault: BaseException | None = None  # a callback cannot raise
+        stated = [ast.unparse(a.annotation) for a in node.args.args if a.annotation]
+        self.kind = ctypes.CFUNCTYPE(*(CTYPES[t] for t in (ast.unparse(node.returns or node), *stated)))
+        self.callback = self.kind(self.first)
+        self.slot = ctypes.c_void_p(ctypes.cast(self.callback, ctypes.c_void_p).value)
+        self.symbol = f"kernelkit_slot_{name}_{build_id()}"
+        binding.add_symbol(self.symbol, ctypes.addressof(self.slot))
+        self.signature = numba.core.sigutils._parse_signature_string(signature(node))
+        self.names = [a.arg for a in node.args.args]
+
+    def first(self, *arguments):
+        """Compile it, and run it; what goes wrong is kept for `Engine.check`."""
+        try:
+            self.slot.value = self.compiled()
+            return self.kind(self.slot.value)(*arguments)
+        except BaseException as error:  # noqa: BLE001
+            self.fault = error
+            return 0
+
+    def call(self, function):
+        """What calls it in compiled code."""
+        symbol, result = self.symbol, self.signature.return_type
+
+        def codegen(context, builder, _, arguments):
+            wide = [builder.zext(a, ir.IntType(8)) if a.type == ir.IntType(1) else a for a in arguments]
+            returned = ir.VoidType() if result == types.void else context.get_value_type(result)
+            kind = ir.FunctionType(returned, [a.type for a in wide])
+            slot = builder.module.globals.get(symbol) or ir.GlobalVariable(builder.module, I8, symbol)
+            answer = builder.call(builder.inttoptr(builder.load(slot), kind.as_pointer()), wide)
+            return context.get_dummy_value() if result == types.void else answer
+
+        def through(typingctx, *arguments):
+            return self.signature, codegen
+
+        positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        names = ("typingctx", *self.names)
+        through.__signature__ = inspect.Signature([inspect.Parameter(n, positional) for n in names])
+        called = intrinsic(through)
+        called.py_func = function
+        return called
+
+
 class Strategy(Linker):
     """A strategy's module: only the decision, and the loop that it becomes part of, are compiled for it."""
 
@@ -452,6 +546,10 @@ class Engine(Linker):
         super().__init__(core(), "engine")
         self.units: dict[str, numba.core.ccallback.CFunc] = {}
         self.parts: dict[str, numba.core.dispatcher.Dispatcher] = {}
+        self.rare = {n: Rare(n, self.functions[n], partial(self.unit, n)) for n in RARE}
+        for name, rare in self.rare.items():
+            self.home[name] = rare.call(self.home[name])
+            self.done.add(name)
         for name in UNITS:
             types_text, symbol = signature(self.functions[name]), f"kernelkit_{name}_{build_id()}"
             binding.add_symbol(symbol, self.unit(name))
@@ -465,6 +563,13 @@ class Engine(Linker):
             if name not in self.units:
                 self.units[name] = self.load(name, cfunc(signature(self.functions[name]), **self.options))
             return address(self.units[name])
+
+    def check(self) -> None:
+        """Raise what kept a rare function from being compiled during a run, whose results are void then."""
+        for rare in self.rare.values():
+            if rare.fault is not None:
+                fault, rare.fault = rare.fault, None
+                raise fault
 
     def everything(self) -> None:
         """Compile, or find on the disk, all that any strategy could need of the engine."""
@@ -486,6 +591,7 @@ class Engine(Linker):
             "judge",
             *SHARED.values(),
             *(unit for unit, _ in USES),
+            *RARE,
         }
         for name in sorted(units):
             self.unit(name)
@@ -497,8 +603,14 @@ class Engine(Linker):
     def part(self, name: str):
         """A function that is compiled into strategies: kept on the disk, so that an edit does not compile it again."""
         if name not in self.parts:
-            self.parts[name] = self.load(name, jit(signature(self.functions[name]), cache=True, **self.options))
+            decorate = jit(signature(self.functions[name]), cache=True, **self.options)
+            self.parts[name] = self.load(name, inner()(decorate))
         return self.parts[name]
+
+    def compiled(self, name: str):
+        """An inner function, without machine code of its own."""
+        with inner():
+            return super().compiled(name)
 
 
 @cache

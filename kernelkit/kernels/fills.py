@@ -121,11 +121,10 @@ def end_entry(frame: int, exit_at: int, time: int) -> None:
     """P4: what an exit begins to close is not opened further."""
     f = at(frame, FRAME)
     number = at(exit_at, ORDER).parent
-    if number != 0:
-        for j in range(at(f.state, HEADER).n_live):
-            entry = at(f.orders + j * ORDER_BYTES, ORDER)
-            if entry.status == LIVE and entry.id == number:
-                end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_CLOSED, time)
+    for j in range(at(f.state, HEADER).n_live):
+        entry = at(f.orders + j * ORDER_BYTES, ORDER)
+        if number != 0 and entry.status == LIVE and entry.id == number:
+            end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_CLOSED, time)
 
 
 def sized_gap(
@@ -211,7 +210,8 @@ def after_fill(frame: int, order_at: int, held: int, time: int) -> None:
             mine = other.asset == o.asset and (other.marks & REDUCE) != 0 and (other.marks & WAITING) == 0
             if other.status == LIVE and mine:
                 end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_CLOSED, time)
-    end_entry(frame, order_at, time)
+    if o.parent != 0:
+        end_entry(frame, order_at, time)
     if (o.marks & PARENT) != 0:
         wake(frame, order_at, time)
 
@@ -289,13 +289,22 @@ def fill(frame: int, order_at: int, reference: int, how: int, rule: int, time: i
         end_order(frame, order_at, CANCELLED, R_REDUCE, time)
         return
     if f.shared != 0:
-        value_all(frame, o.asset)
-        count_out(frame)
-        exchange(frame, order_at, wanted, reference, how, rule, time)
-        focus(frame, o.asset)
-        count_in(frame)
-    else:
-        exchange(frame, order_at, wanted, reference, how, rule, time)
+        count_out_all(frame, o.asset)
+    exchange(frame, order_at, wanted, reference, how, rule, time)
+    if f.shared != 0:
+        count_in_again(frame, o.asset)
+
+
+def count_out_all(frame: int, asset: int) -> None:
+    """X3: value the other assets for a fill of this one, which is then counted apart."""
+    value_all(frame, asset)
+    count_out(frame)
+
+
+def count_in_again(frame: int, asset: int) -> None:
+    """X3: the filled asset counts with the others again."""
+    focus(frame, asset)
+    count_in(frame)
 
 
 def exchange(frame: int, order_at: int, wanted: int, reference: int, how: int, rule: int, time: int) -> None:

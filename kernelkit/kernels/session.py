@@ -68,6 +68,10 @@ class Pace:
         return max(1, int(min(GROUP, wanted)))
 
 
+def nothing() -> None:
+    """What uncompiled kernels have to check after a call."""
+
+
 def compiled(unit: str) -> int:
     """Machine address of one of the engine's functions."""
     from kernelkit.kernels import compile as native
@@ -145,12 +149,14 @@ class Session:
             if job.plan.uncompilable:
                 raise StrategyError(job.plan.uncompilable)
             self.sweep: Callable[..., int] = native.engine().sweep
+            self.check: Callable[[], None] = native.engine().check
             model = native.model
             addresses, self.kernels = native.strategy(job.text, job.plan.kinds, job.plan.shared)
             for field, unit in units_of(job).items():
                 frame[field] = compiled(unit)
         else:
             self.sweep, model, addresses, self.kernels = python.bind()  # type: ignore[attr-defined]
+            self.check = nothing
         for name, value in addresses.items():
             frame[name] = value
         self.rulebook, universe = Rulebook([v.rules for v in job.venues], job.hours), job.limits & L.UNIVERSE
@@ -337,6 +343,7 @@ class Session:
                 last - first,
                 until,
             )
+            self.check()
             if status == L.GROW:
                 self.grow()
             elif status == L.FLUSH:
