@@ -30,8 +30,16 @@ class Counter:
         self.tradable = holding.has_bar
         self.lots = holding.position
         self.position = float(holding.position) * holding.grid.lot
-        self.cash = account.purse_of[holding.number].cash
-        self.equity = account.purse_of[holding.number].equity
+        self._purse = account.purse_of[holding.number]
+
+    @property
+    def cash(self) -> float:
+        return self._purse.cash
+
+    @property
+    def equity(self) -> float:
+        """V5: what is sent is gone at once."""
+        return self._purse.left
 
     def _past(self, values: Sequence[int], offset: int) -> float:
         if offset > 0:

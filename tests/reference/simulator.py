@@ -64,6 +64,8 @@ def run(
             outcome.position[holding.number].append(holding.position)
         closing = t == end - 1 and config.close_out != "none"
         if not account.ruined and not closing:
+            for purse in account.purses:
+                purse.left = purse.equity
             book.begin_decision(ID_LIMIT + ID_LIMIT_EACH * len(account.holdings))
             decide(t)
     book.end_all("end_of_data", clock.known_at[end - 1])
