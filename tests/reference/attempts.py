@@ -107,6 +107,7 @@ class Attempts:
         holding = self.account.of(order)
         before, time = holding.position, holding.stamp(rule)
         fill = self.account.book(order, lots, ticks, reference, rule, time)
+        self.book.happened.append(dict(fill))
         if self.shown(order):
             order.queues_since = holding.last
         if cut:

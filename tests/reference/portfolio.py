@@ -16,6 +16,7 @@ from tests.reference.orders import Book
 from tests.reference.purse import Purse
 from tests.reference.sharing import SharingVenue
 from tests.reference.simulator import run, span
+from tests.reference.telling import End, Fill, told
 from tests.reference.transfers import Transfers, Ways
 from tests.reference.view import View
 
@@ -44,6 +45,11 @@ class PortfolioView:
         if self._transfers is None:
             raise ValueError("a transfer, and there is one account, wanted an own one for each venue")
         return self._transfers.send(amount, source, target, self.time)
+
+    def told(self) -> list[Fill | End]:
+        """T7: what has happened since it was asked before."""
+        happened, self._book.happened = self._book.happened, []
+        return [told(record, self[record["asset"]]._grid) for record in happened]
 
     def orders(self) -> list[int]:
         """Ids of the live orders of all assets."""

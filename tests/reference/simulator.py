@@ -75,6 +75,7 @@ def run(
     outcome.metrics = headline(track, fold(outcome.blocks), account, config.periods_per_year)
     outcome.fills, outcome.trades, outcome.actions = account.fills, account.trades, account.actions
     outcome.compliance = account.compliance.rows
+    outcome.untold = book.happened
     outcome.orders = [order.record() for order in book.orders]
     return outcome
 
