@@ -39,6 +39,9 @@ ORACLES = {
     "Reference simulator, told step by step": Oracle("the same, which order ended at which step", BSD),
     "Reference simulator of portfolios, told step by step": Oracle("the same, several assets", BSD),
     "Reference simulator of portfolios, each asset on its own": Oracle("the same, a strategy called for each", BSD),
+    "Reference simulator, the clock": Oracle(
+        "the same, moments of the clock and higher timeframes, on calendars of exchange_calendars", BSD
+    ),
     "Vectors: limit": Oracle("backtesting.py, LEAN, zipline: the same bar in three dialects", f"{AGPL}, {APACHE}"),
     "Vectors: stop": Oracle(
         "backtesting.py, LEAN, Nautilus, vectorbt, freqtrade, zipline: each answer in its dialect",

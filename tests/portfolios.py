@@ -14,7 +14,7 @@ from kernelkit.kernels.job import Homes, Job, Logs, Table
 from kernelkit.strategy import Program
 from kernelkit.table import with_mark
 from tests.programs import actions_of, facts, hours_of, lender, recorded, settings_of
-from tests.reference import Action, Asset, Clock, Config, Outcome, simulate_portfolio
+from tests.reference import Action, Asset, Clock, Config, Outcome, Ways, simulate_portfolio
 
 SCRIPTS = 4  # the last assets are never traded: their features are the program, one action a bar each
 FIELDS = ("verb", "k", "q", "a", "b", "c")
@@ -22,6 +22,7 @@ FIELDS = ("verb", "k", "q", "a", "b", "c")
 
 @kk.portfolio(state={"w": kk.each()})
 def actor(ctx, s):  # type: ignore[no-untyped-def]
+    sent = 0.0
     for j in range(ctx.n - 4, ctx.n):
         verb, k, q = ctx[j].x.verb[0], int(ctx[j].x.k[0]), ctx[j].x.q[0]
         a, b, c = ctx[j].x.a[0], ctx[j].x.b[0], ctx[j].x.c[0]
@@ -88,18 +89,21 @@ def actor(ctx, s):  # type: ignore[no-untyped-def]
             ctx.replace(q, trigger=a)
         elif verb == 28.0:
             ctx[k].market_on_close(q)
+        elif verb == 29.0:
+            sent += ctx.transfer(a, k, int(q))
+    ctx.record("sent", sent)
 
 
 def math_nan(q):  # type: ignore[no-untyped-def]
     return np.nan if q > 0.0 else 0.0
 
 
-def act(ctx: Any, n: int, verb: float, k: int, q: float, a: float, b: float, c: float) -> None:
-    """One action, on the reference's view."""
+def act(ctx: Any, n: int, verb: float, k: int, q: float, a: float, b: float, c: float) -> float:
+    """One action, on the reference's view; what it has sent."""
     if verb == 12.0:
         w = [c * (m + 1) if m != k else math_nan(q) for m in range(n - SCRIPTS)] + [np.nan] * SCRIPTS
         ctx.weights(w, b if a > 0.0 else None)
-        return
+        return 0.0
     does = {
         1.0: lambda: ctx[k].order(q),
         2.0: lambda: ctx[k].limit(q, a),
@@ -128,9 +132,10 @@ def act(ctx: Any, n: int, verb: float, k: int, q: float, a: float, b: float, c: 
         26.0: lambda: ctx.replace(q, price=a, quantity=b),
         27.0: lambda: ctx.replace(q, trigger=a),
         28.0: lambda: ctx[k].market_on_close(q),
+        29.0: lambda: ctx.transfer(a, k, int(q)),
     }
-    if verb in does:
-        does[verb]()
+    answer = does[verb]() if verb in does else None
+    return float(answer) if verb == 29.0 else 0.0
 
 
 @dataclass(frozen=True)
@@ -156,7 +161,7 @@ class World:
     actions: tuple[Action, ...] = ()
     venues: tuple[Place, ...] = ()
     homes: tuple[int, ...] = ()  # of each asset its place among `venues`
-    own: bool = False  # V3
+    ways: Ways | None = None  # V3, V5: each has an account of its own, and how money goes between them
 
 
 def table(asset: Asset, periods: float, values: np.ndarray | None) -> Table:
@@ -197,7 +202,7 @@ def clock_table(world: World) -> Table:
     made = Table(columns, 1, 1.0, 1.0, 1.0, float(world.config.periods_per_year))
     places = [np.flatnonzero(np.array(a.rows) >= 0) for a in world.assets]
     names = [str(k) for k in range(len(places))]
-    if not world.own:
+    if world.ways is None:
         return replace(made, actions=actions_of(world.config, world.actions, made, names, places))
     parts = of_assets(facts(world.actions), made, names, places)
     for v, venue in enumerate(world.venues):
@@ -222,7 +227,7 @@ def job_of(world: World, program: Program, values: list[np.ndarray | None], call
     tables = [table(a, float(c.periods_per_year), v) for a, v in zip(world.assets, values, strict=True)]
     last = np.stack([np.maximum.accumulate(np.array(a.rows, "i8")) for a in world.assets], axis=1)
     trials = np.zeros(1, L.TRIAL)
-    trials[0] = (0, c.trade_from, n, 0, 0, 0, sum((v.config.cash for v in venues), 0.0) if world.own else c.cash)
+    trials[0] = (0, c.trade_from, n, 0, 0, 0, sum((v.config.cash for v in venues), 0.0) if world.ways else c.cash)
     return Job(
         program.text,
         program.plan,
@@ -241,10 +246,11 @@ def job_of(world: World, program: Program, values: list[np.ndarray | None], call
 def homes_of(world: World) -> Homes:
     """Where each asset of the world trades, and from which money."""
     names = tuple(f"venue {k}" for k in range(len(world.venues)))
-    if not world.own:
+    if world.ways is None:
         return Homes(world.homes, names)
-    pairs = len(names) ** 2
-    return Homes(world.homes, names, tuple(v.config.cash for v in world.venues), (0,) * pairs, (0.0,) * pairs)
+    delays = tuple(delay for row in world.ways.delay for delay in row)
+    fees = tuple(fee for fee in world.ways.fee for _ in names)
+    return Homes(world.homes, names, tuple(v.config.cash for v in world.venues), delays, fees)
 
 
 def run_engine(world: World) -> tuple[Logs, dict[str, float], np.ndarray, int]:
@@ -252,14 +258,17 @@ def run_engine(world: World) -> tuple[Logs, dict[str, float], np.ndarray, int]:
     return recorded(job(world))
 
 
-def run_reference(world: World) -> Outcome:
-    """The same program, by the reference simulator."""
+def run_reference(world: World, sent: list[float] | None = None) -> Outcome:
+    """The same program, by the reference simulator; into ``sent`` goes what each decision has sent."""
 
     def decide(ctx: Any) -> None:
+        total = 0.0
         for verb, k, *numbers in world.program[ctx.i]:
-            act(ctx, len(world.assets), float(verb), int(k), *map(float, numbers))
+            total += act(ctx, len(world.assets), float(verb), int(k), *map(float, numbers))
+        if sent is not None:
+            sent.append(total)
 
     venues = [venue.config for venue in world.venues]
     return simulate_portfolio(
-        world.clock, world.assets, world.config, decide, world.actions, venues, world.homes, world.own
+        world.clock, world.assets, world.config, decide, world.actions, venues, world.homes, world.ways
     )

@@ -394,12 +394,15 @@ def run_engine(case: Case) -> tuple[Logs, dict[str, float], np.ndarray, int]:
 def recorded(job: Job) -> tuple[Logs, dict[str, float], np.ndarray, int]:
     """Logs, headline, block summaries and their level of a job's only trial."""
     recorder = Recorder(job, 0)
-    logs = recorder.all()
+    return recorder.all(), *found(recorder)
+
+
+def found(recorder: Recorder) -> tuple[dict[str, float], np.ndarray, int]:
+    """Headline, block summaries and their level of a trial that has been recorded."""
     assert not recorder.outcome.errors, recorder.outcome.errors
     assert recorder.outcome.blocks is not None
     meta = recorder.outcome.meta[0]
     return (
-        logs,
         dict(zip(L.HEADLINE, recorder.outcome.headline[0], strict=True)),
         recorder.outcome.blocks[0][: meta[0]],
         int(meta[1]),

@@ -582,25 +582,20 @@ class Each:
 
     def __init__(self, world: World, scripts: list[np.ndarray], called: np.ndarray) -> None:
         self.world, self.scripts, self.called = world, scripts, called
-        self.heard, self.own = Told(), [Told() for _ in scripts]
+        self.own = [Told() for _ in scripts]
         self.n = [0] * len(scripts)
-        self.grids = [asset.grid for asset in world.assets]
         self.records = np.full((len(world.clock.open_at), len(scripts)), np.nan)
 
     def decide(self, ctx: Any) -> None:
-        now, self.heard.waiting = self.heard.waiting, []
-        left = []
-        due = [a.rows[ctx.i] >= c and a.rows[ctx.i] >= 0 for a, c in zip(self.world.assets, self.called, strict=True)]
-        gone = [ctx[k]._holding.delisted for k in range(len(due))]  # nobody will ever be told
-        left = [event for event in now if not due[event[1]["asset"]] and not gone[event[1]["asset"]]]
         for k, told in enumerate(self.own):
-            if due[k]:
-                told.waiting = [event for event in now if event[1]["asset"] == k]
-                told.tell(ctx[k], self.grids, assets=False)
+            row = self.world.assets[k].rows[ctx.i]
+            if row >= max(0, self.called[k]):
+                told.tell(ctx[k], assets=False)
                 self.main(ctx, k)
                 told.left = 10
                 self.records[ctx.i, k] = told.h
-        self.heard.waiting = left + self.heard.waiting
+            elif ctx[k]._holding.delisted:
+                ctx[k].told()  # nobody else ever will be
 
     def main(self, ctx: Any, j: int) -> None:
         self.n[j] += 1
@@ -626,8 +621,7 @@ class Each:
 def test_x9__is_the_reference(case: tuple[World, list[np.ndarray], np.ndarray]) -> None:
     world, scripts, called = case
     each = Each(world, scripts, called)
-    with each.heard.listening():
-        expected = simulate_portfolio(world.clock, world.assets, world.config, each.decide, world.actions)
+    expected = simulate_portfolio(world.clock, world.assets, world.config, each.decide, world.actions)
     program = EACH.program({})
     assert program.plan.features == portfolios.PROGRAM.plan.features
     job = portfolios.job_of(world, program, list(scripts), called)
@@ -644,7 +638,7 @@ def test_x9__is_the_reference(case: tuple[World, list[np.ndarray], np.ndarray]) 
     header = header_of(recorder.block)
     end = int(header["off_orders"]) + L.ORDER_BYTES * int(header["capacity"])
     kept = recorder.block[end : end + L.EVENTS_BYTES].view(L.EVENTS)[0]
-    assert kept["n"] == len(each.heard.waiting)
+    assert kept["n"] == len(expected.untold)
     if sum(each.n) < 40:  # Python takes its time
         python = Recorder(job, 0, python=Python(EACH, {}, job, kk.Venue(fees=world.fee, slippage=world.slippage)))
         assert python.all().records.tobytes() == logs.records.tobytes()

@@ -39,6 +39,12 @@ def wild(m, rate):  # type: ignore[no-untyped-def]
     return rate * (m.tick / m.price + m.volatility + m.traded / (m.traded + 1e5) + m.maker + m.filled_notional * 1e-9)
 
 
+@cost_model
+def by_wealth(m, rate):  # type: ignore[no-untyped-def]
+    """A fee that what the account is worth and holds moves."""
+    return rate * (m.notional + abs(m.equity) * 0.01 + abs(m.position))
+
+
 class Fitted:
     """As a regressor answers: what it was trained on does not matter here."""
 
@@ -66,6 +72,7 @@ FEES = [
     (fees.fraction(-0.0002), plain.fraction_fee(-0.0002)),
     (all_seen(0.001), lambda m: all_seen(0.001).function(m, 0.001)),
     (all_seen(0.002), lambda m: all_seen(0.002).function(m, 0.002)),
+    (by_wealth(0.001), lambda m: by_wealth(0.001).function(m, 0.001)),
 ]
 SLIPPAGES = [
     (None, None),

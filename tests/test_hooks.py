@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,8 +25,7 @@ from tests import portfolios, programs
 from tests.portfolios import World, act, math_nan
 from tests.programs import Case, one
 from tests.reference import simulate, simulate_portfolio
-from tests.reference.account import Fund
-from tests.reference.orders import Book
+from tests.reference.telling import End, Fill
 from tests.test_chunks import chunked, recorded
 from tests.test_engine_is_reference import cases
 from tests.test_portfolio_is_reference import worlds
@@ -79,9 +76,7 @@ def actor(ctx, s):  # type: ignore[no-untyped-def]
 @actor.on_order
 def actor_ended(ctx, s, order):  # type: ignore[no-untyped-def]
     s.ends += 1
-    quantity = 0.0 if order.reason == kk.Reason.OFF_TICK else order.quantity  # a bracket's: the reference has it
-    price = 0.0 if order.reason == kk.Reason.OFF_TICK else order.price
-    s.h = mix(s.h, order.id, order.status + 10.0 * order.reason, quantity + order.filled, price)
+    s.h = mix(s.h, order.id, order.status + 10.0 * order.reason, order.quantity + order.filled, order.price)
     if s.left > 0 and order.status == kk.Status.REJECTED:
         s.left -= 1
         ctx.order(0.0)  # is rejected, too
@@ -159,62 +154,38 @@ def holder_ended(ctx, s, order):  # type: ignore[no-untyped-def]
 
 
 class Told:
-    """T7 on the reference simulator: what has happened, in order, since the last decision told it."""
+    """What the hooks above do, on the reference simulator."""
 
     def __init__(self) -> None:
-        self.waiting: list[tuple[str, dict[str, Any]]] = []
         self.h, self.fills, self.ends, self.left = 0.0, 0, 0, 0
         self.hashes: list[float] = []
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Hear of every fill and of every end of an order."""
-        ended, booked, told = Book.end, Fund.book, self
+    def tell(self, ctx: Any, assets: bool) -> None:
+        """One decision's events."""
+        for event in ctx.told():
+            ours, more = (ctx[event.asset], 1000.0 * event.asset) if assets else (ctx, 0.0)
+            if isinstance(event, Fill):
+                self.filled(ours, event, more)
+            else:
+                self.ended(ours, event, more)
 
-        def end(book: Book, order: Any, status: str, reason: str, time: int, by_fill: bool = False) -> None:
-            k, lots = order.price or order.trigger, order.lots
-            refused = reason in ("below_lot", "unlisted", "off_tick") or (reason, status) == ("delisted", "rejected")
-            if refused or (reason == "invalid" and order.weight is None):
-                k = lots = 0  # it had no numbers yet
-            number = L.STATUSES.index(status) + 10.0 * L.REASONS.index(reason)
-            what = dict(id=order.id, asset=order.asset, number=number, lots=lots, filled=order.filled, k=k)
-            told.waiting.append(("end", what))
-            ended(book, order, status, reason, time, by_fill)
+    def filled(self, ours: Any, fill: Fill, more: float) -> None:
+        self.fills += 1
+        self.h = mixed(self.h, fill.order + more, fill.quantity, fill.price + fill.fee, fill.time % 1000000007)
+        if self.left > 0 and self.fills % 5 == 0:
+            self.left -= 1
+            ours.limit(-fill.quantity, fill.price)
 
-        def book(fund: Fund, order: Any, *rest: Any) -> Any:
-            fill = booked(fund, order, *rest)
-            told.waiting.append(("fill", dict(fill)))
-            return fill
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Book, "end", end)
-            patch.setattr(Fund, "book", book)
-            yield
-
-    def tell(self, ctx: Any, grids: Any, assets: bool) -> None:
-        """What the hooks above do."""
-        waiting, self.waiting = self.waiting, []
-        for what, e in waiting:
-            grid, ours = grids[e["asset"]], ctx[e["asset"]] if assets else ctx
-            more = 1000.0 * e["asset"] if assets else 0.0
-            if what == "fill":
-                self.fills += 1
-                quantity, price = float(e["lots"]) * grid.lot, grid.price(e["ticks"])
-                self.h = mixed(self.h, e["order"] + more, quantity, price + e["fee"], e["time"] % 1000000007)
-                if self.left > 0 and self.fills % 5 == 0:
-                    self.left -= 1
-                    ours.limit(-quantity, price)
-                continue
-            self.ends += 1
-            quantity, price = float(e["lots"]) * grid.lot, grid.price(e["k"]) if e["k"] else math.nan
-            price = 0.0 if e["number"] // 10.0 == L.R_OFF_TICK else price
-            self.h = mixed(self.h, e["id"], e["number"] + more, quantity + float(e["filled"]) * grid.lot, price)
-            if self.left > 0 and e["number"] % 10.0 == L.REJECTED:
-                self.left -= 1
-                ours.order(0.0)
-            elif self.left > 0 and e["number"] // 10.0 == L.R_DAY:
-                self.left -= 1
-                ours.order(-quantity)
+    def ended(self, ours: Any, order: End, more: float) -> None:
+        self.ends += 1
+        number = L.STATUSES.index(order.status) + 10.0 * L.REASONS.index(order.reason)
+        self.h = mixed(self.h, order.id, number + more, order.quantity + order.filled, order.price)
+        if self.left > 0 and order.status == "rejected":
+            self.left -= 1
+            ours.order(0.0)
+        elif self.left > 0 and order.reason == "day":
+            self.left -= 1
+            ours.order(-order.quantity)
 
     def decided(self) -> None:
         """The main function has run."""
@@ -235,7 +206,7 @@ def test_T7_hooks_are_told_what_the_reference_does__in_its_order(case: Case) -> 
     told = Told()
 
     def decide(ctx: Any) -> None:
-        told.tell(ctx, [case.grid], assets=False)
+        told.tell(ctx, assets=False)
         for action in case.program[ctx.i]:
             one(ctx, *action)
         told.decided()
@@ -243,8 +214,7 @@ def test_T7_hooks_are_told_what_the_reference_does__in_its_order(case: Case) -> 
     given = {name: case.limits.get(name) or None for name in ("min_quantity", "max_quantity", "min_notional")}
     config = replace(case.config, off_tick="reject" if case.limits.get("off_tick") else "round", **given)
     bars = replace(case.bars, closes=list(case.closes[: len(case.bars)]) or list(case.bars.known_at))
-    with told.listening():
-        expected = simulate(bars, case.grid, config, decide, case.actions)
+    expected = simulate(bars, case.grid, config, decide, case.actions)
     recorder = Recorder(job_of(case), 0)
     logs = recorder.all()
     assert not recorder.outcome.errors
@@ -255,7 +225,7 @@ def test_T7_hooks_are_told_what_the_reference_does__in_its_order(case: Case) -> 
     header = header_of(recorder.block)
     end = int(header["off_orders"]) + L.ORDER_BYTES * int(header["capacity"])
     kept = recorder.block[end : end + L.EVENTS_BYTES].view(L.EVENTS)[0]
-    assert (kept["n"], recorder.block.size) == (len(told.waiting), header["nbytes"])  # what no decision followed
+    assert (kept["n"], recorder.block.size) == (len(expected.untold), header["nbytes"])  # what no decision followed
 
 
 @settings(max_examples=15, deadline=None)
@@ -290,16 +260,15 @@ def test_T7_hooks_of_a_portfolio_are_told_what_the_reference_does(world: World) 
     known = [1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 9.0, 10.0, 11.0, 12.0, 16.0, 22.0]
     world.program[..., 0] *= np.isin(world.program[..., 0], known)
     world.program[world.program[..., 0] == 12.0, 3] = 0.0  # ctx.weights without a band
-    told, grids = Told(), [asset.grid for asset in world.assets]
+    told = Told()
 
     def decide(ctx: Any) -> None:
-        told.tell(ctx, grids, assets=True)
+        told.tell(ctx, assets=True)
         for verb, k, *numbers in world.program[ctx.i]:
             act(ctx, len(world.assets), float(verb), int(k), *map(float, numbers))
         told.decided()
 
-    with told.listening():
-        expected = simulate_portfolio(world.clock, world.assets, world.config, decide, world.actions)
+    expected = simulate_portfolio(world.clock, world.assets, world.config, decide, world.actions)
     program = holder.program({})
     assert program.plan.features == portfolios.PROGRAM.plan.features
     job = replace(portfolios.job(world), text=program.text, plan=program.plan)

@@ -143,6 +143,12 @@ def test_T8_a_closing_auction_closes_the_session_once() -> None:
     assert moments(["session_close"], "XNYS", session, known).tolist() == [0, 1, 0, 1]
 
 
+def test_T8_a_time_after_the_close_does_not_come__however_late_a_bar_is_known() -> None:
+    session = np.array([19683, 19685, 19685])  # the 22nd of November 2023, and the 24th, which closed at 13:00
+    known = np.array([pd.Timestamp(f"2023-11-{at}").value for at in ("22 20:30", "24 17:30", "24 18:30")])
+    assert moments(["13:00", "13:10"], "XNYS", session, known).tolist() == [3, 0, 1]
+
+
 def test_T8_markets_that_never_close_go_by_days_of_utc() -> None:
     day = np.repeat(np.arange(19720, 19730), 2)  # 2023-12-29 to 2024-01-07
     known = day * DAY + np.tile([DAY // 2, DAY], 10)

@@ -667,6 +667,25 @@ def test_r4__a_transfer_does_not_change_what_was_traded_as_a_part_of_equity() ->
     assert kk.orders(res)["status"].tolist() == ["filled"] * 2
 
 
+def test_c3__models_see_the_last_mark_whatever_was_sent_since() -> None:
+    @kk.portfolio
+    def drained(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 1:
+            ctx.transfer(4_000.0, 0, 2)
+            ctx[0].buy(1.0)
+
+    venues = {n: kk.Venue(v.name, fees=a_share_of_wealth(1e-3)) for n, v in BOTH.items()}
+    accounts = kk.Accounts({"left": kk.Account(1e4), "right": kk.Account(1e4)})
+    assert kk.fills(kk.backtest(made(3, holes=False), drained, venue=venues, account=accounts))["fee"].tolist() == [
+        10.0
+    ]
+
+
+@kk.cost_model
+def a_share_of_wealth(m, rate):  # type: ignore[no-untyped-def]
+    return rate * m.equity
+
+
 def test_v4__an_account_that_owes_keeps_no_orders() -> None:
     @kk.portfolio
     def stopped(ctx):  # type: ignore[no-untyped-def]

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kernelkit.kernels.session import Recorder
 from tests.agree import assert_agree
 from tests.mandates import halted, limited
-from tests.portfolios import Place, World, run_engine, run_reference
-from tests.reference import Config
+from tests.portfolios import Place, World, job, run_engine, run_reference
+from tests.programs import found
+from tests.reference import Config, Ways
 from tests.test_engine_is_reference import FEES, MARGINS, RATES, SLIPPAGES
 from tests.test_portfolio_is_reference import worlds
 
@@ -71,7 +73,38 @@ def apart(draw: st.DrawFn) -> World:
         told = limited(rng, cash, grids, world.assets[0].bars.c[0]) if draw(st.booleans()) else None
         own = {"initial": 1.0, "margin_fee": 0.0} | margin | draw(st.sampled_from([{}, RATES]))
         venues.append(replace(venue, config=replace(venue.config, cash=cash, limits=told, **own)))
-    return replace(world, venues=tuple(venues), own=True)
+    n = len(venues)
+    return replace(world, venues=tuple(venues), ways=Ways([[0] * n] * n, [0.0] * n))
+
+
+@st.composite
+def sending(draw: st.DrawFn) -> World:
+    """The same, and money goes between the accounts: more than there is, to itself, for a fee, for longer than there
+    are bars."""
+    world = draw(apart())
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n, bar = len(world.venues), world.clock.known_at[0] - world.clock.open_at[0]
+    delays = rng.choice([0, 1, bar // 2, bar, 3 * bar, 100 * bar], (n, n)).tolist()
+    fees = rng.choice([0.0, 0.0, 3.0, 45.0], n).tolist()
+    program, often = world.program.copy(), draw(st.sampled_from([0.05, 0.3]))
+    for t, j in np.ndindex(program.shape[:2]):
+        if rng.random() < often:
+            source, target = rng.integers(len(world.assets), size=2)
+            amount = rng.choice([10.0, 44.0, 45.0, 1_000.0, 3_333.3, 9e9, 0.0, -5.0, np.nan, np.inf])
+            program[t, j] = 29.0, source, target, amount, 0.0, 0.0
+    return replace(world, program=program, ways=Ways(delays, fees))
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(sending())
+@pytest.mark.oracle("Reference simulator, several venues", covers="V5", cases=EXAMPLES)
+def test_transfers_are_reference(world: World) -> None:
+    sent: list[float] = []
+    expected = run_reference(world, sent)
+    recorder = Recorder(job(world), 0)
+    logs = recorder.all()
+    assert_agree(logs, *found(recorder), expected)
+    assert logs.records[: len(sent), 0].tolist() == sent
 
 
 @settings(max_examples=EXAMPLES, deadline=None)

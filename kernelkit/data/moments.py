@@ -41,7 +41,8 @@ def one(name: str, calendar: str, session: Int64s, known_at: Int64s) -> Bools:
         return np.asarray(~same)
     day, _, clock = name.rpartition(" ")
     if ":" in clock:
-        late = first(known_at >= instants(clock, calendar, session), same)
+        due = instants(clock, calendar, session)
+        late = first((known_at >= due) & (due <= closes(calendar, session)), same)
         return late & day_of(day, calendar, session, same) if day else late
     edge = name.rpartition("_")[2]
     if edge == "start":

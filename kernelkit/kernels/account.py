@@ -73,6 +73,13 @@ def to_ticks(instrument_at: int, p: float, up: bool) -> int:
     return int(r)
 
 
+def last_mark(frame: int) -> float:
+    """C3, V5: what the account was worth at the last mark, whatever it has sent since."""
+    f = at(frame, FRAME)
+    a = at(f.account, ACCOUNT)
+    return a.equity if f.own == 0 else a.marked
+
+
 def fail(frame: int, status: int) -> None:
     """The trial ends with this bar's decision; what went wrong first is what is told."""
     f = at(frame, FRAME)

@@ -2,10 +2,9 @@
 
 from math import sqrt
 
-from kernelkit.kernels.account import DAY_NS, OFF_DAY, OFF_DAY_SUM, fail, price, to_ticks
+from kernelkit.kernels.account import DAY_NS, OFF_DAY, OFF_DAY_SUM, fail, last_mark, price, to_ticks
 from kernelkit.kernels.focus import clock_time
 from kernelkit.kernels.layout import (
-    ACCOUNT,
     BAD_MODEL,
     C_CLOSE_P,
     C_KNOWN_AT,
@@ -116,7 +115,7 @@ def ask_model(
         m.volatility = past_volatility(columns, known) if (reads & READS_VOLATILITY) != 0 else 0.0
         m.traded = traded_before(frame, last) if (reads & READS_TRADED) != 0 else 0.0
     m.position = at(f.positions, POSITION).quantity
-    m.equity = at(f.account, ACCOUNT).equity
+    m.equity = last_mark(frame)
     m.time = time
     answer = call_model(v.fee if fee else v.slippage, f.model)
     if not abs(answer) < INF or (not fee and answer < 0.0):  # C6

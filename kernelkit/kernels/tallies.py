@@ -1,6 +1,6 @@
 """What an account has done in a session, as fills come: what was traded, which of them were day trades (R4, R6)."""
 
-from kernelkit.kernels.account import same_side, value_at
+from kernelkit.kernels.account import last_mark, same_side, value_at
 from kernelkit.kernels.costs import INF
 from kernelkit.kernels.layout import ACCOUNT, C_SESSION, FRAME, INSTRUMENT, INSTRUMENT_BYTES, POSITION, TRIPS
 from kernelkit.kernels.memory import at, i8, put_i8
@@ -35,7 +35,7 @@ def tally(frame: int, held: int, lots: int, k: int) -> None:
             a.turned_at = session
             a.turned = 0.0
         unit = at(f.instrument, INSTRUMENT).unit
-        marked = a.equity if f.own == 0 else a.marked
+        marked = last_mark(frame)
         if marked > 0.0:
             a.turned += abs(value_at(f.instrument, k)) * (float(abs(lots)) * unit) / marked
         else:  # one of several accounts goes on (V4)

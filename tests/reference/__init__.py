@@ -7,6 +7,7 @@ from tests.reference.mandate import Halts, Limits, Outage
 from tests.reference.market import Asset, Bars, Clock, Grid
 from tests.reference.portfolio import PortfolioView, simulate_portfolio
 from tests.reference.simulator import simulate
+from tests.reference.transfers import Ways
 from tests.reference.view import View
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Outcome",
     "PortfolioView",
     "View",
+    "Ways",
     "models",
     "simulate",
     "simulate_portfolio",

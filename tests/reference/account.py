@@ -12,6 +12,7 @@ from tests.reference.holding import Holding
 from tests.reference.market import Bars, Grid
 from tests.reference.orders import Order
 from tests.reference.purse import Purse, share, whole
+from tests.reference.transfers import Sent
 
 SHRINKS = 64
 DAY = 86_400_000_000_000
@@ -33,6 +34,7 @@ class Fund:
     ruined: bool = False
     debt: float = 0.0
     maker: bool = False  # of the attempt to fill that is being made
+    under_way: list[Sent] = field(default_factory=list)  # V5, in the order of sending
     traded: list[tuple[int, int, float]] = field(default_factory=list)  # where, the day of a fill's bar, its value
 
     def __post_init__(self) -> None:
@@ -46,8 +48,8 @@ class Fund:
 
     @property
     def equity(self) -> float:
-        """V3: of the whole, as last marked."""
-        return whole([purse.equity for purse in self.purses])
+        """V3: of the whole, as last marked, with what is under way."""
+        return whole([purse.equity for purse in self.purses] + [sent.amount for sent in self.under_way])
 
     def traded_before(self, now: int, venue: int) -> float:
         """C3, V1: the sum over the 30 days before the day of `now`, day by day from the oldest."""
@@ -116,41 +118,6 @@ class Fund:
     def fee(self, order: Order, lots: int, ticks: int, time: int) -> float:
         """C2: the fee of a fill."""
         return ask("fee", self.of(order).config.fee, self.view(order, lots, ticks, time))
-
-    def target_lots(
-        self, holding: Holding, weight: float, lots: int, worth: float, ticks: int, bar: int, time: int, slip: bool
-    ) -> int | None:
-        """S2: the lots from `lots` held to a weight of `worth` at `ticks`, before bar `bar` of the asset.
-
-        `slip` reserves for slippage. None for more than can be counted (O5).
-        """
-        grid, config = holding.grid, holding.config
-        p = abs(grid.worth(ticks))
-        held = float(lots)
-        wanted = ((weight * worth) / p) / grid.unit
-        gap = wanted - held
-        if abs(wanted) > abs(held) or wanted * held < 0.0:
-            view = ModelView(
-                side=1.0 if gap > 0.0 else -1.0,
-                quantity=abs(gap) * grid.lot,
-                price=grid.price(ticks),
-                notional=p * (abs(gap) * grid.unit),
-                filled=0.0,
-                paid=0.0,
-                volume=holding.own.mean_volume(bar),
-                position=float(holding.position) * grid.lot,
-                equity=self.purse_of[holding.number].equity,
-                time=time,
-                maker=0.0,
-                tick=grid.price(1),
-                volatility=holding.own.volatility(bar, grid),
-                traded=self.traded_before(time if slip else holding.bars.open_at[holding.last], holding.venue),
-                filled_notional=0.0,
-            )
-            f = ask("fee", config.fee, view) / view.notional
-            s = ask("slippage", config.slippage, view) if slip else 0.0
-            gap = gap / ((1.0 + f) + s)
-        return math.trunc(gap) if abs(gap) < 2**53 else None
 
     def affordable(self, order: Order, lots: int, ticks: int, time: int) -> bool:
         """A2, X6, L1: is the final position within the power left after the fee; reducing is always allowed."""
@@ -284,7 +251,7 @@ class Fund:
         self.debt = -self.equity
         for purse in self.purses:
             purse.cash = purse.equity = 0.0
-        self.ruined = True
+        self.under_way, self.ruined = [], True
         return True
 
 

@@ -10,6 +10,7 @@ from tests.reference.config import Config
 from tests.reference.market import Clock
 from tests.reference.orders import Book, Order
 from tests.reference.quotes import Quote
+from tests.reference.targets import target_lots
 
 
 @dataclass
@@ -82,7 +83,7 @@ class Attempts:
         assert order.weight is not None
         account, holding = self.account, self.account.of(order)
         held, worth = holding.position, account.purse_of[order.asset].worth(holding, ticks)
-        lots = account.target_lots(holding, order.weight, held, worth, ticks, holding.own_last, time, slip=False)
+        lots = target_lots(account, holding, order.weight, held, worth, ticks, holding.own_last, time, slip=False)
         if lots is None:
             self.book.end(order, "rejected", "invalid", time)
             return False
@@ -106,6 +107,7 @@ class Attempts:
         holding = self.account.of(order)
         before, time = holding.position, holding.stamp(rule)
         fill = self.account.book(order, lots, ticks, reference, rule, time)
+        self.book.happened.append(dict(fill))
         if self.shown(order):
             order.queues_since = holding.last
         if cut:

@@ -161,7 +161,7 @@ class Outcome:
 
     A portfolio's `position` has one such list per asset, and its records name the `asset`, from 0. `actions` are the
     amounts and changes that took effect besides fills (E2-E7, L5); `asset` is -1 where they are of the account.
-    `compliance` are the rows of R9.
+    `compliance` are the rows of R9, `untold` what has happened and no decision has followed (T7).
     """
 
     fills: list[Record] = field(default_factory=list)
@@ -169,6 +169,7 @@ class Outcome:
     trades: list[Record] = field(default_factory=list)
     actions: list[Record] = field(default_factory=list)
     compliance: list[Record] = field(default_factory=list)
+    untold: list[Record] = field(default_factory=list)
     equity: list[float] = field(default_factory=list)
     cash: list[float] = field(default_factory=list)
     position: list[Any] = field(default_factory=list)

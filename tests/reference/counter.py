@@ -13,6 +13,7 @@ from tests.reference.halts import Gate
 from tests.reference.holding import Holding
 from tests.reference.market import Grid
 from tests.reference.orders import Book, Order
+from tests.reference.telling import End, Fill, told
 
 
 class Counter:
@@ -30,8 +31,16 @@ class Counter:
         self.tradable = holding.has_bar
         self.lots = holding.position
         self.position = float(holding.position) * holding.grid.lot
-        self.cash = account.purse_of[holding.number].cash
-        self.equity = account.purse_of[holding.number].equity
+        self._purse = account.purse_of[holding.number]
+
+    @property
+    def cash(self) -> float:
+        return self._purse.cash
+
+    @property
+    def equity(self) -> float:
+        """V5: what is sent is gone at once."""
+        return self._purse.left
 
     def _past(self, values: Sequence[int], offset: int) -> float:
         if offset > 0:
@@ -54,8 +63,15 @@ class Counter:
         """Ids of the live orders of the asset."""
         return [order.id for order in self._book.live() if order.asset == self._holding.number]
 
+    def told(self) -> list[Fill | End]:
+        """T7, X9: what has happened to the asset since it was asked before."""
+        now, number = self._book.happened, self._holding.number
+        self._book.happened = [happened for happened in now if happened["asset"] != number]
+        return [told(happened, self._grid) for happened in now if happened["asset"] == number]
+
     def _reject(self, ask: Ask, reason: str) -> int:
         order = self._new(ask)
+        order.judged = False
         self._book.add(order)
         self._book.end(order, "rejected", reason, self.time)
         return order.id
@@ -76,6 +92,8 @@ class Counter:
         if not fault:
             self._desk.write(order, ask)
             fault = self._desk.refusal(order)
+        else:
+            order.judged = False
         return self._allowed(order, fault)
 
     def _allowed(self, order: Order, fault: str = "") -> Order:

@@ -151,7 +151,7 @@ class Judge:
 
     def sizes(self, base: int) -> Iterator[Hit]:
         """R2."""
-        limits, grid, equity = self.limits, self.holding.grid, self.purse.equity
+        limits, grid, equity = self.limits, self.holding.grid, self.purse.left
         each = abs(grid.worth(self.close)) * grid.unit
         if limits.position is not None:
             most = lots_of(limits.position, grid.lot)
@@ -166,7 +166,7 @@ class Judge:
 
     def sums(self, base: int) -> Iterator[Hit]:
         """R3, R4."""
-        limits, grid, equity = self.limits, self.holding.grid, self.purse.equity
+        limits, grid, equity = self.limits, self.holding.grid, self.purse.left
         each = abs(grid.worth(self.close)) * grid.unit
         if limits.leverage is not None:
             x = self.worst_elsewhere()
@@ -204,7 +204,7 @@ class Judge:
         if limits.short is not None and self.side < 0:
             short = limits.short[self.order.asset]
             yield Hit("short_sale", lots_of(short, grid.lot), short, float(base + self.q) * grid.lot)
-        if limits.day_trades is not None and self.purse.equity < limits.day_trade_equity:
+        if limits.day_trades is not None and self.purse.left < limits.day_trade_equity:
             count = self.purse.tally.recent() + self.could_become() + 1
             if count > limits.day_trades:
                 yield Hit("day_trades", 0, float(limits.day_trades), float(count))

@@ -127,5 +127,6 @@ class Liquidator:
         self.book.add(order)
         self.account.maker = False
         ticks = self.account.slipped(order, order.lots, reference, time)
-        self.account.book(order, order.lots, ticks, reference, rule, time)
+        fill = self.account.book(order, order.lots, ticks, reference, rule, time)
+        self.book.happened.append(dict(fill))
         self.book.end(order, "filled", "liquidation", time, by_fill=True)

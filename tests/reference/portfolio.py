@@ -16,24 +16,40 @@ from tests.reference.orders import Book
 from tests.reference.purse import Purse
 from tests.reference.sharing import SharingVenue
 from tests.reference.simulator import run, span
+from tests.reference.telling import End, Fill, told
+from tests.reference.transfers import Transfers, Ways
 from tests.reference.view import View
 
 
 class PortfolioView:
     """The account after the mark of bar `i` of the clock; `ctx[k]` is asset `k`, from 0."""
 
-    def __init__(self, account: Fund, book: Book, i: int, time: int) -> None:
-        self._book = book
+    def __init__(self, account: Fund, book: Book, i: int, time: int, transfers: Transfers | None = None) -> None:
+        self._account, self._book, self._transfers = account, book, transfers
         self._gate = Gate(account, book, time)
         self._views = [View(holding, account, book, i, time) for holding in account.holdings]
         self.i = i
         self.time = time
-        self.equity = account.equity
-        self.cash = account.cash
+        self.equity = account.equity  # V5: that of the mark
         self.n = len(account.holdings)
 
     def __getitem__(self, k: int) -> View:
         return self._views[k]
+
+    @property
+    def cash(self) -> float:
+        return self._account.cash
+
+    def transfer(self, amount: float, source: int, target: int) -> float:
+        """V5: what is sent from the account of asset `source` to that of `target`."""
+        if self._transfers is None:
+            raise ValueError("a transfer, and there is one account, wanted an own one for each venue")
+        return self._transfers.send(amount, source, target, self.time)
+
+    def told(self) -> list[Fill | End]:
+        """T7: what has happened since it was asked before."""
+        happened, self._book.happened = self._book.happened, []
+        return [told(record, self[record["asset"]]._grid) for record in happened]
 
     def orders(self) -> list[int]:
         """Ids of the live orders of all assets."""
@@ -87,12 +103,13 @@ def simulate_portfolio(
     actions: Sequence[Action] = (),
     venues: Sequence[Config] = (),
     homes: Sequence[int] = (),
-    own: bool = False,
+    ways: Ways | None = None,
 ) -> Outcome:
     """Run one strategy over the assets in column order; `position` of the outcome has one list per asset.
 
     `venues` are the account's settings as each of several venues has them, `homes` each asset's place among them (V1).
-    Each has an `own` account, with the cash that it says (V3), or they share that of `config`.
+    With `ways` each has an account of its own, with the cash that it says (V3), between which money goes these ways
+    (V5); without, they share that of `config`.
     """
     if config.path not in ("stop_first", "close"):
         raise ValueError(f"Config.path is {config.path!r}, wanted stop_first or close in a portfolio")
@@ -103,20 +120,21 @@ def simulate_portfolio(
     times = ([int(value) for value in values] for values in (clock.open_at, clock.known_at, clock.session))
     clock = Clock(*times)
     start, end = span(clock, config)
-    if len(venues) > 1 and not own and not (config.maintenance is None and config.maintenance_short is None):  # V4
+    if len(venues) > 1 and ways is None and not (config.maintenance is None and config.maintenance_short is None):  # V4
         raise ValueError("a maintenance margin of one account at several venues, wanted none")
     places = homes or [0] * len(assets)
     terms = [(venues or [config])[place] for place in places]
     holdings = [holding_of(k, asset, clock, terms[k], places[k]) for k, asset in enumerate(assets)]
     purses = [Purse(holdings, config, config.cash, config.cash)]
-    if own:
+    if ways is not None:
         mine = [[holding for holding in holdings if holding.venue == v] for v in range(len(venues))]
         purses = [Purse(mine[v], venue, venue.cash, venue.cash, -2 - v) for v, venue in enumerate(venues)]
     account = Fund(holdings, config, purses)
-    venue = SharingVenue(clock, config, account, Book())
+    transfers = Transfers(account, ways) if ways is not None else None
+    venue = SharingVenue(clock, config, account, Book(), transfers=transfers)
 
     def call(t: int) -> None:
-        decide(PortfolioView(account, venue.book, t, clock.known_at[t]))
+        decide(PortfolioView(account, venue.book, t, clock.known_at[t], transfers))
 
     plan = schedule(actions, clock, account.holdings)
     return run(venue, call, plan, index(account.holdings, plan, start, end), {})

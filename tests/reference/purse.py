@@ -22,6 +22,7 @@ class Purse:
     tally: Tally = field(default_factory=Tally)
     value: float = 0.0  # X6: V
     gross: float = 0.0  # X6: G
+    left: float = 0.0  # V5: the equity less what this decision has sent
 
     def held(self) -> list[Holding]:
         """The assets held, in column order."""
@@ -66,7 +67,7 @@ def share(value: float, equity: float) -> float:
 
 
 def whole(parts: list[float]) -> float:
-    """V3: the sum from 0.0 over the venues."""
+    """V3: the sum from 0.0 over the venues, and over what is under way."""
     total = 0.0
     for part in parts:
         total = total + part

@@ -10,6 +10,7 @@ from tests.reference.liquidation import Liquidator
 from tests.reference.orders import Order
 from tests.reference.purse import Purse
 from tests.reference.quotes import Quote
+from tests.reference.transfers import Transfers
 from tests.reference.venue import Offer, Venue
 
 SHARERS = 2  # one order alone has nobody to share with: A3 cuts it
@@ -20,7 +21,14 @@ class SharingVenue(Venue):
     """Walks every pass twice; between the walks it finds the share of the orders that need cash."""
 
     shares: dict[int, float] = field(default_factory=dict)  # X5: `ratio` of the orders with a need above zero
+    transfers: Transfers | None = None
     waiting: set[int] = field(default_factory=set)  # L3: the assets whose check waits until after F7
+
+    def begin(self, t: int) -> None:
+        """V5: money arrives before E1."""
+        if self.transfers is not None:
+            self.transfers.arrive(self.clock.open_at[t])
+        super().begin(t)
 
     def mark(self, t: int) -> None:
         """A5, V4: venue by venue."""

@@ -64,6 +64,8 @@ def run(
             outcome.position[holding.number].append(holding.position)
         closing = t == end - 1 and config.close_out != "none"
         if not account.ruined and not closing:
+            for purse in account.purses:
+                purse.left = purse.equity
             book.begin_decision(ID_LIMIT + ID_LIMIT_EACH * len(account.holdings))
             decide(t)
     book.end_all("end_of_data", clock.known_at[end - 1])
@@ -73,6 +75,7 @@ def run(
     outcome.metrics = headline(track, fold(outcome.blocks), account, config.periods_per_year)
     outcome.fills, outcome.trades, outcome.actions = account.fills, account.trades, account.actions
     outcome.compliance = account.compliance.rows
+    outcome.untold = book.happened
     outcome.orders = [order.record() for order in book.orders]
     return outcome
 

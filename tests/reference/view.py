@@ -8,6 +8,7 @@ from tests.reference.asks import Ask, Bracket
 from tests.reference.counter import Counter
 from tests.reference.orders import Order
 from tests.reference.replacing import change
+from tests.reference.targets import target_lots
 
 NOTHING = Ask("market", 0.0)
 
@@ -193,7 +194,7 @@ class View(Counter):
         if band is None:
             band = self._holding.config.band / float(len(self._account.purse_of[self._holding.number].holdings))
         close, after = self._bars.c[self._last], self._last + 1
-        lots = self._account.target_lots(self._holding, w, held, self.equity, close, after, self.time, slip=True)
+        lots = target_lots(self._account, self._holding, w, held, self.equity, close, after, self.time, slip=True)
         if w == 0:
             lots = -held
         if lots is None:
