@@ -342,6 +342,42 @@ def test_a_walk_forward_lives_through_them(tmp_path: Path) -> None:
     assert kk.audit(bars, trend, {"n": 5}, cuts=4).blind
 
 
+def test_e4__a_walk_forward_shows_what_nobody_knows_at_zero_too() -> None:
+    @kk.strategy
+    def hold(ctx, w=1.0):  # type: ignore[no-untyped-def]
+        if ctx.position == 0.0:
+            ctx.target_percent(w)
+
+    windows = dict(grid={"w": [0.5]}, train="120D", test="60D")
+    closes = np.round(np.linspace(50.0, 90.0, 200), 2)
+    study = kk.walk_forward(bars_of(closes, ("2024-07-30", "delisting", NAN)), hold, **windows)
+    paid = kk.walk_forward(bars_of(closes, ("2024-07-30", "delisting", 0.0)), hold, **windows)
+    assert float(study["total_return_at_zero"]) == float(paid["total_return"]) < -0.4
+    assert float(study["total_return"]) > 0.0
+    assert "total_return_at_zero" not in paid
+    [log] = (kk.ledger.root() / "ledger").glob("*.log")
+    assert [row["role"] for row in kk.ledger.read(log)].count("delisting") == 1
+
+
+def test_e4__a_walk_forward_that_fails_at_zero_says_where() -> None:
+    names = ("A", "B")
+
+    @kk.portfolio
+    def fragile(ctx, limit=1e4):  # type: ignore[no-untyped-def]
+        if ctx.equity < limit:
+            raise ValueError("too poor")
+        for k in ctx.tradable:
+            if ctx[k].position == 0.0:
+                ctx[k].target_percent(0.5)
+
+    ends = {"A": frame(np.round(np.linspace(50.0, 60.0, 170), 2)), "B": frame(np.round(np.linspace(50.0, 60.0, 200), 2))}
+    bars = bars_of(ends, (pd.Timestamp(MONDAY) + 169 * DAY, "delisting", NAN, NAN, names[0]))
+    windows = dict(train="120D", test="20D", account=kk.Account(1e5))
+    kk.walk_forward(bars, fragile, grid={"limit": [1e4]}, **windows)
+    with pytest.raises(ValueError, match="too poor"):
+        kk.walk_forward(bars, fragile, grid={"limit": [8e4]}, **windows)
+
+
 def test_the_ledger_tells_other_actions_and_rates_apart() -> None:
     for value, interest in ((1.0, 0.0), (1.0, 0.0), (2.0, 0.0), (2.0, 0.01)):
         bars = bars_of([50.0] * 4, ("2024-01-03", "dividend", value))

@@ -499,6 +499,27 @@ def test_v5__debug_and_grid_and_walk_forward_agree() -> None:
     first = res["equity_oos"][res["fold_of"] == 0]  # the account before the first switch is that of one run
     assert len(first) == 48
     np.testing.assert_array_equal(first, whole["equity"].sel(time=first["time"]))
+    for name in ("account_equity", "account_cash"):
+        np.testing.assert_array_equal(res[f"{name}_oos"].sel(time=first["time"]), whole[name].sel(time=first["time"]))
+        assert res[f"{name}_oos"].dims == ("time", "venue")
+        assert res["venue"].values.tolist() == ["left", "right"]
+
+
+def test_v3__a_walk_forward_has_the_curve_of_each_account() -> None:
+    accounts = kk.Accounts({"left": kk.Account(6e4), "right": kk.Account(4e4)})
+    windows = dict(train="3D", test="2D", venue=BOTH, account=accounts)
+    res = kk.walk_forward(made(15), busy, grid=dict(n=[5, 12]), **windows)
+    assert len(set(res["n"].values.tolist())) == 2  # the curves run through a switch
+    each = res["account_equity_oos"]
+    np.testing.assert_array_equal(each.sum("venue"), res["equity_oos"])  # nothing is under way
+    assert (each.std("time") > 0.0).all()
+    closes = made(15)["close"].to_pandas().ffill().loc[res["time"].values]
+    held = res["position_oos"].to_pandas() * closes
+    for name in ("left", "right"):
+        its = held[[a for a in NAMES if a.endswith(name)]].sum(axis=1)
+        cash = each.sel(venue=name) - its.to_numpy()
+        np.testing.assert_allclose(res["account_cash_oos"].sel(venue=name), cash, rtol=0.0, atol=1e-6)
+    assert "account_equity_oos" not in kk.walk_forward(made(15), busy, grid=dict(n=[5]), train="3D", test="2D")
 
 
 def test_v5__the_audit_finds_no_look_ahead() -> None:
