@@ -360,8 +360,6 @@ def test_e4__a_walk_forward_shows_what_nobody_knows_at_zero_too() -> None:
 
 
 def test_e4__a_walk_forward_that_fails_at_zero_says_where() -> None:
-    names = ("A", "B")
-
     @kk.portfolio
     def fragile(ctx, limit=1e4):  # type: ignore[no-untyped-def]
         if ctx.equity < limit:
@@ -370,8 +368,8 @@ def test_e4__a_walk_forward_that_fails_at_zero_says_where() -> None:
             if ctx[k].position == 0.0:
                 ctx[k].target_percent(0.5)
 
-    ends = {"A": frame(np.round(np.linspace(50.0, 60.0, 170), 2)), "B": frame(np.round(np.linspace(50.0, 60.0, 200), 2))}
-    bars = bars_of(ends, (pd.Timestamp(MONDAY) + 169 * DAY, "delisting", NAN, NAN, names[0]))
+    ends = {name: frame(np.round(np.linspace(50.0, 60.0, n), 2)) for name, n in (("A", 170), ("B", 200))}
+    bars = bars_of(ends, (pd.Timestamp(MONDAY) + 169 * DAY, "delisting", NAN, NAN, "A"))
     windows = dict(train="120D", test="20D", account=kk.Account(1e5))
     kk.walk_forward(bars, fragile, grid={"limit": [1e4]}, **windows)
     with pytest.raises(ValueError, match="too poor"):
