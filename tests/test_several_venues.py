@@ -555,7 +555,8 @@ def test_v1__what_does_not_fit_is_refused(given_: dict[str, Any], wrong: str) ->
         (dict(transfer=5), "transfer of the accounts: found 5"),
         (dict(transfer="-1h"), "wanted a duration of up to a year"),
         (dict(transfer="400D"), "wanted a duration of up to a year"),
-        (dict(transfer={("a", "c"): "1h"}), "wanted a pair of a, b"),
+        (dict(transfer={("a", "c"): "1h"}), "wanted a pair of two of a, b"),
+        (dict(transfer={("a", "a"): "1h"}), r"found \('a', 'a'\), wanted a pair of two of a, b"),
         (dict(fee=-1.0), "fee of a transfer: found -1.0"),
         (dict(fee={"c": 1.0}), "fee of a transfer: found 1.0 from c"),
         (dict(fee=float("nan")), "fee of a transfer"),
@@ -564,6 +565,11 @@ def test_v1__what_does_not_fit_is_refused(given_: dict[str, Any], wrong: str) ->
 def test_v5__what_is_no_way_is_refused(given_: dict[str, Any], wrong: str) -> None:
     with pytest.raises(OrderError, match=wrong):
         kk.Accounts({"a": kk.Account(), "b": kk.Account()}, **given_)
+
+
+def test_v3__an_account_at_what_is_no_name_is_refused() -> None:
+    with pytest.raises(OrderError, match="accounts: found one at 1, wanted the name of a venue"):
+        kk.Accounts({1: kk.Account()})  # type: ignore[dict-item]
 
 
 def test_v5__a_way_without_a_time_is_refused() -> None:
