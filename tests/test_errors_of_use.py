@@ -680,6 +680,31 @@ def test_an_assertion_and_an_own_indicator_raise(bars: xr.Dataset) -> None:
     assert caught.traceback[-1].name == "g"
 
 
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize(
+    ("series", "most", "asked", "first"),
+    [
+        ("ctx[1].close", 20, "True", 25),  # asset 1 has its first bar five bars later
+        ("ctx[1].close", 20, "ctx.i == 40", 40),  # long after it raised
+        ("ctx[1].tf('1W').close", 3, "True", 27),
+        ("ctx[1].tf('1W').close", 3, "ctx.i == 40", 40),
+    ],
+)
+def test_an_own_indicator_of_a_portfolio_raises(series: str, most: int, asked: str, first: int, debug: bool) -> None:
+    days = pd.date_range("2024-01-01", periods=60)
+    frame = pd.DataFrame(dict.fromkeys(("open", "high", "low", "close"), 50.0), index=days)
+    frames = {"A": frame, "B": frame.iloc[5:]}
+    bars = kk.data.from_pandas(frames, label="open", bar="1D", calendar="24/7", tick_size=0.01)
+    text = f"@kk.indicator(state=dict(n=0))\ndef g(s, x):\n    s.n += 1\n    if s.n > {most}:\n"
+    text += "        raise ValueError('ind boom')\n    return x\n"
+    text += f"@kk.portfolio(warmup=0)\ndef f(ctx):\n    if {asked}:\n        ctx.record('v', g({series}))\n"
+    with pytest.raises(ValueError, match="ind boom") as caught:
+        kk.backtest(bars, define(text), debug=debug)
+    assert caught.traceback[-1].name == "g"
+    if not debug:
+        assert caught.value.__notes__[0].startswith(f"f, bar {first} (")
+
+
 def test_too_many_orders_in_one_decision(bars: xr.Dataset) -> None:
     f = define("@kk.strategy\ndef f(ctx):\n    for k in range(200):\n        ctx.limit(1.0, 1.0)\n")
     with pytest.raises(OrderError, match=r"bar 0 .*: found more than 64 new orders in one decision, wanted at most 64"):
