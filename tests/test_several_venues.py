@@ -400,6 +400,21 @@ def test_v5__each_way_has_its_delay_and_each_sender_his_fee() -> None:
     assert list(back["time"]) == [pd.Timestamp("2024-03-04 13:00")]
 
 
+@pytest.mark.parametrize("debug", [False, True])
+def test_v5__the_fee_of_what_is_sent_last_counts_with_the_mark_that_it_is_on(debug: bool) -> None:
+    @kk.portfolio
+    def last(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i >= 237:
+            ctx.transfer(100.0, 0, 2)
+
+    accounts = kk.Accounts({"left": kk.Account(1e4), "right": kk.Account(2e4)}, transfer="150min", fee=7.0)
+    bars = made(11, holes=False)
+    for n, counted in ((238, 0), (239, 1), (240, 2)):
+        res = kk.backtest(bars.isel(time=slice(0, n)), last, venue=BOTH, account=accounts, debug=debug)
+        assert float(res["fees"]) == 7.0 * counted
+        assert float(res["final_equity"]) == 30_000.0 - 7.0 * counted
+
+
 def test_v5__no_more_is_sent_than_is_free() -> None:
     @kk.portfolio
     def drain(ctx):  # type: ignore[no-untyped-def]
@@ -467,6 +482,7 @@ def test_v5__cash_is_conserved(seed: int, hours: int, fee: float, every: int) ->
     worth = float(res["account_cash"][-1].sum()) + away + float(held @ lasts)
     assert float(res["final_equity"]) == pytest.approx(worth, abs=1e-6)
     sent = acts[acts["amount"] < 0]
+    assert float(res["fees"]) == pytest.approx(fills["fee"].sum() + fee * len(sent), abs=1e-6)
     assert (res["account_equity"] > 0).all()
     assert len(sent) > 0
 

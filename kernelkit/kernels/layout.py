@@ -10,7 +10,7 @@ of fields is a new VERSION: a checkpoint of another one is refused.
 
 import numpy as np
 
-VERSION = 8
+VERSION = 9
 RESERVE = 64  # orders that one decision may submit
 SLOTS = RESERVE + 2  # free slots that takes: the last of them may be a bracket
 MAX_CELLS = 64  # block summaries a trial keeps (M4)
@@ -242,8 +242,8 @@ ACCOUNT = _record(
     "cash equity debt fees gross_profit gross_loss turnover cash0 worth gross ratio turned marked",
     [("day", "i8", (TRADED_DAYS,)), ("day_sum", "f8", (TRADED_DAYS,)), ("trip", "i8", (TRIPS,))],
 )
-# V5: money on its way to the account of an asset, and when it arrives
-TRANSFER = _record("time asset", "amount")
+# V5: money on its way to the account of an asset, when it arrives, and what its sending costs until that is counted
+TRANSFER = _record("time asset", "amount fee")
 # used: lots that its orders have traded in its bar `used_at` (P1); touch_lo, touch_hi: as in HEADER, in a portfolio;
 # call: the liquidation price in ticks (L3); basis, stake: what it cost and what is at risk (L4); before: the close
 # before, in the units that splits of its bar `acted_at` have left (E1); day_open: R6, twice the session in which it was
