@@ -428,7 +428,8 @@ def orders(res: xr.Dataset, history: bool = False) -> pd.DataFrame:
 
     Units: UTC, base units, quote currency; a price it does not have is NaN, a time that never came NaT. ``sentence``
     says the reason in words (`Reason`). With ``history`` what happened to the orders, event by event in order of time:
-    submitted, replaced (the last time), triggered, filled in part, and how each ended. Raises UsageError unless the
+    submitted, replaced (the last time; a split is one, E2), triggered, filled in part, and how each ended, with the
+    quantity that each had then. Raises UsageError unless the
     result is narrowed down to one trial.
 
     >>> import kernelkit as kk

@@ -132,6 +132,27 @@ def test_e2__live_orders_ask_for_as_much_at_prices_that_are_worth_as_much() -> N
     assert tiny.loc[1, ["quantity", "limit"]].tolist() == [1.0, 555.5]
 
 
+def test_e2__the_history_of_an_order_has_what_was_submitted_before_the_split() -> None:
+    @kk.strategy(warmup=0)
+    def waits(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx.limit(10.0, 57.0)
+        if ctx.i == 2:
+            ctx.limit(4.0, 1.0)
+
+    res = run(bars_of([60.0, 60.0, 20.0, 20.0, 18.0, 18.0], ("2024-01-03", "split", 3.0), gap=True), waits)
+    found = kk.orders(res, history=True)
+    rows = found[["order", "event", "quantity"]].to_numpy().tolist()
+    assert rows == [
+        [1, "submitted", 10.0],
+        [1, "replaced", 30.0],
+        [2, "submitted", 4.0],
+        [1, "filled", 30.0],
+        [2, "cancelled", 4.0],
+    ]
+    assert kk.orders(res)["quantity"].tolist() == [30.0, 4.0]  # in the units of its end
+
+
 def test_e2__a_target_after_a_split_counts_new_units() -> None:
     @kk.strategy(warmup=0)
     def half(ctx):  # type: ignore[no-untyped-def]

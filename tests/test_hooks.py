@@ -79,9 +79,7 @@ def actor(ctx, s):  # type: ignore[no-untyped-def]
 @actor.on_order
 def actor_ended(ctx, s, order):  # type: ignore[no-untyped-def]
     s.ends += 1
-    quantity = 0.0 if order.reason == kk.Reason.OFF_TICK else order.quantity  # a bracket's: the reference has it
-    price = 0.0 if order.reason == kk.Reason.OFF_TICK else order.price
-    s.h = mix(s.h, order.id, order.status + 10.0 * order.reason, quantity + order.filled, price)
+    s.h = mix(s.h, order.id, order.status + 10.0 * order.reason, order.quantity + order.filled, order.price)
     if s.left > 0 and order.status == kk.Status.REJECTED:
         s.left -= 1
         ctx.order(0.0)  # is rejected, too
@@ -173,9 +171,6 @@ class Told:
 
         def end(book: Book, order: Any, status: str, reason: str, time: int, by_fill: bool = False) -> None:
             k, lots = order.price or order.trigger, order.lots
-            refused = reason in ("below_lot", "unlisted", "off_tick") or (reason, status) == ("delisted", "rejected")
-            if refused or (reason == "invalid" and order.weight is None):
-                k = lots = 0  # it had no numbers yet
             number = L.STATUSES.index(status) + 10.0 * L.REASONS.index(reason)
             what = dict(id=order.id, asset=order.asset, number=number, lots=lots, filled=order.filled, k=k)
             told.waiting.append(("end", what))
@@ -207,7 +202,6 @@ class Told:
                 continue
             self.ends += 1
             quantity, price = float(e["lots"]) * grid.lot, grid.price(e["k"]) if e["k"] else math.nan
-            price = 0.0 if e["number"] // 10.0 == L.R_OFF_TICK else price
             self.h = mixed(self.h, e["id"], e["number"] + more, quantity + float(e["filled"]) * grid.lot, price)
             if self.left > 0 and e["number"] % 10.0 == L.REJECTED:
                 self.left -= 1

@@ -254,13 +254,14 @@ POSITION = _record(
 )
 # t_change: when a PENDING one gets the next_... numbers (H4); t_cancel: when an ENDING one ends for `reason`; t_called:
 # when the cancel of one that is CALLED_OFF reaches the venue, heard or not (H5); t_sent: the same of one that is
-# REPLACING, t_asked: the decision that asked for that; they mean nothing else, and nobody sets them
+# REPLACING, t_asked: the decision that asked for that; they mean nothing else, and nobody sets them; lots_0: the lots
+# that it was submitted with, which splits and replacements leave as they were
 ORDER = _record(
     "id asset venue kind tif marks status reason lots filled display price trigger trail offset group parent "
     "t_submit t_active t_expire t_trigger t_replace session t_end touch_lo touch_hi reference fill_ticks "
     "t_change next_lots next_price next_trigger",
     "fraction stop_loss take_profit weight fees notional",
-    [("t_asked", "i8"), ("t_cancel", "i8"), ("t_called", "i8"), ("t_sent", "i8")],
+    [("t_asked", "i8"), ("t_cancel", "i8"), ("t_called", "i8"), ("t_sent", "i8"), ("lots_0", "i8")],
 )
 # T7: what a hook is told, a fill or an order that has ended; money and quantities are the user's, not ticks and lots
 EVENTS = _record("n most")
