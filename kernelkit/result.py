@@ -479,8 +479,8 @@ def trades(res: xr.Dataset) -> pd.DataFrame:
     """Every closed round trip of the selected trial (rule A7): from flat to flat, or to the other side.
 
     Units: UTC, base units (the largest position), quote currency; ``entry`` and ``exit`` are mean prices of its fills
-    (``exit`` is NaN where ruin closed it), ``pnl`` is net of fees. Raises UsageError unless the result is narrowed down
-    to one trial.
+    (``exit`` is NaN where ruin closed it), ``pnl`` is net of fees; with several venues ``venue`` says at which. Raises
+    UsageError unless the result is narrowed down to one trial.
 
     >>> import kernelkit as kk
     >>> @kk.strategy
@@ -509,6 +509,7 @@ def trades(res: xr.Dataset) -> pd.DataFrame:
             "exit": np.array([end for _, _, end in done], "f8"),
             "pnl": r["pnl"],
             "fees": r["fees"],
+            **r.venues,
         }
     )
 

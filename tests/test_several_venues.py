@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import kernelkit as kk
 from kernelkit.errors import OrderError, UsageError
+from kernelkit.market.settings import Settings
 
 BARS = 240
 NAMES = ("X.left", "Y.left", "X.right", "Y.right")
@@ -64,6 +65,7 @@ def test_v1__one_venue_named_for_each_asset_is_that_venue() -> None:
     bars = made(1)
     one, named = kk.backtest(bars, busy, venue=LEFT), kk.backtest(bars, busy, venue=dict.fromkeys(NAMES, LEFT))
     pd.testing.assert_frame_equal(kk.fills(one), kk.fills(named).drop(columns="venue"))
+    assert "venue" not in kk.trades(one)
     assert float(one["final_equity"]) == float(named["final_equity"])
     assert float(one["turnover"]) == float(named["turnover"])
 
@@ -85,6 +87,9 @@ def test_v1__each_order_pays_what_its_venue_asks() -> None:
         assert found.loc[name, "fee"] == 1.0
         assert found.loc[name, "price"] == found.loc[name, "reference"]
     assert list(found["venue"]) == [name.split(".")[1] for name in found.index]
+    trades = kk.trades(kk.backtest(made(2), busy, venue=BOTH))
+    assert trades["venue"].tolist() == [name.split(".")[1] for name in trades["asset"]]
+    assert set(trades["venue"]) == {"left", "right"}
 
 
 def test_v1__tiers_count_what_was_traded_at_their_venue() -> None:
@@ -542,6 +547,26 @@ def test_v5__the_audit_finds_no_look_ahead() -> None:
     accounts = kk.Accounts({"left": kk.Account(5e4), "right": kk.Account(5e4)}, transfer="5h", fee=1.0)
     found = kk.audit(made(15), mover, {"every": 2}, cuts=5, venue=BOTH, account=accounts)
     assert found.blind, str(found)
+
+
+def test_v1__the_audit_of_one_asset_takes_its_venue_from_a_mapping() -> None:
+    dear = kk.Venue("dear", fees=kk.fees.fixed(900.0))
+    venues, one = {"X.left": LEFT, "X.right": dear}, made(15).sel(asset=["X.right"])
+
+    @kk.strategy
+    def buys(ctx):  # type: ignore[no-untyped-def]
+        ctx.target(1.0 if ctx.cash < 9.95e4 else 2.0)
+
+    accounts = kk.Accounts({"left": kk.Account(5e4), "dear": kk.Account(1e5)}, transfer={("left", "dear"): "1h"})
+    assert kk.audit(one, buys, cuts=3, venue=venues).blind
+    assert kk.audit(one, buys, cuts=3, venue=venues, account=accounts).blind
+    own = Settings.of(accounts, venues, None).only(["X.right"])
+    assert own.venue.by_asset == {"X.right": dear}
+    assert own.account.by_venue == {"dear": kk.Account(1e5)}
+    with pytest.raises(OrderError, match=r"found none for X.right, wanted one for each of X.right"):
+        kk.audit(one, buys, cuts=3, venue={"X.left": LEFT})
+    with pytest.raises(OrderError, match="found one for Z"):
+        kk.audit(made(15), busy, cuts=3, venue=BOTH | {"Z": LEFT})
 
 
 # What is refused

@@ -47,9 +47,14 @@ class Venues:
         return list({venue.name: venue for venue in self.by_asset.values()}.values())
 
     @property
+    def names(self) -> list[str]:
+        """What they are called, in that order."""
+        return [venue.name for venue in self.each]
+
+    @property
     def name(self) -> str:
         """All names."""
-        return " + ".join(venue.name for venue in self.each)
+        return " + ".join(self.names)
 
     @property
     def costs(self) -> str:
@@ -69,7 +74,7 @@ class Venues:
             found = f"none for {missing[0]}" if missing else f"one for {unknown[0]}"
             fix = "Give each asset of the bars its venue."
             raise OrderError(message("venue", found, f"one for each of {', '.join(assets)}", fix))
-        names = [venue.name for venue in self.each]
+        names = self.names
         return [names.index(self.by_asset[a].name) for a in assets]
 
 
@@ -122,7 +127,7 @@ class Accounts:
 
     def at(self, venues: Venues) -> list[Account]:
         """The account at each of the venues; raises OrderError where the two do not fit."""
-        names = [venue.name for venue in venues.each]
+        names = venues.names
         if set(names) != set(self.by_venue):
             fix = "Name the accounts after the venues: kk.Venue(name, ...)."
             raise OrderError(message("accounts", ", ".join(self.by_venue), ", ".join(names), fix))
