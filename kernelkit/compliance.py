@@ -50,7 +50,7 @@ def compliance(res: xr.Dataset, **sel: Any) -> pd.DataFrame:
     """
     import pandas as pd
 
-    r = Records(res.sel(sel) if sel else res, "breaches")
+    r = Records(res, "breaches", sel)
     told = ~np.isin(r["reason"], COUNTLESS)
     table = pd.DataFrame(
         {

@@ -37,7 +37,8 @@ def events_of(orders: Any, fills: Any) -> pd.DataFrame:
     """What happened to each order, by time: submitted, replaced, triggered, filled (in part), or how else it ended.
 
     ``orders`` (by id) and ``fills`` are what a trial has logged, with units (`result.Records`). ``quantity`` is the
-    order's, of a fill its own (base units), ``price`` that of a fill. Of several replacements the last one is known.
+    order's at that time, of a fill its own (base units), ``price`` that of a fill. Of several replacements the last one
+    is known; a split is one, too (E2).
     """
     import pandas as pd
 
@@ -79,11 +80,12 @@ def _filled(orders: Any, fills: Any) -> list[Event]:
 
 def _changed(orders: Any, fills: Any) -> list[Event]:
     opened, out = _opened(fills), []
+    columns = [orders[n].tolist() for n in ("lots_0", "lots", "t_replace")]
     for name, kind in (("t_submit", "submitted"), ("t_replace", "replaced"), ("t_trigger", "triggered")):
-        for row, (time, lots) in enumerate(zip(orders[name].tolist(), orders["lots"].tolist(), strict=True)):
+        for row, (time, first, lots, changed) in enumerate(zip(orders[name].tolist(), *columns, strict=True)):
             phase = DECIDED if kind != "triggered" else AT_OPEN if time in opened else AT_END
             if time != 0:
-                out.append(Event(time, phase, row, kind, lots))
+                out.append(Event(time, phase, row, kind, first if kind == "submitted" or time < changed else lots))
     return out
 
 

@@ -73,6 +73,9 @@ def hook_of(strategy: str, stated: bool, parameters: Collection[str], kind: str,
     head = ["ctx", *(["s"] if stated else []), *([WHAT[kind]] if kind in WHAT else [])]
     fix = f"Write def {function.__name__}({', '.join(head)}, ...)."
     names = [p.name for p in signature]
+    many = [str(p) for p in signature if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if many:
+        raise StrategyError(message(where, many[0], "named parameters", fix))
     if len(names) < len(head) or any(n in parameters for n in names[: len(head)]):
         found = f"({', '.join(names)})"
         raise StrategyError(message(where, found, f"{', '.join(head)}, then parameters of {strategy}", fix))

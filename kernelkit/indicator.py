@@ -22,8 +22,8 @@ class Indicator:
     """An own causal indicator, ``f(s, x, *arguments)``: state per call site, updated every bar."""
 
     def __init__(self, function: FunctionType, state: Mapping[str, Any]) -> None:
-        self.function, self.state, self.name = function, {n: plain(v) for n, v in state.items()}, function.__name__
         self.source = read_source(function)
+        self.function, self.state, self.name = function, {n: plain(v) for n, v in state.items()}, function.__name__
         self.arguments = list(inspect.signature(function).parameters)
         if len(self.arguments) < 2:
             raise StrategyError(
@@ -113,6 +113,8 @@ def indicator(function: Any = None, /, *, state: Mapping[str, Any] | None = None
     >>> decay.words
     1
     """
-    if function is not None:
-        return Indicator(function, {})
-    return lambda f: Indicator(f, state or {})
+
+    def made(f: Any) -> Indicator:
+        return Indicator(f, state or {})
+
+    return made if function is None else made(function)

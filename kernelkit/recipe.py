@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from kernelkit.market.fill_model import FillModel
 from kernelkit.market.settings import Settings
 from kernelkit.market.several import Accounts
 from kernelkit.market.terms import check_steps, check_volumes, hours_of, venues_of
+from kernelkit.schema import check_dataset
 from kernelkit.strategy import Program, Signal, Strategy
 from kernelkit.table import (
     SOURCES,
@@ -88,17 +89,7 @@ def check_bars(bars: Any) -> xr.Dataset:
     Traceback (most recent call last):
     kernelkit.errors.DataError: bars: found list, wanted a Dataset(time, asset) from kk.data. Use kk.data.load or ...
     """
-    import xarray as xr
-
-    if not isinstance(bars, xr.Dataset):
-        raise DataError(
-            message(
-                "bars",
-                type(bars).__name__,
-                "a Dataset(time, asset) from kk.data",
-                "Use kk.data.load or kk.data.from_pandas.",
-            )
-        )
+    check_dataset(bars)
     missing = [n for n in (*SOURCES, "tick", "inverse", "lot", "multiplier") if n not in bars.variables]
     if missing or "periods_per_year" not in bars.attrs:
         raise DataError(
@@ -114,7 +105,7 @@ def check_bars(bars: Any) -> xr.Dataset:
         found = f"nothing along {lost[0]}" if lost[0] in bars.sizes else f"no dim {lost[0]}"
         fix = "Select with lists and slices: bars.sel(asset=[name])."
         raise DataError(message("bars", found, "at least one bar of one asset", fix))
-    return bars
+    return cast("xr.Dataset", bars)
 
 
 def resolve(strategy: Any) -> Strategy | Signal:

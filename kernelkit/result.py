@@ -10,7 +10,7 @@ import uuid
 import warnings
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from kernelkit.recipe import Recipe
 
 KEPT_TRIALS = 8
+SHOWN = 8  # labels of a dim that a message shows
 _recipes: weakref.WeakValueDictionary[str, Curves] = weakref.WeakValueDictionary()
 
 
@@ -220,8 +221,18 @@ def build(
     return ds
 
 
+def check_result(res: Any) -> None:
+    """Raise UsageError for what is no Dataset at all."""
+    import xarray as xr
+
+    if not isinstance(res, xr.Dataset):
+        fix = "Pass what kk.backtest or kk.walk_forward has returned."
+        raise UsageError(message("result", type(res).__name__, "the Dataset of a backtest", fix))
+
+
 def curves_of(res: xr.Dataset) -> Curves:
-    """The simulator behind a result; raises RunError where it is gone or was never kept."""
+    """The simulator behind a result; raises UsageError for what is none, RunError where it is gone or never was."""
+    check_result(res)
     found = _recipes.get(str(res.attrs.get("recipe", "")))
     if found is None:
         raise RunError(
@@ -235,10 +246,31 @@ def curves_of(res: xr.Dataset) -> Curves:
     return found
 
 
-def one_trial(res: xr.Dataset) -> tuple[Curves, int]:
-    """The trial that a result has been narrowed down to; raises UsageError for several, and for an excluded cell."""
+def selected(res: xr.Dataset, sel: Mapping[str, Any]) -> xr.Dataset:
+    """The result at these labels, as `res.sel` has it; raises UsageError for a dim or a label that it does not have."""
+    for name, label in sel.items():
+        if name not in res.dims:
+            trials = [str(d) for d in res.dims if d not in ("time", "block", "summary")]
+            fix = "Keywords choose the trial, as res.sel does."
+            wanted = f"one of {', '.join(trials)}" if trials else "none, as one trial is left"
+            raise UsageError(message("dim of the result", name, wanted, fix))
+        try:
+            res = res.sel({name: label})
+        except (KeyError, TypeError, ValueError):
+            labels = ", ".join(map(str, res[name].values[:SHOWN].tolist()))
+            more = ", ..." if res.sizes[name] > SHOWN else ""
+            wanted, fix = f"one of {labels}{more}", f"Choose one of res[{name!r}]."
+            raise UsageError(message(f"{name} of the result", repr(label), wanted, fix)) from None
+    return res
+
+
+def one_trial(res: xr.Dataset, sel: Mapping[str, Any] | None = None) -> tuple[Curves, int]:
+    """The trial that a result, at ``sel``, has been narrowed down to.
+
+    Raises UsageError for several, and for an excluded cell.
+    """
     curves = curves_of(res)
-    recipe = curves.recipe
+    recipe, res = curves.recipe, selected(res, sel or {})
     left = [
         d
         for d in (*recipe.axes, *(["asset"] if len(recipe.accounts) > 1 else []))
@@ -267,8 +299,8 @@ def one_trial(res: xr.Dataset) -> tuple[Curves, int]:
 class Records:
     """What one trial logged of one kind, with the units of each record's asset."""
 
-    def __init__(self, res: xr.Dataset, what: str) -> None:
-        curves, trial = one_trial(res)
+    def __init__(self, res: xr.Dataset, what: str, sel: Mapping[str, Any] | None = None) -> None:
+        curves, trial = one_trial(res, sel)
         recipe, job = curves.recipe, curves.recipe.job
         self.bars = recipe.bars
         records = getattr(curves.logs(trial), what)
@@ -396,7 +428,8 @@ def orders(res: xr.Dataset, history: bool = False) -> pd.DataFrame:
 
     Units: UTC, base units, quote currency; a price it does not have is NaN, a time that never came NaT. ``sentence``
     says the reason in words (`Reason`). With ``history`` what happened to the orders, event by event in order of time:
-    submitted, replaced (the last time), triggered, filled in part, and how each ended. Raises UsageError unless the
+    submitted, replaced (the last time; a split is one, E2), triggered, filled in part, and how each ended, with the
+    quantity that each had then. Raises UsageError unless the
     result is narrowed down to one trial.
 
     >>> import kernelkit as kk
@@ -446,8 +479,8 @@ def trades(res: xr.Dataset) -> pd.DataFrame:
     """Every closed round trip of the selected trial (rule A7): from flat to flat, or to the other side.
 
     Units: UTC, base units (the largest position), quote currency; ``entry`` and ``exit`` are mean prices of its fills
-    (``exit`` is NaN where ruin closed it), ``pnl`` is net of fees. Raises UsageError unless the result is narrowed down
-    to one trial.
+    (``exit`` is NaN where ruin closed it), ``pnl`` is net of fees; with several venues ``venue`` says at which. Raises
+    UsageError unless the result is narrowed down to one trial.
 
     >>> import kernelkit as kk
     >>> @kk.strategy
@@ -476,6 +509,7 @@ def trades(res: xr.Dataset) -> pd.DataFrame:
             "exit": np.array([end for _, _, end in done], "f8"),
             "pnl": r["pnl"],
             "fees": r["fees"],
+            **r.venues,
         }
     )
 
@@ -517,6 +551,7 @@ def save(res: xr.Dataset, path: str | os.PathLike[str], curves: Sequence[str] = 
     ...     stored["equity"].size == res.sizes["time"]
     True
     """
+    check_result(res)
     target = Path(path).absolute()
     if target.exists() and not overwrite:
         raise UsageError(message(f"path {target.name}", "something there", "a new path", "Pass overwrite=True."))

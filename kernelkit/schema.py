@@ -203,11 +203,26 @@ def _dtype_fix(name: str, wanted: str) -> str:
     return f"Convert it: ds[{name!r}].astype({'str' if wanted == 'str' else repr(wanted)})."
 
 
+def check_dataset(bars: Any) -> None:
+    """Raise `DataError` for what is no Dataset at all.
+
+    >>> check_dataset([1.0, 2.0])
+    Traceback (most recent call last):
+    kernelkit.errors.DataError: bars: found list, wanted a Dataset(time, asset) from kk.data. Use kk.data.load or ...
+    """
+    import xarray as xr
+
+    if not isinstance(bars, xr.Dataset):
+        fix = "Use kk.data.load or kk.data.from_pandas."
+        raise DataError(message("bars", type(bars).__name__, "a Dataset(time, asset) from kk.data", fix))
+
+
 def check_bars(bars: xr.Dataset) -> None:
     """Raise `DataError` unless ``bars`` are complete bars whose clock runs forward.
 
     Besides `check`: at least one bar, unique assets, open_at < known_at <= the next open_at.
     """
+    check_dataset(bars)
     check(bars)
     if 0 in (bars.sizes["time"], bars.sizes["asset"]):
         raise DataError(message("bars", dict(bars.sizes), "at least one bar of one asset", "Widen the selection."))

@@ -149,9 +149,9 @@ class Strategy(Travelling):
         state: Mapping[str, Any] | None = None,
         warmup: int | Callable[[Any], int] | None = None,
     ) -> None:
+        self.source = read_source(function)
         self.function, self.name, self.warmup = function, function.__name__, warmup
         self.state = {n: plain(v) for n, v in (state or {}).items()}
-        self.source = read_source(function)
         self._hooks: tuple[Hook, ...] = ()
         self._memory: tuple[Hashable, list[Any], Capture, dict[Any, Any]] | None = None
         signature = list(inspect.signature(function).parameters.values())
@@ -228,7 +228,7 @@ class Strategy(Travelling):
         """
         return self._add("on_session_close", MOMENTS["on_session_close"], function)
 
-    def schedule(self, when: str, at: str | None = None) -> Callable[[FunctionType], FunctionType]:
+    def schedule(self, when: str = "", at: str | None = None) -> Callable[[FunctionType], FunctionType]:
         """Call ``f(ctx, ...)``, with state ``f(ctx, s, ...)``, at these bars, before the main function (T6, T8).
 
         ``when`` is one of week_start, week_end, month_start, month_end, quarter_start, quarter_end, or a time of day of
@@ -444,12 +444,12 @@ class Signal(Travelling):
             raise StrategyError(
                 message("units of a signal", units, "'weight' or 'quantity'", "Leave it out for weights.")
             )
+        self.source = read_source(function)
         self.function, self.name, self.units = function, function.__name__, units
         signature = list(inspect.signature(function).parameters.values())
         if not signature:
             raise StrategyError(message(f"signal {self.name}", "no parameters", "(ds, ...)", "Take the bars first."))
         self.defaults = {p.name: p.default for p in signature[1:]}
-        self.source = read_source(function)
         self.follower = follow_quantity if units == "quantity" else follow_weight
 
     @property
@@ -465,7 +465,13 @@ class Signal(Travelling):
 
 
 @overload
-def strategy(function: Callable[..., Any], /) -> Strategy: ...
+def strategy(
+    function: Callable[..., Any],
+    /,
+    *,
+    state: Mapping[str, Any] | None = None,
+    warmup: int | Callable[[Any], int] | None = None,
+) -> Strategy: ...
 @overload
 def strategy(
     *, state: Mapping[str, Any] | None = None, warmup: int | Callable[[Any], int] | None = None
@@ -482,15 +488,23 @@ def strategy(function: Any = None, /, *, state: Any = None, warmup: Any = None) 
     >>> hold
     <strategy hold(weight=1.0)>
     """
-    if function is not None:
-        return Strategy(function)
-    return lambda f: Strategy(f, state, warmup)
+
+    def made(f: Any) -> Strategy:
+        return Strategy(f, state, warmup)
+
+    return made if function is None else made(function)
 
 
 @overload
 def portfolio(strategy: Strategy, /) -> EachAsset: ...
 @overload
-def portfolio(function: Callable[..., Any], /) -> Portfolio: ...
+def portfolio(
+    function: Callable[..., Any],
+    /,
+    *,
+    state: Mapping[str, Any] | None = None,
+    warmup: int | Callable[[Any], int] | None = None,
+) -> Portfolio: ...
 @overload
 def portfolio(
     *, state: Mapping[str, Any] | None = None, warmup: int | Callable[[Any], int] | None = None

@@ -137,7 +137,7 @@ def why(res: xr.Dataset, order: int, **sel: Any) -> Why:
     >>> told.end["sentence"], told.asked["quantity"]
     ('It was live when the data ended (O10).', 1.0)
     """
-    curves, trial = one_trial(res.sel(**sel) if sel else res)
+    curves, trial = one_trial(res, sel)
     recipe = curves.recipe
     strategy: Any = recipe.strategy  # a resumed run may have its text only
     if not isinstance(strategy, (Strategy, Signal)):

@@ -132,6 +132,27 @@ def test_e2__live_orders_ask_for_as_much_at_prices_that_are_worth_as_much() -> N
     assert tiny.loc[1, ["quantity", "limit"]].tolist() == [1.0, 555.5]
 
 
+def test_e2__the_history_of_an_order_has_what_was_submitted_before_the_split() -> None:
+    @kk.strategy(warmup=0)
+    def waits(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx.limit(10.0, 57.0)
+        if ctx.i == 2:
+            ctx.limit(4.0, 1.0)
+
+    res = run(bars_of([60.0, 60.0, 20.0, 20.0, 18.0, 18.0], ("2024-01-03", "split", 3.0), gap=True), waits)
+    found = kk.orders(res, history=True)
+    rows = found[["order", "event", "quantity"]].to_numpy().tolist()
+    assert rows == [
+        [1, "submitted", 10.0],
+        [1, "replaced", 30.0],
+        [2, "submitted", 4.0],
+        [1, "filled", 30.0],
+        [2, "cancelled", 4.0],
+    ]
+    assert kk.orders(res)["quantity"].tolist() == [30.0, 4.0]  # in the units of its end
+
+
 def test_e2__a_target_after_a_split_counts_new_units() -> None:
     @kk.strategy(warmup=0)
     def half(ctx):  # type: ignore[no-untyped-def]
@@ -340,6 +361,40 @@ def test_a_walk_forward_lives_through_them(tmp_path: Path) -> None:
     whole = kk.backtest(bars, trend, {"n": 5}, start=begin, end=study["time"].values[-1])
     assert study["equity_oos"].values.tolist() == whole["equity"].values.tolist()
     assert kk.audit(bars, trend, {"n": 5}, cuts=4).blind
+
+
+def test_e4__a_walk_forward_shows_what_nobody_knows_at_zero_too() -> None:
+    @kk.strategy
+    def hold(ctx, w=1.0):  # type: ignore[no-untyped-def]
+        if ctx.position == 0.0:
+            ctx.target_percent(w)
+
+    windows = dict(grid={"w": [0.5]}, train="120D", test="60D")
+    closes = np.round(np.linspace(50.0, 90.0, 200), 2)
+    study = kk.walk_forward(bars_of(closes, ("2024-07-30", "delisting", NAN)), hold, **windows)
+    paid = kk.walk_forward(bars_of(closes, ("2024-07-30", "delisting", 0.0)), hold, **windows)
+    assert float(study["total_return_at_zero"]) == float(paid["total_return"]) < -0.4
+    assert float(study["total_return"]) > 0.0
+    assert "total_return_at_zero" not in paid
+    [log] = (kk.ledger.root() / "ledger").glob("*.log")
+    assert [row["role"] for row in kk.ledger.read(log)].count("delisting") == 1
+
+
+def test_e4__a_walk_forward_that_fails_at_zero_says_where() -> None:
+    @kk.portfolio
+    def fragile(ctx, limit=1e4):  # type: ignore[no-untyped-def]
+        if ctx.equity < limit:
+            raise ValueError("too poor")
+        for k in ctx.tradable:
+            if ctx[k].position == 0.0:
+                ctx[k].target_percent(0.5)
+
+    ends = {name: frame(np.round(np.linspace(50.0, 60.0, n), 2)) for name, n in (("A", 170), ("B", 200))}
+    bars = bars_of(ends, (pd.Timestamp(MONDAY) + 169 * DAY, "delisting", NAN, NAN, "A"))
+    windows = dict(train="120D", test="20D", account=kk.Account(1e5))
+    kk.walk_forward(bars, fragile, grid={"limit": [1e4]}, **windows)
+    with pytest.raises(ValueError, match="too poor"):
+        kk.walk_forward(bars, fragile, grid={"limit": [8e4]}, **windows)
 
 
 def test_the_ledger_tells_other_actions_and_rates_apart() -> None:

@@ -528,6 +528,75 @@ def test_what_is_no_strategy_and_no_bars(bars: xr.Dataset, windowed: Any) -> Non
         says(caught, wanted)
 
 
+@pytest.mark.parametrize("make", [kk.strategy, kk.portfolio, kk.signal, kk.indicator, kk.cost_model])
+def test_what_is_no_function_at_all(make: Callable[..., Any], windowed: Any) -> None:
+    for found in (5, None, kk.Account()):
+        if found is None and make is not kk.cost_model:  # a decorator without arguments
+            continue
+        with pytest.raises(StrategyError) as caught:
+            make(found)
+        says(caught, f"argument of a decorator: found {found!r}, wanted a function written with def. Put it above a")
+    if make is not kk.portfolio:
+        with pytest.raises(StrategyError, match="argument of a decorator: found <strategy f"):
+            make(windowed)
+
+
+def test_a_function_as_argument_is_made_as_the_decorator_makes_it(bars: xr.Dataset) -> None:
+    def counts(ctx, s):  # type: ignore[no-untyped-def]
+        s.n += 1.0
+        ctx.record("n", s.n)
+
+    def doubled(s, x):  # type: ignore[no-untyped-def]
+        s.n += 2.0
+        return s.n
+
+    for make in (kk.strategy, kk.portfolio):
+        made = make(counts, state=dict(n=0.0), warmup=3)
+        assert made.state == {"n": 0.0}
+        assert made.warmup == 3
+        assert kk.backtest(bars, made)["n"].values.tolist() == [float(k) for k in range(1, 118)]
+    assert kk.indicator(doubled, state=dict(n=0.0)).state == {"n": 0.0}
+
+
+@pytest.mark.parametrize("show", [kk.fills, kk.orders, kk.trades, kk.actions, kk.compliance, kk.save, kk.why])
+def test_what_is_no_result(show: Callable[..., Any]) -> None:
+    with pytest.raises(UsageError, match="result: found NoneType, wanted the Dataset of a backtest"):
+        show(None, *([1] if show in (kk.save, kk.why) else []))
+
+
+@pytest.mark.parametrize(
+    ("sel", "wanted"),
+    [
+        (dict(foo=1), "dim of the result: found foo, wanted one of n. Keywords choose the trial, as res.sel does."),
+        (dict(n=77), "n of the result: found 77, wanted one of 5, 6. Choose one of res['n']."),
+        (dict(n="x"), "n of the result: found 'x', wanted one of 5, 6."),
+    ],
+)
+def test_a_trial_that_is_not_there(bars: xr.Dataset, windowed: Any, sel: dict[str, Any], wanted: str) -> None:
+    res = kk.backtest(bars, windowed, grid={"n": [5, 6]})
+    for show in (kk.compliance, lambda res, **sel: kk.why(res, 1, **sel)):
+        with pytest.raises(UsageError) as caught:
+            show(res, **sel)
+        says(caught, wanted)
+    with pytest.raises(UsageError, match="found n, wanted none, as one trial is left"):
+        kk.compliance(res.isel(n=0), n=5)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda bars: kk.data.with_symbols(bars, pd.DataFrame()),
+        lambda bars: kk.data.with_actions(bars, pd.DataFrame()),
+        lambda bars: kk.data.with_universe(bars, pd.DataFrame()),
+        lambda bars: kk.data.symbols_of(bars),
+        lambda bars: kk.feature(bars, "mood", pd.Series()),
+    ],
+)
+def test_what_is_no_dataset(use: Callable[[Any], Any]) -> None:
+    with pytest.raises(DataError, match=r"bars: found NoneType, wanted a Dataset\(time, asset\) from kk.data"):
+        use(None)
+
+
 def test_settings() -> None:
     makers: list[tuple[Callable[[], Any], str]] = [
         (lambda: kk.Account(cash=0.0), "cash of the account: found 0.0, wanted a positive amount"),
@@ -537,6 +606,12 @@ def test_settings() -> None:
             lambda: kk.Venue(cash_rule="maybe"),
             "cash_rule of the venue: found maybe, wanted one of reduce, reject, debt",
         ),
+        (lambda: kk.Venue(1), "name of the venue: found 1, wanted text"),
+        (
+            lambda: kk.Venue(instruments={1: kk.Instrument()}),
+            "instruments of the venue: found one for 1, wanted the name of an asset",
+        ),
+        (lambda: kk.Venue(instruments={"": kk.Instrument()}), "instruments of the venue: found one for ''"),
         (lambda: kk.Venue(fees=0.001), "fees of the venue: found 0.001, wanted a cost model"),
         (
             lambda: kk.Venue(slippage=kk.slippage.fraction),
@@ -603,6 +678,31 @@ def test_an_assertion_and_an_own_indicator_raise(bars: xr.Dataset) -> None:
     first = int(np.flatnonzero(bars["close"].values[:, 0] > top)[0])
     assert caught.value.__notes__[0].startswith(f"f, bar {first} (")
     assert caught.traceback[-1].name == "g"
+
+
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize(
+    ("series", "most", "asked", "first"),
+    [
+        ("ctx[1].close", 20, "True", 25),  # asset 1 has its first bar five bars later
+        ("ctx[1].close", 20, "ctx.i == 40", 40),  # long after it raised
+        ("ctx[1].tf('1W').close", 3, "True", 27),
+        ("ctx[1].tf('1W').close", 3, "ctx.i == 40", 40),
+    ],
+)
+def test_an_own_indicator_of_a_portfolio_raises(series: str, most: int, asked: str, first: int, debug: bool) -> None:
+    days = pd.date_range("2024-01-01", periods=60)
+    frame = pd.DataFrame(dict.fromkeys(("open", "high", "low", "close"), 50.0), index=days)
+    frames = {"A": frame, "B": frame.iloc[5:]}
+    bars = kk.data.from_pandas(frames, label="open", bar="1D", calendar="24/7", tick_size=0.01)
+    text = f"@kk.indicator(state=dict(n=0))\ndef g(s, x):\n    s.n += 1\n    if s.n > {most}:\n"
+    text += "        raise ValueError('ind boom')\n    return x\n"
+    text += f"@kk.portfolio(warmup=0)\ndef f(ctx):\n    if {asked}:\n        ctx.record('v', g({series}))\n"
+    with pytest.raises(ValueError, match="ind boom") as caught:
+        kk.backtest(bars, define(text), debug=debug)
+    assert caught.traceback[-1].name == "g"
+    if not debug:
+        assert caught.value.__notes__[0].startswith(f"f, bar {first} (")
 
 
 def test_too_many_orders_in_one_decision(bars: xr.Dataset) -> None:

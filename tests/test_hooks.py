@@ -372,6 +372,10 @@ def test_T6_hooks_do_not_run_after_ruin() -> None:
     assert np.nanmax(calls) == 101 * ruined
 
 
+def any_number(*args):  # type: ignore[no-untyped-def]
+    pass
+
+
 def nothing(ctx):  # type: ignore[no-untyped-def]
     ctx.record("nothing", 0.0)
 
@@ -676,6 +680,8 @@ def test_a_result_in_debug_mode_keeps_the_hooks_that_it_had() -> None:
             lambda t: t.on_session_open(forgets_n),
             r"found the parameter 'n' of hooked.*Write def forgets_n\(ctx, s, n\)",
         ),
+        (lambda t: t.schedule(), "schedule of hooked: found '', wanted one of week_start"),
+        (lambda t: t.schedule("month_end")(any_number), r"found \*args, wanted named parameters"),
         (lambda t: t.on_session_open(len), "found builtin_function_or_method, wanted a function"),
         (
             lambda t: t.on_fill(passes_on),

@@ -895,3 +895,21 @@ def test_o15_a_venues_limits_reach_the_engine() -> None:
     venue = kk.Venue(min_quantity=5.0, off_tick="reject")
     orders = kk.orders(kk.backtest(half_day(), lives, venue=venue))
     assert orders["reason"].tolist()[1:] == ["below_minimum", "below_lot"]
+
+
+def test_o15__what_is_off_the_grid_says_what_it_asked_for() -> None:
+    bars = kk.data.load("synthetic_minute").isel(time=slice(0, 40))
+
+    @kk.strategy
+    def asks(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 1:
+            ctx.limit(-3.0, ctx.close[0] + 0.00001)
+            ctx.bracket(2.0, stop=ctx.close[0] - 0.00001)
+            ctx.limit(5.0, -1.0)
+            ctx.limit(1e300, 1.0)
+
+    orders = kk.orders(kk.backtest(bars, asks, venue=kk.Venue(off_tick="reject")))
+    assert orders["reason"].tolist() == ["off_tick", "off_tick", "invalid", "invalid"]
+    assert orders["quantity"].tolist() == [3.0, 2.0, 5.0, 0.0]
+    assert orders["side"].tolist() == ["sell", "buy", "buy", "buy"]
+    assert orders["limit"].isna().all()

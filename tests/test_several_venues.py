@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import kernelkit as kk
 from kernelkit.errors import OrderError, UsageError
+from kernelkit.market.settings import Settings
 
 BARS = 240
 NAMES = ("X.left", "Y.left", "X.right", "Y.right")
@@ -64,6 +65,7 @@ def test_v1__one_venue_named_for_each_asset_is_that_venue() -> None:
     bars = made(1)
     one, named = kk.backtest(bars, busy, venue=LEFT), kk.backtest(bars, busy, venue=dict.fromkeys(NAMES, LEFT))
     pd.testing.assert_frame_equal(kk.fills(one), kk.fills(named).drop(columns="venue"))
+    assert "venue" not in kk.trades(one)
     assert float(one["final_equity"]) == float(named["final_equity"])
     assert float(one["turnover"]) == float(named["turnover"])
 
@@ -85,6 +87,9 @@ def test_v1__each_order_pays_what_its_venue_asks() -> None:
         assert found.loc[name, "fee"] == 1.0
         assert found.loc[name, "price"] == found.loc[name, "reference"]
     assert list(found["venue"]) == [name.split(".")[1] for name in found.index]
+    trades = kk.trades(kk.backtest(made(2), busy, venue=BOTH))
+    assert trades["venue"].tolist() == [name.split(".")[1] for name in trades["asset"]]
+    assert set(trades["venue"]) == {"left", "right"}
 
 
 def test_v1__tiers_count_what_was_traded_at_their_venue() -> None:
@@ -400,6 +405,21 @@ def test_v5__each_way_has_its_delay_and_each_sender_his_fee() -> None:
     assert list(back["time"]) == [pd.Timestamp("2024-03-04 13:00")]
 
 
+@pytest.mark.parametrize("debug", [False, True])
+def test_v5__the_fee_of_what_is_sent_last_counts_with_the_mark_that_it_is_on(debug: bool) -> None:
+    @kk.portfolio
+    def last(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i >= 237:
+            ctx.transfer(100.0, 0, 2)
+
+    accounts = kk.Accounts({"left": kk.Account(1e4), "right": kk.Account(2e4)}, transfer="150min", fee=7.0)
+    bars = made(11, holes=False)
+    for n, counted in ((238, 0), (239, 1), (240, 2)):
+        res = kk.backtest(bars.isel(time=slice(0, n)), last, venue=BOTH, account=accounts, debug=debug)
+        assert float(res["fees"]) == 7.0 * counted
+        assert float(res["final_equity"]) == 30_000.0 - 7.0 * counted
+
+
 def test_v5__no_more_is_sent_than_is_free() -> None:
     @kk.portfolio
     def drain(ctx):  # type: ignore[no-untyped-def]
@@ -467,6 +487,7 @@ def test_v5__cash_is_conserved(seed: int, hours: int, fee: float, every: int) ->
     worth = float(res["account_cash"][-1].sum()) + away + float(held @ lasts)
     assert float(res["final_equity"]) == pytest.approx(worth, abs=1e-6)
     sent = acts[acts["amount"] < 0]
+    assert float(res["fees"]) == pytest.approx(fills["fee"].sum() + fee * len(sent), abs=1e-6)
     assert (res["account_equity"] > 0).all()
     assert len(sent) > 0
 
@@ -499,12 +520,53 @@ def test_v5__debug_and_grid_and_walk_forward_agree() -> None:
     first = res["equity_oos"][res["fold_of"] == 0]  # the account before the first switch is that of one run
     assert len(first) == 48
     np.testing.assert_array_equal(first, whole["equity"].sel(time=first["time"]))
+    for name in ("account_equity", "account_cash"):
+        np.testing.assert_array_equal(res[f"{name}_oos"].sel(time=first["time"]), whole[name].sel(time=first["time"]))
+        assert res[f"{name}_oos"].dims == ("time", "venue")
+        assert res["venue"].values.tolist() == ["left", "right"]
+
+
+def test_v3__a_walk_forward_has_the_curve_of_each_account() -> None:
+    accounts = kk.Accounts({"left": kk.Account(6e4), "right": kk.Account(4e4)})
+    windows = dict(train="3D", test="2D", venue=BOTH, account=accounts)
+    res = kk.walk_forward(made(15), busy, grid=dict(n=[5, 12]), **windows)
+    assert len(set(res["n"].values.tolist())) == 2  # the curves run through a switch
+    each = res["account_equity_oos"]
+    np.testing.assert_array_equal(each.sum("venue"), res["equity_oos"])  # nothing is under way
+    assert (each.std("time") > 0.0).all()
+    closes = made(15)["close"].to_pandas().ffill().loc[res["time"].values]
+    held = res["position_oos"].to_pandas() * closes
+    for name in ("left", "right"):
+        its = held[[a for a in NAMES if a.endswith(name)]].sum(axis=1)
+        cash = each.sel(venue=name) - its.to_numpy()
+        np.testing.assert_allclose(res["account_cash_oos"].sel(venue=name), cash, rtol=0.0, atol=1e-6)
+    assert "account_equity_oos" not in kk.walk_forward(made(15), busy, grid=dict(n=[5]), train="3D", test="2D")
 
 
 def test_v5__the_audit_finds_no_look_ahead() -> None:
     accounts = kk.Accounts({"left": kk.Account(5e4), "right": kk.Account(5e4)}, transfer="5h", fee=1.0)
     found = kk.audit(made(15), mover, {"every": 2}, cuts=5, venue=BOTH, account=accounts)
     assert found.blind, str(found)
+
+
+def test_v1__the_audit_of_one_asset_takes_its_venue_from_a_mapping() -> None:
+    dear = kk.Venue("dear", fees=kk.fees.fixed(900.0))
+    venues, one = {"X.left": LEFT, "X.right": dear}, made(15).sel(asset=["X.right"])
+
+    @kk.strategy
+    def buys(ctx):  # type: ignore[no-untyped-def]
+        ctx.target(1.0 if ctx.cash < 9.95e4 else 2.0)
+
+    accounts = kk.Accounts({"left": kk.Account(5e4), "dear": kk.Account(1e5)}, transfer={("left", "dear"): "1h"})
+    assert kk.audit(one, buys, cuts=3, venue=venues).blind
+    assert kk.audit(one, buys, cuts=3, venue=venues, account=accounts).blind
+    own = Settings.of(accounts, venues, None).only(["X.right"])
+    assert own.venue.by_asset == {"X.right": dear}
+    assert own.account.by_venue == {"dear": kk.Account(1e5)}
+    with pytest.raises(OrderError, match=r"found none for X.right, wanted one for each of X.right"):
+        kk.audit(one, buys, cuts=3, venue={"X.left": LEFT})
+    with pytest.raises(OrderError, match="found one for Z"):
+        kk.audit(made(15), busy, cuts=3, venue=BOTH | {"Z": LEFT})
 
 
 # What is refused
@@ -534,7 +596,8 @@ def test_v1__what_does_not_fit_is_refused(given_: dict[str, Any], wrong: str) ->
         (dict(transfer=5), "transfer of the accounts: found 5"),
         (dict(transfer="-1h"), "wanted a duration of up to a year"),
         (dict(transfer="400D"), "wanted a duration of up to a year"),
-        (dict(transfer={("a", "c"): "1h"}), "wanted a pair of a, b"),
+        (dict(transfer={("a", "c"): "1h"}), "wanted a pair of two of a, b"),
+        (dict(transfer={("a", "a"): "1h"}), r"found \('a', 'a'\), wanted a pair of two of a, b"),
         (dict(fee=-1.0), "fee of a transfer: found -1.0"),
         (dict(fee={"c": 1.0}), "fee of a transfer: found 1.0 from c"),
         (dict(fee=float("nan")), "fee of a transfer"),
@@ -543,6 +606,11 @@ def test_v1__what_does_not_fit_is_refused(given_: dict[str, Any], wrong: str) ->
 def test_v5__what_is_no_way_is_refused(given_: dict[str, Any], wrong: str) -> None:
     with pytest.raises(OrderError, match=wrong):
         kk.Accounts({"a": kk.Account(), "b": kk.Account()}, **given_)
+
+
+def test_v3__an_account_at_what_is_no_name_is_refused() -> None:
+    with pytest.raises(OrderError, match="accounts: found one at 1, wanted the name of a venue"):
+        kk.Accounts({1: kk.Account()})  # type: ignore[dict-item]
 
 
 def test_v5__a_way_without_a_time_is_refused() -> None:

@@ -64,7 +64,9 @@ def audit(  # noqa: PLR0913  the settings of a backtest, and its own
     Columns that are already there with ``trusted=True``, and arrays that a signal captured, cannot be made again: they
     are searched for the marks of the future, and the report says that the rest was taken on trust.
 
-    With ``finer`` bars (rule F16) those after the cut are cut off and corrupted with the bars that they belong to.
+    ``venue`` may name venues of further assets where each asset has an account of its own: those count that ``bars``
+    have. With ``finer`` bars (rule F16) those after the cut are cut off and corrupted with the bars that they belong
+    to.
 
     Runs of an audit are not trials and enter no ledger. A ``close_out`` is left out: it is not a decision. Raises what
     `kernelkit.backtest` raises, and `UsageError` for a grid or a span without two bars to cut between.
@@ -79,7 +81,10 @@ def audit(  # noqa: PLR0913  the settings of a backtest, and its own
     """
     recipes.check_bars(bars)
     settings = Settings.of(account, venue, replace(FillModel.of(fill_model), close_out="none"))
-    subject = Subject.of(bars, recipes.resolve(strategy), params, recipes.span(bars, start, end), settings, features)
+    audited = recipes.resolve(strategy)
+    if isinstance(audited, Signal) or not audited.shared:
+        settings = settings.only(recipes.asset_names(bars))
+    subject = Subject.of(bars, audited, params, recipes.span(bars, start, end), settings, features)
     if finer is not None:
         subject = replace(subject, finer=(bars, recipes.check_bars(finer)))
     return _Audit(bars, subject, seed).run(cuts)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kernelkit.data import lineage
 from kernelkit.errors import DataError, message
-from kernelkit.schema import AGE, FEATURE, utc, variable
+from kernelkit.schema import AGE, FEATURE, check_dataset, utc, variable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +47,7 @@ def feature(
     >>> bars["x.rate"].sel(time="2001-04-18").item(), bars["x.rate"].sel(time="2001-04-17").item()
     (5.25, 5.5)
     """
+    check_dataset(bars)
     _check_name(bars, name)
     values, index = _table(bars, name, series)
     limit = None if max_age is None else _duration(max_age, "max_age")

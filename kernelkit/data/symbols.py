@@ -22,7 +22,7 @@ from kernelkit.data.extend import SYMBOLS as NAMES
 from kernelkit.data.extend import check_plain, sessions_between
 from kernelkit.data.sessions import DAY, stamp
 from kernelkit.errors import DataError, message
-from kernelkit.schema import check_bars, utc
+from kernelkit.schema import check_bars, check_dataset, utc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,8 +110,13 @@ def with_symbols(bars: xr.Dataset, symbols: pd.DataFrame, *, allow_gap: bool = F
 
 
 def symbols_of(bars: xr.Dataset) -> pd.DataFrame:
-    """The names that assets of ``bars`` have had: ``asset``, ``symbol`` and the time (UTC) from which each held."""
+    """The names that assets of ``bars`` have had: ``asset``, ``symbol`` and the time (UTC) from which each held.
+
+    Raises DataError for what is no Dataset.
+    """
     import pandas as pd
+
+    check_dataset(bars)
 
     if NAMES[0] not in bars.variables:
         return pd.DataFrame({"asset": [], "symbol": [], "from": []})
@@ -141,6 +146,10 @@ def lean_symbols(path: str | os.PathLike[str]) -> pd.DataFrame:
     """
     import pandas as pd
 
+    given: Any = path
+    if not isinstance(given, (str, os.PathLike)):
+        fix = "Pass the path of LEAN's map_files, or of one file in it."
+        raise DataError(message("map files", repr(path), "a path", fix))
     place = Path(path)
     files = sorted(place.glob("*.csv")) if place.is_dir() else [place]
     if not files or not files[0].is_file():

@@ -10,7 +10,7 @@ of fields is a new VERSION: a checkpoint of another one is refused.
 
 import numpy as np
 
-VERSION = 8
+VERSION = 9
 RESERVE = 64  # orders that one decision may submit
 SLOTS = RESERVE + 2  # free slots that takes: the last of them may be a bracket
 MAX_CELLS = 64  # block summaries a trial keeps (M4)
@@ -242,8 +242,8 @@ ACCOUNT = _record(
     "cash equity debt fees gross_profit gross_loss turnover cash0 worth gross ratio turned marked",
     [("day", "i8", (TRADED_DAYS,)), ("day_sum", "f8", (TRADED_DAYS,)), ("trip", "i8", (TRIPS,))],
 )
-# V5: money on its way to the account of an asset, and when it arrives
-TRANSFER = _record("time asset", "amount")
+# V5: money on its way to the account of an asset, when it arrives, and what its sending costs until that is counted
+TRANSFER = _record("time asset", "amount fee")
 # used: lots that its orders have traded in its bar `used_at` (P1); touch_lo, touch_hi: as in HEADER, in a portfolio;
 # call: the liquidation price in ticks (L3); basis, stake: what it cost and what is at risk (L4); before: the close
 # before, in the units that splits of its bar `acted_at` have left (E1); day_open: R6, twice the session in which it was
@@ -254,13 +254,14 @@ POSITION = _record(
 )
 # t_change: when a PENDING one gets the next_... numbers (H4); t_cancel: when an ENDING one ends for `reason`; t_called:
 # when the cancel of one that is CALLED_OFF reaches the venue, heard or not (H5); t_sent: the same of one that is
-# REPLACING, t_asked: the decision that asked for that; they mean nothing else, and nobody sets them
+# REPLACING, t_asked: the decision that asked for that; they mean nothing else, and nobody sets them; lots_0: the lots
+# that it was submitted with, which splits and replacements leave as they were
 ORDER = _record(
     "id asset venue kind tif marks status reason lots filled display price trigger trail offset group parent "
     "t_submit t_active t_expire t_trigger t_replace session t_end touch_lo touch_hi reference fill_ticks "
     "t_change next_lots next_price next_trigger",
     "fraction stop_loss take_profit weight fees notional",
-    [("t_asked", "i8"), ("t_cancel", "i8"), ("t_called", "i8"), ("t_sent", "i8")],
+    [("t_asked", "i8"), ("t_cancel", "i8"), ("t_called", "i8"), ("t_sent", "i8"), ("lots_0", "i8")],
 )
 # T7: what a hook is told, a fill or an order that has ended; money and quantities are the user's, not ticks and lots
 EVENTS = _record("n most")

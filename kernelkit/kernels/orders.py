@@ -115,6 +115,7 @@ def new_order(frame: int, kind: int, tif: int, lots: int) -> int:
     o.status = LIVE
     o.reason = R_NONE
     o.lots = lots
+    o.lots_0 = lots
     o.filled = 0
     o.display = 0
     o.price = 0
@@ -178,6 +179,7 @@ def place(frame: int, order_at: int) -> int:
     h = at(at(frame, FRAME).state, HEADER)
     watch(frame, order_at)
     o = at(order_at, ORDER)
+    o.lots_0 = o.lots  # R8 may have cut them
     h.touch_lo = max(h.touch_lo, o.touch_lo)
     h.touch_hi = min(h.touch_hi, o.touch_hi)
     if at(frame, FRAME).shared != 0:
@@ -185,9 +187,9 @@ def place(frame: int, order_at: int) -> int:
     return o.id
 
 
-def reject(frame: int, kind: int, tif: int, reason: int) -> int:
+def reject(frame: int, kind: int, tif: int, lots: int, reason: int) -> int:
     """O5: an order that never lived still gets an id and a reason."""
-    o_at = new_order(frame, kind, tif, 0)
+    o_at = new_order(frame, kind, tif, lots)
     if o_at == 0:
         return 0
     o = at(o_at, ORDER)
@@ -212,6 +214,11 @@ def off_market(frame: int) -> int:
     return R_DELISTED if at(f.positions, POSITION).delisted != 0 else R_NONE
 
 
+def countable(instrument_at: int, q: float) -> int:
+    """Q1 of any number: 0 lots of what cannot be counted."""
+    return to_lots(instrument_at, q) if finite(q / at(instrument_at, INSTRUMENT).lot) else 0
+
+
 def submit(
     frame: int, verb: int, tif: int, asked: int, q: float, a: float, b: float, expires: float, display: float
 ) -> int:
@@ -222,7 +229,7 @@ def submit(
     if wrong == R_NONE:
         wrong = fault(frame, verb, tif, asked, q, a, b, expires, display)
     if wrong != R_NONE:
-        return reject(frame, kind, tif, wrong)
+        return reject(frame, kind, tif, countable(f.instrument, q), wrong)
     o_at = new_order(frame, kind, tif, to_lots(f.instrument, q))
     if o_at == 0:
         return 0
@@ -306,20 +313,20 @@ def bracket(
         and ((given & HAS_TAKE_PROFIT) == 0 or is_profit(limit, q))
     )
     wrong = off_market(frame)
+    lots = countable(g, q)
     if wrong != R_NONE:
-        return reject(frame, kind, tif, wrong)
+        return reject(frame, kind, tif, lots, wrong)
     if not good or (kind == LIMIT and not good_price(g, entry)):
-        return reject(frame, kind, tif, R_INVALID)
-    lots = to_lots(g, q)
+        return reject(frame, kind, tif, lots, R_INVALID)
     if lots == 0 or (shows and to_lots(g, display) == 0):
-        return reject(frame, kind, tif, R_BELOW)
+        return reject(frame, kind, tif, lots, R_BELOW)
     off = (
         ((given & HAS_STOP) != 0 and off_tick(frame, stop))
         or ((given & HAS_LIMIT) != 0 and off_tick(frame, limit))
         or (kind == LIMIT and off_tick(frame, entry))
     )
     if off:
-        return reject(frame, kind, tif, R_OFF_TICK)
+        return reject(frame, kind, tif, lots, R_OFF_TICK)
     o_at = new_order(frame, kind, tif, lots)
     if o_at == 0:
         return 0
@@ -377,7 +384,7 @@ def target(frame: int, verb: int, wish: float, band: float) -> int:
     f = at(frame, FRAME)
     wrong = off_market(frame)
     if wrong != R_NONE:
-        return 0 if wrong == R_DELISTED and wish == 0.0 else reject(frame, MARKET, GTC, wrong)
+        return 0 if wrong == R_DELISTED and wish == 0.0 else reject(frame, MARKET, GTC, 0, wrong)
     g = at(f.instrument, INSTRUMENT)
     held = at(f.positions, POSITION).lots
     if at(f.state, HEADER).n_live > 0:
@@ -390,20 +397,20 @@ def target(frame: int, verb: int, wish: float, band: float) -> int:
         return 0
     if verb == V_TARGET:
         if not finite(wish / g.lot):
-            return reject(frame, MARKET, GTC, R_INVALID)
+            return reject(frame, MARKET, GTC, 0, R_INVALID)
         lots = to_lots(f.instrument, wish) - held
         if lots == 0:
             return 0
     else:
         if not finite(wish):
-            return reject(frame, MARKET, GTC, R_INVALID)
+            return reject(frame, MARKET, GTC, 0, R_INVALID)
         if wish == 0.0:
             lots = -held
         else:
             time = decided_at(frame)
             gap = sized_gap(frame, wish, held, column(frame, C_CLOSE, f.i), equity, f.i, time, True)
             if not finite(gap):
-                return reject(frame, MARKET, GTC, R_INVALID)
+                return reject(frame, MARKET, GTC, 0, R_INVALID)
             lots = int(gap)
         if lots == 0:
             return 0

@@ -48,16 +48,20 @@ class Source:
 
 
 def read_source(function) -> Source:
-    """The tree of a function's source, its file and first line; read once."""
+    """The tree of a function's source, its file and first line; read once.
+
+    Raises StrategyError for what is no function, and for one whose text is not there or not that of the code that runs.
+    """
+    if not callable(function) or not hasattr(function, "__name__"):
+        fix = "Put it above a def, or pass it a function."
+        raise StrategyError(message("argument of a decorator", repr(function), "a function written with def", fix))
     try:
         if function in _sources and _sources[function][0] is function.__code__:  # a reload may replace it in place
             return _sources[function][1]
         lines, first = inspect.getsourcelines(function)
     except (OSError, TypeError) as error:
-        name = getattr(function, "__name__", function)
-        raise StrategyError(
-            message(f"source of {name}", "none", "a function defined in a cell or a file", "Write it there.")
-        ) from error
+        wanted = "a function defined in a cell or a file"
+        raise StrategyError(message(f"source of {function.__name__}", "none", wanted, "Write it there.")) from error
     tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
     if not isinstance(tree, ast.FunctionDef):
         raise StrategyError(

@@ -76,7 +76,7 @@ def mark_each(frame: int) -> int:
 
 
 def arrive(frame: int) -> int:
-    """V5: before a bar, what has come by its open. 0."""
+    """V5: before a bar, what has come by its open, and the fees of what was sent at the decision before. 0."""
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
     opens = column(frame, C_OPEN_AT, f.clock)
@@ -84,6 +84,8 @@ def arrive(frame: int) -> int:
     for j in range(h.n_moving):
         t_at = f.state + h.off_transfers + TRANSFER_BYTES * j
         t = at(t_at, TRANSFER)
+        at(f.total, ACCOUNT).fees += t.fee
+        t.fee = 0.0
         if t.time <= opens:
             at(account_of(frame, t.asset), ACCOUNT).cash += t.amount
             log_action(frame, TRANSFERRED, t.asset, opens, 0, t.amount)
@@ -135,11 +137,11 @@ def send_money(frame: int, amount: float, a: int, b: int) -> float:
     t.time = now + i8(way)
     t.asset = b
     t.amount = sent - cost
+    t.fee = cost
     whole = at(f.total, ACCOUNT)
     x = at(giver, ACCOUNT)
     x.cash -= sent
     x.equity -= sent
     whole.cash -= sent
-    whole.fees += cost
     log_action(frame, TRANSFERRED, a, now, 0, -sent)
     return sent

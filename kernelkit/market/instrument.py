@@ -69,7 +69,11 @@ def listed(instruments: Any) -> dict[str, Instrument]:
     if not good:
         fix = 'Write instruments={"BTC": kk.Instrument(tick_size=0.01, min_notional=5.0)}.'
         raise OrderError(message("instruments of the venue", repr(instruments), "a kk.Instrument by asset", fix))
-    return {str(asset): one for asset, one in instruments.items()}
+    nameless = [asset for asset in instruments if not isinstance(asset, str) or not asset]
+    if nameless:
+        fix = "Name the assets as the bars do."
+        raise OrderError(message("instruments of the venue", f"one for {nameless[0]!r}", "the name of an asset", fix))
+    return dict(instruments)
 
 
 def sizes_of(instruments: Mapping[str, Instrument], venue: Any, assets: Sequence[str]) -> tuple[Any, ...]:

@@ -61,6 +61,19 @@ class Settings:
         accounts = self.account.at(self.venue) if isinstance(self.account, Accounts) else [self.account] * len(venues)
         return [Settings(a, v, self.fill_model) for a, v in zip(accounts, venues, strict=True)]
 
+    def only(self, assets: Sequence[str]) -> Settings:
+        """These settings without venues of other assets, and the accounts at those, which nobody trades from."""
+        if not isinstance(self.venue, Venues):
+            return self
+        kept = {asset: venue for asset, venue in self.venue.by_asset.items() if asset in assets}
+        if not kept:
+            return self
+        venue, account = Venues(kept), self.account
+        if isinstance(account, Accounts):
+            at = dict(zip(self.venue.names, account.at(self.venue), strict=True))
+            account = Accounts({name: at[name] for name in venue.names})
+        return replace(self, account=account, venue=venue)
+
     def of_assets(self, assets: Sequence[str]) -> list[Settings]:
         """What each of these assets is traded under."""
         homes = self.venue.homes(assets) if isinstance(self.venue, Venues) else [0] * len(assets)
@@ -75,7 +88,7 @@ class Settings:
         """V1: where the assets of a portfolio trade; None for one venue."""
         if not isinstance(self.venue, Venues):
             return None
-        names = tuple(venue.name for venue in self.venue.each)
+        names = tuple(self.venue.names)
         found = Homes(tuple(self.venue.homes(assets)), names)
         if not isinstance(self.account, Accounts):
             return found

@@ -47,9 +47,14 @@ class Venues:
         return list({venue.name: venue for venue in self.by_asset.values()}.values())
 
     @property
+    def names(self) -> list[str]:
+        """What they are called, in that order."""
+        return [venue.name for venue in self.each]
+
+    @property
     def name(self) -> str:
         """All names."""
-        return " + ".join(venue.name for venue in self.each)
+        return " + ".join(self.names)
 
     @property
     def costs(self) -> str:
@@ -69,7 +74,7 @@ class Venues:
             found = f"none for {missing[0]}" if missing else f"one for {unknown[0]}"
             fix = "Give each asset of the bars its venue."
             raise OrderError(message("venue", found, f"one for each of {', '.join(assets)}", fix))
-        names = [venue.name for venue in self.each]
+        names = self.names
         return [names.index(self.by_asset[a].name) for a in assets]
 
 
@@ -96,14 +101,17 @@ class Accounts:
         if not isinstance(given, Mapping) or not given:
             raise OrderError(message("accounts", repr(given), "a kk.Account for each venue's name", fix))
         for name, account in given.items():
+            if not isinstance(name, str):
+                wanted = "the name of a venue"
+                raise OrderError(message("accounts", f"one at {name!r}", wanted, fix))
             if not isinstance(account, Account):
                 raise OrderError(message(f"account at {name}", repr(account), "a kk.Account", fix))
         object.__setattr__(self, "by_venue", dict(given))
         ways = self.transfer if isinstance(self.transfer, Mapping) else {"": self.transfer}
         for way, length in ways.items():
-            known = way == "" or (isinstance(way, tuple) and len(way) == 2 and set(way) <= set(given))
-            if not known:
-                wanted = f"a pair of {', '.join(map(str, given))}"
+            pair = isinstance(way, tuple) and len(way) == 2 and set(way) <= set(given) and way[0] != way[1]
+            if way != "" and not pair:
+                wanted = f"a pair of two of {', '.join(given)}"
                 raise OrderError(message("transfer of the accounts", repr(way), wanted, fix))
             duration(length)
         fees = self.fee if isinstance(self.fee, Mapping) else {"": self.fee}
@@ -119,10 +127,10 @@ class Accounts:
 
     def at(self, venues: Venues) -> list[Account]:
         """The account at each of the venues; raises OrderError where the two do not fit."""
-        names = [venue.name for venue in venues.each]
+        names = venues.names
         if set(names) != set(self.by_venue):
             fix = "Name the accounts after the venues: kk.Venue(name, ...)."
-            raise OrderError(message("accounts", ", ".join(map(str, self.by_venue)), ", ".join(names), fix))
+            raise OrderError(message("accounts", ", ".join(self.by_venue), ", ".join(names), fix))
         return [self.by_venue[name] for name in names]
 
     def delays(self, names: Sequence[str]) -> tuple[int, ...]:

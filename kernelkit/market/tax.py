@@ -62,6 +62,8 @@ def tax(
     """
     import pandas as pd
 
+    if not isinstance(fills, pd.DataFrame):
+        raise DataError(message("table of fills", type(fills).__name__, "a DataFrame", "Pass kk.fills(res)."))
     if method not in METHODS:
         raise UsageError(message("method of kk.tax", method, f"one of {', '.join(METHODS)}", "Choose which lot goes."))
     if missing := [name for name in NEEDED if name not in fills]:

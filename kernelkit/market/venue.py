@@ -57,6 +57,8 @@ class Venue:
     instruments: Mapping[str, Instrument] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise OrderError(message("name of the venue", repr(self.name), "text", 'Write kk.Venue("binance", ...).'))
         if self.cash_rule not in CASH_RULES:
             raise OrderError(
                 message(

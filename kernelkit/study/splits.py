@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from kernelkit import ledger
-from kernelkit.agenda import known
+from kernelkit import ledger, schema
+from kernelkit.agenda import known, worthless
 from kernelkit.binding import bind, kind_of
 from kernelkit.cells import chosen as cells_of
 from kernelkit.engine import backtest, explain, record
 from kernelkit.errors import OrderError, UsageError, message
+from kernelkit.kernels import layout as L
 from kernelkit.kernels import scan
 from kernelkit.kernels.block import slots_of
 from kernelkit.kernels.job import Job, Logs, Outcome, new_outcome
 from kernelkit.kernels.session import Failed, Recorder, Session
-from kernelkit.kernels.switching import Switch, switch
+from kernelkit.kernels.switching import Switch, advance, switch
 from kernelkit.lazy import lazy
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
@@ -30,7 +31,7 @@ from kernelkit.market.venue import Venue
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, asset_names, check_bars, clock_moments, resolve, span
 from kernelkit.result import Curves, build
-from kernelkit.run import one_recipe
+from kernelkit.run import ENDLESS, one_recipe
 from kernelkit.strategy import Signal, Strategy
 from kernelkit.table import Panel, clock_of, panel_of
 
@@ -147,8 +148,9 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
     Returns a Dataset with dim ``fold`` (coords ``train_start train_end test_start test_end``; the chosen parameters,
     ``is_sharpe_ratio``, ``oos_sharpe_ratio``, ``efficiency`` = OOS / IS, NaN where IS <= 0), the stitched
     ``equity_oos`` (quote currency), ``drawdown_oos``, ``position_oos`` (base units; of a portfolio by asset) and
-    ``fold_of`` over ``time``, and the out-of-sample headline metrics as scalars; ``kk.trades``, ``kk.fills`` and
-    ``kk.orders`` show what was done. Raises UsageError, DataError, StrategyError, OrderError.
+    ``fold_of`` over ``time``, with an account at each venue ``account_equity_oos`` and ``account_cash_oos`` by venue
+    (V3), and the out-of-sample headline metrics as scalars (``total_return_at_zero`` as in `backtest`); ``kk.trades``,
+    ``kk.fills`` and ``kk.orders`` show what was done. Raises UsageError, DataError, StrategyError, OrderError.
 
     >>> import kernelkit as kk
     >>> @kk.strategy
@@ -182,7 +184,7 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
     picks = [b["params"] for b in chosen]
     recipe, outcome, logs = trade(bars, strategy, scalars, axes, picks, windows, carry, settings)
     record(recipe, outcome, settings.venue, [settings.fill_model])
-    return assemble(recipe, outcome, logs, windows, chosen, axes, settings)
+    return assemble(recipe, outcome, logs, windows, chosen, axes, settings, at_zero(recipe, settings))
 
 
 def _check(bars: xr.Dataset, strategy: Strategy | Signal, fill_model: FillModel) -> Strategy:
@@ -321,9 +323,7 @@ def trade(
             switch(main, switches[-1])
             main.advance(until)
     except Failed as failure:
-        outcome = new_outcome(1, False)
-        outcome.errors[0] = (failure.status, failure.i, failure.argument)
-        explain(recipe, outcome, settings.venue)
+        stopped(recipe, failure, settings)
     outcome = main.ended(stop)
     recipe = replace(
         first,
@@ -335,6 +335,34 @@ def trade(
     )
     recipe.job.trials["i1"] = stop
     return recipe, outcome, main.logs()
+
+
+def stopped(recipe: Recipe, failure: Failed, settings: Settings) -> None:
+    """Raise what stopped the run, as `explain` does; the recipe has the parameters of the fold."""
+    outcome = new_outcome(1, False)
+    outcome.errors[0] = (failure.status, failure.i, failure.argument)
+    explain(recipe, outcome, settings.venue)
+
+
+def at_zero(recipe: Recipe, settings: Settings) -> Outcome | None:
+    """What the same choices come to where delistings of unknown value paid nothing (E4); None where there are none."""
+    tables = worthless(recipe.job.tables)
+    if tables is None:
+        return None
+    trials = recipe.job.trials.copy()
+    stop = int(trials[0]["i1"])
+    trials["i1"] = ENDLESS
+    job = replace(recipe.job, tables=tables, trials=trials)
+    session = Session(job)
+    try:
+        advance(session, stop, recipe.switches)
+    except Failed as failure:
+        words = [one.words for one in recipe.switches if one.bar <= failure.i][-1]
+        params = words[None, : job.params.shape[1]]
+        stopped(replace(recipe, job=replace(job, params=params)), failure, settings)
+    outcome = session.ended(stop)
+    record(recipe, outcome, settings.venue, [settings.fill_model], "delisting")
+    return outcome
 
 
 def replayed(job: Job, at: int) -> np.ndarray:
@@ -354,11 +382,12 @@ def assemble(
     chosen: Sequence[Mapping[str, Any]],
     axes: Mapping[str, Sequence[Any]],
     settings: Settings,
+    zero: Outcome | None,
 ) -> xr.Dataset:
-    """The study's Dataset, as `walk_forward` describes it."""
+    """The study's Dataset, as `walk_forward` describes it; ``zero`` is what `at_zero` has found."""
     bars, place, venue = recipe.bars, recipe.rows(0), settings.venue
     times = bars["time"].values
-    ds = build(recipe, outcome, ("metrics", "blocks"), venue, [settings.fill_model])
+    ds = build(recipe, outcome, ("metrics", "blocks"), venue, [settings.fill_model], zero)
     own = place[np.searchsorted(place, recipe.start) : np.searchsorted(place, recipe.stop)]
     equity = logs.curves[:, 0]
     curves = Curves(recipe, logs)
@@ -384,6 +413,13 @@ def assemble(
     held = logs.curves[:, 2 : 2 + recipe.job.n_asset] if recipe.shared else logs.curves[:, 2]
     position = lazy("position_oos", recipe.cells, held.shape, lambda _: held, curves)
     ds["position_oos"] = (("time", "asset") if recipe.shared else ("time",), position)
+    homes = recipe.job.homes
+    if homes is not None and homes.cash:
+        ds = ds.assign_coords(venue=("venue", list(homes.names)))
+        for name in L.ACCOUNT_CURVES:
+            told = f"{schema.variable(name).long_name}, out of sample"
+            attrs = {"long_name": told, "units": "quote"}
+            ds[f"{name}_oos"] = (("time", "venue"), curves.curve(name, 0), attrs)
     for name in axes:
         ds[name] = ("fold", np.array([c["params"][name] for c in chosen]))
     ds["is_sharpe_ratio"], ds["oos_sharpe_ratio"] = ("fold", inside), ("fold", np.array(oos))

@@ -311,6 +311,14 @@ def instant(ns: float) -> np.float64:
     return memory.unbits(int(ns) if ns == ns and abs(ns) < 9.2e18 else 0)
 
 
+class Unheard(Exception):
+    """An own indicator raised before the bars that run here: at bar ``bar`` of asset ``asset``; ``key`` is which."""
+
+    def __init__(self, key: tuple[int, int], asset: int, bar: int) -> None:
+        super().__init__(key, asset, bar)
+        self.key, self.asset, self.bar = key, asset, bar
+
+
 class Python:
     """Binds a session to the uncompiled kernels and a strategy's own function."""
 
@@ -318,7 +326,8 @@ class Python:
         self.strategy, self.own, self.job, self.venue = strategy, own, job, venue
         self.hooks = strategy.hooks
         self.handles: list[int] = []
-        # of own indicators, by data and bar of those: raised when a decision needs the value
+        # of own indicators, by place of the data among FRAME.instruments and bar of those: raised when a decision needs
+        # the value
         self.errors: dict[tuple[int, int], Exception] = {}
         self.texts = {n: d for n, d in strategy.defaults.items() if isinstance(d, str)}
 
@@ -386,7 +395,8 @@ class Python:
 
         def kernel(frame: int, slot: int, column: int, first: int, last: int, out: int, words: int) -> None:
             state, arguments = Slots(slot + 8 * context.FIRST_WORD, places, own.state), self.arguments(site, words)
-            its = int(memory.at(frame, L.FRAME).instrument)
+            f = memory.at(frame, L.FRAME)
+            its = int(f.instrument - f.instruments)
             for i in range(first, last):
                 value = memory.f8(slot)
                 if failed_at(value) is None:
@@ -427,7 +437,8 @@ class Python:
                 if plan.by_asset:
                     assets.each(frame, plan, slots, strategy.state, self.check, call)
                 else:
-                    call(assets.arguments(frame, plan, slots, strategy.state), calls.happened(frame))
+                    head = assets.arguments(frame, plan, slots, strategy.state, self.raised)
+                    call(head, calls.happened(frame))
         return 0
 
     def check(self, frame: int, panel: int) -> None:
@@ -440,10 +451,15 @@ class Python:
             value = memory.f8(int(place + memory.i8(f.strategy + 8 * site.slot + 8)))
             i = failed_at(value)
             if i is not None:
-                its = int(f.instrument if j < 0 else higher.timeframe_at(frame, j))
+                its = int((f.instrument if j < 0 else higher.timeframe_at(frame, j)) - f.instruments)
                 failed.append((i if j < 0 else int(higher.failing_bar(frame, j, value)), its, i))
         if failed:
-            raise self.errors[min(failed)[1:]]
+            bar, *key = min(failed)
+            raise self.raised((key[0], key[1]), int(f.asset), bar)
+
+    def raised(self, key: tuple[int, int], asset: int, bar: int) -> Exception:
+        """What an own indicator raised at this bar of an asset."""
+        return self.errors.get(key) or Unheard(key, asset, bar)
 
     def close(self) -> None:
         """Forget the handles."""
@@ -513,15 +529,25 @@ def replay(recipe: Recipe, trial: int, i: int, venue: Any, where: str) -> None:
         )
     else:
         job = with_target(recipe, trial, trial + 1)
-    native = Session(job)
-    native.advance(i)
     python = binding(recipe, job, venue)
     try:
-        session = Session(job, python)
-        session.restore(native.block)
-        session.call(new_outcome(1, True), max(i, int(job.trials["trade_from"][0])) + 1)  # an indicator warms up too
+        try:
+            run_from(job, python, i, max(i, int(job.trials["trade_from"][0])))  # an indicator warms up too
+        except Unheard as earlier:
+            bar = int(recipe.places[earlier.asset][earlier.bar]) if recipe.shared else earlier.bar
+            run_from(job, python, bar, bar)
+            raise python.errors[earlier.key] from None
     except Exception as error:
         error.add_note(where)
         raise
     finally:
         python.close()
+
+
+def run_from(job: Job, python: Python, first: int, last: int) -> None:
+    """Run bars ``first`` to ``last`` of a job's only trial in Python, from the state that compiled code had before."""
+    native = Session(job)
+    native.advance(first)
+    session = Session(job, python)
+    session.restore(native.block)
+    session.call(new_outcome(1, True), last + 1)

@@ -12,11 +12,13 @@ from kernelkit.kernels import context, fills, focus, higher, memory, orders, rea
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.plan import Each
 from kernelkit.kernels.verbs import order_of
-from kernelkit.view import Ctx, Failed, Series, Slots, Value
+from kernelkit.view import Ctx, Failed, Series, Slots, Value, exact, failed_at
 from kernelkit.view.calls import happened
 
 if TYPE_CHECKING:
     from kernelkit.kernels.plan import Plan
+
+Raised = Callable[[tuple[int, int], int, int], Exception]  # `Python.raised`
 
 
 def checked(frame: int, value: Any) -> Any:
@@ -61,10 +63,11 @@ class Asset(Ctx):
     """``ctx[k]``."""
 
     _number: int
+    _raised: Raised
 
-    def __init__(self, frame: int, plan: Plan, slots: dict[tuple[Any, ...], int], number: int) -> None:
+    def __init__(self, frame: int, plan: Plan, slots: dict[tuple[Any, ...], int], number: int, raised: Raised) -> None:
         super().__init__(frame, plan, slots)
-        self.__dict__.update(_number=number, x=AssetFeatures(self))
+        self.__dict__.update(_number=number, _raised=raised, x=AssetFeatures(self))
 
     def __getattr__(self, name: str) -> Any:
         frame = self._frame
@@ -84,8 +87,6 @@ class Asset(Ctx):
         return float(checked(frame, higher.asset_higher(frame, self._number, timeframe, column, back)))
 
     def _value(self, kind: str, column: int, arguments: tuple[Any, ...], timeframe: int) -> Value:
-        from kernelkit.view import exact
-
         place = self._words + 8 * self._slots[kind, column, exact(arguments), timeframe] + 8
         frame, k = self._frame, self._number
 
@@ -94,7 +95,15 @@ class Asset(Ctx):
                 return higher.asset_higher_value(frame, k, timeframe, place, back)
             return reach.asset_value(frame, k, place, back)
 
-        value = Value(checked(frame, at(0)))
+        now = at(0)
+        bar = failed_at(now)
+        if bar is not None:
+            f = memory.at(frame, L.FRAME)
+            base = timeframe < 0
+            its = f.instrument_0 + L.INSTRUMENT_BYTES * k if base else higher.asset_timeframe(frame, k, timeframe)
+            began = bar if base else int(higher.closing_bar(its, bar))
+            raise self._raised((int(its - f.instruments), bar), k, began)
+        value = Value(checked(frame, now))
         value.before = float(at(-1))
         return value
 
@@ -128,14 +137,14 @@ class OwnCtx(Ctx):
 class PortfolioCtx:
     """``ctx`` of a portfolio."""
 
-    def __init__(self, frame: int, plan: Plan, slots: dict[tuple[Any, ...], int]) -> None:
-        self._frame, self._plan, self._slots = frame, plan, slots
+    def __init__(self, frame: int, plan: Plan, slots: dict[tuple[Any, ...], int], raised: Raised) -> None:
+        self._frame, self._plan, self._slots, self._raised = frame, plan, slots, raised
         f = memory.at(frame, L.FRAME)
         self.i, self.n = int(f.clock), int(f.n_asset)
 
     def __getitem__(self, k: int) -> Asset:
         checked(self._frame, reach.is_asset(self._frame, int(k)))
-        return Asset(self._frame, self._plan, self._slots, int(k))
+        return Asset(self._frame, self._plan, self._slots, int(k), self._raised)
 
     @property
     def tradable(self) -> list[int]:
@@ -242,9 +251,11 @@ class PortfolioSlots(Slots):
         super().__setattr__(name, value)
 
 
-def arguments(frame: int, plan: Plan, slots: dict[tuple[Any, ...], int], declared: dict[str, Any]) -> list[Any]:
+def arguments(
+    frame: int, plan: Plan, slots: dict[tuple[Any, ...], int], declared: dict[str, Any], raised: Raised
+) -> list[Any]:
     """What a portfolio's function is called with before its parameters."""
-    head: list[Any] = [PortfolioCtx(frame, plan, slots)]
+    head: list[Any] = [PortfolioCtx(frame, plan, slots, raised)]
     return [*head, PortfolioSlots(frame, plan, declared)] if declared else head
 
 

@@ -236,6 +236,11 @@ def test_gaps_are_stated() -> None:
     assert with_symbols(read(parts), NAMES, allow_gap=True)["close"].shape == (53, 1)
 
 
+def test_lean_symbols__of_no_path() -> None:
+    with pytest.raises(DataError, match="map files: found 5, wanted a path"):
+        lean_symbols(5)  # type: ignore[arg-type]
+
+
 def test_lean_symbols(tmp_path: Path) -> None:
     folder = tmp_path / "maps"
     folder.mkdir()

@@ -71,7 +71,6 @@ class Counter:
 
     def _reject(self, ask: Ask, reason: str) -> int:
         order = self._new(ask)
-        order.judged = False
         self._book.add(order)
         self._book.end(order, "rejected", reason, self.time)
         return order.id
@@ -92,8 +91,6 @@ class Counter:
         if not fault:
             self._desk.write(order, ask)
             fault = self._desk.refusal(order)
-        else:
-            order.judged = False
         return self._allowed(order, fault)
 
     def _allowed(self, order: Order, fault: str = "") -> Order:

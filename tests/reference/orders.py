@@ -34,7 +34,6 @@ class Order:
     offset: int = 0
     expires: int = 0
     post_only: bool = False
-    judged: bool = True  # T7: has it numbers
     new: bool = True  # O14: no bar has been matched against it yet
     display: int = 0  # P5: lots, 0 for all
     queues_since: int = -1  # P5: the bar of its asset in which it takes no further part
@@ -189,8 +188,7 @@ class Book:
         if not order.live:
             raise RuntimeError(f"order {order.id} ended twice: {order.status}, then {status}")
         order.status, order.reason, order.t_end = status, reason, time
-        numbers = {} if order.judged else {"lots": 0, "price": 0, "trigger": 0}
-        self.happened.append(order.record() | numbers)
+        self.happened.append(order.record())
         if not by_fill:
             for child in self.live():
                 if child.parent == order.id and child.live and not child.active:

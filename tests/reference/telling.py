@@ -23,7 +23,7 @@ class Fill:
 
 @dataclass(frozen=True)
 class End:
-    """An order that has ended; without numbers `quantity` is 0 and `price` NaN."""
+    """An order that has ended; `price` is NaN where there is neither limit nor trigger."""
 
     id: int
     asset: int

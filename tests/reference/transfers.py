@@ -21,13 +21,14 @@ class Ways:
     fee: Sequence[float]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Sent:
-    """An amount that is due at a time, for the account of asset `target`."""
+    """An amount that is due at a time, for the account of asset `target`; the fee until it counts."""
 
     amount: float
     due: int
     target: int
+    fee: float
 
 
 @dataclass
@@ -50,10 +51,9 @@ class Transfers:
             raise ValueError(f"{MOST} transfers are under way: send less at one time")
         sender.cash = sender.cash - sent
         sender.left = sender.left - sent
-        self.account.fees = self.account.fees + fee
         self.account.note(time, "transfer", source, 0, -sent)
         due = time + self.ways.delay[self.place(source)][self.place(target)]
-        self.account.under_way.append(Sent(sent - fee, due, target))
+        self.account.under_way.append(Sent(sent - fee, due, target, fee))
         return sent
 
     def place(self, asset: int) -> int:
@@ -72,6 +72,8 @@ class Transfers:
     def arrive(self, open_at: int) -> None:
         """Before anything else of a bar, in the order of sending."""
         account = self.account
+        for sent in account.under_way:
+            account.fees, sent.fee = account.fees + sent.fee, 0.0
         for sent in [sent for sent in account.under_way if sent.due <= open_at]:
             purse = account.purse_of[sent.target]
             purse.cash = purse.cash + sent.amount
