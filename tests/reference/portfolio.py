@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from tests.reference.abreast import FinerSharingVenue, PathVenue
 from tests.reference.account import Fund
 from tests.reference.actions import Action, schedule
 from tests.reference.config import Config, Outcome
 from tests.reference.halts import Gate
 from tests.reference.holders import index
 from tests.reference.holding import Holding
-from tests.reference.market import Asset, Clock
+from tests.reference.market import Asset, Bars, Clock
 from tests.reference.orders import Book
 from tests.reference.purse import Purse
-from tests.reference.sharing import SharingVenue
 from tests.reference.simulator import run, span
 from tests.reference.view import View
 
@@ -88,14 +88,19 @@ def simulate_portfolio(
     venues: Sequence[Config] = (),
     homes: Sequence[int] = (),
     own: bool = False,
+    finer: Sequence[Bars] = (),
 ) -> Outcome:
     """Run one strategy over the assets in column order; `position` of the outcome has one list per asset.
 
     `venues` are the account's settings as each of several venues has them, `homes` each asset's place among them (V1).
-    Each has an `own` account, with the cash that it says (V3), or they share that of `config`.
+    Each has an `own` account, with the cash that it says (V3), or they share that of `config`. `finer` are the bars of
+    each asset in which `path = finer` matches (X11).
     """
-    if config.path not in ("stop_first", "close"):
-        raise ValueError(f"Config.path is {config.path!r}, wanted stop_first or close in a portfolio")
+    if (len(finer) == len(assets)) != (config.path == "finer"):
+        raise ValueError(f"Config.path is {config.path!r}, wanted finer with finer bars of each asset, these with it")
+    for one in (config, *venues):
+        if one.isolated:  # L7; L6 looks at the marks alone
+            one.check_path()
     if not assets:
         raise ValueError("a portfolio of no assets, wanted at least one")
     if not (callable(config.borrow) or isinstance(config.borrow, int | float)) and len(config.borrow) != len(assets):
@@ -113,7 +118,9 @@ def simulate_portfolio(
         mine = [[holding for holding in holdings if holding.venue == v] for v in range(len(venues))]
         purses = [Purse(mine[v], venue, venue.cash, venue.cash, -2 - v) for v, venue in enumerate(venues)]
     account = Fund(holdings, config, purses)
-    venue = SharingVenue(clock, config, account, Book())
+    venue = PathVenue(clock, config, account, Book())
+    if finer:
+        venue = FinerSharingVenue(clock, config, account, Book(), finer=finer)
 
     def call(t: int) -> None:
         decide(PortfolioView(account, venue.book, t, clock.known_at[t]))
