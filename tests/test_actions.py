@@ -132,6 +132,20 @@ def test_e2__live_orders_ask_for_as_much_at_prices_that_are_worth_as_much() -> N
     assert tiny.loc[1, ["quantity", "limit"]].tolist() == [1.0, 555.5]
 
 
+def test_e2__a_target_is_sized_once() -> None:
+    """S5: of 1000 lots one has filled when ten become one, which leaves 99, and nothing of what has filled."""
+
+    @kk.strategy(warmup=0)
+    def all_in(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx.target_percent(1.0)
+
+    bars = bars_of([10.0, 10.0, 100.0, 100.0], ("2024-01-03", "split", 0.1), gap=True)
+    model = kk.FillModel(sizing="at_fill")
+    res = kk.backtest(bars, all_in, account=kk.Account(10_000.0), venue=kk.Venue(participation=1e-6), fill_model=model)
+    assert kk.orders(res)["quantity"].tolist() == [99.0]
+
+
 def test_e2__a_target_after_a_split_counts_new_units() -> None:
     @kk.strategy(warmup=0)
     def half(ctx):  # type: ignore[no-untyped-def]
