@@ -99,15 +99,13 @@ class FinerSharingVenue(PathVenue):
     finer: Sequence[Bars] = ()
 
     def __post_init__(self) -> None:
-        """F16: of each asset its finer bars by its own bar."""
-        self.inside: list[dict[int, int]] = []  # of each asset, by its finer bars that belong to one: which one
-        for holding, finer in zip(self.account.holdings, self.finer, strict=True):
-            bars, found = holding.own, {}
-            for u in range(len(finer)):
-                for t in range(len(bars)):
-                    if bars.open_at[t] <= finer.open_at[u] < bars.known_at[t]:
-                        found[u] = t
-            self.inside.append(found)
+        """F16: each asset's finer bars belong to one of its own bars; others are not there."""
+        self.inside = [of_bars(holding.own, bars) for holding, bars in zip(self.account.holdings, self.finer, strict=True)]
+        self.finer = [
+            chosen(bars, [u for u, t in enumerate(inside) if t >= 0])
+            for bars, inside in zip(self.finer, self.inside, strict=True)
+        ]
+        self.inside = [[t for t in inside if t >= 0] for inside in self.inside]
 
     def match(self, t: int, last: bool) -> None:
         """F16, X11: all before the close-out for each bar of the finer clock in turn."""
@@ -131,14 +129,13 @@ class FinerSharingVenue(PathVenue):
     def moments(self, t: int) -> list[int]:
         """X11: when the finer clock's bars within bar `t` open."""
         first, end = self.clock.open_at[t], self.clock.known_at[t]
-        opens = {bars.open_at[u] for bars, inside in zip(self.finer, self.inside, strict=True) for u in inside}
-        return sorted(opened for opened in opens if first <= opened < end)
+        return sorted({opened for bars in self.finer for opened in bars.open_at if first <= opened < end})
 
     def stand(self, holding: Holding, t: int, opened: int) -> tuple[int, int, int] | None:
         """X1, X11: the asset's last finer bar by then; its times where it is one of this moment."""
         finer, inside = self.finer[holding.number], self.inside[holding.number]
-        past = [u for u in inside if finer.open_at[u] < opened]
-        here = [u for u in inside if finer.open_at[u] == opened]
+        past = [u for u in range(len(finer)) if finer.open_at[u] < opened]
+        here = [u for u in range(len(finer)) if finer.open_at[u] == opened]
         within = [u for u in past if finer.open_at[u] >= self.clock.open_at[t]]
         holding.since = None if t == 0 else holding.price_before(t, holding.ratios)
         if within:
@@ -150,7 +147,7 @@ class FinerSharingVenue(PathVenue):
             return None
         (u,) = here
         own, bar = holding.own, inside[u]
-        final = u == max(v for v in inside if inside[v] == bar)
+        final = inside[u + 1 : u + 2] != [bar]
         holding.stand_in(finer, u, own.closes is not None and final and own.known_at[bar] >= own.closes[bar])
         return finer.open_at[u], finer.known_at[u], finer.session[u]
 
@@ -158,3 +155,18 @@ class FinerSharingVenue(PathVenue):
         """E5: without a mark at the close of the finer bar before that in the bar, or E1's."""
         assert self.ledger is not None
         self.ledger.take(action, t, action.time, self.account.holdings[action.asset].since)
+
+
+def of_bars(bars: Bars, finer: Bars) -> list[int]:
+    """F16: of each finer bar the bar to which it belongs, -1 for none."""
+    found = []
+    for opened in finer.open_at:
+        inside = [t for t in range(len(bars)) if bars.open_at[t] <= opened < bars.known_at[t]]
+        found.append(inside[0] if inside else -1)
+    return found
+
+
+def chosen(bars: Bars, kept: list[int]) -> Bars:
+    """Some of the bars."""
+    columns = {name: getattr(bars, name) for name in Bars.__dataclass_fields__}
+    return Bars(**{name: v if v is None else [v[k] for k in kept] for name, v in columns.items()})
