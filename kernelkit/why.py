@@ -295,7 +295,7 @@ def others(replay: Replay, life: Life) -> list[dict[str, Any]]:
         if model.market == "same_close" and any(v.rules and v.rules.latency for v in job.venues):
             out.append(nothing(name, "refused with a latency (H5)"))
         elif guarded and model.path not in GUARDED_PATHS:
-            out.append(nothing(name, "refused where a bar can liquidate (L3)"))
+            out.append(nothing(name, "refused where an account can be liquidated (L3)"))
         else:
             out.append(under(replay, life, name, model))
     return out

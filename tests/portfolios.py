@@ -15,7 +15,7 @@ from kernelkit.kernels.job import Homes, Job, Logs, Table
 from kernelkit.strategy import Program
 from kernelkit.table import with_mark
 from tests.programs import actions_of, facts, finer_table, hours_of, lender, recorded, settings_of
-from tests.reference import Action, Asset, Bars, Clock, Config, Outcome, simulate_portfolio
+from tests.reference import Action, Asset, Clock, Config, Outcome, simulate_portfolio
 
 SCRIPTS = 4  # the last assets are never traded: their features are the program, one action a bar each
 FIELDS = ("verb", "k", "q", "a", "b", "c")
@@ -158,7 +158,6 @@ class World:
     venues: tuple[Place, ...] = ()
     homes: tuple[int, ...] = ()  # of each asset its place among `venues`
     own: bool = False  # V3
-    finer: tuple[Bars, ...] = ()  # X11: of each asset
 
 
 def table(asset: Asset, periods: float, values: np.ndarray | None) -> Table:
@@ -223,7 +222,7 @@ def job_of(world: World, program: Program, values: list[np.ndarray | None], call
     n = len(world.clock.open_at)
     tables = [table(a, float(c.periods_per_year), v) for a, v in zip(world.assets, values, strict=True)]
     clock, fine_bars = clock_table(world), None
-    if world.finer:
+    if world.config.path == "finer":
         clock, tables, fine_bars = with_finer(world, clock, tables)
     last = np.stack([np.maximum.accumulate(np.array(a.rows, "i8")) for a in world.assets], axis=1)
     trials = np.zeros(1, L.TRIAL)
@@ -246,11 +245,11 @@ def job_of(world: World, program: Program, values: list[np.ndarray | None], call
 
 def with_finer(world: World, clock: Table, tables: list[Table]) -> tuple[Table, list[Table], np.ndarray | None]:
     """X11: the same tables with the world's finer bars, and the last of those of each asset."""
-    rows = np.unique(np.concatenate([np.array(bars.open_at, "i8") for bars in world.finer]))
-    parts = []
-    for asset, own, bars in zip(world.assets, tables, world.finer, strict=True):
-        fine = finer_table(bars, asset.grid, own)
-        parts.append(within(own, fine, np.searchsorted(rows, np.array(bars.open_at, "i8")), "X"))
+    opened = [np.array(asset.finer.open_at, "i8") for asset in world.assets if asset.finer is not None]
+    rows, parts = np.unique(np.concatenate(opened)), []
+    for asset, own, times in zip(world.assets, tables, opened, strict=True):
+        fine = finer_table(asset.finer, asset.grid, own)
+        parts.append(within(own, fine, np.searchsorted(rows, times), "X"))
     clock, last = together(clock, parts)
     made = [replace(t, finer=part.table, edges=part.edges) for t, part in zip(tables, parts, strict=True)]
     return clock, made, last
@@ -279,5 +278,5 @@ def run_reference(world: World) -> Outcome:
 
     venues = [venue.config for venue in world.venues]
     return simulate_portfolio(
-        world.clock, world.assets, world.config, decide, world.actions, venues, world.homes, world.own, world.finer
+        world.clock, world.assets, world.config, decide, world.actions, venues, world.homes, world.own
     )

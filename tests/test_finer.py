@@ -430,10 +430,3 @@ def test_f16_refusals(minutes: pd.DataFrame) -> None:
     unknown = read(minutes.drop(columns="volume"))
     with pytest.raises(DataError, match=r"volume of asset: found unknown in 6000 of 6000 bars"):
         kk.backtest(bars, mixed, fill_model=FINER, finer=unknown, venue=VENUES[1])
-
-    @kk.portfolio
-    def shared(ctx):  # type: ignore[no-untyped-def]
-        ctx[0].buy(1.0)
-
-    with pytest.raises(OrderError, match="the fill model of a portfolio"):
-        kk.backtest(bars, shared, fill_model=FINER, finer=fine)

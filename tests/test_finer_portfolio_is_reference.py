@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.agree import assert_agree
 from tests.portfolios import World, run_engine, run_reference
-from tests.reference import Asset, Bars, Clock
+from tests.reference import Asset, Clock
 from tests.test_engine_is_reference import means
 from tests.test_finer_is_reference import grouped, some
 from tests.test_portfolio_is_reference import worlds
@@ -20,7 +20,7 @@ from tests.test_venues_are_reference import apart, spread
 EXAMPLES = 300
 
 
-def coarsened(asset: Asset, clock: Clock, group: np.ndarray, rng: np.random.Generator) -> tuple[Asset, Bars]:
+def coarsened(asset: Asset, clock: Clock, group: np.ndarray, rng: np.random.Generator) -> Asset:
     """An asset whose bars are those of `clock`, made of its own, with these; `group` has the place of each row.
 
     Some that have no volume are left out, and some bars, whose finer ones then belong to none.
@@ -35,7 +35,7 @@ def coarsened(asset: Asset, clock: Clock, group: np.ndarray, rng: np.random.Gene
     rows = np.full(len(clock), -1)
     rows[places] = np.arange(len(places))
     there = (np.array(asset.bars.v) > 0.0) | (rng.random(len(asset.bars)) < 0.3)
-    return replace(asset, bars=bars, rows=rows.tolist()), some(asset.bars, np.flatnonzero(there))
+    return replace(asset, bars=bars, rows=rows.tolist(), finer=some(asset.bars, np.flatnonzero(there)))
 
 
 def with_finer(world: World, seed: int, share: float) -> World:
@@ -46,9 +46,7 @@ def with_finer(world: World, seed: int, share: float) -> World:
     last[-1] = True
     ends, group = np.flatnonzero(last), np.cumsum(np.append(0, last[:-1]))
     starts = np.append(0, ends[:-1] + 1)
-    clock = Clock(
-        [old.open_at[k] for k in starts], [old.known_at[k] for k in ends], [old.session[k] for k in ends]
-    )
+    clock = Clock([old.open_at[k] for k in starts], [old.known_at[k] for k in ends], [old.session[k] for k in ends])
     market, close_out = world.config.market, world.config.close_out
     told = {
         "path": "finer",
@@ -56,18 +54,14 @@ def with_finer(world: World, seed: int, share: float) -> World:
         "close_out": "none" if close_out == "last_open" else close_out,
     }
     config = replace(world.config, trade_from=int(np.searchsorted(ends, world.config.trade_from)), **told)
-    assets, finer = [], []
+    assets = []
     for asset in world.assets:
         b = asset.bars
         if config.market == "next_vwap":
             asset = replace(asset, bars=replace(b, vwap=means(rng, asset.grid, np.array(b.h), np.array(b.l))))
-        coarse, fine = coarsened(asset, clock, group, rng)
-        assets.append(coarse)
-        finer.append(fine)
+        assets.append(coarsened(asset, clock, group, rng))
     venues = tuple(replace(venue, config=replace(venue.config, **told)) for venue in world.venues)
-    return replace(
-        world, clock=clock, assets=assets, config=config, program=world.program[ends], venues=venues, finer=tuple(finer)
-    )
+    return replace(world, clock=clock, assets=assets, config=config, program=world.program[ends], venues=venues)
 
 
 SEEDS, SHARES = st.integers(0, 2**32 - 1), st.sampled_from([0.15, 0.4, 0.8])

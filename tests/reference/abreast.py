@@ -100,7 +100,9 @@ class FinerSharingVenue(PathVenue):
 
     def __post_init__(self) -> None:
         """F16: each asset's finer bars belong to one of its own bars; others are not there."""
-        self.inside = [of_bars(holding.own, bars) for holding, bars in zip(self.account.holdings, self.finer, strict=True)]
+        self.inside = [
+            of_bars(holding.own, bars) for holding, bars in zip(self.account.holdings, self.finer, strict=True)
+        ]
         self.finer = [
             chosen(bars, [u for u, t in enumerate(inside) if t >= 0])
             for bars, inside in zip(self.finer, self.inside, strict=True)

@@ -12,7 +12,7 @@ from tests.reference.config import Config, Outcome
 from tests.reference.halts import Gate
 from tests.reference.holders import index
 from tests.reference.holding import Holding
-from tests.reference.market import Asset, Bars, Clock
+from tests.reference.market import Asset, Clock
 from tests.reference.orders import Book
 from tests.reference.purse import Purse
 from tests.reference.simulator import run, span
@@ -88,15 +88,14 @@ def simulate_portfolio(
     venues: Sequence[Config] = (),
     homes: Sequence[int] = (),
     own: bool = False,
-    finer: Sequence[Bars] = (),
 ) -> Outcome:
     """Run one strategy over the assets in column order; `position` of the outcome has one list per asset.
 
     `venues` are the account's settings as each of several venues has them, `homes` each asset's place among them (V1).
-    Each has an `own` account, with the cash that it says (V3), or they share that of `config`. `finer` are the bars of
-    each asset in which `path = finer` matches (X11).
+    Each has an `own` account, with the cash that it says (V3), or they share that of `config`.
     """
-    if (len(finer) == len(assets)) != (config.path == "finer"):
+    finer = [asset.finer for asset in assets if asset.finer is not None]
+    if len(finer) != (len(assets) if config.path == "finer" else 0):
         raise ValueError(f"Config.path is {config.path!r}, wanted finer with finer bars of each asset, these with it")
     for one in (config, *venues):
         if one.isolated:  # L7; L6 looks at the marks alone
