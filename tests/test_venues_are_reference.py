@@ -14,6 +14,7 @@ from tests.agree import assert_agree
 from tests.mandates import halted, limited
 from tests.portfolios import Place, World, run_engine, run_reference
 from tests.reference import Config
+from tests.reference.paths import LEGS
 from tests.test_engine_is_reference import FEES, MARGINS, RATES, SLIPPAGES
 from tests.test_portfolio_is_reference import worlds
 
@@ -70,6 +71,8 @@ def apart(draw: st.DrawFn) -> World:
         cash = draw(st.sampled_from([1e6, 10_000.0, 50.0]))
         told = limited(rng, cash, grids, world.assets[0].bars.c[0]) if draw(st.booleans()) else None
         own = {"initial": 1.0, "margin_fee": 0.0} | margin | draw(st.sampled_from([{}, RATES]))
+        if venue.config.path in LEGS:  # L7
+            own["isolated"] = False
         venues.append(replace(venue, config=replace(venue.config, cash=cash, limits=told, **own)))
     return replace(world, venues=tuple(venues), own=True)
 
