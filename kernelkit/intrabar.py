@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -20,6 +20,7 @@ from kernelkit.table import Panel, panel_of
 if TYPE_CHECKING:
     import xarray as xr
 
+CLOCKED = (L.C_OPEN_AT, L.C_KNOWN_AT, L.C_SESSION)
 RANGE = "Make the bars of the finer ones, or take both from one source."
 
 
@@ -46,27 +47,59 @@ def with_finer(recipe: Recipe, models: Sequence[FillModel], finer: xr.Dataset | 
     fine = panel_of(finer, [], closing=closing)
     if [id(p) for p, _ in panel.finer] != [id(fine)]:
         panel.finer[:] = [(fine, paired(recipe.bars, panel, finer, fine))]
-    pairs = panel.finer[0][1]
-    tables = [replace(t, finer=u, edges=edges) for t, (u, edges) in zip(job.tables, pairs, strict=True)]
-    check_volumes(job.venues, job.homes, [u for u, _ in pairs], recipe.assets)
-    check_vwap([replace(m, path="stop_first") for m in asks], [u for u, _ in pairs], recipe.assets)
-    for trial in job.trials[: len(tables)]:
-        check_whole(tables[int(trial["dataset"])], trial, recipe.assets[int(trial["dataset"])])
-    return replace(recipe, job=replace(job, tables=tables), finer=finer)
+    parts: list[Part] = panel.finer[0][1]
+    mine = job.tables[int(recipe.shared) :]
+    tables = [replace(t, finer=p.table, edges=p.edges) for t, p in zip(mine, parts, strict=True)]
+    check_volumes(job.venues, job.homes, [p.table for p in parts], recipe.assets)
+    check_vwap([replace(m, path="stop_first") for m in asks], [p.table for p in parts], recipe.assets)
+    for k, (table, asset) in enumerate(zip(tables, recipe.assets, strict=True)):
+        trial = job.trials[0 if recipe.shared else k]
+        check_whole(table, own_span(trial, recipe.places[k] if recipe.shared else np.arange(table.n_bars)), asset)
+    last_bars = None
+    if recipe.shared:
+        clock, last_bars = together(job.tables[0], parts)
+        tables = [clock, *tables]
+    return replace(recipe, job=replace(job, tables=tables, fine_bars=last_bars), finer=finer)
 
 
-def paired(bars: xr.Dataset, panel: Panel, finer: xr.Dataset, fine: Panel) -> list[tuple[Table, np.ndarray]]:
-    """Of each asset the table of its finer bars, and where those of each bar begin in it, int64 (bar + 1,)."""
+@dataclass(frozen=True)
+class Part:
+    """An asset's finer bars, where those of each of its bars begin, int64 (bar + 1,), and their rows of ``time``."""
+
+    table: Table
+    edges: np.ndarray
+    rows: np.ndarray
+
+
+def paired(bars: xr.Dataset, panel: Panel, finer: xr.Dataset, fine: Panel) -> list[Part]:
+    """The finer bars of each asset."""
     names = asset_names(bars)
     if asset_names(finer) != names:
         found = ", ".join(asset_names(finer))
         fix = "Give both the same names: finer.sel(asset=bars['asset'])."
         raise DataError(message("assets of the finer bars", found, ", ".join(names), fix))
-    return [within(t, u, name) for t, u, name in zip(panel.tables, fine.tables, names, strict=True)]
+    each = zip(panel.tables, fine.tables, fine.places, names, strict=True)
+    return [within(t, u, rows, name) for t, u, rows, name in each]
 
 
-def within(table: Table, fine: Table, asset: str) -> tuple[Table, np.ndarray]:
-    """The finer bars that belong to those of ``table``, and where those of each begin; raises DataError.
+def together(clock: Table, parts: Sequence[Part]) -> tuple[Table, np.ndarray | None]:
+    """X11: a portfolio's clock with the finer one, whose bars are those of any asset, and each asset's last there.
+
+    int64 (finer bar, asset), -1 before an asset's first; None where each has a bar at all of them.
+    """
+    rows, first = np.unique(np.concatenate([p.rows for p in parts]), return_index=True)
+    stamps = [np.concatenate([p.table.columns[c] for p in parts])[first] for c in CLOCKED]
+    none, unknown = np.zeros(len(rows), "i8"), np.full(len(rows), np.nan)
+    columns = (none, none, none, none, np.zeros(len(rows)), *stamps, unknown, unknown, unknown, unknown)
+    fine = Table(columns, *clock.instrument)
+    edges = np.append(np.searchsorted(stamps[0], clock.columns[L.C_OPEN_AT]), len(rows)).astype("i8")
+    last = np.stack([np.searchsorted(p.rows, rows, side="right") - 1 for p in parts], axis=1).astype("i8")
+    whole = all(len(p.rows) == len(rows) for p in parts)
+    return replace(clock, finer=fine, edges=edges), None if whole else np.ascontiguousarray(last)
+
+
+def within(table: Table, fine: Table, rows: np.ndarray, asset: str) -> Part:
+    """The finer bars, which are these rows of ``time``, that belong to those of ``table``; raises DataError.
 
     A finer bar belongs to bar `t` where `open_at[t] <= open_at < known_at[t]`; one that belongs to none is left out.
     """
@@ -80,12 +113,12 @@ def within(table: Table, fine: Table, asset: str) -> tuple[Table, np.ndarray]:
     at = np.searchsorted(opened, fine.columns[L.C_OPEN_AT], side="right") - 1  # the bar of each finer one
     mine = (at >= 0) & (fine.columns[L.C_OPEN_AT] < known[np.maximum(at, 0)])
     if not mine.all():
-        fine, at = chosen(fine, mine), at[mine]
+        fine, at, rows = chosen(fine, mine), at[mine], rows[mine]
     check_inside(table, fine, at, asset)
     edges = np.searchsorted(at, np.arange(table.n_bars + 1)).astype("i8")
     if table.closing and fine.closing:
         fine = with_last(table, fine, edges)
-    return fine, edges
+    return Part(fine, edges, rows)
 
 
 def chosen(table: Table, rows: np.ndarray) -> Table:
@@ -127,9 +160,15 @@ def with_last(table: Table, fine: Table, edges: np.ndarray) -> Table:
     return replace(fine, columns=(*fine.columns[: fine.closing], closes, *rest))
 
 
-def check_whole(table: Table, trial: Any, asset: str) -> None:
-    """Raise DataError for the first bar in which a trial may match orders, that has volume, and no finer bars."""
-    first, last = int(trial["trade_from"]) + 1, min(int(trial["i1"]), table.n_bars)
+def own_span(trial: Any, place: np.ndarray) -> tuple[int, int]:
+    """The bars [first, last) in which a trial may match orders, of an asset whose bars are these of the trial's."""
+    first, last = np.searchsorted(place, (int(trial["trade_from"]) + 1, int(trial["i1"])))
+    return int(first), int(last)
+
+
+def check_whole(table: Table, span: tuple[int, int], asset: str) -> None:
+    """Raise DataError for the first of these bars that has volume, and no finer bars."""
+    first, last = span
     if table.edges is None or last <= first:
         return
     none = np.diff(table.edges)[first:last] == 0

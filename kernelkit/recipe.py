@@ -12,7 +12,7 @@ from kernelkit.agenda import with_agenda
 from kernelkit.binding import Sweep, extremes, kind_of, param_words
 from kernelkit.capture import SCALARS
 from kernelkit.cells import chosen
-from kernelkit.errors import DataError, OrderError, StrategyError, UsageError, message
+from kernelkit.errors import DataError, StrategyError, UsageError, message
 from kernelkit.hooks import Hook
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.context import FIRST_WORD
@@ -214,7 +214,6 @@ def plan_job(
     settings.check(program.plan.shared)
     called = None
     if program.plan.shared:
-        check_path(settings.fill_model)
         if program.plan.by_asset:
             called = calls_of(panel, need, waits)
             need = first_call(panel, called, limits[0])
@@ -289,8 +288,6 @@ def under_each(recipe: Recipe, models: Sequence[FillModel], settings: Settings) 
     each = n // len(recipe.accounts)
     for m in models:
         replace(settings, fill_model=m).check(recipe.shared)
-        if recipe.shared:
-            check_path(m)
     check_vwap(models, job.tables[int(recipe.shared) :], recipe.assets)
     trials = np.tile(job.trials, len(models))
     trials["fill_model"] = np.repeat(np.arange(len(models)), n)
@@ -305,13 +302,6 @@ def under_each(recipe: Recipe, models: Sequence[FillModel], settings: Settings) 
         cells=cells,
         signal=None if targets is None else lambda cell: targets(cell % each),
     )
-
-
-def check_path(model: FillModel) -> None:
-    """X2: raise OrderError for a path through the bar, on which nobody knows whose order comes first."""
-    if model.path not in ("stop_first", "close"):
-        wanted, fix = "path=stop_first or path=close", "Where assets share an account their paths have no common order."
-        raise OrderError(message("the fill model of a portfolio", model.label, wanted, fix))
 
 
 def clock_rows(limits: tuple[int, int], need: int) -> tuple[int, int]:

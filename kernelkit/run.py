@@ -41,7 +41,6 @@ from kernelkit.recipe import (
     asset_names,
     calls_of,
     check_bars,
-    check_path,
     check_transfers,
     check_vwap,
     clock_moments,
@@ -341,8 +340,6 @@ def one_recipe(
     check_vwap([settings.fill_model], panel.tables, names)
     check_sizes(plan, panel.tables)
     settings.check(plan.shared)
-    if plan.shared:
-        check_path(settings.fill_model)
     rows = np.arange(panel.n) if plan.shared else panel.places[0]
     first, need = int(np.searchsorted(rows, span(bars, start, None)[0])), strategy.bars_needed(program, scalars)
     waits = most_closed(strategy, program, [scalars])

@@ -287,14 +287,12 @@ def others(replay: Replay, life: Life) -> list[dict[str, Any]]:
     """What became of the order's id under each other named model, by the end of the bar in which it ended."""
     job = replay.job
     now = list(job.fill_models[int(job.trials[0]["fill_model"])])
-    guarded = any(v.backing.long for v in job.venues)
+    guarded = any(v.backing.long and (v.backing.isolated or not job.plan.shared) for v in job.venues)
     out = []
     for name, model in NAMED.items():
         if list(model.codes()) == now:
             continue
-        if replay.recipe.shared and model.path not in ("stop_first", "close"):
-            out.append(nothing(name, "refused where assets share an account (X2)"))
-        elif model.market == "same_close" and any(v.rules and v.rules.latency for v in job.venues):
+        if model.market == "same_close" and any(v.rules and v.rules.latency for v in job.venues):
             out.append(nothing(name, "refused with a latency (H5)"))
         elif guarded and model.path not in GUARDED_PATHS:
             out.append(nothing(name, "refused where an account can be liquidated (L3)"))

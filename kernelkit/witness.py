@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from kernelkit.kernels import (
+    abreast,
     accept,
     actions,
     amend,
@@ -38,6 +39,7 @@ STEPS: dict[Any, str] = {
     matching.follow_range: "trail",
     matching.fill_alone: "alone",
     paths.leg: "path",
+    abreast.leg_all: "path",
     orders.close_out: "close_out",
     guard.liquidate: "liquidation",
     orders.act: "decision",

@@ -9,11 +9,12 @@ import numpy as np
 
 import kernelkit as kk
 from kernelkit.agenda import accruals, of_assets, ordered, stamped
+from kernelkit.intrabar import together, within
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Homes, Job, Logs, Table
 from kernelkit.strategy import Program
 from kernelkit.table import with_mark
-from tests.programs import actions_of, facts, hours_of, lender, recorded, settings_of
+from tests.programs import actions_of, facts, finer_table, hours_of, lender, recorded, settings_of
 from tests.reference import Action, Asset, Clock, Config, Outcome, Ways, simulate_portfolio
 
 SCRIPTS = 4  # the last assets are never traded: their features are the program, one action a bar each
@@ -225,13 +226,16 @@ def job_of(world: World, program: Program, values: list[np.ndarray | None], call
     codes = settings_of(c, None, None)[1]
     n = len(world.clock.open_at)
     tables = [table(a, float(c.periods_per_year), v) for a, v in zip(world.assets, values, strict=True)]
+    clock, fine_bars = clock_table(world), None
+    if world.config.path == "finer":
+        clock, tables, fine_bars = with_finer(world, clock, tables)
     last = np.stack([np.maximum.accumulate(np.array(a.rows, "i8")) for a in world.assets], axis=1)
     trials = np.zeros(1, L.TRIAL)
     trials[0] = (0, c.trade_from, n, 0, 0, 0, sum((v.config.cash for v in venues), 0.0) if world.ways else c.cash)
     return Job(
         program.text,
         program.plan,
-        [clock_table(world), *tables],
+        [clock, *tables],
         costs,
         [codes],
         trials,
@@ -240,7 +244,20 @@ def job_of(world: World, program: Program, values: list[np.ndarray | None], call
         hours=hours_of(*(v.config for v in venues)),
         homes=homes_of(world) if world.venues else None,
         called=called,
+        fine_bars=fine_bars,
     )
+
+
+def with_finer(world: World, clock: Table, tables: list[Table]) -> tuple[Table, list[Table], np.ndarray | None]:
+    """X11: the same tables with the world's finer bars, and the last of those of each asset."""
+    opened = [np.array(asset.finer.open_at, "i8") for asset in world.assets if asset.finer is not None]
+    rows, parts = np.unique(np.concatenate(opened)), []
+    for asset, own, times in zip(world.assets, tables, opened, strict=True):
+        fine = finer_table(asset.finer, asset.grid, own)
+        parts.append(within(own, fine, np.searchsorted(rows, times), "X"))
+    clock, last = together(clock, parts)
+    made = [replace(t, finer=part.table, edges=part.edges) for t, part in zip(tables, parts, strict=True)]
+    return clock, made, last
 
 
 def homes_of(world: World) -> Homes:

@@ -237,15 +237,19 @@ def with_finer(made: Table, case: Case) -> Table:
     """The table with the finer bars of the case."""
     if case.finer is None:
         return made
-    b = case.finer
+    part = within(made, finer_table(case.finer, case.grid, made), np.arange(len(case.finer)), "0")
+    return replace(made, finer=part.table, edges=part.edges)
+
+
+def finer_table(b: Bars, grid: Grid, made: Table) -> Table:
+    """The finer bars of an asset as a table beside that of its bars."""
     ticks = [np.array(v, "i8") for v in (b.o, b.h, b.l, b.c)]
-    prices = [np.array([case.grid.price(int(k)) for k in t]) for t in ticks]
+    prices = [np.array([grid.price(int(k)) for k in t]) for t in ticks]
     times = [np.array(v, "i8") for v in (b.open_at, b.known_at, b.session)]
     columns = [*ticks, np.array(b.v, "f8"), *times, *prices, np.array(b.closes, "i8")]
     vwap = None if b.vwap is None else np.array(b.vwap, "f8")
     own = Table(tuple(columns), *made.instrument, len(columns) - 1, vwap=vwap)
-    finer, edges = within(made, with_mark(own) if case.grid.contract == "inverse" else own, "0")
-    return replace(made, finer=finer, edges=edges)
+    return with_mark(own) if grid.contract == "inverse" else own
 
 
 def table(case: Case) -> Table:

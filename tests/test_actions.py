@@ -153,6 +153,20 @@ def test_e2__the_history_of_an_order_has_what_was_submitted_before_the_split() -
     assert kk.orders(res)["quantity"].tolist() == [30.0, 4.0]  # in the units of its end
 
 
+def test_e2__a_target_is_sized_once() -> None:
+    """S5: of 1000 lots one has filled when ten become one, which leaves 99, and nothing of what has filled."""
+
+    @kk.strategy(warmup=0)
+    def all_in(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx.target_percent(1.0)
+
+    bars = bars_of([10.0, 10.0, 100.0, 100.0], ("2024-01-03", "split", 0.1), gap=True)
+    model = kk.FillModel(sizing="at_fill")
+    res = kk.backtest(bars, all_in, account=kk.Account(10_000.0), venue=kk.Venue(participation=1e-6), fill_model=model)
+    assert kk.orders(res)["quantity"].tolist() == [99.0]
+
+
 def test_e2__a_target_after_a_split_counts_new_units() -> None:
     @kk.strategy(warmup=0)
     def half(ctx):  # type: ignore[no-untyped-def]

@@ -88,11 +88,11 @@ def nested(draw: st.DrawFn) -> Pair:
     one, other = job(whole), job(fine)
     table = other.tables[0]
     inner = replace(table, columns=(*table.columns[: L.FIRST_FEATURE], table.columns[-1]), closing=L.FIRST_FEATURE)
-    inner, edges = intrabar.within(one.tables[0], inner, "X")
-    np.testing.assert_array_equal(edges[1:], ends + 1)
+    part = intrabar.within(one.tables[0], inner, np.arange(inner.n_bars), "X")
+    np.testing.assert_array_equal(part.edges[1:], ends + 1)
     codes = list(one.fill_models[0])
     codes[L.FILL_MODEL.names.index("path")] = L.FINER
-    one = replace(one, tables=[replace(one.tables[0], finer=inner, edges=edges)], fill_models=[codes])
+    one = replace(one, tables=[replace(one.tables[0], finer=part.table, edges=part.edges)], fill_models=[codes])
     return Pair(one, other, whole)
 
 
@@ -430,10 +430,3 @@ def test_f16_refusals(minutes: pd.DataFrame) -> None:
     unknown = read(minutes.drop(columns="volume"))
     with pytest.raises(DataError, match=r"volume of asset: found unknown in 6000 of 6000 bars"):
         kk.backtest(bars, mixed, fill_model=FINER, finer=unknown, venue=VENUES[1])
-
-    @kk.portfolio
-    def shared(ctx):  # type: ignore[no-untyped-def]
-        ctx[0].buy(1.0)
-
-    with pytest.raises(OrderError, match="the fill model of a portfolio"):
-        kk.backtest(bars, shared, fill_model=FINER, finer=fine)

@@ -165,8 +165,6 @@ def test_what_goes_wrong_says_so(bars: Any) -> None:
             kk.backtest(bars, ahead, debug=debug)
         with pytest.raises(OrderError, match=r"more than 84 new orders in one decision"):
             kk.backtest(bars, crowd, debug=debug)
-    with pytest.raises(OrderError, match="path=stop_first or path=close"):
-        kk.backtest(bars, momentum, fill_model="nautilus")
     with pytest.raises(UsageError, match="bars of the portfolio"):
         kk.backtest(bars.isel(time=slice(0, 5)), momentum)
 

@@ -214,7 +214,7 @@ def test_what_cannot_be_started() -> None:
     bars = BARS["bars"]
     with pytest.raises(UsageError, match=r"6 assets.*kk\.portfolio\(strategy\)"):
         kk.start(bars, trader)
-    with pytest.raises(OrderError, match="path=stop_first or path=close"):
-        kk.start(bars, momentum, fill_model="nautilus")
+    with pytest.raises(OrderError, match="path of a run: found finer"):
+        kk.start(bars, momentum, fill_model=kk.FillModel(path="finer"))
     with pytest.raises(OrderError, match="close_out of a run"):
         kk.start(bars, EACH, fill_model="backtesting.py")

@@ -15,6 +15,7 @@ from tests.agree import assert_agree
 from tests.mandates import halted, limited, members
 from tests.portfolios import SCRIPTS, World, run_engine, run_reference
 from tests.reference import Asset, Bars, Clock, Config
+from tests.reference.paths import LEGS
 from tests.test_engine_is_reference import (
     DAY,
     ENDS,
@@ -32,8 +33,10 @@ from tests.test_engine_is_reference import (
 
 EXAMPLES = 300
 TOGETHER = (
-    "A1-A9, C1-C6, E1-E8, F1-F11, F14-F15, H1-H5, L1-L7, M1-M8, O1-O16, P1-P5, Q1-Q4, R1-R9, S1-S6, T1-T5, U1, X1-X8"
+    "A1-A9, C1-C6, E1-E8, F1-F12, F14-F15, H1-H5, L1-L7, M1-M8, O1-O16, P1-P5, Q1-Q4, R1-R9, S1-S6, T1-T5, U1, X1-X8, "
+    "X10"
 )
+PATHS = list(itertools.product(["high_first", "low_first", "nearest_first"], ENDS, MARKETS))
 DIALECTS = [
     {"trailing": trailing, "close_out": end, "market": market, "stop_gap": gap}
     for trailing, end, market, gap in itertools.product(
@@ -41,6 +44,7 @@ DIALECTS = [
     )
 ]
 DIALECTS += [{"path": "close", "market": "next_close", "trailing": t} for t in ("check_first", "update_first")] * 4
+DIALECTS += [{"path": path, "close_out": end, "market": market} for path, end, market in PATHS]
 DIALECTS += [{"close_out": end} for end in ENDS] * 16
 # how often a script gives each order, by its verb
 OFTEN = np.array([4, 4, 3, 2, 2, 3, 2, 4, 1, 0.5, 1, 3, 1, 1, 1, 1, 0.5, 2, 2, 2, 1, 1, 1, 2, 2, 2, 1, 1])
@@ -118,6 +122,8 @@ def worlds(draw: st.DrawFn, calm: bool = False) -> World:
         **draw(st.sampled_from([{}] if calm else [{}, {}, {}, *MARGINS])),
         **draw(st.sampled_from([{}] if calm else [{}, {}, RATES])),
     )
+    if config.path in LEGS:  # L7
+        config = replace(config, isolated=False)
     told = "" if calm else draw(st.sampled_from(["", "limits", "limits", "halts", "both", "both"]))
     if told in ("limits", "both"):
         config = replace(config, limits=limited(rng, config.cash, grids, base))

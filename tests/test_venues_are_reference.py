@@ -16,6 +16,7 @@ from tests.mandates import halted, limited
 from tests.portfolios import Place, World, job, run_engine, run_reference
 from tests.programs import found
 from tests.reference import Config, Ways
+from tests.reference.paths import LEGS
 from tests.test_engine_is_reference import FEES, MARGINS, RATES, SLIPPAGES
 from tests.test_portfolio_is_reference import worlds
 
@@ -72,6 +73,8 @@ def apart(draw: st.DrawFn) -> World:
         cash = draw(st.sampled_from([1e6, 10_000.0, 50.0]))
         told = limited(rng, cash, grids, world.assets[0].bars.c[0]) if draw(st.booleans()) else None
         own = {"initial": 1.0, "margin_fee": 0.0} | margin | draw(st.sampled_from([{}, RATES]))
+        if venue.config.path in LEGS:  # L7
+            own["isolated"] = False
         venues.append(replace(venue, config=replace(venue.config, cash=cash, limits=told, **own)))
     n = len(venues)
     return replace(world, venues=tuple(venues), ways=Ways([[0] * n] * n, [0.0] * n))

@@ -445,7 +445,7 @@ def test_finer_bars_portfolios_grids_signals_debug(capsys: Any) -> None:
     told = kk.why(shared, 2)
     assert told.end["reason"] == "cut_cash"
     assert told.bars["quantity"].dropna().tolist() == [5000.0]
-    assert "X2" in told.models.set_index("model").loc["nautilus", "what"]
+    assert told.models.set_index("model").loc["nautilus", "what"].startswith("filled 5000 at ")
 
     @kk.signal
     def long(ds):  # type: ignore[no-untyped-def]

@@ -10,7 +10,6 @@ import pytest
 import xarray as xr
 
 import kernelkit as kk
-from kernelkit.errors import OrderError
 from tests.test_walk_forward import BARS, VENUE, WINDOWS, counted
 from tests.test_why import CALM, checks_of, days, flat, rows_of
 
@@ -352,15 +351,6 @@ def test_l3_a_single_account_that_is_liquidated() -> None:
     models = told.models.set_index("model")["what"]
     assert models["nautilus"] == models["nautilus_adaptive"] == "refused where an account can be liquidated (L3)"
     assert models["lean"].startswith("filled 40 at ")
-
-
-def test_f16_a_portfolio_has_no_finer_bars() -> None:
-    @kk.portfolio(warmup=0)
-    def idle(ctx):  # type: ignore[no-untyped-def]
-        pass
-
-    with pytest.raises(OrderError, match="the fill model of a portfolio: found path=finer"):
-        kk.backtest(days(CALM, CALM), idle, fill_model=kk.FillModel(path="finer"), finer=days(CALM, CALM))
 
 
 def test_an_order_that_never_had_lots_is_titled_by_what_was_asked() -> None:

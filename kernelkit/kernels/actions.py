@@ -4,7 +4,7 @@ from math import floor
 
 from kernelkit.kernels.account import SNAP, close_trade, price, to_ticks
 from kernelkit.kernels.fills import column, column_f, end_order
-from kernelkit.kernels.focus import account_of, defocus, focus, has_bar
+from kernelkit.kernels.focus import account_of, close_since, defocus, focus, has_bar
 from kernelkit.kernels.layout import (
     ACCOUNT,
     ACCOUNT_BYTES,
@@ -45,14 +45,14 @@ from kernelkit.kernels.layout import (
     WITHIN,
 )
 from kernelkit.kernels.matching import end_asset, tidy
-from kernelkit.kernels.memory import at, call, f8, i8
+from kernelkit.kernels.memory import at, call
 from kernelkit.kernels.triggers import if_touched
 
 
 def account_at(frame: int) -> int:
     """The instrument that has an account's actions: its asset's, or the clock's."""
     f = at(frame, FRAME)
-    return f.instrument_0 - INSTRUMENT_BYTES
+    return (f.instrument_0 if f.coarse_0 == 0 else f.coarse_0) - INSTRUMENT_BYTES
 
 
 def due_bar(frame: int) -> int:
@@ -78,11 +78,13 @@ def happen(frame: int) -> int:
     f = at(frame, FRAME)
     h = at(f.state, HEADER)
     place = f.place
-    while due_bar(frame) == f.clock:
+    now = f.clock if f.coarse_0 == 0 else f.coarse_i
+    opens = column(frame, C_OPEN_AT, f.i) if f.coarse != 0 else 0
+    while due_bar(frame) == now:
         a_at = at(account_at(frame), INSTRUMENT).actions + ACTION_BYTES * h.next_action
         if at(a_at, ACTION).place > place:
             break
-        if f.coarse != 0 and at(a_at, ACTION).time > column(frame, C_OPEN_AT, f.i):  # F16: not before this finer bar
+        if f.coarse != 0 and at(a_at, ACTION).time > opens:  # F16: not before this finer bar
             break
         h.next_action += 1
         carry_out(frame, a_at)
@@ -116,15 +118,12 @@ def carry_out(frame: int, action_at: int) -> None:
 def close_before(frame: int) -> float:
     """E1: the close of the focused asset's last bar before this one of the account, in the units of now."""
     f = at(frame, FRAME)
-    x = at(f.positions, POSITION)
+    if f.coarse != 0:
+        return close_since(frame)
     if not has_bar(frame, f.asset):
         return column_f(frame, C_CLOSE_P, f.i)
-    if f.coarse == 0:
-        return x.before if x.acted_at == f.i else column_f(frame, C_CLOSE_P, f.i - 1)
-    # F16: of a finer bar the one before it, if that lies in the same bar
-    if f.i > 0 and column(frame, C_OPEN_AT, f.i - 1) >= i8(i8(f.coarse + 16 * C_OPEN_AT) + 8 * f.coarse_i):
-        return column_f(frame, C_CLOSE_P, f.i - 1)
-    return x.before if x.acted_at == f.coarse_i else f8(i8(f.coarse + 16 * C_CLOSE_P) + 8 * (f.coarse_i - 1))
+    x = at(f.positions, POSITION)
+    return x.before if x.acted_at == f.i else column_f(frame, C_CLOSE_P, f.i - 1)
 
 
 def act_on(frame: int, before: float) -> None:

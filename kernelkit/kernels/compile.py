@@ -39,7 +39,7 @@ USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame")
 # in the order of their imports
 CORE = ("focus", "scan", "account", "costs", "power", "tallies", "fills", "accept", "triggers", "halts", "matching")
 CORE += ("limits", "paths", "amend", "actions", "orders", "indicators", "bars", "finer", "sharing", "guard", "events")
-CORE += ("reach", "transfers", "higher")
+CORE += ("abreast", "reach", "transfers", "higher")
 
 
 def _load(element, numba_type):
@@ -581,6 +581,7 @@ class Engine(Linker):
             "log_curve",
             "close_out",
             "walk",
+            "walk_all",
             "happen",
             "guard",
             "guard_all",
@@ -588,6 +589,7 @@ class Engine(Linker):
             "mark_each",
             "arrive",
             "finer",
+            "finer_all",
             "judge",
             *SHARED.values(),
             *(unit for unit, _ in USES),

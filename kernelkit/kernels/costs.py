@@ -3,7 +3,7 @@
 from math import sqrt
 
 from kernelkit.kernels.account import DAY_NS, OFF_DAY, OFF_DAY_SUM, fail, last_mark, price, to_ticks
-from kernelkit.kernels.focus import clock_time
+from kernelkit.kernels.focus import clock_time, own_bar, own_columns
 from kernelkit.kernels.layout import (
     BAD_MODEL,
     C_CLOSE_P,
@@ -109,8 +109,8 @@ def ask_model(
     m.filled_notional = filled_notional
     reads = v.fee_reads if fee else v.slippage_reads
     if reads != 0:
-        columns = f.columns if f.coarse == 0 else f.coarse  # F16
-        known = last if f.coarse == 0 else f.coarse_i - 1
+        columns = own_columns(frame)
+        known = last if f.coarse == 0 else own_bar(frame) - 1  # F16
         m.volume = mean_volume(columns, known) if (reads & READS_VOLUME) != 0 else 0.0
         m.volatility = past_volatility(columns, known) if (reads & READS_VOLATILITY) != 0 else 0.0
         m.traded = traded_before(frame, last) if (reads & READS_TRADED) != 0 else 0.0

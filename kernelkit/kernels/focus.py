@@ -7,7 +7,9 @@ which the asset trades (rule V1).
 
 from kernelkit.kernels.layout import (
     ACCOUNT_BYTES,
+    C_CLOSE_P,
     C_KNOWN_AT,
+    C_OPEN_AT,
     FRAME,
     INSTRUMENT,
     INSTRUMENT_BYTES,
@@ -15,7 +17,7 @@ from kernelkit.kernels.layout import (
     POSITION_BYTES,
     VENUE_BYTES,
 )
-from kernelkit.kernels.memory import at, i8, put_f8, put_i8
+from kernelkit.kernels.memory import at, f8, i8, put_f8, put_i8
 
 
 def bars_until(frame: int, asset: int, until: int) -> int:
@@ -35,6 +37,37 @@ def has_bar(frame: int, asset: int) -> bool:
     """X1: whether the asset has a bar at this bar of the clock; that in focus of an account of one always has."""
     f = at(frame, FRAME)
     return f.bars == 0 or bars_until(frame, asset, f.clock + 1) != bars_until(frame, asset, f.clock)
+
+
+def own_columns(frame: int) -> int:
+    """The columns of the bars that the asset in focus is decided on, be it that finer ones are walked (F16)."""
+    f = at(frame, FRAME)
+    if f.coarse_0 != 0:
+        return at(f.coarse_0 + INSTRUMENT_BYTES * f.asset, INSTRUMENT).columns
+    return f.coarse if f.coarse != 0 else f.columns
+
+
+def own_bar(frame: int) -> int:
+    """The last of those bars, while finer ones are walked."""
+    f = at(frame, FRAME)
+    return f.coarse_i if f.coarse_bars == 0 else i8(f.coarse_bars + 8 * (f.coarse_i * f.n_asset + f.asset))
+
+
+def close_since(frame: int) -> float:
+    """F16, X11: the close of the asset's finer bar before this one in the same bar; without one E1's P(C)."""
+    f = at(frame, FRAME)
+    x = at(f.positions, POSITION)
+    u = f.i - 1 if has_bar(frame, f.asset) else f.i
+    opens = i8(i8(f.coarse + 16 * C_OPEN_AT) + 8 * f.coarse_i)
+    if u >= 0 and i8(i8(f.columns + 16 * C_OPEN_AT) + 8 * u) >= opens:
+        return f8(i8(f.columns + 16 * C_CLOSE_P) + 8 * u)
+    columns = own_columns(frame)
+    i = own_bar(frame)
+    if i8(i8(columns + 16 * C_OPEN_AT) + 8 * i) >= opens:  # X1: the asset has a bar there
+        if x.acted_at == i:
+            return x.before
+        i -= 1
+    return f8(i8(columns + 16 * C_CLOSE_P) + 8 * i)
 
 
 def clock_time(frame: int) -> int:

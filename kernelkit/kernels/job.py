@@ -301,6 +301,7 @@ class Job:
     hours: dict[str, np.ndarray] = field(default_factory=dict)
     homes: Homes | None = None  # V1: of a portfolio at several venues
     called: np.ndarray | None = None  # X9: int64 (asset,), the first of its bars at which the strategy is called
+    fine_bars: np.ndarray | None = None  # X11: `bars` of its finer ones, by bar of their clock
 
     @property
     def limits(self) -> int:

@@ -323,7 +323,8 @@ ROW = _record("kernel instrument slot column n out asset before")
 # how many assets its account has; own: whether each venue has an account; purses: what each of those begins with; ways:
 # how long a transfer from each to each takes, and what it costs (V1-V5); mark, arrive: the functions for them
 # guard: the function that looks after positions within a bar (L3, L7), guard_all after portfolios at the mark (L6);
-# late: of each asset whether its look waits for F7
+# late: of each asset whether its look waits for F7; way: its WAY; fine: the INSTRUMENTs of the finer clock and assets,
+# fine_bars their `bars`; coarse_0, coarse_bars: instrument_0 and bars of the decisions while those are walked (X11)
 # What each bar and each fill reads comes first: it lies in few lines of the cache.
 FRAME = _record(
     "state account total member homes metrics positions orders strategy instrument venue fill_model columns i stop "
@@ -335,8 +336,11 @@ FRAME = _record(
     "rows n_rows values width first last refreshed halt "
     "n_asset bars step twice weigh row_bytes scratch held n_held "
     "happened n_happened cap_happened breaches n_breaches cap_breaches "
-    "venue_0 n_venue own purses ways mark arrive guard_all late"
+    "venue_0 n_venue own purses ways mark arrive guard_all late way fine fine_bars coarse_0 coarse_bars"
 )
+# where the price of an asset is on its path (X10), 0 for nowhere; where its leg ends; the place of the order that it
+# meets next, and the price at which it does
+WAY = _record("present end order met")
 # sizes as plain integers: compiled code cannot ask a dtype
 (
     HEADER_BYTES,
@@ -357,11 +361,12 @@ FRAME = _record(
     BREACH_BYTES,
     ACCOUNT_BYTES,
     TRANSFER_BYTES,
+    WAY_BYTES,
 ) = (
     r.itemsize
     for r in (
         *(HEADER, NODE, POSITION, ORDER, FILL, TRADE, TRIAL, INSTRUMENT, VENUE, FILL_MODEL, ROW),
-        *(ACTION, HAPPENED, EVENT, EVENTS, BREACH, ACCOUNT, TRANSFER),
+        *(ACTION, HAPPENED, EVENT, EVENTS, BREACH, ACCOUNT, TRANSFER, WAY),
     )
 )
 # headline of one trial, as the kernel writes it

@@ -60,11 +60,42 @@ def event(order_at: int, p: int, q: int, thr: int) -> int:
     return level if q <= level else FAR
 
 
+def reference_from(order_at: int, p: int) -> int:
+    """The price of a resting order that is met from `p`: it may have been passed by then."""
+    o = at(order_at, ORDER)
+    if (o.marks & FRESH) == 0 and not has_limit(order_at):
+        return o.price
+    return min(o.price, p) if o.lots > 0 else max(o.price, p)
+
+
+def act_at(frame: int, order_at: int, p: int, met: int) -> None:
+    """Act on an order of the asset in focus that the price meets at `met`, coming from `p`."""
+    now = moment(frame, C_KNOWN_AT, at(frame, FRAME).i)
+    if rests(order_at):
+        reference = reference_from(order_at, p)
+        makes = reference == at(order_at, ORDER).price
+        fill(frame, order_at, reference, MAKES if makes else TAKES, BAR_FILL, now)
+    else:
+        trigger_stop(frame, order_at, met, BAR_FILL, now)
+
+
+def leg_end(frame: int, k: int) -> int:
+    """Where leg `k` of the bar ends: at one extreme, at the other, at the close."""
+    f = at(frame, FRAME)
+    if k == 2:
+        return column(frame, C_CLOSE, f.i)
+    path = at(f.fill_model, FILL_MODEL).path
+    first = column(frame, C_OPEN, f.i)
+    high = column(frame, C_HIGH, f.i)
+    low = column(frame, C_LOW, f.i)
+    up = path == HIGH_FIRST or (path == NEAREST_FIRST and high - first < first - low)
+    return high if up == (k == 0) else low
+
+
 def leg(frame: int, p: int, q: int, thr: int) -> None:
     """From one turn of the price to the next: act on the nearest event, until there is none."""
     f = at(frame, FRAME)
     t_open = moment(frame, C_OPEN_AT, f.i)
-    now = moment(frame, C_KNOWN_AT, f.i)
     woken = at(f.fill_model, FILL_MODEL).same_bar == ADVERSE
     limited = at(f.venue, VENUE).participation != 0.0
     n = at(f.state, HEADER).n_live
@@ -82,15 +113,7 @@ def leg(frame: int, p: int, q: int, thr: int) -> None:
                     nearest = e
         if first < 0:
             break
-        o_at = f.orders + first * ORDER_BYTES
-        o = at(o_at, ORDER)
-        if rests(o_at):
-            reference = o.price
-            if (o.marks & FRESH) != 0 or has_limit(o_at):
-                reference = min(o.price, p) if o.lots > 0 else max(o.price, p)
-            fill(frame, o_at, reference, MAKES if reference == o.price else TAKES, BAR_FILL, now)
-        else:
-            trigger_stop(frame, o_at, nearest, BAR_FILL, now)
+        act_at(frame, f.orders + first * ORDER_BYTES, p, nearest)
         p = nearest
     for k in range(n):
         if follows(f.orders + k * ORDER_BYTES):
@@ -100,15 +123,10 @@ def leg(frame: int, p: int, q: int, thr: int) -> None:
 def walk(frame: int) -> int:
     """Run through the bar after its open: one extreme, the other, the close; the first error."""
     f = at(frame, FRAME)
-    m = at(f.fill_model, FILL_MODEL)
-    thr = 0 if m.limit == TOUCH else 1
-    first = column(frame, C_OPEN, f.i)
-    high = column(frame, C_HIGH, f.i)
-    low = column(frame, C_LOW, f.i)
-    up = m.path == HIGH_FIRST or (m.path == NEAREST_FIRST and high - first < first - low)
-    one = high if up else low
-    other = low if up else high
-    leg(frame, first, one, thr)
-    leg(frame, one, other, thr)
-    leg(frame, other, column(frame, C_CLOSE, f.i), thr)
+    thr = 0 if at(f.fill_model, FILL_MODEL).limit == TOUCH else 1
+    p = column(frame, C_OPEN, f.i)
+    for k in range(3):
+        q = leg_end(frame, k)
+        leg(frame, p, q, thr)
+        p = q
     return f.error

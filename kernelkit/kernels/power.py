@@ -2,7 +2,7 @@
 
 from kernelkit.kernels.account import same_side, value_at
 from kernelkit.kernels.costs import fee_of
-from kernelkit.kernels.focus import account_of, focus, has_bar
+from kernelkit.kernels.focus import account_of, close_since, focus, has_bar
 from kernelkit.kernels.layout import (
     ACCOUNT,
     AT_END,
@@ -14,6 +14,7 @@ from kernelkit.kernels.layout import (
     FILL_MODEL,
     FRAME,
     INSTRUMENT,
+    LINEAR,
     POSITION,
     POSITION_BYTES,
     VENUE,
@@ -24,11 +25,15 @@ SHRINKS = 64
 REFUSED = -(1 << 62)
 
 
-def meanwhile(frame: int) -> int:
-    """X6: the price, in ticks, that the asset in focus has while orders of the pass fill."""
+def meanwhile(frame: int) -> float:
+    """X6: what a unit of the asset in focus is worth while orders of the pass fill."""
     f = at(frame, FRAME)
-    close = f.step >= AT_END or at(f.fill_model, FILL_MODEL).path == CLOSE_ONLY or not has_bar(frame, f.asset)
-    return i8(i8(f.columns + 16 * (C_CLOSE if close else C_OPEN)) + 8 * f.i)
+    here = has_bar(frame, f.asset)
+    if f.coarse != 0 and not here:  # X11
+        since = close_since(frame)
+        return since if at(f.instrument, INSTRUMENT).contract == LINEAR else -1.0 / since
+    close = f.step >= AT_END or at(f.fill_model, FILL_MODEL).path == CLOSE_ONLY or not here
+    return value_at(f.instrument, i8(i8(f.columns + 16 * (C_CLOSE if close else C_OPEN)) + 8 * f.i))
 
 
 def value_all(frame: int, asset: int) -> None:
@@ -54,7 +59,7 @@ def count_in(frame: int) -> None:
     f = at(frame, FRAME)
     a = at(f.account, ACCOUNT)
     lots = at(f.positions, POSITION).lots
-    p = value_at(f.instrument, meanwhile(frame))
+    p = meanwhile(frame)
     unit = at(f.instrument, INSTRUMENT).unit
     a.worth += p * (float(lots) * unit)
     a.gross += abs(p) * (float(abs(lots)) * unit)
@@ -67,7 +72,7 @@ def count_out(frame: int) -> None:
     lots = at(f.positions, POSITION).lots
     if lots == 0:
         return
-    p = value_at(f.instrument, meanwhile(frame))
+    p = meanwhile(frame)
     unit = at(f.instrument, INSTRUMENT).unit
     a.worth -= p * (float(lots) * unit)
     a.gross -= abs(p) * (float(abs(lots)) * unit)

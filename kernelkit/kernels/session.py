@@ -16,6 +16,8 @@ from kernelkit.kernels.job import Job, Logs, Outcome, instruments_of, new_outcom
 from kernelkit.kernels.rules import Rulebook
 from kernelkit.kernels.tools import reads
 
+# the engine's functions that do for several assets what others do for one (X10, X11, L7)
+SIDE_BY_SIDE = {"guard": "guard_each", "walk": "walk_all", "finer": "finer_all"}
 OFF_CELL = int(L.METRICS.fields["cell"][1])
 SLICE_S = 0.02  # a kernel call should come back this often, so that an interrupt is felt
 FIRST_SLICE = 1 << 17  # bars
@@ -104,7 +106,7 @@ def units_of(job: Job) -> dict[str, str]:
         "mark": own,
         "arrive": own,
     }
-    names = {"mark": "mark_each"} | ({"guard": "guard_each"} if shared else {})
+    names = {"mark": "mark_each"} | (SIDE_BY_SIDE if shared else {})
     return {unit: names.get(unit, unit) for unit, by in need.items() if by}
 
 
@@ -190,11 +192,16 @@ class Session:
         timed, frame["told"] = timed or job.plan.timed, job.plan.told
         frame["keeps"] = job.plan.told
         frame["timed"], frame["n_asset"], frame["shared"] = timed, job.n_asset, job.plan.shared
-        self.scratch = np.zeros((8, job.n_asset), "i8")
+        self.scratch = np.zeros((12, job.n_asset), "i8")
         frame["scratch"], frame["held"] = self.scratch.ctypes.data, self.scratch[4:].ctypes.data
-        frame["late"] = self.scratch[7:].ctypes.data
+        frame["late"], frame["way"] = self.scratch[7:].ctypes.data, self.scratch[8:].ctypes.data
         if job.bars is not None:
             frame["bars"] = job.bars.ctypes.data
+        if job.plan.shared and job.tables[0].finer is not None:
+            self.fine = instruments_of([table.finer for table in job.tables if table.finer is not None])
+            frame["fine"] = self.fine.ctypes.data
+            if job.fine_bars is not None:
+                frame["fine_bars"] = job.fine_bars.ctypes.data
         if job.homes is not None:
             frame["homes"], frame["n_venue"] = job.homes.pairs.ctypes.data, job.homes.n
             frame["own"] = len(job.homes.cash) > 0

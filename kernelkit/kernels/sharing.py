@@ -17,6 +17,8 @@ from kernelkit.kernels.layout import (
     CUT,
     DONE,
     FAR,
+    FILL_MODEL,
+    FINER,
     FOK,
     FRAME,
     HEADER,
@@ -68,7 +70,7 @@ def serve(frame: int, step: int, reducing: bool) -> None:
                 settle_order(frame, o_at, reference, step)
 
 
-def need_of(frame: int, order_at: int, reference: int, step: int) -> float:
+def need_of(frame: int, order_at: int, reference: int, maker: bool, time: int) -> float:
     """X5: what this order would take of the account's buying power, 0 where it would not fill."""
     f = at(frame, FRAME)
     o = at(order_at, ORDER)
@@ -79,11 +81,10 @@ def need_of(frame: int, order_at: int, reference: int, step: int) -> float:
     lots = takes(frame, order_at, wanted)
     if lots == 0 or (o.tif == FOK and lots != wanted):
         return 0.0
-    time = stamp(frame, place_of(frame, order_at, step))
     k = slipped(frame, order_at, lots, reference, time) if slips else reference
     held = at(f.positions, POSITION).lots
     more = float(abs(held + lots) - abs(held))
-    fee = fee_of(frame, order_at, lots, k, step == AT_LIMITS and rests(order_at), time)
+    fee = fee_of(frame, order_at, lots, k, maker, time)
     value = abs(value_at(f.instrument, k)) * (more * at(f.instrument, INSTRUMENT).unit)
     return max(0.0, value * at(f.venue, VENUE).initial + fee)
 
@@ -91,7 +92,6 @@ def need_of(frame: int, order_at: int, reference: int, step: int) -> float:
 def ration(frame: int, step: int, account: int) -> None:
     """X5: where the account's orders that are left need more than it has, mark them and say how much each gets."""
     f = at(frame, FRAME)
-    a = at(account, ACCOUNT)
     need = 0.0
     sharers = 0
     last = -1
@@ -107,11 +107,20 @@ def ration(frame: int, step: int, account: int) -> None:
                 follow_first(frame, o_at)
             reference = price_in(frame, o_at, step)
             o.trigger = trigger  # it moves when it is tried
-            one = need_of(frame, o_at, reference, step) if reference != 0 else 0.0
+            makes = step == AT_LIMITS and rests(o_at)
+            time = stamp(frame, place_of(frame, o_at, step))
+            one = need_of(frame, o_at, reference, makes, time) if reference != 0 else 0.0
             if one > 0.0:
                 o.marks |= RATIONED
                 sharers += 1
                 need += one
+    divide(frame, account, last, sharers, need)
+
+
+def divide(frame: int, account: int, last: int, sharers: int, need: float) -> None:
+    """X5: what part of its need each of those that are marked gets; `last` is the asset of one of them."""
+    f = at(frame, FRAME)
+    a = at(account, ACCOUNT)
     if sharers > 1:
         focus(frame, last)
         value_all(frame, last)
@@ -171,7 +180,9 @@ def meet_all(frame: int) -> int:
     status = room(frame)
     if status != DONE:
         return status
-    acted = f.guard != 0 and at(f.state, HEADER).touch_lo == FAR  # E1: a liquidation price may have moved, or will
+    # E1: a liquidation price may have moved, or will, or a finer bar comes first (F16)
+    moves = f.guard != 0 or at(f.fill_model, FILL_MODEL).path == FINER
+    acted = moves and at(f.state, HEADER).touch_lo == FAR
     touched = acted or any_touched(frame)
     defocus(frame)
     if not touched:

@@ -98,7 +98,7 @@ class Settings:
     def check(self, shared: bool) -> None:
         """Raise OrderError for settings that do not go together.
 
-        L3, V4: a margin on a path through the bar, one that several venues share;
+        L3, L7, V4: a margin that a path through the bar may use up, one that several venues share;
         H5: latency, and fills at the close that was decided on.
         """
         for settings in self.each:
@@ -114,7 +114,7 @@ class Settings:
             if shared and isinstance(self.venue, Venues) and isinstance(self.account, Account):
                 fix = "A venue liquidates what is held there: give each its own, account=kk.Accounts({...})."
                 raise OrderError(message("maintenance margin", "one account at several venues", "one at each", fix))
-            if self.fill_model.path not in GUARDED_PATHS:
+            if self.fill_model.path not in GUARDED_PATHS and (margin.isolated or not shared):  # L6: at a mark
                 fix = "Rule L3 says when a bar's prices liquidate an account."
                 wanted = "path=stop_first, path=close or path=finer"
                 raise OrderError(message("fill model of an account on margin", self.fill_model.label, wanted, fix))

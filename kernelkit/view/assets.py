@@ -288,12 +288,14 @@ def each(
 
 def functions() -> dict[str, Callable[..., int]]:
     """FRAME's functions of a portfolio, uncompiled."""
-    from kernelkit.kernels import sharing
+    from kernelkit.kernels import abreast, sharing
 
     return {
         "coast": sharing.march,
         "meet": sharing.meet_all,
         "twice": sharing.twice,
+        "walk": abreast.walk_all,
+        "finer": abreast.finer_all,
         "act": orders.act,
         "weigh": orders.weigh,
     }

@@ -135,8 +135,12 @@ class Config:
             raise ValueError(f"Config.initial is {self.initial!r}, wanted more than 0 and at most 1")
         if not math.isfinite(self.margin_fee):
             raise ValueError(f"Config.margin_fee is {self.margin_fee!r}, wanted a finite number")
-        long, short = tiers(self.maintenance, "maintenance"), tiers(self.maintenance_short, "maintenance_short")
-        if (long is not None or short is not None) and self.path not in ("stop_first", "close", "finer"):
+        tiers(self.maintenance, "maintenance"), tiers(self.maintenance_short, "maintenance_short")
+
+    def check_path(self) -> None:
+        """L3: of what is liquidated within a bar."""
+        guarded = self.maintenance is not None or self.maintenance_short is not None
+        if guarded and self.path not in ("stop_first", "close", "finer"):
             raise ValueError(f"Config.path is {self.path!r}, wanted stop_first, close or finer with a maintenance")
 
     def tiers_of(self, position: int) -> Tiers | None:

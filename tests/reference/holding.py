@@ -38,6 +38,7 @@ class Holding:
     basis: float = 0.0  # L4: what the position cost
     stake: float = 0.0  # L4: what is put at risk with isolated margin
     left: int | None = None  # P1: the lots that may still trade in its bar, None for any number
+    since: float | None = None  # X11: its price where it has no finer bar at that of the clock
     ends: bool = False  # F16: is its finer bar the last of a bar that ends a session
 
     def __post_init__(self) -> None:
@@ -48,7 +49,7 @@ class Holding:
     def stand_at(self, t: int) -> None:
         """X1: the clock is at bar `t`; F12 `close`: the bar is its close."""
         self.bars, self.last, self.ends = self.own, self.last_bars[t], False
-        self.own_last, self.has_bar, self.over = self.last, self.rows[t] >= 0, False
+        self.own_last, self.has_bar, self.over, self.since = self.last, self.rows[t] >= 0, False, None
         if self.last >= 0:
             self.look()
 
@@ -83,13 +84,19 @@ class Holding:
         """X6: `M`, the price at which the position counts while the bar is matched."""
         return self.opened if self.has_bar and not self.over else self.close
 
+    def worth(self) -> float:
+        """X6, X11: `W(M)`."""
+        if self.has_bar or self.since is None:
+            return self.grid.worth(self.standard)
+        return -1.0 / self.since if self.grid.contract == "inverse" else self.since
+
     def value(self) -> float:
         """X6: `N(M, position)`."""
-        return self.grid.notional(self.standard, self.position)
+        return self.worth() * (float(self.position) * self.grid.unit)
 
     def gross(self) -> float:
         """X6: `|W(M)| * (float(|position|) * unit)`."""
-        return self.grid.gross(self.standard, self.position)
+        return abs(self.worth()) * (float(abs(self.position)) * self.grid.unit)
 
     def stamp(self, rule: str) -> int:
         """T3, F10: the time of a fill in its bar."""

@@ -152,8 +152,12 @@ class Bars:
 
 @dataclass(frozen=True)
 class Asset:
-    """X1: an asset of a portfolio; `rows` gives for each bar of the clock the number of its own bar there, or -1."""
+    """X1: an asset of a portfolio; `rows` gives for each bar of the clock the number of its own bar there, or -1.
+
+    `finer` are the bars in which `path = finer` matches (X11).
+    """
 
     bars: Bars
     grid: Grid
     rows: Sequence[int]
+    finer: Bars | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from tests.reference.abreast import FinerSharingVenue, PathVenue
 from tests.reference.account import Fund
 from tests.reference.actions import Action, schedule
 from tests.reference.config import Config, Outcome
@@ -14,7 +15,6 @@ from tests.reference.holding import Holding
 from tests.reference.market import Asset, Clock
 from tests.reference.orders import Book
 from tests.reference.purse import Purse
-from tests.reference.sharing import SharingVenue
 from tests.reference.simulator import run, span
 from tests.reference.telling import End, Fill, told
 from tests.reference.transfers import Transfers, Ways
@@ -111,8 +111,12 @@ def simulate_portfolio(
     With `ways` each has an account of its own, with the cash that it says (V3), between which money goes these ways
     (V5); without, they share that of `config`.
     """
-    if config.path not in ("stop_first", "close"):
-        raise ValueError(f"Config.path is {config.path!r}, wanted stop_first or close in a portfolio")
+    finer = [asset.finer for asset in assets if asset.finer is not None]
+    if len(finer) != (len(assets) if config.path == "finer" else 0):
+        raise ValueError(f"Config.path is {config.path!r}, wanted finer with finer bars of each asset, these with it")
+    for one in (config, *venues):
+        if one.isolated:  # L7; L6 looks at the marks alone
+            one.check_path()
     if not assets:
         raise ValueError("a portfolio of no assets, wanted at least one")
     if not (callable(config.borrow) or isinstance(config.borrow, int | float)) and len(config.borrow) != len(assets):
@@ -131,7 +135,9 @@ def simulate_portfolio(
         purses = [Purse(mine[v], venue, venue.cash, venue.cash, -2 - v) for v, venue in enumerate(venues)]
     account = Fund(holdings, config, purses)
     transfers = Transfers(account, ways) if ways is not None else None
-    venue = SharingVenue(clock, config, account, Book(), transfers=transfers)
+    venue = PathVenue(clock, config, account, Book(), transfers=transfers)
+    if finer:
+        venue = FinerSharingVenue(clock, config, account, Book(), transfers=transfers, finer=finer)
 
     def call(t: int) -> None:
         decide(PortfolioView(account, venue.book, t, clock.known_at[t], transfers))

@@ -94,6 +94,7 @@ def simulate(
     """
     if (finer is None) == (config.path == "finer"):
         raise ValueError(f"Config.path is {config.path!r}, wanted finer with finer bars, and these with it")
+    config.check_path()
     if not (callable(config.borrow) or isinstance(config.borrow, int | float)):
         raise ValueError("Config.borrow is a list, wanted one rate for one asset")
     account = Account(bars, grid, config, cash=config.cash, equity=config.cash)

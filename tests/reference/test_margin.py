@@ -184,7 +184,7 @@ def test_l4__nothing_held_has_cost_nothing() -> None:
 )
 def test_l__what_is_no_margin_is_refused(choices: Any, says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        Config(**choices)
+        Config(**choices).check_path()
 
 
 def test_l3__a_path_is_for_accounts_without_a_maintenance_margin() -> None:

@@ -219,12 +219,6 @@ def test_x8__the_benchmark_is_an_index_of_what_is_listed_at_the_start() -> None:
     assert all(math.isnan(block["sb"]) for block in nothing.blocks)
 
 
-@pytest.mark.parametrize("path", ["high_first", "low_first", "nearest_first"])
-def test_x2__paths_are_refused(path: str) -> None:
-    with pytest.raises(ValueError, match=r"^Config\.path"):
-        hold({}, A4, A4, path=path)
-
-
 def test_x1__rows_that_do_not_fit_the_clock_are_refused() -> None:
     bars = daily(*flat(100, 2))
     clock = Clock(bars.open_at, bars.known_at, bars.session)
