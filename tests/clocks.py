@@ -25,7 +25,7 @@ from tests.test_engine_is_reference import walk
 # where summer time begins and ends, half days and the turn of a year lie; of Tokyo a break at noon
 STARTS = ("2023-11-02", "2023-11-20", "2023-12-21", "2024-03-07", "2024-06-26")
 PLACES = ("24/7", "24/7", "XNYS", "XNYS", "CMES", "XTKS", "")
-MINUTES = (15, 30, 60)
+MINUTES = (1, 5, 15, 30, 60)
 MINUTE = 60 * 10**9
 
 
@@ -36,12 +36,11 @@ CONFIG = Config(cash=1e5, fee=fraction_fee(0.001))
 
 
 @functools.cache
-def published(name: str) -> pd.DataFrame:
-    """The sessions of an exchange around all that is tested here."""
+def exchange(name: str) -> xc.ExchangeCalendar:
+    """The calendar of an exchange around all that is tested here."""
     with warnings.catch_warnings():  # exchange_calendars 4.13 reads Series.values of zoned times
         warnings.simplefilter("ignore", DeprecationWarning)
-        schedule: pd.DataFrame = xc.get_calendar(name, start="2023-09-01", end="2024-12-31").schedule
-    return schedule
+        return xc.get_calendar(name, start="2023-09-01", end="2024-12-31")
 
 
 @functools.cache
@@ -51,9 +50,10 @@ def calendar_of(name: str) -> Calendar | None:
         return None
     if name == "24/7":
         return Calendar()
-    days = [int(day.value) // DAY for day in published(name).index]
-    opens, closes = ([int(at.value) for at in published(name)[column]] for column in ("open", "close"))
-    return Calendar(str(xc.get_calendar(name).tz), dict(zip(days, zip(opens, closes, strict=True), strict=True)))
+    schedule = exchange(name).schedule
+    days = [int(day.value) // DAY for day in schedule.index]
+    opens, closes = ([int(at.value) for at in schedule[column]] for column in ("open", "close"))
+    return Calendar(str(exchange(name).tz), dict(zip(days, zip(opens, closes, strict=True), strict=True)))
 
 
 def labels(rng: Any, name: str, start: pd.Timestamp, count: int, minutes: int) -> pd.DatetimeIndex:
@@ -66,7 +66,7 @@ def labels(rng: Any, name: str, start: pd.Timestamp, count: int, minutes: int) -
         missing[gap : gap + int(rng.choice([0, 10, 200]))] = True
         missing[0] = False
         return every[~missing]
-    rows = published(name).loc[start.normalize() :]
+    rows = exchange(name).schedule.loc[start.normalize() :]
     out: list[pd.Timestamp] = []
     share, auction = rng.choice([0.0, 0.1, 0.4]), name == "XNYS" and rng.random() < 0.5
     for opened, closed in zip(rows["open"], rows["close"], strict=True):
@@ -91,11 +91,11 @@ def frame_of(rng: Any, index: pd.DatetimeIndex, base: int = 1000, wide: int = 8)
 def markets(draw: st.DrawFn, least: int = 1, most: int = 1, places: tuple[str, ...] = PLACES) -> xr.Dataset:
     """Bars of some assets, some listed late; of a few markets nobody knows the calendar any more."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    name = draw(st.sampled_from(places))
-    start = pd.Timestamp(draw(st.sampled_from(STARTS))) + int(rng.integers(96)) * pd.Timedelta("15min")
-    minutes, count = draw(st.sampled_from(MINUTES)), draw(st.integers(20, 300))
+    name = str(rng.choice(places))
+    start = pd.Timestamp(str(rng.choice(STARTS))) + int(rng.integers(96)) * pd.Timedelta("15min")
+    minutes, count = int(rng.choice(MINUTES)), int(rng.integers(20, 300))
     frames = {}
-    for k in range(draw(st.integers(least, most))):
+    for k in range(rng.integers(least, most + 1)):
         index = labels(rng, name, start, count, minutes)
         late = int(rng.integers(len(index) - 1)) if k and len(index) > 1 and rng.random() < 0.4 else 0
         frames[f"A{k}"] = frame_of(rng, index[late:])

@@ -22,7 +22,7 @@ from tests.reference.hooks import Hooks
 from tests.reference.moments import Moment, Moments
 from tests.reference.telling import End, Fill
 
-EXAMPLES = 200
+EXAMPLES = 100
 EDGES = [f"{part}_{edge}" for part in ("week", "month", "quarter") for edge in ("start", "end")]
 CLOCKS = ["00:00", "02:30", "09:30", "09:47", "12:00", "13:00", "13:10", "15:30", "16:00", "16:20", "17:30", "23:59:30"]
 

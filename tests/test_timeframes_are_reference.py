@@ -250,7 +250,7 @@ def test_w8__each_asset_waits_for_its_own_is_reference(bars: xr.Dataset, n: int)
     expected = simulate_portfolio(clock, [one.asset for one in frames], config_of(bars, start), decide)
     recorder = Recorder(job, 0)
     logs = recorder.all()
-    np.testing.assert_array_equal(logs.records.reshape(records.shape), records)
+    np.testing.assert_array_equal(logs.records.ravel(), records.ravel())
     assert_agree(logs, *found(recorder), expected)
 
 
