@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import exchange_calendars as xc
@@ -13,24 +14,33 @@ import xarray as xr
 from hypothesis import strategies as st
 
 import kernelkit as kk
-from tests.reference import Asset, Bars, Clock, Grid
+from kernelkit.kernels.job import Job
+from kernelkit.market.settings import Settings
+from kernelkit.run import one_recipe
+from tests.reference import Asset, Bars, Clock, Config, Grid
 from tests.reference.calendar import DAY, Calendar
+from tests.reference.models import fraction_fee
 from tests.test_engine_is_reference import walk
 
 # where summer time begins and ends, half days and the turn of a year lie; of Tokyo a break at noon
 STARTS = ("2023-11-02", "2023-11-20", "2023-12-21", "2024-03-07", "2024-06-26")
 PLACES = ("24/7", "24/7", "XNYS", "XNYS", "CMES", "XTKS", "")
-MINUTES = (15, 30, 60)
+MINUTES = (1, 5, 15, 30, 60)
 MINUTE = 60 * 10**9
 
 
+FEE = kk.fees.fraction(0.001)
+VENUE = kk.Venue("one", fees=FEE)
+ACCOUNT = kk.Account(1e5)
+CONFIG = Config(cash=1e5, fee=fraction_fee(0.001))
+
+
 @functools.cache
-def published(name: str) -> pd.DataFrame:
-    """The sessions of an exchange around all that is tested here."""
+def exchange(name: str) -> xc.ExchangeCalendar:
+    """The calendar of an exchange around all that is tested here."""
     with warnings.catch_warnings():  # exchange_calendars 4.13 reads Series.values of zoned times
         warnings.simplefilter("ignore", DeprecationWarning)
-        schedule: pd.DataFrame = xc.get_calendar(name, start="2023-09-01", end="2024-12-31").schedule
-    return schedule
+        return xc.get_calendar(name, start="2023-09-01", end="2024-12-31")
 
 
 @functools.cache
@@ -40,22 +50,23 @@ def calendar_of(name: str) -> Calendar | None:
         return None
     if name == "24/7":
         return Calendar()
-    days = [int(day.value) // DAY for day in published(name).index]
-    opens, closes = ([int(at.value) for at in published(name)[column]] for column in ("open", "close"))
-    return Calendar(str(xc.get_calendar(name).tz), dict(zip(days, zip(opens, closes, strict=True), strict=True)))
+    schedule = exchange(name).schedule
+    days = [int(day.value) // DAY for day in schedule.index]
+    opens, closes = ([int(at.value) for at in schedule[column]] for column in ("open", "close"))
+    return Calendar(str(exchange(name).tz), dict(zip(days, zip(opens, closes, strict=True), strict=True)))
 
 
-def labels(rng: Any, name: str, start: str, count: int, minutes: int) -> pd.DatetimeIndex:
+def labels(rng: Any, name: str, start: pd.Timestamp, count: int, minutes: int) -> pd.DatetimeIndex:
     """When bars open: whole sessions, but for what is missing, be it at the end of a session, or a whole one."""
     step = pd.Timedelta(minutes=minutes)
     if name in ("24/7", ""):
-        first = pd.Timestamp(start, tz="UTC") + int(rng.integers(96)) * pd.Timedelta("15min")
-        every = pd.date_range(first, periods=count, freq=step)
+        every = pd.date_range(start, periods=count, freq=step, tz="UTC")
         missing = rng.random(count) < rng.choice([0.0, 0.1, 0.5])
         gap = int(rng.integers(count))
         missing[gap : gap + int(rng.choice([0, 10, 200]))] = True
+        missing[0] = False
         return every[~missing]
-    rows = published(name).loc[start:]
+    rows = exchange(name).schedule.loc[start.normalize() :]
     out: list[pd.Timestamp] = []
     share, auction = rng.choice([0.0, 0.1, 0.4]), name == "XNYS" and rng.random() < 0.5
     for opened, closed in zip(rows["open"], rows["close"], strict=True):
@@ -63,7 +74,7 @@ def labels(rng: Any, name: str, start: str, count: int, minutes: int) -> pd.Date
         cut = int(rng.choice([0, 0, 0, 1, 3]))
         kept = [at for at in whole[: len(whole) - cut] if rng.random() >= share]
         if rng.random() > 0.1:
-            out += kept + ([closed] if auction and (cut or (closed - opened) % step == pd.Timedelta(0)) else [])
+            out += kept + ([closed] if auction and (closed - opened) % step == pd.Timedelta(0) else [])
         if len(out) >= count:
             break
     return pd.DatetimeIndex(out[:count])
@@ -77,13 +88,14 @@ def frame_of(rng: Any, index: pd.DatetimeIndex, base: int = 1000, wide: int = 8)
 
 
 @st.composite
-def markets(draw: st.DrawFn, most: int = 1, places: tuple[str, ...] = PLACES) -> xr.Dataset:
-    """Bars of up to ``most`` assets, some listed late, none where the calendar was lost."""
+def markets(draw: st.DrawFn, least: int = 1, most: int = 1, places: tuple[str, ...] = PLACES) -> xr.Dataset:
+    """Bars of some assets, some listed late; of a few markets nobody knows the calendar any more."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    name, start = draw(st.sampled_from(places)), draw(st.sampled_from(STARTS))
-    minutes, count = draw(st.sampled_from(MINUTES)), draw(st.integers(20, 300))
+    name = str(rng.choice(places))
+    start = pd.Timestamp(str(rng.choice(STARTS))) + int(rng.integers(96)) * pd.Timedelta("15min")
+    minutes, count = int(rng.choice(MINUTES)), int(rng.integers(20, 300))
     frames = {}
-    for k in range(draw(st.integers(1, most))):
+    for k in range(rng.integers(least, most + 1)):
         index = labels(rng, name, start, count, minutes)
         late = int(rng.integers(len(index) - 1)) if k and len(index) > 1 and rng.random() < 0.4 else 0
         frames[f"A{k}"] = frame_of(rng, index[late:])
@@ -117,3 +129,16 @@ def asset_of(bars: xr.Dataset, k: int) -> Asset:
 
 def clock_of(bars: xr.Dataset) -> Clock:
     return Clock(times(bars, "open_at").tolist(), times(bars, "known_at").tolist(), bars["session"].values.tolist())
+
+
+def job_of(bars: xr.Dataset, strategy: Any, account: Any = ACCOUNT, venue: Any = VENUE, **params: Any) -> Job:
+    """A single trial over all of the bars."""
+    recipe = one_recipe(bars, strategy, params, None, Settings.of(account, venue, None))
+    trials = recipe.job.trials.copy()
+    trials["i1"] = recipe.stop
+    return replace(recipe.job, trials=trials)
+
+
+def config_of(bars: xr.Dataset, start: int = 0, cash: float = 1e5) -> Config:
+    """The same for the reference simulator."""
+    return replace(CONFIG, trade_from=start, cash=cash, periods_per_year=int(bars.attrs["periods_per_year"]))

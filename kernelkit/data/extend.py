@@ -125,7 +125,9 @@ def _check_order(bars: xr.Dataset, later: xr.Dataset, allow_gap: bool) -> None:
 
 
 def sessions_between(calendar: str, last: int, first: int) -> int:
-    """Return how many sessions of the calendar lie between two days, since 1970."""
+    """Return how many sessions of the calendar lie between two days, since 1970; none are known without one."""
+    if not calendar:
+        return 0
     if calendar == sessions.ALWAYS:
         return max(first - last - 1, 0)
     dates = sessions.schedule(calendar, last * sessions.DAY, first * sessions.DAY).dates // sessions.DAY

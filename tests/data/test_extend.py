@@ -43,6 +43,12 @@ def test_append__missing_utc_day(frame):
         append(bars, source.iloc[5:])
 
 
+def test_append__without_a_calendar_no_session_is_missing(frame):
+    source = frame(pd.date_range("2021-03-01", periods=6))
+    bars, later = (from_pandas(part, calendar="24/7").assign_attrs(calendar="") for part in (source[:2], source[4:]))
+    assert append(bars, later).sizes["time"] == 4
+
+
 def test_append__overlap(source):
     bars = from_pandas(source.iloc[:4], calendar="XNYS")
     with pytest.raises(DataError, match=r"2 bars before the end.*Cut the overlap off"):
