@@ -187,6 +187,32 @@ def test_e2__splits_of_prices_that_are_adjusted_already_are_warned_of() -> None:
     bars_of({"A": frame(adjusted[3:6], gap=True)}, (days[0], "split", 4.0), (days[8], "split", 4.0))  # outside the bars
 
 
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize("fallen", [20.0, 17.0])
+def test_r7__a_split_is_no_fall_and_hides_none(fallen: float, debug: bool) -> None:
+    """Three for one, twice, in one session each: 180 is 60, is 20; a tenth below that is 18."""
+    closes = [180.0, 180.0, 60.0, 60.0, fallen, fallen, 20.0, 20.0]
+    splits = [("2024-01-03", "split", 3.0, NAN, "A"), ("2024-01-05", "split", 3.0, NAN, "A")]
+    paid = [("2024-01-02", "dividend", 1.0, NAN, "B"), ("2024-01-04", "dividend", 1.0, NAN, "B")]
+
+    @kk.strategy(warmup=0)
+    def sells(ctx):  # type: ignore[no-untyped-def]
+        ctx.sell(1.0)
+
+    @kk.portfolio(warmup=0)
+    def both(ctx):  # type: ignore[no-untyped-def]
+        if ctx[0].tradable:
+            ctx[0].sell(1.0)
+
+    limited = kk.Account(1e5, limits=kk.Limits(short_sale_price=0.1))
+    other = frame([50.0] * 9)
+    two = bars_of({"A": frame(closes, gap=True), "B": other.set_axis(other.index - DAY)}, *splits, *paid)
+    for strategy, bars in ((sells, bars_of({"A": frame(closes, gap=True)}, *splits)), (both, two)):
+        found = kk.orders(kk.backtest(bars, strategy, account=limited, debug=debug))["reason"].tolist()
+        refused = ["short_sale_price" if fallen < 18.0 and k in (4, 5) else "end_of_data" for k in range(8)]
+        assert [r if r == "short_sale_price" else "end_of_data" for r in found] == refused
+
+
 def test_e3__a_short_position_pays_the_dividend() -> None:
     res = run(bars_of([50.0] * 4, ("2024-01-03", "dividend", 1.25)), q=-8.0)
     assert happened(res) == [("dividend", -8.0, -10.0)]
