@@ -84,6 +84,7 @@ def test_e1__an_action_at_the_open_comes_before_what_the_open_fills() -> None:
     assert happened(run(bars, leaves)) == [("dividend", 100.0, 200.0)]
 
 
+@pytest.mark.filterwarnings("ignore::kernelkit.data.AdjustedWarning")  # its prices know nothing of its splits
 def test_e1__nothing_happens_before_the_first_decision_or_without_a_position() -> None:
     bars = bars_of(
         [50.0] * 4, ("2023-06-01", "split", 2.0), ("2024-01-01", "dividend", 1.0), ("2024-01-02", "split", 2.0)
@@ -175,6 +176,55 @@ def test_e2__a_target_after_a_split_counts_new_units() -> None:
     res = run(bars_of([50.0, 50.0, 10.0, 10.0], ("2024-01-03", "split", 5.0)), half)
     assert res["position"].values.tolist() == [0.0, 1000.0, 5000.0, 5000.0]
     assert len(kk.orders(res)) == 1
+
+
+def test_e2__splits_of_prices_that_are_adjusted_already_are_warned_of() -> None:
+    days = pd.date_range(MONDAY, periods=12)
+    splits = [(days[3], "split", 4.0), (days[6], "split", 0.1), (days[9], "split", 1.05)]
+    raw = [100.0, 101.0, 99.0, *[25.0, 26.0, 24.0], *[240.0, 236.0, 243.0], *[231.0, 230.0, 233.0]]
+    bars_of({"A": frame(raw, gap=True)}, *splits)  # no warning, though the last is lost in the noise
+    adjusted = np.array(raw)
+    adjusted[:3] /= 4.0
+    adjusted[:6] *= 10.0
+    with pytest.warns(kk.data.AdjustedWarning) as told:
+        bars_of({"A": frame(adjusted, gap=True), "B": frame(raw, gap=True)}, *splits)
+    [warning] = told
+    assert str(warning.message) == (
+        "bars of A: found a price before the split of 2024-01-04T00:00:00 that is 0.99 times the one after it, wanted "
+        "about 4, as prices that nobody has adjusted have it. Load raw prices, or leave out the splits: at 2 of 2 of "
+        "them it is so."
+    )
+    assert warning.filename == __file__
+    half = np.array(raw)
+    half[:3] /= 4.0
+    bars_of({"A": frame(half, gap=True)}, *splits)  # one of two: a crash may do so
+    bars_of({"A": frame(adjusted[3:6], gap=True)}, (days[0], "split", 4.0), (days[8], "split", 4.0))  # outside the bars
+
+
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize("fallen", [20.0, 17.0])
+def test_r7__a_split_is_no_fall_and_hides_none(fallen: float, debug: bool) -> None:
+    """Three for one, twice, in one session each: 180 is 60, is 20; a tenth below that is 18."""
+    closes = [180.0, 180.0, 60.0, 60.0, fallen, fallen, 20.0, 20.0]
+    splits = [("2024-01-03", "split", 3.0, NAN, "A"), ("2024-01-05", "split", 3.0, NAN, "A")]
+    paid = [("2024-01-02", "dividend", 1.0, NAN, "B"), ("2024-01-04", "dividend", 1.0, NAN, "B")]
+
+    @kk.strategy(warmup=0)
+    def sells(ctx):  # type: ignore[no-untyped-def]
+        ctx.sell(1.0)
+
+    @kk.portfolio(warmup=0)
+    def both(ctx):  # type: ignore[no-untyped-def]
+        if ctx[0].tradable:
+            ctx[0].sell(1.0)
+
+    limited = kk.Account(1e5, limits=kk.Limits(short_sale_price=0.1))
+    other = frame([50.0] * 9)
+    two = bars_of({"A": frame(closes, gap=True), "B": other.set_axis(other.index - DAY)}, *splits, *paid)
+    for strategy, bars in ((sells, bars_of({"A": frame(closes, gap=True)}, *splits)), (both, two)):
+        found = kk.orders(kk.backtest(bars, strategy, account=limited, debug=debug))["reason"].tolist()
+        refused = ["short_sale_price" if fallen < 18.0 and k in (4, 5) else "end_of_data" for k in range(8)]
+        assert [r if r == "short_sale_price" else "end_of_data" for r in found] == refused
 
 
 def test_e3__a_short_position_pays_the_dividend() -> None:
@@ -311,6 +361,7 @@ def test_e8__the_benchmark_is_of_a_holder() -> None:
     assert float(run(bars_of(both), idle)["blocks"].sel(summary="sbb").sum()) > 0.0
 
 
+@pytest.mark.filterwarnings("ignore::kernelkit.data.AdjustedWarning")  # its prices know nothing of its splits
 def test_the_pnl_of_round_trips_and_interest_are_all_that_the_account_gained() -> None:
     rng = np.random.default_rng(3)
     closes = np.round(100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.02, 200))), 2)
@@ -360,6 +411,7 @@ def test_actions_live_with_the_bars(tmp_path: Path) -> None:
         kk.resume(tmp_path / "run").feed(changed)
 
 
+@pytest.mark.filterwarnings("ignore::kernelkit.data.AdjustedWarning")  # its prices know nothing of its splits
 def test_a_walk_forward_lives_through_them(tmp_path: Path) -> None:
     rng = np.random.default_rng(8)
     closes = np.round(100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.02, 400))), 2)

@@ -117,6 +117,7 @@ def test_fed_is_whole__timeframes_and_features(hours: xr.Dataset) -> None:
         same(run.feed(hours.isel(time=slice(0, first + 40))).feed(hours), whole)
 
 
+@pytest.mark.filterwarnings("ignore::kernelkit.data.AdjustedWarning")  # its prices know nothing of its splits
 def test_what_happens_by_the_calendar_goes_on() -> None:
     actions = [("2020-07-01", f"A{k}", "split" if k % 2 else "dividend", 2.0) for k in range(ASSETS)]
     columns = ["time", "asset", "kind", "value"]

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from kernelkit.data.actions import AdjustedWarning as AdjustedWarning
     from kernelkit.data.actions import with_actions as with_actions
     from kernelkit.data.catalog import load as load
     from kernelkit.data.catalog import names as names
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from kernelkit.data.universe import with_universe as with_universe
 
 _HOMES = {
+    "AdjustedWarning": "kernelkit.data.actions",
     "append": "kernelkit.data.extend",
     "feature": "kernelkit.data.features",
     "from_pandas": "kernelkit.data.frames",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
     import xarray as xr
 
 KINDS = ("split", "dividend", "funding", "delisting")
+LEAST = 0.2  # of a split that prices can tell of, as the logarithm of its ratio: markets move further than smaller ones
 NAMES = ("action_time", "action_asset", "action_kind", "action_value", "action_price")
+
+
+class AdjustedWarning(UserWarning):
+    """Splits were given for prices that seem to be adjusted for them already."""
 
 
 def with_actions(bars: xr.Dataset, actions: pd.DataFrame) -> xr.Dataset:
@@ -28,8 +34,9 @@ def with_actions(bars: xr.Dataset, actions: pd.DataFrame) -> xr.Dataset:
     holders got (NaN: the price of the last bar); on the day of the asset's last bar, or later, it takes effect with
     that bar.
 
-    They replace actions that the bars had. Raises DataError for what is no frame, an unknown asset or kind, a time
-    that is none, and a value that cannot be.
+    They replace actions that the bars had. Prices that do not move where they should, at most of the asset's splits,
+    are warned of with an `AdjustedWarning`: an account would split them a second time. Raises DataError for what is no
+    frame, an unknown asset or kind, a time that is none, and a value that cannot be.
 
     >>> import pandas as pd
     >>> from kernelkit.data import load
@@ -59,6 +66,7 @@ def with_actions(bars: xr.Dataset, actions: pd.DataFrame) -> xr.Dataset:
     for k in np.flatnonzero(what == "delisting"):
         day, known_at = _last_bar(bars, whose[k], when[k])
         when[k] = known_at if when[k] >= day else when[k]
+    _warn_of_adjusted(bars, when, whose, np.where(what == "split", value, np.nan))
     order = np.argsort(when, kind="stable")
     columns = when[order].astype("datetime64[ns]"), whose[order].astype(str), what[order].astype(str)
     kept = (*columns, value[order], np.array(price, "f8")[order])
@@ -124,6 +132,27 @@ def _check(bars: xr.Dataset, times: Any, whose: Any, what: Any, value: Any, pric
             raise DataError(message(row, f"a second delisting of {name}", "one", "Another company is another asset."))
         if kind == "delisting":
             delisted.add(name)
+
+
+def _warn_of_adjusted(bars: xr.Dataset, when: Any, whose: Any, ratio: Any) -> None:
+    """Warn of each asset whose prices at most of its splits lie nearer to those before than to what a split leaves."""
+    opened = bars["open_at"].values.astype("datetime64[ns]").astype("i8")
+    told = np.abs(np.log(ratio)) >= LEAST
+    for name in sorted(set(whose[told])):
+        one = bars.sel(asset=name)
+        rows = np.flatnonzero(one["valid"].values)
+        prices = np.stack([one["open"].values[rows], one["close"].values[rows]])
+        mine = np.flatnonzero(told & (whose == name))
+        bar = np.searchsorted(opened[rows], when[mine])
+        mine, bar = mine[(bar > 0) & (bar < len(rows))], bar[(bar > 0) & (bar < len(rows))]
+        moved = prices[1, bar - 1] / prices[:, bar]  # by the open and by the close: neither may have moved
+        still = (np.abs(np.log(moved)) < 0.5 * np.abs(np.log(ratio[mine]))).all(axis=0)
+        if 2 * still.sum() > len(mine):
+            k = int(np.argmax(still))
+            found = f"a price before the split of {utc(when[mine[k]])} that is {moved[0, k]:.4g} times the one after it"
+            wanted = f"about {ratio[mine[k]]:.4g}, as prices that nobody has adjusted have it"
+            fix = f"Load raw prices, or leave out the splits: at {still.sum()} of {len(mine)} of them it is so."
+            warnings.warn(message(f"bars of {name}", found, wanted, fix), AdjustedWarning, stacklevel=3)
 
 
 def _last_bar(bars: xr.Dataset, name: str, when: int) -> tuple[int, int]:

@@ -24,6 +24,8 @@ ALWAYS = "24/7"
 DAY = 86_400_000_000_000
 # Sessions are looked up this far around the bars, so that a bar at the edge finds the one it belongs to.
 MARGIN = 10 * DAY
+# What exchange_calendars 4.13 does that pandas 3.1 deprecates.
+DEPRECATED = ("Series.values returning an ndarray that drops timezone", "DatetimeIndex.weekday is deprecated")
 _UNITS = (("D", DAY), ("h", DAY // 24), ("min", 60_000_000_000), ("s", 10**9), ("ms", 10**6), ("us", 1000), ("ns", 1))
 
 
@@ -90,21 +92,21 @@ def bar_text(ns: int) -> str:
     return f"{ns // size}{unit}"
 
 
-def bar_ns(bar: object, what: str = "bar") -> int:
-    """Return the length of ``bar`` ("1min", "4h", "1D") in ns; raises `DataError`, calling it ``what``, for no length.
+def bar_ns(bar: object) -> int:
+    """Return the length of ``bar`` ("1min", "4h", "1D") in ns; raises `DataError` for no length.
 
     >>> bar_ns("1D") == 24 * bar_ns("1h")
     True
     """
     import pandas as pd
 
-    fix = f'Pass for example {what.split()[0]}="1min", "1h" or "1D".'
+    fix = 'Pass for example bar="1min", "1h" or "1D".'
     try:
         ns = int(pd.Timedelta(bar).as_unit("ns").value) if isinstance(bar, (str, timedelta)) else 0
     except ValueError as error:
-        raise DataError(message(what, repr(bar), "a duration", fix)) from error
+        raise DataError(message("bar", repr(bar), "a duration", fix)) from error
     if ns <= 0:
-        raise DataError(message(what, repr(bar), "a positive duration", fix))
+        raise DataError(message("bar", repr(bar), "a positive duration", fix))
     return ns
 
 
@@ -227,8 +229,8 @@ def _sessions(calendar: str, first: int, last: int) -> Schedule:
     start, end = (pd.Timestamp(day * DAY) for day in (first, last))
     try:
         with warnings.catch_warnings():
-            # exchange_calendars 4.13 reads Series.values of zoned times, which pandas 3.1 deprecates.
-            warnings.simplefilter("ignore", DeprecationWarning)
+            for told in DEPRECATED:
+                warnings.filterwarnings("ignore", told, pd.errors.Pandas4Warning)
             made = xc.get_calendar(calendar, start=start, end=end)
     except ValueError as error:
         fix = "Drop the bars outside what the calendar knows."

@@ -8,9 +8,12 @@ from kernelkit.kernels.focus import account_of, focus
 from kernelkit.kernels.halts import note, note_change, send
 from kernelkit.kernels.layout import (
     ACCOUNT,
+    ACTION,
+    ACTION_BYTES,
     AT_FILL,
     C_CLOSE,
     C_LOW,
+    C_OPEN_AT,
     C_SESSION,
     CLOSES,
     D_CUT,
@@ -19,6 +22,7 @@ from kernelkit.kernels.layout import (
     FRAME,
     HEADER,
     INSTRUMENT,
+    INSTRUMENT_BYTES,
     LIMIT,
     LIVE,
     NEW,
@@ -42,6 +46,7 @@ from kernelkit.kernels.layout import (
     REDUCE,
     RISK,
     RULES,
+    SPLIT,
     TRIPS,
     UNIVERSE,
     VENUE,
@@ -343,11 +348,28 @@ def fell(frame: int, first: int, last: int) -> bool:
     if first == 0:
         return False
     fall = at(at(f.venue, VENUE).rules, RULES).fall
-    floor_price = price(f.instrument, column(frame, C_CLOSE, first - 1)) * (1.0 - fall)
+    before = price(f.instrument, column(frame, C_CLOSE, first - 1))
+    g = at(
+        f.instrument_0 - INSTRUMENT_BYTES, INSTRUMENT
+    )  # which has the account's actions, and the clock of their bars
+    opens = i8(g.columns + 16 * C_OPEN_AT)
+    k = at(f.state, HEADER).next_action
+    while k > 0 and opened(g.actions, opens, k - 1) > column(frame, C_OPEN_AT, first - 1):
+        k -= 1
     for j in range(first, last + 1):
-        if price(f.instrument, column(frame, C_LOW, j)) <= floor_price:
+        while k < g.n_actions and opened(g.actions, opens, k) <= column(frame, C_OPEN_AT, j):
+            a = at(g.actions + ACTION_BYTES * k, ACTION)
+            if a.kind == SPLIT and a.asset == f.asset:
+                before = before / a.value
+            k += 1
+        if price(f.instrument, column(frame, C_LOW, j)) <= before * (1.0 - fall):
             return True
     return False
+
+
+def opened(actions: int, opens: int, k: int) -> int:
+    """When the account's bar opens in which its action `k` takes effect."""
+    return i8(opens + 8 * at(actions + ACTION_BYTES * k, ACTION).bar)
 
 
 def no_uptick(frame: int, order_at: int) -> bool:

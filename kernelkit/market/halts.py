@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from kernelkit.data.sessions import ALWAYS, DAY, bar_ns, resolve, stamp
+from kernelkit.data.sessions import ALWAYS, DAY, resolve, stamp
 from kernelkit.errors import OrderError, message
 from kernelkit.kernels import layout as L
 
@@ -47,6 +47,18 @@ def length_of(value: Any) -> int:
         return -1 if isinstance(value, bool | float) else int(pd.Timedelta(value).as_unit("ns").value)
     except (ValueError, TypeError, OverflowError):
         return -1
+
+
+def duration(value: Any, what: str, fix: str) -> int:
+    """A duration in ns, given with its unit; raises OrderError for what is none of up to a year.
+
+    >>> duration("30min", "transfer of the accounts", "")
+    1800000000000
+    """
+    found = -1 if isinstance(value, int) else length_of(value)
+    if not 0 <= found <= LONGEST:
+        raise OrderError(message(what, repr(value), "a duration of up to a year", fix))
+    return found
 
 
 def latency_ns(value: Any) -> int:
@@ -98,7 +110,7 @@ class Rate:
     """At most ``orders`` in each interval of length ``per``, counted from 1970 on (rule H3).
 
     One more is rejected (``excess="reject"``) or waits for the next interval (``"delay"``). Raises OrderError for
-    numbers that are none, DataError for a length that is none.
+    numbers, and for a length, that are none.
 
     >>> Rate(10, "1s").length
     1000000000
@@ -114,12 +126,13 @@ class Rate:
             wanted = "a whole number from 1 to 2^63 - 1"
             raise OrderError(message("orders of a rate", repr(n), wanted, "Write kk.Rate(10, '1s')."))
         check_choice("excess of a rate", self.excess, INSTEAD)
-        bar_ns(self.per, "per of a rate")
+        if self.length == 0:
+            raise OrderError(message("per of a rate", repr(self.per), "a duration above 0", "Write kk.Rate(10, '1s')."))
 
     @property
     def length(self) -> int:
         """Of an interval, in ns."""
-        return bar_ns(self.per)
+        return duration(self.per, "per of a rate", "Write kk.Rate(10, '1s').")
 
 
 def in_order(outages: Any) -> tuple[Outage, ...]:

@@ -11,7 +11,7 @@ from kernelkit.kernels.job import Homes
 from kernelkit.kernels.rules import Rules
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
-from kernelkit.market.several import Accounts, Venues
+from kernelkit.market.several import Accounts, Venues, holders
 from kernelkit.market.venue import FREE, GUARDED_PATHS, Venue
 
 
@@ -82,7 +82,7 @@ class Settings:
 
     def accounts(self, assets: Sequence[str]) -> list[Account]:
         """The account that holds each of these assets."""
-        return [one.account for one in self.of_assets(assets) if isinstance(one.account, Account)]
+        return holders(self.account, self.homes(assets), len(assets))
 
     def homes(self, assets: Sequence[str]) -> Homes | None:
         """V1: where the assets of a portfolio trade; None for one venue."""

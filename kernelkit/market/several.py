@@ -9,10 +9,12 @@ from typing import Any
 from kernelkit.errors import OrderError, message
 from kernelkit.kernels.job import Homes
 from kernelkit.market.account import Account
-from kernelkit.market.halts import LONGEST, length_of
+from kernelkit.market.halts import duration
 from kernelkit.market.limits import is_number
 from kernelkit.market.models import CostModel
 from kernelkit.market.venue import Venue
+
+WAY = "transfer of the accounts", 'Write transfer="30min".'
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class Accounts:
             if way != "" and not pair:
                 wanted = f"a pair of two of {', '.join(given)}"
                 raise OrderError(message("transfer of the accounts", repr(way), wanted, fix))
-            duration(length)
+            duration(length, *WAY)
         fees = self.fee if isinstance(self.fee, Mapping) else {"": self.fee}
         for name, fee in fees.items():
             if (name != "" and name not in given) or not is_number(fee) or not fee >= 0:
@@ -136,12 +138,12 @@ class Accounts:
     def delays(self, names: Sequence[str]) -> tuple[int, ...]:
         """How long each transfer takes, ns, from each to each in turn; raises OrderError where a way has no time."""
         if not isinstance(self.transfer, Mapping):
-            return (duration(self.transfer),) * len(names) ** 2
+            return (duration(self.transfer, *WAY),) * len(names) ** 2
         missing = [(a, b) for a in names for b in names if a != b and (a, b) not in self.transfer]
         if missing:
             fix = f"Write transfer={{{missing[0]}: '30min', ...}}."
             raise OrderError(message("transfer of the accounts", f"no time for {missing[0]}", "one for each way", fix))
-        return tuple(0 if a == b else duration(self.transfer[a, b]) for a in names for b in names)
+        return tuple(0 if a == b else duration(self.transfer[a, b], *WAY) for a in names for b in names)
 
     def fees(self, names: Sequence[str]) -> tuple[float, ...]:
         """What each transfer costs, in the order of `delays`."""
@@ -154,16 +156,3 @@ def holders(account: Account | Accounts, homes: Homes | None, n: int) -> list[Ac
     if isinstance(account, Account):
         return [account] * n
     return [] if homes is None else [account.by_venue[homes.names[v]] for v in homes.venue]
-
-
-def duration(length: Any) -> int:
-    """How long money is under way, ns; raises OrderError for what is no such time.
-
-    >>> duration("30min")
-    1800000000000
-    """
-    found = -1 if isinstance(length, int) else length_of(length)
-    if not 0 <= found <= LONGEST:
-        wanted, fix = "a duration of up to a year", 'Write transfer="30min".'
-        raise OrderError(message("transfer of the accounts", repr(length), wanted, fix))
-    return found

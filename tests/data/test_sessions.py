@@ -1,5 +1,7 @@
 """Opening, knowledge and session of a bar."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,6 +26,24 @@ def test_daily__opens_and_is_known_with_its_session(frame):
     assert times(bars, "time") == ["2018-03-09T00:00:00", "2018-03-12T00:00:00", "2018-07-03T00:00:00"]
     assert bars.attrs["tz"] == "America/New_York"
     assert (bars.attrs["bar"], bars.attrs["label"], bars.attrs["periods_per_year"]) == ("1D", "session", 252)
+
+
+@pytest.mark.parametrize("calendar", ["XNYS", "XHKG"])
+def test_schedule__silences_what_pandas_deprecates_of_the_calendars_and_no_more(calendar, monkeypatch):
+    import exchange_calendars as xc
+
+    sessions._sessions.cache_clear()
+    sessions.schedule(calendar, 0, 20 * 365 * sessions.DAY)  # a warning is an error here
+    made = xc.get_calendar
+
+    def warns(*args, **kwargs):
+        warnings.warn("something else", pd.errors.Pandas4Warning, stacklevel=2)
+        return made(*args, **kwargs)
+
+    sessions._sessions.cache_clear()
+    monkeypatch.setattr(xc, "get_calendar", warns)
+    with pytest.raises(pd.errors.Pandas4Warning, match="something else"):
+        sessions.schedule(calendar, 0, 20 * 365 * sessions.DAY)
 
 
 def test_daily__before_and_after_1970_and_in_all_units(frame):

@@ -88,6 +88,7 @@ def paid(asset: str, other: str) -> pd.DataFrame:
     )  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore::kernelkit.data.AdjustedWarning")  # its prices know nothing of its splits
 def test_e9_a_run_through_the_change_is_one_without_it() -> None:
     """Positions, orders, indicators and actions, bit for bit."""
     renamed = with_symbols(kk.data.with_actions(tickers(), paid("FB", "META")), NAMES)
@@ -123,6 +124,7 @@ def test_e9_the_symbol_of_the_time() -> None:
     assert symbols_of(never()).empty
 
 
+@pytest.mark.filterwarnings("ignore::kernelkit.data.AdjustedWarning")  # its prices know nothing of its splits
 def test_e9_actions_say_the_symbol_of_their_time() -> None:
     bars = with_symbols(kk.data.with_actions(tickers(), paid("FB", "META")), NAMES)
     assert bars["action_asset"].values.tolist() == ["META"] * 3

@@ -74,4 +74,6 @@ def schedule(actions: Sequence[Action], clock: Clock, holdings: Sequence[Holding
         if found is not None:
             where, t = found
             getattr(plan, where)[t].append(action)
+            if action.kind == "split":
+                holdings[action.asset].splits.append((holdings[action.asset].rows[t], action.value))
     return plan

@@ -34,6 +34,7 @@ class Holding:
     over: bool = False  # X6: from F10's late pass on
     delisted: bool = False  # E4
     ratios: list[float] = field(default_factory=list)  # E1: of its splits in the bar of the clock so far
+    splits: list[tuple[int, float]] = field(default_factory=list)  # R7: its bar that begins with each, and the ratio
     renewed: bool = False  # F10: does its bar begin with a split or a dividend
     basis: float = 0.0  # L4: what the position cost
     stake: float = 0.0  # L4: what is put at risk with isolated margin

@@ -221,7 +221,7 @@ class Judge:
     def short_sale_price(self) -> Iterator[Hit]:
         """R7."""
         x, holding = self.limits.short_sale_price, self.holding
-        if x is None or self.side > 0 or not fell(holding.bars, holding.grid, holding.last, x):
+        if x is None or self.side > 0 or not fell(holding.bars, holding.grid, holding.splits, holding.last, x):
             return
         if not (self.order.kind == "limit" and self.price > self.close):
             yield Hit("short_sale_price", 0, holding.grid.price(self.close), holding.grid.price(self.price))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tests.reference.market import Bars, Grid
@@ -50,12 +51,18 @@ class Tally:
         return sum(session == self.sessions[-1] for session in self.opened.values())
 
 
-def fell(bars: Bars, grid: Grid, last: int, x: float) -> bool:
-    """R7: in the session of bar `last` up to it, or in the session before, a low by `x` below the close before."""
+def fell(bars: Bars, grid: Grid, splits: Sequence[tuple[int, float]], last: int, x: float) -> bool:
+    """R7: in the session of bar `last` up to it, or in the session before, a low by `x` below the close before.
+
+    Each of the `splits` has the asset's bar that begins with it.
+    """
     sessions = sorted(set(bars.session[: last + 1]))
     for k in range(max(1, len(sessions) - 2), len(sessions)):
-        before = grid.price([bars.c[u] for u in range(last + 1) if bars.session[u] == sessions[k - 1]][-1])
-        lows = [grid.price(bars.l[u]) for u in range(last + 1) if bars.session[u] == sessions[k]]
-        if any(low <= before * (1.0 - x) for low in lows):
-            return True
+        close = max(u for u in range(last + 1) if bars.session[u] == sessions[k - 1])
+        for u in [u for u in range(last + 1) if bars.session[u] == sessions[k]]:
+            before = grid.price(bars.c[close])
+            for begins, r in splits:
+                before = before / r if close < begins <= u else before
+            if grid.price(bars.l[u]) <= before * (1.0 - x):
+                return True
     return False
