@@ -49,6 +49,7 @@ def metric(
     outputs: Mapping[str, tuple[str, str]] | None = None,
     shape: Literal["number", "curve", "rows"] = "number",
     labels: tuple[str, ...] = (),
+    gaps: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make a formula public: `formula(x, ..., setting=...)`, arrays with samples along the last axis.
 
@@ -58,7 +59,8 @@ def metric(
     Units and long_name may be left out for names of the schema. With ``outputs`` (name to units and long_name) the
     formula returns a tuple and the metric a Dataset; ``shape="curve"`` keeps the dim, ``"rows"`` puts ``top`` rows in
     its place, of which ``labels`` are positions along the dim. A setting of the type Literal is checked against it, one
-    named in RANGES against that, and all are attrs of what comes out. M9 is done here: a series with a gap gives NaN.
+    named in RANGES against that, and all are attrs of what comes out. M9 is done here: a series with a gap gives NaN,
+    unless the formula says what a gap is (``gaps``).
 
     >>> @metric("1", "largest sample")
     ... def highest(x):
@@ -70,7 +72,7 @@ def metric(
 
     def decorate(formula: Callable[..., Any]) -> Callable[..., Any]:
         texts = outputs or {"": (units, long_name) if units else _schema_text(formula.__name__)}
-        made = Metric(formula, {k: Text(*v) for k, v in texts.items()}, shape, labels)
+        made = Metric(formula, {k: Text(*v) for k, v in texts.items()}, shape, labels, gaps)
         METRICS[formula.__name__] = public = made.function()
         return public
 
@@ -91,8 +93,9 @@ class Metric:
         outputs: Mapping[str, Text],
         shape: Literal["number", "curve", "rows"],
         labels: tuple[str, ...],
+        gaps: bool,
     ) -> None:
-        self.formula, self.outputs, self.shape, self.labels = formula, outputs, shape, labels
+        self.formula, self.outputs, self.shape, self.labels, self.gaps = formula, outputs, shape, labels, gaps
         self.name = formula.__name__
         self.signature = inspect.signature(formula)
         hints = typing.get_type_hints(formula)
@@ -177,6 +180,8 @@ class Metric:
             with np.errstate(divide="ignore", invalid="ignore"):  # a ratio over nothing is NaN, and says so
                 present, broken = aligned(arrays)
                 found = self.formula(**dict(zip(names, present, strict=True)), **settings)
+                if self.gaps:
+                    return found
                 gap = broken if self.shape == "number" else column(broken)
                 if isinstance(found, tuple):
                     return tuple(np.where(gap, np.nan, one)[()] for one in found)

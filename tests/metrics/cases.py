@@ -39,6 +39,7 @@ SERIES = {
     "outcomes": returns,
     "shares": returns,
     "benchmark": benchmark,
+    "equity": lambda: np.cumprod(1.0 + np.where(np.isnan(returns()), 0.0, returns()), axis=-1) + 0.0 * returns(),
     "value_at_risk": lambda: 0.012 + 0.004 * np.random.default_rng(13).random(SHAPE),
     "expected_shortfall": lambda: 0.018 + 0.004 * np.random.default_rng(14).random(SHAPE),
 }
