@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from kernelkit.metrics import drawdown, equity, ratios, risk, var_tests
+from kernelkit.metrics import drawdown, equity, overview, ratios, risk, var_tests
 from kernelkit.metrics.metric import METRICS
 
-__all__ = ("METRICS", "drawdown", "equity", "ratios", "risk", "var_tests")
+__all__ = ("METRICS", "drawdown", "equity", "overview", "ratios", "risk", "var_tests")
 
 
 def __getattr__(name: str) -> Any:

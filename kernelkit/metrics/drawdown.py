@@ -137,7 +137,8 @@ def drawdown_durations(returns: Array, *, depth: float = 0.0) -> Any:
     fall = np.where(counted, found.trough - found.peak, np.nan)
     rise = np.where(counted & found.recovered, last - found.trough, np.nan)
     n = np.where(count(returns) > 0.0, count(length), np.nan)
-    return n, series.mean(length), largest(length), series.mean(fall), series.mean(rise)
+    longest = largest(np.where(counted, length, returns * 0.0))  # 0 without a drawdown
+    return n, series.mean(length), longest, series.mean(fall), series.mean(rise)
 
 
 @metric("1/year", "drawdowns a year")

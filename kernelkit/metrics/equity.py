@@ -8,7 +8,7 @@ from kernelkit.metrics.metric import metric
 from kernelkit.metrics.series import Array, positions, running_max
 
 
-@metric("1", "return", shape="curve", gaps=True)
+@metric("1", "return", shape="curve", as_given=True)
 def returns(equity: Array, *, initial: float | None = None) -> Array:
     """Simple returns of a level (equity, a price), M1: `E / E_prev - 1`; the dim is kept.
 

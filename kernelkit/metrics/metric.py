@@ -49,7 +49,7 @@ def metric(
     outputs: Mapping[str, tuple[str, str]] | None = None,
     shape: Literal["number", "curve", "rows"] = "number",
     labels: tuple[str, ...] = (),
-    gaps: bool = False,
+    as_given: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make a formula public: `formula(x, ..., setting=...)`, arrays with samples along the last axis.
 
@@ -60,7 +60,7 @@ def metric(
     formula returns a tuple and the metric a Dataset; ``shape="curve"`` keeps the dim, ``"rows"`` puts ``top`` rows in
     its place, of which ``labels`` are positions along the dim. A setting of the type Literal is checked against it, one
     named in RANGES against that, and all are attrs of what comes out. M9 is done here: a series with a gap gives NaN,
-    unless the formula says what a gap is (``gaps``).
+    unless the formula takes one series ``as_given`` and does it itself.
 
     >>> @metric("1", "largest sample")
     ... def highest(x):
@@ -72,7 +72,7 @@ def metric(
 
     def decorate(formula: Callable[..., Any]) -> Callable[..., Any]:
         texts = outputs or {"": (units, long_name) if units else _schema_text(formula.__name__)}
-        made = Metric(formula, {k: Text(*v) for k, v in texts.items()}, shape, labels, gaps)
+        made = Metric(formula, {k: Text(*v) for k, v in texts.items()}, shape, labels, as_given)
         METRICS[formula.__name__] = public = made.function()
         return public
 
@@ -93,9 +93,9 @@ class Metric:
         outputs: Mapping[str, Text],
         shape: Literal["number", "curve", "rows"],
         labels: tuple[str, ...],
-        gaps: bool,
+        as_given: bool,
     ) -> None:
-        self.formula, self.outputs, self.shape, self.labels, self.gaps = formula, outputs, shape, labels, gaps
+        self.formula, self.outputs, self.shape, self.labels, self.as_given = formula, outputs, shape, labels, as_given
         self.name = formula.__name__
         self.signature = inspect.signature(formula)
         hints = typing.get_type_hints(formula)
@@ -178,10 +178,11 @@ class Metric:
 
         def reduce(*arrays: Array) -> Any:
             with np.errstate(divide="ignore", invalid="ignore"):  # a ratio over nothing is NaN, and says so
-                present, broken = aligned(arrays)
+                given = [a.astype("f8", copy=False) for a in arrays]
+                if self.as_given:
+                    return self.formula(*given, **settings)
+                present, broken = aligned(given)
                 found = self.formula(**dict(zip(names, present, strict=True)), **settings)
-                if self.gaps:
-                    return found
                 gap = broken if self.shape == "number" else column(broken)
                 if isinstance(found, tuple):
                     return tuple(np.where(gap, np.nan, one)[()] for one in found)
@@ -218,7 +219,6 @@ def aligned(arrays: Sequence[Array]) -> tuple[list[Array], Array]:
     >>> broken
     array([False,  True])
     """
-    arrays = [a.astype("f8") for a in arrays]
     missing = functools.reduce(np.logical_or, [np.isnan(a) for a in arrays])
     last = missing.shape[-1] - 1
     span = last - np.argmax(~missing[..., ::-1], axis=-1) - np.argmax(~missing, axis=-1) + 1

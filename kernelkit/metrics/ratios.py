@@ -13,6 +13,7 @@ import numpy as np
 from kernelkit.metrics.metric import Periods, metric
 from kernelkit.metrics.series import (
     Array,
+    annual_ratio,
     column,
     count,
     covariance,
@@ -78,10 +79,9 @@ def sharpe_ratio(
     5.7752
     """
     excess = returns - rf
-    ratio = mean(excess) / positive(deviation(excess, ddof))
     if autocorrelation == "none":
-        return ratio * np.sqrt(periods)
-    return ratio * _lo(excess, int(periods), lags)
+        return annual_ratio(mean(excess), deviation(excess, ddof), periods)
+    return annual_ratio(mean(excess), deviation(excess, ddof), 1.0) * _lo(excess, int(periods), lags)
 
 
 def _lo(x: Array, q: int, lags: int | None) -> Array:
@@ -104,7 +104,7 @@ def sortino_ratio(returns: Array, *, threshold: float = 0.0, periods: Periods = 
     0.7071
     """
     risk = np.sqrt(partial_moment(returns, threshold, 2.0, -1))
-    return mean(returns - threshold) / positive(risk) * np.sqrt(periods)
+    return annual_ratio(mean(returns - threshold), risk, periods)
 
 
 @metric()

@@ -51,15 +51,19 @@ def mean(x: Array) -> Array:
 
 
 def variance(x: Array, ddof: int = 1) -> Array:
-    """M5, M12: NaN of no more than `ddof` samples, 0 where all are equal up to rounding.
+    """M12: NaN of no more than `ddof` samples, 0 where all are equal up to rounding.
 
     >>> variance(np.array([[1.0, 2.0, 3.0, np.nan], [0.1, 0.1, 0.1, 0.1]]))
     array([1., 0.])
     """
-    n = count(x)
+    return spread(count(x), total((x - column(mean(x))) ** 2), total(x * x), ddof)
+
+
+def spread(n: Array, deviations: Array, squares: Array, ddof: int) -> Array:
+    """M12: the variance from the sums of the squared deviations and of the squares."""
     over = np.where(n > ddof, n - ddof, np.nan)
-    var = total((x - column(mean(x))) ** 2) / over
-    return np.where(var <= n * EPSILON * total(x * x) / over, 0.0, var)
+    var = deviations / over
+    return np.where(var <= n * EPSILON * squares / over, 0.0, var)
 
 
 def deviation(x: Array, ddof: int = 1) -> Array:
@@ -69,7 +73,12 @@ def deviation(x: Array, ddof: int = 1) -> Array:
 
 def standardised(x: Array, power: int) -> Array:
     """The mean of the standardised samples to this power: 3 is skewness, 4 kurtosis; NaN without variance."""
-    return mean((x - column(mean(x))) ** power) / positive(variance(x, 0)) ** (power / 2.0)
+    return standard_moment(mean((x - column(mean(x))) ** power), variance(x, 0), power)
+
+
+def standard_moment(moment: Array, var: Array, power: int) -> Array:
+    """A central moment in units of the standard deviation."""
+    return moment / positive(var) ** (power / 2.0)
 
 
 def covariance(x: Array, y: Array, ddof: int = 1) -> Array:
@@ -159,7 +168,17 @@ def final_wealth(x: Array) -> Array:
 
 def growth(x: Array, periods: float) -> Array:
     """M11: the compound growth of `periods` samples."""
-    return final_wealth(x) ** (periods / count(x)) - 1.0
+    return compound(final_wealth(x), count(x), periods)
+
+
+def compound(wealth: Array, n: Array, periods: float) -> Array:
+    """M11: the growth of `periods` samples, of what `n` have made of 1."""
+    return wealth ** (periods / n) - 1.0
+
+
+def annual_ratio(gain: Array, risk: Array, periods: float) -> Array:
+    """M5: what a sample gains over what it risks, times sqrt(periods); NaN without risk."""
+    return gain / positive(risk) * np.sqrt(periods)
 
 
 def underwater(x: Array) -> Array:

@@ -68,7 +68,7 @@ def test_m9__without_samples_at_its_ends_a_series_is_shorter(name: str, settings
     same(whole.isel(time=slice(0, -5)) if "time" in whole.dims else whole, short)
 
 
-@pytest.mark.parametrize("name", [name for name in METRICS if name != "returns"])  # which says what a gap is
+@pytest.mark.parametrize("name", [name for name in METRICS if name != "returns"])  # a level may be carried
 def test_m9__a_gap_gives_nan(name: str) -> None:
     settings = {"periods": 12} if "periods" in inspect.signature(METRICS[name]).parameters else {}
     for found in numbers(METRICS[name](*labelled(name), **settings)).values():
