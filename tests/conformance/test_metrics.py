@@ -104,7 +104,7 @@ def test_metrics_are_those_of_r(fixture: Callable[[str], Any], series: Mapping[s
     assert done == 184
 
 
-@pytest.mark.oracle("PerformanceAnalytics", covers="M11", cases=20)
+@pytest.mark.oracle("PerformanceAnalytics", covers="M5, M9-M13", cases=20)
 def test_m11__drawdown_table_is_that_of_r(fixture: Callable[[str], Any], series: Mapping[str, np.ndarray]) -> None:
     depths, lengths = (case["expected"] for case in fixture("drawdown_table_edhec")["cases"])
     found = m.drawdown_table(series["edhec_CA"], top=5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,11 +14,12 @@ import xarray as xr
 
 import kernelkit as kk
 from kernelkit.errors import DataError, UsageError
-from kernelkit.metrics import METRICS, var_tests
+from kernelkit.metrics import METRICS, series
 from tests.metrics.cases import CASES, DIMS, NAMES, numbers, series_of
 from tests.metrics.duck import Duck, wrap
 
 each = pytest.mark.parametrize(("name", "settings"), CASES, ids=NAMES)
+PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
 RTOL, ATOL = 1e-11, 1e-14
 
 
@@ -84,7 +86,7 @@ def test_devices_are_asked_no_more_than_they_answer(
 
     wanted = METRICS[name](*series_of(name).values(), **settings)
     answered = {k: there(getattr(scipy.special, k)) for k in ("erfc", "betainc")}
-    monkeypatch.setattr(var_tests, "special", lambda x: SimpleNamespace(**answered))
+    monkeypatch.setattr(series, "extra", lambda module, extra: SimpleNamespace(**answered))
     found = numbers(METRICS[name](*(Duck(v) for v in series_of(name).values()), **settings))
     assert all(isinstance(one, Duck) for one in found.values())
     same({k: v.inside for k, v in found.items()}, numbers(wanted))
@@ -108,6 +110,7 @@ def test_every_metric_is_public_and_says_what_it_is(name: str) -> None:
     assert getattr(kk.metrics, name) is METRICS[name]
     assert ">>> " in (METRICS[name].__doc__ or "")
     assert list(inspect.signature(METRICS[name]).parameters)[-1] == "dim"
+    assert f"`{name}`" in PAGE or f"metrics.{name}`" in PAGE
 
 
 def test_labels_must_be_the_same() -> None:
