@@ -172,7 +172,7 @@ def conditional_recovery(returns: Array, *, depth: float = 0.1) -> Any:
     deep = curve >= depth
     below = curve > 0.0
     # since a spell began: has it been deep before this sample
-    been = running_max_since(np.where(deep & below, 1.0, 0.0), ~below)
+    been = running_max_since((deep & below).astype("f8"), ~below)
     before = np.concatenate([been[..., :1] * 0.0, been[..., :-1]], axis=-1)
     first = running_max(np.where((been > 0.0) & (before == 0.0) & below, place, -1.0))
     counted = found.ends & (found.depth >= depth) & (found.depth > 0.0)

@@ -27,5 +27,5 @@ def returns(equity: Array, *, initial: float | None = None) -> Array:
     start = np.concatenate([last[..., :1] * 0.0 - 1.0, last[..., :-1]], axis=-1) < 0.0
     before = np.where(start, from_, before)
     after = running_max(place[..., ::-1])[..., ::-1] < 0.0  # no level from here on
-    change = np.where(before > 0.0, np.maximum(level / before, 0.0) - 1.0, np.where(np.isnan(before), np.nan, 0.0))
+    change = np.where(before > 0.0, np.maximum(level / before, 0.0) - 1.0, 0.0 * before)
     return np.where(after | (last < 0.0), np.nan, change)

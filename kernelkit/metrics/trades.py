@@ -74,7 +74,7 @@ def streaks(outcomes: Array) -> Any:
     >>> float(found["runs"]), float(found["longest_gains"]), round(float(found["z"]), 4)
     (3.0, 3.0, -0.7071)
     """
-    won = np.where(np.isnan(outcomes), np.nan, outcomes > 0.0)
+    won = np.where(np.isnan(outcomes), np.nan, (outcomes > 0.0).astype("f8"))
     wins, n = series.total(won), count(won)
     losses = n - wins
     was, now = won[..., :-1], won[..., 1:]

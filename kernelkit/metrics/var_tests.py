@@ -19,7 +19,7 @@ YELLOW, RED = 0.95, 0.9999  # BCBS (1996), table 2
 
 def exceptions(returns: Array, value_at_risk: Array) -> Array:
     """1 where the loss is beyond the forecast, 0 where not, NaN where there is no sample."""
-    return np.where(np.isnan(returns), np.nan, returns < -value_at_risk)
+    return np.where(np.isnan(returns), np.nan, (returns < -value_at_risk).astype("f8"))
 
 
 def times_log(n: Array, p: Array) -> Array:
@@ -121,7 +121,7 @@ def basel_traffic_light(returns: Array, value_at_risk: Array, *, level: float = 
     k = np.sum(hits == 1.0, axis=-1).astype("f8")
     beyond = special(k).betainc(k + 1.0, np.maximum(n - k, 1.0), 1.0 - level)
     probability = np.where(n > 0.0, np.where(k < n, 1.0 - beyond, 1.0), np.nan)
-    zone = 1.0 * (probability >= YELLOW) + 1.0 * (probability >= RED)
+    zone = (probability >= YELLOW).astype("f8") + (probability >= RED).astype("f8")
     return k, probability, np.where(n > 0.0, zone, np.nan)
 
 

@@ -77,4 +77,6 @@ class Duck(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function not in FUNCTIONS:
             raise NotImplementedError(f"np.{function.__name__}")
+        if function is np.where and not any(isinstance(a, Duck) and a.dtype == np.float64 for a in args[1:]):
+            raise TypeError("cupy may take numbers beside numbers or bools for float16: give a float64 array")
         return wrap(function(*unwrap(args), **kwargs))
