@@ -24,7 +24,7 @@ def exceptions(returns: Array, value_at_risk: Array) -> Array:
 
 def times_log(n: Array, p: Array) -> Array:
     """`n log(p)`, 0 where n is 0."""
-    return np.where(n > 0.0, n * np.log(np.where(n > 0.0, p, 1.0)), 0.0)
+    return np.where(n > 0.0, n * np.log(np.where(n > 0.0, p + 0.0 * n, 1.0)), 0.0)
 
 
 def coverage(n: Array, k: Array, expected: float) -> Array:
