@@ -120,7 +120,7 @@ class Metric:
         first = next(iter(values))
         needed = [k for k, p in self.signature.parameters.items() if p.kind is not inspect.Parameter.KEYWORD_ONLY]
         series = {k: v for k, v in values.items() if k in needed or getattr(v, "ndim", 0) > 0}
-        settings = {k: v for k, v in values.items() if k not in series}
+        settings = {k: v.item() if hasattr(v, "ndim") else v for k, v in values.items() if k not in series}
         for name, value in series.items():
             self._check_series(name, value, dim)
         if len({isinstance(v, xr.DataArray) for v in series.values()}) == 2:
@@ -157,7 +157,7 @@ class Metric:
             raise DataError(message(names, "labels that differ", "the same labels exactly", fix)) from error
         found = found if isinstance(found, tuple) else (found,)
         conventions = {("periods_per_year" if k == "periods" else k): v for k, v in settings.items() if v is not None}
-        conventions |= {k: "a series" for k in series if k in self.signature.parameters and self._is_setting(k)}
+        conventions |= {k: "a series" for k in series if self._is_setting(k)}
         clock = next(iter(series.values()))[dim]
         arrays = {}
         for (name, text), array in zip(self.outputs.items(), found, strict=True):
@@ -241,4 +241,4 @@ def labelled(position: xr.DataArray, clock: xr.DataArray) -> xr.DataArray:
 
 
 def _with_missing(known: np.ndarray) -> np.dtype[Any]:
-    return known.dtype if known.dtype.kind in "mMfO" else np.dtype("f8")
+    return known.dtype if known.dtype.kind in "mMf" else np.dtype("f8" if known.dtype.kind in "iu" else "O")

@@ -118,7 +118,7 @@ def value_at_risk(
     - gaussian: `-mean - sd z`, z the normal quantile of 1 - level
     - cornish_fisher: z corrected for skewness and kurtosis (Zangari, 1996; Favre and Galeano, 2002)
     - evt: generalised Pareto beyond the ``tail`` quantile of the losses (McNeil and Frey, 2000), fitted by probability
-      weighted moments (Hosking and Wallis, 1987); NaN with fewer than 10 losses beyond it
+      weighted moments (Hosking and Wallis, 1987); NaN with fewer than 10 losses beyond it, and of a level below it
     - filtered: samples over their volatility, times the volatility of the next sample (Hull and White, 1998), with
       `v = decay v + (1 - decay) x ** 2` from the mean of all squares
 

@@ -154,6 +154,11 @@ def test_a_risk_free_rate_may_be_a_series() -> None:
     found = kk.metrics.sharpe_ratio(x, rf=rf, periods=12)
     same(found, kk.metrics.sharpe_ratio(x - rf, periods=12))
     assert found.attrs["rf"] == "a series"
+    one = kk.metrics.sharpe_ratio(x, rf=xr.DataArray(1e-4), periods=12)
+    same(one, kk.metrics.sharpe_ratio(x, rf=1e-4, periods=12))
+    assert one.attrs["rf"] == 1e-4
+    with pytest.raises(DataError, match=r"sharpe_ratio: rf: found dims \('asset',\), wanted the dim 'time'"):
+        kk.metrics.sharpe_ratio(x, rf=xr.DataArray(np.zeros(4), dims="asset"), periods=12)
     assert found.dims == ("fold", "asset")
 
 

@@ -146,6 +146,14 @@ def test_m11__the_table_has_the_labels_of_the_dim() -> None:
         m.drawdown_table(x, top=0)
 
 
+@pytest.mark.parametrize(("labels", "wanted"), [([7, 8, 9], 8.0), (["a", "b", "c"], "b"), ([0.5, 1.5, 2.5], 1.5)])
+def test_m11__labels_of_other_kinds(labels: list[object], wanted: object) -> None:
+    x = xr.DataArray([0.1, -0.1, 0.05], {"time": labels}, "time")
+    found = m.drawdown_table(x, top=2)["trough"]
+    assert found.values[0] == wanted
+    assert found.isnull().values.tolist() == [False, True]
+
+
 def test_m11__nothing_comes_back_after_ruin() -> None:
     x = np.array([0.1, -1.2, 5.0, 5.0])
     assert m.total_return(x) == -1.0
