@@ -53,6 +53,7 @@ _MODULES = {
     "ledger": "ledger",
     "limits": "market.limits",
     "margins": "market.margins",
+    "metrics": "metrics",
     "slippage": "market.slippage",
     "venues": "market.venues",
 }

@@ -87,7 +87,13 @@ ORACLES = {
     "Random123": Oracle("Random123 1.14, kat_vectors, philox4x32-10", BSD),
     "exchange_calendars": Oracle("exchange_calendars 4, schedules of New York, on SPY in hours of LEAN", APACHE),
     "pandas": Oracle("rolling windows and ewm; metrics of the curve", BSD),
-    "SciPy": Oracle("optimize.minimize; special.ndtri", BSD),
+    "SciPy": Oracle("optimize.minimize; special.ndtri; stats.skew, kurtosis, chi2, binom, genpareto; quantiles", BSD),
+    "PerformanceAnalytics": Oracle("R PerformanceAnalytics 2.1.0 on Bacon, managers and edhec", "GPL-2.0 or GPL-3.0"),
+    "Drawdowns that others got wrong": Oracle("issues of quantstats, pyfolio and ml4t, by hand", BSD),
+    "Backtests of value at risk": Oracle(
+        "Kupiec (1995), table; Jorion, Value at Risk, chapter 6; BCBS (1996), table 2", "papers, a book"
+    ),
+    "Kelly": Oracle("Kelly (1956); Thorp (2006)", "papers"),
 }
 HEAD = """# Conformance
 

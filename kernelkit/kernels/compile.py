@@ -491,6 +491,15 @@ def model(text: str) -> int:
         return keep(Linker(text, "model"), "entry", "float64(int64)")
 
 
+@cache
+def tally():
+    """`kernels.rows.tally`, for Python to call: (series, time) returns in, (series, sum) out."""
+    with LOCK:
+        text = (Path(__file__).parent / "rows.py").read_text()
+        linker = Linker(f"# {build_id()}\n{text}", "rows")
+        return linker.load("tally", entry_point("void(float64[:, ::1], float64[:, ::1])"))
+
+
 # FRAME's functions of a portfolio, by the engine's names
 SHARED = {"coast": "march", "meet": "meet_all", "ruin": "ruin", "match": "match", "twice": "twice"}
 SHARED |= {"act": "act", "weigh": "weigh"}

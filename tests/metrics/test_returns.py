@@ -1,0 +1,99 @@
+"""Levels to returns (M1), and the engine's metrics again from its own curve (M5, M10)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import kernelkit as kk
+from kernelkit.errors import DataError
+
+returns = kk.metrics.returns
+
+
+@pytest.mark.parametrize(
+    ("level", "initial", "wanted"),
+    [
+        ([100.0, 110.0, 99.0], None, [np.nan, 0.1, -0.1]),
+        ([110.0, 99.0], 100.0, [0.1, -0.1]),
+        ([100.0, np.nan, 110.0], None, [np.nan, 0.0, 0.1]),
+        ([np.nan, 100.0, 110.0, np.nan], None, [np.nan, np.nan, 0.1, np.nan]),
+        ([np.nan, 110.0], 100.0, [np.nan, 0.1]),
+        ([100.0, -5.0, 3.0], 100.0, [0.0, -1.0, 0.0]),
+        ([np.nan, np.nan], 100.0, [np.nan, np.nan]),
+    ],
+)
+def test_m1__returns_of_levels(level: list[float], initial: float | None, wanted: list[float]) -> None:
+    np.testing.assert_allclose(returns(np.array(level), initial=initial), wanted, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("start", "freq", "wanted"),
+    [
+        ("2024-01-01", "D", 365.0),
+        ("2024-01-01", "B", 252.0),
+        ("2024-01-05", "W", 52.0),
+        ("2024-01-31", "ME", 12.0),
+        ("2024-03-31", "QE", 4.0),
+        ("2020-12-31", "YE", 1.0),
+    ],
+)
+def test_m10__labels_tell_the_periods(start: str, freq: str, wanted: float) -> None:
+    times = pd.date_range(start, periods=30, freq=freq)
+    x = xr.DataArray(np.random.default_rng(1).normal(size=30), {"time": times}, "time")
+    found = kk.metrics.volatility(x)
+    assert found.attrs["periods_per_year"] == wanted
+    assert float(found) == float(kk.metrics.volatility(x, periods=wanted))
+    assert kk.metrics.volatility(x.assign_attrs(periods_per_year=300)).attrs["periods_per_year"] == 300
+
+
+@pytest.mark.parametrize(
+    ("x", "found"),
+    [
+        (np.arange(5.0), "an array without labels"),
+        (xr.DataArray(np.arange(5.0), dims="time"), "no times along 'time'"),
+        (xr.DataArray(np.arange(5.0), {"time": np.arange(5)}, "time"), "no times along 'time'"),
+        (xr.DataArray(np.arange(2.0), {"time": pd.date_range("2024", periods=2)}, "time"), "no times along 'time'"),
+        (xr.DataArray(np.arange(9.0), {"time": pd.date_range("2024", periods=9, freq="h")}, "time"), "days apart"),
+    ],
+)
+def test_m10__what_tells_no_periods_is_refused(x: object, found: str) -> None:
+    with pytest.raises(DataError, match=rf"periods: found .*{found}.*Pass periods=252"):
+        kk.metrics.volatility(x)
+
+
+@kk.strategy
+def trend(ctx, n=20):  # type: ignore[no-untyped-def]
+    if ctx.close[0] > ctx.close.sma(n):
+        ctx.target_percent(1.5)
+    else:
+        ctx.target_percent(-0.5)
+
+
+def test_m5__the_engine_s_metrics_are_those_of_its_session_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".kernelkit").mkdir()
+    monkeypatch.chdir(tmp_path)
+    bars = kk.data.load("sp500_index").isel(time=slice(0, 900))
+    res = kk.backtest(bars, trend, grid=dict(n=[10, 50, 100]), account=kk.Account(cash=5e5))
+    x = returns(res["equity"], initial=5e5)
+    alike = dict(rtol=1e-11, atol=1e-13)
+    for name in ("sharpe_ratio", "sortino_ratio", "volatility", "total_return", "max_drawdown"):
+        found = getattr(kk.metrics, name)(x)
+        np.testing.assert_allclose(found, res[name], **alike, err_msg=name)
+        assert found.attrs["units"] == res[name].attrs["units"]
+        assert found.attrs["long_name"] == res[name].attrs["long_name"]
+        assert found.dims == res[name].dims
+    # M5 counts elapsed days, from the decision before the first sample
+    n, growth = x.sizes["time"], 1.0 + res["total_return"]
+    years = np.log(growth) / np.log1p(res["cagr"])
+    for trial in range(3):
+        periods = n / float(years[trial])
+        for name in ("cagr", "calmar_ratio"):
+            found = getattr(kk.metrics, name)(x[trial], periods=periods)
+            np.testing.assert_allclose(found, res[name][trial], rtol=1e-9, err_msg=name)
