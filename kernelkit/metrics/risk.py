@@ -15,6 +15,7 @@ from kernelkit.metrics.metric import Periods, metric
 from kernelkit.metrics.ratios import Growth, annual, share
 from kernelkit.metrics.series import (
     Array,
+    centred,
     column,
     count,
     covariance,
@@ -97,9 +98,9 @@ def semi_deviation(returns: Array, *, periods: Periods = None, over: Over = "all
     >>> round(float(semi_deviation(np.array([0.03, -0.01]), periods=1)), 6)
     0.014142
     """
-    middle = column(mean(returns))
-    square = partial_moment(returns, middle, 2.0, -1)
-    return np.sqrt((square if over == "all" else square / share(returns, middle, -1)) * periods)
+    away = centred(returns)
+    square = partial_moment(away, 0.0, 2.0, -1)
+    return np.sqrt((square if over == "all" else square / share(away, 0.0, -1)) * periods)
 
 
 @metric("1", "value at risk")

@@ -59,6 +59,18 @@ def variance(x: Array, ddof: int = 1) -> Array:
     return spread(count(x), total((x - column(mean(x))) ** 2), total(x * x), ddof)
 
 
+def centred(x: Array) -> Array:
+    """The deviations from the mean; M12: 0 where all samples are equal up to rounding.
+
+    >>> centred(np.array([[1.0, 3.0, np.nan], [0.1, 0.1, 0.1]]))
+    array([[-1.,  1., nan],
+           [ 0.,  0.,  0.]])
+    """
+    away = x - column(mean(x))
+    flat = spread(count(x), total(away**2), total(x * x), 0) == 0.0
+    return np.where(column(flat) & ~np.isnan(x), 0.0, away)
+
+
 def spread(n: Array, deviations: Array, squares: Array, ddof: int) -> Array:
     """M12: the variance from the sums of the squared deviations and of the squares."""
     over = np.where(n > ddof, n - ddof, np.nan)
@@ -84,7 +96,7 @@ def standard_moment(moment: Array, var: Array, power: int) -> Array:
 def covariance(x: Array, y: Array, ddof: int = 1) -> Array:
     """The covariance of samples that both series have."""
     n = count(x)
-    return total((x - column(mean(x))) * (y - column(mean(y)))) / np.where(n > ddof, n - ddof, np.nan)
+    return total(centred(x) * centred(y)) / np.where(n > ddof, n - ddof, np.nan)
 
 
 def positive(values: Array) -> Array:
