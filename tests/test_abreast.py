@@ -140,22 +140,32 @@ def test_x11__assets_are_matched_quarter_by_quarter(sold: int, bought: int, lots
     assert found == {"A": [(100.0, 100.0), (-100.0, 105.0)], "B": [(lots, 95.0)]}
 
 
+@kk.portfolio(warmup=0)
+def sells_short(ctx):  # type: ignore[no-untyped-def]
+    if ctx.i == 0:
+        ctx[0].order(-50.0)
+    if ctx.i == 1:
+        ctx[1].limit(200.0, 95.0)
+
+
 @pytest.mark.parametrize(("quarter", "power"), [(None, 4000.0), (FLAT, 5000.0)])
 def test_x11__an_asset_without_a_quarter_counts_at_its_last_one(quarter: Any, power: float) -> None:
     """X6: 50 sold short at 100 bind twice their value of 15,000: at 110, the close before, where there is no newer."""
     held = [*[FLAT] * 9, (110.0, 110.0, 110.0, 110.0), quarter, FLAT]
     bought = [*[FLAT] * 10, (100.0, 100.0, 94.0, 100.0), FLAT]
     bars, finer = hours_and_quarters(A=held, B=bought)
-
-    @kk.portfolio(warmup=0)
-    def sells_short(ctx):  # type: ignore[no-untyped-def]
-        if ctx.i == 0:
-            ctx[0].order(-50.0)
-        if ctx.i == 1:
-            ctx[1].limit(200.0, 95.0)
-
     found = fills_of(bars, sells_short, FINER, 10_000.0, finer=finer)
     assert found == {"A": [(-50.0, 100.0)], "B": [(power // 95.0, 95.0)]}
+
+
+def test_x11__before_its_first_quarter_an_asset_counts_at_the_close_of_its_bar_before() -> None:
+    """E1's P(C): 110, which is on the hour's bar alone, as its last quarter is missing."""
+    held = [*[FLAT] * 7, (110.0, 110.0, 110.0, 110.0), *[FLAT] * 4]
+    bought = [*[FLAT] * 8, (100.0, 100.0, 94.0, 100.0), *[FLAT] * 3]
+    bars, _ = hours_and_quarters(A=held, B=bought)
+    finer = bars_of({"A": [None if k in (7, 8) else row for k, row in enumerate(held)], "B": bought}, "15min")
+    found = fills_of(bars, sells_short, FINER, 10_000.0, finer=finer)
+    assert found == {"A": [(-50.0, 100.0)], "B": [(4000.0 // 95.0, 95.0)]}
 
 
 def test_x11__quarters_of_an_hour_that_the_asset_has_not_are_left_out() -> None:
