@@ -88,7 +88,7 @@ def _svml() -> Finding:
 
 def _gpu() -> Finding:
     if importlib.util.find_spec("cupy") is None:
-        return Finding("gpu", "absent", "cupy is not installed; nothing here needs it yet")
+        return Finding("gpu", "absent", "cupy is not installed; only metrics of arrays on a device need it")
     cupy: Any = importlib.import_module("cupy")
 
     if not cupy.cuda.is_available():
@@ -97,7 +97,7 @@ def _gpu() -> Finding:
         )
     device = cupy.cuda.runtime.getDeviceProperties(0)
     name, memory = device["name"].decode(), device["totalGlobalMem"] / 2**30
-    return Finding("gpu", "ok", f"{name}, {memory:.0f} GiB, cupy {cupy.__version__}; no engine here uses it yet")
+    return Finding("gpu", "ok", f"{name}, {memory:.0f} GiB, cupy {cupy.__version__}; for metrics of arrays on it")
 
 
 def _cache() -> Finding:
