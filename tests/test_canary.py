@@ -1,4 +1,4 @@
-"""A canary for each internal of numba and llvmlite that `kernels/compile.py` needs: what breaks one is told by name."""
+"""A canary for each internal of numba and llvmlite that the kernels need: what breaks one is told by name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import pytest
 from numba.core.registry import cpu_target
 
 import kernelkit as kk
-from kernelkit.kernels import cache, memory
+from kernelkit.kernels import cache, machine, memory
 from kernelkit.kernels import compile as native
 
 ROOT = Path(__file__).parents[1]
@@ -33,12 +33,12 @@ def internal(name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001  pytest.fail raises
-        pytest.fail(f"numba {numba.__version__}: {name} no longer works as kernels/compile.py needs it: {error!r}")
+        pytest.fail(f"numba {numba.__version__}: {name} no longer works as kernelkit/kernels needs it: {error!r}")
 
 
 def test_memory__load_and_store():
     with internal("@intrinsic with builder.load, builder.store and inttoptr (i8, f8, put_i8, put_f8)"):
-        i8, f8, put_i8, put_f8 = native.i8, native.f8, native.put_i8, native.put_f8
+        i8, f8, put_i8, put_f8 = machine.i8, machine.f8, machine.put_i8, machine.put_f8
 
         @numba.njit
         def swap(a, b):
@@ -56,7 +56,7 @@ def test_memory__load_and_store():
 
 def test_memory__a_record_at_an_address():
     with internal("context.get_value_type of a Record as a typed pointer (at)"):
-        at = native.at
+        at = machine.at
 
         @numba.njit
         def touch(address):
@@ -76,7 +76,7 @@ def test_memory__a_record_at_an_address():
 
 def test_memory__bit_patterns():
     with internal("builder.bitcast between i64 and double (bits, unbits)"):
-        bits, unbits = native.bits, native.unbits
+        bits, unbits = machine.bits, machine.unbits
 
         @numba.njit
         def both(x):
@@ -104,7 +104,7 @@ def weighed(frame, verb, tif, q, a, b, c, d, e):  # noqa: PLR0913  the engine's 
 
 @numba.cfunc(native.KERNEL, nopython=True)
 def noted(frame, slot, column, first, last, out, n):  # an indicator's kernel
-    native.put_i8(out, frame + 2 * slot + 4 * column + 8 * first + 16 * last + 32 * n)
+    machine.put_i8(out, frame + 2 * slot + 4 * column + 8 * first + 16 * last + 32 * n)
 
 
 @numba.cfunc("int64(int64, int64, float64)", nopython=True)
@@ -114,7 +114,7 @@ def aimed(frame, verb, wish):  # the entry point for targets
 
 def test_calls__by_address():
     with internal("builder.call of a function pointer (call, call_model, call_kernel, call_act, call_steer)"):
-        call_kernel, word = native.call_kernel, np.zeros(1, np.int64)
+        call_kernel, word = machine.call_kernel, np.zeros(1, np.int64)
 
         @numba.njit
         def note(kernel, out):
@@ -122,7 +122,7 @@ def test_calls__by_address():
 
         note(native.address(noted), word.ctypes.data)
         assert word[0] == 63
-        call, call_model, call_act, call_steer = native.call, native.call_model, native.call_act, native.call_steer
+        call, call_model, call_act, call_steer = machine.call, machine.call_model, machine.call_act, machine.call_steer
 
         @numba.njit
         def go(whole, real, act):
@@ -139,7 +139,7 @@ def test_calls__by_address():
 
 def test_hint__changes_no_value():
     with internal("cgutils.get_or_insert_function with llvm.expect.i1 (rarely)"):
-        rarely = native.rarely
+        rarely = machine.rarely
 
         @numba.njit("int64(int64)")
         def above(x):
@@ -152,7 +152,7 @@ def test_hint__changes_no_value():
 
 def test_hint__fetches_from_anywhere():
     with internal("cgutils.get_or_insert_function with llvm.prefetch.p0i8 (prefetch)"):
-        prefetch = native.prefetch
+        prefetch = machine.prefetch
 
         @numba.njit
         def ask(address):
@@ -165,7 +165,7 @@ def test_hint__fetches_from_anywhere():
 
 def test_vector__four_floats_as_one_by_one():
     with internal("ir.VectorType, insert_element, fmul and fdiv at an alignment of 8 (scale_four)"):
-        scale_four = native.scale_four
+        scale_four = machine.scale_four
 
         @numba.njit
         def scale(address, factor, divisor):
@@ -325,7 +325,7 @@ def test_error_model__of_numpy():
 
 def test_nogil__lets_other_threads_run():
     with internal("njit(nogil=True) releases the interpreter lock"):
-        i8, put_i8 = native.i8, native.put_i8
+        i8, put_i8 = machine.i8, machine.put_i8
 
         @numba.njit("int64(int64, int64, int64)", nogil=True)
         def until_told(flag, seen, limit):

@@ -5,11 +5,12 @@ Columns of the sums, in the order of `SUMS`; arrays of (series, ...) with the ti
 
 SUMS = ("n", "mean", "m2", "m3", "m4", "squares", "down", "gains", "losses", "wins", "wealth", "deepest")
 SUMS += ("depths", "depths2", "longest")
+TYPES = "void(float64[:, ::1], float64[:, ::1])"
 NAN = float("nan")
 ROUNDING = 2.0**-40  # M11
 
 
-def tally(x, out):  # (series, time) -> (series, sum)
+def sum_rows(x, out):  # (series, time) -> (series, sum)
     """Fill `out` with the sums of every row; a row with a gap has NaN in all but its first columns."""
     for row in range(x.shape[0]):
         first, end = 0, x.shape[1]

@@ -26,8 +26,8 @@ def offset(record, name: str) -> int:
 HERE = "frame, _i, _state, _account, _positions, _cash, _held, _mark, _close, _open"
 HOOK = "_own_hook_"  # what their functions are called, with a number; the main one of a strategy that has them is one
 PRELUDE = """from math import sqrt
-from kernelkit.kernels.compile import at, bits, call, call_act, call_steer, call_weigh, f8, i8, prefetch, put_f8
-from kernelkit.kernels.compile import put_i8, rarely, unbits
+from kernelkit.kernels.machine import at, bits, call, call_act, call_steer, call_weigh, f8, i8, prefetch, put_f8
+from kernelkit.kernels.machine import put_i8, rarely, unbits
 from kernelkit.kernels.layout import *
 NAN = float('nan')
 INF = float('inf')

@@ -65,14 +65,14 @@ def summary(returns: Array, *, periods: Periods = None) -> Any:
 
 def _sums(x: np.ndarray) -> dict[str, np.ndarray]:
     """Column by column what `kernels.rows` says of the rows of `x`."""
-    from kernelkit.kernels.compile import tally  # numba: only those wait for it who ask for this
-    from kernelkit.kernels.rows import SUMS
+    from kernelkit.kernels.compile import kernel  # numba: only those wait for it who ask for this
+    from kernelkit.kernels.rows import SUMS, TYPES
 
     rows = np.ascontiguousarray(x.reshape(-1, x.shape[-1]))
     out = np.empty((len(rows), len(SUMS)))
     step = max(1, PIECE // rows.shape[1])
     cuts = [slice(k, k + step) for k in range(0, len(rows), step)]
-    run = partial(_tally, tally(), rows, out)
+    run = partial(_sum_rows, kernel("rows", "sum_rows", TYPES), rows, out)
     if len(cuts) == 1:
         run(cuts[0])
     else:
@@ -82,8 +82,8 @@ def _sums(x: np.ndarray) -> dict[str, np.ndarray]:
     return {name: out[:, k].reshape(x.shape[:-1]) for k, name in enumerate(SUMS)}
 
 
-def _tally(kernel: Any, rows: np.ndarray, out: np.ndarray, cut: slice) -> None:
-    kernel(rows[cut], out[cut])
+def _sum_rows(compiled: Any, rows: np.ndarray, out: np.ndarray, cut: slice) -> None:
+    compiled(rows[cut], out[cut])
 
 
 def _of_sums(s: Mapping[str, Array], periods: float) -> tuple[Array, ...]:

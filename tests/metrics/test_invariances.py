@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -52,6 +52,7 @@ def alike(found: float, wanted: float, size: float = 1.0) -> None:
     np.testing.assert_allclose(found, wanted, rtol=1e-7, atol=1e-9 * size)
 
 
+@settings(deadline=None)
 @given(SERIES, SCALE)
 def test_scale(x: np.ndarray, scale: float) -> None:
     for name, settings in LEVEL_FREE.items():
@@ -62,6 +63,7 @@ def test_scale(x: np.ndarray, scale: float) -> None:
         alike(metric(scale * x, **settings), scale * metric(x, **settings))
 
 
+@settings(deadline=None)
 @given(SERIES, st.sampled_from([-0.125, 0.0625]))
 def test_shift(x: np.ndarray, shift: float) -> None:
     for name, settings in STILL.items():
@@ -74,6 +76,7 @@ def test_shift(x: np.ndarray, shift: float) -> None:
         alike(m.value_at_risk(x + shift, method=method), m.value_at_risk(x, method=method) - shift)
 
 
+@settings(deadline=None)
 @given(SERIES)
 def test_order_of_tail_measures(x: np.ndarray) -> None:
     """VaR <= ES <= EVaR <= largest loss; the mean loss is below all of them."""
@@ -86,6 +89,7 @@ def test_order_of_tail_measures(x: np.ndarray) -> None:
     assert found[2] >= found[0] - 1e-9
 
 
+@settings(deadline=None)
 @given(SERIES)
 def test_a_series_upon_itself(x: np.ndarray) -> None:
     varies = np.var(x) > 0
@@ -97,6 +101,7 @@ def test_a_series_upon_itself(x: np.ndarray) -> None:
     alike(m.m2(x, x, periods=12), 12 * np.mean(x) if varies else np.nan)
 
 
+@settings(deadline=None)
 @given(SERIES, st.data())
 def test_moments_do_not_know_the_order(x: np.ndarray, data: st.DataObject) -> None:
     turned = np.array(data.draw(st.permutations(x.tolist())))
@@ -106,6 +111,7 @@ def test_moments_do_not_know_the_order(x: np.ndarray, data: st.DataObject) -> No
         alike(getattr(m, name)(turned), getattr(m, name)(x))
 
 
+@settings(deadline=None)
 @given(SERIES, st.integers(1, 11))
 def test_m11__the_drawdown_of_a_whole_from_its_parts(x: np.ndarray, cut: int) -> None:
     """M3's join, on wealth ratios."""
@@ -116,6 +122,7 @@ def test_m11__the_drawdown_of_a_whole_from_its_parts(x: np.ndarray, cut: int) ->
     alike(m.max_drawdown(x), joined)
 
 
+@settings(deadline=None)
 @given(SERIES)
 def test_m11__the_past_of_a_curve_does_not_change(x: np.ndarray) -> None:
     whole = m.underwater(x)
@@ -140,6 +147,7 @@ def slow_spells(x: np.ndarray) -> list[tuple[float, int, int, int | None]]:
     return [*found, (worst, at, trough, None)] if worst > 0.0 else found
 
 
+@settings(deadline=None)
 @given(SERIES)
 def test_m11__spells_one_by_one(x: np.ndarray) -> None:
     wanted = sorted(slow_spells(x), key=lambda s: -s[0])
