@@ -55,20 +55,20 @@ def alike(found: float, wanted: float, size: float = 1.0) -> None:
 @settings(deadline=None)
 @given(SERIES, SCALE)
 def test_scale(x: np.ndarray, scale: float) -> None:
-    for name, settings in LEVEL_FREE.items():
+    for name, how in LEVEL_FREE.items():
         metric = getattr(m, name)
-        alike(metric(scale * x, **settings), metric(x, **settings))
-    for name, settings in IN_PROPORTION.items():
+        alike(metric(scale * x, **how), metric(x, **how))
+    for name, how in IN_PROPORTION.items():
         metric = getattr(m, name)
-        alike(metric(scale * x, **settings), scale * metric(x, **settings))
+        alike(metric(scale * x, **how), scale * metric(x, **how))
 
 
 @settings(deadline=None)
 @given(SERIES, st.sampled_from([-0.125, 0.0625]))
 def test_shift(x: np.ndarray, shift: float) -> None:
-    for name, settings in STILL.items():
+    for name, how in STILL.items():
         metric = getattr(m, name)
-        alike(metric(x + shift, **settings), metric(x, **settings))
+        alike(metric(x + shift, **how), metric(x, **how))
     for name in LOSSES:
         metric = getattr(m, name)
         alike(metric(x + shift), metric(x) - shift)
