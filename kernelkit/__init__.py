@@ -42,7 +42,7 @@ _PUBLIC = {
     "start": "run",
     "strategy": "strategy",
     "tax": "market.tax",
-    "trades": "result",
+    "trades": "trips",
     "walk_forward": "study.splits",
     "why": "why",
 }

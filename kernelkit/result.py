@@ -311,6 +311,7 @@ class Records:
             dataset = int(job.trials[trial]["dataset"]) if recipe.signal is None else trial % len(recipe.assets)
             self.number, tables = np.zeros(len(self.raw), "i8"), [job.tables[dataset]]
             names = [recipe.assets[trial % len(recipe.assets)]]
+        self.tables = tables
         self.asset = np.array(names, object)[self.number]
         self.homes = job.homes
         self.lot, self.tick = (np.array([getattr(t, n) for t in tables])[self.number] for n in ("lot", "tick"))
@@ -473,66 +474,6 @@ def orders(res: xr.Dataset, history: bool = False) -> pd.DataFrame:
             **r.venues,
         }
     )
-
-
-def trades(res: xr.Dataset) -> pd.DataFrame:
-    """Every closed round trip of the selected trial (rule A7): from flat to flat, or to the other side.
-
-    Units: UTC, base units (the largest position), quote currency; ``entry`` and ``exit`` are mean prices of its fills
-    (``exit`` is NaN where ruin closed it), ``pnl`` is net of fees; with several venues ``venue`` says at which. Raises
-    UsageError unless the result is narrowed down to one trial.
-
-    >>> import kernelkit as kk
-    >>> @kk.strategy
-    ... def flip(ctx):
-    ...     ctx.target(1.0 if ctx.i % 1000 < 500 else -1.0)
-    >>> trades(kk.backtest(kk.data.load("sp500_index"), flip))["side"].head(3).tolist()
-    ['long', 'short', 'long']
-    """
-    import pandas as pd
-
-    r, filled = Records(res, "trades"), Records(res, "fills")
-    done: list[tuple[str, float, float]] = [("", np.nan, np.nan)] * len(r.raw)
-    for k in np.unique(r.number):
-        rows, own = np.flatnonzero(r.number == k), filled.number == k
-        trips = round_trips(filled["lots"][own].tolist(), filled.prices("ticks")[own].tolist())
-        for row, trip in zip(rows, trips, strict=False):  # the last may be open still
-            done[row] = trip
-    return pd.DataFrame(
-        {
-            "asset": r.asset,
-            "side": [side for side, _, _ in done],
-            "opened": r.times("opened"),
-            "closed": r.times("closed"),
-            "quantity": r["lots"] * r.lot,
-            "entry": np.array([entry for _, entry, _ in done], "f8"),
-            "exit": np.array([end for _, _, end in done], "f8"),
-            "pnl": r["pnl"],
-            "fees": r["fees"],
-            **r.venues,
-        }
-    )
-
-
-def round_trips(lots: Sequence[int], prices: Sequence[float]) -> list[tuple[str, float, float]]:
-    """Side, mean entry and mean exit price of each round trip that fills make up; NaN for the exit of an open one.
-
-    >>> round_trips([2, -1, -3], [10.0, 12.0, 14.0])
-    [('long', 10.0, 13.0), ('short', 14.0, nan)]
-    """
-    out: list[tuple[str, float, float]] = []
-    held, n_in, paid, n_out, got = 0, 0, 0.0, 0, 0.0
-    for traded, price in zip(lots, prices, strict=True):
-        closing = min(abs(traded), abs(held)) if (traded > 0) != (held > 0) else 0
-        n_out, got = n_out + closing, got + closing * price
-        if closing and closing == abs(held):
-            out.append(("long" if held > 0 else "short", paid / n_in, got / n_out))
-            n_in, paid, n_out, got = 0, 0.0, 0, 0.0
-        held += traded
-        n_in, paid = n_in + abs(traded) - closing, paid + (abs(traded) - closing) * price
-    if held:
-        out.append(("long" if held > 0 else "short", paid / n_in, float("nan")))
-    return out
 
 
 def save(res: xr.Dataset, path: str | os.PathLike[str], curves: Sequence[str] = (), *, overwrite: bool = False) -> Path:

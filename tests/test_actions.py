@@ -154,6 +154,27 @@ def test_e2__the_history_of_an_order_has_what_was_submitted_before_the_split() -
     assert kk.orders(res)["quantity"].tolist() == [30.0, 4.0]  # in the units of its end
 
 
+def test_e2__a_round_trip_over_a_split_is_in_new_units() -> None:
+    @kk.strategy(warmup=0)
+    def in_parts(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx.order(7.0)
+        if ctx.i == 2:
+            ctx.order(-20.0)
+        if ctx.i == 4:
+            ctx.order(-2.0)
+        if ctx.i == 5:
+            ctx.order(1.0)
+
+    days = [60.0, 60.0, 20.0, 20.0, 18.0, 17.0, 16.0]
+    found = kk.trades(run(bars_of(days, ("2024-01-03", "split", 3.0), gap=True), in_parts))
+    assert found["side"].tolist() == ["long", "short"]
+    assert found["quantity"].tolist() == [21.0, 1.0]
+    assert found["entry"].tolist() == [20.0, 17.0]
+    assert found["exit"].tolist() == [(20 * 20.0 + 17.0) / 21, 16.0]
+    assert found["pnl"].tolist() == [20 * 20.0 + 17.0 - 7 * 60.0, 1.0]
+
+
 def test_e2__a_target_is_sized_once() -> None:
     """S5: of 1000 lots one has filled when ten become one, which leaves 99, and nothing of what has filled."""
 

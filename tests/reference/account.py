@@ -241,6 +241,7 @@ class Fund:
         """A6, V4: its round trips end at the mark."""
         for holding in purse.held():
             self.book_part(holding, -holding.position, holding.close, 0.0, time)
+            holding.basis = holding.stake = 0.0  # L4
 
     def ruin(self, time: int) -> bool:
         """A6: True when the mark ruins the account, which ends its round trips there."""
