@@ -132,7 +132,8 @@ class Teller:
         if e.what == "wake":
             own = said["order"]
             level = own["trigger"] if own["kind"] == L.STOP else own["price"]
-            what = f"its entry (order {said['parent']}) was filled: {self.size(own['lots'])} at {self.text(level)}."
+            asks = f"{self.size(own['lots'])} at {self.text(level)}"
+            what = f"its entry (order {said['parent']}) was filled; it asks for {asks}."
             return [self.row(e, "O7, F6", what)]
         if e.what == "split":
             own, ratio = said["order"], said["ratio"]

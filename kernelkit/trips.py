@@ -70,7 +70,7 @@ def units_at(actions: np.ndarray, times: np.ndarray) -> np.ndarray:
 def round_trips(fills: Iterable[tuple[int, int, float, float]]) -> list[tuple[str, float, float]]:
     """Side, mean entry and mean exit price of each round trip; NaN for the exit of one that no fill has closed.
 
-    ``fills`` are (lots, lots held after it, price, what a unit has become); prices come back for a unit as it was first.
+    ``fills`` are (lots, lots held after it, price, what a unit has become); prices come back for the units of old.
 
     >>> round_trips([(2, 2, 10.0, 1.0), (-1, 1, 12.0, 1.0), (-3, -2, 14.0, 1.0)])
     [('long', 10.0, 13.0), ('short', 14.0, nan)]

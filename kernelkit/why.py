@@ -47,9 +47,10 @@ TRAILING = (L.V_TRAIL, L.V_TRAIL_TICKS, L.V_TRAIL_FRACTION, L.V_TRAIL_BPS)
 BRACKET = (
     ("stop", "a", L.HAS_STOP),
     ("limit", "b", L.HAS_LIMIT),
-    ("stop_loss", "c", L.HAS_STOP_LOSS),
-    ("take_profit", "d", L.HAS_TAKE_PROFIT),
-    ("entry", "e", L.HAS_ENTRY),
+    ("stop_loss", "a", L.HAS_STOP_LOSS),
+    ("take_profit", "b", L.HAS_TAKE_PROFIT),
+    ("entry", "c", L.HAS_ENTRY),
+    ("display", "e", L.ENTRY_DISPLAY),
 )
 
 
@@ -177,6 +178,11 @@ def told(teller: Teller, life: Life, own: np.ndarray, final: Any) -> list[dict[s
     return rows
 
 
+def expiry(number: float) -> str:
+    """The time that an order carries in a number's bits (O11)."""
+    return str(np.datetime64(int(np.float64(number).view("i8")), "ns"))
+
+
 def given_of(life: Life) -> dict[str, Any]:
     """What the strategy passed, by name; of an order that it did not pass, by whom it was given."""
     asked = life.witness.asked
@@ -195,13 +201,14 @@ def given_of(life: Life) -> dict[str, Any]:
     if verb == L.V_BRACKET:
         out = {"quantity": float(said["q"])}
         out |= {name: float(said[key]) for name, key, bit in BRACKET if mask & bit}
-        return out | {"tif": L.TIFS[tif]}
+        terms: dict[str, Any] = {"tif": L.TIFS[tif]} | ({"expires": expiry(said["d"])} if tif == L.GTD else {})
+        return out | terms | ({"post_only": True} if mask & L.ENTRY_POST_ONLY else {})
     out = {name: float(said[key]) for name, key in zip(GIVEN[verb], "qab", strict=False)}
     if verb in TRAILING and mask & L.HAS_OFFSET:
         out["offset"] = float(said["b"])
     more: dict[str, Any] = {"tif": L.TIFS[tif]}
     if tif == L.GTD:
-        more["expires"] = str(np.datetime64(int(np.float64(said["c"]).view("i8")), "ns"))
+        more["expires"] = expiry(said["c"])
     if mask & L.HAS_DISPLAY:
         more["display"] = float(said["d"])
     flags = {"post_only": L.POST_ONLY, "reduce_only": L.REDUCE_ONLY}

@@ -22,6 +22,7 @@ from numba.core.registry import cpu_target
 import kernelkit as kk
 from kernelkit.kernels import cache, machine, memory
 from kernelkit.kernels import compile as native
+from kernelkit.kernels import layout as L
 
 ROOT = Path(__file__).parents[1]
 RECORD = np.dtype([("count", "i8"), ("price", "f8"), ("pair", "i8", (2,))])
@@ -249,21 +250,25 @@ def test_inner__is_linked_without_machine_code_of_its_own():
         assert outer(4) == 9
 
 
+FRAMES = np.zeros(1, L.FRAME)
+
+
 def rare(compile_it: Any) -> tuple[native.Rare, Any]:
     """A function that is compiled when compiled code first calls it, and such code."""
-    text = "def half(x: float, up: bool) -> float:\n    return 0.5 * x + (1.0 if up else 0.0)\n"
+    text = "def half(frame: int, x: float, up: bool) -> float:\n    return 0.5 * x + (1.0 if up else 0.0)\n"
     names: dict[str, Any] = {}
     exec(text, names)
     node = ast.parse(text).body[0]
     assert isinstance(node, ast.FunctionDef)
-    function = numba.cfunc("float64(float64, boolean)")
+    function = numba.cfunc("float64(int64, float64, boolean)")
     found = native.Rare(f"canary_{id(node)}", node, lambda: compile_it(lambda: function(names["half"])))
     half = found.call(names["half"])
     assert half.py_func is names["half"]
+    frame = FRAMES.ctypes.data
 
     @numba.njit("float64(float64, boolean)", nogil=True)
     def caller(x, up):
-        return half(x, up) + 1.0
+        return half(frame, x, up) + 1.0
 
     return found, caller
 
@@ -281,16 +286,23 @@ def test_rare__is_compiled_at_its_first_call():
         assert (caller(3.0, True), caller(3.0, False), caller(5.0, True)) == (3.5, 2.5, 4.5)
         assert len(made) == 1
         assert found.slot.value == native.address(made[0]) != before
-        assert found.fault is None
+        assert found.faults == {}
 
 
 def test_rare__keeps_what_kept_it_from_being_compiled():
+    tried: list[int] = []
+
     def compile_it(make: Any) -> int:
+        tried.append(1)
         raise OSError("no space left on device")
 
     found, caller = rare(compile_it)
-    assert caller(3.0, True) == 1.0
-    assert isinstance(found.fault, OSError)
+    FRAMES["error"] = 0
+    assert caller(3.0, True) == caller(3.0, True) == 1.0
+    assert tried == [1], "one attempt in one run is enough"
+    assert FRAMES["error"][0] == L.RAISED
+    assert [*found.faults] == [threading.get_ident()], "each thread has its own"
+    assert isinstance(found.faults[threading.get_ident()], OSError)
 
 
 def test_rare__what_went_wrong_in_a_run_is_raised_after_it(monkeypatch):
@@ -311,6 +323,22 @@ def test_rare__what_went_wrong_in_a_run_is_raised_after_it(monkeypatch):
         ends.slot.value = now
     monkeypatch.undo()
     assert int(kk.backtest(bars, bracketed)["n_trades"]) > 0
+
+
+def test_inner__no_other_thread_compiles_meanwhile():
+    with internal("compiler_lock.global_compiler_lock (inner, jit)"):
+        seen: list[bool] = []
+
+        def compile_something() -> None:
+            seen.append(numba.njit("int64(int64)")(lambda x: x + 1)(1) == 2)
+
+        other = threading.Thread(target=compile_something)
+        with native.inner():
+            other.start()
+            other.join(1.0)
+            assert other.is_alive(), "it has compiled with an inner function's library"
+        other.join(60.0)
+        assert seen == [True]
 
 
 def test_error_model__of_numpy():

@@ -294,12 +294,26 @@ def test_o12_open_and_close() -> None:
         assert rows_of(told)[-1][0] == "O12"
 
 
+@kk.strategy(warmup=0)
+def brackets(ctx):  # type: ignore[no-untyped-def]
+    if ctx.i == 0:
+        ctx.bracket(10.0, stop_loss=0.02, take_profit=0.04)
+        ctx.bracket(8.0, entry=99.0, stop=95.0, take_profit=0.05, post_only=True, display=2.0)
+
+
+def test_o4_what_a_bracket_asked_for() -> None:
+    res = kk.backtest(days(CALM, CALM), brackets)
+    assert kk.why(res, 1).asked == {"quantity": 10.0, "stop_loss": 0.02, "take_profit": 0.04, "tif": "GTC"}
+    second = {"quantity": 8.0, "stop": 95.0, "take_profit": 0.05, "entry": 99.0, "display": 2.0, "tif": "GTC"}
+    assert kk.why(res, 4).asked == second | {"post_only": True}
+
+
 def test_o7_f6_f7_the_exits_of_a_bracket() -> None:
     bars = days(CALM, (100.0, 101.0, 99.0, 100.5), (100.5, 103.5, 100.0, 103.0), CALM)
     entry, stop, target = (told_of(bars, 20, k) for k in (1, 2, 3))
     assert entry.asked == stop.asked == {"quantity": 10.0, "stop": 98.0, "limit": 103.0, "tif": "GTC"}
     assert rows_of(target) == [
-        ("O7, F6", "its entry (order 1) was filled: 10 at 103."),
+        ("O7, F6", "its entry (order 1) was filled; it asks for 10 at 103."),
         ("F5", "sold 10 at 103, fee 0, cash: none asked, it reduces (A2)."),
         ("O6", "filled."),
     ]

@@ -7,6 +7,7 @@ import inspect
 import pickle
 import re
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import cache, cached_property, partial
@@ -17,10 +18,12 @@ import numba
 from llvmlite import binding, ir
 from numba import types
 from numba.core import codegen, compiler, compiler_machinery, typed_passes, untyped_passes
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from kernelkit.errors import RunError, message
+from kernelkit.kernels import layout as L
 from kernelkit.kernels.cache import LOCK, build_id, cache_dir, forget, module
 from kernelkit.kernels.context import BAR_ROLLING, ROLLING
 from kernelkit.kernels.machine import I8
@@ -138,35 +141,41 @@ class Inner(codegen.JITCodeLibrary):
 
 @contextmanager
 def inner():
-    """What is compiled, or loaded from the disk, is an inner function of the engine's."""
+    """What is compiled, or loaded from the disk, is an inner function of the engine's.
+
+    The code generator is all of numba's: meanwhile no other thread compiles.
+    """
     generator = cpu_target.target_context.codegen()
-    generator._library_class = Inner
-    generator.set_env = lambda name, env: None  # what Python objects a function refers to: none
-    try:
-        yield
-    finally:
-        del generator.set_env, generator._library_class
+    with global_compiler_lock:
+        generator._library_class = Inner
+        generator.set_env = lambda name, env: None  # what Python objects a function refers to: none
+        try:
+            yield
+        finally:
+            del generator.set_env, generator._library_class
 
 
 def jit(types_text: str, **options):
     """Compile an inner function for one signature, without the wrappers that only Python would call.
 
-    Callers link its LLVM code into theirs and optimise that, so it is optimised lightly here.
+    Callers link its LLVM code into theirs and optimise that, so its own passes are the light ones. The level is all of
+    numba's: meanwhile no other thread compiles.
     """
 
     def compiled(function):
-        level, numba.config.OPT = numba.config.OPT, numba.core.config._OptLevel(1)
-        try:
-            return numba.njit(
-                types_text,
-                nogil=True,
-                error_model="numpy",
-                no_cpython_wrapper=True,
-                no_cfunc_wrapper=True,
-                **options,
-            )(function)
-        finally:
-            numba.config.OPT = level
+        with global_compiler_lock:
+            level, numba.config.OPT = numba.config.OPT, numba.core.config._OptLevel(1)
+            try:
+                return numba.njit(
+                    types_text,
+                    nogil=True,
+                    error_model="numpy",
+                    no_cpython_wrapper=True,
+                    no_cfunc_wrapper=True,
+                    **options,
+                )(function)
+            finally:
+                numba.config.OPT = level
 
     return compiled
 
@@ -249,6 +258,7 @@ class Linker:
         return jit(types_text, **self.options)(function) if types_text else numba.njit(error_model="numpy")(function)
 
 
+OFF_ERROR = L.FRAME.fields["error"][1]
 CTYPES = {"int": ctypes.c_int64, "float": ctypes.c_double, "bool": ctypes.c_bool, "None": None}
 
 
@@ -256,12 +266,12 @@ class Rare:
     """A function of the engine's that is compiled when compiled code first calls it.
 
     Callers read its machine address from a slot that has a symbol. At first that of a callback into Python lies there,
-    which compiles the function and puts the function's own in its place.
+    which compiles the function and puts the function's own in its place. Its first argument is the frame.
     """
 
     def __init__(self, name: str, node: ast.FunctionDef, compiled: Callable[[], int]) -> None:
         self.compiled = compiled
-        self.fault: BaseException | None = None  # a callback cannot raise
+        self.faults: dict[int, BaseException] = {}  # by thread: a callback cannot raise
         stated = [ast.unparse(a.annotation) for a in node.args.args if a.annotation]
         self.kind = ctypes.CFUNCTYPE(*(CTYPES[t] for t in (ast.unparse(node.returns or node), *stated)))
         self.callback = self.kind(self.first)
@@ -271,14 +281,16 @@ class Rare:
         self.signature = numba.core.sigutils._parse_signature_string(signature(node))
         self.names = [a.arg for a in node.args.args]
 
-    def first(self, *arguments):
-        """Compile it, and run it; what goes wrong is kept for `Engine.check`."""
-        try:
-            self.slot.value = self.compiled()
-            return self.kind(self.slot.value)(*arguments)
-        except BaseException as error:  # noqa: BLE001
-            self.fault = error
-            return 0
+    def first(self, frame, *arguments):
+        """Compile it, and run it; what goes wrong is kept for `Engine.check`, and the trial ends with an error."""
+        if threading.get_ident() not in self.faults:
+            try:
+                self.slot.value = self.compiled()
+                return self.kind(self.slot.value)(frame, *arguments)
+            except BaseException as error:  # noqa: BLE001
+                self.faults[threading.get_ident()] = error
+        ctypes.c_int64.from_address(frame + OFF_ERROR).value = L.RAISED
+        return 0
 
     def call(self, function):
         """What calls it in compiled code."""
@@ -418,10 +430,10 @@ class Engine(Linker):
             return address(self.units[name])
 
     def check(self) -> None:
-        """Raise what kept a rare function from being compiled during a run, whose results are void then."""
+        """Raise what kept a rare function from being compiled in this thread's last call, whose results are void."""
         for rare in self.rare.values():
-            if rare.fault is not None:
-                fault, rare.fault = rare.fault, None
+            fault = rare.faults.pop(threading.get_ident(), None)
+            if fault is not None:
                 raise fault
 
     def everything(self) -> None:

@@ -5,7 +5,7 @@ Columns of the sums, in the order of `SUMS`; arrays of (series, ...) with the ti
 
 SUMS = ("n", "mean", "m2", "m3", "m4", "squares", "down", "gains", "losses", "wins", "wealth", "deepest")
 SUMS += ("depths", "depths2", "longest")
-TYPES = "void(float64[:, ::1], float64[:, ::1])"
+TYPES = "void(Array(float64, 2, 'C', readonly=True), float64[:, ::1])"
 NAN = float("nan")
 ROUNDING = 2.0**-40  # M11
 

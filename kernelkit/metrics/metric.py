@@ -19,6 +19,7 @@ from kernelkit.metrics.series import Array, column
 Periods = Any  # None to a caller, found by M10 before a formula sees it
 METRICS: dict[str, Callable[..., Any]] = {}
 
+MONEY = "quote"  # units of an equity
 DIM = inspect.Parameter("dim", inspect.Parameter.KEYWORD_ONLY, default="time", annotation="str")
 
 # What a setting of this name must be.
@@ -199,6 +200,9 @@ class Metric:
         if isinstance(value, xr.DataArray) and dim not in value.dims:
             fix = f"Name the dim to reduce: {self.name}(..., dim=...)."
             raise DataError(message(what, f"dims {value.dims}", f"the dim {dim!r}", fix))
+        if name in ("returns", "benchmark") and isinstance(value, xr.DataArray) and value.attrs.get("units") == MONEY:
+            fix = "Pass kk.metrics.returns(equity, initial=the cash at the start)."
+            raise DataError(message(what, f"units {MONEY!r}", "returns of samples, as fractions", fix))
         if not value.shape[-1 if not isinstance(value, xr.DataArray) else value.dims.index(dim)]:
             raise DataError(message(what, "no samples", "at least one", "Widen the selection."))
 
