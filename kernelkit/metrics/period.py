@@ -35,7 +35,8 @@ def periods_of(returns: Any, dim: str) -> float:
     gap = float(np.median(np.diff(stamps))) / DAY
     if gap == 1.0:
         weekday = (stamps // DAY + 3) % 7  # 1970-01-01 was a Thursday; Monday is 0
-        return EVERY_DAY if (weekday >= 5).any() else SESSIONS
+        both = (weekday == 5).any() and (weekday == 6).any()  # a market that opens on Sunday evening has no Saturday
+        return EVERY_DAY if both else SESSIONS
     for shortest, longest, periods in STEPS:
         if shortest <= gap <= longest:
             return periods

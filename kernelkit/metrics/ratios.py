@@ -134,7 +134,7 @@ def martin_ratio(returns: Array, *, rf: float = 0.0, periods: Periods = None) ->
     >>> round(float(martin_ratio(np.array([0.2, -0.1]), periods=2)), 4)
     1.1314
     """
-    free = (1.0 + mean(returns * 0.0 + rf)) ** periods - 1.0
+    free = growth(returns * 0.0 + rf, periods)
     return (growth(returns, periods) - free) / positive(np.sqrt(mean(underwater(returns) ** 2)))
 
 
@@ -145,7 +145,7 @@ def pain_ratio(returns: Array, *, rf: float = 0.0, periods: Periods = None) -> A
     >>> round(float(pain_ratio(np.array([0.2, -0.1]), periods=2)), 12)
     1.6
     """
-    free = (1.0 + mean(returns * 0.0 + rf)) ** periods - 1.0
+    free = growth(returns * 0.0 + rf, periods)
     return (growth(returns, periods) - free) / positive(mean(underwater(returns)))
 
 
@@ -325,7 +325,8 @@ def kelly_fraction(
 ) -> Array:
     """Share of the capital that makes it grow fastest (Kelly, 1956): mean over variance of the excess (Thorp, 2006).
 
-    ``convention="binary"``: `p - (1 - p) / b` with the share p of gains and the payoff ratio b; `rf` shifts both.
+    ``convention="binary"``: `p - (1 - p) / b` with the share p of gains among gains and losses and the payoff ratio b;
+    `rf` shifts both.
 
     >>> round(float(kelly_fraction(np.array([1.0, 1.0, 1.0, -1.0, -1.0]), convention="binary")), 12)
     0.2
@@ -335,4 +336,5 @@ def kelly_fraction(
         return mean(excess) / positive(variance(excess, ddof))
     wins, losses = share(excess, 0.0, 1), share(excess, 0.0, -1)
     payoff = (partial_moment(excess, 0.0, 1.0, 1) / wins) / positive(partial_moment(excess, 0.0, 1.0, -1) / losses)
-    return wins - (1.0 - wins) / payoff
+    won = wins / positive(wins + losses)
+    return won - (1.0 - won) / payoff

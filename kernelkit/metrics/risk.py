@@ -22,7 +22,9 @@ from kernelkit.metrics.series import (
     deviation,
     largest,
     mean,
+    ordered,
     partial_moment,
+    positions,
     positive,
     quantile,
     standardised,
@@ -32,6 +34,7 @@ from kernelkit.metrics.series import (
     whole,
 )
 
+Worst = Literal["share", "quantile"]
 Tail = Literal["historical", "gaussian", "cornish_fisher", "evt", "filtered"]
 Over = Literal["all", "below"]
 
@@ -147,21 +150,25 @@ def expected_shortfall(
     ddof: int = 1,
     tail: float = 0.9,
     decay: float = 0.94,
+    convention: Worst = "share",
 ) -> Array:
-    """Mean loss at or beyond the value at risk of the same method, M13.
+    """Mean loss beyond the value at risk of the same method, M13.
 
+    historical, filtered: of the worst share 1 - level of the samples, the last one in part (Acerbi and Tasche, 2002);
+    ``convention="quantile"``: of all samples that are not above their quantile, as PerformanceAnalytics has it.
     cornish_fisher is the Edgeworth form of Boudt, Peterson and Croux (2008), never below the value at risk.
 
-    >>> round(float(expected_shortfall(np.array([-0.04, -0.02, 0.0, 0.02, 0.04]), level=0.75)), 12)
-    0.03
+    >>> x = np.array([-0.04, -0.02, 0.0, 0.02, 0.04])
+    >>> [round(float(expected_shortfall(x, level=0.75, convention=c)), 12) for c in ("share", "quantile")]
+    [0.036, 0.03]
     """
     if method == "evt":
         return _pareto(returns, level, tail)[1]
     if method == "filtered":
         scaled, ahead = _filtered(returns, decay)
-        return _beyond(scaled, level) * ahead
+        return _worst(scaled, level, convention) * ahead
     if method == "historical":
-        return _beyond(returns, level)
+        return _worst(returns, level, convention)
     rest = 1.0 - level
     z = float(ndtri(rest))
     if method == "gaussian":
@@ -174,10 +181,15 @@ def expected_shortfall(
     return -mean(returns) - deviation(returns, ddof) * np.minimum(-density * edge / rest, h)
 
 
-def _beyond(x: Array, level: float) -> Array:
-    """M13: the mean loss of the samples that are not above their quantile of 1 - level."""
-    within = x <= column(quantile(x, 1.0 - level))
-    return -np.sum(np.where(within, x, 0.0), axis=-1) / np.sum(within, axis=-1)
+def _worst(x: Array, level: float, convention: Worst) -> Array:
+    """M13: the mean loss of the worst share 1 - level of the samples, or of those not above that quantile."""
+    if convention == "quantile":
+        within = x <= column(quantile(x, 1.0 - level))
+        return -np.sum(np.where(within, x, 0.0), axis=-1) / np.sum(within, axis=-1)
+    share = column(count(x) * (1.0 - level))
+    part = np.minimum(np.maximum(share - positions(x), 0.0), 1.0)  # of each sample in ascending order
+    values = ordered(x)
+    return -np.sum(np.where(part > 0.0, values * part, 0.0), axis=-1) / positive(share[..., 0])
 
 
 def _cornish_fisher(x: Array, z: float) -> Array:
@@ -217,13 +229,13 @@ def _filtered(x: Array, decay: float) -> tuple[Array, Array]:
 
 
 @metric("1", "conditional drawdown at risk")
-def conditional_drawdown(returns: Array, *, level: float = 0.95) -> Array:
-    """CDaR: mean of the drawdowns, sample by sample, at or beyond their ``level`` quantile (Chekhlov et al., 2005).
+def conditional_drawdown(returns: Array, *, level: float = 0.95, convention: Worst = "share") -> Array:
+    """CDaR: mean of the worst drawdowns, sample by sample (Chekhlov et al., 2005); as for `expected_shortfall`.
 
     >>> round(float(conditional_drawdown(np.array([0.0, -0.1, -0.1]), level=0.5)), 12)
-    0.145
+    0.16
     """
-    return _beyond(-underwater(returns), level)
+    return _worst(-underwater(returns), level, convention)
 
 
 @metric("1", "entropic value at risk")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kernelkit.metrics.metric import metric
-from kernelkit.metrics.series import Array, count, mean, special
+from kernelkit.metrics.series import Array, count, mean, special, total
 
 TEST = {"statistic": ("1", "likelihood ratio"), "p_value": ("1", "p-value")}
 YELLOW, RED = 0.95, 0.9999  # BCBS (1996), table 2
@@ -68,7 +68,7 @@ def kupiec(returns: Array, value_at_risk: Array, *, level: float = 0.95) -> Any:
     (20.0, 3.9126, 0.0479)
     """
     hits = exceptions(returns, value_at_risk)
-    k = mean(hits) * count(hits)
+    k = total(hits)
     statistic = coverage(count(hits), k, 1.0 - level)
     return k, statistic, _p_of_1(statistic)
 
@@ -97,7 +97,7 @@ def christoffersen(returns: Array, value_at_risk: Array, *, level: float = 0.95)
     n10, n11 = (np.sum((was == 1.0) & (now == k), axis=-1).astype("f8") for k in (0.0, 1.0))
     alone = independence(n00, n01, n10, n11)
     n = count(hits)
-    joint = alone + coverage(n, mean(hits) * n, 1.0 - level)
+    joint = alone + coverage(n, total(hits), 1.0 - level)
     return alone, _p_of_1(alone), joint, np.exp(-joint / 2.0)
 
 

@@ -53,7 +53,7 @@ for _name, _method in METHODS.items():
     for _level in (0.95, 0.99):
         _how = dict(level=_level, method=_method, ddof=0)
         PER_SAMPLE[f"VaR_{_name}_{_level}"] = lambda x, how=_how: -m.value_at_risk(x, **how)
-        PER_SAMPLE[f"ES_{_name}_{_level}"] = lambda x, how=_how: -m.expected_shortfall(x, **how)
+        PER_SAMPLE[f"ES_{_name}_{_level}"] = lambda x, how=_how: -m.expected_shortfall(x, convention="quantile", **how)
 AGAINST = {
     "CAPM.beta": m.beta,
     "CAPM.alpha": partial(m.alpha, periods=1),

@@ -181,3 +181,37 @@ def test_hhi_of_weights() -> None:
     weights = xr.DataArray([[0.25, 0.25, 0.25, 0.25], [1.0, 0.0, 0.0, 0.0]], dims=("time", "asset"))
     assert m.hhi(weights, dim="asset").values.tolist() == [0.25, 1.0]
     assert m.hhi(weights, dim="asset", normalised="yes").values.tolist() == [0.0, 1.0]
+
+
+def test_m13__the_shortfall_of_a_series_that_is_mostly_flat() -> None:
+    """Three losses of 10 % in 100 samples: the worst 5 % lose 6 % in the mean, whatever the 97 others tie at."""
+    x = np.array([-0.1] * 3 + [0.0] * 97)
+    assert m.expected_shortfall(x, level=0.95) == pytest.approx(0.06)
+    assert m.expected_shortfall(x, level=0.95, convention="quantile") == pytest.approx(0.003)
+    assert m.expected_shortfall(x, level=0.955) == pytest.approx(0.3 / 4.5)
+
+
+def test_flat_samples_do_not_change_a_bet() -> None:
+    bets = np.array([1.0, 1.0, -1.0])
+    for flat in (0, 4):
+        x = np.append(bets, np.zeros(flat))
+        assert m.kelly_fraction(x, convention="binary") == pytest.approx(1.0 / 3.0)
+
+
+def test_m10__a_market_that_opens_on_sunday_evening_has_252_days() -> None:
+    sunday = np.datetime64("2024-01-07T23:00", "ns")
+    days = sunday + np.array([k for k in range(60) if k % 7 < 5]) * np.timedelta64(1, "D")
+    week = sunday + np.arange(60) * np.timedelta64(1, "D")
+    for times, wanted in ((days, 252.0), (week, 365.0)):
+        x = xr.DataArray(np.tile([0.01, -0.005], len(times) // 2), {"time": times[: len(times) // 2 * 2]}, "time")
+        assert m.sharpe_ratio(x).attrs["periods_per_year"] == wanted
+
+
+def test_a_rate_that_changes_grows_as_it_compounds() -> None:
+    rng = np.random.default_rng(5)
+    x, rf = rng.normal(0.002, 0.01, 100), rng.uniform(0.0, 0.002, 100)
+    growth = np.prod(1.0 + x) ** 2.52 - np.prod(1.0 + rf) ** 2.52
+    level = np.cumprod(1.0 + x)
+    depth = 1.0 - level / np.maximum.accumulate(np.maximum(level, 1.0))
+    assert m.martin_ratio(x, rf=rf, periods=252) == pytest.approx(growth / np.sqrt(np.mean(depth**2)))
+    assert m.pain_ratio(x, rf=rf, periods=252) == pytest.approx(growth / np.mean(depth))
