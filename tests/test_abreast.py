@@ -203,13 +203,14 @@ def test_l7__on_a_path_no_position_is_liquidated_by_itself() -> None:
         kk.backtest(bars, both_at_95, fill_model="nautilus", account=kk.Account(1e4, margin=ISOLATED))
 
 
+@kk.portfolio(warmup=0)
+def ten_times(ctx):  # type: ignore[no-untyped-def]
+    if ctx.i == 0:
+        ctx[0].order(100.0)
+
+
 def test_l6__a_portfolio_is_liquidated_at_the_mark_of_its_paths_end() -> None:
     """100 units on 1,000 are gone where a bar closes at 94.7, not where its path has been at 90."""
-
-    @kk.portfolio(warmup=0)
-    def ten_times(ctx):  # type: ignore[no-untyped-def]
-        if ctx.i == 0:
-            ctx[0].order(100.0)
 
     rows = [FLAT, FLAT, (100.0, 100.0, 90.0, 99.0), (99.0, 99.0, 94.7, 94.7)]
     res = kk.backtest(
@@ -220,6 +221,19 @@ def test_l6__a_portfolio_is_liquidated_at_the_mark_of_its_paths_end() -> None:
     )
     assert kk.fills(res)["price"].tolist() == [100.0, 94.7]
     assert kk.orders(res)["reason"].tolist()[-1] == "liquidation"
+
+
+@pytest.mark.parametrize(("down", "at"), [("02:00", "03:00"), ("02:45", "04:00")])
+def test_x11__the_last_quarter_says_whether_an_hour_is_matched_at_its_mark(down: str, at: str) -> None:
+    """L6: at 94.7 where the venue was down in the first quarter of that hour; an hour later where in the last."""
+    low = (94.7, 94.7, 94.7, 94.7)
+    bars, finer = hours_and_quarters(A=[*[FLAT] * 9, *[low] * 7], B=[FLAT] * 16)
+    start = pd.Timestamp(f"{START} {down}")
+    venue = kk.Venue(outages=[kk.Outage(start, start + pd.Timedelta("15min"))])
+    account = kk.Account(1000.0, margin=MARGIN)
+    res = kk.backtest(bars, ten_times, fill_model=FINER, finer=finer, account=account, venue=venue)
+    sold = kk.fills(res).iloc[-1]
+    assert (sold["price"], sold["time"]) == (94.7, pd.Timestamp(f"{START} {at}"))
 
 
 @kk.strategy(warmup=1)
@@ -310,3 +324,13 @@ def test_why__tells_an_order_of_a_portfolio_on_its_path() -> None:
     assert told.end["status"] == "filled"
     assert told.bars["rule"].str.contains("F12").any()
     assert not told.models["what"].str.startswith("refused").any()
+
+
+def test_x11__an_audit_cuts_the_finer_bars_with_the_others() -> None:
+    quarters = {f"A{k}": walked(k, 400) for k in range(2)}
+    bars = kk.data.from_pandas({n: q.resample("1h").agg(HOW) for n, q in quarters.items()}, bar="1h", **READING)
+    finer = kk.data.from_pandas(quarters, bar="15min", **READING)
+    report = kk.audit(bars, kk.portfolio(lively), {"q": 0.4}, fill_model=FINER, finer=finer, cuts=8)
+    assert report.blind, report.leaks
+    report = kk.audit(bars, kk.portfolio(lively), {"q": 0.4}, fill_model="nautilus", cuts=8)
+    assert report.blind, report.leaks

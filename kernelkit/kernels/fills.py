@@ -44,6 +44,7 @@ from kernelkit.kernels.layout import (
     REDUCE,
     REJECTED,
     SHOWN,
+    SIZED,
     SLIPS,
     STOP,
     TALLIES,
@@ -313,7 +314,7 @@ def exchange(frame: int, order_at: int, wanted: int, reference: int, how: int, r
     o = at(order_at, ORDER)
     held = at(f.positions, POSITION).lots
     asked = takes(frame, order_at, wanted)
-    at_fill = (o.marks & AT_FILL) != 0
+    at_fill = (o.marks & (AT_FILL | SIZED)) == AT_FILL
     lots = asked if at_fill else rationed(frame, order_at, asked)
     k = slipped(frame, order_at, lots, reference, time) if how == SLIPS else reference
     if at_fill:
@@ -326,7 +327,7 @@ def exchange(frame: int, order_at: int, wanted: int, reference: int, how: int, r
             end_order(frame, order_at, CANCELLED, R_REPLACED, time)
             return
         o.lots = wanted
-        o.marks &= ~AT_FILL  # once: a split may leave nothing of what has filled (E2)
+        o.marks |= SIZED  # once: a split may leave nothing of what has filled (E2)
         wanted = wanted_of(frame, order_at)  # R1
         asked = takes(frame, order_at, wanted)
         lots = rationed(frame, order_at, asked)

@@ -26,6 +26,7 @@ from kernelkit.kernels.layout import (
     CLOSE_ONLY,
     FILL_MODEL,
     FILLED,
+    FINER,
     FRAME,
     GTC,
     HALTS,
@@ -215,6 +216,25 @@ def insure(frame: int, least: float, held: int, time: int) -> None:
         a.cash = least
 
 
+def unmatched(frame: int) -> bool:
+    """L6, X11: whether the venue at FRAME.venue does not match this bar of the clock, or the last finer one in it."""
+    f = at(frame, FRAME)
+    halts = (at(f.venue, VENUE).limits & HALTS) != 0
+    if at(f.fill_model, FILL_MODEL).path != FINER:
+        return halts and dark(frame)
+    edge = at(f.instrument, INSTRUMENT).edges + 8 * f.clock
+    last = i8(edge + 8) - 1
+    if last < i8(edge):
+        return True
+    own = f.columns
+    f.columns = at(f.fine, INSTRUMENT).columns
+    f.i = last
+    found = halts and dark(frame)
+    f.columns = own
+    f.i = f.clock
+    return found
+
+
 def guard_all(frame: int) -> int:
     """L6: liquidate the portfolio of FRAME.account where it is worth no more than its maintenance margin.
 
@@ -222,7 +242,7 @@ def guard_all(frame: int) -> int:
     """
     f = at(frame, FRAME)
     mine = f.account
-    if (at(f.venue, VENUE).limits & HALTS) != 0 and dark(frame):
+    if unmatched(frame):
         return 0
     needed = 0.0
     for k in range(f.n_asset):

@@ -97,6 +97,7 @@ class FinerSharingVenue(PathVenue):
     """X11: matches in the bars of a finer clock; decisions, close-out and marks are of the account's own."""
 
     finer: Sequence[Bars] = ()
+    idle: bool = False  # has the bar of the clock none of the finer clock
 
     def __post_init__(self) -> None:
         """F16: each asset's finer bars belong to one of its own bars; others are not there."""
@@ -114,6 +115,7 @@ class FinerSharingVenue(PathVenue):
         self.begin(t)
         assert self.ledger is not None
         due = list(self.ledger.schedule.within[t])
+        self.idle = not self.moments(t)
         for opened in self.moments(t):
             times = (opened, 0, 0)
             for holding in self.account.holdings:
@@ -127,6 +129,10 @@ class FinerSharingVenue(PathVenue):
         for action in due:
             self.ledger.take(action, t, action.time)
         self.finish(t, last)
+
+    def matches(self, holding: Holding) -> bool:
+        """L6: at the mark the last finer bar says it, and where there is none nothing is matched."""
+        return not self.idle and super().matches(holding)
 
     def moments(self, t: int) -> list[int]:
         """X11: when the finer clock's bars within bar `t` open."""
