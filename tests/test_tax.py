@@ -150,6 +150,8 @@ def test_nothing_closed_is_an_empty_table() -> None:
         (UsageError, lambda fills: kk.tax(fills, method="hifo"), "method of kk.tax: found hifo"),
         (UsageError, lambda fills: kk.tax(fills, rates={"1D": 0.2}), "from 0 on"),
         (UsageError, lambda fills: kk.tax(fills, rates={0: 20.0}), "rates of kk.tax"),
+        (UsageError, lambda fills: kk.tax(fills, rates=0.25), "found 0.25, wanted fractions by least time held"),
+        (UsageError, lambda fills: kk.tax(fills, rates={"1Y": 0.2, "0D": 0.3}), "rates of kk.tax"),
         (DataError, lambda fills: kk.tax(None), "table of fills: found NoneType, wanted a DataFrame"),
         (DataError, lambda fills: kk.tax(fills.drop(columns="fee")), "no column fee"),
         (DataError, lambda fills: kk.tax(fills.iloc[::-1]), "times that go back"),

@@ -109,9 +109,13 @@ class FillModel:
         if not isinstance(models, (list, tuple)):
             return [cls.of(models)]
         found = [cls.of(m) for m in models]
-        if not found or len(set(found)) < len(found):
-            what = "two that are the same" if found else "an empty list"
-            raise OrderError(message("fill_model", what, "different fill models", "Name each once."))
+        if not found:
+            raise OrderError(
+                message("fill_model", "an empty list", "at least one", "Name one, such as 'conservative'.")
+            )
+        if len(set(found)) < len(found):
+            twice = next(m.label for k, m in enumerate(found) if m in found[:k]) or "conservative"
+            raise OrderError(message("fill_model", f"{twice} twice", "different fill models", "Name each once."))
         return found
 
     @property

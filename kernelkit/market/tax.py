@@ -93,10 +93,13 @@ def tax(
 def _periods(rates: Mapping[Any, float]) -> list[tuple[Any, float]]:
     import pandas as pd
 
-    periods = sorted((pd.Timedelta(held), rate) for held, rate in rates.items())
+    wanted, fix = "fractions by least time held, from 0 on", 'Write rates={"0D": 0.35, "366D": 0.15}.'
+    try:
+        periods = sorted((pd.Timedelta(held), rate) for held, rate in rates.items())
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UsageError(message("rates of kk.tax", rates, wanted, fix)) from error
     fair = all(0.0 <= rate <= 1.0 for _, rate in periods)
     if not periods or periods[0][0] != pd.Timedelta(0) or not fair:
-        wanted, fix = "fractions by least time held, from 0 on", 'Write rates={"0D": 0.35, "366D": 0.15}.'
         raise UsageError(message("rates of kk.tax", dict(rates), wanted, fix))
     return periods
 
