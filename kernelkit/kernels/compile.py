@@ -344,18 +344,6 @@ def kernel(stem: str, name: str, types_text: str):
         return Linker(f"# {build_id()}\n{text}", stem).load(name, entry_point(types_text))
 
 
-@cache
-def cscv():
-    """`subset_sums` and `cscv` of `kernels.cscv`, for Python to call."""
-    with LOCK:
-        text = (Path(__file__).parent / "cscv.py").read_text()
-        linker = Linker(f"# {build_id()}\n{text}", "cscv")
-        sums = linker.load("subset_sums", entry_point("void(float64[:, ::1], int64[::1], float64[::1], float64[:, ::1])"))
-        work = "float64[::1], int64[:, ::1], int64[::1], float64[:, ::1]"
-        tables = "float64[:, :, ::1], float64[:, :, ::1], float64[:, ::1], int64[::1], int64[::1], bool_"
-        return sums, linker.load("cscv", entry_point(f"void(int64, int64, {tables}, {work})"))
-
-
 # FRAME's functions of a portfolio, by the engine's names
 SHARED = {"coast": "march", "meet": "meet_all", "ruin": "ruin", "match": "match", "twice": "twice"}
 SHARED |= {"act": "act", "weigh": "weigh"}

@@ -8,6 +8,9 @@ being taken in another order: 3 x faster than loops over strategies, with their 
 
 from math import sqrt
 
+SUBSET_TYPES = "void(float64[:, ::1], int64[::1], float64[::1], float64[:, ::1])"
+TYPES = "void(int64, int64, float64[:, :, ::1], float64[:, :, ::1], float64[:, ::1], int64[::1], int64[::1], bool_, "
+TYPES += "float64[::1], int64[:, ::1], int64[::1], float64[:, ::1])"
 TINY = 2.0**-52
 
 
