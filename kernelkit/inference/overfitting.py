@@ -66,7 +66,7 @@ class Splits(NamedTuple):
 
 
 class Halves(NamedTuple):
-    """The subsets of S/2 blocks by size, then by bits: as `kernels.cscv` wants them, and what each split consists of."""
+    """The subsets of S/2 blocks by size, then by bits, as `kernels.cscv` wants them; the blocks of each split."""
 
     place: NDArray[np.int64]
     sizes: NDArray[np.int64]
@@ -273,7 +273,9 @@ def _line(x: Floats, y: Floats) -> tuple[float, float]:
 
 def _earliest_first(masks: NDArray[np.int64], blocks: int) -> NDArray[np.int64]:
     """Numbers that sort halves as `itertools.combinations` does: minus the bits, the earliest block's the highest."""
-    return -sum(((masks >> b) & 1) << (blocks - 1 - b) for b in range(blocks))
+    places = np.arange(blocks)
+    bits = (masks[:, None] >> places) & 1
+    return np.asarray(-np.sum(bits << places[::-1], axis=1))
 
 
 def _sums_of(x: Floats, blocks: int) -> tuple[Sums, NDArray[np.int64]]:
@@ -284,7 +286,9 @@ def _sums_of(x: Floats, blocks: int) -> tuple[Sums, NDArray[np.int64]]:
     gaps = int(np.sum(missing[:, kept].any(axis=0)))
     if gaps:
         fix = "Select the time that all of them have, as returns.dropna(dim) does."
-        raise DataError(message("returns", f"{gaps} strategies with NaN at some samples", "the same samples of all", fix))
+        raise DataError(
+            message("returns", f"{gaps} strategies with NaN at some samples", "the same samples of all", fix)
+        )
     if len(kept) < FEWEST:
         fix = "Compare more strategies: among few, one neighbour turns the answer."
         raise DataError(message("returns", f"{len(kept)} strategies", f"at least {FEWEST}", fix))
@@ -328,9 +332,7 @@ def _apply(
     return tuple(one.astype(t) for one, t in zip(found, types, strict=True))
 
 
-def _dataset(
-    found: tuple[xr.DataArray, ...], texts: dict[str, tuple[str, str]], attrs: dict[str, Any]
-) -> xr.Dataset:
+def _dataset(found: tuple[xr.DataArray, ...], texts: dict[str, tuple[str, str]], attrs: dict[str, Any]) -> xr.Dataset:
     arrays = {}
     for (name, (units, long_name)), one in zip(texts.items(), found, strict=True):
         arrays[name] = one.assign_attrs({"long_name": long_name} | ({"units": units} if units else {}))

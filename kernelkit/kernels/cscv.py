@@ -101,8 +101,8 @@ def cscv(first, end, early, late, n, sizes, starts, by_mean, work, whose, best, 
     """The splits with early subsets first..end - 1 in sample, and those with them out of sample.
 
     early, late (moment, strategy, subset): sums of the returns and of their squares. n (half, subset): samples.
-    sizes: where subsets of each size begin, and their number. starts (subset): where an early subset's splits begin in
-    best (split), whose strategy was chosen, and out (4, split): in sample, out of sample, rank there, mean of all there.
+    sizes: where subsets of each size begin, and their number. starts (subset): where an early subset's splits begin
+    in best (split), the strategy chosen, and out (4, split): in sample, out of sample, rank there, mean of all there.
     """
     strategies, subsets = early.shape[1], early.shape[2]
     for low in range(first, end):

@@ -14,6 +14,7 @@ import xarray as xr
 from kernelkit.inference.overfitting import cscv, pbo
 
 pytestmark = pytest.mark.market_data
+PRINTED = 1e-8  # the matrices have 8 or 10 decimals: what was computed from all digits moves by as much
 NAMES = ("t852", "null8", "edge8", "null16")
 OF_R, OF_PAPER = "phi (R pbo 1.3 convention omega=rank/N)", "paper convention omega=rank/(N+1)"
 
@@ -45,4 +46,4 @@ def test_b3__loss_and_degradation_are_those_of_the_paper(cases: Mapping[str, Any
         x, blocks = given_of(cases, title.partition(":")[0])
         found = pbo(x, blocks=blocks, draws=1)
         numbers = [float(found[k]) for k in ("pbo", "p_loss", "slope", "intercept")]
-        np.testing.assert_allclose(numbers, case["expected"], rtol=0, atol=case["tol"], err_msg=title)
+        np.testing.assert_allclose(numbers, case["expected"], rtol=0, atol=PRINTED, err_msg=title)

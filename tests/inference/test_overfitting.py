@@ -213,7 +213,9 @@ def test_pbo__refuses_data_that_say_nothing(change, wanted) -> None:  # type: ig
         pbo(change(labelled(returns()).assign_coords(time=np.arange(96))))
 
 
-@pytest.mark.parametrize("setting", [dict(blocks=7), dict(blocks=22), dict(by="sortino"), dict(draws=0), dict(level=1.0)])
+@pytest.mark.parametrize(
+    "setting", [dict(blocks=7), dict(blocks=22), dict(by="sortino"), dict(draws=0), dict(level=1.0)]
+)
 def test_pbo__refuses_settings_that_do_not_fit(setting) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UsageError, match="wanted"):
         pbo(labelled(returns()), **setting)
