@@ -327,7 +327,7 @@ def _apply(
     reduce: Any, returns: xr.DataArray, core: list[Hashable], outputs: list[list[str]], types: list[np.dtype[Any]]
 ) -> tuple[xr.DataArray, ...]:
     found: tuple[xr.DataArray, ...] = xr.apply_ufunc(
-        reduce, returns.astype("f8"), input_core_dims=[core], output_core_dims=outputs, vectorize=True
+        reduce, returns.astype("f8").compute(), input_core_dims=[core], output_core_dims=outputs, vectorize=True
     )
     return tuple(one.astype(t) for one, t in zip(found, types, strict=True))
 

@@ -179,6 +179,11 @@ def test_pbo__over_some_dims_and_labels_of_the_best() -> None:
     assert (each["slow"] == 150).all()
 
 
+def test_pbo__of_chunks_is_that_of_the_whole() -> None:
+    x = labelled(returns())
+    xr.testing.assert_identical(pbo(x.chunk(time=20, trial=5), draws=3), pbo(x, draws=3))
+
+
 def test_the_kernel_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = splits(block_sums(returns(), 8))
     monkeypatch.setattr(overfitting, "PIECE", 1)
