@@ -93,6 +93,7 @@ ORACLES = {
     "Backtests of value at risk": Oracle(
         "Kupiec (1995), table; Jorion, Value at Risk, chapter 6; BCBS (1996), table 2", "papers, a book"
     ),
+    "R pbo": Oracle("mrbcuda/pbo, every split; Bailey et al. (2016) where that differs", MIT),
     "Kelly": Oracle("Kelly (1956); Thorp (2006)", "papers"),
 }
 HEAD = """# Conformance

@@ -10,7 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/strategies.md", "docs/guide.md", "docs/metrics.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/strategies.md", "docs/guide.md", "docs/metrics.md", "docs/overfitting.md"]
+)
 def test_readme__every_cell_runs_as_written(run, page):
     run("import kernelkit as kk")
     cells = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)

@@ -1,0 +1,1 @@
+"""Inference: how sure one may be of what many trials found."""
