@@ -94,6 +94,10 @@ ORACLES = {
         "Kupiec (1995), table; Jorion, Value at Risk, chapter 6; BCBS (1996), table 2", "papers, a book"
     ),
     "Kelly": Oracle("Kelly (1956); Thorp (2006)", "papers"),
+    "Sharpe ratios, papers": Oracle(
+        "Bailey and López de Prado (2012, 2014); Bailey et al. (2014); López de Prado, Lipton and Zoonekynd (2025)",
+        "papers",
+    ),
 }
 HEAD = """# Conformance
 

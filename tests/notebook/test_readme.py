@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PAGES = ["README.md", "docs/strategies.md", "docs/guide.md", "docs/metrics.md", "docs/inference.md"]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/strategies.md", "docs/guide.md", "docs/metrics.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_readme__every_cell_runs_as_written(run, page):
     run("import kernelkit as kk")
     cells = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)

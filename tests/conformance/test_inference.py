@@ -1,0 +1,117 @@
+"""Inference against numbers of papers and of R (I1, I2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+import kernelkit as kk
+from kernelkit.inference import significance as s
+
+pytestmark = pytest.mark.market_data
+NOT_OFFERED = {"power, critical value, pFDR and the control of FDR of 2025": "no functions of ours"}
+
+
+def moments(given: Mapping[str, float]) -> tuple[float, float, float, float]:
+    """Sharpe ratio per sample, n, skewness, kurtosis."""
+    return given["mean"] / given["sd"], float(given["T"]), given["skew"], given["kurt"]
+
+
+def psr(given: Mapping[str, float], null: float, convention: str, rho: float = 0.0) -> float:
+    sharpe, *others = moments(given)
+    return float(s.special(sharpe).ndtr(s.exceeds(sharpe, null, *others, convention, rho)))
+
+
+def years(given: Mapping[str, float]) -> float:
+    root = given["periods"] ** 0.5
+    level, rates = 1.0 - given["alpha"], (given["sr_ann"] / root, given["sr0_ann"] / root)
+    found = s.track_record(*rates, given["skew"], given["kurt"], level, "2012", 0.0)
+    return float(found / given["periods"])
+
+
+@pytest.mark.oracle("Sharpe ratios, papers", covers="I1", cases=9)
+def test_i1__psr_mintrl_conventions(fixture: Callable[[str], Any]) -> None:
+    cases = fixture("psr_mintrl_conventions")["cases"]
+    given = cases[0]["input"]
+    sharpe, n, skewness, kurtosis = moments(given)
+    found = [
+        s.sharpe_error(sharpe, n, skewness, kurtosis),
+        s.sharpe_error(sharpe, n, 0.0, 3.0),
+        psr(given, 0.0, "2012"),
+        psr(given, 0.0, "2025"),
+        psr(given, 0.1, "2025"),
+        s.track_record(sharpe, 0.0, skewness, kurtosis, 0.95, "2025", 0.0),
+        *(years(case["input"]) for case in cases[6:]),
+    ]
+    for one, case in zip(found, cases, strict=True):
+        assert one == pytest.approx(case["expected"], abs=case["tol"]), case["name"]
+
+
+@pytest.mark.oracle("Sharpe ratios, papers", covers="I1, I2", cases=4)
+def test_i2__dsr_bailey_lopezdeprado_2014(fixture: Callable[[str], Any]) -> None:
+    first, *others = fixture("dsr_bailey_lopezdeprado_2014")["cases"]
+
+    def null(given: Mapping[str, float]) -> float:
+        variance = given["V_annual"] / given["periods"]
+        return float(kk.inference.expected_max_sharpe(given["N"], sharpe_variance=variance, method="approximate"))
+
+    assert null(first["input"]) == pytest.approx(first["expected"], abs=first["tol"])
+    for case in others:
+        given = case["input"]
+        sharpe = given["sr_ann"] / given["periods"] ** 0.5
+        z = s.exceeds(sharpe, null(given), given["T"], given["skew"], given["kurt"], "2012", 0.0)
+        assert s.special(z).ndtr(z) == pytest.approx(case["expected"], abs=case["tol"]), case["name"]
+
+
+@pytest.mark.oracle("Sharpe ratios, papers", covers="I2", cases=7)
+def test_i2__expected_max_minbtl(fixture: Callable[[str], Any]) -> None:
+    for case in fixture("expected_max_minbtl")["cases"]:
+        name, n = case["name"], case["input"]["N"]
+        method = "exact" if "exact" in name else "approximate"
+        if "MinBTL" in name:
+            found = kk.inference.min_backtest_length(n, sharpe=case["input"]["target_sr_ann"], method=method)
+        else:
+            found = kk.inference.expected_max_sharpe(n, method=method)
+        assert found == pytest.approx(case["expected"], abs=case["tol"]), name
+
+
+@pytest.mark.oracle("Sharpe ratios, papers", covers="I1, I2", cases=5, left_out=NOT_OFFERED)
+def test_i1__sharpe_inference_2025(fixture: Callable[[str], Any]) -> None:
+    cases = {case["name"]: case for case in fixture("sharpe_inference_2025")["cases"]}
+    given = cases["pFDR"]["input"]
+    sharpe, n, skewness, kurtosis = moments(given)
+    null = kk.inference.expected_max_sharpe(10, sharpe_variance=0.1, method="approximate")
+    z = s.exceeds(sharpe, null, n, skewness, kurtosis, "2025", 0.0)
+    found = {
+        "E[max] K=10 V=.1": null,
+        "DSR K=1 variance": s.special(z).ndtr(z),
+        "DSR K=10 (variance of the max)": s.special(z).ndtr(z / s.deviation_of_maximum(10)),
+        "AR(1) rho=.2: sigma_SR": s.sharpe_error(sharpe, n, skewness, kurtosis, 0.2),
+        "AR(1) rho=.2: PSR(0)": psr(given, 0.0, "2025_ar1", 0.2),
+    }
+    for name, one in found.items():
+        assert one == pytest.approx(cases[name]["expected"], abs=cases[name]["tol"]), name
+
+
+@pytest.mark.oracle("PerformanceAnalytics", covers="I1", cases=11)
+def test_i1__of_real_series_are_those_of_r(fixture: Callable[[str], Any], series: Mapping[str, np.ndarray]) -> None:
+    """R leaves the kurtosis out (`ignore_kurtosis = TRUE`): 3 stands for it."""
+    asked = {c["name"]: c["expected"] for c in fixture("performance_analytics_reference")["cases"]}
+    asked |= fixture("performance_analytics_more_expected")
+    done = 0
+    for case, wanted in asked.items():
+        name, function = case.split("|")
+        if function in ("ProbSharpeRatio_ref0", "MinTrackRecord_ref0"):
+            x = series[name]
+            sharpe, skewness = float(kk.metrics.sharpe_ratio(x, periods=1)), float(kk.metrics.skewness(x))
+            if function == "ProbSharpeRatio_ref0":
+                z = s.exceeds(sharpe, 0.0, float(len(x)), skewness, 3.0, "2012", 0.0)
+                found = s.special(z).ndtr(z)
+            else:
+                found = s.track_record(sharpe, 0.0, skewness, 3.0, 0.95, "2012", 0.0)
+            np.testing.assert_allclose(found, wanted, rtol=1e-9, err_msg=case)
+            done += 1
+    assert done == 11
