@@ -98,6 +98,7 @@ ORACLES = {
         "Bailey and López de Prado (2012, 2014); Bailey et al. (2014); López de Prado, Lipton and Zoonekynd (2025)",
         "papers",
     ),
+    "Harvey and Liu": Oracle("Evaluating trading strategies (2014), six p-values", "a paper"),
 }
 HEAD = """# Conformance
 

@@ -1,11 +1,9 @@
-"""Inference: how sure one may be of what many trials found.
-
-Every function made with `kernelkit.metrics.metric.metric` for this home is public here by its own name.
-"""
+"""Inference: how sure one may be of what many trials found."""
 
 from __future__ import annotations
 
-from kernelkit.inference import significance
+from kernelkit.inference import multiplicity, significance
+from kernelkit.inference.multiplicity import adjusted_p_values, haircut_sharpe_ratio
 from kernelkit.inference.significance import (
     deflated_sharpe_ratio,
     expected_max_sharpe,
@@ -15,10 +13,13 @@ from kernelkit.inference.significance import (
 )
 
 __all__ = (
+    "adjusted_p_values",
     "deflated_sharpe_ratio",
     "expected_max_sharpe",
+    "haircut_sharpe_ratio",
     "min_backtest_length",
     "min_track_record_length",
+    "multiplicity",
     "probabilistic_sharpe_ratio",
     "significance",
 )

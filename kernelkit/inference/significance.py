@@ -172,7 +172,7 @@ def deviation_of_maximum(n_trials: float) -> float:
     True
     """
     first, second = (float(_moment_of_maximum(np.array(n_trials), power)) for power in (1, 2))
-    return (second - first**2) ** 0.5
+    return float((second - first**2) ** 0.5)
 
 
 def _moment_of_maximum(n: Array, power: int) -> Array:

@@ -115,3 +115,14 @@ def test_i1__of_real_series_are_those_of_r(fixture: Callable[[str], Any], series
             np.testing.assert_allclose(found, wanted, rtol=1e-9, err_msg=case)
             done += 1
     assert done == 11
+
+
+@pytest.mark.oracle("Harvey and Liu", covers="I3", cases=18)
+def test_i3__multiple_testing_harvey_liu(fixture: Callable[[str], Any]) -> None:
+    """Also what they reject at 5 %: 1, 2 and 4 of the six."""
+    cases = {case["name"]: case for case in fixture("multiple_testing_harvey_liu")["cases"]}
+    for name, method, discoveries in (("bonferroni", "bonferroni", 1), ("holm", "holm", 2), ("fdr_by", "by", 4)):
+        case = cases[name]
+        found = kk.inference.adjusted_p_values(np.array(case["input"]["p"]), method=method)
+        np.testing.assert_allclose(found, case["expected"], rtol=0, atol=case["tol"], err_msg=name)
+        assert int(np.sum(found <= 0.05)) == discoveries, name
