@@ -99,6 +99,9 @@ ORACLES = {
         "papers",
     ),
     "Harvey and Liu": Oracle("Evaluating trading strategies (2014), six p-values", "a paper"),
+    "Bootstrap, arch and Hansen": Oracle(
+        "arch 8.0, SPA, on given draws; Hansen (2005); Politis and Romano (1994), lemma 1", "NCSA; papers"
+    ),
 }
 HEAD = """# Conformance
 

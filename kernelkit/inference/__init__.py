@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kernelkit.inference import multiplicity, significance
+from kernelkit.inference import bootstrap, multiplicity, significance
+from kernelkit.inference.bootstrap import block_counts, max_sharpe_test, superior_ability
 from kernelkit.inference.multiplicity import adjusted_p_values, haircut_sharpe_ratio
 from kernelkit.inference.significance import (
     deflated_sharpe_ratio,
@@ -14,12 +15,16 @@ from kernelkit.inference.significance import (
 
 __all__ = (
     "adjusted_p_values",
+    "block_counts",
+    "bootstrap",
     "deflated_sharpe_ratio",
     "expected_max_sharpe",
     "haircut_sharpe_ratio",
+    "max_sharpe_test",
     "min_backtest_length",
     "min_track_record_length",
     "multiplicity",
     "probabilistic_sharpe_ratio",
     "significance",
+    "superior_ability",
 )

@@ -75,7 +75,7 @@ def _adjusted(p_values: Any, axes: int, method: str) -> np.ndarray:
 
 
 def haircut_sharpe_ratio(
-    sharpe: xr.DataArray,
+    sharpe: Any,
     *,
     n: Any,
     periods: float,
@@ -86,9 +86,10 @@ def haircut_sharpe_ratio(
 
     I4: t is the Sharpe ratio per sample times sqrt(n), its two-sided p-value that of Student's t of n - 1 degrees, made
     to count for the others as in `adjusted_p_values`, and turned back into a Sharpe ratio of the same sign. `n` is the
-    number of samples, one number or one for each trial, by the same labels; `periods` the samples a year. A Dataset of `sharpe_ratio`,
-    `haircut` (the share that is lost), `p_value` and `adjusted_p_value`. Raises `DataError` for dims that are not
-    there and for labels that differ, `UsageError` for fewer than 2 samples or `periods` that are not positive.
+    number of samples, one number or one for each trial, by the same labels; `periods` the samples a year. A
+    Dataset of `sharpe_ratio`, `haircut` (the share that is lost), `p_value` and `adjusted_p_value`. Raises `DataError`
+    for dims that are not there and labels that differ, `UsageError` for fewer than 2 samples or `periods` that are not
+    positive.
 
     >>> sharpe = xr.DataArray([1.0, 0.4, 0.1], dims="trial")
     >>> haircut_sharpe_ratio(sharpe, n=120, periods=12, method="bonferroni")["haircut"].round(3).values

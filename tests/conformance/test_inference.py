@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import kernelkit as kk
+from kernelkit.inference import bootstrap
 from kernelkit.inference import significance as s
 
 pytestmark = pytest.mark.market_data
@@ -126,3 +127,27 @@ def test_i3__multiple_testing_harvey_liu(fixture: Callable[[str], Any]) -> None:
         found = kk.inference.adjusted_p_values(np.array(case["input"]["p"]), method=method)
         np.testing.assert_allclose(found, case["expected"], rtol=0, atol=case["tol"], err_msg=name)
         assert int(np.sum(found <= 0.05)) == discoveries, name
+
+
+@pytest.mark.oracle("Bootstrap, arch and Hansen", covers="I6", cases=9)
+def test_i6__reality_check_spa(fixture: Callable[[str], Any]) -> None:
+    """Theirs is # / B. One model in units ten times as small moves arch to 0.08, and must not move ours."""
+    plain, studentised, scaled = fixture("reality_check_spa")["cases"]
+    d, indices = np.array(plain["input"]["d"]), np.array(plain["input"]["idx"])
+    counts = np.stack([np.bincount(row, minlength=len(d)) for row in indices]).astype("f8")
+    tenfold = d * np.where(np.arange(d.shape[1]) == 0, 10.0, 1.0)
+    for case, x, how in ((plain, d, False), (studentised, d, True), (scaled, tenfold, True)):
+        found = np.array(kk.inference.superior_ability(x, counts, length=5, studentised=how))
+        theirs = (found * (len(counts) + 1) - 1) / len(counts)
+        np.testing.assert_allclose(theirs, case["expected"], rtol=0, atol=case["tol"], err_msg=case["name"])
+
+
+@pytest.mark.oracle("Bootstrap, arch and Hansen", covers="I5", cases=1)
+def test_i5__stationary_bootstrap_exact_variance(fixture: Callable[[str], Any]) -> None:
+    """The variance is exact; 40,000 replications come within its tolerance of 1.2 %, their standard error is 0.7 %."""
+    (case,) = fixture("stationary_bootstrap_exact_variance")["cases"]
+    z = np.array(case["input"]["z"])
+    off = (z - z.mean())[:, None]
+    assert float(bootstrap._omega(off, 1 / case["input"]["p"])[0] ** 2) == pytest.approx(case["expected"], abs=1e-9)
+    means = kk.inference.block_counts(len(z), 40_000, length=1 / case["input"]["p"]) @ z / len(z)
+    assert len(z) * np.var(means) == pytest.approx(case["expected"], abs=case["tol"])
