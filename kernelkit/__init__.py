@@ -50,6 +50,7 @@ _MODULES = {
     "data": "data",
     "errors": "errors",
     "fees": "market.fees",
+    "inference": "inference",
     "ledger": "ledger",
     "limits": "market.limits",
     "margins": "market.margins",

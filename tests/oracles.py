@@ -95,6 +95,14 @@ ORACLES = {
     ),
     "R pbo": Oracle("mrbcuda/pbo, every split; Bailey et al. (2016) where that differs", MIT),
     "Kelly": Oracle("Kelly (1956); Thorp (2006)", "papers"),
+    "Sharpe ratios, papers": Oracle(
+        "Bailey and López de Prado (2012, 2014); Bailey et al. (2014); López de Prado, Lipton and Zoonekynd (2025)",
+        "papers",
+    ),
+    "Harvey and Liu": Oracle("Evaluating trading strategies (2014), six p-values", "a paper"),
+    "Bootstrap, arch and Hansen": Oracle(
+        "arch 8.0, SPA, on given draws; Hansen (2005); Politis and Romano (1994), lemma 1", "NCSA; papers"
+    ),
 }
 HEAD = """# Conformance
 

@@ -1,1 +1,34 @@
 """Inference: how sure one may be of what many trials found."""
+
+from __future__ import annotations
+
+from kernelkit.inference import bootstrap, multiplicity, overfitting, significance
+from kernelkit.inference.bootstrap import block_counts, max_sharpe_test, superior_ability
+from kernelkit.inference.multiplicity import adjusted_p_values, haircut_sharpe_ratio
+from kernelkit.inference.overfitting import cscv, pbo
+from kernelkit.inference.significance import (
+    deflated_sharpe_ratio,
+    expected_max_sharpe,
+    min_backtest_length,
+    min_track_record_length,
+    probabilistic_sharpe_ratio,
+)
+
+__all__ = (
+    "adjusted_p_values",
+    "block_counts",
+    "bootstrap",
+    "cscv",
+    "deflated_sharpe_ratio",
+    "expected_max_sharpe",
+    "haircut_sharpe_ratio",
+    "max_sharpe_test",
+    "min_backtest_length",
+    "min_track_record_length",
+    "multiplicity",
+    "overfitting",
+    "pbo",
+    "probabilistic_sharpe_ratio",
+    "significance",
+    "superior_ability",
+)

@@ -18,6 +18,8 @@ from kernelkit.metrics.series import Array, column
 
 Periods = Any  # None to a caller, found by M10 before a formula sees it
 METRICS: dict[str, Callable[..., Any]] = {}
+INFERENCE: dict[str, Callable[..., Any]] = {}
+HOMES = {"metrics": METRICS, "inference": INFERENCE}  # where a formula is public: kk.metrics, kk.inference
 
 MONEY = "quote"  # units of an equity
 DIM = inspect.Parameter("dim", inspect.Parameter.KEYWORD_ONLY, default="time", annotation="str")
@@ -33,6 +35,8 @@ RANGES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "top": ("a whole number of at least 1", lambda v: v == int(v) and v >= 1),
     "depth": ("a fraction from 0 to below 1", lambda v: 0.0 <= v < 1.0),
     "lags": ("None or a whole number of at least 0", lambda v: v is None or (v == int(v) and v >= 0)),
+    "n_trials": ("a number of at least 1", lambda v: v >= 1.0),
+    "sharpe_variance": ("a number of at least 0", lambda v: v >= 0.0),
 }
 
 
@@ -51,6 +55,7 @@ def metric(
     shape: Literal["number", "curve", "rows"] = "number",
     labels: tuple[str, ...] = (),
     as_given: bool = False,
+    home: Literal["metrics", "inference"] = "metrics",
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make a formula public: `formula(x, ..., setting=...)`, arrays with samples along the last axis.
 
@@ -60,8 +65,8 @@ def metric(
     Units and long_name may be left out for names of the schema. With ``outputs`` (name to units and long_name) the
     formula returns a tuple and the metric a Dataset; ``shape="curve"`` keeps the dim, ``"rows"`` puts ``top`` rows in
     its place, of which ``labels`` are positions along the dim. A setting of the type Literal is checked against it, one
-    named in RANGES against that, and all are attrs of what comes out. M9 is done here: a series with a gap gives NaN,
-    unless the formula takes one series ``as_given`` and does it itself.
+    named in RANGES against that, and all are attrs of what comes out. `home` is the package that shows the function. M9
+    is done here: a series with a gap gives NaN, unless the formula takes one series ``as_given`` and does it itself.
 
     >>> @metric("1", "largest sample")
     ... def highest(x):
@@ -73,8 +78,8 @@ def metric(
 
     def decorate(formula: Callable[..., Any]) -> Callable[..., Any]:
         texts = outputs or {"": (units, long_name) if units else _schema_text(formula.__name__)}
-        made = Metric(formula, {k: Text(*v) for k, v in texts.items()}, shape, labels, as_given)
-        METRICS[formula.__name__] = public = made.function()
+        made = Metric(formula, {k: Text(*v) for k, v in texts.items()}, shape, labels, as_given, home)
+        HOMES[home][formula.__name__] = public = made.function()
         return public
 
     return decorate
@@ -95,8 +100,10 @@ class Metric:
         shape: Literal["number", "curve", "rows"],
         labels: tuple[str, ...],
         as_given: bool,
+        home: str,
     ) -> None:
         self.formula, self.outputs, self.shape, self.labels, self.as_given = formula, outputs, shape, labels, as_given
+        self.home = home
         self.name = formula.__name__
         self.signature = inspect.signature(formula)
         hints = typing.get_type_hints(formula)
@@ -207,7 +214,7 @@ class Metric:
             raise DataError(message(what, "no samples", "at least one", "Widen the selection."))
 
     def _check_setting(self, name: str, value: Any) -> None:
-        what, fix = f"{self.name}: {name}", f"See help(kk.metrics.{self.name})."
+        what, fix = f"{self.name}: {name}", f"See help(kk.{self.home}.{self.name})."
         if name in self.choices and value not in self.choices[name]:
             raise UsageError(message(what, repr(value), f"one of {', '.join(map(repr, self.choices[name]))}", fix))
         if name in RANGES:

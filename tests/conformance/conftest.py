@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 VARIABLE = "KERNELKIT_MARKET_DATA"
@@ -32,6 +33,18 @@ def shared() -> Callable[[str], Path]:
 def vectors(shared: Callable[[str], Path]) -> dict[str, Any]:
     """The conformance vectors by id."""
     return {v["id"]: v for v in json.loads(shared("conformance/vectors.json").read_text())}
+
+
+@pytest.fixture(scope="session")
+def fixture(shared: Callable[[str], Path]) -> Callable[[str], Any]:
+    """Numbers to be met, by the name of their file."""
+    return lambda name: json.loads(shared(f"fixtures/{name}.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def series(fixture: Callable[[str], Any]) -> Mapping[str, np.ndarray]:
+    """Monthly returns that the cases of PerformanceAnalytics refer to."""
+    return {name: np.array(values) for name, values in fixture("series_returns").items()}
 
 
 @pytest.fixture(autouse=True)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,6 @@ from kernelkit.metrics import var_tests
 
 pytestmark = pytest.mark.market_data
 m = kk.metrics
-Found = Callable[[Path], Path]
 
 # R's name: ours with R's conventions
 PER_SAMPLE = {
@@ -68,22 +65,11 @@ LEFT_OUT = {
     "AverageLength and AverageRecovery of series that end under water": "R takes the end for a recovery",
     "SharpeRatio.annualized_geom": "the file has the arithmetic one under this name",
     "BurkeRatio, HurstIndex, SmoothingIndex": "no metrics of ours",
-    "ProbSharpeRatio, MinTrackRecord": "belong to inference",
 }
 
 
 def _normal_part(n: int) -> float:
     return 3.0 * (n - 1) ** 2 / ((n - 2) * (n - 3))
-
-
-@pytest.fixture(scope="module")
-def fixture(shared: Callable[[str], Path]) -> Callable[[str], Any]:
-    return lambda name: json.loads(shared(f"fixtures/{name}.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def series(fixture: Callable[[str], Any]) -> Mapping[str, np.ndarray]:
-    return {name: np.array(values) for name, values in fixture("series_returns").items()}
 
 
 @pytest.mark.oracle("PerformanceAnalytics", covers="M5, M9-M13", cases=184, left_out=LEFT_OUT)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PAGES = ["README.md"]
+PAGES += [f"docs/{name}.md" for name in ("strategies", "guide", "metrics", "inference", "overfitting")]
 
 
-@pytest.mark.parametrize(
-    "page", ["README.md", "docs/strategies.md", "docs/guide.md", "docs/metrics.md", "docs/overfitting.md"]
-)
+@pytest.mark.parametrize("page", PAGES)
 def test_readme__every_cell_runs_as_written(run, page):
     run("import kernelkit as kk")
     cells = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
