@@ -9,6 +9,8 @@ import numpy as np
 from kernelkit.kernels import layout as L
 from kernelkit.market.reasons import Reason
 
+SIDES = np.array(["", "buy", "sell"], object)  # by the sign of the lots, -1 is the last
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -52,7 +54,7 @@ def events_of(orders: Any, fills: Any) -> pd.DataFrame:
             "order": orders["id"][rows],
             "asset": orders.asset[rows],
             "event": [e.kind for e in events],
-            "side": np.where(lots >= 0, "buy", "sell"),
+            "side": SIDES[np.sign(lots)],
             "quantity": np.abs(lots) * orders.lot[rows],
             "price": np.array([e.price for e in events], "f8"),
             "reason": [r.text for r in reasons],

@@ -19,7 +19,7 @@ import numpy as np
 
 from kernelkit import schema
 from kernelkit.errors import RunError, UsageError, message
-from kernelkit.history import events_of
+from kernelkit.history import SIDES, events_of
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Logs, Outcome
 from kernelkit.kernels.session import Recorder
@@ -377,7 +377,7 @@ def fills(res: xr.Dataset) -> pd.DataFrame:
             "asset": r.asset,
             **r.symbol("time"),
             "order": r["order"],
-            "side": np.where(r["lots"] > 0, "buy", "sell"),
+            "side": SIDES[np.sign(r["lots"])],
             "quantity": np.abs(r["lots"]) * r.lot,
             "price": r.prices("ticks"),
             "reference": r.prices("reference"),
@@ -428,9 +428,9 @@ def orders(res: xr.Dataset, history: bool = False) -> pd.DataFrame:
     """Every order of the selected trial by id: what it asked for, when it was submitted and ended, and why (rule O6).
 
     Units: UTC, base units, quote currency; a price it does not have is NaN, a time that never came NaT. ``sentence``
-    says the reason in words (`Reason`). With ``history`` what happened to the orders, event by event in order of time:
-    submitted, replaced (the last time; a split is one, E2), triggered, filled in part, and how each ended, with the
-    quantity that each had then. Raises UsageError unless the
+    says the reason in words (`Reason`), ``side`` is empty where less than a lot was asked for. With ``history`` what
+    happened to the orders, event by event in order of time: submitted, replaced (the last time; a split is one, E2),
+    triggered, filled in part, and how each ended, with the quantity that each had then. Raises UsageError unless the
     result is narrowed down to one trial.
 
     >>> import kernelkit as kk
@@ -453,7 +453,7 @@ def orders(res: xr.Dataset, history: bool = False) -> pd.DataFrame:
             **r.symbol("t_submit"),
             "kind": r.text("kind", L.KINDS),
             "tif": r.text("tif", L.TIFS),
-            "side": np.where(r["lots"] >= 0, "buy", "sell"),
+            "side": SIDES[np.sign(r["lots"])],
             "quantity": np.abs(r["lots"]) * r.lot,
             "filled": np.abs(r["filled"]) * r.lot,
             "display": np.where(r["display"] == 0, np.nan, r["display"] * r.lot),

@@ -911,5 +911,16 @@ def test_o15__what_is_off_the_grid_says_what_it_asked_for() -> None:
     orders = kk.orders(kk.backtest(bars, asks, venue=kk.Venue(off_tick="reject")))
     assert orders["reason"].tolist() == ["off_tick", "off_tick", "invalid", "invalid"]
     assert orders["quantity"].tolist() == [3.0, 2.0, 5.0, 0.0]
-    assert orders["side"].tolist() == ["sell", "buy", "buy", "buy"]
+    assert orders["side"].tolist() == ["sell", "buy", "buy", ""]
     assert orders["limit"].isna().all()
+
+
+def test_o5_a_part_of_a_lot_is_on_no_side() -> None:
+    @kk.strategy(warmup=0)
+    def part(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx.sell(0.2)
+            ctx.sell(2.0)
+
+    found = kk.orders(kk.backtest(half_day(), part))
+    assert found[["side", "quantity", "reason"]].values.tolist() == [["", 0.0, "below_lot"], ["sell", 2.0, ""]]
