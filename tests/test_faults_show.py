@@ -38,11 +38,10 @@ SEND, ARRIVE, FREE, REACHES, AFTER = Transfers.send, Transfers.arrive, Transfers
 DECIDE, BEGINS = Hooks.decide, Moments.begins
 
 
-def fee_of_nobody(self: Transfers, *asked: Any) -> float:
+def fee_of_nobody(self: Transfers, open_at: int) -> None:
     fees = self.account.fees
-    sent = SEND(self, *asked)
+    ARRIVE(self, open_at)
     self.account.fees = fees
-    return sent
 
 
 def main_first(self: Hooks, ctx: Any, moments: Moments, t: int) -> None:
@@ -75,7 +74,7 @@ def no_volume(self: Higher, bars: Any, u: int) -> None:
 FAULTS: dict[str, tuple[Any, str, Any, Any]] = {
     "V5, no account is backed": (Transfers, "free", lambda self, purse: purse.cash, SENDING),
     "V5, money comes a bar late": (Transfers, "arrive", lambda self, at: ARRIVE(self, at - 1), SENDING),
-    "V5, a fee is none of the account's": (Transfers, "send", fee_of_nobody, SENDING),
+    "V5, a fee is none of the account's": (Transfers, "arrive", fee_of_nobody, SENDING),
     "V5, what is under way is worth nothing": (
         Fund,
         "equity",
