@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 LATEST = "_kk"
-NOTICED_S = 1.0  # of compilation, which is no part of the speed that a run shows
 
 HELP = """Backtest the last function of the cell over every combination of its parameters.
 
@@ -126,9 +125,7 @@ def simulate(given: options.Given, found: Any, data: Any, namespace: Any, argume
 
 
 def notice(given: options.Given, res: xr.Dataset) -> None:
-    """What has to be said before the result: what it waited for, that it is partial, or that there is no device."""
-    if res.attrs.get("compile_seconds", 0.0) >= NOTICED_S:
-        say(f"compiled in {res.attrs['compile_seconds']:.1f} s, then ran in {res.attrs['seconds']:.2f} s")
+    """What has to be said before the result: that it is partial, or that there is no device."""
     if "interrupted" in res.attrs:
         say(f"interrupted: {res.attrs['interrupted']}; the result holds these, the other cells are NaN")
     if "gpu" in given.flags:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -47,7 +46,6 @@ def one_shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InteractiveS
 def shell(one_shell: InteractiveShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
     # the ledger of the trials goes to the current folder
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("kernelkit.notebook.magic.NOTICED_S", math.inf)  # the cache may be cold or not
     before = set(one_shell.user_ns)
     one_shell.run_line_magic("reload_ext", "kernelkit")
     yield one_shell

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 
@@ -145,16 +144,6 @@ def test_magic__an_interrupt_keeps_the_trials_that_are_done(shell, backtest, mon
     assert said == f"interrupted: {res.attrs['interrupted']}; the result holds these, the other cells are NaN"
     assert ran.displays[-1][RESULT_MIME]["n_trials"] == finite(res)
     assert "Interrupted: " in ran.displays[-1]["text/html"]
-
-
-def test_magic__tells_compilation_apart(shell, backtest, monkeypatch):
-    monkeypatch.setattr("kernelkit.notebook.magic.NOTICED_S", 0.0)
-    ran = backtest("-p fast=5,10 --into res")
-    took = shell.user_ns["res"].attrs
-    said = [d["text/plain"] for d in ran.displays[:-1]]
-    assert said == [f"compiled in {took['compile_seconds']:.1f} s, then ran in {took['seconds']:.2f} s"]
-    monkeypatch.setattr("kernelkit.notebook.magic.NOTICED_S", math.inf)
-    assert len(backtest("-p fast=5,10").displays) == 1
 
 
 def test_magic__shows_progress_of_what_takes_long(backtest, monkeypatch):
