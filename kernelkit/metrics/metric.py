@@ -77,7 +77,7 @@ def metric(
     """
 
     def decorate(formula: Callable[..., Any]) -> Callable[..., Any]:
-        texts = outputs or {"": (units, long_name) if units else _schema_text(formula.__name__)}
+        texts = outputs or {"": (units, long_name) if units else schema_text(formula.__name__)}
         made = Metric(formula, {k: Text(*v) for k, v in texts.items()}, shape, labels, as_given, home)
         HOMES[home][formula.__name__] = public = made.function()
         return public
@@ -85,7 +85,8 @@ def metric(
     return decorate
 
 
-def _schema_text(name: str) -> tuple[str, str]:
+def schema_text(name: str) -> tuple[str, str]:
+    """Units and long name of a variable of the schema."""
     row = schema.variable(name)
     return row.units, row.long_name
 

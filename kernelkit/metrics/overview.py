@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from kernelkit import schema
 from kernelkit.metrics.drawdown import drawdown_durations, max_drawdown
-from kernelkit.metrics.metric import Periods, metric
+from kernelkit.metrics.metric import Periods, metric, schema_text
 from kernelkit.metrics.ratios import (
     cagr,
     calmar_ratio,
@@ -29,14 +28,9 @@ from kernelkit.metrics.series import Array, annual_ratio, compound, positive, sp
 PIECE = 2**20  # samples a call of the kernel, some 5 ms: an interrupt is answered between two
 
 
-def _text(name: str) -> tuple[str, str]:
-    row = schema.variable(name)
-    return row.units, row.long_name
-
-
 SUMMARY: Mapping[str, tuple[str, str]] = {
-    **{name: _text(name) for name in ("total_return", "cagr", "volatility", "sharpe_ratio", "sortino_ratio")},
-    **{name: _text(name) for name in ("calmar_ratio", "max_drawdown")},
+    **{name: schema_text(name) for name in ("total_return", "cagr", "volatility", "sharpe_ratio", "sortino_ratio")},
+    **{name: schema_text(name) for name in ("calmar_ratio", "max_drawdown")},
     "max_drawdown_length": ("sample", "most samples from peak to recovery, or to the end"),
     "ulcer_index": ("1", "Ulcer index"),
     "pain_index": ("1", "pain index"),

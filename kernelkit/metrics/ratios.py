@@ -16,15 +16,17 @@ from kernelkit.metrics.series import (
     annual_ratio,
     column,
     count,
-    covariance,
     deviation,
     final_wealth,
     growth,
     largest,
     mean,
+    pain,
     partial_moment,
     positive,
+    slope,
     total,
+    ulcer,
     underwater,
     variance,
 )
@@ -135,7 +137,7 @@ def martin_ratio(returns: Array, *, rf: float = 0.0, periods: Periods = None) ->
     1.1314
     """
     free = growth(returns * 0.0 + rf, periods)
-    return (growth(returns, periods) - free) / positive(np.sqrt(mean(underwater(returns) ** 2)))
+    return (growth(returns, periods) - free) / positive(ulcer(returns))
 
 
 @metric("1", "pain ratio")
@@ -146,7 +148,7 @@ def pain_ratio(returns: Array, *, rf: float = 0.0, periods: Periods = None) -> A
     1.6
     """
     free = growth(returns * 0.0 + rf, periods)
-    return (growth(returns, periods) - free) / positive(mean(underwater(returns)))
+    return (growth(returns, periods) - free) / positive(pain(returns))
 
 
 @metric("1", "recovery factor")
@@ -245,9 +247,8 @@ def treynor_ratio(
     0.006667
     """
     excess, market = returns - rf, benchmark - rf
-    var = variance(market)
-    slope = covariance(excess, market) / positive(var)
-    return annual(excess, periods, growth) / np.where(slope != 0.0, slope, np.nan)
+    beta = slope(excess, market)
+    return annual(excess, periods, growth) / np.where(beta != 0.0, beta, np.nan)
 
 
 @metric("1", "M2: growth at the benchmark's volatility")

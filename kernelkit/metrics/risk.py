@@ -23,12 +23,15 @@ from kernelkit.metrics.series import (
     largest,
     mean,
     ordered,
+    pain,
     partial_moment,
     positions,
     positive,
     quantile,
+    slope,
     standardised,
     total,
+    ulcer,
     underwater,
     variance,
     whole,
@@ -278,7 +281,7 @@ def ulcer_index(returns: Array) -> Array:
     >>> round(float(ulcer_index(np.array([0.2, -0.1]))), 6)
     0.070711
     """
-    return np.sqrt(mean(underwater(returns) ** 2))
+    return ulcer(returns)
 
 
 @metric("1", "pain index")
@@ -288,7 +291,7 @@ def pain_index(returns: Array) -> Array:
     >>> round(float(pain_index(np.array([0.2, -0.1]))), 12)
     0.05
     """
-    return mean(underwater(returns))
+    return pain(returns)
 
 
 @metric("1", "tail ratio")
@@ -309,7 +312,7 @@ def beta(returns: Array, benchmark: Array, *, rf: float = 0.0) -> Array:
     >>> round(float(beta(2.0 * x, x)), 12)
     2.0
     """
-    return covariance(returns - rf, benchmark - rf) / positive(variance(benchmark - rf))
+    return slope(returns - rf, benchmark - rf)
 
 
 @metric("1", "annual alpha")
@@ -321,8 +324,7 @@ def alpha(returns: Array, benchmark: Array, *, rf: float = 0.0, periods: Periods
     0.012
     """
     excess, market = returns - rf, benchmark - rf
-    slope = covariance(excess, market) / positive(variance(market))
-    return (mean(excess) - slope * mean(market)) * periods
+    return (mean(excess) - slope(excess, market) * mean(market)) * periods
 
 
 @metric("1", "tracking error")

@@ -14,11 +14,11 @@ import numpy as np
 import scipy.special
 
 from kernelkit.errors import extra
+from kernelkit.kernels.rows import ROUNDING
 
 Array = Any  # of numpy or cupy
 
 EPSILON = 2.0**-52
-ROUNDING = 2.0**-40  # of wealth: a smaller loss is none
 
 
 def column(values: Array) -> Array:
@@ -97,6 +97,11 @@ def covariance(x: Array, y: Array, ddof: int = 1) -> Array:
     """The covariance of samples that both series have."""
     n = count(x)
     return total(centred(x) * centred(y)) / np.where(n > ddof, n - ddof, np.nan)
+
+
+def slope(x: Array, y: Array) -> Array:
+    """What x moves by where y moves by 1, least squares; NaN where y does not vary."""
+    return covariance(x, y) / positive(variance(y))
 
 
 def positive(values: Array) -> Array:
@@ -203,6 +208,16 @@ def underwater(x: Array) -> Array:
     loss = 1.0 - level / running_max(np.maximum(level, 1.0))
     # A product of the same factors in another order, as a GPU takes it, is not a drawdown.
     return np.where(np.isnan(x), np.nan, np.where(loss <= ROUNDING, 0.0, loss))
+
+
+def pain(x: Array) -> Array:
+    """The mean loss from the highest wealth so far."""
+    return mean(underwater(x))
+
+
+def ulcer(x: Array) -> Array:
+    """The root mean square of these losses."""
+    return np.sqrt(mean(underwater(x) ** 2))
 
 
 def largest(x: Array) -> Array:

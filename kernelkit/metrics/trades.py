@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SPREAD = (0.05, 0.25, 0.5, 0.75, 0.95)
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-HOUR, DAY = 3_600_000_000_000, 86_400_000_000_000  # ns
+DAY = 86_400_000_000_000  # ns
 EXCURSIONS = {
     "mae": "largest loss against the entry while it was open, as a fraction of the entry",
     "mfe": "largest gain against the entry while it was open, as a fraction of the entry",
