@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kernelkit.inference import bootstrap, multiplicity, overfitting, significance
+from kernelkit.inference.block_length import block_length
 from kernelkit.inference.bootstrap import block_counts, max_sharpe_test, superior_ability
 from kernelkit.inference.multiplicity import adjusted_p_values, haircut_sharpe_ratio
 from kernelkit.inference.overfitting import cscv, pbo
@@ -17,6 +18,7 @@ from kernelkit.inference.significance import (
 __all__ = (
     "adjusted_p_values",
     "block_counts",
+    "block_length",
     "bootstrap",
     "cscv",
     "deflated_sharpe_ratio",
