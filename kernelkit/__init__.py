@@ -43,6 +43,7 @@ _PUBLIC = {
     "strategy": "strategy",
     "tax": "market.tax",
     "trades": "trips",
+    "verdict": "inference.verdict",
     "walk_forward": "study.splits",
     "why": "why",
 }

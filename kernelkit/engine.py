@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -152,6 +151,7 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     >>> round(float(res["max_drawdown"]), 2)
     0.57
     """
+    from kernelkit import ledger
     from kernelkit.result import build
 
     bars, strategy = check_bars(bars), resolve(strategy)
@@ -182,10 +182,14 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
             recipe.python = partial(binding, recipe, venue=traded_at)
             outcome = run_in_python(recipe, traded_at)
         else:
-            outcome, interrupted = run_trials(recipe, "blocks" in outputs, client, strategy.name)
+            keep = "blocks" in outputs or (measure and ledger.competing())
+            outcome, interrupted = run_trials(recipe, keep, client, strategy.name)
         took = time.perf_counter() - ready
+    except Exception:
+        outcome.errors.update(dict.fromkeys(range(len(outcome.done)), (L.RAISED, -1, 0)))
+        raise
     finally:  # also what failed was tried
-        record(recipe, outcome, traded_at, models, "debug" if debug else None)
+        call = record(recipe, outcome, traded_at, models, "debug" if debug else None)
     if outcome.errors:
         explain(recipe, outcome, traded_at)
     at_zero = None
@@ -195,6 +199,7 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
         at_zero, interrupted = run_trials(other, False, client, strategy.name)
         record(other, at_zero, traded_at, models, "delisting")
     ds = build(recipe, outcome, outputs, traded_at, models, at_zero)
+    ds.attrs["ledger"] = call
     if interrupted:
         ds.attrs["interrupted"] = f"{int(outcome.done.sum())} of {len(outcome.done)} trials done"
     if not debug:
@@ -224,41 +229,50 @@ def compiled(recipe: Recipe, venue: Venue | Venues) -> None:
 
 def record(
     recipe: Recipe, outcome: Outcome, venue: Venue | Venues, models: Sequence[FillModel], role: str | None = None
-) -> None:
+) -> str:
     """Write every trial to the ledger, before anybody sees it: under the first fill model as what was tried.
 
-    Under the others as what tells how much of that is an assumption.
+    Under the others as what tells how much of that is an assumption. Returns the id of the first one's row.
     """
     from kernelkit import ledger
 
     axes = {name: values for name, values in recipe.axes.items() if name != "fill_model"}
-    kept = (recipe.cells[0] if "fill_model" in recipe.axes else recipe.cells) >= 0
-    tried = itertools.compress(itertools.product(*axes.values()), kept.ravel())
-    cells = [dict(zip(axes, c, strict=True)) for c in itertools.islice(tried, ledger.MOST)]
-    times = recipe.bars.indexes["time"].values
-    money = recipe.job.trials["cash"][: len(recipe.accounts)].tolist()
-    settings = {
+    kept = ((recipe.cells[0] if "fill_model" in recipe.axes else recipe.cells) >= 0).ravel()
+    times, job = recipe.bars.indexes["time"].values, recipe.job
+    source = recipe.strategy.identity
+    span = [int(t) for t in times[[recipe.start, recipe.stop - 1]].astype("datetime64[ns]").astype("i8")]
+    shared = {
+        "strategy": recipe.strategy.name,
+        "source": ledger.digest_of(source),
+        "span": span,
+        "venue_id": ledger.digest_of(repr((job.venues, job.homes) if job.homes else job.venues)),
+        "switches": [(s.bar, s.ends, s.flattens) for s in recipe.switches],
+    }
+    header = shared | {
+        "lineage": str(recipe.bars.attrs.get("lineage", "")),
+        "synthetic": int(recipe.bars.attrs.get("synthetic", 0)),
+        "periods": float(recipe.bars.attrs["periods_per_year"]),
         "bound": recipe.params,
-        "assets": recipe.assets,
         "axes": axes,
-        "excluded": None if kept.all() else hashlib.sha256(kept.tobytes()).hexdigest(),
+        "assets": recipe.assets,
+        "asset_ids": [str(i) for i in np.atleast_1d(recipe.bars["asset_id"].values).tolist()],
+        "together": recipe.shared,
         "venue": f"{venue.name}: {venue.costs}",
-        "venue_id": hashlib.sha256(
-            repr((recipe.job.venues, recipe.job.homes) if recipe.job.homes else recipe.job.venues).encode()
-        ).hexdigest(),
-        "cash": money[0] if len(set(money)) == 1 else money,
-        "span": [str(times[recipe.start]), str(times[recipe.stop - 1])],
         "cells": int(kept.sum()) * len(recipe.accounts),
     }
-    lineage = str(recipe.bars.attrs.get("lineage", ""))
-    name, source = recipe.strategy.name, recipe.strategy.identity
+    money = job.trials["cash"][: len(recipe.accounts)].tolist()
     each = len(outcome.done) // len(models)
+    calls = []
     for k, model in enumerate(models):
-        its = settings | {"fill_model": model.codes(), "data": digests(recipe, model)}
+        own = zip(digests(recipe, model), money, strict=True)
+        identity = [shared | {"data": d, "cash": c, "fill_model": model.codes()} for d, c in own]
         part = outcome.part(k * each, (k + 1) * each)
         known = role or ("fill_model" if k else None)
         with ledger.role(known) if known else nullcontext():
-            ledger.record(ledger.rows_of(name, source, lineage, its, cells, part))
+            row = ledger.trials_row(header | {"fill_model": model.codes()}, identity, np.flatnonzero(kept), part)
+        ledger.record([*ledger.source_rows(recipe.strategy.name, source), row])
+        calls.append(str(row["call"]))
+    return calls[0]
 
 
 def digests(recipe: Recipe, model: FillModel) -> list[str]:

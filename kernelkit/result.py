@@ -169,7 +169,7 @@ def build(
     if at_zero is not None:
         returns = np.append(at_zero.headline[:, L.HEADLINE.index("total_return")], np.nan)
         variables["total_return_at_zero"] = dims, returns[numbers]
-    if outcome.blocks is not None:
+    if outcome.blocks is not None and "blocks" in outputs:
         cells = int(outcome.meta[:, 0].max(initial=1))
         each = cells, len(L.NODE_FIELDS)
         blocks = lazy("blocks", numbers, each, lambda trial: summaries(outcome, trial, cells), outcome)

@@ -159,8 +159,10 @@ class Run:
             stop=self._recipe.bars.sizes["time"],
         )
         outcome = self._session.ended(n)
-        record(recipe, outcome, self._venue, [self._fill_model])
-        return build(recipe, outcome, ("metrics", "blocks", "curves"), self._venue, [self._fill_model])
+        call = record(recipe, outcome, self._venue, [self._fill_model])
+        ds = build(recipe, outcome, ("metrics", "blocks", "curves"), self._venue, [self._fill_model])
+        ds.attrs["ledger"] = call
+        return ds
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the run to the folder ``path``, whole or not at all; an older one there is replaced.

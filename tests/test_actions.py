@@ -271,8 +271,7 @@ def test_e4__what_nobody_knows_is_shown_at_the_last_price_and_at_zero() -> None:
     assert swept["total_return_at_zero"].values.tolist() == pytest.approx([0.0, -0.05])
     known = kk.backtest(bars_of([50.0, 50.0, 7.0], (*gone[:2], 3.5)), buy_once)
     assert "total_return_at_zero" not in known
-    [log] = (kk.ledger.root() / "ledger").glob("*.log")
-    assert [row["role"] for row in kk.ledger.read(log)][1] == "delisting"
+    assert [row["role"] for row in kk.ledger.rows("trials")][1] == "delisting"
 
 
 def test_e4__orders_end_and_further_ones_are_rejected() -> None:
@@ -463,8 +462,7 @@ def test_e4__a_walk_forward_shows_what_nobody_knows_at_zero_too() -> None:
     assert float(study["total_return_at_zero"]) == float(paid["total_return"]) < -0.4
     assert float(study["total_return"]) > 0.0
     assert "total_return_at_zero" not in paid
-    [log] = (kk.ledger.root() / "ledger").glob("*.log")
-    assert [row["role"] for row in kk.ledger.read(log)].count("delisting") == 1
+    assert [row["role"] for row in kk.ledger.rows("trials")].count("delisting") == 1
 
 
 def test_e4__a_walk_forward_that_fails_at_zero_says_where() -> None:
@@ -488,8 +486,7 @@ def test_the_ledger_tells_other_actions_and_rates_apart() -> None:
     for value, interest in ((1.0, 0.0), (1.0, 0.0), (2.0, 0.0), (2.0, 0.01)):
         bars = bars_of([50.0] * 4, ("2024-01-03", "dividend", value))
         kk.backtest(bars, buy_once, account=kk.Account(1e5, interest=interest))
-    [log] = (kk.ledger.root() / "ledger").glob("*.log")
-    keys = [row["key"] for row in kk.ledger.read(log)]
+    keys = [row["key"].tobytes() for row in kk.ledger.rows("trials")]
     assert [keys.index(key) for key in keys] == [0, 0, 2, 3]
 
 

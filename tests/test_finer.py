@@ -232,9 +232,9 @@ def test_f16_finer_bars_are_part_of_what_was_tried(minutes: pd.DataFrame, tmp_pa
     kk.backtest(bars, mixed)
     kk.backtest(bars, mixed, fill_model=models, finer=fine)
     kk.backtest(bars, mixed, fill_model=models, finer=other)
-    rows = [row for log in sorted((tmp_path / ".kernelkit" / "ledger").glob("*.log")) for row in ledger.read(log)]
-    plain = [row["data"] for row in rows if row["fill_model"] == kk.FillModel().codes()]
-    exact = [row["data"] for row in rows if row["fill_model"] == FINER.codes()]
+    rows = list(ledger.rows("trials", at=str(tmp_path / ".kernelkit" / "ledger")))
+    plain = [row["key"].tobytes() for row in rows if row["fill_model"] == kk.FillModel().codes()]
+    exact = [row["key"].tobytes() for row in rows if row["fill_model"] == FINER.codes()]
     assert plain[0] == plain[1] == plain[2] != exact[0] != exact[1]
 
 

@@ -797,9 +797,8 @@ def test_a_feed_of_other_assets_is_refused() -> None:
 def test_a_ledger_key_has_the_cash_of_each_separate_account(tmp_path: Any, monkeypatch: Any) -> None:
     from kernelkit import engine
 
-    keys = []
-    monkeypatch.setattr("kernelkit.ledger.rows_of", lambda *args: keys.append(repr(args[3])) or [])
-    monkeypatch.setattr("kernelkit.ledger.record", lambda rows: None)
+    keys: list[bytes] = []
+    monkeypatch.setattr("kernelkit.ledger.record", lambda rows: keys.append(rows[-1]["key"].tobytes()))
     for right in (1e4, 5e4):
         accounts = kk.Accounts({"left": kk.Account(1e4), "right": kk.Account(right)})
         engine.backtest(made(1), single, venue=BOTH, account=accounts, outputs=("final_equity",))

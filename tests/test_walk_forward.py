@@ -227,7 +227,7 @@ def test_finished_folds_are_not_computed_again(home: Path) -> None:
     assert (store.hits, store.misses) == (n - 1, n + 1)
     for name in first.variables:
         np.testing.assert_array_equal(again[name].values, first[name].values, str(name))
-    roles = [row["role"] for log in (home / ".kernelkit" / "ledger").glob("*.log") for row in ledger.read(log)]
+    roles = [row["role"] for row in ledger.rows("trials", at=str(home / ".kernelkit" / "ledger"))]
     assert roles == ["training"] * n + ["rival"] + ["training", "rival"]
 
 

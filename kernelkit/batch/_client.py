@@ -18,7 +18,7 @@ from papermill.engines import NotebookExecutionManager
 from traitlets.config import Config
 
 from kernelkit import progress
-from kernelkit.batch._files import write_atomic
+from kernelkit.files import write_atomic
 
 RESULT_MIME = "application/vnd.kernelkit.result.v1+json"
 

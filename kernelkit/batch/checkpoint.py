@@ -21,7 +21,7 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kernelkit.batch._files import canonical_json, write_atomic
+from kernelkit.files import canonical_json, write_atomic
 
 if TYPE_CHECKING:
     import numpy as np

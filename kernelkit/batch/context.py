@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kernelkit.batch._files import write_atomic
 from kernelkit.batch.checkpoint import Checkpoint, checkpoint
+from kernelkit.files import write_atomic
 
 RUN_DIR = "KERNELKIT_RUN_DIR"
 STORE = "result.zarr"

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kernelkit.batch import context, offline, page, provenance, runs
-from kernelkit.batch._files import write_atomic
 from kernelkit.batch._process import exclusive, stoppable
 from kernelkit.batch.plan import Job, as_json
 from kernelkit.errors import RunError
+from kernelkit.files import write_atomic
 
 if TYPE_CHECKING:
     from kernelkit.progress import Progress

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from kernelkit.batch import provenance
-from kernelkit.batch._files import canonical_json
 from kernelkit.batch.parameters import bind
 from kernelkit.batch.template import Template, read
 from kernelkit.errors import UsageError
+from kernelkit.files import canonical_json
 
 # A folder name on every system.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")

@@ -17,8 +17,8 @@ from types import TracebackType
 from typing import Any, Literal, Self, cast
 
 from kernelkit.batch import _process
-from kernelkit.batch._files import write_atomic
 from kernelkit.errors import RunError
+from kernelkit.files import write_atomic
 
 SCHEMA = 1
 FILE = "run.json"

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kernelkit.batch._files import canonical_json
 from kernelkit.batch.parameters import Parameter, declared
 from kernelkit.errors import UsageError
+from kernelkit.files import canonical_json
 
 _SHARE = Path("share", "kernelkit", "templates")
 

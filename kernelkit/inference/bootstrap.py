@@ -62,12 +62,18 @@ def _check(n: int, replications: int, length: float, scheme: str) -> None:
 
 
 class MaximumTest(NamedTuple):
-    """What `max_sharpe_test` finds: t of each trial, p of the best and its Monte Carlo error, p of each (step-down)."""
+    """What a test of the maximum finds: t of each trial, p-value of each (that of the best is the test's) and its Monte
+    Carlo error, p-value of each by the step-down."""
 
     t: Array
-    p_value: float
+    p: Array
     error: float
     adjusted: Array
+
+    @property
+    def p_value(self) -> float:
+        """The p-value of the best trial."""
+        return float(np.min(self.p))
 
 
 def max_sharpe_test(x: Array, counts: Array) -> MaximumTest:
@@ -75,9 +81,9 @@ def max_sharpe_test(x: Array, counts: Array) -> MaximumTest:
 
     I5: `t = sqrt(n) mean / sd`; a replication's t is of its own standard deviation and of its mean less the trial's, so
     that no trial has skill there; same draws for all; `p = (1 + #) / (B + 1)`, # the replications whose largest t is
-    not below the best trial's; one without variance counts as such. `adjusted` are the p-values of Romano and Wolf's
-    (2005) step-down, in the order of the trials: those at most the level have skill, whichever others have. Samples are
-    to be alike: blocks of one length. Raises `DataError` for arrays that do not fit, NaN, and trials that do not vary.
+    not below the trial's; one without variance counts as such. `adjusted` are the p-values of Romano and Wolf's (2005)
+    step-down, in the order of the trials: those at most the level have skill, whichever others have. Samples are to be
+    alike: blocks of one length. Raises `DataError` for arrays that do not fit, NaN, and trials that do not vary.
 
     >>> x = np.array([[1.0, 0.2], [2.0, -0.1], [1.5, 0.3], [2.5, -0.2], [1.0, 0.1], [2.0, -0.3]])
     >>> found = max_sharpe_test(x, block_counts(6, 199))
@@ -88,21 +94,33 @@ def max_sharpe_test(x: Array, counts: Array) -> MaximumTest:
     centre = np.sum(x, axis=0) / n
     off = x - centre  # the sums of deviations lose no digits to the mean
     t = n**0.5 * centre / _deviation(np.sum(off, axis=0), np.sum(off * off, axis=0), n)
+    return studentised_maximum(t, off, off * off, None, counts)
+
+
+def studentised_maximum(t: Array, off: Array, squares: Array, n: Array | None, counts: Array) -> MaximumTest:
+    """The bootstrap of I5 for samples, or blocks of them, whose sums of deviations and of squared ones are given.
+
+    `off`, `squares` and `n`, how many samples a block of a trial has (None: 1), are (block, trial), `t` (trial,).
+    """
     order = np.argsort(-t)
-    ranked, off = t[order], off[:, order]
-    squares = off * off
-    beyond: Array = 0.0
-    for some in _parts(counts, x):
+    off, squares = off[:, order], squares[:, order]
+    ranked, beyond, below = t[order], 0.0 * t, 0.0 * t
+    sizes, of = (None, None) if n is None else np.unique(n[:, order], axis=1, return_inverse=True)
+    for some in _parts(counts, off):
+        many = float(counts.shape[1]) if sizes is None else np.maximum(some @ sizes, 1.0)[:, of]
         sums = some @ off
-        spread = _deviation(sums, some @ squares, n)
-        resampled = np.where(spread > 0.0, n**-0.5 * sums / np.where(spread > 0.0, spread, 1.0), np.inf)
-        beyond = beyond + np.sum(_highest_after(resampled) >= ranked, axis=0)
-    p = running_max((1.0 + beyond) / (counts.shape[0] + 1.0))
+        spread = _deviation(sums, some @ squares, many)
+        resampled = np.where(spread > 0.0, many**-0.5 * sums / np.where(spread > 0.0, spread, 1.0), np.inf)
+        largest = _highest_after(resampled)
+        below = below + np.sum(largest[:, :1] >= ranked, axis=0)
+        beyond = beyond + np.sum(largest >= ranked, axis=0)
+    back, replications = np.argsort(order), counts.shape[0]
+    p, adjusted = (1.0 + below) / (replications + 1.0), running_max((1.0 + beyond) / (replications + 1.0))
     best = float(p[0])
-    return MaximumTest(t, best, (best * (1.0 - best) / counts.shape[0]) ** 0.5, p[np.argsort(order)])
+    return MaximumTest(t, p[back], (best * (1.0 - best) / replications) ** 0.5, adjusted[back])
 
 
-def _deviation(sums: Array, squares: Array, n: int) -> Array:
+def _deviation(sums: Array, squares: Array, n: Any) -> Array:
     return np.sqrt(np.maximum(squares - sums * sums / n, 0.0) / (n - 1))
 
 

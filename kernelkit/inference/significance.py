@@ -156,8 +156,18 @@ def deflated_sharpe_ratio(
     >>> round(float(deflated_sharpe_ratio(x, n_trials=10, sharpe_variance=0.5, periods=12)), 4)
     0.6204
     """
-    sharpe, n, skewness, kurtosis = _statistics(returns - rf)
-    null = float(_approximate(np.array(n_trials)) * (sharpe_variance / periods) ** 0.5)
+    return deflated(*_statistics(returns - rf), n_trials, sharpe_variance / periods, convention)
+
+
+def deflated(
+    sharpe: Array, n: Array, skewness: Array, kurtosis: Array, n_trials: float, variance: float, convention: str
+) -> Array:
+    """I2 from a series' statistics; Sharpe ratio and the trials' ``variance`` are of one sample.
+
+    >>> round(float(deflated(np.float64(2.5 / 250**0.5), 1250.0, -3.0, 10.0, 100, 0.5 / 250, "2014")), 4)
+    0.9004
+    """
+    null = float(_approximate(np.array(n_trials)) * variance**0.5)
     if convention == "2014":
         z = exceeds(sharpe, null, n, skewness, kurtosis, "2012", 0.0)
     else:

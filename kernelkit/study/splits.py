@@ -183,8 +183,10 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
             meter.advance()
     picks = [b["params"] for b in chosen]
     recipe, outcome, logs = trade(bars, strategy, scalars, axes, picks, windows, carry, settings)
-    record(recipe, outcome, settings.venue, [settings.fill_model])
-    return assemble(recipe, outcome, logs, windows, chosen, axes, settings, at_zero(recipe, settings))
+    call = record(recipe, outcome, settings.venue, [settings.fill_model])
+    ds = assemble(recipe, outcome, logs, windows, chosen, axes, settings, at_zero(recipe, settings))
+    ds.attrs["ledger"] = call
+    return ds
 
 
 def _check(bars: xr.Dataset, strategy: Strategy | Signal, fill_model: FillModel) -> Strategy:

@@ -8,7 +8,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,11 @@ import xarray as xr
 import kernelkit as kk
 from kernelkit import ledger
 from kernelkit.errors import StrategyError, UsageError
+from kernelkit.ledger.log import HEAD, parted, records, unpacked
+from kernelkit.ledger.tables import params_of
+from kernelkit.ledger.trials import DONE, FAILED
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -32,9 +35,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def rows(home: Path) -> list[dict[str, Any]]:
-    """All rows of all logs, in the order of their time."""
-    logs = sorted((home / ".kernelkit" / "ledger").glob("*.log"))
-    return sorted((row for log in logs for row in ledger.read(log)), key=lambda row: float(row["at"]))
+    """All calls of all logs, in the order of their time."""
+    return sorted(ledger.rows("trials", at=str(home / ".kernelkit" / "ledger")), key=lambda row: float(row["at"]))
+
+
+def read(log: Path) -> Iterator[dict[str, Any]]:
+    """The rows of one log; raises DamagedLog."""
+    return (unpacked(*parted(body)) for _, body in records(log.read_bytes(), log.name))
 
 
 @pytest.fixture(scope="module")
@@ -80,20 +87,38 @@ def test_a_row_says_what_was_tried(home: Path, bars: xr.Dataset) -> None:
     res = kk.backtest(bars, trend, grid=grid, where="n < 30 or weight < 1", venue=venue, account=kk.Account(5e4))
     (row,) = rows(home)
     assert (row["strategy"], row["role"], row["lineage"]) == ("trend", "rival", bars.attrs["lineage"])
-    assert (row["cells"], row["trials"], row["cash"]) == (5, 5, 5e4)
-    assert row["span"] == [str(bars["time"].values[29]), str(bars["time"].values[-1])]
+    assert (row["cells"], row["trials"]) == (5, 5)
+    assert row["span"] == [int(t) for t in bars["time"].values[[29, -1]].astype("datetime64[ns]").astype("i8")]
     assert row["venue"] == "mine: fees fraction(rate=0.001)"
-    assert (row["axes"], row["bound"]) == (grid, {})
-    assert len(row["params"]) == len(row["final_equity"]) == 5
-    for params, equity in zip(row["params"], row["final_equity"], strict=True):
-        assert float(res["final_equity"].sel(**params)) == equity
+    assert (row["axes"], row["bound"], row["asset_ids"]) == (grid, {}, ["index:SPX"])
+    assert row["call"] == res.attrs["ledger"]
+    params = list(params_of(row))
+    assert len(params) == len(row["final_equity"]) == 5
+    for cell, equity, sharpe in zip(params, row["final_equity"], row["sharpe_ratio"], strict=True):
+        assert float(res["final_equity"].sel(**cell)) == equity
+        assert float(res["sharpe_ratio"].sel(**cell)) == sharpe
     assert abs(row["at"] - time.time()) < 60
+
+
+def test_a_row_has_the_block_summaries(home: Path, bars: xr.Dataset) -> None:
+    """In single precision, on the same blocks; of wealth the logarithms."""
+    res = kk.backtest(bars, trend, grid={"n": [10, 20]}, where="n < 20", outputs=("metrics", "blocks"))
+    (row,) = rows(home)
+    blocks = res["blocks"].sel(n=10)
+    edges = row["edges"][0]
+    np.testing.assert_array_equal(edges[edges >= 0], blocks.sel(summary="index").values)
+    for j, name in enumerate(ledger.trials_row.__globals__["FIELDS"]):
+        found = row["blocks"][0, :, j]
+        wanted = blocks.sel(summary=name.removeprefix("log_")).values
+        np.testing.assert_allclose(found, np.log(wanted) if name.startswith("log_") else wanted, rtol=1e-6, atol=1e-12)
+    for j, name in enumerate(("n", "sb", "sbb")):
+        np.testing.assert_array_equal(row["shared"][0, :, j], blocks.sel(summary=name).values)
 
 
 def keys_of(home: Path, *calls: Callable[[], object]) -> list[str]:
     for call in calls:
         call()
-    return [row["key"] for row in rows(home)]
+    return [row["key"].tobytes() for row in rows(home)]
 
 
 def test_the_key_is_what_was_tried(home: Path, bars: xr.Dataset) -> None:
@@ -115,9 +140,8 @@ def test_the_key_is_what_was_tried(home: Path, bars: xr.Dataset) -> None:
     assert len(set(same)) == 1
     tried: list[Callable[[], object]] = [
         lambda: kk.backtest(bars, trend, {"n": 21}),
-        lambda: kk.backtest(bars, trend, grid={"n": [20]}),
-        lambda: kk.backtest(bars, trend, grid={"n": range(20, 1100)}, where="n < 22", end="1999-12-31"),
-        lambda: kk.backtest(bars, trend, grid={"n": range(20, 1100)}, where="n < 23", end="1999-12-31"),
+        lambda: kk.backtest(bars, trend, {"n": 20, "weight": 1}),
+        lambda: kk.backtest(bars, trend, end="1999-12-31"),
         lambda: kk.backtest(bars, trend, start="1999-06-01"),
         lambda: kk.backtest(bars, trend, account=kk.Account(10.0)),
         lambda: kk.backtest(bars, trend, fill_model=kk.FillModel(limit="touch")),
@@ -133,6 +157,17 @@ def test_the_key_is_what_was_tried(home: Path, bars: xr.Dataset) -> None:
     assert len(set(keys_of(home, *tried))) == 1 + len(tried)
 
 
+def test_a_cell_of_a_grid_is_the_trial_that_it_is_alone(home: Path, bars: xr.Dataset) -> None:
+    """The same parameters over the same span: one key, however they came about."""
+    kk.backtest(bars, trend, grid={"weight": [0.5, 1.0], "n": [10, 20]}, start="1999-06-01")
+    kk.backtest(bars, trend, {"n": 20}, start="1999-06-01")
+    kk.backtest(bars, trend, {"weight": 0.5}, grid={"n": [10, 11]}, start="1999-06-01")
+    grid, one, row = rows(home)
+    assert grid["key"][3] == one["key"][0]
+    assert grid["key"][0] == row["key"][0]
+    assert len(set(map(bytes, [*grid["key"], *row["key"]]))) == 5
+
+
 def test_every_call_is_recorded(home: Path, bars: xr.Dataset) -> None:
     """Repeats, signals, single numbers, debug mode, runs, errors: each leaves its row."""
     kk.backtest(bars, trend)
@@ -143,17 +178,17 @@ def test_every_call_is_recorded(home: Path, bars: xr.Dataset) -> None:
     for debug in (False, True):
         with pytest.raises(ValueError, match="at a hundred"):
             kk.backtest(bars, fails, debug=debug)
-    found = [(row["strategy"], row["role"], row["trials"], row["final_equity"] != [None]) for row in rows(home)]
+    found = [(row["strategy"], row["role"], row["status"].tolist()) for row in rows(home)]
     assert found == [
-        ("trend", "rival", 1, True),
-        ("trend", "rival", 1, True),
-        ("above", "rival", 1, True),
-        ("trend", "debug", 1, True),
-        ("trend", "rival", 1, True),
-        ("fails", "rival", 0, False),
-        ("fails", "debug", 0, False),
+        ("trend", "rival", [DONE]),
+        ("trend", "rival", [DONE]),
+        ("above", "rival", [DONE]),
+        ("trend", "debug", [DONE]),
+        ("trend", "rival", [DONE]),
+        ("fails", "rival", [FAILED]),
+        ("fails", "debug", [FAILED]),
     ]
-    equity = {row["final_equity"][0] for row in rows(home) if row["strategy"] == "trend"}
+    equity = {float(row["final_equity"][0]) for row in rows(home) if row["strategy"] == "trend"}
     assert len(equity) == 1
 
 
@@ -168,8 +203,10 @@ def test_trials_that_finished_beside_a_failed_one_are_recorded(home: Path, bars:
     with pytest.raises(ValueError, match="above the limit"):
         kk.backtest(bars, picky, grid={"limit": [2 * top, top, 3 * top]})
     (row,) = rows(home)
-    assert row["trials"] == 2
-    assert row["final_equity"] == [1e6, None, 1e6]
+    assert row["trials"] == 3
+    assert row["status"].tolist() == [DONE, FAILED, DONE]
+    np.testing.assert_array_equal(row["final_equity"], [1e6, np.nan, 1e6])
+    assert list(row["errors"]) == ["1"]
 
 
 def test_what_was_never_tried_is_not_recorded(home: Path, bars: xr.Dataset) -> None:
@@ -224,10 +261,10 @@ def test_after_a_failed_write_the_log_still_reads(home: Path, monkeypatch: pytes
 def readable(log: Path) -> tuple[list[float], str]:
     """What can be read of a log, and how it ends: "", "torn tail" or "altered"."""
     out: list[float] = []
-    rows = ledger.read(log)
+    found = read(log)
     while True:
         try:
-            out.append(next(rows)["at"])
+            out.append(next(found)["at"])
         except StopIteration:
             return out, ""
         except ValueError as error:
@@ -252,7 +289,8 @@ def test_role_does_not_leak_into_other_threads(home: Path) -> None:
     thread = threading.Thread(target=training)
     thread.start()
     inside.wait(10)
-    ledger.record(ledger.rows_of("x", "", "", {}, [], _outcome()))
+    header = {"bound": {}, "axes": {}, "assets": ["A"], "together": False}
+    ledger.record([ledger.trials_row(header, [{}], np.array([0]), _outcome())])
     done.set()
     thread.join()
     assert [row["role"] for row in rows(home)] == ["rival"]
@@ -289,7 +327,7 @@ def test_two_processes_write_at_once(home: Path) -> None:
     logs = sorted((home / ".kernelkit" / "ledger").glob("*.log"))
     assert len(logs) == 2
     for log in logs:
-        assert [row["at"] for row in ledger.read(log)] == list(range(400))
+        assert [row["at"] for row in read(log)] == list(range(400))
 
 
 def test_killed_while_writing(home: Path) -> None:
@@ -307,7 +345,7 @@ def test_killed_while_writing(home: Path) -> None:
     assert kept == list(range(len(kept)))
 
 
-@pytest.mark.parametrize("keep", [-1, -40, ledger.HEAD.size - 1])
+@pytest.mark.parametrize("keep", [-1, -40, HEAD.size - 1])
 def test_a_torn_tail_is_told_from_an_alteration(home: Path, keep: int) -> None:
     for k in range(5):
         ledger.record([{"at": float(k)}])
@@ -321,9 +359,9 @@ def test_a_torn_tail_is_told_from_an_alteration(home: Path, keep: int) -> None:
 def _records(raw: bytes) -> list[tuple[int, int]]:
     at, out = 0, []
     while at < len(raw):
-        n = ledger.HEAD.unpack(raw[at : at + ledger.HEAD.size])[0]
+        n = HEAD.unpack(raw[at : at + HEAD.size])[0]
         out.append((at, n))
-        at += ledger.HEAD.size + n
+        at += HEAD.size + n
     return out
 
 
@@ -332,9 +370,9 @@ def _rewritten(raw: bytes, k: int) -> bytes:
     import zlib
 
     at, n = _records(raw)[k]
-    body = raw[at + ledger.HEAD.size : at + ledger.HEAD.size + n].replace(b"2.0", b"9.0")
-    chain = ledger.HEAD.unpack(raw[at : at + ledger.HEAD.size])[2]
-    return raw[:at] + ledger.HEAD.pack(n, zlib.crc32(body), chain) + body + raw[at + ledger.HEAD.size + n :]
+    body = raw[at + HEAD.size : at + HEAD.size + n].replace(b"2.0", b"9.0")
+    chain = HEAD.unpack(raw[at : at + HEAD.size])[2]
+    return raw[:at] + HEAD.pack(n, zlib.crc32(body), chain) + body + raw[at + HEAD.size + n :]
 
 
 def test_an_altered_record_is_found(home: Path) -> None:
@@ -344,7 +382,7 @@ def test_an_altered_record_is_found(home: Path) -> None:
     raw = log.read_bytes()
     at = _records(raw)[2][0]
     flipped = bytearray(raw)
-    flipped[at + ledger.HEAD.size + 3] ^= 1
+    flipped[at + HEAD.size + 3] ^= 1
     second, third = _records(raw)[1][0], at
     without = raw[:second] + raw[third:]
     for damaged, good in ((bytes(flipped), 2), (_rewritten(raw, 2), 3), (without, 1)):
@@ -356,10 +394,11 @@ def test_an_altered_record_is_found(home: Path) -> None:
 FORKED = """
     import os, threading, time
     from kernelkit import ledger
+    from kernelkit.ledger import store
     ledger.record([{"at": 0.0, "who": "parent"}])
     held = threading.Event()
     def hold():
-        with ledger._lock:
+        with store._lock:
             held.set()
             time.sleep(0.5)
     threading.Thread(target=hold).start()
@@ -379,7 +418,7 @@ def test_a_forked_child_writes_its_own_log(home: Path) -> None:
     out, error = done.communicate(timeout=60)
     assert (done.returncode, out, error) == (0, "", "")
     logs = sorted((home / ".kernelkit" / "ledger").glob("*.log"), key=lambda p: len(p.read_bytes()))
-    assert [[row["who"] for row in ledger.read(log)] for log in logs] == [["child"], ["parent", "parent"]]
+    assert [[row["who"] for row in read(log)] for log in logs] == [["child"], ["parent", "parent"]]
     assert len({log.name.partition("-")[0] for log in logs}) == 2
 
 
@@ -392,7 +431,7 @@ def test_what_json_does_not_know_is_written_as_text(home: Path, bars: xr.Dataset
 
     kk.backtest(bars, weighted, {"weights": kk.fixed(np.array([0.25, 0.5]))})
     (row,) = rows(home)
-    assert row["params"] == [{}]
+    assert list(params_of(row)) == [row["bound"]]
     assert "0.25" in row["bound"]["weights"]
 
 
@@ -404,9 +443,10 @@ def test_summary(home: Path, bars: xr.Dataset) -> None:
     kk.backtest(bars, trend, debug=True)
     kk.backtest(bars, above)
     found = kk.ledger.summary().set_index(["strategy", "role"])
-    assert found.loc[("trend", "rival"), ["calls", "trials"]].tolist() == [2, 6]
-    assert found.loc[("trend", "debug"), ["calls", "trials"]].tolist() == [1, 1]
-    assert found.loc[("above", "rival"), ["calls", "trials"]].tolist() == [1, 1]
+    counted = ["calls", "trials", "distinct", "failed"]
+    assert found.loc[("trend", "rival"), counted].tolist() == [2, 6, 3, 0]
+    assert found.loc[("trend", "debug"), counted].tolist() == [1, 1, 1, 0]
+    assert found.loc[("above", "rival"), counted].tolist() == [1, 1, 1, 0]
     assert (found["first"] <= found["last"]).all()
     (log,) = (home / ".kernelkit" / "ledger").glob("*.log")
     log.write_bytes(log.read_bytes()[:-10])
@@ -442,5 +482,5 @@ def test_identity_follows_what_is_captured(home: Path, bars: xr.Dataset, monkeyp
         kk.backtest(edited, subject)
         monkeypatch.setitem(globals(), "WAIT", WAIT + 1)
         kk.backtest(bars, subject)
-    keys = [row["key"] for row in rows(home)]
+    keys = [row["key"].tobytes() for row in rows(home)]
     assert len(keys) == len(set(keys)) == 6

@@ -1,0 +1,285 @@
+"""What a verdict rests on: the chosen trial of a result, its family from the ledger, and every number beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.special
+
+from kernelkit import ledger
+from kernelkit.errors import RunError, UsageError, message
+from kernelkit.inference import significance as s
+from kernelkit.inference.headline import LEAST, Headline, Sums, headline, without_market
+from kernelkit.inference.overfitting import Sums as Blocks
+from kernelkit.inference.overfitting import numbers
+from kernelkit.ledger.log import Row
+from kernelkit.ledger.tables import params_of
+from kernelkit.ledger.trials import DONE, FIELDS, NONE, SHARED
+from kernelkit.rng import uniform
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+PBO_BLOCKS, PBO_LEAST = 16, 10
+PBO_WORK = 15_000  # trials x worlds without skill
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The trial that a verdict is about: that with the highest Sharpe ratio among those of the result."""
+
+    row: Row
+    place: int
+
+    @property
+    def account(self) -> int:
+        """Which of the call's accounts it is of."""
+        return self.place % self.n_account
+
+    @property
+    def n_account(self) -> int:
+        """How many accounts each cell of the call has."""
+        return 1 if self.row["together"] else len(self.row["assets"])
+
+    @property
+    def asset_ids(self) -> list[str]:
+        """The permanent ids of what it trades."""
+        ids: list[str] = self.row["asset_ids"]
+        return ids if self.row["together"] else [ids[self.account]]
+
+    @property
+    def assets(self) -> str:
+        """The names of what it trades."""
+        names: list[str] = self.row["assets"]
+        return ", ".join(names) if self.row["together"] else names[self.account]
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Its parameters."""
+        return next(p for k, p in enumerate(params_of(self.row)) if k == self.place // self.n_account)
+
+    @property
+    def periods(self) -> float:
+        """Sessions a year."""
+        return float(self.row["periods"])
+
+    @cached_property
+    def blocks(self) -> dict[str, np.ndarray]:
+        """Its block summaries, float64 (block,), and those shared by all: n, sb, sbb."""
+        edges = self.row["edges"][self.account]
+        raw = self.row["blocks"][self.place, : int((edges > NONE).sum())].astype("f8")
+        found = {name: raw[:, j] for j, name in enumerate(FIELDS)}
+        shared = self.row["shared"][self.account, : len(raw)]
+        return found | {name: shared[:, j] for j, name in enumerate(SHARED)}
+
+    @cached_property
+    def moments(self) -> tuple[float, float, float, float]:
+        """Sharpe ratio per session, sessions, skewness and kurtosis (of a normal series 3), from its blocks (M12)."""
+        n, s1, s2, s3, s4 = (float(self.blocks[k].sum()) for k in ("n", "s1", "s2", "s3", "s4"))
+        m = s1 / n
+        m2 = s2 / n - m * m
+        if not m2 > 1e-14 * s2 / n:
+            return float("nan"), n, float("nan"), float("nan")
+        m3 = s3 / n - 3 * m * s2 / n + 2 * m**3
+        m4 = s4 / n - 4 * m * s3 / n + 6 * m * m * s2 / n - 3 * m**4
+        return m / (m2 * n / (n - 1)) ** 0.5, n, m3 / m2**1.5, m4 / m2**2
+
+
+def chosen(res: xr.Dataset) -> Chosen:
+    """The trial with the highest Sharpe ratio of those that a result has left, of equals the earliest.
+
+    Raises RunError for a result that is not in the ledger, or whose summaries are not, UsageError for one of no trial.
+    """
+    call = str(res.attrs.get("ledger", ""))
+    row = None
+    for found in ledger.rows("trials", keep=lambda row: row["call"] == call and row["role"] == "rival"):
+        row = found  # the last run of it
+    if row is None or "blocks" not in row:
+        found_ = "a result that it does not have" if row is None else "a result without block summaries"
+        fix = "Verdicts are on what kk.backtest or kk.walk_forward has returned, with its metrics, in this project."
+        raise RunError(message(f"ledger at {ledger.place()}", found_, "the trials of the result", fix))
+    n_account = 1 if row["together"] else len(row["assets"])
+    labels = list(params_of(row))
+    kept = row["status"] == DONE
+    for name in row["axes"]:
+        left = set(np.atleast_1d(res[name].values).tolist())
+        kept &= np.repeat([p[name] in left for p in labels], n_account)
+    if not row["together"] and n_account > 1:
+        left = set(map(str, np.atleast_1d(res["asset"].values).tolist()))
+        kept &= np.tile([a in left for a in row["assets"]], len(labels))
+    if not kept.any():
+        raise UsageError(message("result", "no trial that was run", "one at least", "Choose other labels."))
+    sharpe = np.where(kept, np.nan_to_num(row["sharpe_ratio"], nan=-np.inf), -np.inf)
+    best = int(np.argmax(sharpe)) if np.isfinite(sharpe).any() else int(np.argmax(kept))
+    return Chosen(row, best)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A chosen trial beside its family; each number is found when it is asked for."""
+
+    trial: Chosen
+    family: ledger.Family
+    replications: int
+    seed: int
+
+    @property
+    def place(self) -> int | None:
+        """Where the chosen trial, or one with the very same returns, is in the family."""
+        found = np.flatnonzero(self.family.key == self.trial.row["key"][self.trial.place])
+        if not len(found):
+            sums = self._own()
+            same = np.isclose(self.family.s1, sums[0][:, None], rtol=1e-6, atol=1e-12).all(axis=0)
+            found = np.flatnonzero(
+                same & np.isclose(self.family.s2, sums[1][:, None], rtol=1e-6, atol=1e-12).all(axis=0)
+            )
+        return int(found[0]) if len(found) else None
+
+    def _own(self) -> tuple[np.ndarray, np.ndarray]:
+        edges = self.trial.row["edges"][self.trial.account]
+        number = edges[edges > NONE] >> (self.family.level - int(self.trial.row["level"][self.trial.account]))
+        out = np.zeros((2, len(self.family.edges)))
+        for j, name in enumerate(("s1", "s2")):
+            np.add.at(out[j], np.searchsorted(self.family.edges, number), self.trial.blocks[name])
+        return out[0], out[1]
+
+    @cached_property
+    def without_market(self) -> tuple[Sums, np.ndarray]:
+        """The family's sums less beta times buying and holding, and each beta."""
+        f = self.family
+        return without_market(f.n, f.s1, f.s2, f.sb, f.sbb, f.sxb)
+
+    @cached_property
+    def headline(self) -> Headline | None:
+        """The test of returns less beta times buying and holding; None for insufficient data."""
+        return self._test(self.without_market[0])
+
+    @cached_property
+    def plain(self) -> Headline | None:
+        """The same test of the returns as they are, market premium included."""
+        return self._test(Sums(self.family.n, self.family.s1, self.family.s2))
+
+    def _test(self, sums: Sums) -> Headline | None:
+        return (
+            headline(sums, self.family.edges, replications=self.replications, seed=self.seed)
+            if len(self.family)
+            else None
+        )
+
+    def p_value(self, test: Headline | None) -> float:
+        """Of the chosen trial, for all that was tried (I9): also what was declared, and what could not join."""
+        if test is None or self.place is None or not test.entered[self.place]:
+            return float("nan")
+        inside = len(self.family)
+        return float(1.0 - (1.0 - test.p[self.place]) ** ((inside + self.unseen) / inside))
+
+    @property
+    def unseen(self) -> int:
+        """Trials that count although their returns cannot be bootstrapped."""
+        return self.family.declared + self.family.apart + self.family.failed
+
+    @property
+    def n_trials(self) -> int:
+        """N: distinct trials, those declared among them."""
+        return self.family.distinct + self.family.declared
+
+    @cached_property
+    def annual(self) -> np.ndarray:
+        """The annual Sharpe ratio of each trial of the family, over its own span; NaN without variance."""
+        n, s1, s2 = (a.sum(axis=0) for a in (self.family.n, self.family.s1, self.family.s2))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            var = (s2 - s1**2 / n) / (n - 1.0)
+            daily = np.where(var > 1e-14 * s2 / n, s1 / n / np.sqrt(var), np.nan)
+        found: np.ndarray = daily * self.trial.periods**0.5
+        return found
+
+    def psr(self, convention: str) -> float:
+        """Probabilistic Sharpe ratio of the chosen trial above 0, as if it were the only one (I1)."""
+        sharpe, n, skew, kurt = self.trial.moments
+        return float(scipy.special.ndtr(s.exceeds(np.float64(sharpe), 0.0, n, skew, kurt, convention, 0.0)))
+
+    def dsr(self, convention: str, n_trials: float) -> float:
+        """Deflated Sharpe ratio of the chosen trial, for this number of trials and their variance (I2)."""
+        sharpe, n, skew, kurt = self.trial.moments
+        spread = float(np.nanvar(self.annual, ddof=1)) if np.isfinite(self.annual).sum() > 1 else 0.0
+        variance = spread / self.trial.periods
+        return float(s.deflated(np.float64(sharpe), n, skew, kurt, n_trials, variance, convention))
+
+    @cached_property
+    def effective(self) -> dict[str, float]:
+        """How many independent trials the family is worth, by three estimators."""
+        from kernelkit.inference.effective import effective_trials
+
+        rows, whole = self._alongside
+        if whole.sum() < 2:
+            return {}
+        sums = self.family.s1[np.ix_(rows, whole)] / self.family.n[np.ix_(rows, whole)]
+        varies = np.ptp(sums, axis=0) > 0.0
+        return effective_trials(sums[:, varies]) if varies.sum() > 1 else {}
+
+    @cached_property
+    def _alongside(self) -> tuple[np.ndarray, np.ndarray]:
+        """The chosen trial's blocks (places), and which trials were there for all of them."""
+        n = self.family.n
+        rows = np.flatnonzero(n[:, self.place] > 0) if self.place is not None else np.arange(len(n))
+        whole = (n[rows] == n[rows].max(axis=1, keepdims=True)).all(axis=0) if len(rows) else np.zeros(n.shape[1], bool)
+        return rows, whole & np.isfinite(self.annual)
+
+    @property
+    def years(self) -> float:
+        """Sessions of the chosen trial, in years."""
+        return self.trial.moments[1] / self.trial.periods
+
+    def track_record(self, level: float = 0.95) -> float:
+        """The years from which on the chosen trial alone would be above 0 with this probability (I1, 2012)."""
+        sharpe, _, skew, kurt = self.trial.moments
+        found = s.track_record(np.float64(sharpe), 0.0, skew, kurt, level, "2012", 0.0)
+        return float(found) / self.trial.periods
+
+    @cached_property
+    def pbo(self) -> tuple[float, float, float] | None:
+        """Probability of backtest overfitting among trials of the whole span, and its null band; None for too few.
+
+        Blocks of the ledger are joined to `PBO_BLOCKS`, those left over are dropped from the oldest (B1).
+        """
+        f, (rows, full) = self.family, self._alongside
+        per = len(rows) // PBO_BLOCKS
+        if per == 0 or full.sum() < PBO_LEAST:
+            return None
+        rows = rows[len(rows) - per * PBO_BLOCKS :]
+        n, s1, s2 = (a[np.ix_(rows, full)].reshape(PBO_BLOCKS, per, -1).sum(axis=1) for a in (f.n, f.s1, f.s2))
+        draws = int(np.clip(PBO_WORK // full.sum(), 19, 199))
+        found = numbers(Blocks(n[:, 0].copy(), s1.copy(), s2.copy()), "sharpe_ratio", draws, 0.9, self.seed)
+        return float(found[0]), float(found[1]), float(found[2])
+
+    def growth(self, years: float, draws: int, skill: bool = True) -> np.ndarray:
+        """Yearly growth over ``years`` in ``draws`` futures whose blocks are drawn from the chosen trial's; (draw,).
+
+        Without ``skill`` the blocks' mean is taken off: what luck alone would bring.
+        """
+        log, n = np.log1p(np.expm1(self.trial.blocks["log_w"])), self.trial.blocks["n"]
+        if not skill:
+            log = log - log.sum() / n.sum() * n
+        many = max(1, round(years * self.trial.periods / n.mean()))
+        places = (uniform(self.seed, np.arange(draws)[:, None], np.arange(many), 2) * len(log)).astype("i8")
+        found: np.ndarray = np.expm1(log[places].sum(axis=1) / n[places].sum(axis=1) * self.trial.periods)
+        return found
+
+
+def gather(res: xr.Dataset, *, only: Sequence[str] = (), replications: int, seed: int) -> Evidence:
+    """The evidence on a result; ``only`` narrows the family to strategies of these names, which is recorded."""
+    trial = chosen(res)
+    level = int(trial.row["level"][trial.account])
+    spare = max(0, int(np.log2(max(1, len(trial.blocks["n"])) / LEAST)))
+    family = ledger.family(
+        trial.asset_ids, tuple(trial.row["span"]), coarsest=level + spare, synthetic=trial.row["synthetic"]
+    )
+    if only:
+        whole = len(family)
+        family = family.only(only)
+        ledger.narrowed(trial.asset_ids, f"only {', '.join(only)}", whole - len(family))
+    return Evidence(trial, family, replications, seed)

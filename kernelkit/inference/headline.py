@@ -1,0 +1,158 @@
+"""The headline: is the best of a family better than luck, given all that was tried? From block sums alone.
+
+Arrays are (block, trial): ``n`` samples of a trial in a block, 0 where it has none, and the sums ``s1 s2`` of its
+returns, ``sb sbb`` of the asset's own, ``sxb`` of both (rules I7-I9).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from kernelkit.errors import DataError, message
+from kernelkit.inference.bootstrap import block_counts, studentised_maximum
+
+LEAST = 16  # blocks, of the family and of each trial
+REPLICATIONS = 9_999
+
+
+class Sums(NamedTuple):
+    """What a test needs of returns: samples, sum and sum of squares, (block, trial)."""
+
+    n: np.ndarray
+    s1: np.ndarray
+    s2: np.ndarray
+
+    def merged(self, number: np.ndarray) -> Sums:
+        """Blocks with the same ``number`` (block,), ascending, summed."""
+        first = np.flatnonzero(np.diff(number, prepend=number[0] - 1))
+        return Sums(*(np.add.reduceat(a, first, axis=0) for a in self))
+
+
+class Headline(NamedTuple):
+    """What `headline` finds: of each trial whether it entered, its t, p-value and step-down p-value (NaN where not).
+
+    ``error`` is the Monte Carlo error of the smallest p-value, ``blocks`` the number of blocks, ``merged`` how many of
+    those given make one; ``length`` how many of those given they would have to be long.
+    """
+
+    entered: np.ndarray
+    t: np.ndarray
+    p: np.ndarray
+    adjusted: np.ndarray
+    error: float
+    blocks: int
+    merged: int
+    length: float
+
+
+def without_market(
+    n: np.ndarray, s1: np.ndarray, s2: np.ndarray, sb: np.ndarray, sbb: np.ndarray, sxb: np.ndarray
+) -> tuple[Sums, np.ndarray]:
+    """Sums of ``x - beta b``, beta by least squares over the trial's own span; and beta (trial,), 0 for a constant b.
+
+    >>> b = np.array([[0.01], [-0.02], [0.03]])
+    >>> sums, beta = without_market(np.ones((3, 1)), 2 * b, 4 * b * b, b, b * b, 2 * b * b)
+    >>> beta, np.abs(sums.s1).max() < 1e-15
+    (array([2.]), np.True_)
+    """
+    many = np.maximum(n.sum(axis=0), 1.0)
+    spread = sbb.sum(axis=0) - sb.sum(axis=0) ** 2 / many
+    joint = sxb.sum(axis=0) - s1.sum(axis=0) * sb.sum(axis=0) / many
+    with np.errstate(divide="ignore", invalid="ignore"):
+        beta = np.where(spread > 1e-12 * sbb.sum(axis=0), joint / spread, 0.0)
+    return Sums(n, s1 - beta * sb, np.maximum(s2 - 2.0 * beta * sxb + beta**2 * sbb, 0.0)), beta
+
+
+def headline(
+    sums: Sums, edges: np.ndarray, *, replications: int = REPLICATIONS, seed: int = 0, least: int = LEAST
+) -> Headline | None:
+    """Test every trial against the best of luck (I7-I9); None where there are too few blocks: "insufficient data".
+
+    ``edges`` (block,) are the blocks' numbers: those that differ in their last bits only are merged, until a block is
+    as long as dependence asks for. A trial with fewer than ``least`` blocks in which its returns are not all 0 does not
+    enter. Raises DataError for arrays that do not fit.
+
+    >>> r = np.random.default_rng(1).normal(size=(64, 20, 8))
+    >>> r[..., 0] += 0.25
+    >>> found = headline(Sums(np.full((64, 8), 20.0), r.sum(1), (r * r).sum(1)), np.arange(64), replications=999)
+    >>> found.p[0] < 0.01 < found.p[1:].min()
+    np.True_
+    """
+    if not sums.n.shape == sums.s1.shape == sums.s2.shape == (len(edges), sums.n.shape[-1]):
+        shapes = " and ".join(str(a.shape) for a in (*sums, edges))
+        raise DataError(message("sums and edges", shapes, "(block, trial), and (block,)", "Use kk.ledger.family."))
+    merged = 1
+    while True:
+        whole = sums.merged(edges // merged)
+        entered = ((whole.s2 > 0.0).sum(axis=0) >= least) & (_spread(whole) > 0.0)
+        if not entered.any():
+            return None
+        some = Sums(*(a[:, entered] for a in whole))
+        found = dependence(some)
+        length = float(np.max(found.length))
+        if length <= 1.0:
+            break
+        merged *= 2
+    many, mean = some.n.sum(axis=0), some.s1.sum(axis=0) / some.n.sum(axis=0)
+    off = (some.s1 - mean * some.n) * found.scale
+    squares = some.s2 - 2.0 * mean * some.s1 + mean**2 * some.n
+    t = mean * np.sqrt(many / _spread(some))
+    test = studentised_maximum(t, off, squares, some.n, block_counts(len(off), replications, scheme="iid", seed=seed))
+    t, p, adjusted = (_spread_out(a, entered) for a in (t, test.p, test.adjusted))
+    return Headline(entered, t, p, adjusted, test.error, len(off), merged, length * merged)
+
+
+def _spread_out(a: np.ndarray, entered: np.ndarray) -> np.ndarray:
+    out = np.full(len(entered), np.nan)
+    out[entered] = a
+    return out
+
+
+def _spread(sums: Sums) -> np.ndarray:
+    """The variance of each trial's returns over its own span, ddof = 1; 0 where they are constant."""
+    n, s1, s2 = (a.sum(axis=0) for a in sums)
+    var = np.maximum(s2 - s1**2 / np.maximum(n, 1.0), 0.0) / np.maximum(n - 1.0, 1.0)
+    found: np.ndarray = np.where(var > 1e-12 * s2 / np.maximum(n, 1.0), var, 0.0)
+    return found
+
+
+class Dependence(NamedTuple):
+    """How returns hang together over time, by trial: see `dependence`."""
+
+    length: np.ndarray
+    scale: np.ndarray
+
+
+def dependence(sums: Sums) -> Dependence:
+    """How many of its blocks a trial's blocks should be long, and what its blocks' deviations are to be scaled by (I8).
+
+    How much more than single samples blocks vary, shrunk towards what all trials have in common, tells the first
+    autocorrelation of an AR(1) series. Of such a one, Politis and White's (2004) formula gives the length, and what
+    blocks of this length miss of the variance of a mean. Few blocks tell a trial's own variance badly; the largest of
+    many such errors would make the test reject too rarely.
+    """
+    filled, n = (sums.n > 0.0).sum(axis=0), sums.n.sum(axis=0)
+    off = sums.s1 - sums.s1.sum(axis=0) / n * sums.n
+    raw = (off**2).sum(axis=0) / (_spread(sums) * (n - 1.0))
+    own, noise = raw * filled / (filled - 1.0), 2.0 / (filled - 1.0)
+    common = np.average(own, weights=filled)
+    apart = max(0.0, float(np.mean((own / common - 1.0) ** 2 - noise)))
+    ratio = common + apart / (apart + noise) * (own - common)
+    per = n / filled
+    low, high = np.zeros_like(ratio), np.full_like(ratio, 0.99)
+    for _ in range(30):  # the autocorrelation, by bisection
+        middle = 0.5 * (low + high)
+        below = _variance_ratio(middle, per) < ratio
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    r = 0.5 * (low + high)
+    length = (2.0 * r / (1.0 - r * r)) ** (2.0 / 3.0) * np.cbrt(n) / per
+    missed = (1.0 + r) / (1.0 - r) / _variance_ratio(r, per)
+    return Dependence(length, np.sqrt(missed * ratio / raw))
+
+
+def _variance_ratio(r: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Variance of a sum of n samples of an AR(1) series over that of n independent ones."""
+    found: np.ndarray = 1.0 + 2.0 * r / (1.0 - r) * (1.0 - (1.0 - r**n) / (n * (1.0 - r)))
+    return found

@@ -1,0 +1,354 @@
+"""`verdict`: one honest page on a result. Is the best of it better than luck, given all that was tried?"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kernelkit import ledger
+from kernelkit.errors import UsageError, message
+from kernelkit.inference.evidence import Evidence, gather
+from kernelkit.inference.headline import LEAST, REPLICATIONS
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+LEVELS = 0.05, 0.01
+FUTURES = 10_000
+
+
+class Verdict:
+    """What `verdict` found: print it, let a notebook show it, or read its numbers.
+
+    `p_value` is the headline (rule I7): of the chosen trial's returns less beta times buying and holding, corrected
+    for every trial of the family; ``nan`` where there is too little data. ``line`` is the page in one line.
+    """
+
+    def __init__(self, res: xr.Dataset, evidence: Evidence, only: Sequence[str], promises: Sequence[float]) -> None:
+        self.evidence, self.only, self.promises = evidence, tuple(only), tuple(promises)
+        self.costs, self.fill_model = str(res.attrs.get("costs", "")), str(res.attrs.get("fill_model", ""))
+        self.trusted = bool(res.attrs.get("trusted", 0))
+        self._spread = _spread_of(res)
+        self._break_even = _break_even_of(res)
+
+    @property
+    def name(self) -> str:
+        """The strategy and its parameters."""
+        params = {k: v for k, v in self.evidence.trial.params.items() if isinstance(v, (int, float, str))}
+        return f"{self.evidence.trial.row['strategy']}({', '.join(f'{k}={v}' for k, v in params.items())})"
+
+    @property
+    def sharpe_ratio(self) -> float:
+        """The chosen trial's annual Sharpe ratio, as it was found."""
+        return float(self.evidence.trial.row["sharpe_ratio"][self.evidence.trial.place])
+
+    @property
+    def n_trials(self) -> int:
+        """Distinct trials that competed, those declared among them."""
+        return self.evidence.n_trials
+
+    @property
+    def psr(self) -> float:
+        """Probability that the Sharpe ratio is above 0, were this the only trial (2012)."""
+        return self.evidence.psr("2012")
+
+    @cached_property
+    def p_value(self) -> float:
+        """The corrected p-value of the chosen trial."""
+        return self.evidence.p_value(self.evidence.headline)
+
+    @cached_property
+    def p_value_plain(self) -> float:
+        """The same of its returns as they are: includes the market premium."""
+        return self.evidence.p_value(self.evidence.plain)
+
+    @property
+    def significant(self) -> bool:
+        """Whether the corrected p-value is at most 5 %."""
+        return self.p_value <= LEVELS[0]
+
+    @cached_property
+    def survivors(self) -> dict[float, int]:
+        """How many trials of the family are significant at each level, whichever others have skill (step-down)."""
+        test = self.evidence.headline
+        return {level: 0 if test is None else int(np.sum(test.adjusted <= level)) for level in LEVELS}
+
+    def chance(self, growth: float, years: float = 1.0, *, skill: bool = True) -> float:
+        """The chance of a yearly growth of at least ``growth`` over ``years``, if the future is drawn from the past.
+
+        Blocks of the chosen trial's returns are drawn with replacement; its past was selected for being good, so this
+        flatters. Without ``skill`` the mean is taken off first. Raises UsageError for less than a block of time.
+        """
+        if not years > 0.0:
+            raise UsageError(message("years of a chance", years, "a number above 0", "Ask for 1 year or more."))
+        return float(np.mean(self.evidence.growth(years, FUTURES, skill) >= growth))
+
+    @property
+    def judgement(self) -> str:
+        """In a word or two."""
+        if math.isnan(self.p_value):
+            return "TOO LITTLE DATA"
+        if self.p_value <= LEVELS[1]:
+            return "SIGNIFICANT AT 1 %"
+        return "SIGNIFICANT AT 5 %" if self.significant else "NOT SIGNIFICANT"
+
+    @property
+    def meaning(self) -> str:
+        """What the corrected p-value says, in a sentence."""
+        n = _count(self.n_trials, "trial")
+        if math.isnan(self.p_value):
+            return (
+                f"Fewer than {LEAST} blocks of its returns are long enough and not all 0: nothing can be said about "
+                f"the best of {n}, and it cannot be called significant."
+            )
+        odds = f"{100 * self.p_value:.2g} of 100" if self.p_value >= 0.001 else f"{1000 * self.p_value:.1g} of 1,000"
+        worlds = f"If nothing that was tried had skill, the best of {n} would look at least this good in {odds} worlds."
+        return worlds if self.n_trials > 1 else worlds.replace("the best of 1 trial", "this one trial")
+
+    @property
+    def first_line(self) -> str:
+        """What is known at once: how many were tried, Sharpe ratio, PSR."""
+        tried = f"{_count(self.n_trials, 'trial')} of this market so far"
+        known = f"{tried}, Sharpe {self.sharpe_ratio:.2f}, PSR {self.psr:.3f}"
+        return f"{known}{'; COSTS: NONE' if self.costs == 'none' else ''}"
+
+    @property
+    def line(self) -> str:
+        """The page in one line."""
+        p = "" if math.isnan(self.p_value) else f" (p = {_p(self.p_value)})"
+        return f"Verdict: {self.judgement.lower()}{p}; {self.first_line}"
+
+    @cached_property
+    def sections(self) -> dict[str, list[tuple[str, str]]]:
+        """The page: under each heading, what it is and what was found."""
+        return {
+            "Tried": self._tried(),
+            "Significance": self._significance(),
+            "Luck of the draw": self._overfitting(),
+            "Assumptions": self._assumptions(),
+            "Future": self._future(),
+        }
+
+    def _tried(self) -> list[tuple[str, str]]:
+        e, f = self.evidence, self.evidence.family
+        found = [
+            ("runs", f"{f.runs:,} of {_count(f.distinct, 'distinct trial')} on this market and span"),
+            ("identical results", f"{f.alike:,}, counted once in the tests" if f.alike else "none"),
+        ]
+        if f.declared:
+            found.append(("declared", f"{f.declared:,} made elsewhere"))
+        if f.failed or f.apart:
+            found.append(("without returns", f"{f.failed:,} failed, {f.apart:,} without block summaries that fit"))
+        if e.effective:
+            said = ", ".join(f"{v:,.1f} by {k.replace('_', ' ')}" for k, v in e.effective.items())
+            found.append(("worth as many independent ones as", said))
+        if self.only:
+            found.append(("NARROWED", f"to {', '.join(self.only)}: the ledger has noted that"))
+        since, looks = ledger.looks(e.trial.asset_ids)
+        if since is not None:
+            day = str(np.datetime64(since, "ns").astype("datetime64[D]"))
+            found.append(("sealed", f"from {day} on; {_count(len(looks), 'look')} at it"))
+        found.append(("ledger", ledger.place()))
+        return found
+
+    def _significance(self) -> list[tuple[str, str]]:
+        e = self.evidence
+        test = e.headline
+        found = []
+        if test is not None and not math.isnan(self.p_value):
+            merged = f", {test.merged} of the ledger's merged into one" if test.merged > 1 else ""
+            beta = float(e.without_market[1][e.place or 0])
+            tested = (
+                f": studentised bootstrap of the maximum over {int(test.entered.sum()):,} trials, {test.blocks} blocks"
+                f"{merged}; of returns less beta {beta:.2f} times buying and holding"
+            )
+            found += [
+                ("p-value", f"{_p(self.p_value)} ± {test.error:.4f}{tested}"),
+                ("p-value with market premium", _p(self.p_value_plain)),
+                (
+                    "survivors",
+                    " and ".join(f"{n:,} at {100 * level:.0f} %" for level, n in self.survivors.items())
+                    + f" of {int(test.entered.sum()):,}, step-down",
+                ),
+            ]
+            left = len(test.entered) - int(test.entered.sum())
+            if left:
+                found.append(("too little data", f"{_count(left, 'other trial')}, not called significant"))
+        found += [
+            ("PSR, were it the only trial", f"{self.psr:.3f} (2012), {e.psr('2025'):.3f} (2025)"),
+            ("track record", self._track_record()),
+        ]
+        return found
+
+    def _track_record(self) -> str:
+        needed, years = self.evidence.track_record(), self.evidence.years
+        if math.isinf(needed):
+            return f"{years:.1f} years; no length would be enough for a Sharpe ratio that is not above 0"
+        missing = f"{needed - years:.1f} years are missing" if needed > years else "none is missing"
+        return f"{years:.1f} years; PSR of 0.95 needs {needed:.1f}: {missing}"
+
+    def _overfitting(self) -> list[tuple[str, str]]:
+        e = self.evidence
+        found = []
+        if e.n_trials > 1 and np.isfinite(e.annual).sum() > 1:
+            raw = f"{e.dsr('2014', e.n_trials):.3f} (2014), {e.dsr('2025', e.n_trials):.3f} (2025), N = {e.n_trials:,}"
+            found.append(("DSR", raw))
+            for name, n in e.effective.items():
+                found.append(
+                    (f"DSR, N = {n:,.1f}", f"{e.dsr('2014', max(n, 1.0)):.3f} (2014), {name.replace('_', ' ')}")
+                )
+        if e.pbo is None:
+            found.append(("PBO", "too few trials over the whole span, or too few blocks"))
+        else:
+            share, low, high = e.pbo
+            found.append(("PBO", f"{share:.2f}; without skill 90 % of worlds have {low:.2f} to {high:.2f}"))
+        return found
+
+    def _assumptions(self) -> list[tuple[str, str]]:
+        e = self.evidence
+        found = [("costs", "NONE" if self.costs == "none" else self.costs)]
+        if math.isfinite(self._break_even):
+            enough = (
+                "it loses already" if self._break_even <= 0 else f"{1e4 * self._break_even:.1f} bps of what is traded"
+            )
+            found.append(("break-even of further costs", enough))
+        if self._spread is None:
+            found.append(("fill model", f"{self.fill_model} alone: how much hangs on it is not known"))
+        else:
+            found.append(("fill models", f"{self.fill_model}: total return differs by {100 * self._spread:.1f} %"))
+        found.append(("lookahead", _audited(e.trial.row, self.trusted)))
+        if e.trial.row["synthetic"]:
+            found.append(("data", "SYNTHETIC"))
+        return found
+
+    def _future(self) -> list[tuple[str, str]]:
+        found = []
+        for growth in self.promises:
+            said = f"{100 * self.chance(growth):.0f} %, without skill {100 * self.chance(growth, skill=False):.0f} %"
+            found.append((f"chance of {100 * growth:.0f} % in a year", said))
+        return found
+
+    def __str__(self) -> str:
+        e = self.evidence
+        first, last = (str(np.datetime64(t, "ns").astype("datetime64[D]")) for t in e.trial.row["span"])
+        lines = [
+            f"{self.judgement}: {self.name} on {e.trial.assets}, {first} to {last}, Sharpe {self.sharpe_ratio:.2f}",
+            self.meaning,
+        ]
+        for heading, entries in self.sections.items():
+            lines += ["", heading]
+            lines += [f"  {what + ':':<34} {said}" for what, said in entries]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        e = self.evidence
+        first, last = (str(np.datetime64(t, "ns").astype("datetime64[D]")) for t in e.trial.row["span"])
+        rows = []
+        for heading, entries in self.sections.items():
+            rows.append(f'<tr><th colspan="2" scope="rowgroup">{html.escape(heading)}</th></tr>')
+            rows += [f'<tr><th scope="row">{html.escape(w)}</th><td>{html.escape(s)}</td></tr>' for w, s in entries]
+        loud = " kkv-not" if not self.significant else ""
+        return (
+            f'<div class="kkv"><style>{STYLE}</style><p class="kkv-word{loud}">{self.judgement}</p>'
+            f"<h3>{html.escape(self.name)}</h3>"
+            f"<p>{html.escape(e.trial.assets)}, {first} to {last}; Sharpe {self.sharpe_ratio:.2f}</p>"
+            f'<p class="kkv-meaning">{html.escape(self.meaning)}</p><table><tbody>{"".join(rows)}</tbody></table></div>'
+        )
+
+
+STYLE = (
+    ".kkv{max-width:60rem;font-size:14px;line-height:1.45;color:inherit}.kkv h3{margin:.3rem 0 0;font-size:1.25rem;"
+    "font-weight:600}.kkv p{margin:.15rem 0 0}.kkv .kkv-word{display:inline-block;padding:0 .7rem;border:1px solid "
+    "#16a34a;border-radius:1rem;background:color-mix(in srgb,#16a34a 16%,transparent);font-weight:600}.kkv "
+    ".kkv-not{border-color:#d97706;background:color-mix(in srgb,#d97706 16%,transparent)}.kkv .kkv-meaning{margin:"
+    ".6rem 0;font-size:1.05rem}.kkv table{border-collapse:collapse;border:none;font-size:13px;font-variant-numeric:"
+    "tabular-nums}.kkv tr,.kkv tbody tr:nth-child(odd){background:none}.kkv th,.kkv td{padding:.18rem 1rem .18rem 0;"
+    "border:none;border-bottom:1px solid color-mix(in srgb,currentColor 14%,transparent);text-align:left;"
+    "vertical-align:baseline;font-weight:400}.kkv th[scope=row]{white-space:nowrap;opacity:.75}.kkv "
+    "th[scope=rowgroup]{padding-top:.8rem;font-weight:600}"
+)
+
+
+def verdict(
+    res: xr.Dataset,
+    *,
+    only: Sequence[str] = (),
+    promises: Sequence[float] = (0.0, 0.1),
+    replications: int = REPLICATIONS,
+    seed: int = 0,
+) -> Verdict:
+    """Is the best trial of a result better than luck, given all that was tried on this market?
+
+    The chosen trial has the highest Sharpe ratio of those that ``res`` has left, its family is every rival in the
+    project's ledger that overlaps its asset and span. The headline is the studentised bootstrap of the family's largest
+    Sharpe ratio, of returns less beta times buying and holding (rules I7-I9). ``only`` narrows the family to strategies
+    of these names: the ledger notes that, and the page says so. ``promises`` are yearly growths whose chance is told.
+
+    Returns a `Verdict`, whose numbers are found when they are asked for. Raises UsageError, and RunError for a result
+    that is not in the ledger.
+
+    >>> import kernelkit as kk
+    >>> @kk.strategy
+    ... def trend(ctx, n=50):
+    ...     ctx.target_percent(1.0 if ctx.close[0] > ctx.close.sma(n) else 0.0)
+    >>> res = kk.backtest(kk.data.load("sp500_index"), trend, grid={"n": range(20, 120, 10)})
+    >>> verdict(res, only=["trend"], replications=999).significant
+    False
+    """
+    from kernelkit.result import check_result
+
+    check_result(res)
+    if type(replications) is not int or replications < 99:
+        fix = "Leave it out for 9,999."
+        raise UsageError(message("replications", repr(replications), "a whole number of 99 or more", fix))
+    only = (only,) if isinstance(only, str) else tuple(only)
+    return Verdict(res, gather(res, only=only, replications=replications, seed=seed), only, promises)
+
+
+def _count(n: int, what: str) -> str:
+    return f"1 {what}" if n == 1 else f"{n:,} {what}s"
+
+
+def _p(p: float) -> str:
+    return "none" if math.isnan(p) else f"{p:.4f}" if p < 0.1 else f"{p:.2f}"
+
+
+def _best_of(res: xr.Dataset) -> xr.Dataset | None:
+    """The cell with the highest Sharpe ratio, None without metrics."""
+    if "sharpe_ratio" not in res or not np.isfinite(res["sharpe_ratio"]).any():
+        return None
+    first = res.isel(fill_model=0) if "fill_model" in res.dims else res
+    sharpe = first["sharpe_ratio"]
+    place = np.unravel_index(int(np.nanargmax(sharpe.values)), sharpe.shape) if sharpe.ndim else ()
+    return first.isel({str(d): int(k) for d, k in zip(sharpe.dims, place, strict=True)})
+
+
+def _spread_of(res: xr.Dataset) -> float | None:
+    """How much the total return differs between fill models, None for one of them."""
+    best = _best_of(res)
+    return None if best is None or "total_return_spread" not in best else float(best["total_return_spread"])
+
+
+def _break_even_of(res: xr.Dataset) -> float:
+    """The further cost, as a fraction of what is traded, that would leave nothing of the growth; NaN where unknown."""
+    best = _best_of(res)
+    if best is None or "cagr" not in best or "turnover" not in best:
+        return float("nan")
+    cagr, turnover = float(best["cagr"]), float(best["turnover"])
+    return math.log1p(cagr) / turnover if turnover > 0.0 and cagr > -1.0 else float("nan")
+
+
+def _audited(row: dict[str, Any], trusted: bool) -> str:
+    """What is known of lookahead: the last audit of this source in the ledger."""
+    audits = [r for r in ledger.rows("audit") if r["source"] == row["source"]]
+    if audits:
+        last = audits[-1]
+        return f"audited: {'no decision saw the future' if last['blind'] else 'SEES THE FUTURE'}"
+    return "not audited: run kk.audit" + (", and features are trusted" if trusted else "")
