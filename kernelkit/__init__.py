@@ -34,6 +34,7 @@ _PUBLIC = {
     "fixed": "binding",
     "indicator": "indicator",
     "orders": "result",
+    "plan": "inference.planning",
     "portfolio": "strategy",
     "resume": "run",
     "ring": "strategy",

@@ -1,4 +1,4 @@
-"""The cell magic `%%backtest`."""
+"""The magics: `%%backtest` over a cell, `%ledger`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from IPython.display import display
 
 from kernelkit.errors import KernelkitError
-from kernelkit.notebook import bundle, fault, options, settings
+from kernelkit.notebook import bundle, fault, options, settings, verdict
 from kernelkit.notebook import cell as cells
 
 if TYPE_CHECKING:
@@ -98,6 +98,17 @@ class BacktestMagics(Magics):
             namespace[into] = res
         notice(given, res)
         bundle.show(res)
+        verdict.tell(res)
+
+    @line_magic
+    def ledger(self, line: str) -> Any:
+        """What was tried in this project: ``%ledger`` by strategy and role, ``%ledger name`` how that one came about."""
+        from kernelkit import ledger
+
+        try:
+            return ledger.lineage(line.strip()) if line.strip() else ledger.summary()
+        except KernelkitError as error:
+            raise fault.one_line(self.shell, error)  # noqa: B904  it is the same error
 
 
 BacktestMagics.backtest.__doc__ = help_text()

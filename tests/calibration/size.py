@@ -20,11 +20,10 @@ def with_skill(drawn: Drawn, rng: np.random.Generator) -> Drawn:
     x = drawn.x.copy()
     on = np.ones(x.shape, bool) if drawn.on is None else drawn.on
     traded = np.where(on, x != 0.0, False)
-    often = np.flatnonzero(traded.mean(axis=0) > 0.4)
+    often = np.flatnonzero((traded.mean(axis=0) > 0.4) & on.all(axis=0))
     j = int(rng.choice(often))
     rows = traded[:, j]
-    daily = x[on[:, j], j]
-    x[rows, j] += ANNUAL / 252**0.5 * daily.std() / rows[on[:, j]].mean() - daily.mean() * 0.0
+    x[rows, j] += ANNUAL / 252**0.5 * x[:, j].std() / rows.mean()
     return Drawn(x, drawn.b, drawn.on)
 
 

@@ -70,23 +70,37 @@ def moving_averages(rng: Rng) -> Drawn:
     """Crossings of averages, long or short, on real returns in an order that chance has drawn."""
     real = kk.data.load("sp500_index")["close"].values[:, 0]
     returns = np.diff(real) / real[:-1]
-    b = rng.choice(returns - returns.mean(), 1100)
-    return crossings(b, 100, -1.0)
+    return crossings(rng.choice(returns - returns.mean(), 1100), 75, -1.0)
 
 
 @world
 def drifting_market(rng: Rng) -> Drawn:
-    """Crossings of averages, long only, where the market rises by 15 % a year."""
-    b = rng.normal(0.15 / 252, 0.16 / 252**0.5, 1100)
-    return crossings(b, 100, 0.0)
+    """Crossings of averages of up to two months, long only, where the market rises by 15 % a year."""
+    return crossings(drifting(rng), 30, 0.0)
 
 
-def crossings(b: np.ndarray, warmup: int, short: float) -> Drawn:
-    """Positions of pairs of moving averages, held from the next session on."""
+@world
+def drifting_market_slow(rng: Rng) -> Drawn:
+    """The same with averages of up to five months, a tenth of the span.
+
+    A rule that follows the trend looks worse than it is beside the mean of a span that it is itself part of (Kendall's
+    bias of autocorrelations), by more the slower it is: the test rejects too rarely.
+    """
+    return crossings(drifting(rng), 75, 0.0)
+
+
+def drifting(rng: Rng) -> np.ndarray:
+    return rng.normal(0.15 / 252, 0.16 / 252**0.5, 1100)
+
+
+def crossings(b: np.ndarray, widest: int, short: float) -> Drawn:
+    """Positions of pairs of moving averages, ``widest`` sessions apart at most, held from the next session on."""
+    warmup = 100
     price = np.cumprod(1.0 + b)
     sums = np.concatenate([[0.0], np.cumsum(price)])
     means = {n: (sums[warmup:-1] - sums[warmup - n : -1 - n]) / n for n in range(1, warmup)}
-    pairs = [(f, f + more) for f in range(1, 21) for more in range(5, 80, 5)]
+    apart = np.linspace(2, widest, 15).astype(int).tolist()
+    pairs = [(f, f + more) for f in range(1, 21) for more in apart]
     held = np.stack([np.where(means[f] > means[s], 1.0, short) for f, s in pairs], axis=1)
     return Drawn(held * b[warmup:, None], b[warmup:])
 

@@ -13,6 +13,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from traitlets.config import Config
 
+from kernelkit.notebook.verdict import WAIT
+
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 CROSSING = """
@@ -46,6 +48,7 @@ def one_shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InteractiveS
 def shell(one_shell: InteractiveShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
     # the ledger of the trials goes to the current folder
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(WAIT, "1")
     before = set(one_shell.user_ns)
     one_shell.run_line_magic("reload_ext", "kernelkit")
     yield one_shell

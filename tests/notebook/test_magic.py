@@ -28,8 +28,8 @@ def test_magic__every_combination_is_a_cell_of_the_result(shell, backtest):
     grid = {"fast": [5, 10, 15], "slow": [60, 100]}
     direct = kk.backtest(kk.data.load("sp500_index"), shell.user_ns["crossing"], grid=grid)
     np.testing.assert_array_equal(res["final_equity"].values, direct["final_equity"].values)
-    assert ran.displays[-1][RESULT_MIME]["name"] == "two averages"
-    assert set(ran.displays[-1]) == {RESULT_MIME, "text/html", "text/plain"}
+    assert ran.displays[-2][RESULT_MIME]["name"] == "two averages"
+    assert set(ran.displays[-2]) == {RESULT_MIME, "text/html", "text/plain"}
 
 
 def test_magic__the_latest_result_is_kept_without_a_name(shell, backtest):
@@ -81,7 +81,7 @@ def test_magic__fill_models_by_name_are_a_dim(shell, run, backtest):
     assert ran.error is None
     res = shell.user_ns["res"]
     assert res["fill_model"].values.tolist() == ["conservative", "zipline", "nautilus"]
-    payload = ran.displays[-1][RESULT_MIME]
+    payload = ran.displays[-2][RESULT_MIME]
     assert payload["dims"] == {"n": [20, 50]}  # the best is chosen under the first alone
     best = float(res["sharpe_ratio"].sel(fill_model="conservative").max())
     assert payload["best"]["metrics"]["sharpe_ratio"] == pytest.approx(best, rel=1e-9)
@@ -119,7 +119,7 @@ def every(c, s, n):
 def test_magic__tells_why_there_is_no_gpu_in_one_line(backtest):
     ran = backtest("--gpu", HOLD)
     assert ran.error is None
-    notices = [display["text/plain"] for display in ran.displays[:-1]]
+    notices = [display["text/plain"] for display in ran.displays[:-2]]
     assert len(notices) == 1
     assert "\n" not in notices[0]
     assert notices[0].endswith(f"ran on {os.cpu_count()} threads")
@@ -140,10 +140,10 @@ def test_magic__an_interrupt_keeps_the_trials_that_are_done(shell, backtest, mon
     res = shell.user_ns["res"]
     assert 0 < finite(res) < 8_000
     assert res.attrs["interrupted"] == f"{finite(res)} of 8000 trials done"
-    said = ran.displays[-2]["text/plain"]
+    said = ran.displays[-3]["text/plain"]
     assert said == f"interrupted: {res.attrs['interrupted']}; the result holds these, the other cells are NaN"
-    assert ran.displays[-1][RESULT_MIME]["n_trials"] == finite(res)
-    assert "Interrupted: " in ran.displays[-1]["text/html"]
+    assert ran.displays[-2][RESULT_MIME]["n_trials"] == finite(res)
+    assert "Interrupted: " in ran.displays[-2]["text/html"]
 
 
 def test_magic__shows_progress_of_what_takes_long(backtest, monkeypatch):
@@ -205,3 +205,53 @@ def test_magic__hooks_may_follow_the_strategy(shell, backtest):
     assert backtest("-p k=1,2 --into res", body).error is None
     assert repr(shell.user_ns["timed"]) == "<strategy timed(k=1)>"
     assert (shell.user_ns["res"]["n_fills"].values > 10).all()
+
+
+def test_magic__ends_with_the_verdict_in_one_line(backtest):
+    last = backtest("-p fast=5:50:5").displays[-1]
+    assert last["text/plain"].startswith("Verdict: not significant (p = ")
+    assert "10 trials of this market so far, Sharpe " in last["text/plain"]
+    again = backtest("-p fast=5:55:5").displays[-1]["text/plain"]
+    assert "11 trials of this market so far" in again
+
+
+def test_magic__what_takes_long_follows_in_the_place_of_what_is_known(shell, backtest, monkeypatch):
+    """The cell does not wait for the p-value; its line is replaced when it is there."""
+    import threading
+
+    from kernelkit.inference.verdict import Verdict
+    from kernelkit.notebook import verdict
+
+    monkeypatch.delenv(verdict.WAIT)
+    go, updates = threading.Event(), []
+    plain = Verdict.line.fget
+    monkeypatch.setattr(Verdict, "line", property(lambda self: (go.wait(30), plain(self))[1]))
+    monkeypatch.setattr("IPython.display.DisplayHandle.update", lambda self, data, **_: updates.append(data))
+    backtest("-p fast=5")
+    assert updates == []
+    res = shell.user_ns["_kk"]
+    monkeypatch.setattr(verdict, "PATIENCE_S", 0.01)
+    with pytest.MonkeyPatch.context() as patch:
+        shown = []
+
+        class Handle:
+            def update(self, data, raw):
+                updates.append(data)
+
+        patch.setattr("IPython.display.display", lambda data, **_: shown.append(data) or Handle())
+        line = verdict.tell(res)
+        assert shown[0]["text/plain"].startswith("Verdict: its p-value follows; 1 trial of this market so far")
+        go.set()
+        assert line.result(30).startswith("Verdict: not significant")
+        verdict._judge().submit(int).result(30)  # what is told after the line is there
+    assert updates[-1]["text/plain"].startswith("Verdict: not significant (p = ")
+
+
+def test_magic__ledger_tells_what_was_tried(shell, run, backtest):
+    backtest("-p fast=5,10")
+    assert run("found = %ledger").error is None
+    found = shell.user_ns["found"].set_index(["strategy", "role"])
+    assert found.loc[("crossing", "rival"), "trials"] == 2
+    assert run("tree = %ledger crossing").error is None
+    assert str(shell.user_ns["tree"]).startswith("crossing ")
+    assert "strategy: found 'other'" in str(run("%ledger other").error)
