@@ -28,7 +28,7 @@ DAILY = CALENDARS[:-1]
 FIRST = 3  # sessions of a month that are its turn, with the last one of the month before
 
 _TEXTS = {
-    "n": ("1", "number of samples of the effect"),
+    "n_samples": ("1", "number of samples of the effect"),
     "mean": ("1", "mean of its samples"),
     "rest": ("1", "mean of all others"),
     "difference": ("1", "mean less that of all others"),
@@ -48,12 +48,12 @@ def seasonality(
 ) -> xr.Dataset:
     """Is the mean return of weekdays, months and other times of the calendar other than that of the rest? M24.
 
-    Along a new dim `effect`, one label for each question: `n`, `mean`, `rest`, `difference`, `t` with errors of Newey
-    and West (M21), `p_value`, and `adjusted_p_value`, which counts for all questions of a series together (I3): with
-    `"bh"` at most the share q of those that are at most q is expected to be luck. Calendars are `weekday`, `month`,
-    `turn_of_month` (Ariel, 1987; Lakonishok and Smidt, 1988), `holiday` (Ariel, 1990), by the dates of the labels on
-    the clocks of `tz`, and `hour`. What never happens, or always, is no question. NaN of a series with a gap (M9).
-    Raises DataError without times along `dim`, UsageError for settings that cannot be.
+    Along a new dim `effect`, one label for each question: `n_samples`, `mean`, `rest`, `difference`, `t` with errors of
+    Newey and West (M21), `p_value`, and `adjusted_p_value`, which counts for all questions of a series together (I3):
+    with `"bh"` at most the share q of those that are at most q is expected to be luck. Calendars are `weekday`,
+    `month`, `turn_of_month` (Ariel, 1987; Lakonishok and Smidt, 1988), `holiday` (Ariel, 1990), by the dates of the
+    labels on the clocks of `tz`, and `hour`. What never happens, or always, is no question. NaN of a series with a gap
+    (M9). Raises DataError without times along `dim`, UsageError for settings that cannot be.
 
     >>> days = np.arange("2020-01-01", "2022-01-01", dtype="M8[D]").astype("M8[ns]")
     >>> x = xr.DataArray(np.random.default_rng(2).normal(0.0, 0.01, 731), {"time": days}, "time")
@@ -72,6 +72,7 @@ def seasonality(
         fix = "Widen the selection, or ask for other calendars."
         raise DataError(message("seasonality: returns", f"nothing that differs by {', '.join(by)}", "effects", fix))
     found = over(
+        "seasonality",
         lambda x: _differences(x, np.stack(list(masks.values())), lags),
         {"returns": returns},
         {"returns": [dim]},
@@ -146,7 +147,9 @@ def _differences(x: Floats, masks: Mask, lags: int | None) -> tuple[Floats, ...]
         return tuple(rows)
     y = present[0][there]
     for k, mask in enumerate(masks[:, there]):
-        fit = least_squares(y, np.column_stack([np.ones(len(y)), mask.astype("f8")]), lags=lags)
+        fit = least_squares(
+            y, np.column_stack([np.ones(len(y)), mask.astype("f8")]), lags=lags, correction="satterthwaite"
+        )
         rest, difference = fit.coefficients
         rows[:, k] = mask.sum(), rest + difference, rest, difference, fit.t[1], fit.p_values[1]
     return tuple(rows)

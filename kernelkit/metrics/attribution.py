@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from kernelkit.errors import DataError, UsageError, message
-from kernelkit.metrics.labels import check_dims, check_labels
+from kernelkit.metrics.labels import check_dims, check_labels, named
 
 Convention = Literal["brinson_fachler", "brinson_hood_beebower"]
 
@@ -66,7 +66,7 @@ def brinson(
     parts["active"] = parts["allocation"] + parts["selection"] + parts["interaction"]
     attrs = {"convention": convention}
     return xr.Dataset(
-        {name: one.assign_attrs(units="1", long_name=_BRINSON[name], **attrs) for name, one in parts.items()},
+        {name: named(one, "1", _BRINSON[name], **attrs) for name, one in parts.items()},
         attrs=attrs,
     )
 
@@ -91,7 +91,7 @@ def factor_attribution(returns: xr.DataArray, factors: xr.DataArray, betas: xr.D
     rest = returns - contribution.sum("factor", skipna=False)
     texts = {"contribution": "return by the exposure to the factor", "rest": "return that no factor explains"}
     found = {"contribution": contribution, "rest": rest}
-    return xr.Dataset({k: v.assign_attrs(units="1", long_name=texts[k]) for k, v in found.items()})
+    return xr.Dataset({k: named(v, "1", texts[k]) for k, v in found.items()})
 
 
 def link(
@@ -119,8 +119,10 @@ def link(
     scale = _carino(returns, other) / _carino(total, base)
     found = contributions * scale
     if isinstance(contributions, xr.Dataset):
-        return found.map(lambda one: one.assign_attrs(contributions[one.name].attrs)).assign_attrs(contributions.attrs)
-    return found.assign_attrs(contributions.attrs)
+        for name, one in contributions.data_vars.items():
+            found[name].attrs = dict(one.attrs)
+    found.attrs = dict(contributions.attrs)
+    return found
 
 
 def _carino(r: xr.DataArray, b: xr.DataArray) -> xr.DataArray:

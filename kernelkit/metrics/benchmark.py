@@ -9,7 +9,7 @@ from __future__ import annotations
 import xarray as xr
 
 from kernelkit.errors import DataError, UsageError, message
-from kernelkit.metrics.labels import check_dims, check_labels
+from kernelkit.metrics.labels import check_dims, check_labels, named
 
 DAY = 86_400_000_000_000  # ns
 
@@ -39,9 +39,7 @@ def market_portfolio(
     whole = weight.sum(asset)
     found = (weight * returns.fillna(0.0)).sum(asset) / whole.where(whole > 0.0)
     weighting = "equal" if size is None else "size at the sample before"
-    return found.rename("market_portfolio").assign_attrs(
-        units="1", long_name="return of the market", weighting=weighting
-    )
+    return named(found, "1", "return of the market", weighting=weighting).rename("market_portfolio")
 
 
 def risk_free(rate: xr.DataArray, *, basis: int = 365, dim: str = "time") -> xr.DataArray:
@@ -63,8 +61,8 @@ def risk_free(rate: xr.DataArray, *, basis: int = 365, dim: str = "time") -> xr.
         raise DataError(message("risk_free: rate", f"no times along {dim!r}", "times", "Give it a time coordinate."))
     days = rate[dim].astype("M8[ns]").astype("i8").diff(dim) / DAY
     found = rate.shift({dim: 1}) * days.reindex({dim: rate[dim]}) / basis
-    attrs = {"units": "1", "long_name": "return of cash per sample", "basis": basis}
-    return found.transpose(*rate.dims).rename("risk_free").assign_attrs(attrs)
+    found = found.transpose(*rate.dims).rename("risk_free")
+    return named(found, "1", "return of cash per sample", basis=basis)
 
 
 def peer_rank(values: xr.DataArray, peers: xr.DataArray, *, dim: str = "peer") -> xr.DataArray:
@@ -81,4 +79,4 @@ def peer_rank(values: xr.DataArray, peers: xr.DataArray, *, dim: str = "peer") -
     known = peers.notnull().sum(dim)
     below = (peers < values).sum(dim) + 0.5 * (peers == values).sum(dim)
     found = (below / known.where(known > 0)).where(values.notnull())
-    return found.rename("peer_rank").assign_attrs(units="1", long_name="share of the peers below")
+    return named(found.rename("peer_rank"), "1", "share of the peers below")

@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from kernelkit.errors import DataError, UsageError, message
-from kernelkit.metrics.labels import check_dims, check_labels
+from kernelkit.metrics.labels import check_dims, check_labels, check_names
 from kernelkit.metrics.regression import two_sided
 
 Floats = NDArray[np.float64]
@@ -27,7 +27,7 @@ _TEXTS = {
     "mean_car": "mean abnormal return over the events, cumulated",
     "statistic": "is the mean car other than 0? statistic of the test",
     "test_p_value": "its two-sided p-value, of the normal distribution",
-    "n": "number of events with a car",
+    "n_events": "number of events with a car",
 }
 
 
@@ -75,6 +75,7 @@ def event_study(
     given = {"returns": returns, "benchmark": benchmark, "events": events}
     check_dims("event_study", given, {name: [dim] for name in given})
     check_labels(given)
+    check_names("event_study", given.values(), [*_TEXTS, "event", "offset", "test"])
     if events.dtype.kind != "b":
         fix = "Pass a mask: x['time'].isin(days)."
         raise DataError(message("event_study: events", f"dtype {events.dtype}", "bool", fix))
@@ -101,7 +102,7 @@ def event_study(
         "mean_car": ("offset", np.cumsum(mean)),
         "statistic": ("test", statistic),
         "test_p_value": ("test", 2.0 * scipy.special.ndtr(-np.abs(statistic))),
-        "n": ((), float(len(known))),
+        "n_events": ((), float(len(known))),
     }
     labels = {str(d): ("event", x[d].values[places[:, k]]) for k, d in enumerate(x.dims) if d in x.coords}
     attrs = {"window": list(window), "train": how.train, "model": model, "errors": errors}

@@ -25,14 +25,14 @@ _MODEL = {
     "beta_t": ("1", "t of beta"),
     "beta_p_value": ("1", "its two-sided p-value"),
     "r_squared": ("1", "share of the variance that the factors explain"),
-    "n": ("1", "number of samples"),
+    "n_samples": ("1", "number of samples"),
 }
 _PRICES = {
     "premium": ("1", "return per sample of one unit of the exposure"),
     "error": ("1", "standard error of the premium"),
     "t": ("1", "t of the premium"),
     "p_value": ("1", "its two-sided p-value"),
-    "n": ("1", "number of cross-sections"),
+    "n_times": ("1", "number of times"),
 }
 
 
@@ -50,9 +50,9 @@ def factor_model(
 
     One factor, the market's return less `rf`, is the CAPM (Sharpe, 1964; Jensen, 1968), several are a model as that of
     Fama and French (1993); factors are excess returns already. Over `factor`: `beta`, `beta_t`, `beta_p_value`;
-    without it: `alpha` (times `periods`, M10), `alpha_t`, `alpha_p_value`, `r_squared`, `n`. Other dims of the returns
-    broadcast. M9 holds for samples that any of them lacks. Raises DataError for dims that are not there and labels that
-    differ, UsageError for settings that cannot be.
+    without it: `alpha` (times `periods`, M10), `alpha_t`, `alpha_p_value`, `r_squared`, `n_samples`. Other dims of
+    the returns broadcast. M9 holds for samples that any of them lacks. Raises DataError for dims that are not there and
+    labels that differ, UsageError for settings that cannot be.
 
     >>> market = xr.DataArray([0.02, -0.01, 0.03, 0.0], dims="time")
     >>> noise = xr.DataArray([0.001, -0.001, -0.001, 0.001], dims="time")
@@ -79,6 +79,7 @@ def factor_model(
         return b[0] * year, t[0], p[0], b[1:], t[1:], p[1:], fit.r_squared, float(len(design))
 
     return over(
+        "factor_model",
         model,
         {"returns": returns, "factors": factors, "rf": rate.broadcast_like(factors[dim])},
         dims,
@@ -97,7 +98,8 @@ def check_settings(function: str, lags: int | None, correction: str) -> None:
     if lags is not None and not (lags == int(lags) and lags >= 0):
         raise UsageError(message(f"{function}: lags", repr(lags), "None or a whole number of at least 0", fix))
     if correction not in get_args(Correction):
-        raise UsageError(message(f"{function}: correction", repr(correction), "'small' or 'none'", fix))
+        wanted = f"one of {', '.join(map(repr, get_args(Correction)))}"
+        raise UsageError(message(f"{function}: correction", repr(correction), wanted, fix))
 
 
 @metric(
@@ -157,7 +159,7 @@ def fama_macbeth(
 
     M27. `exposures` (asset, factor) are betas, as of `factor_model(returns, factors)["beta"]` for the two passes, or
     characteristics that change (time, asset, factor) and were known when the return began. Along `factor`, a label
-    `intercept` first: `premium`, `error` (of M21), `t`, `p_value`; `n` times. With the `factors` that betas were
+    `intercept` first: `premium`, `error` (of M21), `t`, `p_value`; `n_times`. With the `factors` that betas were
     estimated from, errors allow for that estimation (Shanken, 1992). An asset that lacks a number is left out at that
     time; a time with too few assets for the regression has none, and M9 holds for the premiums over time. Raises
     DataError for dims that are not there and labels that differ, UsageError for settings that cannot be.
@@ -175,6 +177,7 @@ def fama_macbeth(
     names = [*map(str, exposures["factor"].values)]
     whole = exposures.expand_dims({dim: returns[dim]}) if dim not in exposures.dims else exposures
     over_time = over(
+        "fama_macbeth",
         _cross_section,
         {"returns": returns, "exposures": whole},
         {"returns": [asset], "exposures": [asset, "factor"]},
@@ -188,10 +191,12 @@ def fama_macbeth(
         return _means(premiums, noise, lags, correction)
 
     noise = _noise_of(factors, names, dim)
-    outputs = {name: [] if name == "n" else ["price"] for name in _PRICES}
+    outputs = {name: [] if name == "n_times" else ["price"] for name in _PRICES}
     attrs = {"lags": lags, "correction": correction, "errors": "newey_west" if factors is None else "shanken"}
     arrays = {"premiums": over_time, "noise": noise}
-    found = over(means, arrays, {"premiums": ["price", dim], "noise": ["price", "to"]}, outputs, _PRICES, attrs)
+    found = over(
+        "fama_macbeth", means, arrays, {"premiums": ["price", dim], "noise": ["price", "to"]}, outputs, _PRICES, attrs
+    )
     return found.rename(price="factor")
 
 

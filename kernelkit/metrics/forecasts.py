@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from kernelkit.errors import UsageError, message
-from kernelkit.metrics.labels import check_dims, over
+from kernelkit.metrics.labels import check_dims, named, over
 from kernelkit.metrics.metric import metric
 from kernelkit.metrics.regression import Correction, mean_test
 from kernelkit.metrics.series import covariance, deviation
@@ -40,7 +40,15 @@ def information_coefficient(
     check_dims("information_coefficient", given, {name: [dim] for name in given})
     texts = {"ic": ("1", "information coefficient")}
     inputs = {name: [dim] for name in given}
-    found = over(lambda f, y: _correlation(f, y, method), given, inputs, {"ic": []}, texts, {"method": method})
+    found = over(
+        "information_coefficient",
+        lambda f, y: _correlation(f, y, method),
+        given,
+        inputs,
+        {"ic": []},
+        texts,
+        {"method": method},
+    )
     return found["ic"].rename("information_coefficient")
 
 
@@ -109,7 +117,16 @@ def quantile_returns(forecasts: xr.DataArray, outcomes: xr.DataArray, *, n: int 
     texts = {"mean": ("1", "mean outcome"), "count": ("1", "assets"), "spread": ("1", "highest group less the lowest")}
     outputs = {"mean": ["quantile"], "count": ["quantile"], "spread": []}
     labels = range(1, int(n) + 1)
-    return over(lambda f, y: _grouped(f, y, int(n)), given, inputs, outputs, texts, {"n": n}, {"quantile": labels})
+    return over(
+        "quantile_returns",
+        lambda f, y: _grouped(f, y, int(n)),
+        given,
+        inputs,
+        outputs,
+        texts,
+        {"n": n},
+        {"quantile": labels},
+    )
 
 
 def _grouped(f: Floats, y: Floats, n: int) -> Any:
@@ -164,9 +181,10 @@ def ic_decay(
     ic = xr.concat(found, xr.DataArray([int(h) for h in horizons], dims="horizon", name="horizon"))
     attrs = {"outcome": outcome, "method": method}
     texts = {"half_life": ("sample", "samples in which the information coefficient falls to a half")}
-    half = over(_half_life(ic["horizon"].values), {"ic": ic}, {"ic": ["horizon"]}, {"half_life": []}, texts, attrs)
-    text = {"units": "1", "long_name": "mean information coefficient", **attrs}
-    return half.assign(ic=ic.assign_attrs(text))
+    half = over(
+        "ic_decay", _half_life(ic["horizon"].values), {"ic": ic}, {"ic": ["horizon"]}, {"half_life": []}, texts, attrs
+    )
+    return half.assign(ic=named(ic, "1", "mean information coefficient", **attrs))
 
 
 def _half_life(horizons: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,32 @@ def check_labels(arrays: Mapping[str, xr.DataArray]) -> None:
         raise DataError(message(names, "labels that differ", "the same labels exactly", fix)) from error
 
 
+def check_names(function: str, arrays: Iterable[Any], outputs: Iterable[str]) -> None:
+    """Raise DataError where an output would have the name of a dim, as a swept parameter may.
+
+    >>> check_names("mean", [xr.DataArray([1.0], dims="time")], ["mean"])
+    """
+    outputs = set(outputs)
+    dims = {str(dim) for array in arrays if isinstance(array, xr.DataArray) for dim in array.dims}
+    taken = sorted(outputs & dims)
+    if taken:
+        found, fix = f"the dims {', '.join(taken)}", f"Rename them: x.rename({taken[0]}='{taken[0]}_')."
+        raise DataError(message(function, found, f"other names than those of its outputs {sorted(outputs)}", fix))
+
+
+def named(array: xr.DataArray, units: str, long_name: str, **attrs: Any) -> xr.DataArray:
+    """The array with these attrs and no others.
+
+    >>> named(xr.DataArray([1.0], attrs={"initial": 1.0}), "1", "share").attrs
+    {'units': '1', 'long_name': 'share'}
+    """
+    found = array.copy(deep=False)
+    found.attrs = {"units": units, "long_name": long_name, **attrs}
+    return found
+
+
 def over(
+    function: str,
     formula: Callable[..., Any],
     arrays: Mapping[str, xr.DataArray],
     dims: Mapping[str, Sequence[str]],
@@ -53,11 +78,12 @@ def over(
     `new` are dims that no array has, with their labels.
 
     >>> x = xr.DataArray([[1.0, 2.0], [3.0, 5.0]], dims=("asset", "time"))
-    >>> found = over(np.sum, {"x": x}, {"x": ["time"]}, {"total": []}, {"total": ("1", "total")}, {})
+    >>> found = over("mean", np.sum, {"x": x}, {"x": ["time"]}, {"total": []}, {"total": ("1", "total")}, {})
     >>> found["total"].values
     array([3., 8.])
     """
     check_labels(arrays)
+    check_names(function, arrays.values(), outputs)
     found = xr.apply_ufunc(
         formula,
         *(array.astype("f8") for array in arrays.values()),
@@ -71,8 +97,5 @@ def over(
     )
     found = found if isinstance(found, tuple) else (found,)
     kept = {k: v for k, v in attrs.items() if v is not None}
-    one = {
-        name: array.assign_attrs(units=texts[name][0], long_name=texts[name][1], **kept)
-        for name, array in zip(outputs, found, strict=True)
-    }
+    one = {name: named(array, *texts[name], **kept) for name, array in zip(outputs, found, strict=True)}
     return xr.Dataset(one, attrs=kept).assign_coords({k: list(v) for k, v in (new or {}).items()})

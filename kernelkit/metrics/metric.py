@@ -13,6 +13,7 @@ import xarray as xr
 
 from kernelkit import schema
 from kernelkit.errors import DataError, UsageError, message
+from kernelkit.metrics.labels import check_names
 from kernelkit.metrics.period import periods_of
 from kernelkit.metrics.series import Array, column
 
@@ -157,6 +158,7 @@ class Metric:
         return self._labelled(series, settings, dim)
 
     def _labelled(self, series: dict[str, Any], settings: dict[str, Any], dim: str) -> xr.DataArray | xr.Dataset:
+        check_names(self.name, series.values(), self.outputs)
         core = {"number": [], "curve": [dim], "rows": ["drawdown"]}[self.shape]
         try:
             found = xr.apply_ufunc(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kernelkit.metrics.series import EPSILON
 
 Floats = NDArray[np.float64]
-Correction = Literal["small", "none"]
+Correction = Literal["small", "none", "satterthwaite"]
 
 
 class Fit(NamedTuple):
@@ -37,8 +37,9 @@ def newey_west_lags(n: int) -> int:
 def least_squares(y: Floats, x: Floats, *, lags: int | None = None, correction: Correction = "small") -> Fit:
     """M21: `y` (n) on the columns of `x` (n, k), a constant among them, with errors of Newey and West (1987).
 
-    All is NaN of no more samples than columns and of columns that depend on one another; errors, t and p-values are NaN
-    where nothing is left to err.
+    `correction` of the errors for few samples: ``"small"`` `n / (n - k)`; ``"satterthwaite"`` as M21 says, which also
+    takes fewer degrees of freedom (Bell and McCaffrey, 2002; Imbens and Kolesár, 2016). All is NaN of no more samples
+    than columns and of columns that depend on one another; errors, t and p-values are NaN where nothing is left to err.
 
     >>> line = np.column_stack([np.ones(4), np.arange(4.0)])
     >>> least_squares(np.array([1.0, 2.0, 2.0, 4.0]), line, lags=0).coefficients.round(12)
@@ -54,16 +55,20 @@ def least_squares(y: Floats, x: Floats, *, lags: int | None = None, correction: 
     left = y - unit @ found
     bread = np.linalg.inv(unit.T @ unit)
     scores = unit * left[:, None]
-    cov = bread @ long_run(scores, newey_west_lags(n) if lags is None else int(lags)) @ bread
+    reach = newey_west_lags(n) if lags is None else int(lags)
+    variances, freedom = np.diag(bread @ long_run(scores, reach) @ bread), np.full(k, float(n - k))
     if correction == "small":
-        cov = cov * (n / (n - k))
+        variances = variances * (n / (n - k))
+    elif correction == "satterthwaite":
+        factors, freedom = _satterthwaite(unit, bread, reach)
+        variances = variances * factors
     squares, about = np.sum(left**2), np.sum((y - np.mean(y)) ** 2)
     exact = squares <= n * EPSILON * np.sum(y * y)
-    errors = np.where(exact, np.nan, np.sqrt(np.maximum(np.diag(cov), 0.0)))
+    errors = np.where(exact, np.nan, np.sqrt(np.maximum(variances, 0.0)))
     with np.errstate(divide="ignore", invalid="ignore"):
         t = found / np.where(errors > 0.0, errors, np.nan)
         r_squared = 1.0 - squares / about if about > n * EPSILON * np.sum(y * y) else np.nan
-    return Fit(found / size, errors / size, t, two_sided(t, n - k), float(r_squared), left)
+    return Fit(found / size, errors / size, t, two_sided(t, freedom), float(r_squared), left)
 
 
 def long_run(scores: Floats, lags: int) -> Floats:
@@ -77,6 +82,30 @@ def long_run(scores: Floats, lags: int) -> Floats:
         crossed = scores[lag:].T @ scores[:-lag]
         total = total + (1.0 - lag / (lags + 1.0)) * (crossed + crossed.T)
     return np.asarray(total)
+
+
+def _satterthwaite(x: Floats, bread: Floats, lags: int) -> tuple[Floats, Floats]:
+    """M21: what the variances of coefficients lack on average, and the chi-squared that they are like.
+
+    Both of even, independent noise, whose estimated variance of coefficient j is `u' M Q M u`, with `M` what takes the
+    columns out and `Q` the matrix `w(s - t) a(s) a(t)`, `a` the weights of the samples in the coefficient.
+    """
+    k = x.shape[1]
+    factors, freedom = np.empty(k), np.empty(k)
+    for j, a in enumerate((x @ bread).T):
+        rows = a[:, None] * x
+        reached, squares = rows.copy(), np.sum(a**4)
+        for lag in range(1, min(lags, len(x) - 1) + 1):
+            weight = 1.0 - lag / (lags + 1.0)
+            reached[lag:] += weight * rows[:-lag]
+            reached[:-lag] += weight * rows[lag:]
+            squares += 2.0 * weight**2 * np.sum((a[lag:] * a[:-lag]) ** 2)
+        reached *= a[:, None]  # Q x, and no n by n matrix
+        inside = bread @ (x.T @ reached)
+        mean = np.sum(a * a) - np.trace(inside)
+        spread = squares - 2.0 * np.trace(bread @ (reached.T @ reached)) + np.trace(inside @ inside)
+        factors[j], freedom[j] = np.sum(a * a) / mean, mean**2 / spread
+    return factors, freedom
 
 
 def mean_test(x: Floats, *, lags: int | None = None, correction: Correction = "small") -> Fit:

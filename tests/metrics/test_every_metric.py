@@ -154,6 +154,14 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], text: str
         kk.metrics.sharpe_ratio(np.arange(4.0), **settings)
 
 
+def test_an_output_is_not_named_as_a_dim() -> None:
+    x = xr.DataArray(np.ones((2, 3)), dims=("n", "time"))
+    with pytest.raises(DataError, match=r"distribution: found the dims n, wanted other names .*x.rename\(n='n_'\)"):
+        kk.metrics.distribution(x)
+    with pytest.raises(DataError, match="factor_model: found the dims beta, wanted other names than those of its"):
+        kk.metrics.factor_model(x.rename(n="beta"), x.rename(n="factor"), periods=12)
+
+
 def test_a_risk_free_rate_may_be_a_series() -> None:
     x, rf = labelled("sharpe_ratio")[0], xr.DataArray(np.linspace(0.0, 1e-4, 260), dims="time")
     found = kk.metrics.sharpe_ratio(x, rf=rf, periods=12)
