@@ -75,17 +75,11 @@ def _noise(x: Floats) -> float:
 
 def _state_space(x: Floats, train: int, method: Model) -> tuple[Any, Floats, float]:
     """The model of the curve, its variances by the first `train` samples, and the unit in which both are."""
-    import warnings
-
-    from statsmodels.tools.sm_exceptions import ConvergenceWarning
     from statsmodels.tsa.statespace.structural import UnobservedComponents
 
     scale = _noise(x[:train])
     y, name = (x - x[0]) / scale, _STATSMODELS[method]
-    with warnings.catch_warnings():
-        # Where the likelihood is flat the search has no end; any of those variances says as much.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        fit = UnobservedComponents(y[:train], name, use_exact_diffuse=True).fit(disp=False)
+    fit = UnobservedComponents(y[:train], name, use_exact_diffuse=True).fit(disp=False)
     return UnobservedComponents(y, name, use_exact_diffuse=True), fit.params, scale
 
 

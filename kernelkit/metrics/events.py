@@ -79,8 +79,9 @@ def event_study(
     if events.dtype.kind != "b":
         fix = "Pass a mask: x['time'].isin(days)."
         raise DataError(message("event_study: events", f"dtype {events.dtype}", "bool", fix))
-    x, b, mask = (one.transpose(..., dim) for one in xr.broadcast(returns.astype("f8"), benchmark, events))
-    x, b, mask = (one.transpose(*x.dims) for one in (x, b, mask))
+    x, b, mask = xr.broadcast(returns.astype("f8"), benchmark, events)
+    x = x.transpose(..., dim)
+    b, mask = (one.transpose(*x.dims) for one in (b, mask))
     places = np.argwhere(mask.values)
     studied = [_study(x.values[tuple(at[:-1])], b.values[tuple(at[:-1])], int(at[-1]), how) for at in places]
     abnormal = np.array([one for one, _ in studied]).reshape(len(places), how.last - how.first + 1)

@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from kernelkit.errors import DataError, UsageError, message
-from kernelkit.metrics.labels import check_dims, over
+from kernelkit.metrics.labels import check_dims, check_labels, over
 from kernelkit.metrics.metric import aligned, metric
 from kernelkit.metrics.period import periods_of
 from kernelkit.metrics.regression import Correction, least_squares, mean_test, two_sided
@@ -172,8 +172,9 @@ def fama_macbeth(
     """
     check_settings("fama_macbeth", lags, correction)
     dims = {"returns": [asset, dim], "exposures": [asset, "factor"], "factors": ["factor", dim]}
-    given = {"returns": returns, "exposures": exposures}
-    check_dims("fama_macbeth", given if factors is None else {**given, "factors": factors}, dims)
+    given = {"returns": returns, "exposures": exposures} | ({} if factors is None else {"factors": factors})
+    check_dims("fama_macbeth", given, dims)
+    check_labels(given)
     names = [*map(str, exposures["factor"].values)]
     whole = exposures.expand_dims({dim: returns[dim]}) if dim not in exposures.dims else exposures
     over_time = over(

@@ -65,7 +65,7 @@ def test_m25__what_is_said_of_all_events() -> None:
 
 
 def test_m25__a_planted_effect_is_found_where_it_is() -> None:
-    x = stocks(DRAW, 20)
+    x = stocks(np.random.default_rng(54), 20)
     mask = spread_out(x)
     found = m.event_study(x + 0.05 * mask, MARKET, mask, train=100)
     np.testing.assert_allclose(found["mean_abnormal"].sel(offset=0), 0.05, atol=0.015)

@@ -205,7 +205,16 @@ SHORTER = FACTORS.assign_coords(time=np.arange(N) + 1)
             UsageError,
             "fama_macbeth: correction: found 'all', wanted one of 'small', 'none'",
         ),
-        (lambda: m.fama_macbeth(RETURNS, BETAS, factors=FACTORS[:2]), DataError, "fama_macbeth: factors: found dims"),
+        (
+            lambda: m.fama_macbeth(RETURNS, BETAS, factors=FACTORS[:2]),
+            DataError,
+            "returns and exposures and factors: found labels that differ",
+        ),
+        (
+            lambda: m.fama_macbeth(RETURNS, BETAS, factors=FACTORS.expand_dims(regime=2)),
+            DataError,
+            r"fama_macbeth: factors: found dims \('regime', 'factor', 'time'\)",
+        ),
         (lambda: m.rolling_beta(RETURNS, RETURNS, window=2), UsageError, "window: found 2, wanted a whole number"),
     ],
 )
