@@ -89,6 +89,15 @@ ORACLES = {
     "pandas": Oracle("rolling windows and ewm; metrics of the curve", BSD),
     "SciPy": Oracle("optimize.minimize; special.ndtri; stats.skew, kurtosis, chi2, binom, genpareto; quantiles", BSD),
     "PerformanceAnalytics": Oracle("R PerformanceAnalytics 2.1.0 on Bacon, managers and edhec", "GPL-2.0 or GPL-3.0"),
+    "statsmodels": Oracle(
+        "statsmodels 0.14 and later: OLS with HAC errors and its predictions, lowess, het_arch, one regression a time",
+        BSD,
+    ),
+    "Nile": Oracle(
+        "Cobb (1978); strucchange, breakpoints(Nile ~ 1), from 0 to 5 breaks; Durbin and Koopman (2012), local level",
+        "GPL-2.0 or GPL-3.0; a book",
+    ),
+    "Brinson": Oracle("Bacon, Practical portfolio performance measurement and attribution (2008), chapter 5", "a book"),
     "Drawdowns that others got wrong": Oracle("issues of quantstats, pyfolio and ml4t, by hand", BSD),
     "Backtests of value at risk": Oracle(
         "Kupiec (1995), table; Jorion, Value at Risk, chapter 6; BCBS (1996), table 2", "papers, a book"

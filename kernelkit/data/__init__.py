@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kernelkit.data.symbols import symbols_of as symbols_of
     from kernelkit.data.symbols import with_symbols as with_symbols
     from kernelkit.data.universe import with_universe as with_universe
+    from kernelkit.data.vintages import vintage as vintage
 
 _HOMES = {
     "AdjustedWarning": "kernelkit.data.actions",
@@ -31,6 +32,7 @@ _HOMES = {
     "load": "kernelkit.data.catalog",
     "names": "kernelkit.data.catalog",
     "symbols_of": "kernelkit.data.symbols",
+    "vintage": "kernelkit.data.vintages",
     "with_actions": "kernelkit.data.actions",
     "with_symbols": "kernelkit.data.symbols",
     "with_universe": "kernelkit.data.universe",

@@ -7,6 +7,7 @@ from kernelkit.inference.block_length import block_length
 from kernelkit.inference.bootstrap import block_counts, max_sharpe_test, superior_ability
 from kernelkit.inference.multiplicity import adjusted_p_values, haircut_sharpe_ratio
 from kernelkit.inference.overfitting import cscv, pbo
+from kernelkit.inference.seasonality import seasonality
 from kernelkit.inference.significance import (
     deflated_sharpe_ratio,
     expected_max_sharpe,
@@ -31,6 +32,7 @@ __all__ = (
     "overfitting",
     "pbo",
     "probabilistic_sharpe_ratio",
+    "seasonality",
     "significance",
     "superior_ability",
 )

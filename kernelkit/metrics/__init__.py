@@ -1,26 +1,65 @@
 """Metrics: each public function takes one named dim off returns, all other dims stay.
 
-Every function made with `kernelkit.metrics.metric.metric` is public here by its own name; those of trades that take
-the table of `kk.trades` are so, too.
+Every function made with `kernelkit.metrics.metric.metric` is public here by its own name; so are those that
+take the table of `kk.trades`, or arrays of several dims.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from kernelkit.metrics import drawdown, equity, overview, ratios, risk, trades, var_tests
+from kernelkit.metrics import (
+    attribution,
+    benchmark,
+    changes,
+    curve,
+    drawdown,
+    equity,
+    events,
+    factors,
+    forecasts,
+    overview,
+    ratios,
+    risk,
+    trades,
+    var_tests,
+)
+from kernelkit.metrics.attribution import brinson, factor_attribution, link
+from kernelkit.metrics.benchmark import market_portfolio, peer_rank, risk_free
+from kernelkit.metrics.events import event_study
+from kernelkit.metrics.factors import factor_model, fama_macbeth
+from kernelkit.metrics.forecasts import ic_decay, information_coefficient, quantile_returns
 from kernelkit.metrics.metric import METRICS
 from kernelkit.metrics.trades import excursions, hold_time, trades_by
 
 __all__ = (
     "METRICS",
+    "attribution",
+    "benchmark",
+    "brinson",
+    "changes",
+    "curve",
     "drawdown",
     "equity",
+    "event_study",
+    "events",
     "excursions",
+    "factor_attribution",
+    "factor_model",
+    "factors",
+    "fama_macbeth",
+    "forecasts",
     "hold_time",
+    "ic_decay",
+    "information_coefficient",
+    "link",
+    "market_portfolio",
     "overview",
+    "peer_rank",
+    "quantile_returns",
     "ratios",
     "risk",
+    "risk_free",
     "trades",
     "trades_by",
     "var_tests",

@@ -13,12 +13,14 @@ import xarray as xr
 
 from kernelkit import schema
 from kernelkit.errors import DataError, UsageError, message
+from kernelkit.metrics.labels import check_names
 from kernelkit.metrics.period import periods_of
 from kernelkit.metrics.series import Array, column
 
 Periods = Any  # None to a caller, found by M10 before a formula sees it
 METRICS: dict[str, Callable[..., Any]] = {}
 INFERENCE: dict[str, Callable[..., Any]] = {}
+ALONE: set[str] = set()  # of these, those that take one series at a time, on the host
 HOMES = {"metrics": METRICS, "inference": INFERENCE}  # where a formula is public: kk.metrics, kk.inference
 
 MONEY = "quote"  # units of an equity
@@ -35,6 +37,13 @@ RANGES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "top": ("a whole number of at least 1", lambda v: v == int(v) and v >= 1),
     "depth": ("a fraction from 0 to below 1", lambda v: 0.0 <= v < 1.0),
     "lags": ("None or a whole number of at least 0", lambda v: v is None or (v == int(v) and v >= 0)),
+    "n_lags": ("a whole number of at least 1", lambda v: v == int(v) and v >= 1),
+    "window": ("a whole number of at least 3", lambda v: v == int(v) and v >= 3),
+    "train": ("a whole number of at least 10", lambda v: v == int(v) and v >= 10),
+    "limit": ("a number above 0", lambda v: v > 0),
+    "share": ("a fraction above 0, at most 1", lambda v: 0.0 < v <= 1.0),
+    "shortest": ("a fraction above 0, at most 0.5", lambda v: 0.0 < v <= 0.5),
+    "breaks": ("None or a whole number of at least 0", lambda v: v is None or (v == int(v) and v >= 0)),
     "n_trials": ("a number of at least 1", lambda v: v >= 1.0),
     "sharpe_variance": ("a number of at least 0", lambda v: v >= 0.0),
 }
@@ -55,6 +64,7 @@ def metric(
     shape: Literal["number", "curve", "rows"] = "number",
     labels: tuple[str, ...] = (),
     as_given: bool = False,
+    alone: bool = False,
     home: Literal["metrics", "inference"] = "metrics",
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make a formula public: `formula(x, ..., setting=...)`, arrays with samples along the last axis.
@@ -67,6 +77,7 @@ def metric(
     its place, of which ``labels`` are positions along the dim. A setting of the type Literal is checked against it, one
     named in RANGES against that, and all are attrs of what comes out. `home` is the package that shows the function. M9
     is done here: a series with a gap gives NaN, unless the formula takes one series ``as_given`` and does it itself.
+    What is a loop or another library's is called for each series ``alone``, without its missing ends, on the host.
 
     >>> @metric("1", "largest sample")
     ... def highest(x):
@@ -78,7 +89,8 @@ def metric(
 
     def decorate(formula: Callable[..., Any]) -> Callable[..., Any]:
         texts = outputs or {"": (units, long_name) if units else schema_text(formula.__name__)}
-        made = Metric(formula, {k: Text(*v) for k, v in texts.items()}, shape, labels, as_given, home)
+        made = Metric(formula, {k: Text(*v) for k, v in texts.items()}, shape, labels, as_given, alone, home)
+        ALONE.update({formula.__name__} if alone else ())
         HOMES[home][formula.__name__] = public = made.function()
         return public
 
@@ -101,10 +113,11 @@ class Metric:
         shape: Literal["number", "curve", "rows"],
         labels: tuple[str, ...],
         as_given: bool,
+        alone: bool,
         home: str,
     ) -> None:
         self.formula, self.outputs, self.shape, self.labels, self.as_given = formula, outputs, shape, labels, as_given
-        self.home = home
+        self.alone, self.home = alone, home
         self.name = formula.__name__
         self.signature = inspect.signature(formula)
         hints = typing.get_type_hints(formula)
@@ -145,6 +158,7 @@ class Metric:
         return self._labelled(series, settings, dim)
 
     def _labelled(self, series: dict[str, Any], settings: dict[str, Any], dim: str) -> xr.DataArray | xr.Dataset:
+        check_names(self.name, series.values(), self.outputs)
         core = {"number": [], "curve": [dim], "rows": ["drawdown"]}[self.shape]
         try:
             found = xr.apply_ufunc(
@@ -190,7 +204,10 @@ class Metric:
                 given = [a.astype("f8", copy=False) for a in arrays]
                 if self.as_given:
                     return self.formula(*given, **settings)
+                self._check_host(given)
                 present, broken = aligned(given)
+                if self.alone:
+                    return self._one_by_one(dict(zip(names, present, strict=True)), broken, settings)
                 found = self.formula(**dict(zip(names, present, strict=True)), **settings)
                 gap = broken if self.shape == "number" else column(broken)
                 if isinstance(found, tuple):
@@ -198,6 +215,24 @@ class Metric:
                 return np.where(gap, np.nan, found)[()]
 
         return reduce
+
+    def _one_by_one(self, series: Mapping[str, Array], broken: Array, settings: Mapping[str, Any]) -> Any:
+        """The formula of each series without its missing ends; NaN of those with a gap and of those without samples."""
+        there = ~np.isnan(next(iter(series.values())))
+        found = [np.full(there.shape if self.shape == "curve" else broken.shape, np.nan) for _ in self.outputs]
+        for at in np.ndindex(broken.shape):
+            if broken[at] or not there[at].any():
+                continue
+            values = self.formula(**{k: x[at][there[at]] for k, x in series.items()}, **settings)
+            place = (*at, there[at]) if self.shape == "curve" else at
+            for one, value in zip(found, values if isinstance(values, tuple) else (values,), strict=True):
+                one[place] = value
+        return tuple(one[()] for one in found) if len(found) > 1 else found[0][()]
+
+    def _check_host(self, arrays: Sequence[Array]) -> None:
+        if self.alone and not all(isinstance(a, np.ndarray) for a in arrays):
+            found = next(type(a).__name__ for a in arrays if not isinstance(a, np.ndarray))
+            raise DataError(message(self.name, found, "an array of numpy", "Take it to the host first."))
 
     def _check_series(self, name: str, value: Any, dim: str) -> None:
         what = f"{self.name}: {name}"

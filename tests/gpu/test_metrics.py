@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.gpu.check_metrics import difference
-from tests.metrics.cases import CASES, NAMES
+from tests.metrics.cases import DEVICE_CASES
 
 cupy = pytest.importorskip("cupy", reason='needs pip install "kernelkit[gpu]"')
 if not cupy.cuda.is_available():
@@ -15,6 +15,6 @@ if not cupy.cuda.is_available():
 
 
 @pytest.mark.parametrize("labelled", [False, True], ids=["arrays", "labelled"])
-@pytest.mark.parametrize(("name", "settings"), CASES, ids=NAMES)
+@pytest.mark.parametrize(("name", "settings"), DEVICE_CASES.values(), ids=DEVICE_CASES.keys())
 def test_cupy_is_numpy(name: str, settings: dict[str, Any], labelled: bool) -> None:
     assert difference(name, settings, labelled) <= 1.0

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kernelkit.metrics import METRICS
+from kernelkit.metrics.metric import ALONE
 
 SHAPE = (3, 4, 260)
 DIMS = ("fold", "asset", "time")
@@ -63,6 +64,7 @@ def settings_of(name: str) -> Iterator[dict[str, Any]]:
 
 CASES = [(name, settings) for name in METRICS for settings in settings_of(name)]
 NAMES = [f"{name}-{'-'.join(str(v) for k, v in settings.items() if k != 'periods')}" for name, settings in CASES]
+DEVICE_CASES = {text: case for text, case in zip(NAMES, CASES, strict=True) if case[0] not in ALONE}
 
 
 def numbers(found: Any) -> dict[str, Any]:

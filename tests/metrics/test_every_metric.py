@@ -15,6 +15,7 @@ import xarray as xr
 import kernelkit as kk
 from kernelkit.errors import DataError, UsageError
 from kernelkit.metrics import METRICS, series
+from kernelkit.metrics.metric import ALONE
 from tests.metrics.cases import CASES, DIMS, NAMES, numbers, series_of
 from tests.metrics.duck import Duck, wrap
 
@@ -84,6 +85,10 @@ def test_devices_are_asked_no_more_than_they_answer(
     def there(function: Any) -> Any:
         return lambda *args: wrap(function(*(a.inside if isinstance(a, Duck) else a for a in args)))
 
+    if name in ALONE:
+        with pytest.raises(DataError, match=r"found Duck, wanted an array of numpy. Take it to the host first"):
+            METRICS[name](*(Duck(v) for v in series_of(name).values()), **settings)
+        return
     wanted = METRICS[name](*series_of(name).values(), **settings)
     answered = {k: there(getattr(scipy.special, k)) for k in ("erfc", "betainc")}
     monkeypatch.setattr(series, "extra", lambda module, extra: SimpleNamespace(**answered))
@@ -147,6 +152,14 @@ def test_what_is_no_series_is_refused(call: Any, text: str) -> None:
 def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], text: str) -> None:
     with pytest.raises(UsageError, match=text):
         kk.metrics.sharpe_ratio(np.arange(4.0), **settings)
+
+
+def test_an_output_is_not_named_as_a_dim() -> None:
+    x = xr.DataArray(np.ones((2, 3)), dims=("n", "time"))
+    with pytest.raises(DataError, match=r"distribution: found the dims n, wanted other names .*x.rename\(n='n_'\)"):
+        kk.metrics.distribution(x)
+    with pytest.raises(DataError, match="factor_model: found the dims beta, wanted other names than those of its"):
+        kk.metrics.factor_model(x.rename(n="beta"), x.rename(n="factor"), periods=12)
 
 
 def test_a_risk_free_rate_may_be_a_series() -> None:
