@@ -17,7 +17,7 @@ from kernelkit.inference.significance import expected_max_sharpe
 if TYPE_CHECKING:
     import xarray as xr
 
-_X, _W = np.polynomial.hermite_e.hermegauss(64)  # of a standard normal factor
+_X = np.linspace(-9.0, 9.0, 9001)  # of a standard normal factor, for the trapezoidal rule
 
 
 def critical(n_trials: float, level: float, correlation: float = 0.0) -> float:
@@ -26,15 +26,15 @@ def critical(n_trials: float, level: float, correlation: float = 0.0) -> float:
     Any two of them correlate by ``correlation``. Independent ones: Šidák's.
 
     >>> round(critical(1, 0.05), 3), round(critical(300, 0.05), 3), round(critical(300, 0.05, 0.9), 3)
-    (1.645, 3.581, 2.501)
+    (1.645, 3.581, 2.484)
     """
     if correlation == 0.0:
         return float(scipy.special.ndtri((1.0 - level) ** (1.0 / n_trials)))
     own, common = math.sqrt(1.0 - correlation), math.sqrt(correlation)
 
     def exceeds(z: float) -> float:
-        below = np.exp(n_trials * scipy.special.log_ndtr((z - common * _X) / own))
-        return 1.0 - float(np.sum(_W * below) / math.sqrt(2.0 * math.pi)) - level
+        below = np.exp(n_trials * scipy.special.log_ndtr((z - common * _X) / own) - 0.5 * _X**2)
+        return 1.0 - float(np.sum(below)) * (_X[1] - _X[0]) / math.sqrt(2.0 * math.pi) - level
 
     return float(scipy.optimize.brentq(exceeds, -10.0, 12.0))
 
