@@ -5,8 +5,10 @@ from __future__ import annotations
 from kernelkit.inference import bootstrap, multiplicity, overfitting, significance
 from kernelkit.inference.block_length import block_length
 from kernelkit.inference.bootstrap import block_counts, max_sharpe_test, superior_ability
+from kernelkit.inference.intervals import interval, replications
 from kernelkit.inference.multiplicity import adjusted_p_values, haircut_sharpe_ratio
 from kernelkit.inference.overfitting import cscv, pbo
+from kernelkit.inference.resampling import Resampling
 from kernelkit.inference.significance import (
     deflated_sharpe_ratio,
     expected_max_sharpe,
@@ -16,6 +18,7 @@ from kernelkit.inference.significance import (
 )
 
 __all__ = (
+    "Resampling",
     "adjusted_p_values",
     "block_counts",
     "block_length",
@@ -24,6 +27,7 @@ __all__ = (
     "deflated_sharpe_ratio",
     "expected_max_sharpe",
     "haircut_sharpe_ratio",
+    "interval",
     "max_sharpe_test",
     "min_backtest_length",
     "min_track_record_length",
@@ -31,6 +35,7 @@ __all__ = (
     "overfitting",
     "pbo",
     "probabilistic_sharpe_ratio",
+    "replications",
     "significance",
     "superior_ability",
 )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
+import xarray as xr
 
 import kernelkit as kk
 
@@ -37,3 +40,35 @@ def test_i10__block_length_is_that_of_arch() -> None:
         theirs = optimal_block_length(x).to_numpy()[0]
         ours = [i.block_length(x, scheme=scheme) for scheme in ("stationary", "circular")]
         np.testing.assert_allclose(ours, np.maximum(theirs, 1.0), rtol=1e-9)
+
+
+@pytest.mark.market_data
+@pytest.mark.oracle("Bootstrap, arch and Hansen", covers="I11, I12", cases=1)
+def test_i12__stationary_bootstrap_exact_variance(fixture: Callable[[str], Any]) -> None:
+    """40,000 replications come within the tolerance of 1.2 %, their standard error is 0.7 %."""
+    (case,) = fixture("stationary_bootstrap_exact_variance")["cases"]
+    z = xr.DataArray(np.array(case["input"]["z"]), dims="time")
+    how = i.Resampling("stationary", length=1 / case["input"]["p"], replications=40_000)
+    found = i.interval(lambda x: x.mean("time"), z, resampling=how)["standard_error"]
+    assert len(z) * float(found) ** 2 == pytest.approx(case["expected"], abs=case["tol"])
+
+
+@pytest.mark.oracle("SciPy", covers="I12", cases=12)
+def test_i12__intervals_are_those_of_scipy() -> None:
+    """Of the same replications, the smallest and the largest counted twice: theirs are quantiles of k / (B - 1)."""
+    for seed in range(4):
+        x = np.random.default_rng(seed).exponential(size=40 + seed)
+        given = xr.DataArray(x, dims="time")
+        how = i.Resampling("iid", replications=500, seed=seed)
+
+        def spread(x: xr.DataArray) -> xr.DataArray:
+            return x.std("time")
+
+        drawn = i.replications(spread, given, resampling=how).values
+        for ours, theirs in (("percentile", "percentile"), ("basic", "basic"), ("bca", "BCa")):
+            found = i.interval(spread, given, method=ours, level=0.9, resampling=how)
+            same = SimpleNamespace(bootstrap_distribution=np.r_[drawn.min(), drawn, drawn.max()])
+            asked = scipy.stats.bootstrap(
+                (x,), np.std, n_resamples=0, confidence_level=0.9, method=theirs, bootstrap_result=same
+            )
+            np.testing.assert_allclose([found["low"], found["high"]], asked.confidence_interval, rtol=1e-10)
