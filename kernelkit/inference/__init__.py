@@ -5,10 +5,22 @@ from __future__ import annotations
 from kernelkit.inference import bootstrap, multiplicity, overfitting, significance
 from kernelkit.inference.block_length import block_length
 from kernelkit.inference.bootstrap import block_counts, max_sharpe_test, superior_ability
+from kernelkit.inference.classical import (
+    anderson_darling,
+    jarque_bera,
+    kolmogorov_smirnov,
+    ljung_box,
+    mann_whitney,
+    t_test,
+    z_test,
+)
+from kernelkit.inference.effects import effect_size
 from kernelkit.inference.intervals import interval, replications
 from kernelkit.inference.multiplicity import adjusted_p_values, haircut_sharpe_ratio
 from kernelkit.inference.overfitting import cscv, pbo
+from kernelkit.inference.permutation import permutation_test
 from kernelkit.inference.resampling import Resampling
+from kernelkit.inference.sharpe_error import sharpe_ratio_error
 from kernelkit.inference.significance import (
     deflated_sharpe_ratio,
     expected_max_sharpe,
@@ -20,22 +32,32 @@ from kernelkit.inference.significance import (
 __all__ = (
     "Resampling",
     "adjusted_p_values",
+    "anderson_darling",
     "block_counts",
     "block_length",
     "bootstrap",
     "cscv",
     "deflated_sharpe_ratio",
+    "effect_size",
     "expected_max_sharpe",
     "haircut_sharpe_ratio",
     "interval",
+    "jarque_bera",
+    "kolmogorov_smirnov",
+    "ljung_box",
+    "mann_whitney",
     "max_sharpe_test",
     "min_backtest_length",
     "min_track_record_length",
     "multiplicity",
     "overfitting",
     "pbo",
+    "permutation_test",
     "probabilistic_sharpe_ratio",
     "replications",
+    "sharpe_ratio_error",
     "significance",
     "superior_ability",
+    "t_test",
+    "z_test",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import scipy.special
@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from kernelkit.errors import DataError, UsageError, message
+from kernelkit.inference.checks import along, choice, differ, fraction
 from kernelkit.inference.resampling import CELLS, REPLICATION, Resampler, Resampling, gathered
 
 Floats = NDArray[np.float64]
@@ -71,7 +72,8 @@ def interval(
     (True, 0.08)
     """
     given = _checked(series, dim)
-    _check(method, level)
+    choice("interval", method=(method, Method))
+    fraction("interval", "level", level)
     resampler = Resampler(given, dim, resampling)
     with np.errstate(divide="ignore", invalid="ignore"):
         drawn = _draw(statistic, resampler, error, method)
@@ -225,35 +227,22 @@ def _at(ranked: Floats, q: Any) -> Floats:
 
 
 def _checked(series: Sequence[Any], dim: str) -> list[xr.DataArray]:
-    given = []
-    for k, x in enumerate(series):
-        if not isinstance(x, xr.DataArray) or dim not in x.dims or REPLICATION in x.dims:
-            found = f"dims {x.dims}" if isinstance(x, xr.DataArray) else type(x).__name__
-            fix = "Name the dim of samples by dim=."
-            raise DataError(message(f"interval: series {k + 1}", found, f"a DataArray along {dim!r}", fix))
-        values = x.astype("f8", keep_attrs=True).compute()
-        missing = values.isnull()
+    given = along("interval", (dim,), *series)
+    for k, x in enumerate(given, 1):
+        if REPLICATION in x.dims:
+            fix = "Rename it: x.rename(replication='path')."
+            raise DataError(message(f"interval: series {k}", f"a dim {REPLICATION!r}", "dims of other names", fix))
+        missing = x.isnull()
         if bool((missing.any(dim) & ~missing.all(dim)).any()):
             fix = "Select the time that all of them have, as x.dropna(dim) does."
-            raise DataError(message(f"interval: series {k + 1}", "NaN at some samples", "the same samples of all", fix))
-        given.append(values)
-    if not given or given[0].sizes[dim] < 2:
-        raise DataError(message("interval", "no series of two samples", "at least one", "Pass returns."))
+            raise DataError(message(f"interval: series {k}", "NaN at some samples", "the same samples of all", fix))
+    if given[0].sizes[dim] < 2:
+        raise DataError(message("interval", f"{given[0].sizes[dim]} samples", "at least two", "Widen the selection."))
     try:
         xr.align(*given, join="exact")
     except xr.AlignmentError as error:
-        fix = "Select the same labels first, as xr.align(x, benchmark, join='inner') does."
-        raise DataError(message("interval: series", "labels that differ", "the same labels exactly", fix)) from error
+        raise differ("interval") from error
     return given
-
-
-def _check(method: str, level: float) -> None:
-    fix = "See help(kk.inference.interval)."
-    if method not in get_args(Method):
-        wanted = f"one of {', '.join(map(repr, get_args(Method)))}"
-        raise UsageError(message("interval: method", repr(method), wanted, fix))
-    if not 0.0 < level < 1.0:
-        raise UsageError(message("interval: level", level, "a number between 0 and 1, such as 0.95", fix))
 
 
 def _conventions(resampler: Resampler) -> dict[str, Any]:

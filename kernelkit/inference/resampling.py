@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kernelkit.errors import DataError, UsageError, message
 from kernelkit.inference.block_length import block_length
+from kernelkit.inference.checks import choice, differ, whole
 from kernelkit.rng import uniform
 
 Floats = NDArray[np.float64]
@@ -68,12 +69,8 @@ class Resampling:
 
     def __post_init__(self) -> None:
         fix = "See help(kk.inference.Resampling)."
-        for name, value, choices in (("scheme", self.scheme, Scheme), ("weights", self.weights, Weights)):
-            if value not in get_args(choices):
-                wanted = f"one of {', '.join(map(repr, get_args(choices)))}"
-                raise UsageError(message(f"Resampling: {name}", repr(value), wanted, fix))
-        if not (self.replications == int(self.replications) and self.replications >= 1):
-            raise UsageError(message("Resampling: replications", self.replications, "a whole number above 0", fix))
+        choice("Resampling", scheme=(self.scheme, Scheme), weights=(self.weights, Weights))
+        whole("Resampling", "replications", self.replications, 1)
         blocks = self.scheme in ("stationary", "circular", "moving")
         lacks = {
             "length": self.length is not None and not blocks,
@@ -162,8 +159,7 @@ class Resampler:
         try:
             xr.align(first, self.how.fitted, join="exact")
         except xr.AlignmentError as error:
-            fix = "Select the same labels first, as xr.align(x, fitted, join='inner') does."
-            raise DataError(message("Resampling: fitted", "labels that differ", "those of the series", fix)) from error
+            raise differ("Resampling: fitted") from error
         if not set(self.how.fitted.dims) <= set(first.dims):
             fix = "Fit it to the series that is bootstrapped."
             raise DataError(message("Resampling: fitted", f"dims {self.how.fitted.dims}", f"{first.dims}", fix))

@@ -72,3 +72,25 @@ def test_i12__intervals_are_those_of_scipy() -> None:
                 (x,), np.std, n_resamples=0, confidence_level=0.9, method=theirs, bootstrap_result=same
             )
             np.testing.assert_allclose([found["low"], found["high"]], asked.confidence_interval, rtol=1e-10)
+
+
+@pytest.mark.market_data
+@pytest.mark.oracle("Classical tests", covers="I14", cases=9)
+def test_i14__classical_tests(fixture: Callable[[str], Any]) -> None:
+    mann_whitney, anderson, sleep = fixture("classical_tests")["cases"]
+
+    def labelled(values: list[float]) -> xr.DataArray:
+        return xr.DataArray(np.array(values, "f8"), dims="time")
+
+    x, y = (labelled(mann_whitney["input"][k]) for k in "xy")
+    found = i.mann_whitney(x, y)
+    numbers = [float(found["statistic"]), float(found["p_value"])]
+    np.testing.assert_allclose(numbers, mann_whitney["expected"], rtol=0, atol=mann_whitney["tol"])
+    several = i.anderson_darling(*map(labelled, anderson["input"]["samples"]))
+    assert float(several["statistic"]) == pytest.approx(anderson["expected"][1], abs=anderson["tol"])
+    x, y = (labelled(sleep["input"][k]) for k in "xy")
+    numbers = []
+    for kind in ("pooled", "welch", "paired"):
+        found = i.t_test(x, y, kind=kind)
+        numbers += [float(found["statistic"]), float(found["p_value"])]
+    np.testing.assert_allclose(numbers, sleep["expected"], rtol=0, atol=sleep["tol"])

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md"]
-PAGES += [f"docs/{name}.md" for name in ("strategies", "guide", "metrics", "inference", "overfitting")]
+PAGES += [f"docs/{name}.md" for name in ("strategies", "guide", "metrics", "inference", "comparison", "overfitting")]
 
 
 @pytest.mark.parametrize("page", PAGES)
