@@ -14,12 +14,16 @@ from kernelkit.inference.classical import (
     t_test,
     z_test,
 )
+from kernelkit.inference.clustering import effective_trials, strategy_clusters, strategy_correlation
+from kernelkit.inference.comparison import equivalence_test, rank_intervals, sharpe_difference
+from kernelkit.inference.confidence_set import model_confidence_set
 from kernelkit.inference.effects import effect_size
 from kernelkit.inference.intervals import interval, replications
 from kernelkit.inference.multiplicity import adjusted_p_values, haircut_sharpe_ratio
 from kernelkit.inference.overfitting import cscv, pbo
 from kernelkit.inference.permutation import permutation_test
 from kernelkit.inference.resampling import Resampling
+from kernelkit.inference.sequential import sequential_test
 from kernelkit.inference.sharpe_error import sharpe_ratio_error
 from kernelkit.inference.significance import (
     deflated_sharpe_ratio,
@@ -39,6 +43,8 @@ __all__ = (
     "cscv",
     "deflated_sharpe_ratio",
     "effect_size",
+    "effective_trials",
+    "equivalence_test",
     "expected_max_sharpe",
     "haircut_sharpe_ratio",
     "interval",
@@ -49,14 +55,20 @@ __all__ = (
     "max_sharpe_test",
     "min_backtest_length",
     "min_track_record_length",
+    "model_confidence_set",
     "multiplicity",
     "overfitting",
     "pbo",
     "permutation_test",
     "probabilistic_sharpe_ratio",
+    "rank_intervals",
     "replications",
+    "sequential_test",
+    "sharpe_difference",
     "sharpe_ratio_error",
     "significance",
+    "strategy_clusters",
+    "strategy_correlation",
     "superior_ability",
     "t_test",
     "z_test",

@@ -27,6 +27,7 @@ TEXTS = {
     "p_value": "p-value",
     "degrees": "degrees of freedom",
     "estimate": "estimate",
+    "standard_error": "its standard error",
     "low": "lower end of the interval",
     "high": "upper end of the interval",
     "skewness": "skewness",
@@ -48,8 +49,8 @@ def t_test(
     """Is the mean of `x`, or the difference of the means of `x` and `y`, not `mean`? Student (1908).
 
     With `y`, ``"welch"`` allows for unequal variances (Welch, 1947), ``"pooled"`` takes them for equal, ``"paired"``
-    tests the differences of samples of one label. `estimate`, `low`, `high`: the mean or difference, and its interval
-    at `level`, one-sided where `alternative` is. Samples are taken for independent: of returns of a strategy see
+    tests the differences of samples of one label. `estimate`, `standard_error`, `low`, `high`: the mean or difference,
+    and its interval at `level`, one-sided where `alternative` is. Samples are taken for independent: of returns see
     `sharpe_ratio_error` and `interval`. Raises `DataError` for labels that differ, `UsageError` for unknown settings.
 
     >>> x = xr.DataArray([1.0, 2.0, 3.0, 4.0], dims="time")
@@ -61,20 +62,22 @@ def t_test(
     fraction("t_test", "level", level)
     import scipy.stats
 
-    def of(result: Any, shift: float) -> tuple[Any, ...]:
+    def of(result: Any, estimate: Any, error: Any, shift: float) -> tuple[Any, ...]:
         low, high = result.confidence_interval(level)
-        return result.statistic, result.pvalue, result.df, (low + shift, high + shift)
+        return result.statistic, result.pvalue, result.df, estimate, error, low + shift, high + shift
 
     def one(a: Floats) -> tuple[Any, ...]:
-        statistic, p, degrees, ends = of(scipy.stats.ttest_1samp(a, mean, alternative=alternative), 0.0)
-        return statistic, p, degrees, a.mean(), *ends
+        error = a.std(ddof=1) / len(a) ** 0.5
+        return of(scipy.stats.ttest_1samp(a, mean, alternative=alternative), a.mean(), error, 0.0)
 
     def two(a: Floats, b: Floats) -> tuple[Any, ...]:
+        m, n, first, second = len(a), len(b), a.var(ddof=1), b.var(ddof=1)
+        if kind == "pooled":
+            first = second = ((m - 1) * first + (n - 1) * second) / (m + n - 2)
         found = scipy.stats.ttest_ind(a - mean, b, equal_var=kind == "pooled", alternative=alternative)
-        statistic, p, degrees, ends = of(found, mean)
-        return statistic, p, degrees, a.mean() - b.mean(), *ends
+        return of(found, a.mean() - b.mean(), (first / m + second / n) ** 0.5, mean)
 
-    names = (*TEST, "degrees", "estimate", "low", "high")
+    names = (*TEST, "degrees", "estimate", "standard_error", "low", "high")
     settings = {"mean": mean, "alternative": alternative, "level": level}
     if y is None:
         return by_row("t_test", one, (x,), names, dim, settings, least=2)

@@ -12,6 +12,8 @@ import scipy.stats
 import xarray as xr
 
 import kernelkit as kk
+from kernelkit.inference import clustering
+from kernelkit.inference.resampling import block_indices
 
 i = kk.inference
 
@@ -94,3 +96,34 @@ def test_i14__classical_tests(fixture: Callable[[str], Any]) -> None:
         found = i.t_test(x, y, kind=kind)
         numbers += [float(found["statistic"]), float(found["p_value"])]
     np.testing.assert_allclose(numbers, sleep["expected"], rtol=0, atol=sleep["tol"])
+
+
+@pytest.mark.oracle("Model confidence set", covers="I21", cases=2)
+def test_i21__the_model_confidence_set_is_that_of_arch() -> None:
+    """On the same draws; theirs is # / B of losses, with > where ours has >=."""
+    from arch.bootstrap import MCS
+
+    x = np.random.default_rng(5).normal(size=(150, 6)) + np.linspace(0.0, 0.3, 6)
+    how = i.Resampling("circular", length=4, replications=300)
+    index = block_indices(150, np.arange(300), length=4, scheme="circular", seed=0)
+    for ours, theirs in (("max", "max"), ("range", "R")):
+        found = i.model_confidence_set(
+            xr.DataArray(x, dims=("time", "trial")), over="trial", statistic=ours, resampling=how
+        )
+        asked = MCS(-x, 0.05, reps=300, block_size=4, method=theirs)
+        asked.bootstrap = SimpleNamespace(bootstrap=lambda reps: [((one,),) for one in index])
+        asked.compute()
+        p = asked.pvalues["Pvalue"].sort_index().to_numpy()
+        np.testing.assert_allclose((found["p_value"] * 301 - 1) / 300, p, rtol=0, atol=1e-12)
+
+
+@pytest.mark.market_data
+@pytest.mark.oracle("Effective number of trials", covers="B12", cases=3)
+def test_b12__effective_trials(fixture: Callable[[str], Any]) -> None:
+    rank, identity, average = fixture("effective_trials")["cases"]
+    found = clustering.effective_rank(np.array(rank["input"]["C"]))
+    assert found == pytest.approx(rank["expected"], abs=rank["tol"])
+    found = clustering.effective_rank(np.eye(identity["input"]["n"]))
+    assert found == pytest.approx(identity["expected"], abs=identity["tol"])
+    matrix = np.full((100, 100), 0.3) + 0.7 * np.eye(100)
+    assert clustering.trials_of_correlation(matrix) == pytest.approx(average["expected"], abs=average["tol"])
