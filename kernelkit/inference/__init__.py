@@ -17,6 +17,7 @@ from kernelkit.inference.classical import (
 from kernelkit.inference.clustering import effective_trials, strategy_clusters, strategy_correlation
 from kernelkit.inference.comparison import equivalence_test, rank_intervals, sharpe_difference
 from kernelkit.inference.confidence_set import model_confidence_set
+from kernelkit.inference.discovery import critical_sharpe_ratio, false_discovery_rate, sharpe_power
 from kernelkit.inference.effects import effect_size
 from kernelkit.inference.intervals import interval, replications
 from kernelkit.inference.multiplicity import adjusted_p_values, haircut_sharpe_ratio
@@ -32,6 +33,7 @@ from kernelkit.inference.significance import (
     min_track_record_length,
     probabilistic_sharpe_ratio,
 )
+from kernelkit.inference.stability import importance_stability, out_of_sample, parameter_plateau
 
 __all__ = (
     "Resampling",
@@ -40,13 +42,16 @@ __all__ = (
     "block_counts",
     "block_length",
     "bootstrap",
+    "critical_sharpe_ratio",
     "cscv",
     "deflated_sharpe_ratio",
     "effect_size",
     "effective_trials",
     "equivalence_test",
     "expected_max_sharpe",
+    "false_discovery_rate",
     "haircut_sharpe_ratio",
+    "importance_stability",
     "interval",
     "jarque_bera",
     "kolmogorov_smirnov",
@@ -57,7 +62,9 @@ __all__ = (
     "min_track_record_length",
     "model_confidence_set",
     "multiplicity",
+    "out_of_sample",
     "overfitting",
+    "parameter_plateau",
     "pbo",
     "permutation_test",
     "probabilistic_sharpe_ratio",
@@ -65,6 +72,7 @@ __all__ = (
     "replications",
     "sequential_test",
     "sharpe_difference",
+    "sharpe_power",
     "sharpe_ratio_error",
     "significance",
     "strategy_clusters",
