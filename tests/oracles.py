@@ -112,6 +112,11 @@ ORACLES = {
     "Bootstrap, arch and Hansen": Oracle(
         "arch 8.0, SPA, on given draws; Hansen (2005); Politis and Romano (1994), lemma 1", "NCSA; papers"
     ),
+    "Classical tests": Oracle("Student (1908), sleep; Scholz and Stephens (1987); tests of SciPy", f"papers, {BSD}"),
+    "Model confidence set": Oracle("arch 8.0, MCS, on given draws", "NCSA"),
+    "Effective number of trials": Oracle(
+        "Roy and Vetterli (2007), program of zoonek; Bailey and López de Prado (2014), A.3", "papers"
+    ),
     "Politis and White": Oracle("arch 8.0, optimal_block_length; their program, by arch's tests", "NCSA"),
 }
 HEAD = """# Conformance

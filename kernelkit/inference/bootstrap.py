@@ -7,21 +7,19 @@ are of numpy or cupy: `x` (samples, trials), `counts` (replications, samples). S
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
 from kernelkit.errors import DataError, UsageError, message
+from kernelkit.inference.resampling import Blocks, block_indices
 from kernelkit.metrics.series import Array, running_max
-from kernelkit.rng import uniform
-
-Scheme = Literal["stationary", "circular", "moving", "iid"]
 
 _CELLS = 2**23  # of replications x trials at a time: 64 MB an array
 
 
 def block_counts(
-    n: int, replications: int, *, length: float = 1.0, scheme: Scheme = "stationary", seed: int = 0
+    n: int, replications: int, *, length: float = 1.0, scheme: Blocks = "stationary", seed: int = 0
 ) -> Any:
     """How often each of `n` samples enters each replication, float64 (replications, n); each row sums to n.
 
@@ -35,22 +33,16 @@ def block_counts(
     array([4., 4.])
     """
     _check(n, replications, length, scheme)
-    step, rows = np.arange(n), np.arange(replications)[:, None]
-    if scheme == "stationary":
-        begins = (uniform(seed, rows, step, 1) < 1.0 / length) | (step == 0)
-    else:
-        begins = np.broadcast_to(step % int(length) == 0, (replications, n))
-    last = np.maximum.accumulate(np.where(begins, step, 0), axis=1)
-    starts = n - int(length) + 1 if scheme == "moving" else n
-    first = np.take_along_axis(np.floor(uniform(seed, rows, step) * starts).astype("i8"), last, axis=1)
-    taken = (first + step - last) % n
+    paths = np.arange(replications)
+    taken = block_indices(n, paths, length=length, scheme=scheme, seed=seed)
+    rows = paths[:, None]
     return np.bincount((taken + rows * n).ravel(), minlength=replications * n).reshape(replications, n).astype("f8")
 
 
 def _check(n: int, replications: int, length: float, scheme: str) -> None:
     fix = "See help(kk.inference.block_counts)."
-    if scheme not in get_args(Scheme):
-        wanted = f"one of {', '.join(map(repr, get_args(Scheme)))}"
+    if scheme not in get_args(Blocks):
+        wanted = f"one of {', '.join(map(repr, get_args(Blocks)))}"
         raise UsageError(message("block_counts: scheme", repr(scheme), wanted, fix))
     if n < 1 or replications < 1:
         raise UsageError(message("block_counts: n and replications", (n, replications), "at least 1 of each", fix))

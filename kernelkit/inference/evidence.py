@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 PBO_BLOCKS, PBO_LEAST = 16, 10
+ALIKE = 200  # trials whose correlations are looked at: every k-th of more
 PBO_WORK = 15_000  # trials x worlds without skill
 
 
@@ -211,15 +212,21 @@ class Evidence:
 
     @cached_property
     def effective(self) -> dict[str, float]:
-        """How many independent trials the family is worth, by three estimators."""
-        from kernelkit.inference.effective import effective_trials
+        """How many independent trials the family is worth, by three estimators (B12), from at most `ALIKE` of them."""
+        from kernelkit.inference.clustering import effective_rank, grouped, trials_of_correlation
 
         rows, whole = self._alongside
         if whole.sum() < 2:
             return {}
         sums = self.family.s1[np.ix_(rows, whole)] / self.family.n[np.ix_(rows, whole)]
-        varies = np.ptp(sums, axis=0) > 0.0
-        return effective_trials(sums[:, varies]) if varies.sum() > 1 else {}
+        varying = sums[:, np.ptp(sums, axis=0) > 0.0]
+        many = varying.shape[1]
+        if many < 3:
+            return {}
+        c = np.corrcoef(varying[:, :: -(-many // ALIKE)].T)
+        r = 1.0 - (trials_of_correlation(c) - 1.0) / (len(c) - 1.0)
+        found = {"average correlation": r + (1.0 - r) * many, "effective rank": effective_rank(c)}
+        return found | {"clusters": float(grouped(c, None, "average")[0].max())}
 
     @cached_property
     def _alongside(self) -> tuple[np.ndarray, np.ndarray]:

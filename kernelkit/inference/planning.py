@@ -29,12 +29,12 @@ def critical(n_trials: float, level: float, correlation: float = 0.0) -> float:
     (1.645, 3.581, 2.484)
     """
     if correlation == 0.0:
-        return float(scipy.special.ndtri((1.0 - level) ** (1.0 / n_trials)))
+        return float(scipy.special.ndtri((1.0 - level) ** (1.0 / n_trials)))  # Šidák
     own, common = math.sqrt(1.0 - correlation), math.sqrt(correlation)
 
     def exceeds(z: float) -> float:
         below = np.exp(n_trials * scipy.special.log_ndtr((z - common * _X) / own) - 0.5 * _X**2)
-        return 1.0 - float(np.sum(below)) * (_X[1] - _X[0]) / math.sqrt(2.0 * math.pi) - level
+        return float(1.0 - np.sum(below) * (_X[1] - _X[0]) / math.sqrt(2.0 * math.pi) - level)
 
     return float(scipy.optimize.brentq(exceeds, -10.0, 12.0))
 
@@ -75,12 +75,12 @@ class Plan:
 
     def __str__(self) -> str:
         n = self.so_far + self.planned
-        alike = f", any two of which correlate by {self.correlation:g}" if self.correlation else " that are independent"
+        alike = f", any two of which correlate by {self.correlation:g}," if self.correlation else ""
         return (
-            f"{self.planned:,} trials on {self.years:.1f} years, beside {self.so_far:,} that the ledger has of this "
-            f"market: a true Sharpe ratio of {self.detectable:.2f} is found with {100 * self.power:.0f} % power at "
-            f"{100 * self.level:g} %, of {self.before:.2f} if only one more were tried. The best of {n:,} trials{alike} "
-            f"is expected to show {self.luck:.2f} by luck alone."
+            f"{self.planned:,} trials{alike} on {self.years:.1f} years, beside {self.so_far:,} that the ledger has of "
+            f"this market: a true Sharpe ratio of {self.detectable:.2f} is found with {100 * self.power:.0f} % power at "
+            f"{100 * self.level:g} %, of {self.before:.2f} if only one more were tried. The best of {n:,} independent "
+            f"ones is expected to show {self.luck:.2f} by luck alone."
         )
 
     __repr__ = __str__

@@ -145,7 +145,7 @@ class Verdict:
         if f.failed or f.apart:
             found.append(("without returns", f"{f.failed:,} failed, {f.apart:,} without block summaries that fit"))
         if e.effective:
-            said = ", ".join(f"{v:,.1f} by {k.replace('_', ' ')}" for k, v in e.effective.items())
+            said = ", ".join(f"{v:,.1f} by {k}" for k, v in e.effective.items())
             found.append(("worth as many independent ones as", said))
         if self.only:
             found.append(("NARROWED", f"to {', '.join(self.only)}: the ledger has noted that"))
@@ -199,9 +199,7 @@ class Verdict:
             raw = f"{e.dsr('2014', e.n_trials):.3f} (2014), {e.dsr('2025', e.n_trials):.3f} (2025), N = {e.n_trials:,}"
             found.append(("DSR", raw))
             for name, n in e.effective.items():
-                found.append(
-                    (f"DSR, N = {n:,.1f}", f"{e.dsr('2014', max(n, 1.0)):.3f} (2014), {name.replace('_', ' ')}")
-                )
+                found.append((f"DSR, N = {n:,.1f}", f"{e.dsr('2014', max(n, 1.0)):.3f} (2014), {name}"))
         if e.pbo is None:
             found.append(("PBO", "too few trials over the whole span, or too few blocks"))
         else:

@@ -102,7 +102,7 @@ class BacktestMagics(Magics):
 
     @line_magic
     def ledger(self, line: str) -> Any:
-        """What was tried in this project: ``%ledger`` by strategy and role, ``%ledger name`` how that one came about."""
+        """What was tried in this project, by strategy and role; ``%ledger name`` tells how that one came about."""
         from kernelkit import ledger
 
         try:

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 
 import kernelkit as kk
-from kernelkit.inference import bootstrap
+from kernelkit.inference import bootstrap, discovery
 from kernelkit.inference import significance as s
 
 pytestmark = pytest.mark.market_data
-NOT_OFFERED = {"power, critical value, pFDR and the control of FDR of 2025": "no functions of ours"}
 
 
 def moments(given: Mapping[str, float]) -> tuple[float, float, float, float]:
@@ -79,14 +79,26 @@ def test_i2__expected_max_minbtl(fixture: Callable[[str], Any]) -> None:
         assert found == pytest.approx(case["expected"], abs=case["tol"]), name
 
 
-@pytest.mark.oracle("Sharpe ratios, papers", covers="I1, I2", cases=5, left_out=NOT_OFFERED)
+@pytest.mark.oracle("Sharpe ratios, papers", covers="I1, I2, B10", cases=10)
 def test_i1__sharpe_inference_2025(fixture: Callable[[str], Any]) -> None:
     cases = {case["name"]: case for case in fixture("sharpe_inference_2025")["cases"]}
     given = cases["pFDR"]["input"]
     sharpe, n, skewness, kurtosis = moments(given)
     null = kk.inference.expected_max_sharpe(10, sharpe_variance=0.1, method="approximate")
     z = s.exceeds(sharpe, null, n, skewness, kurtosis, "2025", 0.0)
+    others = (n, skewness, kurtosis)
+    critical = scipy.special.ndtri(0.9) * s.sharpe_error(0.0, *others)
+    luck, skill = (discovery.passes(critical, at, *others) for at in (0.0, 0.5))
+    edge = discovery.edge_of(0.0, 0.5, np.array(n), skewness, kurtosis, 0.1, 0.25)
+    chances = [discovery.passes(edge, at, *others) for at in (0.0, 0.5)]
+    controlled = [chances[0], 1.0 - chances[1], edge]
+    np.testing.assert_allclose(controlled, cases["FDR q=.25 alpha,beta,SRc"]["expected"], rtol=0, atol=0.0006)
+    observed = discovery.discovery_rate(*(discovery.passes(sharpe, at, *others) for at in (0.0, 0.5)), 0.1)
+    assert observed == pytest.approx(0.173, abs=0.0006)  # oFDR, in the text
     found = {
+        "power a=.10": skill,
+        "SR_c a=.10": critical,
+        "pFDR": discovery.discovery_rate(luck, skill, 0.1),
         "E[max] K=10 V=.1": null,
         "DSR K=1 variance": s.special(z).ndtr(z),
         "DSR K=10 (variance of the max)": s.special(z).ndtr(z / s.deviation_of_maximum(10)),
