@@ -3,6 +3,7 @@
 # make lint     ruff, mypy, import contracts, TypeScript, clean templates
 # make lab      opens JupyterLab with the panel of runs
 # make conformance   compares with other engines and published numbers, and writes docs/conformance.md
+# make calibrate     tries the inference on worlds whose truth is known, and writes docs/calibration.md
 # make bench    measures the speed of the engine and writes the table of the README
 # make clean    removes what was built here
 #
@@ -16,7 +17,7 @@ EXTENSION := $(wildcard extension/*.json extension/yarn.lock extension/src/* ext
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: all demo test lint lab bench conformance constraints clean
+.PHONY: all demo test lint lab bench calibrate conformance constraints clean
 .DELETE_ON_ERROR:
 
 all: demo
@@ -36,6 +37,9 @@ lab: $(READY)
 
 conformance: $(READY)
 	$(BIN)/python -m pytest -q -m oracle --conformance docs/conformance.md tests
+
+calibrate: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.calibration.table docs/calibration.md
 
 bench: $(READY)
 	$(BIN)/python .ci/steps.py bench

@@ -78,9 +78,9 @@ class Plan:
         alike = f", any two of which correlate by {self.correlation:g}," if self.correlation else ""
         return (
             f"{self.planned:,} trials{alike} on {self.years:.1f} years, beside {self.so_far:,} that the ledger has of "
-            f"this market: a true Sharpe ratio of {self.detectable:.2f} is found with {100 * self.power:.0f} % power at "
-            f"{100 * self.level:g} %, of {self.before:.2f} if only one more were tried. The best of {n:,} independent "
-            f"ones is expected to show {self.luck:.2f} by luck alone."
+            f"this market: a true Sharpe ratio of {self.detectable:.2f} is found with {100 * self.power:.0f} % power "
+            f"at {100 * self.level:g} %, of {self.before:.2f} if only one more were tried. The best of {n:,} "
+            f"independent ones is expected to show {self.luck:.2f} by luck alone."
         )
 
     __repr__ = __str__

@@ -16,20 +16,20 @@ ANNUAL = 2.0  # Sharpe ratio of the trial with skill
 
 
 def with_skill(drawn: Drawn, rng: np.random.Generator) -> Drawn:
-    """The same family, one trial of which has skill: its returns gain what an annual Sharpe ratio of 2 needs."""
+    """The same family, one trial of which has skill: its years have a true Sharpe ratio of 2."""
     x = drawn.x.copy()
     on = np.ones(x.shape, bool) if drawn.on is None else drawn.on
     traded = np.where(on, x != 0.0, False)
     often = np.flatnonzero((traded.mean(axis=0) > 0.4) & on.all(axis=0))
     j = int(rng.choice(often))
     rows = traded[:, j]
-    x[rows, j] += ANNUAL / 252**0.5 * x[:, j].std() / rows.mean()
-    return Drawn(x, drawn.b, drawn.on)
+    x[rows, j] += ANNUAL * drawn.inflation**0.5 / 252**0.5 * x[:, j].std() / rows.mean()
+    return drawn._replace(x=x)
 
 
 def sums_of(drawn: Drawn, begin: int) -> tuple[Sums, np.ndarray]:
     """Block sums as the ledger keeps them: sessions on weekdays, at most 64 cells of 2^k days; and the cells."""
-    x, b, on = drawn
+    x, b, on, _ = drawn
     on = np.ones(x.shape, bool) if on is None else on
     step = begin + np.arange(len(x))
     days = 4 + step + 2 * (step // 5)  # Mondays to Fridays

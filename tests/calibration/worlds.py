@@ -18,11 +18,12 @@ WORLDS: dict[str, Callable[[Rng], Drawn]] = {}
 
 
 class Drawn(NamedTuple):
-    """One draw of a world."""
+    """One draw of a world; a year's variance is ``inflation`` times that of as many independent sessions."""
 
     x: np.ndarray
     b: np.ndarray | None = None
     on: np.ndarray | None = None
+    inflation: float = 1.0
 
 
 def world(function: Callable[[Rng], Any]) -> Callable[[Rng], Any]:
@@ -42,7 +43,7 @@ def autocorrelated(rng: Rng, sessions: int, coefficient: float) -> Drawn:
     x = rng.standard_normal((sessions + 100, TRIALS))
     for t in range(1, len(x)):
         x[t] += coefficient * x[t - 1]
-    return Drawn(x[100:])
+    return Drawn(x[100:], inflation=(1.0 + coefficient) / (1.0 - coefficient))
 
 
 @world
