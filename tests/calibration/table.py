@@ -48,7 +48,7 @@ def headline_rows(families: int) -> list[str]:
         said = " ".join((world.__doc__ or "").split())
         sizes = " | ".join(f"{100 * np.mean(p <= level):.1f} %" for level in (0.05, 0.01))
         lines.append(f"| {name.replace('_', ' ')} | {sizes} | {power} | {said} |")
-        print(lines[-1], flush=True)
+        sys.stderr.write(f"{lines[-1]}\n")
     return lines
 
 
@@ -58,7 +58,7 @@ def band_rows(families: int) -> list[str]:
     for name in ("iid", "equicorrelated_half", "ten_clusters"):
         inside = [in_band(name, np.random.default_rng([7, k])) for k in range(families)]
         lines.append(f"| {name.replace('_', ' ')} | {100 * np.mean(inside):.0f} % |")
-        print(lines[-1], flush=True)
+        sys.stderr.write(f"{lines[-1]}\n")
     return lines
 
 
@@ -77,7 +77,7 @@ def interval_rows(runs: int) -> list[str]:
         drawing = kk.inference.Resampling(scheme, replications=999)
         held = coverage(lambda a: a.mean("time"), 0.0, x, level=0.95, method=method, resampling=drawing)
         lines.append(f"| {name} | {100 * held:.1f} % |")
-        print(lines[-1], flush=True)
+        sys.stderr.write(f"{lines[-1]}\n")
     return lines
 
 

@@ -1,0 +1,194 @@
+"""`kk.verdict` and `kk.plan`: what they say of results, and that everything that was tried counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import kernelkit as kk
+from kernelkit.errors import RunError, UsageError
+from kernelkit.inference.planning import critical
+
+GRID = {"fast": range(5, 40, 5), "slow": range(50, 200, 25)}
+
+
+@kk.strategy
+def cross(ctx, fast=20, slow=100):  # type: ignore[no-untyped-def]
+    ctx.target_percent(1.0 if ctx.close.sma(fast) > ctx.close.sma(slow) else 0.0)
+
+
+@kk.strategy
+def other(ctx, n=20):  # type: ignore[no-untyped-def]
+    ctx.target_percent(1.0 if ctx.close[0] > ctx.close.sma(n) else 0.0)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A ledger of the test's own."""
+    (tmp_path / ".kernelkit").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def bars() -> xr.Dataset:
+    out: xr.Dataset = kk.data.load("sp500_index")
+    return out
+
+
+def judged(res: xr.Dataset, **more: Any) -> Any:
+    return kk.verdict(res, replications=499, **more)
+
+
+def test_is_of_the_best_cell_that_is_left(bars: xr.Dataset) -> None:
+    res = kk.backtest(bars, cross, grid=GRID, start="2001")
+    best = res["sharpe_ratio"].stack(cell=("fast", "slow")).idxmax().item()
+    found = judged(res)
+    assert (found.evidence.trial.params["fast"], found.evidence.trial.params["slow"]) == best
+    assert found.sharpe_ratio == float(res["sharpe_ratio"].max())
+    one = judged(res.sel(fast=10, slow=75))
+    assert one.name == "cross(fast=10, slow=75)"
+    assert one.n_trials == found.n_trials == 42
+    assert one.p_value >= found.p_value
+
+
+def test_every_number_is_that_of_the_metrics_of_its_curve(bars: xr.Dataset) -> None:
+    """From block summaries alone: what kk.inference finds in the session returns."""
+    res = kk.backtest(bars, cross, {"fast": 20, "slow": 100}, start="2001")
+    returns = kk.metrics.returns(res["equity"], initial=1e6)
+    found = judged(res)
+    for convention in ("2012", "2025"):
+        wanted = float(kk.inference.probabilistic_sharpe_ratio(returns, convention=convention, periods=252))
+        assert found.evidence.psr(convention) == pytest.approx(wanted, abs=1e-6)
+    years = float(kk.inference.min_track_record_length(returns, periods=252)) / 252
+    assert found.evidence.track_record() == pytest.approx(years, rel=1e-5)
+    market = bars["close"].sel(time=slice("2001", None)).values[:, 0]
+    b = np.diff(market) / market[:-1]
+    beta = float(found.evidence.without_market[1][0])
+    assert beta == pytest.approx(np.polyfit(b, returns.values[-len(b) :], 1)[0], abs=0.002)
+
+
+def test_all_that_was_tried_counts(bars: xr.Dataset) -> None:
+    res = kk.backtest(bars, cross, {"fast": 20, "slow": 100}, start="2001")
+    alone = judged(res)
+    kk.backtest(bars, cross, grid=GRID, start="2001")
+    kk.backtest(bars, other, grid={"n": range(10, 60)}, start="2001")
+    kk.backtest(bars, other, grid={"n": range(10, 60)}, start="2001")  # a repeat is no trial
+    many = judged(res)
+    assert alone.n_trials == 1
+    assert many.n_trials == 42 + 50  # the first is a cell of the grid
+    assert many.evidence.family.runs == 1 + 42 + 100
+    assert many.p_value > alone.p_value
+    kk.ledger.declare(900, "on paper")
+    told = judged(res)
+    assert told.n_trials == 992
+    assert told.p_value == pytest.approx(1 - (1 - many.p_value) ** (992 / 92))
+    assert "900 made elsewhere" in str(told)
+
+
+def test_a_narrowed_family_is_noted_and_shown(bars: xr.Dataset) -> None:
+    res = kk.backtest(bars, cross, grid=GRID, start="2001")
+    kk.backtest(bars, other, grid={"n": range(10, 60)}, start="2001")
+    found = judged(res, only=["cross"])
+    assert found.n_trials == 42
+    assert "to cross: the ledger has noted that" in str(found)
+    (row,) = kk.ledger.rows("narrowed")
+    assert (row["left_out"], row["why"]) == (50, "only cross")
+    with pytest.raises(UsageError, match="strategies of the family: found nothing, wanted some of cross, other"):
+        judged(res, only="nothing")
+
+
+def test_a_walk_forward_is_one_rival(bars: xr.Dataset) -> None:
+    res = kk.walk_forward(bars, cross, grid={"fast": [10, 20], "slow": [50, 100]}, train="3Y", test="1Y", start="2001")
+    found = judged(res)
+    assert found.n_trials == 1
+    assert found.sharpe_ratio == float(res["sharpe_ratio"])
+    assert str(found).startswith("NOT SIGNIFICANT: cross(")
+
+
+def going_on(seed: int, coefficient: float, days: int = 1_500) -> pd.DataFrame:
+    """Days, 24/7, whose returns go on from one to the next; each opens where the one before closed."""
+    rng = np.random.default_rng(seed)
+    r = np.zeros(days)
+    for t in range(1, days):
+        r[t] = coefficient * r[t - 1] + rng.normal(0.0, 0.01)
+    close = np.round(100 * np.exp(np.cumsum(r)), 4)
+    first = np.r_[100.0, close[:-1]]
+    index = pd.date_range("2015-01-01", periods=days, freq="D")
+    ends = {"open": first, "high": np.maximum(first, close), "low": np.minimum(first, close), "close": close}
+    return pd.DataFrame(ends | {"volume": 1e6}, index=index)
+
+
+@kk.strategy
+def follow(ctx, n=2):  # type: ignore[no-untyped-def]
+    ctx.target_percent(1.0 if ctx.close[0] > ctx.close.sma(n) else -1.0)
+
+
+def test_skill_that_was_planted_is_found_among_many() -> None:
+    """A market that goes on, and rules one of which knows it; where it does not, the same grid finds nothing."""
+    for coefficient, said in ((0.25, "SIGNIFICANT AT 1 %"), (0.0, "NOT SIGNIFICANT")):
+        frames = {"A": going_on(3, coefficient), "B": going_on(4, 0.0)}
+        bars = kk.data.from_pandas(
+            frames, calendar="24/7", name="made", about={"asset_id": {a: f"made:{a}:{coefficient}" for a in frames}}
+        )
+        res = kk.backtest(bars, follow, grid={"n": range(2, 102)})
+        found = judged(res.sel(asset="A"))
+        assert found.judgement == said
+        assert (found.evidence.trial.assets, found.n_trials) == ("A", 100)  # those on B are another market's
+        assert found.significant == (found.p_value <= 0.05)
+        if found.significant:
+            assert found.name == "follow(n=2)"
+            assert found.survivors[0.05] >= 1
+
+
+def test_looks_at_sealed_data_are_shown(bars: xr.Dataset) -> None:
+    kk.ledger.sealed(["index:SPX"], int(pd.Timestamp("2018-01-01").value), "the last year")
+    kk.backtest(bars, other, end="2017")
+    assert "from 2018-01-01 on; 0 looks at it" in str(judged(kk.backtest(bars, other, end="2017-06")))
+    assert "from 2018-01-01 on; 1 look at it" in str(judged(kk.backtest(bars, other)))
+
+
+def test_a_result_that_the_ledger_does_not_know_is_refused(bars: xr.Dataset, tmp_path: Path, monkeypatch: Any) -> None:
+    res = kk.backtest(bars, other)
+    (tmp_path / "elsewhere" / ".kernelkit").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match=r"ledger at .*elsewhere.*: found a result that it does not have"):
+        judged(res)
+    with pytest.raises(UsageError, match="replications: found 5, wanted a whole number of 99 or more"):
+        kk.verdict(res, replications=5)
+    with pytest.raises(UsageError, match="result: found int"):
+        kk.verdict(3)
+
+
+def test_the_chance_of_a_promise(bars: xr.Dataset) -> None:
+    found = judged(kk.backtest(bars, cross, {"fast": 20, "slow": 100}, start="2001"))
+    chances = [found.chance(g) for g in (-0.9, 0.0, 0.1, 5.0)]
+    assert chances == sorted(chances, reverse=True)
+    assert (chances[0], chances[-1]) == (1.0, 0.0)
+    assert found.chance(0.0, skill=False) == pytest.approx(0.5, abs=0.06)
+    assert found.chance(0.0, years=10) >= found.chance(0.0) - 0.02
+    with pytest.raises(UsageError, match="years of a chance: found 0"):
+        found.chance(0.1, years=0)
+
+
+def test_i31__a_plan_says_what_can_be_found(bars: xr.Dataset) -> None:
+    before = kk.plan(bars, 300)
+    kk.backtest(bars, other, grid={"n": range(10, 60)})
+    after = kk.plan(bars, 300)
+    assert (before.so_far, after.so_far) == (0, 50)
+    assert before.detectable < after.detectable
+    assert after.detectable == pytest.approx((critical(350, 0.05) + 0.8416) / after.years**0.5, rel=1e-4)
+    assert kk.plan(bars, 300, correlation=0.9).detectable < after.detectable
+    with pytest.raises(UsageError, match="n_trials: found 0, wanted a whole number above 0"):
+        kk.plan(bars, 0)
+
+
+def test_i31__the_largest_of_correlated_trials() -> None:
+    rng = np.random.default_rng(2)
+    x = 0.5**0.5 * rng.standard_normal((100_000, 1)) + 0.5**0.5 * rng.standard_normal((100_000, 50))
+    assert np.mean(x.max(axis=1) > critical(50, 0.05, 0.5)) == pytest.approx(0.05, abs=0.003)
