@@ -14,6 +14,7 @@ from kernelkit import ledger
 from kernelkit.errors import UsageError, message
 from kernelkit.inference.evidence import Evidence, gather
 from kernelkit.inference.headline import LEAST, REPLICATIONS
+from kernelkit.inference.significance import min_backtest_length
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -169,6 +170,7 @@ class Verdict:
             )
             found += [
                 ("p-value", f"{_p(self.p_value)} ± {test.error:.4f}{tested}"),
+                ("Sharpe beyond the market", f"{float(test.t[e.place or 0]) / e.years**0.5:.2f}"),
                 ("p-value with market premium", _p(self.p_value_plain)),
                 (
                     "survivors",
@@ -182,6 +184,7 @@ class Verdict:
         found += [
             ("PSR, were it the only trial", f"{self.psr:.3f} (2012), {e.psr('2025'):.3f} (2025)"),
             ("track record", self._track_record()),
+            ("minimum backtest length", self._backtest_length()),
         ]
         return found
 
@@ -191,6 +194,12 @@ class Verdict:
             return f"{years:.1f} years; no length would be enough for a Sharpe ratio that is not above 0"
         missing = f"{needed - years:.1f} years are missing" if needed > years else "none is missing"
         return f"{years:.1f} years; PSR of 0.95 needs {needed:.1f}: {missing}"
+
+    def _backtest_length(self) -> str:
+        if not self.sharpe_ratio > 0.0:
+            return "none: the Sharpe ratio is not above 0"
+        years = float(min_backtest_length(max(self.n_trials, 1), sharpe=self.sharpe_ratio))
+        return f"{years:.1f} years, below which luck alone is expected to show this among {self.n_trials:,}"
 
     def _overfitting(self) -> list[tuple[str, str]]:
         e = self.evidence
@@ -209,7 +218,7 @@ class Verdict:
 
     def _assumptions(self) -> list[tuple[str, str]]:
         e = self.evidence
-        found = [("costs", "NONE" if self.costs == "none" else self.costs)]
+        found = [("COSTS", "NONE")] if self.costs == "none" else [("costs", self.costs)]
         if math.isfinite(self._break_even):
             enough = (
                 "it loses already" if self._break_even <= 0 else f"{1e4 * self._break_even:.1f} bps of what is traded"
