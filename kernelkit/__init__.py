@@ -6,6 +6,7 @@ Importing it loads neither numba nor xarray: names are imported when they are fi
 from __future__ import annotations
 
 import sys
+from functools import partial
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -69,6 +70,7 @@ def __getattr__(name: str) -> Any:
         return import_module("importlib.metadata").version("kernelkit")
     if name in _MODULES:
         value: Any = import_module(f"kernelkit.{_MODULES[name]}")
+        vars(value).setdefault("__dir__", partial(_names, value))
     elif name in _PUBLIC:
         value = getattr(import_module(f"kernelkit.{_PUBLIC[name]}"), name)
     else:
@@ -79,6 +81,12 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return list(__all__)
+
+
+def _names(module: ModuleType) -> list[str]:
+    """What completion shows of a module: what it declares public, else what it defines."""
+    own = [n for n, v in vars(module).items() if n[0] != "_" and getattr(v, "__module__", "") == module.__name__]
+    return list(getattr(module, "__all__", own))
 
 
 def load_ipython_extension(shell: Any) -> None:
