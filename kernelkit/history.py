@@ -29,13 +29,12 @@ def lives(logged: np.ndarray) -> np.ndarray:
     whole = np.flatnonzero((what == L.CH_ENDED) & (logged["status"] == L.FILLED))
     for name in ("status", "reason"):
         rows[name][whole - 1] = logged[name][whole]  # its last fill is the row before
-    keys = np.stack([logged["order"], logged["time"], what], axis=1)[::-1]
-    last = len(rows) - 1 - np.unique(keys, axis=0, return_index=True)[1]
-    kept = what != L.CH_REPLACED
-    kept[last] = True
-    kept[whole] = False
-    came = arrivals(rows[kept])
-    rows = np.concatenate([came, rows[kept]])
+    replaced = np.flatnonzero(what == L.CH_REPLACED)[::-1]
+    keys = np.stack([logged["order"][replaced], logged["time"][replaced]], axis=1)
+    kept = (what != L.CH_REPLACED) & ~((what == L.CH_ENDED) & (logged["status"] == L.FILLED))
+    kept[replaced[np.unique(keys, axis=0, return_index=True)[1]]] = True
+    rows = rows[kept]
+    rows = np.concatenate([arrivals(rows), rows])
     out: np.ndarray = rows[np.argsort(rows["time"], kind="stable")]
     return out
 
