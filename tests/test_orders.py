@@ -1029,3 +1029,30 @@ def test_o5_a_part_of_a_lot_is_on_no_side() -> None:
 
     found = kk.orders(kk.backtest(half_day(), part))
     assert found[["side", "quantity", "reason"]].values.tolist() == [["", 0.0, "below_lot"], ["sell", 2.0, ""]]
+
+
+@kk.strategy
+def busy(ctx, n=20):  # type: ignore[no-untyped-def]
+    if ctx.position == 0.0 and ctx.close[0] > ctx.close.sma(n):
+        ctx.cancel_all()
+        ctx.bracket(10.0, stop_loss=0.02, take_profit=0.03)
+        ctx.trailing_stop(-5.0, fraction=0.01)
+
+
+@pytest.mark.parametrize("kind", ["walk-forward", "run", "cell"])
+def test_o17_every_order_begins_and_ends_in_its_history(kind: str) -> None:
+    bars = kk.data.load("sp500_index").isel(time=slice(0, 1200))
+    if kind == "walk-forward":
+        res = kk.walk_forward(bars, busy, grid={"n": [10, 40]}, train="2Y", test="1Y")
+    elif kind == "run":
+        res = kk.start(bars.isel(time=slice(0, 700)), busy).feed(bars).result()
+    else:
+        res = kk.backtest(bars, busy, grid={"n": [10, 40]}).sel(n=40)
+    events, orders = kk.orders(res, history=True), kk.orders(res).set_index("order")
+    assert len(orders) > 12
+    by_order = events.groupby("order")
+    assert (by_order["event"].first() == "submitted").all()
+    pd.testing.assert_series_equal(by_order["event"].last(), orders["status"], check_names=False)
+    pd.testing.assert_series_equal(by_order["time"].last(), orders["ended"], check_names=False, check_dtype=False)
+    moves = events[events["event"] == "trailed"].groupby("order")["trigger"]
+    assert moves.apply(lambda level: level.is_monotonic_increasing and level.is_unique).all()
