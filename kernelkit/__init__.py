@@ -6,6 +6,7 @@ Importing it loads neither numba nor xarray: names are imported when they are fi
 from __future__ import annotations
 
 import sys
+from functools import partial
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -68,7 +69,7 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         return import_module("importlib.metadata").version("kernelkit")
     if name in _MODULES:
-        value: Any = import_module(f"kernelkit.{_MODULES[name]}")
+        value: Any = _shown(import_module(f"kernelkit.{_MODULES[name]}"))
     elif name in _PUBLIC:
         value = getattr(import_module(f"kernelkit.{_PUBLIC[name]}"), name)
     else:
@@ -79,6 +80,18 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return list(__all__)
+
+
+def _names(module: ModuleType) -> list[str]:
+    """What is public of a module: what it declares so, else what it defines."""
+    own = [n for n, v in vars(module).items() if n[0] != "_" and getattr(v, "__module__", "") == module.__name__]
+    return list(getattr(module, "__all__", own))
+
+
+def _shown(module: ModuleType) -> ModuleType:
+    """A public module, of which completion shows what is public."""
+    vars(module).setdefault("__dir__", partial(_names, module))
+    return module
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -93,6 +106,8 @@ class _Package(ModuleType):
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name in _MODULES and isinstance(value, ModuleType):
+            _shown(value)
         if not (name in _PUBLIC and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from kernelkit.agenda import worthless
 from kernelkit.binding import bind
-from kernelkit.errors import LookaheadError, OrderError, RunError, StrategyError, UsageError, message
+from kernelkit.errors import LookaheadError, OrderError, RunError, StrategyError, UsageError, arguments, message
 from kernelkit.intrabar import with_finer
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Outcome, new_outcome, spread
@@ -33,6 +33,7 @@ from kernelkit.strategy import Program, Signal, Strategy
 if TYPE_CHECKING:
     import xarray as xr
 
+NOT_FINER = "Only kk.backtest and kk.audit match orders in finer bars."
 OUTPUTS = ("metrics", "blocks", "curves")
 LEAST_BARS = 2e5, 2e6  # of a piece that is worth a thread; of one of several that a thread gets
 
@@ -106,6 +107,7 @@ def run_trials(
     return outcome, interrupted
 
 
+@arguments(account=Account, venue=Venue, fill_model=FillModel)
 def backtest(  # noqa: PLR0913  its settings are keywords of the public interface
     bars: xr.Dataset,
     strategy: Strategy | Signal,

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
+import functools
 import importlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
+from typing import Any, TypeVar
+
+Called = TypeVar("Called", bound=Callable[..., Any])
 
 
 class KernelkitError(Exception):
@@ -45,6 +52,64 @@ def message(what: str, found: object, wanted: object, fix: str) -> str:
     "tick_size of 'SPY': found 0.03, wanted a power of two or 1/integer. Pass tick_size=0.01."
     """
     return f"{what}: found {found}, wanted {wanted}. {fix}"
+
+
+def arguments(**known: Any) -> Callable[[Called], Called]:
+    """Decorate a public function, or dataclass, so that arguments that do not fit raise UsageError, not TypeError.
+
+    ``known`` has the dataclasses that its arguments take, whose fields are easily written in their place, and, of
+    arguments that it does not have, what to do.
+
+    >>> @arguments(bar="Only kk.g takes bars.")
+    ... def f(near, far=1):
+    ...     return near + far
+    >>> f(1, fra=2)
+    Traceback (most recent call last):
+    kernelkit.errors.UsageError: kk.f: found the argument fra, wanted one of near, far. Did you mean far?
+    """
+
+    def decorate(called: Called) -> Called:
+        own: Any = vars(called)["__init__"] if isinstance(called, type) else called
+
+        @functools.wraps(own)
+        def call(*args: Any, **named: Any) -> Any:
+            try:
+                return own(*args, **named)
+            except TypeError as error:
+                if error.__traceback__ is None or error.__traceback__.tb_next is not None:  # it was called
+                    raise
+                raise UsageError(_misfit(called, own, args, named, known)) from None
+
+        if not isinstance(called, type):
+            return call  # type: ignore[return-value]
+        called.__init__ = call  # type: ignore[misc]
+        return called
+
+    return decorate
+
+
+def _misfit(called: Any, own: Any, args: Sequence[Any], named: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    """What does not fit of the arguments that were given."""
+    takes = {n: p for n, p in inspect.signature(own).parameters.items() if n != "self"}
+    what, each = f"kk.{called.__name__}", ", ".join(takes)
+    in_order = [n for n, p in takes.items() if p.kind is not p.KEYWORD_ONLY]
+    placed = in_order[: len(args) - isinstance(called, type)]
+    for name in (n for n in named if n not in takes):
+        fix = f"help({what}) says what each is for."
+        if near := difflib.get_close_matches(name, takes, 1):
+            fix = f"Did you mean {near[0]}?"
+        for other, kind in known.items():
+            if name in getattr(kind, "__dataclass_fields__", ()):
+                fix = f"Write {other}=kk.{kind.__name__}({name}=...)."
+        return message(what, f"the argument {name}", f"one of {each}", str(known.get(name, fix)))
+    for name in placed:
+        if name in named:
+            return message(what, f"{name} twice", "it once", f"Its arguments are, in order, {', '.join(in_order)}.")
+    for name, p in takes.items():
+        if p.default is p.empty and name not in (*placed, *named):
+            return message(what, f"no {name}", f"{name}=", f"It takes {each}.")
+    wanted = f"at most {len(in_order)}: {', '.join(in_order)}"
+    return message(what, "too many arguments without a name", wanted, f"Name the others: it takes {each}.")
 
 
 def extra(module: str, extra: str) -> ModuleType:

@@ -1,103 +1,84 @@
-"""The lives of orders as one table of events, from what the logs keep of orders and fills."""
+"""The lives of orders as one table, from the rows that a trial has logged of them (rule O17)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kernelkit.kernels import layout as L
 from kernelkit.market.reasons import Reason
 
-SIDES = np.array(["", "buy", "sell"], object)  # by the sign of the lots, -1 is the last
-
 if TYPE_CHECKING:
     import pandas as pd
 
-# What happens to an order, in the order in which it can at one time.
-EVENTS = ("submitted", "replaced", "triggered", "filled in part", "filled", *L.STATUSES[L.CANCELLED :])
-# Where a bar opens when the one before is known: what its end does, what is decided then, what the open does.
-AT_END, DECIDED, AT_OPEN = range(3)
-REFUSED = tuple(range(L.R_POSITION, L.R_RATE + 1))
-AT_DECISION = (L.R_USER, L.R_BELOW, L.R_INVALID, L.R_UNLISTED, L.R_OFF_TICK, L.R_ABOVE, L.R_MINIMUM, *REFUSED)
-BEFORE_OPEN = (L.R_DAY, L.R_GTD, L.R_SPLIT)
+SIDES = np.array(["", "buy", "sell"], object)  # by the sign of the lots, -1 is the last
 
 
-class Event(NamedTuple):
-    """One row: when, to which of the orders (its place in the log), what, and of how many lots at which price."""
+def lives(logged: np.ndarray) -> np.ndarray:
+    """What happened to orders, in order of time: the rows that a trial has logged, and the arrivals between them.
 
-    time: int
-    phase: int
-    order: int
-    kind: str
-    lots: int
-    price: float = float("nan")
-    reason: int = L.R_NONE
+    A fill that ended its order says so, by its status; of replacements at one time the last is left.
 
-
-def events_of(orders: Any, fills: Any) -> pd.DataFrame:
-    """What happened to each order, by time: submitted, replaced, triggered, filled (in part), or how else it ended.
-
-    ``orders`` (by id) and ``fills`` are what a trial has logged, with units (`result.Records`). ``quantity`` is the
-    order's at that time, of a fill its own (base units), ``price`` that of a fill. Of several replacements the last one
-    is known; a split is one, too (E2).
+    >>> rows = np.zeros(2, L.CHANGE)
+    >>> rows["what"], rows["time"], rows["active"] = [L.CH_SUBMITTED, L.CH_ENDED], [5, 9], 7
+    >>> [(int(r["time"]), int(r["what"])) for r in lives(rows)] == [(5, 0), (7, L.CH_ARRIVED), (9, L.CH_ENDED)]
+    True
     """
+    rows, what = logged.copy(), logged["what"]
+    whole = np.flatnonzero((what == L.CH_ENDED) & (logged["status"] == L.FILLED))
+    for name in ("status", "reason"):
+        rows[name][whole - 1] = logged[name][whole]  # its last fill is the row before
+    replaced = np.flatnonzero(what == L.CH_REPLACED)[::-1]
+    keys = np.stack([logged["order"][replaced], logged["time"][replaced]], axis=1)
+    kept = (what != L.CH_REPLACED) & ~((what == L.CH_ENDED) & (logged["status"] == L.FILLED))
+    kept[replaced[np.unique(keys, axis=0, return_index=True)[1]]] = True
+    rows = rows[kept]
+    rows = np.concatenate([arrivals(rows), rows])
+    out: np.ndarray = rows[np.argsort(rows["time"], kind="stable")]
+    return out
+
+
+def arrivals(rows: np.ndarray) -> np.ndarray:
+    """H4, H5: orders as they are when the venue has them, where that is later than their decision and they live on."""
+    rows = rows[np.argsort(rows["order"], kind="stable")]
+    first = np.flatnonzero((rows["what"] == L.CH_SUBMITTED) & (rows["active"] > rows["time"]))
+    after = np.searchsorted(rows["order"], rows["order"][first], side="right")
+    out = np.zeros(len(first), L.CHANGE)
+    came = np.zeros(len(first), bool)
+    for k, (begin, end) in enumerate(zip(first.tolist(), after.tolist(), strict=True)):
+        own, time = rows[begin:end], rows["active"][begin]
+        turned_away = own["status"][-1] == L.REJECTED and own["reason"][-1] >= L.R_DOWN
+        came[k] = own["time"][-1] >= time and not turned_away
+        out[k] = own[own["time"] < time][-1]
+        out["time"][k] = time
+    out["what"] = L.CH_ARRIVED
+    return out[came]
+
+
+def events_of(r: Any) -> pd.DataFrame:
+    """The table of `kk.orders(..., history=True)`; ``r`` are the `lives` of a trial with units (`result.Records`)."""
     import pandas as pd
 
-    events = [*_filled(orders, fills), *_changed(orders, fills), *_ended(orders, fills)]
-    events.sort(key=lambda e: (e.time, e.phase, e.order, EVENTS.index(e.kind)))
-    rows = np.array([e.order for e in events], "i8")
-    lots, reasons = np.array([e.lots for e in events], "i8"), [Reason(e.reason) for e in events]
+    filled, ended = r["what"] == L.CH_FILLED, r["what"] == L.CH_ENDED
+    events = np.array([*L.CHANGES, "filled in part", ""], object)[r["what"]]
+    events[filled & (r["status"] == L.FILLED)] = "filled"
+    events[ended] = np.array(L.STATUSES, object)[r["status"][ended]]
+    reasons = [Reason(int(k)) for k in r["reason"]]
     return pd.DataFrame(
         {
-            "time": np.array([e.time for e in events], "i8").astype("datetime64[ns]"),
-            "order": orders["id"][rows],
-            "asset": orders.asset[rows],
-            "event": [e.kind for e in events],
-            "side": SIDES[np.sign(lots)],
-            "quantity": np.abs(lots) * orders.lot[rows],
-            "price": np.array([e.price for e in events], "f8"),
-            "reason": [r.text for r in reasons],
-            "sentence": [r.sentence if r else "" for r in reasons],
+            "time": r.times("time"),
+            "order": r["order"],
+            "asset": r.asset,
+            **r.symbol("time"),
+            "event": events,
+            "side": SIDES[np.sign(r["lots"])],
+            "quantity": np.abs(r["lots"]) * r.lot,
+            "limit": r.prices("price"),
+            "trigger": r.prices("trigger"),
+            "price": r.prices("ticks"),
+            "reason": [k.text for k in reasons],
+            "sentence": [k.sentence if k else "" for k in reasons],
+            **r.venues,
         }
     )
-
-
-def _opened(fills: Any) -> set[int]:
-    """When something was filled at an open."""
-    return set(fills["time"][fills["rule"] == L.OPEN_FILL].tolist())
-
-
-def _filled(orders: Any, fills: Any) -> list[Event]:
-    rows = np.searchsorted(orders["id"], fills["order"]).tolist()
-    last = {row: k for k, row in enumerate(rows)}
-    out = []
-    columns = (fills[n].tolist() for n in ("time", "lots", "rule"))
-    for k, (row, time, lots, rule, price) in enumerate(zip(rows, *columns, fills.prices("ticks"), strict=True)):
-        whole = orders["status"][row] == L.FILLED and last[row] == k
-        phase = AT_OPEN if rule == L.OPEN_FILL else AT_END
-        out.append(Event(time, phase, row, "filled" if whole else "filled in part", lots, float(price)))
-    return out
-
-
-def _changed(orders: Any, fills: Any) -> list[Event]:
-    opened, out = _opened(fills), []
-    columns = [orders[n].tolist() for n in ("lots_0", "lots", "t_replace")]
-    for name, kind in (("t_submit", "submitted"), ("t_replace", "replaced"), ("t_trigger", "triggered")):
-        for row, (time, first, lots, changed) in enumerate(zip(orders[name].tolist(), *columns, strict=True)):
-            phase = DECIDED if kind != "triggered" else AT_OPEN if time in opened else AT_END
-            if time != 0:
-                out.append(Event(time, phase, row, kind, first if kind == "submitted" or time < changed else lots))
-    return out
-
-
-def _ended(orders: Any, fills: Any) -> list[Event]:
-    opened, out = _opened(fills), []
-    columns = (orders[n].tolist() for n in ("t_end", "status", "reason", "lots", "filled"))
-    for row, (time, status, reason, lots, filled) in enumerate(zip(*columns, strict=True)):
-        phase = AT_OPEN if reason in BEFORE_OPEN or time in opened else AT_END
-        if reason in AT_DECISION or (reason == L.R_DELISTED and status == L.REJECTED):
-            phase = DECIDED
-        if status > L.FILLED:
-            out.append(Event(time, phase, row, L.STATUSES[status], lots - filled, reason=reason))
-    return out

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit import schema
-from kernelkit.errors import RunError, UsageError, message
-from kernelkit.history import SIDES, events_of
+from kernelkit.errors import RunError, UsageError, arguments, message
+from kernelkit.history import SIDES, events_of, lives
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Logs, Outcome
 from kernelkit.kernels.session import Recorder
@@ -304,7 +304,9 @@ class Records:
         recipe, job = curves.recipe, curves.recipe.job
         self.bars = recipe.bars
         records = getattr(curves.logs(trial), what)
-        self.raw = np.sort(records, order="id", kind="stable") if what == "orders" else records
+        if what == "orders":
+            records = np.sort(records, order="id", kind="stable")
+        self.raw = lives(records) if what == "changes" else records
         if recipe.shared:
             self.number, tables, names = np.maximum(self.raw["asset"], -1), job.tables[1:], recipe.assets
         else:
@@ -354,6 +356,7 @@ class Records:
         return [names[int(k)] for k in self.raw[name]]
 
 
+@arguments()
 def fills(res: xr.Dataset) -> pd.DataFrame:
     """Every fill of the selected trial, in order (rule A1): what was traded, at which costs, what was held after it.
 
@@ -424,14 +427,18 @@ def actions(res: xr.Dataset) -> pd.DataFrame:
     )
 
 
+@arguments()
 def orders(res: xr.Dataset, history: bool = False) -> pd.DataFrame:
     """Every order of the selected trial by id: what it asked for, when it was submitted and ended, and why (rule O6).
 
     Units: UTC, base units, quote currency; a price it does not have is NaN, a time that never came NaT. ``sentence``
-    says the reason in words (`Reason`), ``side`` is empty where less than a lot was asked for. With ``history`` what
-    happened to the orders, event by event in order of time: submitted, replaced (the last time; a split is one, E2),
-    triggered, filled in part, and how each ended, with the quantity that each had then. Raises UsageError unless the
-    result is narrowed down to one trial.
+    says the reason in words (`Reason`), ``side`` is empty where less than a lot was asked for.
+
+    With ``history`` what happened to the orders, in order of time (rule O17): ``event`` is submitted, arrived (at the
+    venue, where that was later), woken, resized, replaced, split, trailed (each move of a trigger), triggered, filled
+    in part, filled, cancelled, rejected or expired. ``quantity``, ``limit`` and ``trigger`` are the order's from then
+    on, NaN for a price that it does not have; of a fill ``quantity`` is what filled, at ``price``, of another end what
+    was left. Raises UsageError unless the result is narrowed down to one trial.
 
     >>> import kernelkit as kk
     >>> @kk.strategy
@@ -443,9 +450,9 @@ def orders(res: xr.Dataset, history: bool = False) -> pd.DataFrame:
     """
     import pandas as pd
 
-    r = Records(res, "orders")
     if history:
-        return events_of(r, Records(res, "fills"))
+        return events_of(Records(res, "changes"))
+    r = Records(res, "orders")
     return pd.DataFrame(
         {
             "order": r["id"],

@@ -21,8 +21,8 @@ from kernelkit.agenda import with_agenda
 from kernelkit.binding import bind, kind_of, param_words
 from kernelkit.data import append, store
 from kernelkit.data.contracts import check_same
-from kernelkit.engine import compiled, explain, record
-from kernelkit.errors import OrderError, RunError, UsageError, message
+from kernelkit.engine import NOT_FINER, compiled, explain, record
+from kernelkit.errors import OrderError, RunError, UsageError, arguments, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.block import header_of
 from kernelkit.kernels.cache import build_id
@@ -222,6 +222,7 @@ def session_of(recipe: Recipe, state: np.ndarray | None) -> Session:
     return session
 
 
+@arguments(account=Account, venue=Venue, fill_model=FillModel, finer=NOT_FINER)
 def start(
     bars: xr.Dataset,
     strategy: Strategy,
@@ -375,6 +376,7 @@ def recipe_of(
     return Recipe(bars, strategy, job, {}, asset_names(bars), laid.places, cell, begin, stop, bound, account=account)
 
 
+@arguments()
 def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Run:
     """Take up a saved run, in any process of the same build.
 

@@ -19,6 +19,8 @@ from kernelkit.witness import Heard
 TOUCHED = (L.MARKET_TOUCHED, L.LIMIT_TOUCHED)
 LIMITED = (L.STOP_LIMIT, L.LIMIT_TOUCHED, L.TRAILING_LIMIT)
 RULES = re.compile(r"\(([A-Z]\d+(?:, [A-Z]\d+)*)\)")
+NEW_NUMBERS, NOT_REACHED, MOVED = "new numbers: ", "not reached: ", "its trigger moved from "
+ROUTINE = (NEW_NUMBERS, NOT_REACHED, MOVED)  # of these a page shows the first and the last in a row
 SWITCHED = "The walk-forward went on with other parameters (T9)."
 DONE = ("act", "trigger", "fill", "no_volume", "trail", "wake", "split")  # beside these a look says nothing
 
@@ -92,9 +94,10 @@ class Teller:
         return [self.row(shut[0], "H1, H2", f"the venue did not match in this bar{more}: closed, or down.")]
 
     def row(self, e: Heard, rule: str, what: str, **numbers: Any) -> dict[str, Any]:
-        """One row of the table of bars."""
+        """One row of the table of bars: when it happened, or when the bar that it happened in was known."""
         bar = e.bar
-        time = np.datetime64(int(bar["open_at"]), "ns") if bar else np.datetime64("NaT")
+        happened = e.said.get("time") or bar.get("known_at")
+        time = np.datetime64("NaT" if happened is None else int(happened), "ns")
         prices = {n: self.price(bar[n]) if bar else np.nan for n in ("open", "high", "low", "close")}
         rule = f"{rule}, F16" if bar.get("finer") else rule
         blank = {"quantity": np.nan, "price": np.nan, "fee": np.nan, "slippage": np.nan}
@@ -128,7 +131,7 @@ class Teller:
         if e.what == "exchange" and "paid_for" not in said and act is not None and act.said["order"]["tif"] == L.FOK:
             return [self.row(e, "O3", "FOK: not all of it could be filled, so nothing was.")]
         if e.what == "trail":
-            return [self.row(e, "F8", f"its trigger moved from {self.text(said['was'])} to {self.text(said['now'])}.")]
+            return [self.row(e, "F8", f"{MOVED}{self.text(said['was'])} to {self.text(said['now'])}.")]
         if e.what == "wake":
             own = said["order"]
             level = own["trigger"] if own["kind"] == L.STOP else own["price"]
@@ -140,7 +143,11 @@ class Teller:
             what = f"a split by {ratio:.10g}: {self.size(own['lots'])}, of which {self.size(own['filled'])} filled."
             return [self.row(e, "E2", what)]
         if e.what == "replace":
-            what = "the strategy gave it new numbers" if said["answer"] else "the strategy's new numbers were not taken"
+            given = zip(("quantity", "limit", "trigger"), (said["q"], said["p"], said["trigger"]), strict=True)
+            shown = ", ".join(
+                f"{name} {value:.10g}" for bit, (name, value) in enumerate(given) if said["given"] >> bit & 1
+            )
+            what = f"{NEW_NUMBERS}{shown}" if said["answer"] else f"the strategy's {shown} was not taken"
             later = f", which take effect at {moment(said['until'])}" if said["until"] else ""
             return [self.row(e, "O16, H4" if later else "O16", f"{what}{later}.")]
         if e.what == "judged":
@@ -184,8 +191,8 @@ class Teller:
         if cash is not None and cash["answer"]:
             held, after = cash["held"], cash["held"] + cash["lots"]
             less = abs(after) <= abs(held) and after * held >= 0
-            shown = f"needs {cash['need']:.10g} of {cash['have']:.10g} less the fee"
-            parts.append(f"cash: {'none asked, it reduces' if less else shown} (A2)")
+            covers = f"{cash['have']:.10g} of buying power covers {cash['need']:.10g} and the fee"
+            parts.append(f"{'it reduces, so no cash is asked' if less else covers} (A2)")
         numbers = {"quantity": self.quantity(said["lots"]), "price": self.price(said["k"]), "fee": said["fee"]}
         return self.row(e, rule, ", ".join(parts) + ".", **numbers, slippage=said["slippage"])
 
@@ -228,7 +235,7 @@ class Teller:
         level = order["price"] + (-self.thr if buy else self.thr) if limit else order["trigger"]
         down = buy == (limit or order["kind"] in TOUCHED)
         side, word = ("low", "or less") if down else ("high", "or more")
-        what = f"not reached: it needs {self.text(level)} {word}, the {side} was {self.text(bar[side])}."
+        what = f"{NOT_REACHED}it needs {self.text(level)} {word}, the {side} was {self.text(bar[side])}."
         return self.rule(e, order), what
 
     def nearest(self, life: Life) -> str:

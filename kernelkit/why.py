@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import io
+import itertools
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -23,12 +24,13 @@ from kernelkit.market.venue import GUARDED_PATHS
 from kernelkit.replaying import Life, Replay, live_orders, one_job, uncompiled
 from kernelkit.result import one_trial
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.telling import SWITCHED, Teller
+from kernelkit.telling import ROUTINE, SWITCHED, Teller
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+ENDS = 2  # rows that a page shows of either end of a long stretch of routine
 COLUMNS = ("time", "open", "high", "low", "close", "volume", "rule", "what", "quantity", "price", "fee", "slippage")
 # What the strategy gave, by verb: the names of the numbers that travel with it.
 GIVEN = {
@@ -60,9 +62,10 @@ class Why:
 
     ``asked`` is what the strategy gave, ``rounded`` what that came to (Q1-Q3); ``checks`` those of its submission, each
     with its rule and, where it has numbers, the limit and what was found in its place, and what was done (rejected,
-    cut or delayed; empty where it passed); ``bars`` (`COLUMNS`, times UTC) what happened to it, in order; ``fills``
-    those of it in `kk.fills`; ``end`` its status, reason, sentence and time; ``models`` (model) what became of it under
-    each other named fill model (rule F13).
+    cut or delayed; empty where it passed); ``bars`` (`COLUMNS`) what happened to it, in order, and when (UTC; of a bar
+    that did nothing, when it was known), with that bar: of a long routine the text shows its beginning and its end.
+    ``fills`` are those of it in `kk.fills`; ``end`` its status, reason, sentence and time; ``models`` (model) what
+    became of it under each other named fill model (rule F13).
     """
 
     order: int
@@ -88,18 +91,30 @@ class Why:
         asked = [("asked", given), ("rounded (Q1-Q3)", kept)]
         done = {"": "passed", "rejected": "NOT PASSED"}
         checks = [(r.rule, f"{done.get(r.done, r.done.upper())}: {r.what}") for r in self.checks.itertuples()]
-        rows = zip(*(self.bars[n].values for n in ("time", "rule", "what")), strict=True)
-        bars = [(f"{checking.moment(time)}  {rule}", what) for time, rule, what in rows]
-        end = [(checking.moment(self.end["time"]), f"{self.end['status']}: {self.end['sentence']}")]
+        status = "" if self.end["status"] == "filled" else f"{self.end['status']}. "
+        end = [(checking.moment(self.end["time"]), f"{status}{self.end['sentence']}")]
         models = [(r.model, r.what) for r in self.models.itertuples()]
         note = [("", self.note)] if self.note else []
         return [
             ("What was asked", asked),
             ("When it was submitted", checks),
-            ("Bar by bar", bars + note),
+            ("Bar by bar", self._story() + note),
             ("How it ended", end),
             ("Under other fill models", models),
         ]
+
+    def _story(self) -> list[tuple[str, str]]:
+        """The rows of ``bars`` but the end, which is told apart; of a long routine its beginning and its end."""
+        rows = list(zip(*(self.bars[n].values for n in ("time", "rule", "what")), strict=True))
+        if rows and rows[-1][2].startswith(self.end["status"]):
+            rows.pop()
+        out: list[tuple[str, str]] = []
+        for routine, group in itertools.groupby(rows, lambda row: row[2].startswith(ROUTINE)):
+            own = [(f"{checking.moment(time)}  {rule}", what) for time, rule, what in group]
+            if routine and len(own) > 2 * ENDS + 1:
+                own[ENDS:-ENDS] = [("...", f"{len(own) - 2 * ENDS} more like these; .bars has each.")]
+            out += own
+        return out
 
     def __repr__(self) -> str:
         out = [self.title]

@@ -26,6 +26,7 @@ from kernelkit.kernels import (
     orders,
     paths,
     power,
+    sharing,
     triggers,
 )
 from kernelkit.kernels import layout as L
@@ -54,7 +55,7 @@ HEARD = (
     *(matching.settle_order, matching.trigger_stop, triggers.move_trail, fills.fill, fills.exchange, fills.end_one),
     *(actions.split_order, fills.wake, power.affordable, power.cut, costs.slipped, costs.fee_of, book),
     *(orders.off_market, limits.broken, limits.most_lots, limits.outside, halts.send, halts.call_off, halts.renew),
-    halts.dark,
+    *(halts.dark, sharing.ration),
 )
 # what a decision asks of an order before it lives; would_take is asked of one that lives, too
 CHECKS = ("fault", "bracket", "sized_gap", "above_maximum", "below_minimum", "would_take", "off_tick", "off_market")
@@ -83,6 +84,7 @@ class Witness:
     _before: int = 0  # the trigger before it moves
     _tried: int = 0  # events before an attempt to fill
     _cash: dict[str, Any] | None = None  # the last question whether cash pays
+    _apart: bool = False  # whether orders are looked at to share cash, which does nothing to them (X5)
     shut: bool = False  # whether the bar that runs is one that the venue does not match
 
     @contextmanager
@@ -143,6 +145,8 @@ class Witness:
         return int(at(said["order_at"], L.ORDER).id) == self.id
 
     def _note(self, what: str, frame: int | None, **said: Any) -> None:
+        if self.step == "decision" and frame is not None:
+            said.setdefault("time", int(fills.decided_at(frame)))
         self.events.append(Heard(what, self.step, said, bar_of(frame) if frame is not None else {}))
 
     def _return_new_order(self, said: dict[str, Any], answer: Any) -> None:
@@ -212,7 +216,7 @@ class Witness:
 
     def _return_renew(self, said: dict[str, Any], _: Any) -> None:
         if self._mine(said):
-            self._note("renew", said["frame"])
+            self._note("renew", said["frame"], time=int(at(said["order_at"], L.ORDER).t_replace))
 
     def _return_dark(self, said: dict[str, Any], answer: Any) -> None:
         self.shut = bool(answer)
@@ -249,16 +253,22 @@ class Witness:
     def _return_move_trail(self, said: dict[str, Any], _: Any) -> None:
         if self._mine(said):
             now = int(at(said["order_at"], L.ORDER).trigger)
-            if now != self._before:
+            if now != self._before and not self._apart:
                 self._note("trail", said["frame"], was=self._before, now=now)
 
+    def _call_ration(self, said: dict[str, Any], _: Any) -> None:
+        self._apart = True
+
+    def _return_ration(self, said: dict[str, Any], _: Any) -> None:
+        self._apart = False
+
     def _return_wake(self, said: dict[str, Any], _: Any) -> None:
-        f = at(said["frame"], L.FRAME)
+        f, entry = at(said["frame"], L.FRAME), int(at(said["entry_at"], L.ORDER).id)
         for j in range(int(at(f.state, L.HEADER).n_live)):
             c_at = f.orders + j * L.ORDER_BYTES
             c = at(c_at, L.ORDER)
-            if int(c.id) == self.id and c.status == L.LIVE and not c.marks & L.WAITING:
-                self._note("wake", said["frame"], order=record_of(c_at), parent=int(c.parent))
+            if (int(c.id), int(c.parent)) == (self.id, entry) and c.status == L.LIVE and not c.marks & L.WAITING:
+                self._note("wake", said["frame"], order=record_of(c_at), parent=entry, time=int(said["time"]))
 
     def _call_fill(self, said: dict[str, Any], _: Any) -> None:
         if self._mine(said):

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from kernelkit.compliance import COUNTLESS
+from kernelkit.history import lives
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Logs
 from tests.reference import Outcome
+from tests.reference.lives import Moment
 
 NUMBERS = ("lots", "display", "price", "trigger")
 
@@ -18,6 +20,21 @@ NUMBERS = ("lots", "display", "price", "trigger")
 def same(a: float, b: float) -> bool:
     """Equal bits, all NaN alike."""
     return a == b or (math.isnan(a) and math.isnan(b))
+
+
+def lived(logs: Logs) -> dict[int, list[Moment]]:
+    """O17: what the history tells of each order; of all orders it goes by time."""
+    rows = lives(logs.changes)
+    assert (np.diff(rows["time"]) >= 0).all()
+    out: dict[int, list[Moment]] = {}
+    for r in rows:
+        event = L.CHANGES[r["what"]] if r["what"] < L.CH_FILLED else L.STATUSES[r["status"]]
+        if event == "live":
+            event = "filled in part"
+        reason = L.REASONS[r["reason"]] if r["status"] != L.LIVE else ""
+        numbers = (int(r[name]) for name in ("lots", "price", "trigger", "ticks"))
+        out.setdefault(int(r["order"]), []).append(Moment(int(r["time"]), event, *numbers, reason))
+    return out
 
 
 def assert_agree(logs: Logs, headline: dict[str, float], blocks: np.ndarray, level: int, expected: Outcome) -> None:
@@ -102,6 +119,9 @@ def assert_agree(logs: Logs, headline: dict[str, float], blocks: np.ndarray, lev
     ]
     columns = "order asset time reason done before after until limit found".split()
     assert rows == [tuple(row.get(name, 0) for name in columns) for row in expected.compliance]
+    found = lived(logs)
+    numbers = found.keys() | expected.lives.keys()
+    assert {n: (found.get(n), expected.lives.get(n)) for n in numbers if found.get(n) != expected.lives.get(n)} == {}
     assert logs.curves[:, 0].tolist() == expected.equity
     assert logs.curves[:, 1].tolist() == expected.cash
     assert level == expected.k

@@ -146,7 +146,7 @@ def test_e2__the_history_of_an_order_has_what_was_submitted_before_the_split() -
     rows = found[["order", "event", "quantity"]].to_numpy().tolist()
     assert rows == [
         [1, "submitted", 10.0],
-        [1, "replaced", 30.0],
+        [1, "split", 30.0],
         [2, "submitted", 4.0],
         [1, "filled", 30.0],
         [2, "cancelled", 4.0],

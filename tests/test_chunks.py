@@ -45,7 +45,7 @@ def chunked(whole: Job, cuts: list[int]) -> tuple[Logs, Outcome]:
     """The job's one trial in pieces: each a session of its own, which sees no bar beyond its piece."""
     n, trade_from = int(whole.trials[0]["i1"]), int(whole.trials[0]["trade_from"])
     block, begin = None, 0
-    kept: dict[str, list[Any]] = {"fills": [], "ended": [], "trades": [], "happened": []}
+    kept: dict[str, list[Any]] = {"fills": [], "ended": [], "trades": [], "happened": [], "changes": []}
     curves = np.full((n - trade_from, len(L.CURVES)), np.nan)
     for stop in [*sorted(set(cuts)), n]:
         table = whole.tables[0]
@@ -66,11 +66,12 @@ def chunked(whole: Job, cuts: list[int]) -> tuple[Logs, Outcome]:
         block, begin = piece.block, stop
     joined = {name: np.concatenate(parts) for name, parts in kept.items()}
     logs = (joined[name] for name in ("fills", "ended", "trades"))
-    return Logs(*logs, curves, piece.records[:, :0], joined["happened"]), piece.outcome
+    found = Logs(*logs, curves, piece.records[:, :0], joined["happened"], changes=joined["changes"])
+    return found, piece.outcome
 
 
 def assert_same(a: tuple[Logs, Outcome], b: tuple[Logs, Outcome]) -> None:
-    for name in ("fills", "orders", "trades", "curves", "happened"):
+    for name in ("fills", "orders", "trades", "curves", "happened", "changes"):
         assert getattr(a[0], name).tobytes() == getattr(b[0], name).tobytes(), name
     assert a[1].headline.tobytes() == b[1].headline.tobytes()
     assert a[1].blocks is not None

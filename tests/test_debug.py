@@ -78,7 +78,7 @@ def test_debug_is_compiled__random_programs(case: Case) -> None:
     compiled = Recorder(job(case), 0)
     python = Recorder(job(case), 0, python=_binding(case))
     a, b = compiled.all(), python.all()
-    for name in ("fills", "orders", "trades", "curves"):
+    for name in ("fills", "orders", "trades", "curves", "changes"):
         assert getattr(a, name).tobytes() == getattr(b, name).tobytes(), name
     assert compiled.outcome.headline.tobytes() == python.outcome.headline.tobytes()
     assert compiled.outcome.blocks.tobytes() == python.outcome.blocks.tobytes()

@@ -615,7 +615,7 @@ class Each:
 @given(own_worlds())
 @pytest.mark.oracle(
     "Reference simulator of portfolios, each asset on its own",
-    covers="A1-A9, E1-E8, F1-F11, L3-L7, O1-O16, P1-P5, S1-S6, T1-T7, X1-X9",
+    covers="A1-A9, E1-E8, F1-F11, L3-L7, O1-O17, P1-P5, S1-S6, T1-T7, X1-X9",
     cases=150,
 )
 def test_x9__is_the_reference(case: tuple[World, list[np.ndarray], np.ndarray]) -> None:

@@ -21,7 +21,7 @@ from tests.reference import models as plain
 
 DAY = 86_400_000_000_000
 EXAMPLES = 400
-ALONE = "A1-A9, C1-C6, E1-E8, F1-F15, H1-H5, L1-L5, M1-M8, O1-O16, P1-P5, Q1-Q4, R1-R9, S1-S6, T1-T5, U1"
+ALONE = "A1-A9, C1-C6, E1-E8, F1-F15, H1-H5, L1-L5, M1-M8, O1-O17, P1-P5, Q1-Q4, R1-R9, S1-S6, T1-T5, U1"
 GRIDS = [Grid(0.01, 100, 1.0), Grid(2.0**-10, 0, 1.0), Grid(0.25, 0, 0.001, 50.0), Grid(0.05, 20, 2.0**-20)]
 INVERSE = [Grid(0.5, 0, 1.0, 100.0, "inverse"), Grid(0.1, 10, 0.01, 7.0, "inverse")]
 

@@ -597,6 +597,48 @@ def test_what_is_no_dataset(use: Callable[[Any], Any]) -> None:
         use(None)
 
 
+ARGUMENTS = [
+    (
+        lambda bars, f: kk.backtest(bars, f, cash=1e6),
+        "kk.backtest: found the argument cash|account=kk.Account(cash=...).",
+    ),
+    (lambda bars, f: kk.backtest(bars, f, limits=None), "found the argument limits|account=kk.Account(limits=...)."),
+    (lambda bars, f: kk.backtest(bars, f, fees=0.1), "found the argument fees|Write venue=kk.Venue(fees=...)."),
+    (lambda bars, f: kk.backtest(bars, f, strat=1), "the argument strat, wanted one of bars, |Did you mean start?"),
+    (lambda bars, f: kk.backtest(bars, f, qqqq=1), "the argument qqqq|help(kk.backtest) says what each is for."),
+    (lambda bars, f: kk.backtest(bars), "kk.backtest: found no strategy, wanted strategy=."),
+    (lambda bars, f: kk.backtest(bars, f, {}, {}), "found too many arguments without a name, wanted at most 3: bars, "),
+    (lambda bars, f: kk.backtest(bars, f, strategy=f), "kk.backtest: found strategy twice, wanted it once."),
+    (lambda bars, f: kk.FillModel(stop="open"), "kk.FillModel: found the argument stop|Did you mean stop_gap?"),
+    (
+        lambda bars, f: kk.walk_forward(bars, f, finer=bars),
+        "kk.walk_forward: found the argument finer|Only kk.backtest",
+    ),
+    (lambda bars, f: kk.start(bars, f, finer=bars), "kk.start: found the argument finer|Only kk.backtest"),
+    (
+        lambda bars, f: kk.Account(leverage=2.0),
+        "kk.Account: found the argument leverage|limits=kk.Limits(leverage=...).",
+    ),
+    (lambda bars, f: kk.Venue(fee=0.1), "kk.Venue: found the argument fee|Did you mean fees?"),
+    (lambda bars, f: kk.Outage("2020-01-01"), "kk.Outage: found no end, wanted end=."),
+    (lambda bars, f: kk.orders(bars, histroy=True), "kk.orders: found the argument histroy|Did you mean history?"),
+]
+
+
+@pytest.mark.parametrize(("call", "wanted"), ARGUMENTS, ids=range(len(ARGUMENTS)))
+def test_arguments_that_do_not_fit(bars: xr.Dataset, call: Callable[..., Any], wanted: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        call(bars, define(PLAIN.format("ctx.buy(1.0)")))
+    says(caught, wanted)
+
+
+def test_a_type_error_of_what_is_called_is_its_own(bars: xr.Dataset) -> None:
+    f = define(PLAIN.format("ctx.buy(1.0)"))
+    with pytest.raises(TypeError, match="not iterable") as caught:
+        kk.backtest(bars, f, outputs=3)  # type: ignore[arg-type]
+    assert not isinstance(caught.value, UsageError)
+
+
 def test_settings() -> None:
     makers: list[tuple[Callable[[], Any], str]] = [
         (lambda: kk.Account(cash=0.0), "cash of the account: found 0.0, wanted a positive amount"),

@@ -394,6 +394,34 @@ def test_f16_many_partial_fills_in_one_bar() -> None:
     assert kk.fills(res)["quantity"].unique().tolist() == [40.0]
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_t7_hooks_are_told_of_more_fills_in_one_bar_than_there_are_orders(shared: bool) -> None:
+    """A fill a minute of one order: more than the block had room for."""
+
+    @kk.strategy(state=dict(n=0, lots=0.0))
+    def told(ctx, s):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx.limit(480.0, 200.0)
+        ctx.record("n", s.n)
+        ctx.record("lots", s.lots)
+
+    @told.on_fill
+    def count(ctx, s, fill):  # type: ignore[no-untyped-def]
+        s.n += 1
+        s.lots += fill.quantity
+
+    minutes = pd.DataFrame(
+        {"open": 100.0, "high": 100.0, "low": 100.0, "close": 100.0, "volume": 2.0},
+        pd.date_range("2024-01-01", periods=2 * 480, freq="1min"),
+    )
+    bars, fine = hours_of(minutes, "8h", tick_size=0.01), read(minutes, tick_size=0.01)
+    subject = kk.portfolio(told) if shared else told
+    venue = kk.Venue("v", participation=0.5, cash_rule="debt")
+    res = kk.backtest(bars, subject, venue=venue, fill_model=FINER, finer=fine)
+    assert np.ravel(res["n"].values)[-1] == np.ravel(res["lots"].values)[-1] == 480.0
+    assert float(res["n_fills"]) == 480.0
+
+
 def test_f16_refusals(minutes: pd.DataFrame) -> None:
     bars, fine = pair_of(minutes)
     with pytest.raises(OrderError, match=r"path=finer of the fill model: found no finer bars"):

@@ -128,6 +128,15 @@ def test_import__loads_no_heavy_package():
     assert found.strip() == "[]"
 
 
+@pytest.mark.parametrize("name", sorted(kernelkit._MODULES))
+def test_completion__shows_public_names_only(name):
+    module = getattr(kernelkit, name)
+    shown = dir(module)
+    assert shown
+    assert [n for n in shown if n.startswith("_") or not hasattr(module, n)] == []
+    assert {"annotations", "np", "Any", "Mapping", "dataclass"} & set(shown) == set()
+
+
 def test_lab_server_import__loads_no_heavy_package():
     code = (
         "import sys, kernelkit.lab.app; print([m for m in ('numba', 'xarray', 'pandas', 'dask') if m in sys.modules])"

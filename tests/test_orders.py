@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 import kernelkit as kk
 from kernelkit.errors import DataError, OrderError
 from kernelkit.kernels import layout as L
+from kernelkit.kernels.session import Recorder
 from kernelkit.market.reasons import Reason
 from kernelkit.table import table_of
 from tests.programs import Case, run_engine
@@ -851,6 +853,106 @@ def lives(ctx):  # type: ignore[no-untyped-def]
         ctx.replace(1, price=104.0)
 
 
+def history(res: Any, order: int, *columns: str) -> list[tuple[Any, ...]]:
+    events = kk.orders(res, history=True)
+    rows = events.loc[events["order"] == order, list(columns)].itertuples(index=False, name=None)
+    return [tuple(None if value != value else value for value in row) for row in rows]  # of what it does not have
+
+
+def test_o17_each_move_of_a_trailing_stop_and_each_replacement() -> None:
+    """Of several replacements in one decision the last one counts."""
+
+    @kk.strategy
+    def moves(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx.trailing_stop(-2.0, trail=1.0)
+            ctx.limit(3.0, 50.0)
+        elif ctx.i < 4:
+            ctx.replace(2, price=50.0 + ctx.i)
+            ctx.replace(2, quantity=4.0 + ctx.i)
+
+    index = pd.date_range("2024-01-01", periods=6, freq="1D")
+    frame = pd.DataFrame({"open": [100.0, 101.0, 102.0, 101.5, 103.0, 102.0]}, index)
+    frame["high"], frame["low"], frame["close"], frame["volume"] = (
+        frame["open"] + 0.5,
+        frame["open"],
+        frame["open"],
+        1.0,
+    )
+    bars = kk.data.from_pandas(frame, label="open", bar="1D", calendar="24/7", tick_size=0.01)
+    res = kk.backtest(bars, moves)
+    assert history(res, 1, "event", "trigger", "price") == [
+        ("submitted", 99.0, None),
+        ("trailed", 100.5, None),
+        ("trailed", 101.5, None),
+        ("triggered", 101.5, None),
+        ("filled", 101.5, 101.5),
+    ]
+    assert history(res, 2, "event", "quantity", "limit") == [
+        ("submitted", 3.0, 50.0),
+        ("replaced", 5.0, 51.0),
+        ("replaced", 6.0, 52.0),
+        ("replaced", 7.0, 53.0),
+        ("cancelled", 7.0, 53.0),
+    ]
+
+
+def test_o17_no_row_is_lost_where_the_log_is_short() -> None:
+    """Forty trailing stops that move with every bar, and as many orders that are replaced."""
+
+    @kk.strategy
+    def crowd(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            for _ in range(30):
+                ctx.trailing_stop(-1.0, ticks=5)
+                ctx.limit(1.0, 0.5)
+        for k in range(30):
+            ctx.replace(2.0 * k + 2.0, price=0.5 + 0.01 * ctx.i)
+
+    n = 60
+    index = pd.date_range("2024-01-01", periods=n, freq="1D")
+    level = 100.0 + np.arange(n)
+    frame = pd.DataFrame(dict.fromkeys(("open", "high", "low", "close"), level) | {"volume": 1.0}, index)
+    bars = kk.data.from_pandas(frame, label="open", bar="1D", calendar="24/7", tick_size=0.01)
+    with mock.patch.object(Recorder, "ROWS", 8):
+        events = kk.orders(kk.backtest(bars, crowd), history=True)
+    assert events["event"].value_counts().to_dict() == {
+        "submitted": 60,
+        "trailed": 30 * (n - 1),
+        "replaced": 30 * n,
+        "cancelled": 60,
+    }
+    assert events["time"].is_monotonic_increasing
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_o17_an_order_on_its_way_arrives(debug: bool) -> None:
+    venue = kk.Venue(latency="6h")
+
+    @kk.strategy
+    def sends(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx.limit(1.0, 50.0)
+            ctx.limit(2.0, 50.0)
+            ctx.cancel(2)
+        elif ctx.i == 1:
+            ctx.replace(1, quantity=3.0)
+
+    index = pd.date_range("2024-01-01", periods=5, freq="1D")
+    frame = pd.DataFrame(dict.fromkeys(("open", "high", "low", "close"), [100.0] * 5) | {"volume": 1.0}, index)
+    bars = kk.data.from_pandas(frame, label="open", bar="1D", calendar="24/7", tick_size=0.01)
+    res = kk.backtest(bars, sends, venue=venue, debug=debug)
+    day, late = pd.Timestamp("2024-01-02"), pd.Timedelta("6h")
+    one = pd.Timedelta("1D")
+    assert history(res, 1, "time", "event", "quantity") == [
+        (day, "submitted", 1.0),
+        (day + late, "arrived", 1.0),
+        (day + one + late, "replaced", 3.0),
+        (day + 4 * one, "cancelled", 3.0),
+    ]
+    assert [event for (event,) in history(res, 2, "event")] == ["submitted", "arrived", "cancelled"]
+
+
 def test_o6_history() -> None:
     venue = kk.Venue(participation=0.006)  # six lots a bar
     bars = half_day()
@@ -869,6 +971,9 @@ def test_o6_history() -> None:
         (1, "filled", 4.0),
     ]
     assert events["time"].tolist()[6] == pd.Timestamp(known[1])
+    limits, triggers = [90.0, 105.0, 104.0], [101.0]
+    assert events.loc[[0, 1, 6], "limit"].tolist() == limits
+    assert events["trigger"].dropna().unique().tolist() == triggers
     assert events["sentence"].tolist()[3] == Reason.BELOW_LOT.sentence
     assert events["price"].dropna().tolist() == [101.0, 102.0, 103.0]
     orders = kk.orders(res)
@@ -924,3 +1029,30 @@ def test_o5_a_part_of_a_lot_is_on_no_side() -> None:
 
     found = kk.orders(kk.backtest(half_day(), part))
     assert found[["side", "quantity", "reason"]].values.tolist() == [["", 0.0, "below_lot"], ["sell", 2.0, ""]]
+
+
+@kk.strategy
+def busy(ctx, n=20):  # type: ignore[no-untyped-def]
+    if ctx.position == 0.0 and ctx.close[0] > ctx.close.sma(n):
+        ctx.cancel_all()
+        ctx.bracket(10.0, stop_loss=0.02, take_profit=0.03)
+        ctx.trailing_stop(-5.0, fraction=0.01)
+
+
+@pytest.mark.parametrize("kind", ["walk-forward", "run", "cell"])
+def test_o17_every_order_begins_and_ends_in_its_history(kind: str) -> None:
+    bars = kk.data.load("sp500_index").isel(time=slice(0, 1200))
+    if kind == "walk-forward":
+        res = kk.walk_forward(bars, busy, grid={"n": [10, 40]}, train="2Y", test="1Y")
+    elif kind == "run":
+        res = kk.start(bars.isel(time=slice(0, 700)), busy).feed(bars).result()
+    else:
+        res = kk.backtest(bars, busy, grid={"n": [10, 40]}).sel(n=40)
+    events, orders = kk.orders(res, history=True), kk.orders(res).set_index("order")
+    assert len(orders) > 12
+    by_order = events.groupby("order")
+    assert (by_order["event"].first() == "submitted").all()
+    pd.testing.assert_series_equal(by_order["event"].last(), orders["status"], check_names=False)
+    pd.testing.assert_series_equal(by_order["time"].last(), orders["ended"], check_names=False, check_dtype=False)
+    moves = events[events["event"] == "trailed"].groupby("order")["trigger"]
+    assert moves.apply(lambda level: level.is_monotonic_increasing and level.is_unique).all()

@@ -33,7 +33,7 @@ from tests.test_engine_is_reference import (
 
 EXAMPLES = 300
 TOGETHER = (
-    "A1-A9, C1-C6, E1-E8, F1-F12, F14-F15, H1-H5, L1-L7, M1-M8, O1-O16, P1-P5, Q1-Q4, R1-R9, S1-S6, T1-T5, U1, X1-X8, "
+    "A1-A9, C1-C6, E1-E8, F1-F12, F14-F15, H1-H5, L1-L7, M1-M8, O1-O17, P1-P5, Q1-Q4, R1-R9, S1-S6, T1-T5, U1, X1-X8, "
     "X10"
 )
 PATHS = list(itertools.product(["high_first", "low_first", "nearest_first"], ENDS, MARKETS))

@@ -25,6 +25,12 @@ def test_every_venue_has_fees_and_slippage_by_default(name: str) -> None:
     assert venue.slippage is not None
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_venue_is_called_as_it_was_asked_for(name: str) -> None:
+    assert getattr(kk.venues, name)().name == name
+    assert kk.venues.okx("swap").name == "okx_swap"
+
+
 @pytest.mark.parametrize(("name", "entry"), shipped().items())
 def test_every_entry_says_where_and_when_it_was_read(name: str, entry: dict[str, Any]) -> None:
     assert entry["source"].startswith("https://")

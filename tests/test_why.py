@@ -130,6 +130,7 @@ def told_of(bars: xr.Dataset, kind: int, order: int = 1, **settings: Any) -> Any
     return told
 
 
+COVERED = "1000000 of buying power covers 1000.2 and the fee (A2)."
 COSTS = kk.Venue("v", fees=kk.fees.fraction(0.001), slippage=kk.slippage.ticks(2))
 
 
@@ -142,11 +143,11 @@ def test_f1_a_market_order() -> None:
     assert told.checks[["limit", "found"]].isna().all(axis=None)
     assert rows_of(told)[0] == (
         "F1",
-        "bought 10 at 100.02, slipped from 100 (C1), fee 1.0002, cash: needs 1000.2 of 1000000 less the fee (A2).",
+        f"bought 10 at 100.02, slipped from 100 (C1), fee 1.0002, {COVERED}",
     )
     row = told.bars.iloc[0]
     assert (row["time"], row["open"], row["high"], row["low"], row["close"]) == (
-        pd.Timestamp("2024-01-02"),
+        pd.Timestamp("2024-01-02"),  # the open, at which it was filled
         100.0,
         102.0,
         98.0,
@@ -202,7 +203,7 @@ def test_o1_o16_day_and_replaced_on_the_way() -> None:
     # submitted at the end of the first half of a day, the last bar of which is its session's
     assert rows_of(told) == [
         ("F5", "not reached: it needs 94.99 or less, the low was 99."),
-        ("O16", "the strategy gave it new numbers."),
+        ("O16", "new numbers: limit 94."),
         ("O1", "expired: A DAY order: the session of its first bar is over (O1)."),
     ]
     assert told.end["time"] == np.datetime64("2024-01-02T00:00", "ns")
@@ -314,7 +315,7 @@ def test_o7_f6_f7_the_exits_of_a_bracket() -> None:
     assert entry.asked == stop.asked == {"quantity": 10.0, "stop": 98.0, "limit": 103.0, "tif": "GTC"}
     assert rows_of(target) == [
         ("O7, F6", "its entry (order 1) was filled; it asks for 10 at 103."),
-        ("F5", "sold 10 at 103, fee 0, cash: none asked, it reduces (A2)."),
+        ("F5", "sold 10 at 103, fee 0, it reduces, so no cash is asked (A2)."),
         ("O6", "filled."),
     ]
     assert rows_of(stop)[-1] == ("O7", "cancelled: Another order of its group was filled (O7).")
@@ -350,9 +351,30 @@ def test_f8_a_trailing_stop() -> None:
     assert rows_of(told) == [
         ("F8", "its trigger moved from 98.5 to 101.5."),
         ("F2", "triggered: its 101.5 was reached, at 101.5."),
-        ("F2", "sold 5 at 101.5, fee 0, cash: needs 507.5 of 1000000 less the fee (A2)."),
+        ("F2", "sold 5 at 101.5, fee 0, 1000000 of buying power covers 507.5 and the fee (A2)."),
         ("O6", "filled."),
     ]
+
+
+def test_a_page_shows_either_end_of_a_long_routine() -> None:
+    """An order that is not a bracket's exit has no entry, whichever entry is filled."""
+
+    @kk.strategy
+    def moves(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx.limit(5.0, 90.0)
+            ctx.bracket(1.0, stop_loss=0.5)
+        elif ctx.i < 20:
+            ctx.replace(1, price=90.0 + 0.01 * ctx.i)
+
+    told = kk.why(kk.backtest(days(*[CALM] * 22), moves), 1)
+    new = [what for rule, what in rows_of(told) if rule == "O16"]
+    assert new == [f"new numbers: limit {90.0 + 0.01 * i:.10g}." for i in range(1, 20)]
+    assert not any("its entry" in what for _, what in rows_of(told))
+    page = repr(told)
+    assert page.count("new numbers") < 5
+    assert "more like these; .bars has each." in page
+    assert page.count("It was live when the data ended (O10).") == 1 + page.split("Under other")[1].count("live when")
 
 
 def test_p1_p2_filled_in_parts() -> None:
@@ -440,7 +462,8 @@ def test_finer_bars_portfolios_grids_signals_debug(capsys: Any) -> None:
     res = kk.backtest(bars, once, grid={"k": [0, 1]}, fill_model=FINER, finer=fine)
     told = kk.why(res, 2, k=0)
     assert told.bars["rule"].tolist() == ["O7, F6, F16", "F2, F16", "F2, F16", "O6, F16"]
-    assert told.bars["time"].tolist()[1] == pd.Timestamp("2024-01-02 06:00")
+    opened, half = pd.Timestamp("2024-01-02"), pd.Timestamp("2024-01-02 12:00")
+    assert told.bars["time"].tolist() == [opened, half, half, half]
     with pytest.raises(UsageError, match="several trials along k"):
         kk.why(res, 2)
 

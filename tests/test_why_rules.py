@@ -232,7 +232,7 @@ def test_h2_h4_orders_cancels_and_replacements_of_an_outage() -> None:
     sentence = "It was given during an outage of the venue (H2); delayed until 2024-01-05 12:00:00."
     assert rows_of(told) == [
         ("H2", f"asked of its new numbers: {sentence}"),
-        ("O16, H4", "the strategy gave it new numbers, which take effect at 2024-01-05 12:00:00."),
+        ("O16, H4", "new numbers: limit 91, which take effect at 2024-01-05 12:00:00."),
         ("H2, H4", "the venue is down: the strategy's cancel takes effect at 2024-01-05 12:00:00."),
         ("O9, O16", "cancelled: The strategy cancelled it (O9), or asked for no more than had filled (O16)."),
     ]
@@ -242,7 +242,7 @@ def test_h2_h4_orders_cancels_and_replacements_of_an_outage() -> None:
     told = as_logged(kk.backtest(bars, changes, venue=kk.Venue(outages=[deaf])), 1)
     assert rows_of(told)[:3] == [
         ("H2", "asked of its new numbers: It was given during an outage of the venue (H2)."),
-        ("O16", "the strategy's new numbers were not taken."),
+        ("O16", "the strategy's limit 91 was not taken."),
         ("H2, H4", "the venue is down and did not take the strategy's cancel."),
     ]
 

@@ -16,7 +16,7 @@ from kernelkit.audit.report import COLUMNS, AuditReport
 from kernelkit.binding import bind
 from kernelkit.capture import captured
 from kernelkit.engine import explain
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.intrabar import with_finer
 from kernelkit.kernels.job import new_outcome
 from kernelkit.kernels.source import read_source
@@ -38,6 +38,7 @@ ENOUGH = 8  # leaking cuts: more would not say more
 Columns = Callable[["xr.Dataset"], "xr.Dataset"]
 
 
+@arguments(account=Account, venue=Venue, fill_model=FillModel)
 def audit(  # noqa: PLR0913  the settings of a backtest, and its own
     bars: xr.Dataset,
     strategy: Strategy | Signal,

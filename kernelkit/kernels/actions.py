@@ -3,6 +3,7 @@
 from math import floor
 
 from kernelkit.kernels.account import SNAP, close_trade, price, to_ticks
+from kernelkit.kernels.changes import log_life
 from kernelkit.kernels.fills import column, column_f, end_order
 from kernelkit.kernels.focus import account_of, close_since, defocus, focus, has_bar
 from kernelkit.kernels.layout import (
@@ -15,6 +16,7 @@ from kernelkit.kernels.layout import (
     C_OPEN_AT,
     CALL_RENEW,
     CANCELLED,
+    CH_SPLIT,
     DELISTING,
     DIVIDEND,
     FAR,
@@ -231,6 +233,7 @@ def split_order(frame: int, order_at: int, ratio: float, time: int) -> None:
         o.trail = moved(frame, o.trail, ratio, True)
     if o.offset > 0:
         o.offset = moved(frame, o.offset, ratio, False)
+    log_life(frame, order_at, CH_SPLIT, time)
 
 
 def moved(frame: int, k: int, ratio: float, up: bool) -> int:

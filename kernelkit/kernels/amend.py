@@ -2,12 +2,14 @@
 
 from kernelkit.kernels.accept import finite, good_price, judged, off_tick, refused, two_prices
 from kernelkit.kernels.account import to_lots, to_ticks
+from kernelkit.kernels.changes import log_life
 from kernelkit.kernels.fills import decided_at, end_order
 from kernelkit.kernels.focus import focus, speak_of
 from kernelkit.kernels.halts import far_away, put_off
 from kernelkit.kernels.layout import (
     CALLED_OFF,
     CANCELLED,
+    CH_REPLACED,
     FAR,
     FRAME,
     GROWN,
@@ -166,5 +168,6 @@ def amend(frame: int, given: int, number: float, q: float, p: float, trigger: fl
     else:
         o.t_active = time
         o.t_replace = time
+        log_life(frame, o_at, CH_REPLACED, time)
     tidy(frame)
     return int(number)

@@ -16,7 +16,9 @@ from kernelkit.kernels.layout import (
     C_LOW,
     C_SESSION,
     CANCELLED,
+    CHANGES_A_BAR,
     DONE,
+    EVENTS,
     FAR,
     FILL_MODEL,
     FILL_MODEL_BYTES,
@@ -37,6 +39,7 @@ from kernelkit.kernels.layout import (
     METRICS,
     MOVING,
     NODE_BYTES,
+    ORDER_BYTES,
     PAUSED,
     POSITION,
     POSITION_BYTES,
@@ -131,17 +134,22 @@ def room(frame: int) -> int:
     spare = SLOTS + 4 * (h.n_asset - 1)
     if h.capacity - h.n_live < spare:
         return GROW
+    times = bars_in(frame)
+    if f.tell != 0 and times > 1:
+        kept = at(f.state + h.off_orders + ORDER_BYTES * h.capacity, EVENTS)
+        if kept.most < 3 * (h.capacity + h.n_asset) + h.n_live * (times - 1):
+            return GROW
     if f.logging != 0:
-        most = h.n_live
-        if at(f.fill_model, FILL_MODEL).path == FINER:  # each may fill in part in each of them
-            edge = at(f.instrument, INSTRUMENT).edges + 8 * f.i
-            most *= i8(edge + 8) - i8(edge)
-        most += 2 * h.n_asset  # and what the calendar or a margin closes
+        most = h.n_live * times + 2 * h.n_asset  # and what the calendar or a margin closes
         if f.cap_fills - f.n_fills < most or f.cap_trades - f.n_trades < most:
             return FLUSH
         if f.cap_ended - f.n_ended < h.n_live + 2 * spare:
             return FLUSH
-        most = count_due(frame) + h.n_asset + f.n_venue  # and what an insurance fund bears
+        due = count_due(frame)
+        each = CHANGES_A_BAR * times + due + 2  # and a replacement, and its end
+        if f.cap_changes - f.n_changes < each * h.n_live + 6 * h.n_asset + 8 * spare:
+            return FLUSH
+        most = due + h.n_asset + f.n_venue  # and what an insurance fund bears
         if f.own != 0:
             most += 2 * MOVING  # what arrives, and what is sent
         if f.cap_happened - f.n_happened < most:
@@ -149,6 +157,15 @@ def room(frame: int) -> int:
         if f.cap_breaches != 0 and f.cap_breaches - f.n_breaches < h.n_live + BREACHES * spare:
             return FLUSH
     return DONE
+
+
+def bars_in(frame: int) -> int:
+    """In how many bars the orders of this one are matched, each of which may fill them in part (F16); at least 1."""
+    f = at(frame, FRAME)
+    if at(f.fill_model, FILL_MODEL).path != FINER:
+        return 1
+    edge = at(f.instrument, INSTRUMENT).edges + 8 * f.i
+    return max(1, i8(edge + 8) - i8(edge))
 
 
 def count_due(frame: int) -> int:
@@ -414,8 +431,9 @@ def sweep(
                 enter(frame, trial_at)
                 status = run(frame, trial_at, f.last)
                 ended = status == DONE and h.i >= at(trial_at, TRIAL).i1
-                if ended and f.logging != 0 and f.cap_ended - f.n_ended < h.n_live:
-                    status = FLUSH
+                if ended and f.logging != 0:
+                    if min(f.cap_ended - f.n_ended, f.cap_changes - f.n_changes) < h.n_live:
+                        status = FLUSH
                 if status == GROW or status == FLUSH or status == LOAD:
                     return status
                 if ended:

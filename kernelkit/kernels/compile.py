@@ -39,7 +39,20 @@ REACH += ("own_panel", "own_orders", "own_record", "give_up", "forget_told", "as
 # What is loaded for a strategy, and the call in its text that needs it.
 USES = (("steer", "aim(frame"), ("act", "order(frame"), ("match", "order(frame"), ("tell", "events_of(frame"))
 # in the order of their imports
-CORE = ("focus", "scan", "account", "costs", "power", "tallies", "fills", "accept", "triggers", "halts", "matching")
+CORE = (
+    "focus",
+    "scan",
+    "account",
+    "changes",
+    "costs",
+    "power",
+    "tallies",
+    "fills",
+    "accept",
+    "triggers",
+    "halts",
+    "matching",
+)
 CORE += ("limits", "paths", "amend", "actions", "orders", "indicators", "bars", "finer", "sharing", "guard", "events")
 CORE += ("abreast", "reach", "transfers", "higher")
 
@@ -91,7 +104,7 @@ from kernelkit.kernels.layout import *
 UNITS = ("fill", "end_all", "next_session", "settle")
 # And what most runs never call; compiled when one does, called through a slot.
 RARE = ("wake", "end_entry", "tally", "ask_model", "put_at_stake", "replace_target")
-RARE += ("count_out_all", "count_in_again")
+RARE += ("count_out_all", "count_in_again", "log_change")
 
 
 class Lean(compiler.CompilerBase):

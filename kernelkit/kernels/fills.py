@@ -1,6 +1,7 @@
 """What a fill is and what it sets off, and how orders end (rules O6-O8, S2, P1, P2, P4, X5)."""
 
 from kernelkit.kernels.account import MOST, book, fail, price, same_side, to_ticks, value_at
+from kernelkit.kernels.changes import log_change, log_life
 from kernelkit.kernels.costs import ask_model, fee_of, slipped
 from kernelkit.kernels.focus import clock_time, focus
 from kernelkit.kernels.layout import (
@@ -13,6 +14,10 @@ from kernelkit.kernels.layout import (
     C_VOLUME,
     CALL_RENEW,
     CANCELLED,
+    CH_ENDED,
+    CH_FILLED,
+    CH_RESIZED,
+    CH_WOKEN,
     CLOSE_ONLY,
     CLOSES,
     CROWDED,
@@ -105,6 +110,7 @@ def end_one(frame: int, order_at: int, status: int, reason: int, time: int) -> N
     elif f.logging != 0:
         copy_words(f.ended + f.n_ended * ORDER_BYTES, order_at, ORDER_WORDS)
         f.n_ended += 1
+        log_change(frame, order_at, CH_ENDED, o.lots - o.filled, 0, time)
 
 
 def end_order(frame: int, order_at: int, status: int, reason: int, time: int) -> None:
@@ -173,6 +179,7 @@ def wake(frame: int, entry_at: int, time: int) -> None:
             if e.status != LIVE:
                 end_one(frame, c_at, CANCELLED, R_PARENT, time)
             continue
+        before = c.lots
         c.lots = -size if long else size
         if waiting or c.kind == LIMIT:
             c.marks = (c.marks & ~WAITING) | FRESH
@@ -189,6 +196,8 @@ def wake(frame: int, entry_at: int, time: int) -> None:
                     if long
                     else to_ticks(g, p * (1.0 - c.take_profit), False)
                 )
+        if waiting or c.lots != before:
+            log_life(frame, c_at, CH_WOKEN if waiting else CH_RESIZED, time)
 
 
 def after_fill(frame: int, order_at: int, held: int, time: int) -> None:
@@ -326,7 +335,9 @@ def exchange(frame: int, order_at: int, wanted: int, reference: int, how: int, r
         if not same_side(wanted, o.lots):
             end_order(frame, order_at, CANCELLED, R_REPLACED, time)
             return
-        o.lots = wanted
+        if o.lots != wanted:
+            o.lots = wanted
+            log_life(frame, order_at, CH_RESIZED, time)
         o.marks |= SIZED  # once: a split may leave nothing of what has filled (E2)
         wanted = wanted_of(frame, order_at)  # R1
         asked = takes(frame, order_at, wanted)
@@ -348,6 +359,8 @@ def exchange(frame: int, order_at: int, wanted: int, reference: int, how: int, r
         end_order(frame, order_at, CANCELLED, R_CUT, time)
         return
     book(frame, order_at, paid_for, k, reference, fee, time, rule)
+    if f.logging != 0:
+        log_change(frame, order_at, CH_FILLED, paid_for, k, time)
     if rarely((at(f.venue, VENUE).limits & TALLIES) != 0):
         tally(frame, held, paid_for, k)
     if f.guard != 0:

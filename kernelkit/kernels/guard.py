@@ -2,6 +2,7 @@
 
 from kernelkit.kernels.account import MOST, book, value_at
 from kernelkit.kernels.actions import log_action
+from kernelkit.kernels.changes import log_change, log_life
 from kernelkit.kernels.costs import fee_of, slipped
 from kernelkit.kernels.fills import column, end_one, moment
 from kernelkit.kernels.focus import clock_time, covers, defocus, focus, has_bar, list_held
@@ -23,6 +24,8 @@ from kernelkit.kernels.layout import (
     CALL_RANGE,
     CALL_RENEW,
     CANCELLED,
+    CH_FILLED,
+    CH_SUBMITTED,
     CLOSE_ONLY,
     FILL_MODEL,
     FILLED,
@@ -199,7 +202,10 @@ def liquidate(frame: int, reference: int, time: int, rule: int) -> None:
     k = slipped(frame, o_at, -held, reference, time)
     notional = abs(value_at(f.instrument, k)) * (float(abs(held)) * at(f.instrument, INSTRUMENT).unit)
     fee = fee_of(frame, o_at, -held, k, False, time) + at(f.venue, VENUE).margin_fee * notional
+    log_life(frame, o_at, CH_SUBMITTED, time)
     book(frame, o_at, -held, k, reference, fee, time, rule)
+    if f.logging != 0:
+        log_change(frame, o_at, CH_FILLED, -held, k, time)
     if (at(f.venue, VENUE).limits & TALLIES) != 0:
         tally(frame, held, -held, k)
     end_one(frame, o_at, FILLED, R_LIQUIDATION, time)

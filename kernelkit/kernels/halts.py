@@ -1,6 +1,7 @@
 """When a venue takes orders and matches them: its hours, its outages, its rate, how far it is (rules H1-H5, R9)."""
 
 from kernelkit.kernels.account import fail
+from kernelkit.kernels.changes import log_life
 from kernelkit.kernels.fills import column, decided_at, end_order
 from kernelkit.kernels.focus import defocus, look_at
 from kernelkit.kernels.layout import (
@@ -11,6 +12,7 @@ from kernelkit.kernels.layout import (
     C_OPEN_AT,
     CALLED_OFF,
     CANCELLED,
+    CH_REPLACED,
     CROWDED,
     D_DELAYED,
     D_REJECTED,
@@ -352,3 +354,4 @@ def renew(frame: int, order_at: int) -> None:
         o.stop_loss = 0.0
     o.t_active = o.t_change
     o.t_replace = o.t_change
+    log_life(frame, order_at, CH_REPLACED, o.t_change)

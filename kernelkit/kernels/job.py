@@ -354,7 +354,7 @@ class Outcome:
 
 @dataclass
 class Logs:
-    """What one trial did: fills, ended orders, trades, actions, rules hit (records of layout), curves, own records.
+    """What one trial did: fills, ended orders, trades, actions, rules hit, changes of orders, curves, own records.
 
     Curves are (bar, [equity, cash, position of each asset]), records (bar, name), of a strategy that is called for each
     asset (bar, name * asset); float64 from the first decision on.
@@ -367,6 +367,7 @@ class Logs:
     records: np.ndarray
     happened: np.ndarray
     breaches: np.ndarray = field(default_factory=lambda: np.zeros(0, L.BREACH))
+    changes: np.ndarray = field(default_factory=lambda: np.zeros(0, L.CHANGE))
 
 
 def new_outcome(n: int, blocks: bool) -> Outcome:

@@ -10,7 +10,7 @@ of fields is a new VERSION: a checkpoint of another one is refused.
 
 import numpy as np
 
-VERSION = 9
+VERSION = 10
 RESERVE = 64  # orders that one decision may submit
 SLOTS = RESERVE + 2  # free slots that takes: the last of them may be a bracket
 MAX_CELLS = 64  # block summaries a trial keeps (M4)
@@ -176,6 +176,21 @@ D_REJECTED, D_CUT, D_DELAYED = range(3)
 # how FRAME.judged is looked at (R8): a new order, a replacement whose lots grow, another one
 NEW, GROWN, OTHER = range(3)
 BREACHES = 12  # rules that one order can break
+# what a history of orders tells (O17): each row of CHANGE, and how the rows but the last two are called
+(
+    CH_SUBMITTED,
+    CH_ARRIVED,
+    CH_WOKEN,
+    CH_RESIZED,
+    CH_REPLACED,
+    CH_SPLIT,
+    CH_TRAILED,
+    CH_TRIGGERED,
+    CH_FILLED,
+    CH_ENDED,
+) = range(10)
+CHANGES = ("submitted", "arrived", "woken", "resized", "replaced", "split", "trailed", "triggered")
+CHANGES_A_BAR = 10  # of one order, at most: three legs move its trigger (F12), all else happens once or twice
 # what a kernel call comes back with
 DONE, PAUSED, GROW, FLUSH, RAISED, LOOKAHEAD, CROWDED, BAD_MODEL, LOAD, NO_ASSET, JAMMED, UNTOLD = range(12)
 # verbs of the order entry point
@@ -255,14 +270,13 @@ POSITION = _record(
 )
 # t_change: when a PENDING one gets the next_... numbers (H4); t_cancel: when an ENDING one ends for `reason`; t_called:
 # when the cancel of one that is CALLED_OFF reaches the venue, heard or not (H5); t_sent: the same of one that is
-# REPLACING, t_asked: the decision that asked for that; they mean nothing else, and nobody sets them; lots_0: the lots
-# that it was submitted with, which splits and replacements leave as they were
+# REPLACING, t_asked: the decision that asked for that; they mean nothing else, and nobody sets them
 ORDER = _record(
     "id asset venue kind tif marks status reason lots filled display price trigger trail offset group parent "
     "t_submit t_active t_expire t_trigger t_replace session t_end touch_lo touch_hi reference fill_ticks "
     "t_change next_lots next_price next_trigger",
     "fraction stop_loss take_profit weight fees notional",
-    [("t_asked", "i8"), ("t_cancel", "i8"), ("t_called", "i8"), ("t_sent", "i8"), ("lots_0", "i8")],
+    [("t_asked", "i8"), ("t_cancel", "i8"), ("t_called", "i8"), ("t_sent", "i8")],
 )
 # T7: what a hook is told, a fill or an order that has ended; money and quantities are the user's, not ticks and lots
 EVENTS = _record("n most")
@@ -278,6 +292,9 @@ METRICS = _record(
 FILL = _record("order asset time lots ticks reference rule", "fee slippage position cash")
 # R9: a rule that hit an order, what was done, from what to what, until when
 BREACH = _record("order asset time reason done before after until", "limit found")
+# O17: an order as it is after something has happened to it; lots: of a fill those, of an end what was left; ticks: of a
+# fill its price; active: when the venue has it
+CHANGE = _record("order asset time what lots price trigger ticks status reason active")
 TRADE = _record("asset opened closed lots", "pnl fees")
 # value, price: what E2-E7 say of each kind; bar: that of the account in which it takes effect
 ACTION = _record("bar place kind asset time", "value price")
@@ -336,7 +353,7 @@ FRAME = _record(
     "records n_record error_arg instruments venues fill_models coast decide walk log ruin close_out "
     "rows n_rows values width first last refreshed halt "
     "n_asset bars step twice weigh row_bytes scratch held n_held "
-    "happened n_happened cap_happened breaches n_breaches cap_breaches "
+    "happened n_happened cap_happened breaches n_breaches cap_breaches changes n_changes cap_changes "
     "venue_0 n_venue own purses ways mark arrive guard_all late way fine fine_bars coarse_0 coarse_bars"
 )
 # where the price of an asset is on its path (X10), 0 for nowhere; where its leg ends; the place of the order that it
@@ -360,6 +377,7 @@ WAY = _record("present end order met")
     EVENT_BYTES,
     EVENTS_BYTES,
     BREACH_BYTES,
+    CHANGE_BYTES,
     ACCOUNT_BYTES,
     TRANSFER_BYTES,
     WAY_BYTES,
@@ -367,7 +385,7 @@ WAY = _record("present end order met")
     r.itemsize
     for r in (
         *(HEADER, NODE, POSITION, ORDER, FILL, TRADE, TRIAL, INSTRUMENT, VENUE, FILL_MODEL, ROW),
-        *(ACTION, HAPPENED, EVENT, EVENTS, BREACH, ACCOUNT, TRANSFER, WAY),
+        *(ACTION, HAPPENED, EVENT, EVENTS, BREACH, CHANGE, ACCOUNT, TRANSFER, WAY),
     )
 )
 # headline of one trial, as the kernel writes it
@@ -403,7 +421,7 @@ def most_events(n_asset: int, capacity: int) -> int:
     """How many events (T7) a block must hold: those since one decision told them until the next has.
 
     An order fills at most once a bar and ends once; so do close-outs, and what a walk-forward switch orders, one of
-    each for an asset.
+    each for an asset. A block grows where finer bars may fill it more often (F16).
 
     >>> most_events(1, 128)
     387
@@ -442,15 +460,17 @@ def new_block(n_asset: int, capacity: int, n_slot: int, told: bool = False, n_ve
     return block
 
 
-def grown(block: np.ndarray, capacity: int) -> np.ndarray:
-    """The same state with room for `capacity` orders, at least as many as before.
+def grown(block: np.ndarray, capacity: int, events: int = 0) -> np.ndarray:
+    """The same state with room for `capacity` orders, and, if it keeps events, for `events`, as many as before or more.
 
     >>> int(grown(new_block(1, 128, 4), 256)[: HEADER.itemsize].view(HEADER)[0]["capacity"])
     256
     """
     old = block[: HEADER.itemsize].view(HEADER)[0]
     begin, at = (int(old["off_orders"]) + ORDER.itemsize * n for n in (int(old["capacity"]), capacity))
-    told, most = block.size > begin, most_events(int(old["n_asset"]), capacity)
+    told, most = block.size > begin, max(events, most_events(int(old["n_asset"]), capacity))
+    if told:
+        most = max(most, int(block[begin : begin + EVENTS_BYTES].view(EVENTS)["most"][0]))
     new = np.zeros(at + (EVENTS_BYTES + EVENT_BYTES * most if told else 0), "u1")
     new[:begin], new[at : at + block.size - begin] = block[:begin], block[begin:]
     header = new[: HEADER.itemsize].view(HEADER)[0]

@@ -2,6 +2,7 @@
 
 from kernelkit.kernels.accept import trails, would_take
 from kernelkit.kernels.account import to_ticks
+from kernelkit.kernels.changes import log_life
 from kernelkit.kernels.fills import ORDER_WORDS, column, end_entry, end_order, fill, moment
 from kernelkit.kernels.focus import covers, defocus, focus, has_bar
 from kernelkit.kernels.halts import all_dark, shut, take_effect
@@ -25,6 +26,7 @@ from kernelkit.kernels.layout import (
     CALL_OPEN,
     CALL_RANGE,
     CANCELLED,
+    CH_TRIGGERED,
     CLOSE_ONLY,
     DAY,
     EXPIRED,
@@ -191,16 +193,18 @@ def trigger_stop(frame: int, order_at: int, reference: int, rule: int, time: int
     o = at(order_at, ORDER)
     o.marks |= TRIGGERED
     o.t_trigger = time
-    if has_limit(order_at):
+    limited = has_limit(order_at)
+    if limited:
         o.marks |= FRESH
         if o.kind == TRAILING_LIMIT:
             o.price = limit_of(order_at)
-        if within_limit(order_at, reference):
-            fill(frame, order_at, reference, TAKES, rule, time)
-    else:
+    log_life(frame, order_at, CH_TRIGGERED, time)
+    if not limited:
         fill(frame, order_at, reference, SLIPS, rule, time)
         if o.status == LIVE:
             end_entry(frame, order_at, time)
+    elif within_limit(order_at, reference):
+        fill(frame, order_at, reference, TAKES, rule, time)
 
 
 def expire(frame: int) -> None:

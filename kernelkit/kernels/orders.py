@@ -21,6 +21,7 @@ from kernelkit.kernels.accept import (
 )
 from kernelkit.kernels.account import book, fail, same_side, to_lots, to_ticks
 from kernelkit.kernels.amend import amend
+from kernelkit.kernels.changes import log_change, log_life
 from kernelkit.kernels.costs import fee_of
 from kernelkit.kernels.fills import after_fill, column, column_f, decided_at, end_one, end_order, moment, sized_gap
 from kernelkit.kernels.focus import defocus, focus, has_bar, speak_of
@@ -35,6 +36,8 @@ from kernelkit.kernels.layout import (
     C_OPEN_AT,
     CALLED_OFF,
     CANCELLED,
+    CH_FILLED,
+    CH_SUBMITTED,
     CROWDED,
     ENTRY_DISPLAY,
     ENTRY_POST_ONLY,
@@ -115,7 +118,6 @@ def new_order(frame: int, kind: int, tif: int, lots: int) -> int:
     o.status = LIVE
     o.reason = R_NONE
     o.lots = lots
-    o.lots_0 = lots
     o.filled = 0
     o.display = 0
     o.price = 0
@@ -168,8 +170,11 @@ def close_one(frame: int) -> None:
     o = at(o_at, ORDER)
     o.t_submit = time
     o.t_active = time
+    log_life(frame, o_at, CH_SUBMITTED, time)
     fee = fee_of(frame, o_at, -held, k, False, time)
     book(frame, o_at, -held, k, k, fee, time, OPEN_FILL if at_open else BAR_FILL)
+    if f.logging != 0:
+        log_change(frame, o_at, CH_FILLED, -held, k, time)
     end_one(frame, o_at, FILLED, R_NONE, time)
     after_fill(frame, o_at, held, time)
 
@@ -179,7 +184,7 @@ def place(frame: int, order_at: int) -> int:
     h = at(at(frame, FRAME).state, HEADER)
     watch(frame, order_at)
     o = at(order_at, ORDER)
-    o.lots_0 = o.lots  # R8 may have cut them
+    log_life(frame, order_at, CH_SUBMITTED, o.t_submit)
     h.touch_lo = max(h.touch_lo, o.touch_lo)
     h.touch_hi = min(h.touch_hi, o.touch_hi)
     if at(frame, FRAME).shared != 0:
@@ -193,6 +198,7 @@ def reject(frame: int, kind: int, tif: int, lots: int, reason: int) -> int:
     if o_at == 0:
         return 0
     o = at(o_at, ORDER)
+    log_life(frame, o_at, CH_SUBMITTED, o.t_submit)
     end_one(frame, o_at, REJECTED, reason, o.t_submit)
     at(at(frame, FRAME).state, HEADER).n_live -= 1
     return o.id
@@ -201,6 +207,7 @@ def reject(frame: int, kind: int, tif: int, lots: int, reason: int) -> int:
 def turn_down(frame: int, order_at: int, reason: int) -> int:
     """O14, O15: the newest order is not taken; its id."""
     o = at(order_at, ORDER)
+    log_life(frame, order_at, CH_SUBMITTED, o.t_submit)
     end_one(frame, order_at, REJECTED, reason, o.t_submit)
     at(at(frame, FRAME).state, HEADER).n_live -= 1
     return o.id

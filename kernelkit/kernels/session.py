@@ -394,10 +394,17 @@ class Session:
         self.locate()
 
     def grow(self) -> None:
-        """Twice the room for orders, for the trial that has asked."""
+        """Twice the room for the trial that has asked: for orders, or, where those have enough, for events."""
         k = int(np.flatnonzero(self.blocks == self.frame["state"][0])[0])
         block = self.larger.get(k, self.state[k])
-        self.put(k, L.grown(block, 2 * int(header_of(block)["capacity"])))
+        h = header_of(block)
+        capacity, events = int(h["capacity"]), 0
+        if capacity - int(h["n_live"]) < L.SLOTS + 4 * (int(h["n_asset"]) - 1):
+            capacity *= 2
+        else:
+            at = int(h["off_orders"]) + L.ORDER_BYTES * capacity
+            events = 2 * int(block[at : at + L.EVENTS_BYTES].view(L.EVENTS)["most"][0])
+        self.put(k, L.grown(block, capacity, events))
 
     def flush(self) -> None:
         """Make room in the logs; this session has none, so being asked is a defect."""
@@ -470,6 +477,7 @@ class Recorder(Session):
             "ended": np.zeros(self.ROWS, L.ORDER),
             "trades": np.zeros(self.ROWS, L.TRADE),
             "happened": np.zeros(self.ROWS, L.HAPPENED),
+            "changes": np.zeros(self.ROWS, L.CHANGE),
             "breaches": np.zeros(self.ROWS if job.limits & L.JUDGED else 0, L.BREACH),
         }
         self.kept: dict[str, list[np.ndarray]] = {name: [] for name in self.buffers}
@@ -515,6 +523,7 @@ class Recorder(Session):
             self.records[:, : self.job.n_record],
             joined["happened"],
             joined["breaches"],
+            joined["changes"],
         )
 
 

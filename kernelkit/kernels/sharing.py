@@ -103,10 +103,12 @@ def ration(frame: int, step: int, account: int) -> None:
         if asks and takes_part(frame, o_at, step) and not turned_away(frame, o_at):
             last = o.asset
             trigger = o.trigger
+            rows = f.n_changes
             if step == AT_STOPS:
                 follow_first(frame, o_at)
             reference = price_in(frame, o_at, step)
             o.trigger = trigger  # it moves when it is tried
+            f.n_changes = rows
             makes = step == AT_LIMITS and rests(o_at)
             time = stamp(frame, place_of(frame, o_at, step))
             one = need_of(frame, o_at, reference, makes, time) if reference != 0 else 0.0

@@ -2,7 +2,11 @@
 
 from kernelkit.kernels.accept import trails
 from kernelkit.kernels.account import price, to_ticks
+from kernelkit.kernels.changes import log_life
+from kernelkit.kernels.fills import moment
 from kernelkit.kernels.layout import (
+    C_KNOWN_AT,
+    CH_TRAILED,
     FRAME,
     IOC,
     LIMIT,
@@ -67,7 +71,10 @@ def move_trail(frame: int, order_at: int, high: int, low: int) -> None:
     """F8: let a trailing stop follow the bar."""
     o = at(order_at, ORDER)
     level = trail_level(at(frame, FRAME).instrument, order_at, low if o.lots > 0 else high)
-    o.trigger = min(o.trigger, level) if o.lots > 0 else max(o.trigger, level)
+    before = o.trigger
+    o.trigger = min(before, level) if o.lots > 0 else max(before, level)
+    if o.trigger != before:
+        log_life(frame, order_at, CH_TRAILED, moment(frame, C_KNOWN_AT, at(frame, FRAME).i))
 
 
 def limit_of(order_at: int) -> int:

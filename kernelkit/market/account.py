@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kernelkit.errors import OrderError, message
+from kernelkit.errors import OrderError, arguments, message
 from kernelkit.market.limits import Limits, is_number
 from kernelkit.market.margins import Margin
 
@@ -34,6 +34,7 @@ class Rates:
 Rate = float | Rates
 
 
+@arguments(limits=Limits, margin=Margin)
 @dataclass(frozen=True)
 class Account:
     """Money at the start, in quote currency, and what it costs and earns there (rules E6, E7, L1, R1).

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from kernelkit.errors import OrderError, message
+from kernelkit.errors import OrderError, arguments, message
 from kernelkit.kernels import layout as L
 
 CODES = {
@@ -45,6 +45,7 @@ WANTED: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 
+@arguments()
 @dataclass(frozen=True)
 class FillModel:
     """How orders meet bars (rules F1-F12, F16, S5); the defaults are the model ``conservative``.

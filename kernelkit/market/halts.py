@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from kernelkit.data.sessions import ALWAYS, DAY, resolve, stamp
-from kernelkit.errors import OrderError, message
+from kernelkit.errors import OrderError, arguments, message
 from kernelkit.kernels import layout as L
 
 INSTEAD = ("reject", "delay")
@@ -74,6 +74,7 @@ def latency_ns(value: Any) -> int:
     return time
 
 
+@arguments()
 @dataclass(frozen=True)
 class Outage:
     """A time in which a venue is down, from ``start`` up to but not at ``end`` (UTC), which no strategy knows before.
@@ -105,6 +106,7 @@ class Outage:
         return instant(self.start, "start of an outage"), instant(self.end, "end of an outage"), does
 
 
+@arguments()
 @dataclass(frozen=True)
 class Rate:
     """At most ``orders`` in each interval of length ``per``, counted from 1970 on (rule H3).

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kernelkit.errors import DataError, OrderError, message
+from kernelkit.errors import DataError, OrderError, arguments, message
 from kernelkit.market.limits import is_number
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ STEPS = ("tick_size", "lot_size", "multiplier")
 SIZES = ("min_quantity", "max_quantity", "min_notional")
 
 
+@arguments()
 @dataclass(frozen=True)
 class Instrument:
     """An asset as a venue lists it; None where the venue does not say.

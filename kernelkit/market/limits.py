@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from kernelkit.errors import OrderError, message
+from kernelkit.errors import OrderError, arguments, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.rules import INF
 
+__all__ = ("Limits", "pattern_day_trading", "ssr_201")
 AMOUNTS = ("position", "notional", "leverage", "concentration", "turnover")
 ON_BREACH = ("reject", "cut")
 
 
+@arguments()
 @dataclass(frozen=True)
 class Limits:
     """What an account may have at worst, asked of each order before it lives (rules R1-R8); None asks nothing.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from kernelkit.errors import OrderError, UsageError, message
+from kernelkit.errors import OrderError, UsageError, arguments, message
 from kernelkit.kernels.job import Backing, deductions
 from kernelkit.kernels.layout import TIERS
 from kernelkit.market.limits import is_number
@@ -59,6 +59,7 @@ class Tiers:
         return rate * notional - deduction
 
 
+@arguments()
 @dataclass(frozen=True)
 class Margin:
     """What fraction of a position's value must be own money, at the order and afterwards.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-from kernelkit.errors import OrderError, message
+from kernelkit.errors import OrderError, arguments, message
 from kernelkit.kernels.job import Homes
 from kernelkit.market.account import Account
 from kernelkit.market.halts import duration
@@ -80,6 +80,7 @@ class Venues:
         return [names.index(self.by_asset[a].name) for a in assets]
 
 
+@arguments()
 @dataclass(frozen=True)
 class Accounts:
     """An account at each venue, by the venue's name, and what moving money between them takes (rules V3-V5).

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any
 
-from kernelkit.errors import OrderError, message
+from kernelkit.errors import OrderError, arguments, message
 from kernelkit.kernels import layout as L
 from kernelkit.market.halts import INSTEAD, Outage, Rate, calendar_named, check_choice, in_order, latency_ns
 from kernelkit.market.instrument import SIZES, Instrument, check_order, listed, sizes_of
@@ -19,6 +19,7 @@ OFF_TICK = ("round", "reject")
 GUARDED_PATHS = ("stop_first", "close", "finer")  # L3: paths on which an account may be liquidated
 
 
+@arguments(rate=Rate)
 @dataclass(frozen=True)
 class Venue:
     """What a venue charges and allows: ``fees`` and ``slippage`` are cost models (None: free).

@@ -7,6 +7,7 @@ table anew from an installed ccxt. Tick, lot and multiplier are the instrument's
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from kernelkit.errors import OrderError, message
@@ -91,7 +92,8 @@ def okx(market: str = "spot", slippage_rate: float = 0.0005, table: Table = None
     """
     if market not in ("spot", "swap"):
         raise OrderError(message("market of okx", market, "spot or swap", "Swap is for its perpetual contracts."))
-    return _exchange(f"okx_{market}", slippage_rate, table)
+    venue = _exchange(f"okx_{market}", slippage_rate, table)
+    return replace(venue, name="okx") if market == "spot" else venue
 
 
 def coinbase(slippage_rate: float = 0.0005, table: Table = None) -> Venue:

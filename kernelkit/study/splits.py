@@ -13,8 +13,8 @@ from kernelkit import ledger, schema
 from kernelkit.agenda import known, worthless
 from kernelkit.binding import bind, kind_of
 from kernelkit.cells import chosen as cells_of
-from kernelkit.engine import backtest, explain, record
-from kernelkit.errors import OrderError, UsageError, message
+from kernelkit.engine import NOT_FINER, backtest, explain, record
+from kernelkit.errors import OrderError, UsageError, arguments, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels import scan
 from kernelkit.kernels.block import slots_of
@@ -117,6 +117,7 @@ def folds(
     return out
 
 
+@arguments(account=Account, venue=Venue, fill_model=FillModel, finer=NOT_FINER)
 def walk_forward(  # noqa: PLR0913  its settings are keywords of the public interface
     bars: xr.Dataset,
     strategy: Strategy,

@@ -45,7 +45,8 @@ class PathVenue(SharingVenue):
         self.now = {number: ends[leg] for number, ends in self.ends.items()}
         for order in matched:
             if order.live and order.trails and not order.immediate:
-                order.move_trigger(self.account.of(order).grid, self.now[order.asset], self.now[order.asset])
+                holding, now = self.account.of(order), self.now[order.asset]
+                self.book.trail(order, holding.grid, now, now, holding.stamp("intrabar"))
 
     def next_events(self, matched: list[Order], leg: int) -> dict[int, tuple[int, Order]]:
         """F12: the nearest event of each asset, of several the one with the lowest id."""

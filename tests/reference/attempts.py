@@ -90,7 +90,13 @@ class Attempts:
         if lots * order.lots <= 0:
             self.book.end(order, "cancelled", "replaced", time)
             return False
-        order.lots, order.weight = lots, None  # once: a split may leave nothing of what has filled (E2)
+        resized, order.lots, order.weight = (
+            lots != order.lots,
+            lots,
+            None,
+        )  # once: a split may leave nothing filled (E2)
+        if resized:
+            self.book.lives.note(order, "resized", time)
         return True
 
     def shared(self, order: Order, lots: int) -> int:
@@ -108,6 +114,7 @@ class Attempts:
         before, time = holding.position, holding.stamp(rule)
         fill = self.account.book(order, lots, ticks, reference, rule, time)
         self.book.happened.append(dict(fill))
+        self.book.lives.filled(order, lots, ticks, time)
         if self.shown(order):
             order.queues_since = holding.last
         if cut:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.reference.lives import Moment
 from tests.reference.mandate import Halts, Limits
 from tests.reference.margin import Maintenance, Tiers, tiers
 
@@ -165,7 +166,8 @@ class Outcome:
 
     A portfolio's `position` has one such list per asset, and its records name the `asset`, from 0. `actions` are the
     amounts and changes that took effect besides fills (E2-E7, L5); `asset` is -1 where they are of the account.
-    `compliance` are the rows of R9, `untold` what has happened and no decision has followed (T7).
+    `compliance` are the rows of R9, `untold` what has happened and no decision has followed (T7), `lives` the moments
+    of each order, by id (O17).
     """
 
     fills: list[Record] = field(default_factory=list)
@@ -174,6 +176,7 @@ class Outcome:
     actions: list[Record] = field(default_factory=list)
     compliance: list[Record] = field(default_factory=list)
     untold: list[Record] = field(default_factory=list)
+    lives: dict[int, list[Moment]] = field(default_factory=dict)
     equity: list[float] = field(default_factory=list)
     cash: list[float] = field(default_factory=list)
     position: list[Any] = field(default_factory=list)

@@ -72,6 +72,7 @@ class Counter:
     def _reject(self, ask: Ask, reason: str) -> int:
         order = self._new(ask)
         self._book.add(order)
+        self._book.lives.note(order, "submitted", self.time)
         self._book.end(order, "rejected", reason, self.time)
         return order.id
 
@@ -97,6 +98,7 @@ class Counter:
         """R8, H4: what nothing has refused so far is asked the limits of the account, then the venue."""
         fault = fault or limits.refusal(self._account, self._book, self._desk, order, self.time)
         fault = fault or self._gate.refusal(order)
+        self._book.lives.note(order, "submitted", self.time)
         if fault:
             self._book.end(order, "rejected", fault, self.time)
         return order

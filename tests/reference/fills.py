@@ -75,7 +75,7 @@ class Matcher(Venue):
             p = q
             for order in matched:
                 if order.live and order.trails and not order.immediate:
-                    order.move_trigger(self.grid, q, q)
+                    self.book.trail(order, self.grid, q, q, self.holding.stamp("intrabar"))
 
     def events(self, matched: list[Order], p: int, q: int) -> list[tuple[int, Order]]:
         """F12: the events between `p` and `q` of all that is matched or, with `same_bar = adverse`, woken."""

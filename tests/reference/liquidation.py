@@ -125,8 +125,10 @@ class Liquidator:
         order = Order(self.book.next_id(), "market", "GTC", -holding.position, time, asset=holding.number)
         order.liquidates = True
         self.book.add(order)
+        self.book.lives.note(order, "submitted", time)
         self.account.maker = False
         ticks = self.account.slipped(order, order.lots, reference, time)
         fill = self.account.book(order, order.lots, ticks, reference, rule, time)
         self.book.happened.append(dict(fill))
+        self.book.lives.filled(order, order.lots, ticks, time)
         self.book.end(order, "filled", "liquidation", time, by_fill=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tests.reference.changes import Change, Ending, Sent
 from tests.reference.config import Record
+from tests.reference.lives import Lives
 from tests.reference.market import Grid
 
 MARKETS_ONCE_TRIGGERED = ("stop", "trailing_stop", "market_if_touched")  # P3
@@ -137,10 +138,6 @@ class Order:
             if self.change is not None and self.change.time >= time:
                 self.change = None
 
-    def move_trigger(self, grid: Grid, high: int, low: int) -> None:
-        """F8: take the moved trigger."""
-        self.trigger = self.moved_trigger(grid, high, low)
-
 
 @dataclass
 class Book:
@@ -148,6 +145,7 @@ class Book:
 
     orders: list[Order] = field(default_factory=list)
     happened: list[Record] = field(default_factory=list)  # T7: that nobody has been told yet
+    lives: Lives = field(default_factory=Lives)
     last_id: int = 0
     limit_id: int = 0
 
@@ -189,6 +187,7 @@ class Book:
             raise RuntimeError(f"order {order.id} ended twice: {order.status}, then {status}")
         order.status, order.reason, order.t_end = status, reason, time
         self.happened.append(order.record())
+        self.lives.ended(order)
         if not by_fill:
             for child in self.live():
                 if child.parent == order.id and child.live and not child.active:
@@ -214,6 +213,12 @@ class Book:
         """O3, O12: an order that is for one bar ends with it."""
         if order.live and not order.meets_range:
             self.end(order, "expired", order.tif.lower(), time)
+
+    def trail(self, order: Order, grid: Grid, high: int, low: int, time: int) -> None:
+        """F8: take the moved trigger."""
+        before, order.trigger = order.trigger, order.moved_trigger(grid, high, low)
+        if order.trigger != before:
+            self.lives.note(order, "trailed", time)
 
     def link(self, a: int, b: int) -> None:
         """O9: two live orders become a group in which one fill ends the other."""
@@ -251,9 +256,13 @@ class Book:
             return []
         asleep = [child for child in children if not child.active]
         for child in children:
+            lots = child.lots
             resize(child, order.filled, after)
-        for child in asleep:
-            wake(child, order.filled, fill, grid)
+            if child in asleep:
+                wake(child, order.filled, fill, grid)
+                self.lives.note(child, "woken", time)
+            elif child.lots != lots:
+                self.lives.note(child, "resized", time)
         return asleep + [child for child in children if child not in asleep and child.kind == "limit"]  # P4
 
 

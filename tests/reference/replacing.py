@@ -96,6 +96,7 @@ def settle(book: Book, order: Order) -> None:
     order.t_active, order.new = told.time, True
     if told.price is not None or told.trigger is not None:
         order.anchor = None
+    book.lives.note(order, "replaced", told.time)
 
 
 def take_effect(book: Book, now: int) -> None:

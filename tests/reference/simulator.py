@@ -77,6 +77,7 @@ def run(
     outcome.compliance = account.compliance.rows
     outcome.untold = book.happened
     outcome.orders = [order.record() for order in book.orders]
+    outcome.lives = book.lives.rows()
     return outcome
 
 

@@ -76,6 +76,7 @@ def split_order(book: Book, order: Order, grid: Grid, r: float, time: int) -> No
         order.trail = grid.ticks(grid.price(order.trail) / r, True)
     if order.offset != 0:
         order.offset = grid.ticks(grid.price(order.offset) / r, False)
+    book.lives.note(order, "split", time)
 
 
 def trigger_up(order: Order) -> bool:

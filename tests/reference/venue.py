@@ -173,7 +173,7 @@ class Venue(Attempts):
         for order in self.stops:
             if order.live and order.trails and self.config.trailing == "check_first":
                 holding = self.account.of(order)
-                order.move_trigger(holding.grid, holding.high, holding.low)
+                self.book.trail(order, holding.grid, holding.high, holding.low, holding.stamp("intrabar"))
 
     def walk(self, orders: list[Order], offer: Offer, moves: bool = False) -> None:
         """A pass: its orders in id order, skipping those that have ended meanwhile."""
@@ -185,7 +185,7 @@ class Venue(Attempts):
         """F8: what `moves` follows the bar just before its check; then the order takes what the pass offers it."""
         if moves and order.trails:
             holding = self.account.of(order)
-            order.move_trigger(holding.grid, holding.high, holding.low)
+            self.book.trail(order, holding.grid, holding.high, holding.low, holding.stamp("intrabar"))
         quote = None if self.queues(order) else offer(order)
         if quote is not None:
             self.take(order, quote)
@@ -196,7 +196,9 @@ class Venue(Attempts):
             self.book.end(order, "rejected", "post_only", self.account.of(order).stamp(quote.rule))
             return
         if quote.triggers:
-            order.triggered, order.price = True, quote.limit
+            first, order.triggered, order.price = not order.triggered, True, quote.limit
+            if first:  # X4 may offer it twice
+                self.book.lives.note(order, "triggered", self.account.of(order).stamp(quote.rule))
         if quote.fills:
             self.execute(order, quote)
         if quote.triggers and order.live:
@@ -215,6 +217,7 @@ class Venue(Attempts):
         time = holding.stamp(rule)
         order = Order(self.book.next_id(), "market", "GTC", -holding.position, time, asset=holding.number)
         self.book.add(order)
+        self.book.lives.note(order, "submitted", time)
         self.account.maker = False
         # without A3, and whatever the volume (P1)
         self.fill(order, order.lots, reference, reference, rule, cut=False, whole=True)

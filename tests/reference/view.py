@@ -154,6 +154,8 @@ class View(Counter):
         if limit is not None or take_profit is not None:
             exits.append(self._exit(parent, limit_id, "limit", take_profit))
             exits[-1].price = self._desk.limit_ticks(limit, not buy) if limit is not None else 0
+        for order in exits:
+            self._book.lives.note(order, "submitted", self.time)
         if len(exits) == 2:
             exits[0].group = exits[1].group = stop_id
         return parent.id
