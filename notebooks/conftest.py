@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 
 from kernelkit import progress
+
+# The kernels inherit these: each notebook has a ledger of its own, and its cells wait for what they display.
+os.environ |= {"KERNELKIT_LEDGER": "memory://ledger", "KERNELKIT_WAIT": "1"}
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

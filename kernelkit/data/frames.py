@@ -85,6 +85,9 @@ def from_pandas(  # noqa: PLR0913 - what a file of bars does not say has to be s
     settings = {"tick_size": tick_size, "lot_size": lot_size, "multiplier": multiplier, "currency": currency}
     texts = {"name": name or _name(frames), **(about or {})}
     ids = texts.pop("asset_id", {})
+    if not isinstance(ids, Mapping):
+        wanted = f"a dict by asset, as {{{next(iter(frames))!r}: ...}}"
+        raise DataError(message("asset_id in about=", repr(ids), wanted, "Name each asset."))
     instruments = [_instrument(asset, tuple(frames), settings, ids, convention.calendar) for asset in frames]
     return build(frames, convention, instruments, texts)
 

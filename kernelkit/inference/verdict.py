@@ -324,7 +324,7 @@ def _count(n: int, what: str) -> str:
 
 
 def _p(p: float) -> str:
-    return "none" if math.isnan(p) else f"{p:.4f}" if p < 0.1 else f"{p:.2f}"
+    return "none" if math.isnan(p) else f"{p:.{4 if p < 0.01 else 3 if p < 0.1 else 2}f}"
 
 
 def _best_of(res: xr.Dataset) -> xr.Dataset | None:

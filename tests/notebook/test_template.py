@@ -66,6 +66,7 @@ def test_template__as_a_job_it_keeps_results_numbers_and_finished_folds(tmp_path
         assert stored.sizes["fold"] == 3
     report = (outcome.folder / outcome.run.report).read_text(encoding="utf-8")
     assert "Growth of 1, out of sample" in report
+    assert "TOO LITTLE DATA" in report or "NOT SIGNIFICANT" in report
     notebook = json.loads((outcome.folder / outcome.run.notebook).read_text(encoding="utf-8"))
     outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
     assert [output for output in outputs if output.get("name") == "stderr"] == []
