@@ -315,7 +315,7 @@ class Records:
             dataset = int(job.trials[trial]["dataset"]) if recipe.signal is None else trial % len(recipe.assets)
             self.number, tables = np.zeros(len(self.raw), "i8"), [job.tables[dataset]]
             names = [recipe.assets[trial % len(recipe.assets)]]
-        self.tables = tables
+        self.tables, self.names = tables, names
         self.asset = np.array(names, object)[self.number]
         self.homes = job.homes
         self.lot, self.tick = (np.array([getattr(t, n) for t in tables])[self.number] for n in ("lot", "tick"))
