@@ -10,7 +10,7 @@ from kernelkit.metrics.metric import metric
 from kernelkit.metrics.series import Array, positions, running_max
 
 
-@metric("1", "return", shape="curve", gaps="carry", as_given=True)
+@metric("1", "return", shape="curve", gaps="carry")
 def returns(equity: Array, *, initial: float | None = None, sampling: Literal["session", "bar"] = "session") -> Array:
     """Simple returns of a level (equity, a price), M1: `E / E_prev - 1`; the dim is kept.
 

@@ -25,7 +25,7 @@ METRICS: dict[str, Callable[..., Any]] = {}
 INFERENCE: dict[str, Callable[..., Any]] = {}
 ALONE: set[str] = set()  # of these, those that take one series at a time, on the host
 HOMES = {"metrics": METRICS, "inference": INFERENCE}  # where a formula is public: kk.metrics, kk.inference
-Gaps = Literal["nan", "skip", "carry"]
+Gaps = Literal["nan", "skip", "carry", "own"]
 
 MONEY = "quote"  # units of an equity
 DIM = inspect.Parameter("dim", inspect.Parameter.KEYWORD_ONLY, default="time", annotation="str")
@@ -71,7 +71,6 @@ def metric(
     shape: Literal["number", "curve", "rows"] = "number",
     labels: tuple[str, ...] = (),
     gaps: Gaps = "nan",
-    as_given: bool = False,
     alone: bool = False,
     home: Literal["metrics", "inference"] = "metrics",
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -87,8 +86,9 @@ def metric(
     formulas of one name there the second is refused, unless it is the same one defined again, as a cell run twice does.
     What is a loop or another library's is called for each series ``alone``, without its missing ends, on the host.
 
-    M9, M14: a series with a gap gives NaN, with ``gaps="skip"``, of samples in no order, what the others give; the
-    metric says so as `gaps`. Both are done here, unless the formula takes one series ``as_given`` and does it itself.
+    M9, M14: a series with a gap gives NaN, with ``gaps="skip"``, of samples in no order, what the others give. Both are
+    done here; a formula that carries a level over a gap (``"carry"``), or gives NaN of its ``"own"``, takes one series
+    as it was given. The metric says which as `gaps`.
 
     >>> @metric("1", "largest sample")
     ... def highest(x):
@@ -101,7 +101,7 @@ def metric(
     def decorate(formula: Callable[..., Any]) -> Callable[..., Any]:
         _check_free(formula, home)
         texts = outputs or {"": (units, long_name) if units else schema_text(formula.__name__)}
-        made = Metric(formula, {k: Text(*v) for k, v in texts.items()}, shape, labels, gaps, as_given, alone, home)
+        made = Metric(formula, {k: Text(*v) for k, v in texts.items()}, shape, labels, gaps, alone, home)
         ALONE.update({formula.__name__} if alone else ())
         HOMES[home][formula.__name__] = public = made.function()
         return public
@@ -138,12 +138,11 @@ class Metric:
         shape: Literal["number", "curve", "rows"],
         labels: tuple[str, ...],
         gaps: Gaps,
-        as_given: bool,
         alone: bool,
         home: str,
     ) -> None:
         self.formula, self.outputs, self.shape, self.labels = formula, outputs, shape, labels
-        self.gaps, self.as_given, self.alone, self.home = gaps, as_given, alone, home
+        self.gaps, self.alone, self.home = gaps, alone, home
         self.name = formula.__name__
         self.signature = inspect.signature(formula)
         hints = typing.get_type_hints(formula)
@@ -242,7 +241,7 @@ class Metric:
         def reduce(*arrays: Array) -> Any:
             with np.errstate(divide="ignore", invalid="ignore"):  # a ratio over nothing is NaN, and says so
                 given = [a.astype("f8", copy=False) for a in arrays]
-                if self.as_given:
+                if self.gaps in ("carry", "own"):
                     return self.formula(*given, **settings)
                 self._check_host(given)
                 present, broken = aligned(given)

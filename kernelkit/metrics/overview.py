@@ -70,7 +70,7 @@ def _text(name: str) -> tuple[str, str]:
     return METRICS[name].outputs[""]  # type: ignore[attr-defined, no-any-return]
 
 
-@metric(outputs={name: _text(name) for name in FIFTEEN}, as_given=True)
+@metric(outputs={name: _text(name) for name in FIFTEEN}, gaps="own")
 def summary(returns: Array, *, periods: Periods = None) -> Any:
     """Fifteen metrics of every series, as the functions of these names give them with their defaults.
 

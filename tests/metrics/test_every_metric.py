@@ -77,10 +77,10 @@ SKIPS = {"profit_factor", "win_rate", "payoff_ratio", "expectancy", "sqn", "hhi"
 def test_m14__what_each_metric_does_with_a_gap() -> None:
     """Outcomes and shares that are in no order have none; only a level is carried over one."""
     assert {name for name in METRICS if METRICS[name].gaps == "skip"} == SKIPS
-    assert {name for name in METRICS if METRICS[name].gaps not in ("skip", "nan")} == {"returns"}
+    assert {name for name in METRICS if METRICS[name].gaps == "carry"} == {"returns"}
 
 
-@pytest.mark.parametrize("name", [name for name in METRICS if METRICS[name].gaps == "nan"])
+@pytest.mark.parametrize("name", [name for name in METRICS if METRICS[name].gaps in ("nan", "own")])
 def test_m9__a_gap_gives_nan(name: str) -> None:
     settings = {"periods": 12} if "periods" in inspect.signature(METRICS[name]).parameters else {}
     for found in numbers(METRICS[name](*labelled(name), **settings)).values():
