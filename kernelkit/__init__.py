@@ -30,6 +30,7 @@ _PUBLIC = {
     "compliance": "compliance",
     "cost_model": "market.models",
     "each": "strategy",
+    "executions": "tca",
     "feature": "data",
     "fills": "result",
     "fixed": "binding",

@@ -98,6 +98,12 @@ ORACLES = {
         "GPL-2.0 or GPL-3.0; a book",
     ),
     "Brinson": Oracle("Bacon, Practical portfolio performance measurement and attribution (2008), chapter 5", "a book"),
+    "Implementation shortfall, worked": Oracle(
+        "examples with numbers, from decision to end: of the CFA curriculum and its exam of 2000, Gaodun, Stalla, "
+        "Bloomberg, AcadiFi",
+        "facts",
+    ),
+    "The engine's own books": Oracle("equity, fees, slippage and makers' fees of a run against its orders", BSD),
     "Drawdowns that others got wrong": Oracle("issues of quantstats, pyfolio and ml4t, by hand", BSD),
     "Backtests of value at risk": Oracle(
         "Kupiec (1995), table; Jorion, Value at Risk, chapter 6; BCBS (1996), table 2", "papers, a book"

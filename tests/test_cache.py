@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import xarray as xr
 
 import kernelkit as kk
 from kernelkit.errors import RunError
@@ -104,6 +106,17 @@ def test_warmup_leaves_nothing_of_the_engine_to_compile() -> None:
     for name in wanted | parts:
         function = engine.home[name]
         assert native.index_of(getattr(function, "py_func", function)).exists(), name
+
+
+def test_warmup_leaves_nothing_of_metrics_and_inference_to_compile() -> None:
+    from kernelkit.engine import warmup
+
+    warmup()
+    before = native.kernel.cache_info().misses
+    x = np.random.default_rng(1).normal(size=(12, 64))
+    kk.metrics.summary(x, periods=252)
+    kk.inference.cscv(xr.DataArray(x, dims=("trial", "time")))
+    assert native.kernel.cache_info().misses == before > 0
 
 
 def test_equal_text_with_another_kernel_keeps_its_code() -> None:

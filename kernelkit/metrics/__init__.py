@@ -1,7 +1,7 @@
 """Metrics: each public function takes one named dim off returns, all other dims stay.
 
 Every function made with `kernelkit.metrics.metric.metric` is public here by its own name; so are those that
-take the table of `kk.trades`, or arrays of several dims.
+take the tables of `kk.trades`, `kk.orders` and `kk.fills`, or arrays of several dims.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from kernelkit.metrics import (
     drawdown,
     equity,
     events,
+    execution,
     factors,
     forecasts,
     overview,
@@ -27,6 +28,14 @@ from kernelkit.metrics import (
 from kernelkit.metrics.attribution import brinson, factor_attribution, link
 from kernelkit.metrics.benchmark import market_portfolio, peer_rank, risk_free
 from kernelkit.metrics.events import event_study
+from kernelkit.metrics.execution import (
+    best_execution,
+    executions,
+    fill_ratio,
+    implementation_shortfall,
+    price_improvement,
+    slippage,
+)
 from kernelkit.metrics.factors import factor_model, fama_macbeth
 from kernelkit.metrics.forecasts import ic_decay, information_coefficient, quantile_returns
 from kernelkit.metrics.metric import METRICS
@@ -36,6 +45,7 @@ __all__ = (
     "METRICS",
     "attribution",
     "benchmark",
+    "best_execution",
     "brinson",
     "changes",
     "curve",
@@ -44,22 +54,28 @@ __all__ = (
     "event_study",
     "events",
     "excursions",
+    "execution",
+    "executions",
     "factor_attribution",
     "factor_model",
     "factors",
     "fama_macbeth",
+    "fill_ratio",
     "forecasts",
     "hold_time",
     "ic_decay",
+    "implementation_shortfall",
     "information_coefficient",
     "link",
     "market_portfolio",
     "overview",
     "peer_rank",
+    "price_improvement",
     "quantile_returns",
     "ratios",
     "risk",
     "risk_free",
+    "slippage",
     "trades",
     "trades_by",
     "var_tests",

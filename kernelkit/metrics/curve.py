@@ -11,9 +11,9 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
+from kernelkit.kernels.scan import EPSILON
 from kernelkit.metrics.metric import Periods, metric
 from kernelkit.metrics.regression import Correction, least_squares, mean_test
-from kernelkit.metrics.series import EPSILON
 
 Floats = NDArray[np.float64]
 Model = Literal["level", "trend"]

@@ -8,7 +8,7 @@ import numpy as np
 
 from kernelkit.metrics import series
 from kernelkit.metrics.metric import Periods, metric
-from kernelkit.metrics.series import Array, count, largest, positions, running_max, running_max_since, whole
+from kernelkit.metrics.series import Array, column, count, largest, positions, running_max, running_max_since, whole
 
 SPELL = {
     "depth": ("1", "loss from the peak to the trough"),
@@ -32,7 +32,7 @@ class Spells(NamedTuple):
 
 
 def spells(x: Array) -> Spells:
-    """M11: every spell under water. A peak at -1, or at the sample before the first, is the initial wealth."""
+    """M11: every spell under water. A peak at the place before the first sample is the initial wealth."""
     curve = series.underwater(x)
     below = whole(curve) > 0.0
     place = positions(x)
@@ -48,6 +48,12 @@ def spells(x: Array) -> Spells:
         trough=running_max(np.where(deeper, place, -1.0)),
         recovered=exists,
     )
+
+
+def mean_depth(x: Array) -> Array:
+    """The mean depth of the spells, NaN of none."""
+    found = spells(x)
+    return np.sum(np.where(found.ends, found.depth, 0.0), axis=-1) / np.sum(found.ends, axis=-1)
 
 
 @metric("1", "drawdown", shape="curve")
@@ -77,16 +83,15 @@ def average_drawdown(returns: Array) -> Array:
     >>> round(float(average_drawdown(np.array([-0.1, 0.5, -0.3]))), 12)
     0.2
     """
-    found = spells(returns)
-    return np.sum(np.where(found.ends, found.depth, 0.0), axis=-1) / np.sum(found.ends, axis=-1)
+    return mean_depth(returns)
 
 
 @metric(outputs=SPELL, shape="rows", labels=("peak", "trough", "recovery"))
 def drawdown_table(returns: Array, *, top: int = 5) -> Any:
     """The ``top`` deepest drawdowns along a new dim `drawdown`, deepest first, NaN where there are fewer.
 
-    Peak, trough and recovery are labels of the dim (of plain arrays: positions); the peak is missing where it is the
-    initial wealth, the recovery while it is open.
+    Peak, trough and recovery are labels of the dim (of plain arrays: positions); the peak is missing (-1) where it is
+    the initial wealth, the recovery while it is open.
 
     >>> {k: v.tolist() for k, v in drawdown_table(np.array([0.5, -0.5, 0.5, 1.0]), top=1).items()}
     {'depth': [0.5], 'peak': [0.0], 'trough': [1.0], 'recovery': [3.0],
@@ -104,9 +109,10 @@ def drawdown_table(returns: Array, *, top: int = 5) -> Any:
 
     back = found.ends & found.recovered
     last = place + found.recovered
+    first = column(np.argmax(~np.isnan(returns), axis=-1))
     return (
         chosen(found.depth, found.ends),
-        chosen(found.peak, found.ends),
+        chosen(np.where(found.peak >= first, found.peak, -1.0), found.ends),
         chosen(found.trough, found.ends),
         chosen(last, back),
         chosen(last - found.peak, found.ends),

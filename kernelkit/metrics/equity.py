@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from kernelkit.metrics.metric import metric
 from kernelkit.metrics.series import Array, positions, running_max
 
 
-@metric("1", "return", shape="curve", as_given=True)
-def returns(equity: Array, *, initial: float | None = None) -> Array:
+@metric("1", "return", shape="curve", gaps="carry")
+def returns(equity: Array, *, initial: float | None = None, sampling: Literal["session", "bar"] = "session") -> Array:
     """Simple returns of a level (equity, a price), M1: `E / E_prev - 1`; the dim is kept.
 
-    The first is counted from ``initial`` (an account's cash); without it the first level has no return: NaN. A level
+    Samples are session closes, M14, where a coordinate `session` says of which session each level is, as it does of
+    bars and of a result's curves: the dim then has each session's last label. ``sampling="bar"`` takes every level.
+    The first return is counted from ``initial`` (an account's cash); without it the first level has none: NaN. A level
     that is missing between others is carried: its return is 0, the next one spans the gap. What falls to 0 or below
-    returns -1 then, 0 afterwards.
+    returns -1 then, 0 ever after. Raises DataError for several levels a day that no session is told of.
 
     >>> returns(np.array([110.0, np.nan, 99.0]), initial=100.0).round(12)
     array([ 0.1,  0. , -0.1])
@@ -27,5 +31,6 @@ def returns(equity: Array, *, initial: float | None = None) -> Array:
     start = np.concatenate([last[..., :1] * 0.0 - 1.0, last[..., :-1]], axis=-1) < 0.0
     before = np.where(start, from_, before)
     after = running_max(place[..., ::-1])[..., ::-1] < 0.0  # no level from here on
-    change = np.where(before > 0.0, np.maximum(level / before, 0.0) - 1.0, 0.0 * before)
+    ruined = running_max((before <= 0.0).astype("f8")) > 0.0  # never a return again, whatever the level
+    change = np.where(ruined, 0.0, np.maximum(level / before, 0.0) - 1.0)
     return np.where(after | (last < 0.0), np.nan, change)

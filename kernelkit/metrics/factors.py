@@ -9,11 +9,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from kernelkit.errors import DataError, UsageError, message
+from kernelkit.kernels.scan import EPSILON
 from kernelkit.metrics.labels import check_dims, check_labels, over
 from kernelkit.metrics.metric import aligned, metric
 from kernelkit.metrics.period import periods_of
 from kernelkit.metrics.regression import Correction, least_squares, mean_test, two_sided
-from kernelkit.metrics.series import EPSILON
 
 Floats = NDArray[np.float64]
 

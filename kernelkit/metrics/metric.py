@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
+import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
@@ -14,7 +17,7 @@ import xarray as xr
 from kernelkit import schema
 from kernelkit.errors import DataError, UsageError, message
 from kernelkit.metrics.labels import check_names
-from kernelkit.metrics.period import periods_of
+from kernelkit.metrics.period import periods_of, sampled
 from kernelkit.metrics.series import Array, column
 
 Periods = Any  # None to a caller, found by M10 before a formula sees it
@@ -22,11 +25,12 @@ METRICS: dict[str, Callable[..., Any]] = {}
 INFERENCE: dict[str, Callable[..., Any]] = {}
 ALONE: set[str] = set()  # of these, those that take one series at a time, on the host
 HOMES = {"metrics": METRICS, "inference": INFERENCE}  # where a formula is public: kk.metrics, kk.inference
+Gaps = Literal["nan", "skip", "carry", "own"]
 
 MONEY = "quote"  # units of an equity
 DIM = inspect.Parameter("dim", inspect.Parameter.KEYWORD_ONLY, default="time", annotation="str")
 
-# What a setting of this name must be.
+# What a setting of this name must be, besides a number or a whole one, as its type says.
 RANGES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "periods": ("a number above 0", lambda v: v > 0),
     "ddof": ("0 or 1", lambda v: v in (0, 1)),
@@ -34,16 +38,19 @@ RANGES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "tail": ("a number between 0 and 1, such as 0.9", lambda v: 0.0 < v < 1.0),
     "decay": ("a number between 0 and 1, such as 0.94", lambda v: 0.0 < v < 1.0),
     "order": ("a number above 0", lambda v: v > 0),
-    "top": ("a whole number of at least 1", lambda v: v == int(v) and v >= 1),
+    "top": ("a whole number of at least 1", lambda v: v >= 1),
     "depth": ("a fraction from 0 to below 1", lambda v: 0.0 <= v < 1.0),
-    "lags": ("None or a whole number of at least 0", lambda v: v is None or (v == int(v) and v >= 0)),
-    "n_lags": ("a whole number of at least 1", lambda v: v == int(v) and v >= 1),
-    "window": ("a whole number of at least 3", lambda v: v == int(v) and v >= 3),
-    "train": ("a whole number of at least 10", lambda v: v == int(v) and v >= 10),
+    "lags": ("None or a whole number of at least 0", lambda v: v >= 0),
+    "cap": ("None or a whole number of at least 1", lambda v: v >= 1),
+    "excess": ("a number of at least 0, such as 0.1", lambda v: v >= 0.0),
+    "initial": ("None or a number above 0", lambda v: v > 0.0),
+    "n_lags": ("a whole number of at least 1", lambda v: v >= 1),
+    "window": ("a whole number of at least 3", lambda v: v >= 3),
+    "train": ("a whole number of at least 10", lambda v: v >= 10),
     "limit": ("a number above 0", lambda v: v > 0),
     "share": ("a fraction above 0, at most 1", lambda v: 0.0 < v <= 1.0),
     "shortest": ("a fraction above 0, at most 0.5", lambda v: 0.0 < v <= 0.5),
-    "breaks": ("None or a whole number of at least 0", lambda v: v is None or (v == int(v) and v >= 0)),
+    "breaks": ("None or a whole number of at least 0", lambda v: v >= 0),
     "n_trials": ("a number of at least 1", lambda v: v >= 1.0),
     "sharpe_variance": ("a number of at least 0", lambda v: v >= 0.0),
 }
@@ -63,7 +70,7 @@ def metric(
     outputs: Mapping[str, tuple[str, str]] | None = None,
     shape: Literal["number", "curve", "rows"] = "number",
     labels: tuple[str, ...] = (),
-    as_given: bool = False,
+    gaps: Gaps = "nan",
     alone: bool = False,
     home: Literal["metrics", "inference"] = "metrics",
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -74,10 +81,14 @@ def metric(
     their labels exactly, other dims broadcast. Plain arrays of numpy or cupy are reduced along their last axis.
     Units and long_name may be left out for names of the schema. With ``outputs`` (name to units and long_name) the
     formula returns a tuple and the metric a Dataset; ``shape="curve"`` keeps the dim, ``"rows"`` puts ``top`` rows in
-    its place, of which ``labels`` are positions along the dim. A setting of the type Literal is checked against it, one
-    named in RANGES against that, and all are attrs of what comes out. `home` is the package that shows the function. M9
-    is done here: a series with a gap gives NaN, unless the formula takes one series ``as_given`` and does it itself.
+    its place, of which ``labels`` are positions along the dim. A setting is checked against its type and what RANGES
+    says of its name, and all are attrs of what comes out. `home` is the package that shows the function. Of two
+    formulas of one name there the second is refused, unless it is the same one defined again, as a cell run twice does.
     What is a loop or another library's is called for each series ``alone``, without its missing ends, on the host.
+
+    M9, M14: a series with a gap gives NaN, with ``gaps="skip"``, of samples in no order, what the others give. Both are
+    done here; a formula that carries a level over a gap (``"carry"``), or gives NaN of its ``"own"``, takes one series
+    as it was given. The metric says which as `gaps`.
 
     >>> @metric("1", "largest sample")
     ... def highest(x):
@@ -88,8 +99,9 @@ def metric(
     """
 
     def decorate(formula: Callable[..., Any]) -> Callable[..., Any]:
+        _check_free(formula, home)
         texts = outputs or {"": (units, long_name) if units else schema_text(formula.__name__)}
-        made = Metric(formula, {k: Text(*v) for k, v in texts.items()}, shape, labels, as_given, alone, home)
+        made = Metric(formula, {k: Text(*v) for k, v in texts.items()}, shape, labels, gaps, alone, home)
         ALONE.update({formula.__name__} if alone else ())
         HOMES[home][formula.__name__] = public = made.function()
         return public
@@ -103,6 +115,19 @@ def schema_text(name: str) -> tuple[str, str]:
     return row.units, row.long_name
 
 
+def _check_free(formula: Callable[..., Any], home: str) -> None:
+    """Raise UsageError where the name is that of another public thing."""
+    name = formula.__name__
+    there = HOMES[home].get(name) or vars(sys.modules[f"kernelkit.{home}"]).get(name)
+    if there is not None and _origin(there) != _origin(formula):
+        fix = "Give the function another name."
+        raise UsageError(message(f"a metric named {name!r}", f"kk.{home}.{name}", "a name of its own", fix))
+
+
+def _origin(thing: Any) -> tuple[Any, ...]:
+    return getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
+
+
 class Metric:
     """A formula and what its outputs are."""
 
@@ -112,16 +137,19 @@ class Metric:
         outputs: Mapping[str, Text],
         shape: Literal["number", "curve", "rows"],
         labels: tuple[str, ...],
-        as_given: bool,
+        gaps: Gaps,
         alone: bool,
         home: str,
     ) -> None:
-        self.formula, self.outputs, self.shape, self.labels, self.as_given = formula, outputs, shape, labels, as_given
-        self.alone, self.home = alone, home
+        self.formula, self.outputs, self.shape, self.labels = formula, outputs, shape, labels
+        self.gaps, self.alone, self.home = gaps, alone, home
         self.name = formula.__name__
         self.signature = inspect.signature(formula)
         hints = typing.get_type_hints(formula)
         self.choices = {k: get_args(v) for k, v in hints.items() if get_origin(v) is Literal}
+        kinds = {k: get_args(v) or (v,) for k, v in hints.items() if k not in self.choices and self._is_setting(k)}
+        self.optional = {k for k, v in kinds.items() if type(None) in v}
+        self.numbers = {k: Integral if int in v else Real for k, v in kinds.items() if {int, float, Any} & set(v)}
 
     def function(self) -> Callable[..., Any]:
         """The public function: the formula's name, text and parameters, and `dim`."""
@@ -132,6 +160,8 @@ class Metric:
 
         parameters = (*self.signature.parameters.values(), DIM)
         public.__signature__ = self.signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        public.gaps = self.gaps  # type: ignore[attr-defined]
+        public.outputs = self.outputs  # type: ignore[attr-defined]
         return public
 
     def call(self, dim: str, *args: Any, **kwargs: Any) -> Any:
@@ -152,6 +182,8 @@ class Metric:
             settings["periods"] = periods_of(values[first], dim)
         for name, value in settings.items():
             self._check_setting(name, value)
+        if "sampling" in settings and isinstance(values[first], xr.DataArray):
+            series = {k: sampled(v, settings["sampling"], dim) for k, v in series.items()}
         if not isinstance(values[first], xr.DataArray):
             found = self._arrays(tuple(series), settings)(*series.values())
             return dict(zip(self.outputs, found, strict=True)) if isinstance(found, tuple) else found
@@ -181,7 +213,9 @@ class Metric:
         found = found if isinstance(found, tuple) else (found,)
         conventions = {("periods_per_year" if k == "periods" else k): v for k, v in settings.items() if v is not None}
         conventions |= {k: "a series" for k in series if self._is_setting(k)}
-        clock = next(iter(series.values()))[dim]
+        first = next(iter(series.values()))
+        conventions |= {k: first.attrs[k] for k in self._travelling(settings) if k in first.attrs}
+        clock = first[dim]
         arrays = {}
         for (name, text), array in zip(self.outputs.items(), found, strict=True):
             one = labelled(array, clock) if name in self.labels and dim in clock.coords else array
@@ -190,11 +224,16 @@ class Metric:
                 one.attrs["units"] = text.units
             arrays[name] = one
         if "" in self.outputs:
-            return arrays[""].rename(self.name)
+            return arrays[""].rename(f"{self.name}_bar" if conventions.get("sampling") == "bar" else self.name)
         return xr.Dataset(arrays, attrs=conventions)
 
     def _is_setting(self, name: str) -> bool:
-        return self.signature.parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
+        parameter = self.signature.parameters.get(name)
+        return parameter is not None and parameter.kind is inspect.Parameter.KEYWORD_ONLY
+
+    def _travelling(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        """M15: what the returns of a level keep of it, and metrics of returns of them."""
+        return ("periods_per_year",) if "sampling" in settings else ("sampling",)
 
     def _arrays(self, names: tuple[str, ...], settings: Mapping[str, Any]) -> Callable[..., Any]:
         """The formula as a function of the arrays of these series: an array, or a tuple of them."""
@@ -202,13 +241,15 @@ class Metric:
         def reduce(*arrays: Array) -> Any:
             with np.errstate(divide="ignore", invalid="ignore"):  # a ratio over nothing is NaN, and says so
                 given = [a.astype("f8", copy=False) for a in arrays]
-                if self.as_given:
+                if self.gaps in ("carry", "own"):
                     return self.formula(*given, **settings)
                 self._check_host(given)
                 present, broken = aligned(given)
                 if self.alone:
                     return self._one_by_one(dict(zip(names, present, strict=True)), broken, settings)
                 found = self.formula(**dict(zip(names, present, strict=True)), **settings)
+                if self.gaps == "skip":
+                    return found
                 gap = broken if self.shape == "number" else column(broken)
                 if isinstance(found, tuple):
                     return tuple(np.where(gap, np.nan, one)[()] for one in found)
@@ -253,9 +294,11 @@ class Metric:
         what, fix = f"{self.name}: {name}", f"See help(kk.{self.home}.{self.name})."
         if name in self.choices and value not in self.choices[name]:
             raise UsageError(message(what, repr(value), f"one of {', '.join(map(repr, self.choices[name]))}", fix))
-        if name in RANGES:
-            wanted, fits = RANGES[name]
-            if isinstance(value, str) or not fits(value):
+        if name in self.numbers and not (value is None and name in self.optional):
+            number = "a whole number" if self.numbers[name] is Integral else "a number, or a series"
+            wanted, fits = RANGES.get(name, (number, lambda v: True))
+            right = isinstance(value, self.numbers[name]) and not isinstance(value, bool)
+            if not right or not math.isfinite(value) or not fits(value):
                 raise UsageError(message(what, repr(value), wanted, fix))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kernelkit.metrics.drawdown import drawdown_durations, max_drawdown
-from kernelkit.metrics.metric import Periods, metric, schema_text
+from kernelkit.metrics.metric import METRICS, Periods, metric
 from kernelkit.metrics.ratios import (
     cagr,
     calmar_ratio,
@@ -28,21 +28,49 @@ from kernelkit.metrics.series import Array, annual_ratio, compound, positive, sp
 PIECE = 2**20  # samples a call of the kernel, some 5 ms: an interrupt is answered between two
 
 
-SUMMARY: Mapping[str, tuple[str, str]] = {
-    **{name: schema_text(name) for name in ("total_return", "cagr", "volatility", "sharpe_ratio", "sortino_ratio")},
-    **{name: schema_text(name) for name in ("calmar_ratio", "max_drawdown")},
-    "max_drawdown_length": ("sample", "most samples from peak to recovery, or to the end"),
-    "ulcer_index": ("1", "Ulcer index"),
-    "pain_index": ("1", "pain index"),
-    "martin_ratio": ("1", "Martin ratio"),
-    "skewness": ("1", "skewness"),
-    "kurtosis": ("1", "excess kurtosis"),
-    "omega_ratio": ("1", "Omega ratio"),
-    "win_rate": ("1", "share of gains"),
+class Sums:
+    """What `kernels.rows` says of series, and what several metrics make of it."""
+
+    def __init__(self, sums: Mapping[str, Array], periods: float) -> None:
+        self.sums, self.periods = sums, periods
+        n = sums["n"]
+        self.deviation = np.sqrt(spread(n, sums["m2"], sums["squares"], 1))
+        self.even = spread(n, sums["m2"], sums["squares"], 0)
+        self.growth, self.ulcer = compound(sums["wealth"], n, periods), np.sqrt(sums["depths2"] / n)
+
+    def __getattr__(self, name: str) -> Array:
+        return self.sums[name]
+
+
+# of each metric: the function of that name, and the same from the kernel's sums
+FIFTEEN: Mapping[str, tuple[Callable[..., Array], Callable[[Sums], Array]]] = {
+    "total_return": (total_return, lambda s: s.wealth - 1.0),
+    "cagr": (cagr, lambda s: s.growth),
+    "volatility": (volatility, lambda s: s.deviation * np.sqrt(s.periods)),
+    "sharpe_ratio": (sharpe_ratio, lambda s: annual_ratio(s.mean, s.deviation, s.periods)),
+    "sortino_ratio": (sortino_ratio, lambda s: annual_ratio(s.mean, np.sqrt(s.down / s.n), s.periods)),
+    "calmar_ratio": (calmar_ratio, lambda s: s.growth / positive(s.deepest)),
+    "max_drawdown": (max_drawdown, lambda s: s.deepest),
+    "max_drawdown_length": (lambda x: drawdown_durations(x)["max_length"], lambda s: s.longest),
+    "ulcer_index": (ulcer_index, lambda s: s.ulcer),
+    "pain_index": (pain_index, lambda s: s.depths / s.n),
+    "martin_ratio": (martin_ratio, lambda s: s.growth / positive(s.ulcer)),
+    "skewness": (skewness, lambda s: standard_moment(s.m3 / s.n, s.even, 3)),
+    "kurtosis": (kurtosis, lambda s: standard_moment(s.m4 / s.n, s.even, 4) - 3.0),
+    "omega_ratio": (omega_ratio, lambda s: s.gains / positive(s.losses)),
+    "win_rate": (win_rate, lambda s: s.wins / s.n),
 }
+ANNUAL = ("cagr", "volatility", "sharpe_ratio", "sortino_ratio", "calmar_ratio", "martin_ratio")
 
 
-@metric(outputs=SUMMARY, as_given=True)
+def _text(name: str) -> tuple[str, str]:
+    """Units and long name of one of the fifteen, as its function says them."""
+    if name == "max_drawdown_length":
+        return METRICS["drawdown_durations"].outputs["max_length"]  # type: ignore[attr-defined, no-any-return]
+    return METRICS[name].outputs[""]  # type: ignore[attr-defined, no-any-return]
+
+
+@metric(outputs={name: _text(name) for name in FIFTEEN}, gaps="own")
 def summary(returns: Array, *, periods: Periods = None) -> Any:
     """Fifteen metrics of every series, as the functions of these names give them with their defaults.
 
@@ -54,7 +82,8 @@ def summary(returns: Array, *, periods: Periods = None) -> Any:
     """
     if not isinstance(returns, np.ndarray):
         return _one_by_one(returns, periods)
-    return _of_sums(_sums(returns), periods)
+    sums = Sums(_sums(returns), periods)
+    return tuple(of_sums(sums) for _, of_sums in FIFTEEN.values())
 
 
 def _sums(x: np.ndarray) -> dict[str, np.ndarray]:
@@ -80,45 +109,7 @@ def _sum_rows(compiled: Any, rows: np.ndarray, out: np.ndarray, cut: slice) -> N
     compiled(rows[cut], out[cut])
 
 
-def _of_sums(s: Mapping[str, Array], periods: float) -> tuple[Array, ...]:
-    n, losses = s["n"], positive(s["losses"])
-    deviation = np.sqrt(spread(n, s["m2"], s["squares"], 1))
-    even = spread(n, s["m2"], s["squares"], 0)
-    growth, ulcer = compound(s["wealth"], n, periods), np.sqrt(s["depths2"] / n)
-    return (
-        s["wealth"] - 1.0,
-        growth,
-        deviation * np.sqrt(periods),
-        annual_ratio(s["mean"], deviation, periods),
-        annual_ratio(s["mean"], np.sqrt(s["down"] / n), periods),
-        growth / positive(s["deepest"]),
-        s["deepest"],
-        s["longest"],
-        ulcer,
-        s["depths"] / n,
-        growth / positive(ulcer),
-        standard_moment(s["m3"] / n, even, 3),
-        standard_moment(s["m4"] / n, even, 4) - 3.0,
-        s["gains"] / losses,
-        s["wins"] / n,
-    )
-
-
 def _one_by_one(x: Array, periods: float) -> tuple[Array, ...]:
-    return (
-        total_return(x),
-        cagr(x, periods=periods),
-        volatility(x, periods=periods),
-        sharpe_ratio(x, periods=periods),
-        sortino_ratio(x, periods=periods),
-        calmar_ratio(x, periods=periods),
-        max_drawdown(x),
-        drawdown_durations(x)["max_length"],
-        ulcer_index(x),
-        pain_index(x),
-        martin_ratio(x, periods=periods),
-        skewness(x),
-        kurtosis(x),
-        omega_ratio(x),
-        win_rate(x),
-    )
+    found = [alone(x, **({"periods": periods} if name in ANNUAL else {})) for name, (alone, _) in FIFTEEN.items()]
+    gap = np.isnan(found[0])  # M9: of a win rate, too, as here the samples are in order
+    return tuple(np.where(gap, np.nan, one)[()] for one in found)

@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from kernelkit.metrics.drawdown import mean_depth
 from kernelkit.metrics.metric import Periods, metric
 from kernelkit.metrics.series import (
     Array,
@@ -74,8 +75,8 @@ def sharpe_ratio(
     """Annual Sharpe ratio (Sharpe, 1994), M5: mean over standard deviation of the excess returns, times sqrt(periods).
 
     ``autocorrelation="lo"`` annualises by `q / sqrt(q + 2 sum_k (q - k) rho_k)`, k = 1 ... `lags`, with q the whole
-    number of periods (Lo, 2002, equation 20); `lags` is q - 1 unless said; NaN where the series has no more samples
-    than lags, or the sum says that the variance of a year is not positive.
+    number of periods (Lo, 2002, equation 20); `lags` is q - 1 unless said, and at most that: a year has no longer ones.
+    NaN where the series has no more samples than lags, or the sum says that the variance of a year is not positive.
 
     >>> round(float(sharpe_ratio(np.array([0.01, -0.02, 0.03, 0.01]), periods=252)), 4)
     5.7752
@@ -89,7 +90,7 @@ def sharpe_ratio(
 def _lo(x: Array, q: int, lags: int | None) -> Array:
     off = x - column(mean(x))
     own = total(off * off)
-    most = q - 1 if lags is None else lags
+    most = q - 1 if lags is None else min(lags, q - 1)
     within = q + 0.0 * own
     for k in range(1, min(most, x.shape[-1] - 1) + 1):
         within = within + 2.0 * (q - k) * total(off[..., k:] * off[..., :-k]) / own
@@ -120,13 +121,26 @@ def calmar_ratio(returns: Array, *, periods: Periods = None) -> Array:
 
 
 @metric("1", "Sterling ratio")
-def sterling_ratio(returns: Array, *, excess: float = 0.1, periods: Periods = None) -> Array:
-    """Compound annual growth over the largest drawdown plus ``excess`` (Kestner, 1996; Bacon, 2008).
+def sterling_ratio(
+    returns: Array,
+    *,
+    excess: float = 0.1,
+    convention: Literal["largest", "average"] = "largest",
+    periods: Periods = None,
+) -> Array:
+    """Compound annual growth over the largest drawdown plus ``excess``, as PerformanceAnalytics has it (Kestner, 1996).
 
-    >>> round(float(sterling_ratio(np.array([0.2, -0.1]), periods=2)), 12)
-    0.4
+    ``convention="average"``: over the mean depth of all drawdowns (`average_drawdown`, 0 of none) plus ``excess``
+    (Bacon, 2008).
+
+    >>> x = np.array([0.2, -0.1, 0.2, -0.2, 0.5])
+    >>> [round(float(sterling_ratio(x, convention=c, periods=5)), 4) for c in ("largest", "average")]
+    [1.8507, 2.2208]
     """
-    return growth(returns, periods) / positive(largest(underwater(returns)) + excess)
+    depth = largest(underwater(returns))
+    if convention == "average":
+        depth = np.where(depth > 0.0, mean_depth(returns), depth)
+    return growth(returns, periods) / positive(depth + excess)
 
 
 @metric("1", "Martin ratio")
@@ -265,9 +279,9 @@ def m2(returns: Array, benchmark: Array, *, rf: float = 0.0, periods: Periods = 
     return (ratio * deviation(benchmark - rf, ddof) + free) * periods
 
 
-@metric("1", "gains over losses")
+@metric("1", "gains over losses", gaps="skip")
 def profit_factor(outcomes: Array) -> Array:
-    """Sum of the gains over the sum of the losses of trades, M5; NaN without a loss.
+    """Sum of the gains over the sum of the losses of trades, M5, in no order (M14); NaN without a loss.
 
     >>> float(profit_factor(np.array([200.0, -100.0, 0.0])))
     2.0
@@ -275,9 +289,9 @@ def profit_factor(outcomes: Array) -> Array:
     return total(np.maximum(outcomes, 0.0)) / positive(-total(np.minimum(outcomes, 0.0)))
 
 
-@metric("1", "share of gains")
+@metric("1", "share of gains", gaps="skip")
 def win_rate(outcomes: Array) -> Array:
-    """Share of the outcomes (trades or returns) above 0, M5.
+    """Share of the outcomes (trades or returns) above 0, M5, in no order (M14).
 
     >>> win_rate(np.array([200.0, -100.0, 0.0, 50.0]))
     np.float64(0.5)
@@ -285,9 +299,9 @@ def win_rate(outcomes: Array) -> Array:
     return share(outcomes, 0.0, 1)
 
 
-@metric("1", "mean gain over mean loss")
+@metric("1", "mean gain over mean loss", gaps="skip")
 def payoff_ratio(outcomes: Array) -> Array:
-    """Mean of the gains over mean of the losses; outcomes of 0 are neither.
+    """Mean of the gains over mean of the losses, in no order (M14); outcomes of 0 are neither.
 
     >>> float(payoff_ratio(np.array([200.0, 100.0, -100.0, 0.0])))
     1.5
@@ -296,9 +310,9 @@ def payoff_ratio(outcomes: Array) -> Array:
     return (gains / share(outcomes, 0.0, 1)) / positive(losses / share(outcomes, 0.0, -1))
 
 
-@metric("of the outcomes", "expectancy")
+@metric("of the outcomes", "expectancy", gaps="skip")
 def expectancy(outcomes: Array) -> Array:
-    """What an outcome is worth on average: win rate x mean gain - loss rate x mean loss, which is their mean.
+    """What an outcome is worth on average: win rate x mean gain - loss rate x mean loss, which is their mean (M14).
 
     >>> float(expectancy(np.array([200.0, -100.0])))
     50.0
@@ -306,9 +320,9 @@ def expectancy(outcomes: Array) -> Array:
     return mean(outcomes)
 
 
-@metric("1", "system quality number")
+@metric("1", "system quality number", gaps="skip")
 def sqn(outcomes: Array, *, cap: int | None = None, ddof: int = 1) -> Array:
-    """System quality number: sqrt(n) mean / standard deviation of the trades (Tharp, 2008).
+    """System quality number: sqrt(n) mean / standard deviation of the trades (Tharp, 2008), in no order (M14).
 
     ``cap=100`` counts no more than 100 trades, as Tharp does where systems that trade often are compared.
 

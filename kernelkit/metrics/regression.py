@@ -8,7 +8,7 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
-from kernelkit.metrics.series import EPSILON
+from kernelkit.kernels.scan import EPSILON
 
 Floats = NDArray[np.float64]
 Correction = Literal["small", "none", "satterthwaite"]

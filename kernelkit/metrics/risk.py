@@ -125,7 +125,8 @@ def value_at_risk(
     - gaussian: `-mean - sd z`, z the normal quantile of 1 - level
     - cornish_fisher: z corrected for skewness and kurtosis (Zangari, 1996; Favre and Galeano, 2002)
     - evt: generalised Pareto beyond the ``tail`` quantile of the losses (McNeil and Frey, 2000), fitted by probability
-      weighted moments (Hosking and Wallis, 1987); NaN with fewer than 10 losses beyond it, and of a level below it
+      weighted moments (Hosking and Wallis, 1987), whose shape is below 1, so that the tail has a mean; NaN with fewer
+      than 10 losses beyond it, and of a level below it
     - filtered: samples over their volatility, times the volatility of the next sample (Hull and White, 1998), with
       `v = decay v + (1 - decay) x ** 2` from the mean of all squares
 
@@ -215,7 +216,8 @@ def _pareto(x: Array, level: float, tail: float) -> tuple[Array, Array]:
     flat = np.abs(xi) < 1e-9
     slope = np.where(flat, 1.0, xi)
     var = u + beta * np.where(flat, -np.log(left), (left**-slope - 1.0) / slope)
-    shortfall = np.where(xi < 1.0, (var + beta - xi * u) / (1.0 - xi), math.inf)
+    # a1 > 0 and a0 > 2 a1, as the excesses descend: xi < 1
+    shortfall = (var + beta - xi * u) / (1.0 - xi)
     fits = (m >= FEWEST) & (left <= 1.0)
     return np.where(fits, var, np.nan), np.where(fits, shortfall, np.nan)
 
@@ -296,12 +298,12 @@ def pain_index(returns: Array) -> Array:
 
 @metric("1", "tail ratio")
 def tail_ratio(returns: Array, *, level: float = 0.95) -> Array:
-    """The ``level`` quantile over the size of the opposite one.
+    """The ``level`` quantile over minus the opposite one; NaN where that is no loss.
 
     >>> round(float(tail_ratio(np.array([-0.01, 0.0, 0.02]), level=0.99)), 6)
     2.0
     """
-    return quantile(returns, level) / positive(np.abs(quantile(returns, 1.0 - level)))
+    return quantile(returns, level) / positive(-quantile(returns, 1.0 - level))
 
 
 @metric("1", "beta")
@@ -363,11 +365,12 @@ def _capture(x: Array, b: Array, where: Array, periods: float, kind: str) -> Arr
     return annual(np.where(where, x, np.nan), periods, kind) / np.where(over != 0.0, over, np.nan)
 
 
-@metric("1", "Herfindahl-Hirschman index")
+@metric("1", "Herfindahl-Hirschman index", gaps="skip")
 def hhi(shares: Array, *, normalised: Literal["no", "yes"] = "no") -> Array:
     """Concentration: sum of the squared shares of the sizes; of weights, give ``dim="asset"``.
 
     1 is all in one, 1 / n all equal; ``normalised="yes"`` maps these to 1 and 0 (López de Prado, 2018, chapter 14).
+    What is NaN is no share, wherever it lies (M14): n counts the others.
 
     >>> round(float(hhi(np.array([0.5, -0.25, 0.25]))), 12)
     0.375

@@ -15,10 +15,9 @@ import scipy.special
 
 from kernelkit.errors import extra
 from kernelkit.kernels.rows import ROUNDING
+from kernelkit.kernels.scan import EPSILON
 
 Array = Any  # of numpy or cupy
-
-EPSILON = 2.0**-52
 
 
 def column(values: Array) -> Array:
@@ -72,7 +71,10 @@ def centred(x: Array) -> Array:
 
 
 def spread(n: Array, deviations: Array, squares: Array, ddof: int) -> Array:
-    """M12: the variance from the sums of the squared deviations and of the squares."""
+    """M12: the variance from the sums of the squared deviations and of the squares.
+
+    `scan.variance` is that of bars that stream by, whose mean is known only at their end, and less exact for it.
+    """
     over = np.where(n > ddof, n - ddof, np.nan)
     var = deviations / over
     return np.where(var <= n * EPSILON * squares / over, 0.0, var)

@@ -40,10 +40,11 @@ EXCURSIONS = {
         "smallest": ("of the outcomes", "smallest"),
         **{f"q{100 * q:02.0f}": ("of the outcomes", f"quantile of {q:g}") for q in SPREAD},
         "largest": ("of the outcomes", "largest"),
-    }
+    },
+    gaps="skip",
 )
 def distribution(outcomes: Array) -> Any:
-    """Number, mean, standard deviation and quantiles (M13) of outcomes.
+    """Number, mean, standard deviation and quantiles (M13) of outcomes, in no order (M14).
 
     >>> found = distribution(np.array([3.0, 1.0, 2.0]))
     >>> float(found["n"]), float(found["mean"]), float(found["q50"]), float(found["largest"])
@@ -67,6 +68,8 @@ def distribution(outcomes: Array) -> Any:
 )
 def streaks(outcomes: Array) -> Any:
     """Do gains follow gains? Runs test (Wald and Wolfowitz, 1940), normal approximation; what is not above 0 is a loss.
+
+    The outcomes are in order: one that is not known between two others is a gap (M9).
 
     Fewer runs than of chance (z below 0) are streaks. z is NaN where all are gains or all losses.
 
@@ -104,8 +107,10 @@ def excursions(trades: pd.DataFrame, bars: xr.Dataset) -> xr.Dataset:
     """How far each round trip of `kk.trades` went while it was open, and how much of that it took (Sweeney, 1997).
 
     Along a new dim `trade`: `mae`, `mfe` and efficiencies. The range is that of the bars that were not over when it was
-    opened and had begun when it was closed, and of its entry and exit; of a bar in which it was opened at the open, or
-    closed after it, all counts. NaN where there is no exit. Raises DataError for an asset that the bars do not have.
+    opened and had begun when it was closed, and of its entry and exit. A fill at the open has all of its bar ahead. One
+    inside a bar is stamped with the bar's end (T3), and what the bar did before or after it is not known: a bar in
+    which the trade was opened so does not count, one in which it was closed so counts whole. NaN where there is no
+    exit. Raises DataError for an asset that the bars do not have.
 
     >>> import kernelkit as kk, pandas as pd
     >>> bars = kk.data.load("sp500_index").isel(time=slice(0, 10))

@@ -397,14 +397,14 @@ def assemble(
     cash = float(recipe.job.trials[0]["cash"])
     number = np.searchsorted([f.test for f in windows], own, side="right") - 1
     sessions = bars["session"].values[own]
-    oos = [
-        sharpe(equity, sessions, number == k, cash, float(bars.attrs["periods_per_year"])) for k in range(len(windows))
-    ]
+    periods = float(bars.attrs["periods_per_year"])
+    oos = [sharpe(equity, sessions, number == k, cash, periods) for k in range(len(windows))]
     inside = np.array([c[SELECTED] for c in chosen])
     ds = ds.assign_coords(
         {
             "fold": np.arange(len(windows)),
             "time": times[own],
+            "session": ("time", sessions),
             "train_start": ("fold", times[[f.train for f in windows]]),
             "train_end": ("fold", times[[f.test - 1 for f in windows]]),
             "test_start": ("fold", times[[f.test for f in windows]]),
@@ -437,6 +437,7 @@ def assemble(
         ("efficiency", "walk-forward efficiency: out-of-sample over training Sharpe ratio"),
     ):
         ds[name].attrs = {"long_name": text, "units": {"equity_oos": "quote", "position_oos": "base"}.get(name, "1")}
+    ds["equity_oos"].attrs["periods_per_year"] = periods
     ds.attrs |= {"study": "walk_forward", "selected_by": SELECTED, "recipe": curves.key}
     return ds
 

@@ -15,7 +15,7 @@ import xarray as xr
 import kernelkit as kk
 from kernelkit.errors import DataError, UsageError
 from kernelkit.metrics import METRICS, series
-from kernelkit.metrics.metric import ALONE
+from kernelkit.metrics.metric import ALONE, metric
 from tests.metrics.cases import CASES, DIMS, NAMES, numbers, series_of
 from tests.metrics.duck import Duck, wrap
 
@@ -71,11 +71,36 @@ def test_m9__without_samples_at_its_ends_a_series_is_shorter(name: str, settings
     same(whole.isel(time=slice(0, -5)) if "time" in whole.dims else whole, short)
 
 
-@pytest.mark.parametrize("name", [name for name in METRICS if name != "returns"])  # a level may be carried
+SKIPS = {"profit_factor", "win_rate", "payoff_ratio", "expectancy", "sqn", "hhi", "distribution"}
+
+
+def test_m14__what_each_metric_does_with_a_gap() -> None:
+    """Outcomes and shares that are in no order have none; only a level is carried over one."""
+    assert {name for name in METRICS if METRICS[name].gaps == "skip"} == SKIPS
+    assert {name for name in METRICS if METRICS[name].gaps == "carry"} == {"returns"}
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if METRICS[name].gaps in ("nan", "own")])
 def test_m9__a_gap_gives_nan(name: str) -> None:
     settings = {"periods": 12} if "periods" in inspect.signature(METRICS[name]).parameters else {}
     for found in numbers(METRICS[name](*labelled(name), **settings)).values():
         assert np.isnan(found.sel(fold=1, asset=1)).all()
+
+
+@each
+def test_m14__without_an_order_nothing_depends_on_where_samples_are_missing(
+    name: str, settings: dict[str, Any]
+) -> None:
+    if METRICS[name].gaps != "skip":
+        return
+    rng = np.random.default_rng(8)
+    known = rng.standard_t(4, 60)
+    wanted = METRICS[name](known, **settings)
+    for _ in range(5):
+        mixed = rng.permutation(np.append(known, np.full(15, np.nan)))
+        same(METRICS[name](mixed, **settings), wanted)
+    assert not any(np.isnan(v) for v in numbers(wanted).values())
+    assert all(v == 0.0 or np.isnan(v) for v in numbers(METRICS[name](np.full(4, np.nan), **settings)).values())
 
 
 @each
@@ -147,6 +172,13 @@ def test_what_is_no_series_is_refused(call: Any, text: str) -> None:
         (dict(periods=12, ddof=2), "sharpe_ratio: ddof: found 2, wanted 0 or 1"),
         (dict(periods=12, autocorrelation="low"), "found 'low', wanted one of 'none', 'lo'"),
         (dict(periods=12, lags=-1), "sharpe_ratio: lags: found -1, wanted None or a whole number"),
+        (dict(periods=12, lags=1.5), "sharpe_ratio: lags: found 1.5, wanted None or a whole number"),
+        (dict(periods=np.nan), "sharpe_ratio: periods: found nan, wanted a number above 0"),
+        (dict(periods=True), "sharpe_ratio: periods: found True, wanted a number above 0"),
+        (dict(periods=12, rf="0.02"), "sharpe_ratio: rf: found '0.02', wanted a number, or a series"),
+        (dict(periods=12, rf=None), "sharpe_ratio: rf: found None, wanted a number, or a series"),
+        (dict(periods=12, rf=[0.1]), r"sharpe_ratio: rf: found \[0.1\], wanted a number, or a series"),
+        (dict(periods=12, rf=np.inf), "sharpe_ratio: rf: found inf, wanted a number, or a series"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], text: str) -> None:
@@ -160,6 +192,55 @@ def test_an_output_is_not_named_as_a_dim() -> None:
         kk.metrics.distribution(x)
     with pytest.raises(DataError, match="factor_model: found the dims beta, wanted other names than those of its"):
         kk.metrics.factor_model(x.rename(n="beta"), x.rename(n="factor"), periods=12)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "text"),
+    [
+        ("drawdown_table", dict(top=2.0), "top: found 2.0, wanted a whole number of at least 1"),
+        ("drawdown_table", dict(top="2"), "top: found '2', wanted a whole number of at least 1"),
+        ("sqn", dict(cap=0), "cap: found 0, wanted None or a whole number of at least 1"),
+        ("sterling_ratio", dict(periods=12, excess=-0.1), "excess: found -0.1, wanted a number of at least 0"),
+        ("returns", dict(initial=0.0), "initial: found 0.0, wanted None or a number above 0"),
+        ("returns", dict(sampling="week"), "sampling: found 'week', wanted one of 'session', 'bar'"),
+        ("value_at_risk", dict(level="0.95"), "level: found '0.95', wanted a number between 0 and 1"),
+    ],
+)
+def test_settings_of_others_that_cannot_be_are_refused(name: str, settings: dict[str, Any], text: str) -> None:
+    with pytest.raises(UsageError, match=f"{name}: {text}"):
+        METRICS[name](np.arange(4.0), **settings)
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if name != "summary"])
+def test_no_setting_of_a_metric_takes_text_for_a_number(name: str) -> None:
+    """Whatever its name: it is refused by what it is, not by what numpy says of it."""
+    for key, parameter in inspect.signature(METRICS[name]).parameters.items():
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and key != "dim":
+            given = {"periods": 12} if "periods" in inspect.signature(METRICS[name]).parameters else {}
+            with pytest.raises(UsageError, match=f"{name}: {key}: found 'x', wanted "):
+                METRICS[name](*series_of(name).values(), **{**given, key: "x"})
+
+
+def test_a_name_is_taken_once() -> None:
+    """But the same function may be defined again, as a notebook's cell that is run twice does."""
+    before = METRICS["beta"]
+    for name in ("beta", "risk", "excursions"):
+
+        def formula(returns: np.ndarray) -> np.ndarray:
+            return returns[..., 0]
+
+        formula.__name__ = name
+        with pytest.raises(UsageError, match=f"a metric named '{name}': found kk.metrics.{name}, wanted a name of its"):
+            metric("1", "first sample")(formula)
+    assert METRICS["beta"] is before
+    for place in (0, 1):
+
+        @metric("1", "a sample")
+        def own_sample(returns: np.ndarray) -> np.ndarray:
+            return returns[..., place]  # noqa: B023  called before the next one is made
+
+        assert kk.metrics.own_sample(np.array([3.0, 4.0])) == 3.0 + place
+    del METRICS["own_sample"]
 
 
 def test_a_risk_free_rate_may_be_a_series() -> None:

@@ -27,6 +27,8 @@ def test_lo_2002__equation_20() -> None:
     none = m.sharpe_ratio(x, periods=12, autocorrelation="lo", lags=0)
     np.testing.assert_allclose(none, m.sharpe_ratio(x, periods=12), rtol=1e-12)
     assert np.isnan(m.sharpe_ratio(x[:11], periods=12, autocorrelation="lo"))
+    for most in (11, 12, 40):  # a year of 12 months has no autocorrelation of a 12th lag
+        assert m.sharpe_ratio(x, periods=12, autocorrelation="lo", lags=most) == found
 
 
 def test_lo_2002__equation_22() -> None:
@@ -175,6 +177,38 @@ def test_m12__equal_samples_have_no_variance() -> None:
         assert np.isnan(m.skewness(x))
     assert np.isnan(m.volatility(np.array([0.1]), periods=252))
     assert m.volatility(np.array([0.1]), periods=252, ddof=0) == 0.0
+
+
+def test_m9_m11__a_series_that_begins_later_has_its_peaks_later() -> None:
+    """What lies before its first sample is no sample: no peak either, which is the initial wealth then."""
+    days = pd.date_range("2024-01-01", periods=7)
+    x = xr.DataArray([np.nan, np.nan, -0.1, 0.5, -0.2, 1.0, 0.0], {"time": days}, "time")
+    late, alone = m.drawdown_table(x, top=3), m.drawdown_table(x[2:], top=3)
+    xr.testing.assert_identical(late, alone)
+    assert late["peak"].values[0] == days[3]
+    assert np.isnat(late["peak"].values[1])
+    assert m.drawdown_table(x.values, top=2)["peak"].tolist() == [3.0, -1.0]
+
+
+def test_tail_ratio_without_a_losing_tail() -> None:
+    assert np.isnan(m.tail_ratio(np.linspace(0.01, 0.03, 40)))
+    assert m.tail_ratio(np.linspace(-0.03, -0.01, 40)) < 0.0
+    assert m.tail_ratio(np.linspace(-0.02, 0.02, 41)) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("kind", ["pareto", "one", "equal"])
+def test_m13__the_shape_of_a_fitted_tail_is_below_1(kind: str) -> None:
+    """However heavy the tail is, probability weighted moments give it a mean: the shortfall is a number."""
+    x = 0.001 * DRAW.normal(size=500)
+    if kind == "pareto":
+        x[::10] = -(DRAW.pareto(0.2, 50) + 0.01)  # has no mean
+    elif kind == "one":
+        x[7] = -1e12
+    else:
+        x[::10] = -0.5
+    found = m.expected_shortfall(x, level=0.99, method="evt")
+    assert np.isfinite(found)
+    assert found >= m.value_at_risk(x, level=0.99, method="evt") - 1e-12
 
 
 def test_hhi_of_weights() -> None:

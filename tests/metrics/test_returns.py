@@ -24,6 +24,8 @@ returns = kk.metrics.returns
         ([np.nan, 100.0, 110.0, np.nan], None, [np.nan, np.nan, 0.1, np.nan]),
         ([np.nan, 110.0], 100.0, [np.nan, 0.1]),
         ([100.0, -5.0, 3.0], 100.0, [0.0, -1.0, 0.0]),
+        ([100.0, 0.0, 3.0, 6.0, 9.0], 100.0, [0.0, -1.0, 0.0, 0.0, 0.0]),
+        ([100.0, -5.0, np.nan, 6.0, 9.0], 100.0, [0.0, -1.0, 0.0, 0.0, 0.0]),
         ([np.nan, np.nan], 100.0, [np.nan, np.nan]),
     ],
 )
@@ -72,6 +74,74 @@ def trend(ctx, n=20):  # type: ignore[no-untyped-def]
         ctx.target_percent(1.5)
     else:
         ctx.target_percent(-0.5)
+
+
+HOURS = pd.date_range("2024-01-01T03:00", periods=8, freq="6h")  # three sessions, of 4 bars but for the ends
+LEVEL = xr.DataArray(
+    [100.0, 110.0, np.nan, 121.0, 90.0, 100.0, np.nan, 133.1],
+    {"time": HOURS, "session": ("time", [1, 1, 1, 2, 2, 2, 2, 3])},
+    "time",
+    attrs={"periods_per_year": 252.0},
+)
+
+
+def test_m1_m15__returns_are_those_of_session_closes() -> None:
+    found = returns(LEVEL, initial=88.0)
+    np.testing.assert_allclose(found, [0.25, -1 / 11, 0.331], rtol=1e-12)
+    np.testing.assert_array_equal(found["time"], HOURS[[2, 6, 7]])
+    assert found["session"].values.tolist() == [1, 2, 3]
+    assert (found.name, found.attrs["sampling"], found.attrs["periods_per_year"]) == ("returns", "session", 252.0)
+    sharpe = kk.metrics.sharpe_ratio(found)
+    assert (sharpe.name, sharpe.attrs["sampling"], sharpe.attrs["periods_per_year"]) == (
+        "sharpe_ratio",
+        "session",
+        252.0,
+    )
+    xr.testing.assert_identical(returns(LEVEL.chunk(time=3), initial=88.0).compute(), found)
+    xr.testing.assert_identical(returns(LEVEL.expand_dims(trial=[7]), initial=88.0)[0].drop_vars("trial"), found)
+    # one level a session: closes taken before are closes
+    again = returns(LEVEL.groupby("session").last(), initial=88.0, dim="session")
+    np.testing.assert_array_equal(again, found)
+
+
+def test_m15__returns_of_bars_say_so() -> None:
+    found = returns(LEVEL, initial=100.0, sampling="bar")
+    np.testing.assert_allclose(found, [0.0, 0.1, 0.0, 0.1, 90 / 121 - 1, 1 / 9, 0.0, 0.331], atol=1e-12)
+    assert (found.name, found.attrs["sampling"], found.attrs["periods_per_year"]) == ("returns_bar", "bar", 3 * 252.0)
+    sharpe = kk.metrics.sharpe_ratio(found)
+    assert (sharpe.name, sharpe.attrs["periods_per_year"]) == ("sharpe_ratio_bar", 756.0)
+    assert sharpe == kk.metrics.sharpe_ratio(found.values, periods=756)
+
+
+def test_m15__levels_that_no_session_is_told_of() -> None:
+    bare = LEVEL.drop_vars("session").rename("equity")
+    with pytest.raises(DataError, match=r"equity: found several samples a day.*Pass sampling='bar', or level.assign_c"):
+        returns(bare)
+    assert returns(bare, sampling="bar").attrs["periods_per_year"] == 252.0  # as it was given
+    daily = bare.assign_coords(time=pd.date_range("2024-01-01", periods=8))
+    assert returns(daily).sizes["time"] == 8
+
+
+@kk.strategy
+def minutes(ctx, n=20):  # type: ignore[no-untyped-def]
+    ctx.target_percent(1.0 if ctx.close[0] > ctx.close.sma(n) else -0.5)
+
+
+def test_m15__intraday_metrics_of_the_engine_s_own_curve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a word on sessions or periods: both stand on the curve."""
+    (tmp_path / ".kernelkit").mkdir()
+    monkeypatch.chdir(tmp_path)
+    bars = kk.data.load("synthetic_minute").isel(time=slice(0, 12_000))
+    res = kk.backtest(bars, minutes, grid=dict(n=[30, 300]), account=kk.Account(cash=5e5))
+    x = returns(res["equity"], initial=5e5)
+    assert 8 <= x.sizes["time"] < 10
+    for name in ("sharpe_ratio", "sortino_ratio", "volatility", "total_return"):
+        np.testing.assert_allclose(getattr(kk.metrics, name)(x), res[name], rtol=1e-10, atol=1e-13, err_msg=name)
+    every = returns(res["equity"], initial=5e5, sampling="bar")
+    np.testing.assert_allclose(kk.metrics.max_drawdown(every), res["max_drawdown"], rtol=1e-12)
+    assert every.attrs["periods_per_year"] == 365.0 * 1440.0
+    kk.save(res.isel(n=0), tmp_path / "kept.zarr")
+    assert "session" not in xr.open_zarr(tmp_path / "kept.zarr", consolidated=False)
 
 
 def test_m5__the_engine_s_metrics_are_those_of_its_session_returns(

@@ -61,6 +61,18 @@ def test_excursions_bar_by_bar(run: Any) -> None:
         assert ((found[share] >= 0) & (found[share] <= 1)).all()
 
 
+def test_excursions_of_fills_inside_bars(run: Any) -> None:
+    """T3: opened inside bar 3 and closed inside bar 5: of the range bars 4 and 5 count whole, bar 3 does not."""
+    bars = run.bars.isel(time=slice(0, 10), asset=0)
+    entry, end = float(bars["close"][3]), float(bars["close"][5])
+    opened, closed = bars["known_at"].values[[3, 5]]
+    trade = dict(asset="SPX", side="long", opened=opened, closed=closed, entry=entry, exit=end)
+    found = m.excursions(pd.DataFrame([trade]), run.bars)
+    top, bottom = (max(entry, float(bars["high"][4:6].max())), min(entry, float(bars["low"][4:6].min())))
+    assert float(found["mfe"][0]) == pytest.approx(top / entry - 1.0, abs=1e-15)
+    assert float(found["mae"][0]) == pytest.approx(1.0 - bottom / entry, abs=1e-15)
+
+
 def test_excursions_of_other_assets_are_refused(run: Any) -> None:
     with pytest.raises(DataError, match="assets of the trades: found XYZ, wanted SPX"):
         m.excursions(run.trades.assign(asset="XYZ"), run.bars)
