@@ -23,7 +23,10 @@ def with_skill(drawn: Drawn, rng: np.random.Generator) -> Drawn:
     often = np.flatnonzero((traded.mean(axis=0) > 0.4) & on.all(axis=0))
     j = int(rng.choice(often))
     rows = traded[:, j]
-    x[rows, j] += ANNUAL * drawn.inflation**0.5 / 252**0.5 * x[:, j].std() / rows.mean()
+    own = x[:, j]
+    if drawn.b is not None:  # what the market does is no skill
+        own = own - np.polyfit(drawn.b, own, 1)[0] * drawn.b
+    x[rows, j] += ANNUAL * drawn.inflation**0.5 / 252**0.5 * own.std() / rows.mean()
     return drawn._replace(x=x)
 
 
