@@ -17,6 +17,7 @@ Array = NDArray[Any]
 Int64s = NDArray[np.int64]
 
 PERIODS = ("Y", "M", "W", "D", "h")  # longer timeframes, numpy's names: a merge or a refit begins anew at their edges
+BEGINS = np.array([-1, 0, 1, 2, 4, 8])  # rows around the first trade: where a test begins, labels of training end
 GROUPS = 8  # kinds of places; each gets as many cuts
 
 
@@ -46,7 +47,7 @@ def choose_cuts(
         _around(np.flatnonzero(np.diff(bars["session"].values))),
         [side for values in (*own, *made) for side in _around(_missing(values))],
         [_runs(values) for values in made],
-        [busy - 1, busy],
+        [(busy[:1, None] + BEGINS).ravel(), busy - 1, busy],
         [side for edges in _periods(bars) for side in _around(edges)],
         [_times(bars, "known_at").searchsorted(known) - 1],
         [np.arange(first, last)],

@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 
 from kernelkit import ledger
 from kernelkit.audit.observe import Difference, unequal
-from kernelkit.audit.world import World, times_of
+from kernelkit.audit.world import KNOWN, World, times_of
 from kernelkit.errors import UsageError, message
+from kernelkit.result import curves_of
+from kernelkit.schema import FEATURE
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from kernelkit.recipe import Recipe
 
 Array = NDArray[Any]
 
@@ -116,35 +120,61 @@ def columns_of(made: Any, bars: xr.Dataset, what: str) -> dict[str, Column]:
 
 
 def _parts(made: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Everything in what was returned, by name; of a backtest also what it was given to decide upon."""
     if hasattr(made, "data_vars") or isinstance(made, Mapping):
+        if hasattr(made, "data_vars") and "recipe" in made.attrs:
+            recipe = curves_of(made).recipe
+            made = made.assign_coords(known_at=recipe.bars["known_at"].sel(time=made["time"]))
+            for key, given in _given(recipe):
+                yield f"{name}.{key}" if name else key, given
         for key in made.data_vars if hasattr(made, "data_vars") else made:
             yield from _parts(made[key], f"{name}.{key}" if name else str(key))
     else:
         yield name, made
 
 
+def _given(recipe: Recipe) -> Iterator[tuple[str, Any]]:
+    """The features of a backtest over its span, and the targets of the first cell: its next fills are made of them.
+
+    An equity moves one bar after the decision, when the bar that a leak of one bar knew is no longer the future.
+    """
+    span = recipe.bars.isel(time=slice(recipe.start, recipe.stop))
+    for name in span.data_vars:
+        if str(name).startswith(FEATURE):
+            yield str(name), span[name]
+    if recipe.signal is not None:
+        target = span["close"].copy(data=recipe.signal(0)[recipe.start : recipe.stop])
+        yield f"targets of {recipe.strategy.name}", target
+
+
 def _column(part: Any, bars: xr.Dataset, what: str) -> Column | None:
     """One column, None where it does not lie along time."""
     import pandas as pd
 
-    n, labels = bars.sizes["time"], None
+    n, rows = bars.sizes["time"], None
     further: list[str] = []
     if hasattr(part, "isel"):
         if "time" not in part.dims:
             return None
-        labels = part["time"].values if "time" in part.coords else None
         moved = part.transpose("time", ...)
         values, further = moved.values, [str(v) for v in moved["asset"].values] if moved.dims[1:] == ("asset",) else []
+        if KNOWN in part.coords and part[KNOWN].dims == ("time",):
+            rows = np.searchsorted(times_of(bars[KNOWN].values), times_of(part[KNOWN].values))
+        elif "time" in part.coords:
+            rows = _rows(part["time"].values, bars, what)
     elif isinstance(part, (pd.DataFrame, pd.Series)):
-        labels = part.index if isinstance(part.index, pd.DatetimeIndex) else None
         values, further = part.to_numpy(), [str(c) for c in getattr(part, "columns", [])]
+        if isinstance(part.index, pd.DatetimeIndex):
+            rows = _rows(part.index, bars, what)
     else:
         values = np.asarray(part)
-    if labels is None and values.shape[:1] != (n,):
-        return None
-    rows = np.arange(n) if labels is None else _rows(labels, bars, what)
+    if rows is None:
+        if values.shape[:1] != (n,):
+            return None
+        rows = np.arange(n)
     flat = values.reshape(len(values), -1)
-    return Column(rows, flat, tuple(further or [""] * flat.shape[1]))
+    known = rows < n  # a longer bar that has not closed by the last one is not known
+    return Column(rows[known], flat[known], tuple(further or [""] * flat.shape[1]))
 
 
 def _rows(labels: Any, bars: xr.Dataset, what: str) -> NDArray[np.int64]:
