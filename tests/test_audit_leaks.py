@@ -12,8 +12,7 @@ import pytest
 import xarray as xr
 
 import kernelkit as kk
-from kernelkit.errors import UsageError
-from tests.leaks import HONEST, LEAKS, frame
+from tests.leaks import HONEST, LEAKS
 
 BOTH = ["sp500_index", "synthetic_minute"]
 
@@ -122,7 +121,9 @@ def test_audit__passes_every_honest_column(data, seed):
     assert not report.assumed
 
 
-@pytest.mark.parametrize(("data", "way"), [*zip(BOTH * 2, WAYS, strict=True), *zip(["sp500_index"] * 3, MORE, strict=True)])
+@pytest.mark.parametrize(
+    ("data", "way"), [*zip(BOTH * 2, WAYS, strict=True), *zip(["sp500_index"] * 3, MORE, strict=True)]
+)
 def test_audit__passes_the_honest_in_every_way(data, way):
     def mixed(ds):
         return np.sum([np.nan_to_num(np.asarray(make(ds))) for make in HONEST.values()], axis=0) - 0.5
