@@ -47,8 +47,8 @@ def filled_report(ds):
 def filled_holes(ds):
     """A handful of holes, one bar long, that nothing in the bars shows."""
     f = frame(ds)
-    quiet = f["volume"] == f["volume"].rolling(300).min()
-    return f["close"].mask(quiet & ~quiet.shift(-1, fill_value=False)).bfill() / f["close"] - 1.0
+    quiet = f["volume"] < 0.7 * f["volume"].rolling(40).min().shift(1)
+    return f["close"].mask(quiet).bfill() / f["close"] - 1.0
 
 
 def centred(ds):

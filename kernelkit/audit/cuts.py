@@ -33,9 +33,9 @@ def choose_cuts(
     """Draw up to ``count`` distinct rows in [first, last) of ``span``, in order: each is the last bar that is known.
 
     An eighth each: largest gaps of the clock; edges of sessions; edges of missing values in the bars and in
-    ``columns`` (rows along axis 0: all that was made of them); the first rows of runs of equal values in those, which
-    a gap that was filled backwards is; rows of ``busy`` (where it traded) and those before them; edges of hours, days,
-    weeks, months and years; rows before those of the times ``known`` (ns, of outside tables); the rest at random.
+    ``columns`` (rows along axis 0: all that was made of them); rows alone in those and the first rows of runs of equal
+    values, as gaps filled backwards are; rows of ``busy`` (where it traded) and those before them; edges of hours,
+    days, weeks, months and years; rows before those of the times ``known`` (ns, of outside tables); the rest at random.
     Within a group each column, side of an edge and period has its turn.
     """
     first, last = span
@@ -46,7 +46,7 @@ def choose_cuts(
         [_gaps(bars)[:share]],
         _around(np.flatnonzero(np.diff(bars["session"].values))),
         [side for values in (*own, *made) for side in _around(_missing(values))],
-        [_runs(values) for values in made],
+        [rows(values) for rows in (_alone, _runs) for values in made],
         [(busy[:1, None] + BEGINS).ravel(), busy - 1, busy],
         [side for edges in _periods(bars) for side in _around(edges)],
         [_times(bars, "known_at").searchsorted(known) - 1],
@@ -94,6 +94,12 @@ def _runs(values: Array) -> Int64s:
     """Rows that differ from the one before and equal the one after."""
     same = (values[1:] == values[:-1]).any(axis=1)
     return 1 + np.flatnonzero(~same[:-1] & same[1:])
+
+
+def _alone(values: Array) -> Int64s:
+    """Rows unlike those before and after them, where most rows are like their neighbours: what happened there alone."""
+    differs = (values[1:] != values[:-1]).any(axis=1)
+    return 1 + np.flatnonzero(differs[:-1] & differs[1:]) if 2 * differs.sum() < differs.size else np.empty(0, np.int64)
 
 
 def _periods(bars: xr.Dataset) -> list[Int64s]:

@@ -48,7 +48,9 @@ def corrupted(bars: xr.Dataset, cut: int, names: Iterable[str], up: bool, seed: 
             elif name == "universe":
                 values[rows, a] = ~values[taken, a]
             elif name.startswith(FEATURE):
-                values[rows, a] = np.nan_to_num(values[taken, a]) * (FACTOR if up else -FACTOR) + 1.0
+                known = values[np.isfinite(values[:, a]), a]
+                far = float(np.abs(known).max(initial=0.0))  # in the place of NaN, which a later value may fill
+                values[rows, a] = np.nan_to_num(values[taken, a], nan=far) * (FACTOR if up else -FACTOR) + 1.0
             else:
                 values[rows, a] = np.nan_to_num(values[taken, a]) * (FACTOR if up else 1.0 / FACTOR) + float(up)
         changed[name] = values

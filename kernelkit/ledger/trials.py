@@ -39,6 +39,7 @@ ROLES = {
     "fill_model": "the same trial under another fill model",
     "delisting": "the same trial with unknown delistings at zero",
     "debug": "a run in plain Python",
+    "audit": "a run of a pipeline that is audited",
     "benchmark": "buying and holding",
     "path": "on resampled or generated data",
     "scenario": "under stress",
