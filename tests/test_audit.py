@@ -546,11 +546,13 @@ def test_truncation_law(case: Case, data: st.DataObject) -> None:
         assert first_difference(whole, trace_of(other), cut) is None
 
 
-def test_first_difference__sees_every_bit_of_the_past_and_none_of_the_future():
+@pytest.mark.parametrize("market", ["next_open", "same_close"])
+def test_first_difference__sees_every_bit_of_the_past_and_none_of_the_future(market):
     steps = [
         [(1.0, 0.0, 3.0 if t % 4 == 0 else -3.0, 0.0, 0.0, 0.0, 0.0, 0.0)] if t % 2 == 0 else [] for t in range(40)
     ]
     case = find_case(steps)
+    case = replace(case, config=replace(case.config, market=market))
     whole, cut = trace_of(case), 20
     seen = set()
     for name in ("fills", "orders", "trades", "curves"):
@@ -561,6 +563,7 @@ def test_first_difference__sees_every_bit_of_the_past_and_none_of_the_future():
                 seen.add((name, found.what))
                 assert found.bar <= cut
             at = bar_of(whole, name, row)
+            assert found is None or name != "fills" or found.bar == at
             assert (found is not None) == (at <= cut), (name, row, at)
     assert {name for name, _ in seen} == {"fills", "orders", "trades", "curves"}
 
