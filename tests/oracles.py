@@ -109,6 +109,10 @@ ORACLES = {
         "Kupiec (1995), table; Jorion, Value at Risk, chapter 6; BCBS (1996), table 2", "papers, a book"
     ),
     "R pbo": Oracle("mrbcuda/pbo, every split; Bailey et al. (2016) where that differs", MIT),
+    "Purged cross-validation": Oracle(
+        "López de Prado (2018), chapter 12; skfolio, documentation; issues of mlfinlab, openquant and others, by hand",
+        "a book; BSD-3-Clause",
+    ),
     "Kelly": Oracle("Kelly (1956); Thorp (2006)", "papers"),
     "Sharpe ratios, papers": Oracle(
         "Bailey and López de Prado (2012, 2014); Bailey et al. (2014); López de Prado, Lipton and Zoonekynd (2025)",

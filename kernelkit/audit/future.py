@@ -1,4 +1,4 @@
-"""Where to cut a series of bars, and what to put in the place of everything that comes after the cut."""
+"""Bars with something else in the place of what comes after a cut."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from kernelkit.schema import AGE, EXTRA, FEATURE, PRICES
 if TYPE_CHECKING:
     import xarray as xr
 
-Int64s = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 SHUFFLE, VALIDITY = 100, 101  # streams of random numbers beside those of the groups of cuts
@@ -25,39 +24,8 @@ LOST = 8  # one in so many later bars vanishes where validity is corrupted
 
 def variables(bars: xr.Dataset) -> list[str]:
     """Name everything a strategy can read from ``bars``, features as ``x.<name>``."""
-    more = [str(v) for v in bars.data_vars if str(v).startswith(FEATURE) or v in EXTRA]
+    more = [str(v) for v in bars.data_vars if str(v).startswith(FEATURE) or v in (*EXTRA, "universe")]
     return [*PRICES, "volume", "valid", *more]
-
-
-def choose_cuts(bars: xr.Dataset, span: tuple[int, int], busy: Int64s, count: int, seed: int) -> list[int]:
-    """Draw up to ``count`` distinct rows in [first, last) of ``span``, in order: each is the last bar that is known.
-
-    A fifth each: largest gaps of the clock, edges of sessions, edges of missing values, rows of ``busy`` (where the
-    strategy traded) and those before them; the rest at random.
-    """
-    first, last = span
-    known, opened = (bars[n].values.astype("datetime64[ns]").astype(np.int64) for n in ("known_at", "open_at"))
-    gap = opened[1:] - known[:-1]
-    edges = np.flatnonzero(np.diff(bars["session"].values))
-    groups = [
-        np.argsort(-gap, kind="stable")[: count // 5],
-        np.concatenate([edges, edges + 1]),
-        _edges_of_missing(bars),
-        np.concatenate([busy - 1, busy]),
-        np.arange(first, last),
-    ]
-    cuts: set[int] = set()
-    for stream, rows in enumerate(groups):
-        allowed = np.setdiff1d(rows[(rows >= first) & (rows < last)], list(cuts))
-        share = count - len(cuts) if stream == len(groups) - 1 else count // len(groups)
-        drawn = np.argsort(rng.uniform(seed, 0, np.arange(allowed.size), stream), kind="stable")[:share]
-        cuts.update(int(row) for row in allowed[drawn])
-    return sorted(cuts)
-
-
-def _edges_of_missing(bars: xr.Dataset) -> Int64s:
-    missing = [~bars["valid"].values, *(np.isnan(bars[v].values) for v in variables(bars) if v.startswith(FEATURE))]
-    return np.unique(np.concatenate([np.flatnonzero(np.diff(m, axis=0).any(axis=1)) for m in missing]))
 
 
 def corrupted(bars: xr.Dataset, cut: int, names: Iterable[str], up: bool, seed: int) -> xr.Dataset:
@@ -77,8 +45,14 @@ def corrupted(bars: xr.Dataset, cut: int, names: Iterable[str], up: bool, seed: 
         for a, (rows, taken) in enumerate(zip(later, source, strict=True)):
             if name in PRICES:
                 values[rows, a] = _moved(values[taken, a], float(bars["tick"][a]), int(bars["inverse"][a]), up)
+            elif name == "universe":
+                values[rows, a] = ~values[taken, a]
+            elif name.startswith(FEATURE):
+                known = values[np.isfinite(values[:, a]), a]
+                far = float(np.abs(known).max(initial=0.0))  # in the place of NaN, which a later value may fill
+                values[rows, a] = np.nan_to_num(values[taken, a], nan=far) * (FACTOR if up else -FACTOR) + 1.0
             else:
-                values[rows, a] = np.nan_to_num(values[taken, a]) * (FACTOR if up else -FACTOR) + 1.0
+                values[rows, a] = np.nan_to_num(values[taken, a]) * (FACTOR if up else 1.0 / FACTOR) + float(up)
         changed[name] = values
         if name.startswith(FEATURE):
             age = AGE + name[len(FEATURE) :]

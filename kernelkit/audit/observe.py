@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,12 +14,9 @@ from kernelkit.kernels.job import Logs
 from kernelkit.kernels.session import Recorder, coded
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from kernelkit.recipe import Recipe
 
 Array = NDArray[Any]
-Planner = Callable[["xr.Dataset"], "Recipe"]
 
 # Sums over arrays of another length may end in other bits; what depends on the future moves by far more.
 ROUNDING = 1e-12
@@ -46,54 +43,84 @@ class Difference:
 
 
 class Observer(Protocol):
-    """Runs a strategy over bars and compares two such runs up to a row of ``time``."""
+    """What a run did, seen through its ``recipe``, and two such runs compared up to a row of ``time``."""
 
-    def see(self, bars: xr.Dataset) -> Any:
-        """Run over ``bars``."""
+    def see(self, recipe: Recipe) -> Any:
+        """Run it."""
 
     def busy(self, seen: Any) -> NDArray[np.int64]:
         """Rows in which the strategy acted."""
 
+    def columns(self, seen: Any) -> list[Array]:
+        """What it decided, along the rows of ``time``, where that can be told."""
+
     def differ(self, one: Any, other: Any, cut: int) -> Difference | None:
         """The first difference up to row ``cut``, if there is one."""
+
+
+def unequal(one: Array, other: Array) -> tuple[tuple[int, int] | None, float]:
+    """The first place (row, column) in which two arrays differ by more than rounding, and what was taken for that.
+
+    Rounding is relative to the numbers, or to the median size of their column: what is left of a difference of two
+    large numbers has the rounding of those.
+    """
+    if not (one.dtype.kind in "fiub" and other.dtype.kind in "fiub"):
+        differs = (one != other) & ~((one != one) & (other != other))
+        return (_first(differs) if differs.any() else None), 0.0
+    a, b = one.astype(np.float64), other.astype(np.float64)
+    differs = ~((a == b) | (np.isnan(a) & np.isnan(b)))
+    if not differs.any():
+        return None, 0.0
+    scale = np.fmax(np.fmax(np.abs(a), np.abs(b)), [_typical(column) for column in a.T])
+    with np.errstate(invalid="ignore"):
+        off = np.abs(a - b) / scale
+    near = differs & (off <= ROUNDING)
+    left = differs & ~near
+    return (_first(left) if left.any() else None), float(off[near].max(initial=0.0))
+
+
+def _first(places: Array) -> tuple[int, int]:
+    row, column = (int(k[0]) for k in np.nonzero(places))
+    return row, column
+
+
+def _typical(column: Array) -> float:
+    sizes = np.abs(column[np.isfinite(column)])
+    return float(np.median(sizes)) if sizes.size else 0.0
 
 
 @dataclass
 class Targets:
     """A signal, observed through the targets that it returns."""
 
-    plan: Planner
     first: int
     assets: list[str]
     rounding: float = 0.0  # largest relative difference that was taken for rounding
 
-    def see(self, bars: xr.Dataset) -> Array:
+    def see(self, recipe: Recipe) -> Array:
         """Targets (time, asset)."""
-        signal = self.plan(bars).signal
-        if signal is None:
+        if recipe.signal is None:
             raise TypeError("a plan without a signal")
-        return np.array(signal(0))
+        return np.array(recipe.signal(0))
 
     def busy(self, seen: Array) -> NDArray[np.int64]:
         """Rows in which a target changes."""
         same = (np.diff(seen, axis=0) == 0) | (np.isnan(seen[1:]) & np.isnan(seen[:-1]))
         return 1 + np.flatnonzero(~same.all(axis=1))
 
+    def columns(self, seen: Array) -> list[Array]:
+        """The targets themselves."""
+        return [seen]
+
     def differ(self, one: Array, other: Array, cut: int) -> Difference | None:
         """The first target that differs by more than rounding."""
         a, b = one[self.first : cut + 1], other[self.first : cut + 1]
-        unequal = ~((a == b) | (np.isnan(a) & np.isnan(b)))
-        if not unequal.any():
+        place, off = unequal(a, b)
+        self.rounding = max(self.rounding, off)
+        if place is None:
             return None
-        scale = np.maximum(np.abs(a), np.abs(b))
-        near = unequal & (np.abs(a - b) <= ROUNDING * scale)
-        if near.any():
-            self.rounding = max(self.rounding, float((np.abs(a - b)[near] / scale[near]).max()))
-        rows, columns = np.nonzero(unequal & ~near)
-        if not rows.size:
-            return None
-        row, column = int(rows[0]), int(columns[0])
-        return Difference(self.first + row, self.assets[column], "target", f"{a[row, column]!s}", f"{b[row, column]!s}")
+        row, column = place
+        return Difference(self.first + row, self.assets[column], "target", f"{a[place]!s}", f"{b[place]!s}")
 
 
 @dataclass(frozen=True)
@@ -121,6 +148,19 @@ class Trace:
         known = np.searchsorted(self.known_at, time) + (rule == L.FORMER_FILL)
         opened = np.searchsorted(self.open_at, time, side="right") - 1  # a finer bar opens within its own (F16)
         return np.asarray(np.where(rule == L.OPEN_FILL, opened, known), np.int64)
+
+    def bar_of(self, what: str, row: Any, time: str, end: int) -> int:
+        """Own bar, before ``end``, of a fill and of what ended with one; else that in which it is known (T3, F10)."""
+        when, fills = int(row[time]), self.logs.fills
+        if what == "fill":
+            ending = fills == row
+        elif what == "trade":
+            ending = (fills["time"] == when) & (fills["asset"] == row["asset"])
+        else:
+            ending = (fills["order"] == row["id"]) & (fills["time"] == when) & (time == "t_end")
+        if ending.any():
+            return min(int(self.fill_bars()[ending].max()), end - 1)
+        return int(np.searchsorted(self.known_at, when))
 
     def fills(self, end: int) -> Array:
         """Fills in own bars before ``end``."""
@@ -182,15 +222,11 @@ class Trace:
         return out
 
 
-@dataclass
 class Traces:
     """An event-driven strategy, observed through all that its accounts did."""
 
-    plan: Planner
-
-    def see(self, bars: xr.Dataset) -> list[Trace]:
+    def see(self, recipe: Recipe) -> list[Trace]:
         """One trace for each account."""
-        recipe = self.plan(bars)
         out = []
         for k, account in enumerate(recipe.accounts):
             recorder = Recorder(recipe.job, k)
@@ -206,6 +242,10 @@ class Traces:
     def busy(self, seen: list[Trace]) -> NDArray[np.int64]:
         """Rows in which something was filled."""
         return np.unique(np.concatenate([trace.place[trace.fill_bars()] for trace in seen]))
+
+    def columns(self, seen: list[Trace]) -> list[Array]:
+        """None: accounts do things, they are not columns."""
+        return []
 
     def differ(self, one: list[Trace], other: list[Trace], cut: int) -> Difference | None:
         """The earliest difference in any account."""
@@ -271,10 +311,9 @@ def _logs(one: Trace, other: Trace, end: int) -> Iterator[Found]:
     for what, a, b, time, text in pairs:
         row = _first_unequal(a, b)
         if row is not None:
-            when = min(int(r[row][time]) for r in (a, b) if row < len(r))
-            bar = max(one.first, int(np.searchsorted(one.known_at, when)))
+            bar = min(t.bar_of(what, r[row], time, end) for t, r in ((one, a), (other, b)) if row < len(r))
             was, became = (text(r[row]) if row < len(r) else "none" for r in (a, b))
-            yield bar, what, was, became
+            yield max(one.first, bar), what, was, became
 
 
 def _first_unequal(a: Array, b: Array) -> int | None:

@@ -20,8 +20,9 @@ class AuditReport:
 
     ``leaks`` has one row for each cut, kind and variable: the decision (``bar``, ``time``, ``asset``) that changed, the
     ``variable`` it knew too early, the ``kind`` of proof, in ``what`` it showed, what that ``was`` and ``became``, the
-    last known bar (``cut``) and how many bars ``ahead`` the decision looked at least. ``assumed`` lists what no rerun
-    could check, ``rounding`` is the largest relative difference of targets that was taken for rounding.
+    last known bar (``cut``) and how many bars ``ahead`` the decision looked at least (0: from its open into its own
+    bar). ``assumed`` lists what no rerun could check, ``rounding`` is the largest relative difference that was taken
+    for rounding.
     """
 
     strategy: str
@@ -43,6 +44,8 @@ class AuditReport:
     def sentences(self) -> list[str]:
         """The report, sentence by sentence; the first is the verdict."""
         verdict = "is blind to the future" if self.blind else "looks into the future"
+        if self.blind and self.assumed:
+            verdict += ", but for what was taken on trust"
         out = [f"{self.strategy} on {self.data} {verdict}."]
         if self.blind:
             out.append(
@@ -63,6 +66,8 @@ class AuditReport:
     def _leak(self, row: Any) -> str:
         when = f"{row.time:%Y-%m-%d}" if row.time == row.time.normalize() else f"{row.time:%Y-%m-%d %H:%M:%S}"
         where = f"bar {row.bar} ({when})"
+        if row.kind == "constant":
+            return f"{row.variable} was made with the future: {row.what}."
         if row.kind == "column":
             return f"{row.variable} was made with the future, as {where} shows: {row.what}."
         change = f"in {where} the {row.what} was {row.was} and became {row.became}"
@@ -73,6 +78,8 @@ class AuditReport:
         return f"{change.capitalize()} with another {row.variable} after bar {row.cut}: {self._known(row)}."
 
     def _known(self, row: Any) -> str:
+        if row.ahead == 0:
+            return f"{row.variable} of the bar itself was known at its open"
         return f"{row.variable} was known at least {row.ahead} {'bar' if row.ahead == 1 else 'bars'} early"
 
     def raise_if_leaking(self) -> None:

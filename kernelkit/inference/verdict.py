@@ -356,6 +356,7 @@ def _audited(row: dict[str, Any], trusted: bool) -> str:
     """What is known of lookahead: the last audit of this source in the ledger."""
     audits = [r for r in ledger.rows("audit") if r["source"] == row["source"]]
     if audits:
-        last = audits[-1]
-        return f"audited: {'no decision saw the future' if last['blind'] else 'SEES THE FUTURE'}"
+        last = max(audits, key=lambda r: float(r["at"]))
+        trust = f", but for what was taken on trust ({'; '.join(last['assumed'])})" if last["assumed"] else ""
+        return f"audited: {'blind to the future' + trust if last['blind'] else 'LOOKS INTO THE FUTURE'}"
     return "not audited: run kk.audit" + (", and features are trusted" if trusted else "")

@@ -12,13 +12,14 @@ from kernelkit.ledger.notes import declare, narrowed, proxy, sealed
 from kernelkit.ledger.seals import looks
 from kernelkit.ledger.store import compact, place, record, root, rows, verify
 from kernelkit.ledger.tables import export, summary, trials
-from kernelkit.ledger.trials import ROLES, competing, digest_of, proposed_from, role, source_rows, trials_row
+from kernelkit.ledger.trials import ROLES, audit_row, competing, digest_of, proposed_from, role, source_rows, trials_row
 
 __all__ = (
     "ROLES",
     "DamagedLog",
     "Family",
     "Lineage",
+    "audit_row",
     "compact",
     "competing",
     "declare",

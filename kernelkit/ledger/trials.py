@@ -39,6 +39,7 @@ ROLES = {
     "fill_model": "the same trial under another fill model",
     "delisting": "the same trial with unknown delistings at zero",
     "debug": "a run in plain Python",
+    "audit": "a run of a pipeline that is audited",
     "benchmark": "buying and holding",
     "path": "on resampled or generated data",
     "scenario": "under stress",
@@ -141,6 +142,12 @@ def source_rows(name: str, text: str) -> list[Row]:
         return []
     _told.add(known)
     return [{"kind": "source", "at": time.time(), "strategy": name, "source": known[-1], "text": text}]
+
+
+def audit_row(name: str, source: str, blind: bool, assumed: Sequence[str]) -> Row:
+    """What an audit of a strategy's source came to: whether it is blind to the future, and what was taken on trust."""
+    found = {"strategy": name, "source": digest_of(source), "blind": blind, "assumed": list(assumed)}
+    return {"kind": "audit", "at": time.time(), **found}
 
 
 def trials_row(

@@ -192,3 +192,15 @@ def test_i31__the_largest_of_correlated_trials() -> None:
     rng = np.random.default_rng(2)
     x = 0.5**0.5 * rng.standard_normal((100_000, 1)) + 0.5**0.5 * rng.standard_normal((100_000, 50))
     assert np.mean(x.max(axis=1) > critical(50, 0.05, 0.5)) == pytest.approx(0.05, abs=0.003)
+
+
+def test_an_audit_is_told(bars: xr.Dataset) -> None:
+    @kk.signal
+    def scaled(ds):  # type: ignore[no-untyped-def]
+        return (ds["close"] > ds["close"].mean()) * 1.0
+
+    for strategy, said in ((other, "blind to the future"), (scaled, "LOOKS INTO THE FUTURE")):
+        res = kk.backtest(bars, strategy, end="2004")
+        assert "not audited: run kk.audit" in str(judged(res))
+        kk.audit(bars, strategy, end="2004", cuts=4)
+        assert f"audited: {said}" in str(judged(res))
