@@ -7,50 +7,41 @@ are of numpy or cupy: `x` (samples, trials), `counts` (replications, samples). S
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernelkit.errors import DataError, UsageError, message
-from kernelkit.inference.resampling import Blocks, block_indices
+from kernelkit.errors import DataError, message
+from kernelkit.inference.draws import Scheme, blocks_plan
 from kernelkit.metrics.series import Array, running_max
 
-_CELLS = 2**23  # of replications x trials at a time: 64 MB an array
+PIECE = 2**22  # samples a call of the kernel, some 10 ms: an interrupt is answered between two
+_CELLS = 2**20  # of replications x trials at a time: what stays in a cache of 8 MB an array
 
 
 def block_counts(
-    n: int, replications: int, *, length: float = 1.0, scheme: Blocks = "stationary", seed: int = 0
+    n: int, replications: int, *, length: float = 1.0, scheme: Scheme = "stationary", seed: int = 0
 ) -> Any:
     """How often each of `n` samples enters each replication, float64 (replications, n); each row sums to n.
 
     ``"stationary"``: blocks of geometric length with mean `length` (Politis and Romano, 1994); ``"circular"``: of
     `length`, also round the end (Politis and Romano, 1992); ``"moving"``: of `length`, within the sample (Künsch,
     1989); the last block is cut. ``"iid"``: single samples, `length` is 1. Draws are those of `kernelkit.rng` for this
-    seed, the replication and the sample: more replications begin with the same ones. Raises `UsageError` for a length
-    that the scheme cannot have.
+    seed, the replication and the block (I5): more replications begin with the same ones. Raises `UsageError` for a
+    length that the scheme cannot have.
 
     >>> block_counts(4, 2, length=2, scheme="circular").sum(axis=1)
     array([4., 4.])
     """
-    _check(n, replications, length, scheme)
-    paths = np.arange(replications)
-    taken = block_indices(n, paths, length=length, scheme=scheme, seed=seed)
-    rows = paths[:, None]
-    return np.bincount((taken + rows * n).ravel(), minlength=replications * n).reshape(replications, n).astype("f8")
+    from kernelkit.kernels.compile import kernel  # numba: only those wait for it who ask for this
+    from kernelkit.kernels.resample import COUNT_TYPES
 
-
-def _check(n: int, replications: int, length: float, scheme: str) -> None:
-    fix = "See help(kk.inference.block_counts)."
-    if scheme not in get_args(Blocks):
-        wanted = f"one of {', '.join(map(repr, get_args(Blocks)))}"
-        raise UsageError(message("block_counts: scheme", repr(scheme), wanted, fix))
-    if n < 1 or replications < 1:
-        raise UsageError(message("block_counts: n and replications", (n, replications), "at least 1 of each", fix))
-    whole = length == int(length) if math.isfinite(length) else False
-    fits = 1.0 <= length <= n and (whole or scheme == "stationary") and (length == 1 or scheme != "iid")
-    if not fits:
-        wanted = {"stationary": f"1 to {n}", "iid": "1"}.get(scheme, f"a whole number from 1 to {n}")
-        raise UsageError(message("block_counts: length", length, wanted, fix))
+    plan = blocks_plan("block_counts", n, replications, length, scheme, seed)
+    compiled, out = kernel("resample", "count", COUNT_TYPES), np.empty((replications, n))
+    step = max(1, PIECE // n)
+    for first in range(0, replications, step):
+        compiled(first, *plan.arguments(), out[first : first + step])
+    return out
 
 
 class MaximumTest(NamedTuple):
@@ -96,20 +87,39 @@ def studentised_maximum(t: Array, off: Array, squares: Array, n: Array | None, c
     """
     order = np.argsort(-t)
     off, squares = off[:, order], squares[:, order]
-    ranked, beyond, below = t[order], 0.0 * t, 0.0 * t
-    sizes, of = (None, None) if n is None else np.unique(n[:, order], axis=1, return_inverse=True)
+    ranked, beyond, highest = t[order], 0.0 * t, []
+    sizes, of = (None, None) if n is None else _distinct(n[:, order])
     for some in _parts(counts, off):
-        many = float(counts.shape[1]) if sizes is None else np.maximum(some @ sizes, 1.0)[:, of]
-        sums = some @ off
-        spread = _deviation(sums, some @ squares, many)
-        resampled = np.where(spread > 0.0, many**-0.5 * sums / np.where(spread > 0.0, spread, 1.0), np.inf)
+        many: Any = float(counts.shape[1])
+        wider = many / (many - 1.0)
+        if sizes is not None:
+            drawn = np.maximum(some @ sizes, 1.0)
+            wider = np.where(drawn > 1.0, drawn / np.maximum(drawn - 1.0, 1.0), 0.0)[:, of]
+            many = drawn[:, of]
+        resampled, spread = some @ off, some @ squares
+        spread -= resampled * resampled / many  # in place: each array that is made anew costs as much as its arithmetic
+        spread *= wider
+        spread = np.sqrt(np.maximum(spread, 0.0, out=spread), out=spread)
+        none = spread == 0.0
+        spread[none] = 1.0
+        resampled /= spread
+        resampled[none] = np.inf
         largest = _highest_after(resampled)
-        below = below + np.sum(largest[:, :1] >= ranked, axis=0)
+        highest.append(largest[:, 0].copy())
         beyond = beyond + np.sum(largest >= ranked, axis=0)
     back, replications = np.argsort(order), counts.shape[0]
+    below = replications - np.searchsorted(np.sort(np.concatenate(highest)), ranked)
     p, adjusted = (1.0 + below) / (replications + 1.0), running_max((1.0 + beyond) / (replications + 1.0))
     best = float(p[0])
     return MaximumTest(t, p[back], (best * (1.0 - best) / replications) ** 0.5, adjusted[back])
+
+
+def _distinct(columns: np.ndarray) -> tuple[np.ndarray, Any]:
+    """The different columns, and which of them each one is; of a single one all rows need no more than that."""
+    known: dict[bytes, int] = {}
+    of = np.array([known.setdefault(column.tobytes(), len(known)) for column in np.ascontiguousarray(columns.T)])
+    first = np.unique(of, return_index=True)[1]
+    return columns[:, first], slice(None) if len(first) == 1 else of
 
 
 def _deviation(sums: Array, squares: Array, n: Any) -> Array:
@@ -164,12 +174,13 @@ def superior_ability(x: Array, counts: Array, *, length: float, studentised: boo
     over = omega if studentised else 1.0 + 0.0 * omega
     near = centre >= -omega * (2.0 * max(math.log(math.log(n)), 0.0) / n) ** 0.5
     observed = float(np.maximum(np.max(centre / over), 0.0))
-    kept = (np.minimum(centre, 0.0), np.where(near, 0.0, centre), 0.0 * centre)
+    kept = [left / over for left in (np.minimum(centre, 0.0), np.where(near, 0.0, centre), 0.0 * centre)]
+    scaled = off / (n * over)
     beyond = [0, 0, 0]
     for some in _parts(counts, x):
-        means = some @ off / n
+        means = some @ scaled
         for k, left in enumerate(kept):
-            largest = np.maximum(np.max((means + left) / over, axis=-1), 0.0)
+            largest = np.maximum(np.max(means + left, axis=-1), 0.0)
             beyond[k] += int(np.sum(largest >= observed))
     return SuperiorAbility(*((1.0 + number) / (counts.shape[0] + 1.0) for number in beyond))
 
@@ -177,8 +188,8 @@ def superior_ability(x: Array, counts: Array, *, length: float, studentised: boo
 def _omega(off: Array, length: float) -> Array:
     """The exact standard deviation of sqrt(n) times a replication's mean; `off` are deviations from the mean."""
     n = off.shape[0]
-    place = np.cumsum(np.ones_like(off[:, 0]))
-    lag = np.abs(place[:, None] - place)
+    lag = np.cumsum(np.ones_like(off[:, 0])) - 1.0
     stays = 1.0 - 1.0 / length
-    weight = (1.0 - lag / n) * stays**lag + lag / n * stays ** (n - lag)
-    return np.sqrt(np.sum(off * (weight @ off), axis=0) / n)
+    weight = (1.0 - lag / n) * stays**lag + lag / n * stays ** (n - lag)  # of a lag round the end: by frequencies
+    power = np.abs(np.fft.fft(off, axis=0)) ** 2
+    return np.sqrt(np.real(np.fft.fft(weight)) @ power) / n

@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import kernelkit as kk
+from kernelkit import rng
 from kernelkit.errors import DataError, UsageError
 from kernelkit.inference import bootstrap
 
@@ -34,6 +37,38 @@ def test_i5__counts_have_the_moments_of_their_scheme(scheme: Any) -> None:
     assert (w.sum(axis=1) == N).all()
     np.testing.assert_allclose(w.mean(axis=0), 1.0, atol=0.03)
     np.testing.assert_allclose(np.cov(w.T), exact(scheme), atol=0.04)
+
+
+def drawn(n: int, replication: int, length: float, scheme: str, seed: int) -> list[int]:
+    """The samples of one replication, one block after the other."""
+    taken: list[int] = []
+    tail = np.cumprod(np.full(n, 1 - 1 / length))
+    for block in range(n):
+        size = 1 + int(np.sum(tail >= rng.uniform(seed, replication, block, 1))) if scheme == "stationary" else length
+        starts = n - int(length) + 1 if scheme == "moving" else n
+        begin = int(rng.uniform(seed, replication, block) * starts)
+        taken += [(begin + k) % n for k in range(int(size))]
+    return taken[:n]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["stationary", "circular", "moving", "iid"]),
+    st.integers(1, 300),
+    st.floats(0.0, 1.0),
+    st.integers(0, 2**64 - 1),
+)
+def test_i5__draws_are_the_slow_text(scheme: Any, n: int, share: float, seed: int) -> None:
+    length = {"iid": 1.0, "stationary": 1.0 + share * (n - 1)}.get(scheme, 1.0 + int(share * (n - 1)))
+    found = i.block_counts(n, 3, length=length, scheme=scheme, seed=seed)
+    for k, row in enumerate(found):
+        np.testing.assert_array_equal(row, np.bincount(drawn(n, k, length, scheme, seed), minlength=n))
+
+
+def test_i5__draws_in_pieces_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = i.block_counts(30, 50, length=4.5, seed=8)
+    monkeypatch.setattr(bootstrap, "PIECE", 90)
+    np.testing.assert_array_equal(i.block_counts(30, 50, length=4.5, seed=8), whole)
 
 
 def test_i5__moving_blocks_stay_within_the_sample() -> None:
@@ -93,6 +128,33 @@ def test_i5_i6__rescaling_a_trial_changes_nothing() -> None:
     assert plain[0] != plain[1]
 
 
+def test_i5__blocks_of_several_sizes_are_the_slow_text() -> None:
+    """Trials that were there for some of the time; in a few replications one has a sample or none, and no variance."""
+    draw = np.random.default_rng(5)
+    n = draw.integers(0, 3, (20, 6)).astype("f8") * [1, 1, 1, 1, 1, 0.0]
+    n[:2, 5] = 1.0
+    off = draw.normal(size=n.shape) * (n > 0.0)
+    counts, t = i.block_counts(20, 200, scheme="iid", seed=4), draw.normal(1.5, 1.0, 6)
+    found = bootstrap.studentised_maximum(t, off, off * off, n, counts)
+    best = []
+    for row in counts:
+        many, sums, squares = row @ n, row @ off, row @ (off * off)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            var = (squares - sums * sums / many) / (many - 1.0)
+            best.append(np.where(var > 0.0, sums / np.sqrt(many) / np.sqrt(var), np.inf).max())
+    np.testing.assert_allclose(found.p, [(1 + np.sum(np.array(best) >= one)) / 201 for one in t], rtol=1e-12)
+    assert 0.1 < np.mean(np.isinf(best)) < 1.0
+
+
+def test_i6__omega_is_the_double_sum() -> None:
+    x = np.random.default_rng(2).normal(size=(31, 3))
+    off, stays = x - x.mean(axis=0), 1 - 1 / 4.5
+    lag = np.abs(np.subtract.outer(np.arange(31), np.arange(31)))
+    weight = (1 - lag / 31) * stays**lag + lag / 31 * stays ** (31 - lag)
+    wanted = np.sqrt(np.einsum("ik,ij,jk->k", off, weight, off) / 31)
+    np.testing.assert_allclose(bootstrap._omega(off, 4.5), wanted, rtol=1e-12)
+
+
 def test_i6__p_values_are_in_their_order() -> None:
     x = np.random.default_rng(1).normal(0.0, 1.0, (80, 20)) - np.linspace(0, 1.5, 20)
     found = i.superior_ability(x, i.block_counts(80, 400, length=2.0), length=2.0)
@@ -123,6 +185,7 @@ X = np.random.default_rng(1).normal(size=(10, 2))
         (lambda: i.block_counts(9, 2, length=2.5, scheme="moving"), UsageError, "wanted a whole number from 1 to 9"),
         (lambda: i.block_counts(9, 2, length=0.5), UsageError, "length: found 0.5, wanted 1 to 9"),
         (lambda: i.block_counts(9, 2, length=2, scheme="iid"), UsageError, "length: found 2, wanted 1"),
+        (lambda: i.block_counts(9, 2, seed=-1), UsageError, "seed: found -1, wanted at least 0 and below"),
         (lambda: i.max_sharpe_test(X, np.ones((5, 9))), DataError, r"found shapes \(10, 2\) and \(5, 9\)"),
         (
             lambda: i.max_sharpe_test(X * [1, 0], np.ones((5, 10))),
