@@ -20,6 +20,7 @@ from kernelkit.inference.confidence_set import model_confidence_set
 from kernelkit.inference.discovery import critical_sharpe_ratio, false_discovery_rate, sharpe_power
 from kernelkit.inference.effects import effect_size
 from kernelkit.inference.intervals import interval, replications
+from kernelkit.inference.moments import bootstrap_moments
 from kernelkit.inference.multiplicity import adjusted_p_values, haircut_sharpe_ratio
 from kernelkit.inference.overfitting import cscv, pbo
 from kernelkit.inference.permutation import permutation_test
@@ -43,6 +44,7 @@ __all__ = (
     "block_counts",
     "block_length",
     "bootstrap",
+    "bootstrap_moments",
     "critical_sharpe_ratio",
     "cscv",
     "deflated_sharpe_ratio",

@@ -76,7 +76,7 @@ def count(first, n, length, starts, low, high, tail, guide, draws, blocks, out):
             row[t] += row[t - 1]
 
 
-def power_sums(x, out):  # (series, sample) -> (series, sample + 1, 8)
+def prefixes(x, out):  # (series, sample) -> (series, sample + 1, 8)
     """Prefix sums of the first four powers, then what rounding took from each (Knuth's two-sum)."""
     for s in range(len(x)):
         for m in range(8):
@@ -106,9 +106,10 @@ def resample(
                 begin = blocks[0, j]
                 end = begin + blocks[1, j]
                 if end > n:  # it goes on at the beginning
-                    end -= n
                     for m in range(8):
-                        total[m] += one[n, m]
+                        total[m] += one[n, m] - one[begin, m]
+                    begin = 0
+                    end -= n
                 for m in range(8):
                     total[m] += one[end, m] - one[begin, m]
             for m in range(4):
