@@ -173,7 +173,8 @@ def build(
         cells = int(outcome.meta[:, 0].max(initial=1))
         each = cells, len(L.NODE_FIELDS)
         blocks = lazy("blocks", numbers, each, lambda trial: summaries(outcome, trial, cells), outcome)
-        variables["blocks"] = ((*dims, "block", "summary"), blocks)
+        year = {"periods_per_year": float(recipe.bars.attrs["periods_per_year"])}
+        variables["blocks"] = ((*dims, "block", "summary"), blocks, year)
         coords["summary"] = ("summary", list(L.NODE_FIELDS))
     if "curves" in outputs:
         curves = Curves(recipe)

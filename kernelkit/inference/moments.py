@@ -15,7 +15,7 @@ from kernelkit.inference.draws import Plan, Scheme, blocks_plan
 from kernelkit.metrics.labels import check_names
 from kernelkit.metrics.metric import aligned, schema_text
 from kernelkit.metrics.period import periods_of
-from kernelkit.metrics.series import annual_ratio, spread, standard_moment
+from kernelkit.metrics.series import annual_ratio, central_sums, spread, standard_moment
 
 TABLE = 2**14  # rows of prefix sums at a time, 64 bytes each: what stays in a cache of 1 MB
 PIECE = 2**21  # blocks x series a call of the kernel, some 20 ms: an interrupt is answered between two
@@ -147,12 +147,9 @@ def power_sums(off: np.ndarray, plan: Plan, replications: int, blocks: float) ->
 def _of_sums(n: np.ndarray, centre: np.ndarray, sums: np.ndarray, periods: float) -> tuple[np.ndarray, ...]:
     """The metrics from sums of powers of deviations from `centre`, around each replication's own mean."""
     s1, s2, s3, s4 = np.moveaxis(sums, -1, 0)
-    d = s1 / n
-    m2 = s2 - d * s1
-    m3 = s3 - d * (3.0 * s2 - 2.0 * d * s1)
-    m4 = s4 - d * (4.0 * s3 - d * (6.0 * s2 - 3.0 * d * s1))
+    m2, m3, m4 = central_sums(n, s1, s2, s3, s4)
     squares = s2 + centre * (2.0 * s1 + n * centre)
-    mean, even = centre + d, spread(n, m2, squares, 0)
+    mean, even = centre + s1 / n, spread(n, m2, squares, 0)
     deviation = np.sqrt(spread(n, m2, squares, 1))
     with np.errstate(divide="ignore", invalid="ignore"):  # a ratio over nothing is NaN, and says so
         return (

@@ -469,6 +469,7 @@ class Engine(Linker):
             "finer",
             "finer_all",
             "judge",
+            "join_rows",
             *SHARED.values(),
             *(unit for unit, _ in USES),
             *RARE,

@@ -117,6 +117,14 @@ def merge(a_at: int, b_at: int) -> None:
     a.w = w * b.w
 
 
+def fold(a_at: int, first: int, n: int) -> None:
+    """M5: the node at `a_at` absorbs the `n` that lie from `first` on; one without samples is none."""
+    for j in range(n):
+        b_at = first + j * NODE_BYTES
+        if at(b_at, NODE).n > 0:
+            merge(a_at, b_at)
+
+
 def start(m_at: int, day: int, cash: float, bar: int, t: int, close: float) -> None:
     """T4: the account starts; the first sample counts from its cash."""
     m = at(m_at, METRICS)
@@ -246,8 +254,7 @@ def finish(m_at: int, equity: float) -> None:
     climb(m_at, 0, True)
     add_cell(m_at)
     copy_words(m_at + OFF_LEAF, m_at + OFF_CELL, NODE_WORDS)
-    for j in range(1, m.n_cells):
-        merge(m_at + OFF_LEAF, m_at + OFF_CELL + j * NODE_BYTES)
+    fold(m_at + OFF_LEAF, m_at + OFF_CELL + NODE_BYTES, m.n_cells - 1)
 
 
 def ratio(a: float, b: float) -> float:
@@ -280,13 +287,48 @@ def sharpe_ratio(n: float, s1: float, var: float, periods: float) -> float:
     return ((s1 / n) / sqrt(var)) * sqrt(periods) if var > 0.0 else NAN
 
 
+def annual_deviation(var: float, periods: float) -> float:
+    """M5: the volatility, NaN of fewer than two samples.
+
+    >>> annual_deviation(4.0, 9.0)
+    6.0
+    """
+    return sqrt(var * periods) if var >= 0.0 else NAN
+
+
+def sortino_ratio(n: float, s1: float, d2: float, periods: float) -> float:
+    """M5: annual, from the sum of `n` returns and that of the squared losses; NaN without a loss.
+
+    >>> sortino_ratio(4.0, 8.0, 4.0, 9.0), sortino_ratio(4.0, 8.0, 0.0, 9.0)
+    (6.0, nan)
+    """
+    return ((s1 / n) / sqrt(d2 / n)) * sqrt(periods) if d2 > 0.0 else NAN
+
+
+def join_rows(nodes: int, rows: int, n: int, periods: float, out_at: int) -> None:
+    """M30: in each of `rows` rows of `n` nodes the first absorbs all others; volatility, Sharpe and Sortino ratio."""
+    for row in range(rows):
+        a_at = nodes + row * n * NODE_BYTES
+        j = 0
+        while j < n - 1 and at(a_at + j * NODE_BYTES, NODE).n == 0:
+            j += 1
+        if j > 0:
+            copy_words(a_at, a_at + j * NODE_BYTES, NODE_WORDS)
+        fold(a_at, a_at + (j + 1) * NODE_BYTES, n - 1 - j)
+        s = at(a_at, NODE)
+        samples = float(s.n)
+        var = variance(samples, s.s1, s.s2)
+        put_f8(out_at + 24 * row, annual_deviation(var, periods))
+        put_f8(out_at + 24 * row + 8, sharpe_ratio(samples, s.s1, var, periods))
+        put_f8(out_at + 24 * row + 16, sortino_ratio(samples, s.s1, s.d2, periods))
+
+
 def headline(m_at: int, account_at: int, t_peak: int, time: int, periods: float, ruined: int, out_at: int) -> None:
     """M5, M6: the metrics of a finished trial, in the order of layout.HEADLINE, as float64 from `out_at` on."""
     m = at(m_at, METRICS)
     a = at(account_at, ACCOUNT)
     s = at(m_at + OFF_LEAF, NODE)
     n = float(s.n)
-    mean = s.s1 / n
     var = variance(n, s.s1, s.s2)
     years = (float(time - m.t_start) / DAY_NS) / 365.25
     cagr = NAN
@@ -299,9 +341,9 @@ def headline(m_at: int, account_at: int, t_peak: int, time: int, periods: float,
         longest = max(longest, time - t_peak)
     put_f8(out_at, a.equity / a.cash0 - 1.0)
     put_f8(out_at + 8, cagr)
-    put_f8(out_at + 16, sqrt(var * periods) if var >= 0.0 else NAN)
+    put_f8(out_at + 16, annual_deviation(var, periods))
     put_f8(out_at + 24, sharpe_ratio(n, s.s1, var, periods))
-    put_f8(out_at + 32, (mean / sqrt(s.d2 / n)) * sqrt(periods) if s.d2 > 0.0 else NAN)
+    put_f8(out_at + 32, sortino_ratio(n, s.s1, s.d2, periods))
     put_f8(out_at + 40, ratio(cagr, s.mdd))
     put_f8(out_at + 48, s.mdd)
     put_f8(out_at + 56, float(longest) / DAY_NS)

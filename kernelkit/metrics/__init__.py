@@ -27,6 +27,7 @@ from kernelkit.metrics import (
 )
 from kernelkit.metrics.attribution import brinson, factor_attribution, link
 from kernelkit.metrics.benchmark import market_portfolio, peer_rank, risk_free
+from kernelkit.metrics.blocks import from_blocks
 from kernelkit.metrics.events import event_study
 from kernelkit.metrics.execution import (
     best_execution,
@@ -62,6 +63,7 @@ __all__ = (
     "fama_macbeth",
     "fill_ratio",
     "forecasts",
+    "from_blocks",
     "hold_time",
     "ic_decay",
     "implementation_shortfall",

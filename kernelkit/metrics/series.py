@@ -90,6 +90,17 @@ def standardised(x: Array, power: int) -> Array:
     return standard_moment(mean((x - column(mean(x))) ** power), variance(x, 0), power)
 
 
+def central_sums(n: Array, s1: Array, s2: Array, s3: Array, s4: Array) -> tuple[Array, Array, Array]:
+    """The sums of the second to fourth powers of deviations from the mean, from those of the first four powers.
+
+    >>> central_sums(3.0, 6.0, 14.0, 36.0, 98.0)
+    (2.0, 0.0, 2.0)
+    """
+    d = s1 / n
+    m3 = s3 - d * (3.0 * s2 - 2.0 * d * s1)
+    return s2 - d * s1, m3, s4 - d * (4.0 * s3 - d * (6.0 * s2 - 3.0 * d * s1))
+
+
 def standard_moment(moment: Array, var: Array, power: int) -> Array:
     """A central moment in units of the standard deviation."""
     return moment / positive(var) ** (power / 2.0)

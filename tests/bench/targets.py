@@ -17,6 +17,10 @@ ONE_KERNEL = 0.94  # seconds: a process that imports numba and compiles one smal
 MOMENTS = 200_000  # series of 2,520 returns a second, mean and standard deviation in NumPy
 RAW_CSCV = 54e6  # split-strategies a second, the loop by hand
 NUMPY_PURGED = 0.55  # seconds: masks of 12,870 splits of 5,000 samples, split by split
+ARCH_BOOTSTRAP = 144e6  # samples a second, arch 8.0's stationary bootstrap of a Sharpe ratio
+PRODUCT = 0.095  # seconds: 1,000 x 2,500 counts times 1,000 series in NumPy
+BLOCK_PRODUCTS = 0.07  # the same of 1,000 x 64 counts and 10,000 trials, twice
+FEW_PRODUCTS = 0.024  # and of 9,999 x 64 counts and 300 trials, twice
 PLAIN_DATASET = 1.2e-3  # seconds: an xarray Dataset of 16 variables of 100,000 numbers
 
 
@@ -166,6 +170,45 @@ TARGETS = {
         "NumPy, split by split",
         0.1 / NUMPY_PURGED,
         "memory: 8 MB of bits, eight times",
+    ),
+    "bootstrap": Target(
+        "Stationary bootstrap of five moments: 2,000 x 10,000 samples in blocks of 20 on average",
+        "1,000 M samples/s",
+        "arch's of a Sharpe ratio alone",
+        ARCH_BOOTSTRAP / 1e9,
+        "drawing each block, and fetching its two ends",
+    ),
+    "spa": Target(
+        "Superior ability of 1,000 models: 2,500 samples, 1,000 replications, draws included",
+        "0.6 s",
+        "NumPy's product of the counts and the samples",
+        0.6 / PRODUCT,
+        "that product",
+        gate=3.0,
+    ),
+    "maximum": Target(
+        "The studentised maximum of the same, with its step-down",
+        "0.6 s",
+        "the same product",
+        0.6 / PRODUCT,
+        "two such products",
+        gate=4.5,
+    ),
+    "headline": Target(
+        "The headline test of 10,000 trials from 64 blocks, 1,000 replications",
+        "5 s",
+        "NumPy's two products of the counts and the blocks' sums",
+        5.0 / BLOCK_PRODUCTS,
+        "a square root and a division for each, then the step-down",
+        gate=8.0,
+    ),
+    "headline_few": Target(
+        "The same of 300 trials, 9,999 replications",
+        "1 s",
+        "the same products",
+        1.0 / FEW_PRODUCTS,
+        "the same",
+        gate=8.0,
     ),
     "memory": Target(
         "Memory of 1,000 trials x 1M bars beyond the bars, metrics alone",
