@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kernelkit.inference import bootstrap, multiplicity, overfitting, significance
 from kernelkit.inference.block_length import block_length
-from kernelkit.inference.bootstrap import block_counts, max_sharpe_test, superior_ability
+from kernelkit.inference.bootstrap import max_sharpe_test, superior_ability
 from kernelkit.inference.classical import (
     anderson_darling,
     jarque_bera,
@@ -18,6 +18,7 @@ from kernelkit.inference.clustering import effective_trials, strategy_clusters, 
 from kernelkit.inference.comparison import equivalence_test, rank_intervals, sharpe_difference
 from kernelkit.inference.confidence_set import model_confidence_set
 from kernelkit.inference.discovery import critical_sharpe_ratio, false_discovery_rate, sharpe_power
+from kernelkit.inference.draws import block_counts
 from kernelkit.inference.effects import effect_size
 from kernelkit.inference.intervals import interval, replications
 from kernelkit.inference.moments import bootstrap_moments

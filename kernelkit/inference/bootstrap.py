@@ -12,36 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kernelkit.errors import DataError, message
-from kernelkit.inference.draws import Scheme, blocks_plan
 from kernelkit.metrics.series import Array, running_max
 
-PIECE = 2**22  # samples a call of the kernel, some 10 ms: an interrupt is answered between two
 _CELLS = 2**20  # of replications x trials at a time: what stays in a cache of 8 MB an array
-
-
-def block_counts(
-    n: int, replications: int, *, length: float = 1.0, scheme: Scheme = "stationary", seed: int = 0
-) -> Any:
-    """How often each of `n` samples enters each replication, float64 (replications, n); each row sums to n.
-
-    ``"stationary"``: blocks of geometric length with mean `length` (Politis and Romano, 1994); ``"circular"``: of
-    `length`, also round the end (Politis and Romano, 1992); ``"moving"``: of `length`, within the sample (Künsch,
-    1989); the last block is cut. ``"iid"``: single samples, `length` is 1. Draws are those of `kernelkit.rng` for this
-    seed, the replication and the block (I5): more replications begin with the same ones. Raises `UsageError` for a
-    length that the scheme cannot have.
-
-    >>> block_counts(4, 2, length=2, scheme="circular").sum(axis=1)
-    array([4., 4.])
-    """
-    from kernelkit.kernels.compile import kernel  # numba: only those wait for it who ask for this
-    from kernelkit.kernels.resample import COUNT_TYPES
-
-    plan = blocks_plan("block_counts", n, replications, length, scheme, seed)
-    compiled, out = kernel("resample", "count", COUNT_TYPES), np.empty((replications, n))
-    step = max(1, PIECE // n)
-    for first in range(0, replications, step):
-        compiled(first, *plan.arguments(), out[first : first + step])
-    return out
 
 
 class MaximumTest(NamedTuple):
@@ -68,6 +41,7 @@ def max_sharpe_test(x: Array, counts: Array) -> MaximumTest:
     step-down, in the order of the trials: those at most the level have skill, whichever others have. Samples are to be
     alike: blocks of one length. Raises `DataError` for arrays that do not fit, NaN, and trials that do not vary.
 
+    >>> from kernelkit.inference.draws import block_counts
     >>> x = np.array([[1.0, 0.2], [2.0, -0.1], [1.5, 0.3], [2.5, -0.2], [1.0, 0.1], [2.0, -0.3]])
     >>> found = max_sharpe_test(x, block_counts(6, 199))
     >>> found.p_value == found.adjusted.min() < 0.05 < found.adjusted[1]
@@ -163,6 +137,7 @@ def superior_ability(x: Array, counts: Array, *, length: float, studentised: boo
     all (``upper``). Without ``studentised`` the statistic is not divided by omega: ``upper`` is then White's (2000)
     reality check. p-values as in `max_sharpe_test`. Raises `DataError` for arrays that do not fit.
 
+    >>> from kernelkit.inference.draws import block_counts
     >>> x = np.array([[1.0, 0.2], [2.0, -0.1], [1.5, 0.3], [2.5, -0.2], [1.0, 0.1], [2.0, -0.3]])
     >>> superior_ability(x, block_counts(6, 199), length=1).upper
     0.005

@@ -13,8 +13,9 @@ from kernelkit.errors import DataError, UsageError, message
 from kernelkit.inference.block_length import block_length
 from kernelkit.inference.checks import along, choice, differ, fraction, whole
 from kernelkit.inference.classical import by_row
+from kernelkit.inference.draws import block_indices
 from kernelkit.inference.intervals import Statistic, replications
-from kernelkit.inference.resampling import CELLS, REPLICATION, Resampling, block_indices
+from kernelkit.inference.resampling import CELLS, REPLICATION, Resampling
 from kernelkit.inference.sharpe_error import influence, long_run_variance, newey_west_lags
 from kernelkit.metrics.metric import Periods
 from kernelkit.metrics.period import periods_of

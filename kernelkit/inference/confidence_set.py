@@ -9,8 +9,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from kernelkit.errors import DataError, message
-from kernelkit.inference.bootstrap import block_counts
 from kernelkit.inference.checks import along, choice, fraction
+from kernelkit.inference.draws import block_counts
 from kernelkit.inference.resampling import Resampler, Resampling
 
 Floats = NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""How the blocks of a bootstrap are drawn (I5): what `kernels.resample` needs to know."""
+"""How the blocks of a bootstrap are drawn (I5): which samples replications take, how often, and what kernels need."""
 
 from __future__ import annotations
 
@@ -6,13 +6,64 @@ import math
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kernelkit.errors import UsageError, message
 
-Scheme = Literal["stationary", "circular", "moving", "iid"]
+Blocks = Literal["stationary", "circular", "moving", "iid"]
 
+PIECE = 2**22  # samples a call of the kernel, some 10 ms: an interrupt is answered between two
 SMALLEST = 2.0**-53  # of the draws of `rng.uniform`
 GUIDE = 1024
+
+
+def block_indices(n: int, paths: NDArray[np.int64], *, length: float, scheme: Blocks, seed: int) -> NDArray[np.int64]:
+    """Which of `n` samples stand in the places of each replication of `paths`, int64 (paths, n); draws of I5.
+
+    >>> block_indices(5, np.arange(2), length=5, scheme="circular", seed=1)
+    array([[4, 0, 1, 2, 3],
+           [1, 2, 3, 4, 0]])
+    """
+    from kernelkit.kernels.resample import TAKE_TYPES
+
+    plan = blocks_plan("block_counts", n, length, scheme, seed)
+    out = np.empty((len(paths), n), np.int64)
+    _run("take", TAKE_TYPES, plan, np.ascontiguousarray(paths), out)
+    return out
+
+
+def block_counts(
+    n: int, replications: int, *, length: float = 1.0, scheme: Blocks = "stationary", seed: int = 0
+) -> Any:
+    """How often each of `n` samples enters each replication, float64 (replications, n); each row sums to n.
+
+    ``"stationary"``: blocks of geometric length with mean `length` (Politis and Romano, 1994); ``"circular"``: of
+    `length`, also round the end (Politis and Romano, 1992); ``"moving"``: of `length`, within the sample (Künsch,
+    1989); the last block is cut. ``"iid"``: single samples, `length` is 1. Draws are those of `kernelkit.rng` for this
+    seed, the replication and the block (I5): more replications begin with the same ones. Raises `UsageError` for a
+    length that the scheme cannot have.
+
+    >>> block_counts(4, 2, length=2, scheme="circular").sum(axis=1)
+    array([4., 4.])
+    """
+    from kernelkit.kernels.resample import COUNT_TYPES
+
+    if replications < 1:
+        fix = "See help(kk.inference.block_counts)."
+        raise UsageError(message("block_counts: replications", replications, "at least 1", fix))
+    plan = blocks_plan("block_counts", n, length, scheme, seed)
+    out = np.empty((replications, n))
+    _run("count", COUNT_TYPES, plan, np.arange(replications), out)
+    return out
+
+
+def _run(name: str, types: str, plan: Plan, paths: NDArray[np.int64], out: np.ndarray) -> None:
+    from kernelkit.kernels.compile import kernel  # numba: only those wait for it who ask for this
+
+    compiled = kernel("resample", name, types)
+    step = max(1, PIECE // plan.n)
+    for first in range(0, len(paths), step):
+        compiled(paths[first : first + step], *plan.arguments(), out[first : first + step])
 
 
 class Plan(NamedTuple):
@@ -33,18 +84,18 @@ class Plan(NamedTuple):
         return (*self, np.empty((2, BATCH)), np.empty((2, self.n), np.int64))
 
 
-def blocks_plan(what: str, n: int, replications: int, length: float, scheme: str, seed: int) -> Plan:
+def blocks_plan(what: str, n: int, length: float, scheme: str, seed: int) -> Plan:
     """The plan of these settings of `what`; raises UsageError for what the scheme cannot have.
 
-    >>> blocks_plan("help", 5, 1, 2.0, "stationary", 7).tail
+    >>> blocks_plan("help", 5, 2.0, "stationary", 7).tail
     array([1.    , 0.5   , 0.25  , 0.125 , 0.0625])
     """
     fix = f"See help(kk.inference.{what})."
-    if scheme not in get_args(Scheme):
-        wanted = f"one of {', '.join(map(repr, get_args(Scheme)))}"
+    if scheme not in get_args(Blocks):
+        wanted = f"one of {', '.join(map(repr, get_args(Blocks)))}"
         raise UsageError(message(f"{what}: scheme", repr(scheme), wanted, fix))
-    if n < 1 or replications < 1:
-        raise UsageError(message(f"{what}: n and replications", (n, replications), "at least 1 of each", fix))
+    if n < 1:
+        raise UsageError(message(f"{what}: n", n, "at least 1", fix))
     whole = length == int(length) if math.isfinite(length) else False
     fits = 1.0 <= length <= n and (whole or scheme == "stationary") and (length == 1 or scheme != "iid")
     if not fits:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from kernelkit.errors import DataError, message
-from kernelkit.inference.bootstrap import block_counts, studentised_maximum
+from kernelkit.inference.bootstrap import studentised_maximum
+from kernelkit.inference.draws import block_counts
 
 LEAST = 16  # blocks, of the family and of each trial
 REPLICATIONS = 9_999

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from kernelkit.errors import DataError, UsageError, message
-from kernelkit.inference.draws import Plan, Scheme, blocks_plan
+from kernelkit.errors import UsageError, message
+from kernelkit.inference.checks import along, choice
+from kernelkit.inference.draws import Blocks, Plan, blocks_plan
+from kernelkit.inference.resampling import REPLICATION, Resampling, found_length
 from kernelkit.metrics.labels import check_names
 from kernelkit.metrics.metric import aligned, schema_text
 from kernelkit.metrics.period import periods_of
@@ -19,7 +20,7 @@ from kernelkit.metrics.series import annual_ratio, central_sums, spread, standar
 
 TABLE = 2**14  # rows of prefix sums at a time, 64 bytes each: what stays in a cache of 1 MB
 PIECE = 2**21  # blocks x series a call of the kernel, some 20 ms: an interrupt is answered between two
-REPLICATION = "replication"
+DEFAULT = Resampling()
 
 OUTPUTS = {
     "mean": ("1", "mean return per sample"),
@@ -31,73 +32,52 @@ OUTPUTS = {
 
 
 def bootstrap_moments(
-    returns: Any,
-    *,
-    length: float,
-    replications: int = 999,
-    scheme: Scheme = "stationary",
-    seed: int = 0,
-    periods: float | None = None,
-    dim: str = "time",
-) -> Any:
-    """Mean, volatility, Sharpe ratio, skewness and kurtosis of replications drawn in blocks, along a dim `replication`.
+    returns: xr.DataArray, *, dim: str = "time", periods: float | None = None, resampling: Resampling = DEFAULT
+) -> xr.Dataset:
+    """Mean, volatility, Sharpe ratio, skewness and kurtosis of each replication, along a last dim `replication`.
 
-    I5 draws `length`, `scheme` and `seed`, the same for all series of as many samples, as `block_counts` does; the
-    metrics are `volatility`, `sharpe_ratio`, `skewness` and `kurtosis` of `kk.metrics` with their defaults (M5, M12),
-    annual by `periods` (M10). DataArrays are reduced along `dim` to a Dataset, arrays along their last axis to a dict
-    of (..., replication). NaN at its ends makes a series shorter, a gap makes it NaN (M9). On all cores. Raises
-    UsageError for a length that the scheme or the shortest series cannot have, DataError for what is no series.
+    What `replications` gives of `kk.metrics` of these names, with their defaults (M5, M12) and the same draws (I5), a
+    thousand times as fast: of blocks of samples alone (``"stationary"``, ``"circular"``, ``"moving"``, ``"iid"``).
+    Annual by `periods` (M10). A length not given is I10's, the median over other dims. NaN at its ends makes a series
+    shorter, a gap makes it NaN (M9). Runs on all cores. Raises UsageError for another scheme, and a length that the
+    shortest series cannot have; DataError for what is no series.
 
-    Politis and Romano, The stationary bootstrap (1994).
-
-    >>> x = np.random.default_rng(1).normal(0.001, 0.01, 1000)
-    >>> found = bootstrap_moments(x, length=10, periods=252)["sharpe_ratio"]
+    >>> x = xr.DataArray(np.random.default_rng(1).normal(0.001, 0.01, 1000), dims="time")
+    >>> found = bootstrap_moments(x, periods=252, resampling=Resampling(length=10))["sharpe_ratio"]
     >>> found.shape, round(float(found.std()), 1)
     ((999,), 0.5)
     """
-    _check(returns, dim)
-    annual = periods_of(returns, dim) if periods is None else float(periods)
+    how, name = resampling, "bootstrap_moments"
+    (x,) = along(name, (dim,), returns)
+    check_names(name, [x], [*OUTPUTS, REPLICATION])
+    choice(f"{name}: resampling", scheme=(how.scheme, Blocks))
+    annual = periods_of(x, dim) if periods is None else float(periods)
     if not annual > 0.0:
-        raise UsageError(
-            message("bootstrap_moments: periods", periods, "a number above 0", "Leave it out, or pass 252.")
-        )
-
-    def reduce(x: np.ndarray) -> tuple[np.ndarray, ...]:
-        return _moments(x.astype("f8", copy=False), replications, annual, length, scheme, seed)
-
-    if not isinstance(returns, xr.DataArray):
-        return dict(zip(OUTPUTS, reduce(returns), strict=True))
+        raise UsageError(message(f"{name}: periods", periods, "a number above 0", "Leave it out, or pass 252."))
+    blocks = how.scheme != "iid"
+    length = float(how.length or found_length([x], dim, how.scheme)) if blocks else 1.0
     found = xr.apply_ufunc(
-        reduce,
-        returns,
+        lambda rows: moments(rows, how.replications, annual, length, how.scheme, how.seed),
+        x,
         input_core_dims=[[dim]],
         output_core_dims=[[REPLICATION]] * len(OUTPUTS),
-        dask="parallelized",
-        output_dtypes=[np.float64] * len(OUTPUTS),
-        dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {REPLICATION: replications}},
     )
-    attrs = {"length": length, "scheme": scheme, "seed": seed, "periods_per_year": annual, "ddof": 1}
+    attrs = {"scheme": how.scheme, "seed": how.seed, "periods_per_year": annual, "ddof": 1}
+    attrs |= {"length": length} if blocks else {}
     arrays = {}
-    for (name, (units, long_name)), one in zip(OUTPUTS.items(), found, strict=True):
-        arrays[name] = one.assign_attrs(units=units, long_name=long_name, **attrs)
+    for (output, (units, long_name)), one in zip(OUTPUTS.items(), found, strict=True):
+        arrays[output] = one.assign_attrs(units=units, long_name=long_name, **attrs)
     return xr.Dataset(arrays, attrs=attrs)
 
 
-def _check(returns: Any, dim: str) -> None:
-    what = "bootstrap_moments: returns"
-    if not isinstance(returns, xr.DataArray) and not (isinstance(returns, np.ndarray) and returns.ndim):
-        fix = "Wrap it: xr.DataArray(values, dims='time')."
-        raise DataError(message(what, type(returns).__name__, "a DataArray or an array of numpy", fix))
-    if isinstance(returns, xr.DataArray) and dim not in returns.dims:
-        fix = "Name the dim to reduce: bootstrap_moments(..., dim=...)."
-        raise DataError(message(what, f"dims {returns.dims}", f"the dim {dim!r}", fix))
-    check_names("bootstrap_moments", [returns], [*OUTPUTS, REPLICATION])
-
-
-def _moments(
-    x: np.ndarray, replications: int, periods: float, length: float, scheme: Scheme, seed: int
+def moments(
+    x: np.ndarray, replications: int, periods: float, length: float, scheme: str, seed: int
 ) -> tuple[np.ndarray, ...]:
-    """The metrics of (..., sample) returns, each (..., replication); series of the same span together."""
+    """The outputs of (..., sample) returns, each (..., replication); series of the same span together.
+
+    >>> [one.shape for one in moments(np.array([[0.1, 0.2, -0.1]]), 7, 252.0, 1.0, "iid", 0)][0]
+    (1, 7)
+    """
     (rows,), broken = aligned([x.reshape(-1, x.shape[-1])])
     present = ~np.isnan(rows)
     n, first = np.sum(present, axis=-1), np.argmax(present, axis=-1)
@@ -105,7 +85,7 @@ def _moments(
     centre, sums = np.full((len(rows), 1), np.nan), np.full((len(rows), replications, 4), np.nan)
     for begin, size in np.unique(np.stack([first, n], axis=-1)[there], axis=0).tolist():
         alike = np.flatnonzero(there & (first == begin) & (n == size))
-        plan = blocks_plan("bootstrap_moments", size, replications, length, scheme, seed)
+        plan = blocks_plan("bootstrap_moments", size, length, scheme, seed)
         some = rows[alike, begin : begin + size]
         centre[alike, 0] = some.mean(axis=-1)
         sums[alike] = power_sums(some - centre[alike], plan, replications, size / length)
@@ -118,7 +98,7 @@ def power_sums(off: np.ndarray, plan: Plan, replications: int, blocks: float) ->
 
     ``blocks`` is about how many a replication has.
 
-    >>> plan = blocks_plan("help", 3, 2, 3, "circular", 1)
+    >>> plan = blocks_plan("help", 3, 3, "circular", 1)
     >>> power_sums(np.array([[1.0, 2.0, -2.0]]), plan, 2, 1.0)[0, 1].tolist()
     [1.0, 9.0, 1.0, 33.0]
     """
@@ -132,7 +112,7 @@ def power_sums(off: np.ndarray, plan: Plan, replications: int, blocks: float) ->
 
     def draw(table: np.ndarray, rows: slice, first: int) -> None:
         piece = np.empty((len(table), min(step, replications - first), 4))
-        resample(first, *plan.arguments(), np.empty(8), table, piece)
+        resample(np.arange(first, first + piece.shape[1]), *plan.arguments(), np.empty(8), table, piece)
         out[rows, first : first + step] = piece
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -13,35 +13,17 @@ from numpy.typing import NDArray
 from kernelkit.errors import DataError, UsageError, message
 from kernelkit.inference.block_length import block_length
 from kernelkit.inference.checks import choice, differ, whole
+from kernelkit.inference.draws import block_indices
 from kernelkit.rng import uniform
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
-Blocks = Literal["stationary", "circular", "moving", "iid"]
 Scheme = Literal["stationary", "circular", "moving", "iid", "residual", "wild"]
 Weights = Literal["rademacher", "mammen"]
 
 REPLICATION = "replication"
 CELLS = 2**22  # samples drawn at a time: 32 MB
 BURN = 500  # samples of an autoregression before the first that counts
-
-
-def block_indices(n: int, paths: Places, *, length: float, scheme: Blocks, seed: int) -> Places:
-    """Which of `n` samples stand in the places of each replication of `paths`, int64 (paths, n); draws of I5.
-
-    >>> block_indices(5, np.arange(2), length=5, scheme="circular", seed=1)
-    array([[4, 0, 1, 2, 3],
-           [1, 2, 3, 4, 0]])
-    """
-    step, rows = np.arange(n), np.asarray(paths)[:, None]
-    if scheme == "stationary":
-        begins = (uniform(seed, rows, step, 1) < 1.0 / length) | (step == 0)
-    else:
-        begins = np.broadcast_to(step % int(length) == 0, (len(rows), n))
-    last = np.maximum.accumulate(np.where(begins, step, 0), axis=1)
-    starts = n - int(length) + 1 if scheme == "moving" else n
-    first = np.take_along_axis(np.floor(uniform(seed, rows, step) * starts).astype("i8"), last, axis=1)
-    return np.asarray((first + step - last) % n)
 
 
 @dataclass(frozen=True)
@@ -92,10 +74,10 @@ class Resampler:
         self.length, self.order = 1.0, 0
         self.pieces: list[Floats] = []
         if how.scheme in ("stationary", "circular", "moving"):
-            self.length = float(how.length) if how.length is not None else self._found()
+            self.length = float(how.length) if how.length is not None else found_length(series, dim, how.scheme)
             _check_length(self.length, self.n, how.scheme)
         elif how.scheme == "residual" and how.fitted is None:
-            self.length = self._found()  # of blocks left out, where a jackknife needs them
+            self.length = found_length(series, dim, how.scheme)  # of blocks left out, where a jackknife needs them
             self.models = [_sieve(_rows(x, dim), how.order) for x in series]
             self.order = max(m.shape[-1] for m, _ in self.models)
         else:
@@ -141,13 +123,6 @@ class Resampler:
             made.append(_wrapped(x, dim, out))
         return made
 
-    def _found(self) -> float:
-        """I10, the median of what lies along other dims, the largest of the series given; 1 where none varies."""
-        kind: Any = "stationary" if self.how.scheme == "stationary" else "circular"
-        lengths = [block_length(x, scheme=kind, dim=self.dim).median() for x in self.series]
-        longest = max([1.0, *(float(one) for one in lengths if not np.isnan(one))])
-        return longest if kind == "stationary" else float(np.ceil(longest))
-
     def _fitted(self) -> xr.DataArray:
         first = self.series[0]
         if self.how.fitted is None:
@@ -164,6 +139,18 @@ class Resampler:
             fix = "Fit it to the series that is bootstrapped."
             raise DataError(message("Resampling: fitted", f"dims {self.how.fitted.dims}", f"{first.dims}", fix))
         return self.how.fitted
+
+
+def found_length(series: Sequence[xr.DataArray], dim: str, scheme: Scheme) -> float:
+    """I10, the median of what lies along other dims, the largest of the series given; 1 where none varies.
+
+    >>> found_length([xr.DataArray([1.0, 1.0, 1.0], dims="time")], "time", "moving")
+    1.0
+    """
+    kind: Any = "stationary" if scheme == "stationary" else "circular"
+    lengths = [block_length(x, scheme=kind, dim=dim).median() for x in series]
+    longest = max([1.0, *(float(one) for one in lengths if not np.isnan(one))])
+    return longest if kind == "stationary" else float(np.ceil(longest))
 
 
 def gathered(x: xr.DataArray, dim: str, index: Places, name: str = REPLICATION) -> xr.DataArray:

@@ -4,8 +4,9 @@ A block costs the same whatever its length: sums over it are differences of pref
 the sum and what rounding took from it, so that a block's sum is as exact as if it were added up.
 """
 
-PLAN = "int64, int64, int64, int64, int64, int64, float64[::1], int64[::1], float64[:, ::1], int64[:, ::1], "
+PLAN = "int64[::1], int64, int64, int64, int64, int64, float64[::1], int64[::1], float64[:, ::1], int64[:, ::1], "
 COUNT_TYPES = f"void({PLAN}float64[:, ::1])"
+TAKE_TYPES = f"void({PLAN}int64[:, ::1])"
 POWER_TYPES = "void(float64[:, ::1], float64[:, :, ::1])"
 SUM_TYPES = f"void({PLAN}float64[::1], float64[:, :, ::1], float64[:, :, ::1])"
 BATCH = 128  # draws at a time, which become vectors: 4 x faster than one by one
@@ -58,12 +59,12 @@ def lay(n, length, starts, low, high, path, tail, guide, draws, begins, sizes):
     return step
 
 
-def count(first, n, length, starts, low, high, tail, guide, draws, blocks, out):  # -> (replication, sample)
-    """How often replications from `first` on take each sample."""
+def count(paths, n, length, starts, low, high, tail, guide, draws, blocks, out):  # -> (replication, sample)
+    """How often the replications `paths` take each sample."""
     for r in range(len(out)):
         row = out[r]
         row[:] = 0.0
-        for j in range(lay(n, length, starts, low, high, first + r, tail, guide, draws, blocks[0], blocks[1])):
+        for j in range(lay(n, length, starts, low, high, int(paths[r]), tail, guide, draws, blocks[0], blocks[1])):
             begin = blocks[0, j]
             end = begin + blocks[1, j]
             row[begin] += 1.0
@@ -74,6 +75,16 @@ def count(first, n, length, starts, low, high, tail, guide, draws, blocks, out):
                 row[end] -= 1.0
         for t in range(1, n):
             row[t] += row[t - 1]
+
+
+def take(paths, n, length, starts, low, high, tail, guide, draws, blocks, out):  # -> (replication, place)
+    """Which samples the replications `paths` take, block after block."""
+    for r in range(len(out)):
+        place = 0
+        for j in range(lay(n, length, starts, low, high, int(paths[r]), tail, guide, draws, blocks[0], blocks[1])):
+            for k in range(blocks[0, j], blocks[0, j] + blocks[1, j]):
+                out[r, place] = k if k < n else k - n
+                place += 1
 
 
 def prefixes(x, out):  # (series, sample) -> (series, sample + 1, 8)
@@ -92,12 +103,13 @@ def prefixes(x, out):  # (series, sample) -> (series, sample + 1, 8)
                 out[s, t + 1, m + 4] = out[s, t, m + 4] + ((before - (after - rest)) + (power - rest))
 
 
-def resample(
-    first, n, length, starts, low, high, tail, guide, draws, blocks, total, sums, out
-):  # -> (series, replication, 4)
-    """The sums of the first four powers over what replications from `first` on take of each series."""
+def resample(paths, n, length, starts, low, high, tail, guide, draws, blocks, total, sums, out):
+    """The sums of the first four powers over what the replications `paths` take of each series.
+
+    sums (series, sample + 1, 8) are `prefixes`; out is (series, replication, 4).
+    """
     for r in range(out.shape[1]):
-        many = lay(n, length, starts, low, high, first + r, tail, guide, draws, blocks[0], blocks[1])
+        many = lay(n, length, starts, low, high, int(paths[r]), tail, guide, draws, blocks[0], blocks[1])
         for s in range(len(sums)):
             one = sums[s]
             for m in range(8):

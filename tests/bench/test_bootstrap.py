@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import xarray as xr
 from arch.bootstrap import StationaryBootstrap
 
 import kernelkit as kk
@@ -20,16 +21,17 @@ def sharpe(x: np.ndarray) -> float:
 
 def test_bootstrap_moments__beside_arch(compare, hold):
     x = np.random.default_rng(1).normal(3e-4, 0.01, SAMPLES)
-    how = {"length": LENGTH, "replications": REPLICATIONS, "periods": 252}
+    series = xr.DataArray(x, dims="time")
+    how = kk.inference.Resampling(length=LENGTH, replications=REPLICATIONS)
     pair = compare(
         "bootstrap",
-        lambda: kk.inference.bootstrap_moments(x, **how),
+        lambda: kk.inference.bootstrap_moments(series, periods=1, resampling=how),
         lambda: StationaryBootstrap(LENGTH, x, seed=1).apply(sharpe, REPLICATIONS),
         SAMPLES * REPLICATIONS,
     )
-    ours = kk.inference.bootstrap_moments(x, **how)["sharpe_ratio"] / 252**0.5
+    ours = kk.inference.bootstrap_moments(series, periods=1, resampling=how)["sharpe_ratio"]
     theirs = StationaryBootstrap(LENGTH, x, seed=1).apply(sharpe, REPLICATIONS)
-    assert ours.std() == pytest.approx(theirs.std(), rel=0.1)
+    assert float(ours.std()) == pytest.approx(theirs.std(), rel=0.1)
     hold(
         "bootstrap", pair.ratio, f"{pair.rate / 1e6:,.0f} M samples/s per core", f"{pair.yardstick_rate / 1e6:,.0f} M/s"
     )

@@ -13,7 +13,7 @@ import xarray as xr
 
 import kernelkit as kk
 from kernelkit.inference import clustering
-from kernelkit.inference.resampling import block_indices
+from kernelkit.inference.draws import block_indices
 
 i = kk.inference
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from kernelkit.inference.bootstrap import block_counts, max_sharpe_test, superior_ability
+from kernelkit.inference.bootstrap import max_sharpe_test, superior_ability
+from kernelkit.inference.draws import block_counts
 
 X = np.random.default_rng(3).normal(0.05, 1.0, (64, 500)) * np.linspace(0.5, 2.0, 500)
 COUNTS = block_counts(64, 499, length=2.0)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import kernelkit as kk
 from kernelkit import rng
 from kernelkit.errors import DataError, UsageError
-from kernelkit.inference import bootstrap
+from kernelkit.inference import bootstrap, draws
 
 i = kk.inference
 N, LENGTH = 12, 3
@@ -62,12 +62,15 @@ def test_i5__draws_are_the_slow_text(scheme: Any, n: int, share: float, seed: in
     length = {"iid": 1.0, "stationary": 1.0 + share * (n - 1)}.get(scheme, 1.0 + int(share * (n - 1)))
     found = i.block_counts(n, 3, length=length, scheme=scheme, seed=seed)
     for k, row in enumerate(found):
-        np.testing.assert_array_equal(row, np.bincount(drawn(n, k, length, scheme, seed), minlength=n))
+        taken = drawn(n, k, length, scheme, seed)
+        np.testing.assert_array_equal(row, np.bincount(taken, minlength=n))
+        at = draws.block_indices(n, np.array([k]), length=length, scheme=scheme, seed=seed)
+        np.testing.assert_array_equal(at[0], taken)
 
 
 def test_i5__draws_in_pieces_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = i.block_counts(30, 50, length=4.5, seed=8)
-    monkeypatch.setattr(bootstrap, "PIECE", 90)
+    monkeypatch.setattr(draws, "PIECE", 90)
     np.testing.assert_array_equal(i.block_counts(30, 50, length=4.5, seed=8), whole)
 
 
@@ -181,7 +184,8 @@ X = np.random.default_rng(1).normal(size=(10, 2))
     ("call", "kind", "text"),
     [
         (lambda: i.block_counts(9, 2, scheme="wild"), UsageError, "scheme: found 'wild', wanted one of 'stationary'"),
-        (lambda: i.block_counts(0, 2), UsageError, r"n and replications: found \(0, 2\), wanted at least 1"),
+        (lambda: i.block_counts(0, 2), UsageError, "n: found 0, wanted at least 1"),
+        (lambda: i.block_counts(9, 0), UsageError, "replications: found 0, wanted at least 1"),
         (lambda: i.block_counts(9, 2, length=2.5, scheme="moving"), UsageError, "wanted a whole number from 1 to 9"),
         (lambda: i.block_counts(9, 2, length=0.5), UsageError, "length: found 0.5, wanted 1 to 9"),
         (lambda: i.block_counts(9, 2, length=2, scheme="iid"), UsageError, "length: found 2, wanted 1"),

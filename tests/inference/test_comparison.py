@@ -14,7 +14,7 @@ import xarray as xr
 import kernelkit as kk
 from kernelkit.errors import DataError, UsageError
 from kernelkit.inference import clustering
-from kernelkit.inference.resampling import block_indices
+from kernelkit.inference.draws import block_indices
 from tests.inference.covering import series
 
 i = kk.inference

@@ -10,7 +10,7 @@ import xarray as xr
 
 import kernelkit as kk
 from kernelkit.errors import DataError, UsageError
-from kernelkit.inference import intervals, resampling
+from kernelkit.inference import draws, intervals, resampling
 from tests.inference.covering import coverage, series
 
 i = kk.inference
@@ -167,7 +167,7 @@ def test_i12__studentised_is_by_the_error_of_each_replication() -> None:
 
     how = fast("iid", replications=499)
     found = i.interval(mean, x, method="studentised", error=error, resampling=how)
-    index = resampling.block_indices(40, np.arange(499), length=1.0, scheme="iid", seed=0)
+    index = draws.block_indices(40, np.arange(499), length=1.0, scheme="iid", seed=0)
     drawn = x.values[index]
     t = (drawn.mean(axis=1) - float(x.mean())) / (drawn.std(axis=1, ddof=1) / 40**0.5)
     low, high = float(x.mean()) - np.quantile(t, [0.975, 0.025], method="weibull") * float(error(x))
