@@ -19,6 +19,7 @@ from kernelkit.inference.overfitting import numbers
 from kernelkit.ledger.log import Row
 from kernelkit.ledger.tables import params_of
 from kernelkit.ledger.trials import DONE, FIELDS, NONE, SHARED
+from kernelkit.metrics.series import central_sums
 from kernelkit.rng import uniform
 
 if TYPE_CHECKING:
@@ -81,13 +82,10 @@ class Chosen:
     def moments(self) -> tuple[float, float, float, float]:
         """Sharpe ratio per session, sessions, skewness and kurtosis (of a normal series 3), from its blocks (M12)."""
         n, s1, s2, s3, s4 = (float(self.blocks[k].sum()) for k in ("n", "s1", "s2", "s3", "s4"))
-        m = s1 / n
-        m2 = s2 / n - m * m
+        m2, m3, m4 = (one / n for one in central_sums(n, s1, s2, s3, s4))
         if not m2 > 1e-14 * s2 / n:
             return float("nan"), n, float("nan"), float("nan")
-        m3 = s3 / n - 3 * m * s2 / n + 2 * m**3
-        m4 = s4 / n - 4 * m * s3 / n + 6 * m * m * s2 / n - 3 * m**4
-        return m / (m2 * n / (n - 1)) ** 0.5, n, m3 / m2**1.5, m4 / m2**2
+        return s1 / n / (m2 * n / (n - 1)) ** 0.5, n, m3 / m2**1.5, m4 / m2**2
 
 
 def chosen(res: xr.Dataset) -> Chosen:

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from kernelkit.inference.bootstrap import max_sharpe_test, superior_ability
-from kernelkit.inference.draws import block_counts
 
 X = np.random.default_rng(3).normal(0.05, 1.0, (64, 500)) * np.linspace(0.5, 2.0, 500)
-COUNTS = block_counts(64, 499, length=2.0)
+COUNTS = np.random.default_rng(4).multinomial(64, np.full(64, 1 / 64), size=499).astype("f8")
 
 
 def maximum(x: Any, counts: Any) -> list[Any]:

@@ -13,6 +13,7 @@ import kernelkit as kk
 from kernelkit import rng
 from kernelkit.errors import DataError, UsageError
 from kernelkit.inference import bootstrap, draws
+from tests.metrics.duck import Duck, wrap
 
 i = kk.inference
 N, LENGTH = 12, 3
@@ -156,6 +157,21 @@ def test_i6__omega_is_the_double_sum() -> None:
     weight = (1 - lag / 31) * stays**lag + lag / 31 * stays ** (31 - lag)
     wanted = np.sqrt(np.einsum("ik,ij,jk->k", off, weight, off) / 31)
     np.testing.assert_allclose(bootstrap._omega(off, 4.5), wanted, rtol=1e-12)
+
+
+def test_arrays_of_a_device_never_leave_it() -> None:
+    x = np.random.default_rng(6).normal(0.1, 1.0, (60, 5))
+    counts = i.block_counts(60, 300, length=3.0)
+    there, here = i.max_sharpe_test(wrap(x), wrap(counts)), i.max_sharpe_test(x, counts)
+    for found, wanted in zip(there, here, strict=True):
+        if isinstance(wanted, np.ndarray):
+            assert isinstance(found, Duck)
+            np.testing.assert_array_equal(found.inside, wanted)
+        else:
+            assert found == wanted
+    for how in (True, False):
+        found = i.superior_ability(wrap(x), wrap(counts), length=3.0, studentised=how)
+        assert found == i.superior_ability(x, counts, length=3.0, studentised=how)
 
 
 def test_i6__p_values_are_in_their_order() -> None:

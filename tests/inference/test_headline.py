@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernelkit.errors import DataError
-from kernelkit.inference.bootstrap import block_counts, studentised_maximum
+from kernelkit.inference.bootstrap import studentised_maximum
+from kernelkit.inference.draws import block_counts
 from kernelkit.inference.headline import Sums, dependence, headline, without_market
 
 BLOCKS, PER = 40, 25

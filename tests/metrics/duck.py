@@ -8,16 +8,21 @@ import numpy as np
 
 # what the metrics call and cupy has; ufuncs are answered called, not accumulated or reduced
 FUNCTIONS = {
+    np.all,
     np.argmax,
     np.argsort,
     np.concatenate,
     np.cumprod,
     np.cumsum,
+    np.fft.fft,
     np.full_like,
     np.max,
+    np.min,
     np.ones_like,
     np.prod,
+    np.real,
     np.result_type,
+    np.searchsorted,
     np.sort,
     np.stack,
     np.sum,
@@ -60,11 +65,26 @@ class Duck(np.lib.mixins.NDArrayOperatorsMixin):
     def __len__(self) -> int:
         return len(self.inside)
 
+    def __bool__(self) -> bool:
+        return bool(self.inside)
+
+    def __float__(self) -> float:
+        return float(self.inside)
+
+    def __int__(self) -> int:
+        return int(self.inside)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.inside[unwrap(key)] = unwrap(value)
+
     def __getitem__(self, key: Any) -> Duck:
         return Duck(np.asarray(self.inside[unwrap(key)]))
 
     def astype(self, dtype: Any, copy: bool = True) -> Duck:
         return Duck(self.inside.astype(dtype, copy=copy))
+
+    def copy(self) -> Duck:
+        return Duck(self.inside.copy())
 
     def transpose(self, *axes: int) -> Duck:
         return Duck(self.inside.transpose(*axes))
@@ -72,6 +92,8 @@ class Duck(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__":
             raise NotImplementedError(f"{ufunc.__name__}.{method}")
+        if "out" in kwargs:
+            kwargs["out"] = unwrap(kwargs["out"])
         return wrap(ufunc(*unwrap(inputs), **kwargs))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
