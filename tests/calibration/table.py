@@ -73,7 +73,7 @@ def interval_rows(runs: int) -> list[str]:
     """How often an interval of 95 % holds the truth."""
     lines = []
     for name, scheme, method, rho in INTERVALS:
-        x = series(runs, 400, 5, rho=rho)
+        x = series(runs, 1_000, 5, rho=rho)
         drawing = kk.inference.Resampling(scheme, replications=999)
         held = coverage(lambda a: a.mean("time"), 0.0, x, level=0.95, method=method, resampling=drawing)
         lines.append(f"| {name} | {100 * held:.1f} % |")
