@@ -37,7 +37,7 @@ def judged(res: xr.Dataset, **more: Any) -> Any:
 
 
 def test_a_short_span_is_not_judged_in_the_long_blocks_of_others(bars: xr.Dataset) -> None:
-    """Rivals over twenty years have blocks of 128 days; one over a year keeps 16 blocks of its own, they stand apart."""
+    """Rivals over twenty years have blocks of 128 days; one over a year keeps blocks of its own, they stand apart."""
     kk.backtest(bars, above, grid={"n": range(10, 60)})
     res = kk.backtest(bars, above, {"n": 15}, start="2017-01", end="2017-12")
     found = judged(res)
@@ -68,7 +68,9 @@ def test_a_portfolio_is_judged_by_its_own_account() -> None:
     frames = {}
     for name in ("A", "B"):
         close = np.round(100 * np.exp(np.cumsum(rng.normal(0, 0.01, 900))), 2)
-        frames[name] = pd.DataFrame({n: close for n in ("open", "high", "low", "close")} | {"volume": 1e6}, index=index)
+        frames[name] = pd.DataFrame(
+            dict.fromkeys(("open", "high", "low", "close"), close) | {"volume": 1e6}, index=index
+        )
     bars = kk.data.from_pandas(frames, calendar="24/7")
 
     @kk.portfolio
