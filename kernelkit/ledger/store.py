@@ -1,4 +1,4 @@
-"""How the ledger is read, compacted and checked, while others write to it.
+"""How the ledger is read, compacted and checked, while others write to it (K6).
 
 In a folder each process has a log of its own; in an object store each write is a segment of its own. What a person has
 noted (seals, declarations) lies in logs apart, which are few and small. Compacted records lie in Parquet files that are
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import warnings
@@ -121,12 +122,14 @@ def every_record(at: str, where: pc.Expression | None = None, tried: bool | None
                 if p.endswith(".parquet") and p not in done:
                     yield from _compacted(fs, p, where, had)
                     done.add(p)
-            logged = [r for name, parts in logs_of(listed).items() for r in _logged(fs, name, parts, had)]
+            logged, damage = _logged(fs, listed, had)
         except FileNotFoundError:  # a compaction has taken it meanwhile: its Parquet file has it
             continue
         yield from _matching(logged, where)
         # a list that is made while a compaction works may have neither the log nor the file
         if all(p in done for p in listing(fs, path, tried) if p.endswith(".parquet")):
+            for text in damage:
+                warnings.warn(text, RuntimeWarning, stacklevel=2)
             return
     found, wanted = f"files that come and go while they are read, at {at}", "files that stay"
     raise RunError(message("ledger", found, wanted, "Try again when no compaction is under way."))
@@ -172,18 +175,22 @@ def _compacted(fs: Any, path: str, where: pc.Expression | None, had: Had) -> Ite
         warnings.warn(f"{_name(path)}: cannot be read ({error})", RuntimeWarning, stacklevel=2)
 
 
-def _logged(fs: Any, name: str, parts: Sequence[str], had: Had) -> list[Record]:
-    """The records of a log that were not read before; warns of what is missing, torn or was altered."""
-    found, damage = read_log(fs, name, parts, had)
-    for text in damage.values():
-        warnings.warn(text, RuntimeWarning, stacklevel=2)
-    return found
+def _logged(fs: Any, listed: Sequence[str], had: Had) -> tuple[list[Record], list[str]]:
+    """The records of all logs that were not had, and what is wrong with these."""
+    found: list[Record] = []
+    wrong: list[str] = []
+    for name, parts in logs_of(listed).items():
+        own, damage = read_log(fs, name, parts, had)
+        found += own
+        wrong += damage.values()
+    return found, wrong
 
 
-def read_log(fs: Any, name: str, parts: Sequence[str], had: Had) -> tuple[list[Record], dict[str, str]]:
-    """The records of a log that were not read before, and by file what is wrong with it.
+def read_log(fs: Any, name: str, parts: Sequence[str], had: Had | None = None) -> tuple[list[Record], dict[str, str]]:
+    """The records of a log that were not ``had``, and by file what is wrong with it.
 
-    The record that a living process is just writing is none yet.
+    The record that a living process is just writing is none yet. Without ``had`` it is a log that has ended, and which
+    of its segments there are is not asked.
     """
     found: list[Record] = []
     damage: dict[str, str] = {}
@@ -191,7 +198,7 @@ def read_log(fs: Any, name: str, parts: Sequence[str], had: Had) -> tuple[list[R
     for path, data in zip(parts, fs.cat_ranges(list(parts), None, None, on_error="raise"), strict=True):
         first = int(path.rpartition("-")[2].removesuffix(".seg")) if path.endswith(".seg") else 0
         follows = first == expected
-        if not follows and not had.has(name, expected, first):
+        if not follows and had is not None and not had.has(name, expected, first):
             damage[path] = f"{name}: records {expected} to {first - 1} are missing"
         own: list[Record] = []
         try:
@@ -200,11 +207,11 @@ def read_log(fs: Any, name: str, parts: Sequence[str], had: Had) -> tuple[list[R
                 own.append(Record(name, first + len(own), bytes(head), line, partial(_is, light), partial(_is, heavy)))
                 previous = chained(head, body)
         except DamagedLog as error:
-            if not (isinstance(error, TornLog) and is_written(path)):
+            if had is None or not (isinstance(error, TornLog) and is_written(path)):
                 damage[path] = str(error)
         expected = first + len(own)
-        fresh = had.fresh_of(name, first, len(own))
-        found += [r for r, new in zip(own, fresh, strict=True) if new]
+        fresh = np.ones(len(own), bool) if had is None else had.fresh_of(name, first, len(own))
+        found += itertools.compress(own, fresh)
     return found, damage
 
 
@@ -286,7 +293,7 @@ def _compact(fs: Any, path: str, local: bool, tried: bool) -> int:
     def found(logs: dict[str, list[str]]) -> Iterator[Record]:
         for name, parts in logs.items():
             try:
-                own, damage = read_log(fs, name, parts, Had())
+                own, damage = read_log(fs, name, parts)
             except FileNotFoundError:  # somebody else has compacted it
                 continue
             for text in damage.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,7 +135,9 @@ def call(digest: str, *, role: str = "rival") -> Row | None:
 
 
 def export(path: str | Path, strategy: str | None = None) -> Path:
-    """Write `trials` to a .parquet, .csv or .json file, and return its path; raises UsageError for another suffix.
+    """Write `trials` to a .parquet, .csv or .json file, params as JSON, and return its path.
+
+    Raises UsageError for another suffix.
 
     >>> export("trials.xlsx")
     Traceback (most recent call last):
@@ -150,6 +153,6 @@ def export(path: str | Path, strategy: str | None = None) -> Path:
     if to.suffix == ".json":
         table.to_json(to, orient="records", date_format="iso", indent=1)
     else:
-        flat = table.assign(params=[str(p) for p in table["params"]])
+        flat = table.assign(params=[json.dumps(p, ensure_ascii=False) for p in table["params"]])
         flat.to_csv(to, index=False) if to.suffix == ".csv" else flat.to_parquet(to, index=False)
     return to

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,6 +12,7 @@ from kernelkit import ledger, schema
 from kernelkit.agenda import known, worthless
 from kernelkit.binding import bind, kind_of
 from kernelkit.cells import chosen as cells_of
+from kernelkit.data.durations import duration
 from kernelkit.engine import NOT_FINER, backtest, explain, record
 from kernelkit.errors import OrderError, UsageError, arguments, message
 from kernelkit.kernels import layout as L
@@ -36,10 +36,8 @@ from kernelkit.strategy import Signal, Strategy
 from kernelkit.table import Panel, clock_of, panel_of
 
 if TYPE_CHECKING:
-    import pandas as pd
     import xarray as xr
 
-UNITS = {"Y": "years", "M": "months", "W": "weeks", "D": "days"}
 SELECTED = "sharpe_ratio"
 
 
@@ -60,20 +58,6 @@ class Fold:
     train: int
     test: int
     stop: int
-
-
-def duration(text: str, name: str) -> pd.DateOffset:
-    """A calendar duration: a number and one of Y, M, W, D; raises UsageError for anything else, naming ``name``.
-
-    >>> duration("5Y", "train")
-    <DateOffset: years=5>
-    """
-    import pandas as pd
-
-    found = re.fullmatch(r"(\d+)([YMWD])", str(text).strip())
-    if not found or int(found[1]) == 0:
-        raise UsageError(message(name, repr(text), "a duration such as 5Y, 6M, 8W or 90D", f'Write {name}="5Y".'))
-    return pd.DateOffset(**{UNITS[found[2]]: int(found[1])})
 
 
 def folds(
