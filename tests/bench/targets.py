@@ -17,6 +17,7 @@ ONE_KERNEL = 0.94  # seconds: a process that imports numba and compiles one smal
 MOMENTS = 200_000  # series of 2,520 returns a second, mean and standard deviation in NumPy
 RAW_CSCV = 54e6  # split-strategies a second, the loop by hand
 NUMPY_PURGED = 0.55  # seconds: masks of 12,870 splits of 5,000 samples, split by split
+BLOCK_SUMS = 3.4e-6  # seconds a trial: NumPy's sums of its 64 block summaries by pairs
 PLAIN_DATASET = 1.2e-3  # seconds: an xarray Dataset of 16 variables of 100,000 numbers
 
 
@@ -187,6 +188,27 @@ TARGETS = {
         "the same Dataset",
         0.05 / PLAIN_DATASET,
         "xarray's indexing",
+    ),
+    "ledger": Target(
+        "The ledger of a million trials",
+        "3 GB",
+        "3 GB",
+        1.0,
+        "block summaries: 64 x 11 numbers of 4 bytes each",
+    ),
+    "record": Target(
+        "Recording a sweep of 1,000 trials",
+        "15 ms",
+        "NumPy's sums of their block summaries by pairs",
+        0.015 / (1_000 * BLOCK_SUMS),
+        "logarithms of wealth, then hashes and writing",
+    ),
+    "family": Target(
+        "A family of 10,000 trials from a ledger of 310,000",
+        "1 s",
+        "NumPy's sums of its block summaries by pairs",
+        1.0 / (10_000 * BLOCK_SUMS),
+        "decompression, then telling identical trials apart",
     ),
     "first_cell": Target(
         "First cell on a new machine, imports excluded",

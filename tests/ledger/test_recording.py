@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,16 +19,7 @@ from kernelkit.errors import StrategyError, UsageError
 from kernelkit.ledger.log import HEAD, parted, records, unpacked
 from kernelkit.ledger.tables import params_of
 from kernelkit.ledger.trials import DONE, FAILED, FIELDS, NONE, SHARED
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A ledger of the test's own."""
-    (tmp_path / ".kernelkit").mkdir()
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+from tests.ledger.conftest import python
 
 
 def rows(home: Path) -> list[dict[str, Any]]:
@@ -300,14 +288,6 @@ def _outcome() -> Any:
     from kernelkit.kernels.job import new_outcome
 
     return new_outcome(1, False)
-
-
-def python(code: str, cwd: Path, **more: Any) -> subprocess.Popen[str]:
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", textwrap.dedent(code)]
-    return subprocess.Popen(
-        command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more
-    )
 
 
 WRITER = """
