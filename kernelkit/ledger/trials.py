@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import json
 import os
+import pickle
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -140,6 +141,8 @@ def keys_of(
 def told(value: Any) -> str:
     """The text by which a bound value counts: numbers and text as Python writes them, all else by its content.
 
+    What cannot be pickled counts by its ``repr``.
+
     >>> told(np.float64(0.5)), told([1, "a"]), told(np.arange(3)) == told(np.arange(3.0))
     ('0.5', "[1, 'a']", False)
     """
@@ -151,9 +154,15 @@ def told(value: Any) -> str:
         return f"[{', '.join(map(told, value))}]"
     if isinstance(value, dict):
         return f"{{{', '.join(f'{told(k)}: {told(v)}' for k, v in value.items())}}}"
+    if isinstance(value, (set, frozenset)):
+        return f"{{{', '.join(sorted(map(told, value)))}}}"
     import cloudpickle
 
-    return f"{type(value).__name__} {hashlib.sha256(cloudpickle.dumps(value)).hexdigest()}"
+    try:
+        content = cloudpickle.dumps(value)
+    except (TypeError, AttributeError, pickle.PicklingError):
+        content = repr(value).encode()
+    return f"{type(value).__name__} {hashlib.sha256(content).hexdigest()}"
 
 
 def kept(value: Any) -> Any:

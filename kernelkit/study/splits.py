@@ -300,6 +300,13 @@ def trade(
         clock = clock_of(panel_of(bars, plan.features), bars, begin, clock_moments(plan))
         tables = [replace(clock, actions=tables[0].actions), *tables[1:]]
     recipe = first = replace(recipes[0], job=replace(recipes[0].job, tables=tables, trials=trials, ring_sizes=rings))
+    stitched = replace(
+        first,
+        axes={},
+        start=int(rows[begin]),
+        stop=int(rows[stop - 1]) + 1,
+        params=dict(scalars) | {"walk_forward": [dict(c) for c in chosen]},
+    )
     main, switches = Recorder(first.job, 0, last=stop), []
     try:
         main.advance(begin)
@@ -309,26 +316,26 @@ def trade(
             switches.append(Switch(at, words, recipe.job.called, ends=k > 0, flattens=k > 0 and not carry))
             switch(main, switches[-1])
             main.advance(until)
-    except Failed as failure:
+    except Failed as failure:  # also what failed was tried
+        tried = replace(stitched, switches=tuple(switches))
+        record(tried, failed(failure), settings.venue, [settings.fill_model])
         stopped(recipe, failure, settings)
     outcome = main.ended(stop)
-    recipe = replace(
-        first,
-        axes={},
-        start=int(rows[begin]),
-        stop=int(rows[stop - 1]) + 1,
-        params=dict(scalars) | {"walk_forward": [dict(c) for c in chosen]},
-        switches=tuple(switches),
-    )
+    recipe = replace(stitched, switches=tuple(switches))
     recipe.job.trials["i1"] = stop
     return recipe, outcome, main.logs()
 
 
 def stopped(recipe: Recipe, failure: Failed, settings: Settings) -> None:
     """Raise what stopped the run, as `explain` does; the recipe has the parameters of the fold."""
+    explain(recipe, failed(failure), settings.venue)
+
+
+def failed(failure: Failed) -> Outcome:
+    """What a run that was stopped came to."""
     outcome = new_outcome(1, False)
     outcome.errors[0] = (failure.status, failure.i, failure.argument)
-    explain(recipe, outcome, settings.venue)
+    return outcome
 
 
 def at_zero(recipe: Recipe, settings: Settings) -> Outcome | None:

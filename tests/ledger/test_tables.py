@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,7 @@ class Odd:
         (np.arange(5000.0), np.where(np.arange(5000) == 2500, -1.0, np.arange(5000.0))),  # as text they are the same
         (Odd(1.0), Odd(2.0)),
         ({(1, 2): 3.0}, {(1, 2): 4.0}),
+        ({"a", "b"}, {"a", "c"}),
         (pd.Series(range(100)), pd.Series([*range(50), 0, *range(51, 100)])),
         ([float("nan")], [0.0]),
         (True, 1),
@@ -152,6 +154,13 @@ def test_k2__other_values_have_another_key(a: Any, b: Any) -> None:
 
     assert key(a) == key(copy.deepcopy(a)) != key(b)
     assert len(list(ledger.rows("trials"))) == 3
+
+
+def test_k2__what_cannot_be_pickled_can_be_recorded() -> None:
+    (row,) = tried(call_of(1), bound={"x": threading.Lock()}, axes={})
+    ledger.record([row])
+    (found,) = ledger.rows("trials")
+    assert "lock" in found["bound"]["x"]
 
 
 def test_k2__numbers_of_numpy_are_numbers() -> None:
