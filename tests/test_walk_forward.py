@@ -317,7 +317,7 @@ def test_an_exception_in_a_later_fold(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="in the third fold") as caught:
         kk.walk_forward(BARS, fragile, grid={"fatal": [False, True]}, **WINDOWS)
     assert caught.value.__notes__[0].startswith("fragile, bar 4")
-    (row,) = ledger.rows("trials")  # what failed was tried (K1)
+    (row,) = ledger.rows("trials")  # what failed was tried (J1)
     assert (row["role"], row["status"].tolist(), len(row["switches"])) == ("rival", [FAILED], 3)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def seal(bars: xr.Dataset, last: str = "1Y", note: str = "") -> xr.Dataset:
-    """Return ``bars`` without their last year, or another duration (5Y, 6M, 8W, 90D), which is sealed from now on (K9).
+    """Return ``bars`` without their last year, or another duration (5Y, 6M, 8W, 90D), which is sealed from now on (J9).
 
     Work with what is returned; the sealed bars are for the one look at the end. The project's ledger keeps the seal by
     the assets' permanent ids, with its ``note``. A run on bars that reach into it is a look: it is counted, told at

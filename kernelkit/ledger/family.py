@@ -1,4 +1,4 @@
-"""The family of a trial: every rival on its asset and span, over all notebooks of the project (K7, K8)."""
+"""The family of a trial: every rival on its asset and span, over all notebooks of the project (J7, J8)."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def family(
 
     Trials on generated data never join those on real ones (``synthetic``: of the bars' attrs). Blocks of more than
     ``2**coarsest`` days do not join, the others are summed to the longest among them. Keys count once, and so do
-    identical summaries. Rules K7, K8.
+    identical summaries. Rules J7, J8.
 
     >>> len(family(["index:SPX"], (0, 1), at="memory://nothing"))
     0

@@ -1,4 +1,4 @@
-"""Records that can only be appended: (length, CRC-32, SHA-256 of the record before, row), one behind the other (K5).
+"""Records that can only be appended: (length, CRC-32, SHA-256 of the record before, row), one behind the other (J5).
 
 A row is a dict of plain values and numpy arrays: a line of JSON, behind it the arrays' bytes, `HEAVY` ones last. The
 chain of hashes shows a record that was altered or taken out; a tail that a killed process left torn is told from that.

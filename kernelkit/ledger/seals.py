@@ -1,4 +1,4 @@
-"""Sealed data, and every look at it: a run that reached a sealed span after it was put away (K9)."""
+"""Sealed data, and every look at it: a run that reached a sealed span after it was put away (J9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the ledger is read, compacted and checked, while others write to it (K6).
+"""How the ledger is read, compacted and checked, while others write to it (J6).
 
 In a folder each process has a log of its own; in an object store each write is a segment of its own. What a person has
 noted (seals, declarations) lies in logs apart, which are few and small. Compacted records lie in Parquet files that are

@@ -1,4 +1,4 @@
-"""What the ledger keeps of a call: rows of trials, each with its key, how it ended and its block summaries (K1-K4).
+"""What the ledger keeps of a call: rows of trials, each with its key, how it ended and its block summaries (J1-J4).
 
 Arrays of a row are by trial, cells in the order of the axes, accounts (assets) fastest: ``cell`` (its number among all
 cells, excluded ones too), ``key``, ``status``, ``final_equity``, ``sharpe_ratio``, and, of a rival, ``blocks`` (trial,

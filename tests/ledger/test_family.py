@@ -46,7 +46,7 @@ def put(n: int = 2, edges: list[int] = EDGES, **more: Any) -> Outcome:
         ({"synthetic": 1}, False),
     ],
 )
-def test_k7__rivals_overlap_in_asset_and_span(more: dict[str, Any], joins: bool) -> None:
+def test_j7__rivals_overlap_in_asset_and_span(more: dict[str, Any], joins: bool) -> None:
     put(3, **more)
     found = ledger.family(["A"], (50, 100))
     assert (len(found), found.distinct) == ((3, 3) if joins else (0, 0))
@@ -55,7 +55,7 @@ def test_k7__rivals_overlap_in_asset_and_span(more: dict[str, Any], joins: bool)
 
 
 @pytest.mark.parametrize("name", [r for r in ledger.ROLES if r != "rival"])
-def test_k3__only_rivals_compete(name: str) -> None:
+def test_j3__only_rivals_compete(name: str) -> None:
     with ledger.role(name):
         put(2)
     put(1)
@@ -63,12 +63,12 @@ def test_k3__only_rivals_compete(name: str) -> None:
     assert (len(found), found.runs) == (1, 1)
 
 
-def test_k3__there_is_no_other_role() -> None:
+def test_j3__there_is_no_other_role() -> None:
     with pytest.raises(UsageError, match="role of trials: found 'rivals'"), ledger.role("rivals"):
         pass
 
 
-def test_k7__proxies_are_one_market() -> None:
+def test_j7__proxies_are_one_market() -> None:
     """SPX is SPY, SPY is VOO: all three are."""
     for i in ("SPX", "SPY", "VOO", "QQQ"):
         put(1, asset_ids=[i], assets=[i])
@@ -78,7 +78,7 @@ def test_k7__proxies_are_one_market() -> None:
     assert [len(ledger.family([i], (0, 100))) for i in ("SPX", "SPY", "VOO", "QQQ")] == [3, 3, 3, 1]
 
 
-def test_k7__separate_accounts_join_by_their_own_asset() -> None:
+def test_j7__separate_accounts_join_by_their_own_asset() -> None:
     """Of a sweep over two assets only the trials on the one asked for; of a portfolio that holds it, each."""
     out = put(6, assets=["A", "B"], asset_ids=["A", "B"])
     found = ledger.family(["B"], (0, 100))
@@ -91,7 +91,7 @@ def test_k7__separate_accounts_join_by_their_own_asset() -> None:
     assert len(ledger.family(["A", "B"], (0, 100))) == 8
 
 
-def test_k7__accounts_may_have_blocks_of_their_own() -> None:
+def test_j7__accounts_may_have_blocks_of_their_own() -> None:
     """One asset was listed later, in blocks of its own: neither is padded by the other's."""
     out = outcome_of(returns(2), EDGES)
     assert out.blocks is not None
@@ -107,7 +107,7 @@ def test_k7__accounts_may_have_blocks_of_their_own() -> None:
     assert both.n[:, 1].tolist() == [0.0] * (len(EDGES) - 4) + [1.0] * 4
 
 
-def test_k8__levels_join_at_the_coarsest() -> None:
+def test_j8__levels_join_at_the_coarsest() -> None:
     """Sums of the finer blocks within a coarser one are what the coarser would have had (M3, M4)."""
     fine = returns(3)
     pairs = sorted({e >> 1 for e in EDGES})
@@ -124,7 +124,7 @@ def test_k8__levels_join_at_the_coarsest() -> None:
     assert (at_finest.level, len(at_finest), at_finest.apart) == (0, 3, 2)
 
 
-def test_k8__identical_summaries_count_once() -> None:
+def test_j8__identical_summaries_count_once() -> None:
     out = outcome_of(returns(3), EDGES)
     assert out.blocks is not None
     out.blocks[2] = out.blocks[0]
@@ -135,7 +135,7 @@ def test_k8__identical_summaries_count_once() -> None:
     assert found.strategy.tolist() == ["one", "one"]  # the earliest
 
 
-def test_k8__a_repeat_counts_as_a_run_only() -> None:
+def test_j8__a_repeat_counts_as_a_run_only() -> None:
     out = outcome_of(returns(3), EDGES)
     for _ in range(3):
         ledger.record(tried(out))
@@ -143,7 +143,7 @@ def test_k8__a_repeat_counts_as_a_run_only() -> None:
     assert (len(found), found.alike, found.distinct, found.runs) == (3, 0, 3, 9)
 
 
-def test_k8__what_has_no_returns_counts_all_the_same() -> None:
+def test_j8__what_has_no_returns_counts_all_the_same() -> None:
     """One fails, one was never reached, one has no summaries; later the failed one comes to a result."""
     out = outcome_of(returns(3), EDGES)
     out.done[1:] = False
@@ -159,7 +159,7 @@ def test_k8__what_has_no_returns_counts_all_the_same() -> None:
     assert (len(found), found.failed, found.apart, found.distinct, found.runs) == (3, 0, 1, 4, 6)
 
 
-def test_k8__declared_trials_count_for_their_asset() -> None:
+def test_j8__declared_trials_count_for_their_asset() -> None:
     put(1)
     kk.ledger.declare(10, "in Excel")
     kk.ledger.declare(5, "by a colleague", asset="A")
@@ -171,13 +171,13 @@ def test_k8__declared_trials_count_for_their_asset() -> None:
 
 
 @pytest.mark.parametrize(("n", "note"), [(0, "x"), (-1, "x"), (1.5, "x"), (True, "x"), (1, " ")])
-def test_k8__what_is_no_declaration_is_refused(home: Path, n: Any, note: str) -> None:
+def test_j8__what_is_no_declaration_is_refused(home: Path, n: Any, note: str) -> None:
     with pytest.raises(UsageError, match=r"trials declared|note of a declaration"):
         kk.ledger.declare(n, note)
     assert list(ledger.rows()) == []
 
 
-def test_k8__only_narrows() -> None:
+def test_j8__only_narrows() -> None:
     for name in ("x", "y"):
         put(2, strategy=name)
     kk.ledger.declare(4, "elsewhere")
@@ -189,7 +189,7 @@ def test_k8__only_narrows() -> None:
         found.only(["z"])
 
 
-def test_k7__a_family_is_the_same_from_logs_and_compacted(new_process: Callable[[], None]) -> None:
+def test_j7__a_family_is_the_same_from_logs_and_compacted(new_process: Callable[[], None]) -> None:
     for _ in range(3):
         put(4)
     before = ledger.family(["A"], (0, 100))
@@ -202,7 +202,7 @@ def test_k7__a_family_is_the_same_from_logs_and_compacted(new_process: Callable[
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_k8__every_key_is_joined_failed_alike_or_apart(data: st.DataObject, tmp_path_factory: Any) -> None:
+def test_j8__every_key_is_joined_failed_alike_or_apart(data: st.DataObject, tmp_path_factory: Any) -> None:
     """The parts of a family add up, whatever was recorded; sums are those of each key's first result, in float32."""
     at = str(tmp_path_factory.mktemp("family"))
     first: dict[tuple[str, int], np.ndarray] = {}
@@ -234,7 +234,7 @@ def _sums(res: xr.Dataset, name: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("first", [0, 2500])
-def test_k4__sums_are_those_of_the_results_blocks(first: int) -> None:
+def test_j4__sums_are_those_of_the_results_blocks(first: int) -> None:
     """To float32, also where sessions lie before 1970."""
     bars = kk.data.load("sp500_index").isel(time=slice(first, first + 700))
     early = bars.assign_coords(time=bars["time"].values - np.timedelta64(365 * 40, "D"))

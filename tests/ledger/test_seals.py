@@ -28,7 +28,7 @@ def bars() -> xr.Dataset:
 
 
 @pytest.mark.parametrize("last", ["1Y", "6M", "2W", "10D"])
-def test_k9__the_newest_bars_are_withheld(home: Path, bars: xr.Dataset, last: str) -> None:
+def test_j9__the_newest_bars_are_withheld(home: Path, bars: xr.Dataset, last: str) -> None:
     """As pandas counts: the last year is what is later than the last label less one year."""
     kept = kk.seal(bars, last, note="for the end")
     times = bars.indexes["time"]
@@ -39,7 +39,7 @@ def test_k9__the_newest_bars_are_withheld(home: Path, bars: xr.Dataset, last: st
     assert row["begin"] == times[kept.sizes["time"]].value
 
 
-def test_k9__a_run_before_the_seal_is_no_look(bars: xr.Dataset) -> None:
+def test_j9__a_run_before_the_seal_is_no_look(bars: xr.Dataset) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         kk.backtest(bars, hold)
@@ -50,7 +50,7 @@ def test_k9__a_run_before_the_seal_is_no_look(bars: xr.Dataset) -> None:
     assert ledger.looks(["other"]) == (None, [])
 
 
-def test_k9__each_look_is_counted_and_told(bars: xr.Dataset) -> None:
+def test_j9__each_look_is_counted_and_told(bars: xr.Dataset) -> None:
     kept = kk.seal(bars)
     first = bars.indexes["time"][kept.sizes["time"]]
     with pytest.warns(SealedWarning, match=f"data from {first.date()} on are sealed: this is the first look"):
@@ -71,7 +71,7 @@ def test_k9__each_look_is_counted_and_told(bars: xr.Dataset) -> None:
     ]
 
 
-def test_k9__a_look_under_another_name_counts(bars: xr.Dataset) -> None:
+def test_j9__a_look_under_another_name_counts(bars: xr.Dataset) -> None:
     """A proxy is the same market; a second, earlier seal counts from when it was made on."""
     kk.seal(bars, "6M")
     ledger.proxy("index:SPX", "SPY")
@@ -84,14 +84,14 @@ def test_k9__a_look_under_another_name_counts(bars: xr.Dataset) -> None:
     assert len(ledger.looks(["SPY"])[1]) == 1
 
 
-def test_k9__walking_forward_into_it_is_a_look(bars: xr.Dataset) -> None:
+def test_j9__walking_forward_into_it_is_a_look(bars: xr.Dataset) -> None:
     kk.seal(bars, "6M")
     with pytest.warns(SealedWarning):
         kk.walk_forward(bars, hold, grid={"weight": [0.5, 1.0]}, train="1Y", test="1Y")
     assert [look.role for look in ledger.looks(["index:SPX"])[1]].count("rival") == 1
 
 
-def test_k9__a_project_without_a_seal_reads_no_trials(bars: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_j9__a_project_without_a_seal_reads_no_trials(bars: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor does one whose run ends before it: a large ledger is read for looks alone."""
     kk.backtest(bars, hold)
     asked: list[tuple[str, ...]] = []
@@ -110,7 +110,7 @@ def test_k9__a_project_without_a_seal_reads_no_trials(bars: xr.Dataset, monkeypa
     assert ("trials",) in asked
 
 
-def test_k9__actions_in_the_sealed_span_are_withheld(bars: xr.Dataset) -> None:
+def test_j9__actions_in_the_sealed_span_are_withheld(bars: xr.Dataset) -> None:
     days = bars.indexes["time"][[100, 900]]
     told = pd.DataFrame({"time": days, "asset": "SPX", "kind": "dividend", "value": [1.0, 2.0]})
     acted = kk.data.with_actions(bars, told)
@@ -124,7 +124,7 @@ def test_k9__actions_in_the_sealed_span_are_withheld(bars: xr.Dataset) -> None:
     )
 
 
-def test_k9__what_cannot_be_sealed_is_refused(home: Path, bars: xr.Dataset) -> None:
+def test_j9__what_cannot_be_sealed_is_refused(home: Path, bars: xr.Dataset) -> None:
     with pytest.raises(UsageError, match="last: found 30Y, wanted less than the bars'"):
         kk.seal(bars, "30Y")
     with pytest.raises(UsageError, match="last: found '1 year', wanted a duration"):

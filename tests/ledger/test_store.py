@@ -45,7 +45,7 @@ def written(at: str | None = None) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_k6__killed_while_writing(home: Path, address: str) -> None:
+def test_j6__killed_while_writing(home: Path, address: str) -> None:
     """kill -9 at any moment: all that was acknowledged is there once, and at most one more."""
     at = ADDRESSES[address].format(home=home)
     told: dict[str, int] = {}
@@ -76,7 +76,7 @@ def _quietly(at: str | None = None) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_k6__killed_while_compacting(home: Path, address: str) -> None:
+def test_j6__killed_while_compacting(home: Path, address: str) -> None:
     at = ADDRESSES[address].format(home=home)
     moments = random.Random(3)
     wanted: list[tuple[str, int]] = []
@@ -98,7 +98,7 @@ def test_k6__killed_while_compacting(home: Path, address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_k6__two_writers_two_compactors_and_a_reader_at_once(home: Path, address: str) -> None:
+def test_j6__two_writers_two_compactors_and_a_reader_at_once(home: Path, address: str) -> None:
     at = ADDRESSES[address].format(home=home)
     n = 120
     writers = [python(WRITER, home, who, n, KERNELKIT_LEDGER=at) for who in "ab"]
@@ -114,7 +114,7 @@ def test_k6__two_writers_two_compactors_and_a_reader_at_once(home: Path, address
     assert (ledger.verify(at)["damage"] == "").all()
 
 
-def test_k6__a_log_in_several_files_is_read_whole(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_j6__a_log_in_several_files_is_read_whole(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are named by their content: the later half of a log may come first."""
     monkeypatch.setattr(parquet, "FILE_BYTES", 2000)
     monkeypatch.setattr(parquet, "GROUP_BYTES", 500)
@@ -137,7 +137,7 @@ def _end() -> None:
     writing._open.clear()
 
 
-def test_k6__what_lies_in_two_files_counts_once(home: Path, new_process: Callable[[], None]) -> None:
+def test_j6__what_lies_in_two_files_counts_once(home: Path, new_process: Callable[[], None]) -> None:
     """A kill between the writing of a Parquet file and the deletion of what it holds."""
     for k in range(5):
         ledger.record([{"kind": "trials", "who": "a", "k": k}])
@@ -152,7 +152,7 @@ def test_k6__what_lies_in_two_files_counts_once(home: Path, new_process: Callabl
     assert written() == [("a", k) for k in range(5)]
 
 
-def test_k6__a_list_that_missed_a_compaction_is_made_again(
+def test_j6__a_list_that_missed_a_compaction_is_made_again(
     home: Path, new_process: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between two halves of a listing the log went and its Parquet file came: neither is in it."""
@@ -168,7 +168,7 @@ def test_k6__a_list_that_missed_a_compaction_is_made_again(
     assert written() == [("a", 0)]
 
 
-def test_k6__an_object_store_gets_whole_segments(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_j6__an_object_store_gets_whole_segments(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at = f"memory://{home.name}/ledger"
     monkeypatch.setenv("KERNELKIT_LEDGER", at)
     for k in range(6):
@@ -192,7 +192,7 @@ def test_k6__an_object_store_gets_whole_segments(home: Path, monkeypatch: pytest
     assert ledger.verify()["damage"].str.contains("missing").sum() == 1
 
 
-def test_k6__notes_lie_apart(home: Path, new_process: Callable[[], None]) -> None:
+def test_j6__notes_lie_apart(home: Path, new_process: Callable[[], None]) -> None:
     """They are read at every run: without the trials."""
     ledger.record([{"kind": "trials", "who": "a", "k": 0}, {"kind": "seal", "begin": 1}])
     new_process()
@@ -208,7 +208,7 @@ def test_k6__notes_lie_apart(home: Path, new_process: Callable[[], None]) -> Non
         ledger.compact()
 
 
-def test_k6__many_logs_are_compacted_by_a_new_process(
+def test_j6__many_logs_are_compacted_by_a_new_process(
     home: Path, new_process: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writing, "MANY", 3)
@@ -219,7 +219,7 @@ def test_k6__many_logs_are_compacted_by_a_new_process(
     assert written() == [("a", k) for k in range(9)]
 
 
-def test_k6__a_full_log_is_compacted_at_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_j6__a_full_log_is_compacted_at_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "FULL", 4000)
     for k in range(50):
         ledger.record([{"kind": "trials", "who": "a", "k": k, "pad": "x" * 200}])
@@ -229,7 +229,7 @@ def test_k6__a_full_log_is_compacted_at_once(home: Path, monkeypatch: pytest.Mon
     assert written() == [("a", k) for k in range(50)]
 
 
-def test_k6__a_compaction_that_fails_loses_nothing(
+def test_j6__a_compaction_that_fails_loses_nothing(
     home: Path, new_process: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writing, "FULL", 10)
@@ -243,7 +243,7 @@ def test_k6__a_compaction_that_fails_loses_nothing(
     assert written() == [("a", 0)]
 
 
-def test_k6__the_logs_of_other_machines_are_left_alone(home: Path, new_process: Callable[[], None]) -> None:
+def test_j6__the_logs_of_other_machines_are_left_alone(home: Path, new_process: Callable[[], None]) -> None:
     """Whether their writer lives, no lock can tell from here."""
     ledger.record([{"kind": "trials", "who": "a", "k": 0}])
     new_process()
@@ -253,7 +253,7 @@ def test_k6__the_logs_of_other_machines_are_left_alone(home: Path, new_process: 
     assert written() == [("a", 0)]
 
 
-def test_k6__without_locks_nothing_is_compacted(
+def test_j6__without_locks_nothing_is_compacted(
     home: Path, new_process: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none(*_: object) -> None:
@@ -265,7 +265,7 @@ def test_k6__without_locks_nothing_is_compacted(
     assert written() == [("a", 0)]
 
 
-def test_k6__a_deleted_log_is_not_written_to(home: Path) -> None:
+def test_j6__a_deleted_log_is_not_written_to(home: Path) -> None:
     """Whoever deletes the ledger while a notebook runs gets a new one from the next trial on."""
     ledger.record([{"kind": "trials", "who": "a", "k": 0}])
     (log,) = (home / ".kernelkit" / "ledger").glob("*.log")
@@ -274,7 +274,7 @@ def test_k6__a_deleted_log_is_not_written_to(home: Path) -> None:
     assert written() == [("a", 1)]
 
 
-def test_k6__who_may_not_write_may_read(
+def test_j6__who_may_not_write_may_read(
     home: Path, new_process: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Reading and checking open no file for writing, and make none."""
@@ -299,7 +299,7 @@ def test_k6__who_may_not_write_may_read(
         ledger.record([{"kind": "trials", "who": "a", "k": 2}])
 
 
-def test_k6__nothing_is_written_by_reading(home: Path) -> None:
+def test_j6__nothing_is_written_by_reading(home: Path) -> None:
     at = str(home / "none")
     assert list(ledger.rows(at=at)) == []
     assert ledger.compact(at) == 0
@@ -307,12 +307,12 @@ def test_k6__nothing_is_written_by_reading(home: Path) -> None:
     assert not (home / "none").exists()
 
 
-def test_k6__an_address_that_nobody_knows_is_refused() -> None:
+def test_j6__an_address_that_nobody_knows_is_refused() -> None:
     with pytest.raises(UsageError, match="KERNELKIT_LEDGER: found nowhere://x"):
         list(ledger.rows(at="nowhere://x"))
 
 
-def test_k5__verify_finds_what_was_altered_cut_or_deleted(home: Path, new_process: Callable[[], None]) -> None:
+def test_j5__verify_finds_what_was_altered_cut_or_deleted(home: Path, new_process: Callable[[], None]) -> None:
     for who in "abc":
         new_process()
         for k in range(4):
@@ -342,7 +342,7 @@ def test_k5__verify_finds_what_was_altered_cut_or_deleted(home: Path, new_proces
     assert "was altered" in ledger.verify().set_index("log")["damage"][altered.name]
 
 
-def test_k5__verify_finds_what_was_altered_in_parquet(home: Path, new_process: Callable[[], None]) -> None:
+def test_j5__verify_finds_what_was_altered_in_parquet(home: Path, new_process: Callable[[], None]) -> None:
     rng = np.random.default_rng(1)
     ledger.record(tried(outcome_of(rng.normal(0, 0.01, (50, 20)), list(range(20)))))
     new_process()
@@ -358,7 +358,7 @@ def test_k5__verify_finds_what_was_altered_in_parquet(home: Path, new_process: C
         assert list(ledger.rows()) == []
 
 
-def test_k5__a_torn_tail_is_dropped_and_reported(home: Path, new_process: Callable[[], None]) -> None:
+def test_j5__a_torn_tail_is_dropped_and_reported(home: Path, new_process: Callable[[], None]) -> None:
     for k in range(3):
         ledger.record([{"kind": "trials", "who": "a", "k": k}])
     new_process()
@@ -388,7 +388,7 @@ NAMES = st.text(min_size=1).filter(lambda name: name != "arrays")
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.dictionaries(NAMES, VALUES | ARRAYS, max_size=4), max_size=4), st.booleans())
-def test_k5__rows_come_back_as_they_were(rows: list[dict[str, Any]], heavy: bool) -> None:
+def test_j5__rows_come_back_as_they_were(rows: list[dict[str, Any]], heavy: bool) -> None:
     """Any text, any numbers, any arrays, and a cut anywhere leaves the records before it."""
     rows = [row | ({"blocks": np.arange(3.0)} if heavy else {}) for row in rows]
     data, _ = framed(rows)
@@ -408,7 +408,7 @@ def test_k5__rows_come_back_as_they_were(rows: list[dict[str, Any]], heavy: bool
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 12), st.integers(1, 6)), max_size=8))
-def test_k6__each_number_of_a_log_is_fresh_once(pieces: list[tuple[str, int, int]]) -> None:
+def test_j6__each_number_of_a_log_is_fresh_once(pieces: list[tuple[str, int, int]]) -> None:
     import pyarrow as pa
 
     had, seen = store.Had(), set()

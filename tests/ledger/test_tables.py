@@ -79,7 +79,7 @@ def test_export__of_one_strategy_alone(home: Path) -> None:
     assert set(pd.read_csv(kk.ledger.export(home / "a.csv", "a"))["strategy"]) == {"a"}
 
 
-def test_k1__a_large_call_is_kept_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_j1__a_large_call_is_kept_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its trials, keys and sums are those of one row."""
     out = call_of(10)
     out.done[:5] = False
@@ -142,7 +142,7 @@ class Odd:
         (1, 1.0),
     ],
 )
-def test_k2__other_values_have_another_key(a: Any, b: Any) -> None:
+def test_j2__other_values_have_another_key(a: Any, b: Any) -> None:
     """And the same ones the same key, whatever they are; each can be written and read."""
 
     def key(value: Any) -> bytes:
@@ -156,14 +156,14 @@ def test_k2__other_values_have_another_key(a: Any, b: Any) -> None:
     assert len(list(ledger.rows("trials"))) == 3
 
 
-def test_k2__what_cannot_be_pickled_can_be_recorded() -> None:
+def test_j2__what_cannot_be_pickled_can_be_recorded() -> None:
     (row,) = tried(call_of(1), bound={"x": threading.Lock()}, axes={})
     ledger.record([row])
     (found,) = ledger.rows("trials")
     assert "lock" in found["bound"]["x"]
 
 
-def test_k2__numbers_of_numpy_are_numbers() -> None:
+def test_j2__numbers_of_numpy_are_numbers() -> None:
     (a,) = tried(call_of(1), bound={"x": np.float64(0.5), "n": np.int64(3)}, axes={})
     (b,) = tried(call_of(1), bound={"x": 0.5, "n": 3}, axes={})
     assert a["key"].tolist() == b["key"].tolist()
