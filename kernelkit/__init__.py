@@ -41,6 +41,7 @@ _PUBLIC = {
     "resume": "run",
     "ring": "strategy",
     "save": "result",
+    "seal": "data.seal",
     "signal": "strategy",
     "start": "run",
     "strategy": "strategy",

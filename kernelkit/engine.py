@@ -243,6 +243,7 @@ def record(
     times, job = recipe.bars.indexes["time"].values, recipe.job
     source = recipe.strategy.identity
     span = [int(t) for t in times[[recipe.start, recipe.stop - 1]].astype("datetime64[ns]").astype("i8")]
+    asset_ids = [str(i) for i in np.atleast_1d(recipe.bars["asset_id"].values).tolist()]
     shared = {
         "strategy": recipe.strategy.name,
         "source": ledger.digest_of(source),
@@ -257,7 +258,7 @@ def record(
         "bound": recipe.params,
         "axes": axes,
         "assets": recipe.assets,
-        "asset_ids": [str(i) for i in np.atleast_1d(recipe.bars["asset_id"].values).tolist()],
+        "asset_ids": asset_ids,
         "together": recipe.shared,
         "venue": f"{venue.name}: {venue.costs}",
         "cells": int(kept.sum()) * len(recipe.accounts),
@@ -271,9 +272,11 @@ def record(
         part = outcome.part(k * each, (k + 1) * each)
         known = role or ("fill_model" if k else None)
         with ledger.role(known) if known else nullcontext():
-            row = ledger.trials_row(header | {"fill_model": model.codes()}, identity, np.flatnonzero(kept), part)
-        ledger.record([*ledger.source_rows(recipe.strategy.name, source), row])
-        calls.append(str(row["call"]))
+            rows = ledger.trials_rows(header | {"fill_model": model.codes()}, identity, np.flatnonzero(kept), part)
+        ledger.record_trials(source, rows)
+        calls.append(str(rows[0]["call"]))
+    if role != "delisting":  # which is computed beside another look
+        ledger.warn_of_looks(asset_ids, span[1])
     return calls[0]
 
 

@@ -91,8 +91,7 @@ def test_the_ledger_counts_what_was_tried_under_the_first(bars: xr.Dataset, tmp_
     (tmp_path / ".kernelkit").mkdir()
     monkeypatch.chdir(tmp_path)
     kk.backtest(bars, dip, grid=GRID, fill_model=["lean", "zipline"])
-    rows = [row for log in sorted((ledger.root() / "ledger").glob("*.log")) for row in ledger.read(log)]
-    assert [(row["role"], row["fill_model"], row["trials"]) for row in rows] == [
+    assert [(row["role"], row["fill_model"], row["trials"]) for row in ledger.rows("trials")] == [
         ("rival", NAMED["lean"].codes(), 4),
         ("fill_model", NAMED["zipline"].codes(), 4),
     ]

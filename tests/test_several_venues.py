@@ -798,7 +798,7 @@ def test_a_ledger_key_has_the_cash_of_each_separate_account(tmp_path: Any, monke
     from kernelkit import engine
 
     keys: list[bytes] = []
-    monkeypatch.setattr("kernelkit.ledger.record", lambda rows: keys.append(rows[-1]["key"].tobytes()))
+    monkeypatch.setattr("kernelkit.ledger.record_trials", lambda _, rows: keys.append(rows[-1]["key"].tobytes()))
     for right in (1e4, 5e4):
         accounts = kk.Accounts({"left": kk.Account(1e4), "right": kk.Account(right)})
         engine.backtest(made(1), single, venue=BOTH, account=accounts, outputs=("final_equity",))

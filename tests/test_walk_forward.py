@@ -14,6 +14,7 @@ import xarray as xr
 import kernelkit as kk
 from kernelkit import ledger
 from kernelkit.errors import KernelkitError, OrderError, UsageError
+from kernelkit.ledger.trials import FAILED
 from kernelkit.strategy import signal, strategy
 from kernelkit.study import splits
 
@@ -316,6 +317,8 @@ def test_an_exception_in_a_later_fold(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="in the third fold") as caught:
         kk.walk_forward(BARS, fragile, grid={"fatal": [False, True]}, **WINDOWS)
     assert caught.value.__notes__[0].startswith("fragile, bar 4")
+    (row,) = ledger.rows("trials")  # what failed was tried (J1)
+    assert (row["role"], row["status"].tolist(), len(row["switches"])) == ("rival", [FAILED], 3)
 
 
 @signal

@@ -9,17 +9,30 @@ from kernelkit.ledger.family import Family, family
 from kernelkit.ledger.lineage import Lineage, lineage
 from kernelkit.ledger.log import DamagedLog
 from kernelkit.ledger.notes import declare, narrowed, proxy, sealed
-from kernelkit.ledger.seals import looks
-from kernelkit.ledger.store import compact, place, record, root, rows, verify
-from kernelkit.ledger.tables import export, summary, trials
-from kernelkit.ledger.trials import ROLES, audit_row, competing, digest_of, proposed_from, role, source_rows, trials_row
+from kernelkit.ledger.place import place, root
+from kernelkit.ledger.seals import SealedWarning, looks, warn_of_looks
+from kernelkit.ledger.store import compact, rows, verify
+from kernelkit.ledger.tables import call, export, summary, trials
+from kernelkit.ledger.trials import (
+    ROLES,
+    audit_row,
+    competing,
+    digest_of,
+    proposed_from,
+    record_trials,
+    role,
+    trials_rows,
+)
+from kernelkit.ledger.writing import record
 
 __all__ = (
     "ROLES",
     "DamagedLog",
     "Family",
     "Lineage",
+    "SealedWarning",
     "audit_row",
+    "call",
     "compact",
     "competing",
     "declare",
@@ -33,13 +46,14 @@ __all__ = (
     "proposed_from",
     "proxy",
     "record",
+    "record_trials",
     "role",
     "root",
     "rows",
     "sealed",
-    "source_rows",
     "summary",
     "trials",
-    "trials_row",
+    "trials_rows",
     "verify",
+    "warn_of_looks",
 )

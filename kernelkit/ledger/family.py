@@ -1,17 +1,23 @@
-"""The family of a trial: every rival that overlaps its asset and its span, over all notebooks of the project."""
+"""The family of a trial: every rival on its asset and span, over all notebooks of the project (J7, J8)."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kernelkit.errors import UsageError, message
 from kernelkit.ledger.log import Row
 from kernelkit.ledger.store import rows
-from kernelkit.ledger.trials import DONE, FIELDS, KEY_BYTES, NONE, SHARED, UNTOUCHED
+from kernelkit.ledger.trials import DONE, FIELDS, KEY_BYTES, NONE, SHARED, UNTOUCHED, accounts_of
+
+if TYPE_CHECKING:
+    import pyarrow.compute as pc
 
 TOLD: dict[str, Any] = {
     "key": f"V{KEY_BYTES}",
@@ -64,7 +70,7 @@ class Family:
     def only(self, strategies: Sequence[str]) -> Family:
         """The family without other strategies' trials; raises UsageError where none is left.
 
-        What is left out stays counted in none of the numbers: whoever narrows a family says so (`narrowed`).
+        What is left out is in none of the numbers: whoever narrows a family says so (`narrowed`). Declared trials stay.
         """
         kept = np.isin(self.strategy, list(strategies))
         if not kept.any():
@@ -77,19 +83,34 @@ class Family:
         return replace(self, **arrays, runs=n, distinct=n, failed=0, alike=0, apart=0)
 
 
-@dataclass(frozen=True)
-class _Part:
-    """What one account's trials of one call add."""
+@dataclass
+class _Group:
+    """Trials whose blocks are the same ones."""
 
-    row: Row
-    account: int
-    places: np.ndarray  # of the call's trials
+    edges: np.ndarray  # (block,), at ``level``
+    level: int
+    blocks: list[np.ndarray] = field(default_factory=list)  # (trial, block, field) each
+    shared: list[np.ndarray] = field(default_factory=list)  # (block, [n, sb, sbb]) each
+    told: dict[str, list[Any]] = field(default_factory=lambda: {n: [] for n in TOLD})
 
-    def blocks(self, level: int) -> np.ndarray:
-        """The number at ``level`` of each of its own blocks."""
-        edges = self.row["edges"][self.account]
-        found: np.ndarray = edges[edges > NONE] >> (level - int(self.row["level"][self.account]))
-        return found
+    def take(self, row: Row, account: int, trials: Sequence[int], had: set[bytes]) -> int:
+        """Add trials of a call, without those whose summaries were had before; how many these were."""
+        m, shared = len(self.edges), row["shared"][account, : len(self.edges)]
+        begun, fresh = hashlib.blake2b(self.edges.tobytes() + bytes([self.level]), digest_size=KEY_BYTES), []
+        for k in trials:
+            content = begun.copy()
+            content.update(row["blocks"][k, :m])
+            if content.digest() not in had:
+                had.add(content.digest())
+                fresh.append(k)
+        self.blocks.append(row["blocks"][fresh, :m])
+        self.shared.append(np.broadcast_to(shared, (len(fresh), *shared.shape)))
+        self.told["key"] += row["key"][fresh].tolist()
+        self.told["cell"] += row["cell"][fresh].tolist()
+        self.told["account"] += [account] * len(fresh)
+        for name in ("strategy", "call", "at"):
+            self.told[name] += [row[name]] * len(fresh)
+        return len(trials) - len(fresh)
 
 
 def family(
@@ -97,88 +118,81 @@ def family(
 ) -> Family:
     """The family over ``span`` (first and last moment, ns UTC) of any of these assets, from the ledger at `place`.
 
-    Returns on generated data never join those on real ones. Blocks of more than ``2**coarsest`` days do not join, the
-    others are summed to the longest among them. Keys count once, and so do identical summaries.
+    Trials on generated data never join those on real ones (``synthetic``: of the bars' attrs). Blocks of more than
+    ``2**coarsest`` days do not join, the others are summed to the longest among them. Keys count once, and so do
+    identical summaries. Rules J7, J8.
+
+    >>> len(family(["index:SPX"], (0, 1), at="memory://nothing"))
+    0
     """
+    import pyarrow.compute as pc
+
     same = proxies(at)
     mine = {same(i) for i in asset_ids}
-
-    def overlaps(row: Row) -> bool:
-        return (
-            row["role"] == "rival"
-            and row["span"][0] <= span[1]
-            and row["span"][1] >= span[0]
-            and row["synthetic"] == synthetic
-            and any(same(i) in mine for i in row["asset_ids"])
-        )
-
-    parts: list[_Part] = []
+    where = holding(asset_ids, at) & (pc.field("role") == "rival") & (pc.field("synthetic") == synthetic)
+    where &= (pc.field("begin") <= span[1]) & (pc.field("end") >= span[0])
+    groups: dict[bytes, _Group] = {}
     tried: set[bytes] = set()
     ended: set[bytes] = set()  # with a result, whether or not its blocks join
     joined: set[bytes] = set()
-    runs = level = 0
-    for row in rows("trials", keep=overlaps, at=at):
-        keys = [k.tobytes() for k in row["key"]]
-        n_account = 1 if row["together"] else len(row["assets"])
+    had: set[bytes] = set()
+    runs = alike = 0
+    for row in sorted(rows("trials", where=where, at=at), key=lambda row: float(row["at"])):
+        keys: list[bytes] = row["key"].tolist()
+        status, n_account = row["status"], accounts_of(row)
         for a in range(n_account):
             if not row["together"] and same(row["asset_ids"][a]) not in mine:
                 continue
-            own = [k for k in range(a, len(keys), n_account) if row["status"][k] != UNTOUCHED]
-            done = [k for k in own if row["status"][k] == DONE]
+            places = np.arange(a, len(keys), n_account)
+            own, done = (places[found].tolist() for found in (status[places] != UNTOUCHED, status[places] == DONE))
             runs += len(own)
-            tried.update(keys[k] for k in own)
-            ended.update(keys[k] for k in done)
+            tried.update([keys[k] for k in own])
+            ended.update([keys[k] for k in done])
             if "blocks" not in row or not 0 <= row["level"][a] <= coarsest:
                 continue
-            fresh = [k for k in done if keys[k] not in joined]
-            joined.update(keys[k] for k in fresh)
-            if fresh:
-                level = max(level, int(row["level"][a]))
-                parts.append(_Part(row, a, np.array(fresh)))
-    counts = {"runs": runs, "distinct": len(tried), "failed": len(tried - ended)}
-    return _joined(parts, level, **counts, declared=declared(mine, same, at))
+            fresh = list({keys[k]: k for k in reversed(done) if keys[k] not in joined}.values())[::-1]
+            joined.update([keys[k] for k in fresh])
+            edges, level = row["edges"][a], int(row["level"][a])
+            known = edges.tobytes() + bytes([level])
+            if fresh and known not in groups:
+                groups[known] = _Group(edges[edges > NONE], level)
+            alike += groups[known].take(row, a, fresh, had) if fresh else 0
+    counts = {"runs": runs, "distinct": len(tried), "failed": len(tried - ended), "apart": len(ended - joined)}
+    return _joined([*groups.values()], **counts, alike=alike, declared=declared(mine, same, at))
 
 
-def _joined(parts: Sequence[_Part], level: int, **counts: int) -> Family:
-    """All parts on common edges; of trials with the same summaries the first."""
-    edges = np.unique(np.concatenate([p.blocks(level) for p in parts])) if parts else np.zeros(0, "i8")
-    had: set[bytes] = set()
-    sums: dict[str, list[np.ndarray]] = {n: [np.zeros((len(edges), 0))] for n in (*SUMS, *SHARED)}
-    told: dict[str, list[Any]] = {n: [] for n in TOLD}
-    for part in parts:
-        row, blocks = part.row, part.blocks(level)
-        begins = row["edges"][part.account, :1].tobytes() + row["level"][part.account].tobytes()
-        places = []
-        for k in part.places.tolist():
-            content = begins + row["blocks"][k, : len(blocks)].tobytes()
-            if content not in had:
-                had.add(content)
-                places.append(k)
-        starts = np.flatnonzero(np.diff(blocks, prepend=blocks[0] - 1))
-        to = np.searchsorted(edges, blocks[starts])
+def _joined(groups: Sequence[_Group], **counts: int) -> Family:
+    """All groups on common edges, those of the longest blocks."""
+    level = max((g.level for g in groups), default=0)
+    numbers = [g.edges >> (level - g.level) for g in groups]
+    edges = np.unique(np.concatenate(numbers)) if groups else np.zeros(0, "i8")
+    sizes = [len(g.told["key"]) for g in groups]
+    sums = {n: np.zeros((len(edges), sum(sizes))) for n in (*SUMS, *SHARED)}
+    first = 0
+    for group, number, size in zip(groups, numbers, sizes, strict=True):
+        starts = np.flatnonzero(np.diff(number, prepend=number[0] - 1))
+        to = np.ix_(np.searchsorted(edges, number[starts]), np.arange(first, first + size))
+        blocks, shared = np.concatenate(group.blocks), np.concatenate(group.shared)
         for name in SUMS:
-            values = row["blocks"][places, : len(blocks), FIELDS.index(name)].astype("f8")
-            sums[name].append(_placed(values, starts, to, len(edges)))
+            finer = blocks[:, :, FIELDS.index(name)].T.astype("f8")
+            sums[name][to] = np.add.reduceat(finer, starts, axis=0)
         for j, name in enumerate(SHARED):
-            values = np.broadcast_to(row["shared"][part.account, : len(blocks), j], (len(places), len(blocks)))
-            sums[name].append(_placed(values, starts, to, len(edges)))
-        told["key"] += [k.tobytes() for k in row["key"][places]]
-        told["cell"] += row["cell"][places].tolist()
-        told["account"] += [part.account] * len(places)
-        for name in ("strategy", "call", "at"):
-            told[name] += [row[name]] * len(places)
-    alike = sum(len(p.places) for p in parts) - len(told["key"])
-    apart = counts["distinct"] - counts["failed"] - alike - len(told["key"])
-    fields: dict[str, Any] = {n: np.array(told[n], dtype) for n, dtype in TOLD.items()}
-    fields |= {n: np.concatenate(v, axis=1) for n, v in sums.items()} | counts
-    return Family(**fields, edges=edges, level=level, alike=alike, apart=apart)
+            sums[name][to] = np.add.reduceat(shared[:, :, j].T, starts, axis=0)
+        first += size
+    told = {n: np.array([v for g in groups for v in g.told[n]], kind) for n, kind in TOLD.items()}
+    fields: dict[str, Any] = told | sums | counts
+    return Family(**fields, edges=edges, level=level)
 
 
-def _placed(values: np.ndarray, starts: np.ndarray, to: np.ndarray, n: int) -> np.ndarray:
-    """Values (trial, block) of the finer blocks from each of ``starts`` on, summed into rows ``to`` of ``n``."""
-    out = np.zeros((n, len(values)))
-    out[to] = np.add.reduceat(values, starts, axis=1).T
-    return out
+def holding(asset_ids: Sequence[str], at: str | None = None) -> pc.Expression:
+    """What `rows` asks for calls that hold any of these assets, or one that is the same market."""
+    import pyarrow.compute as pc
+
+    same = proxies(at)
+    mine = {same(i) for i in asset_ids}
+    named = {i for row in rows("proxy", at=at) for i in (row["asset_id"], row["like"])}
+    ids = sorted({*asset_ids, *(i for i in named if same(i) in mine)})
+    return reduce(or_, (pc.match_substring(pc.field("ids"), f"\n{i}\n") for i in ids))
 
 
 def proxies(at: str | None = None) -> Callable[[str], str]:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit.errors import UsageError, message
-from kernelkit.ledger.store import place, rows
+from kernelkit.ledger.place import place
+from kernelkit.ledger.store import rows
 from kernelkit.ledger.trials import DONE, UNTOUCHED
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ALIKE = 0.6  # of two sources under different names, from which on one is taken for an edit of the other
+ALIKE = 0.6  # likeness from which on a source under a new name is taken for an edit of another
 KINDS = {
     "parameters": "arguments of the function or their defaults",
     "constants": "numbers and texts inside it",
@@ -153,8 +154,9 @@ def _day(at: float) -> str:
 def lineage(strategy: str | None = None) -> Lineage:
     """How a strategy came about (None: all of them): its sources as a tree, the Sharpe ratios and trials of each.
 
-    A source is an edit of the last one before it of the same name; under a new name, of the one before it that it is
-    most like, if it is alike at all. Raises UsageError for a strategy that the ledger does not know.
+    A source is an edit of the one whose trial its first was proposed from (`proposed_from`); else of the one of its
+    name that ran last before it; under a new name, of the one that it is most like, if it is alike at all. Raises
+    UsageError for a strategy that the ledger does not know.
 
     >>> lineage("never tried")
     Traceback (most recent call last):
@@ -162,20 +164,25 @@ def lineage(strategy: str | None = None) -> Lineage:
     """
     texts = {row["source"]: row["text"] for row in rows("source")}
     found: dict[tuple[str, str], Version] = {}
-    for row in sorted(rows("trials"), key=lambda row: float(row["at"])):
+    last: dict[str, Version] = {}  # of each name, what ran last
+    owner: dict[str, Version] = {}  # of each key
+    for row in sorted(rows("trials", heavy=False), key=lambda row: float(row["at"])):
         own = row["source"], row["strategy"]
-        v = found.setdefault(own, Version(*own, texts.get(own[0]), row["at"]))
+        if own not in found:
+            v = Version(*own, texts.get(own[0]), row["at"])
+            v.parent = owner.get(row.get("parent", "")) or last.get(v.strategy) or _likest(v, [*found.values()])
+            v.kinds = kinds_of(v.parent.text, v.text) if v.parent is not None else ()
+            found[own] = v
+        v = last[row["strategy"]] = found[own]
         v.last = row["at"]
+        owner |= dict.fromkeys([k.hex() for k in row["key"].tolist()], v)
         if row["role"] == "rival":
             touched, done = row["status"] != UNTOUCHED, row["status"] == DONE
-            v.trials.update(k.tobytes() for k in row["key"][touched])
+            v.trials.update(row["key"][touched].tolist())
             v.failed += int((touched & ~done).sum())
             known = row["sharpe_ratio"][done & np.isfinite(row["sharpe_ratio"])].tolist()
             (v.stitched if row["switches"] else v.sharpes).extend(known)
     versions = list(found.values())
-    for k, v in enumerate(versions):
-        v.parent = _parent(v, versions[:k])
-        v.kinds = kinds_of(v.parent.text, v.text) if v.parent is not None else ()
     if strategy is not None:
         named = [v for v in versions if v.strategy == strategy]
         if not named:
@@ -192,19 +199,15 @@ def lineage(strategy: str | None = None) -> Lineage:
     return Lineage(tuple(versions))
 
 
-def _parent(v: Version, before: list[Version]) -> Version | None:
-    named = [b for b in before if b.strategy == v.strategy]
-    if named:
-        return named[-1]
-    if v.text is None:
-        return None
-    near = [(_likeness(b.text, v.text), k) for k, b in enumerate(before) if b.text is not None]
-    best = max(near, default=(0.0, 0))
-    return before[best[1]] if best[0] >= ALIKE else None
+def _likest(v: Version, before: list[Version]) -> Version | None:
+    near = [(_likeness(b.text, v.text), k) for k, b in enumerate(before) if b.text is not None and v.text is not None]
+    likeness, k = max(near, default=(0.0, 0))
+    return before[k] if likeness >= ALIKE else None
 
 
-def _likeness(a: str | None, b: str) -> float:
-    return difflib.SequenceMatcher(None, (a or "").splitlines()[1:], b.splitlines()[1:], autojunk=False).ratio()
+def _likeness(a: str, b: str) -> float:
+    """Of two sources, names of the functions apart: 1 for the same lines, 0 for none in common."""
+    return difflib.SequenceMatcher(None, a.splitlines()[1:], b.splitlines()[1:], autojunk=False).ratio()
 
 
 def _diff(v: Version) -> str:

@@ -1,7 +1,7 @@
-"""Records that can only be appended: (length, CRC-32, SHA-256 of the record before, row), one behind the other.
+"""Records that can only be appended: (length, CRC-32, SHA-256 of the record before, row), one behind the other (J5).
 
-A row is a dict of plain values and numpy arrays: a line of JSON, behind it the arrays' bytes. The chain of hashes shows
-a record that was altered or taken out; a tail that a killed process left torn is told from that.
+A row is a dict of plain values and numpy arrays: a line of JSON, behind it the arrays' bytes, `HEAVY` ones last. The
+chain of hashes shows a record that was altered or taken out; a tail that a killed process left torn is told from that.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,49 +20,87 @@ Row = dict[str, Any]
 
 HEAD = struct.Struct("<II32s")
 BEGIN = b"\0" * 32  # what the first record follows
+HEAVY = ("blocks",)  # arrays that most readers do not ask for
 
 
 class DamagedLog(ValueError):
-    """A log that ends in a torn record, or that holds one which was altered."""
+    """A log in which a record was altered or is missing."""
+
+
+class TornLog(DamagedLog):
+    """A log whose last record is not whole: its writer was killed, or is at it."""
+
+
+class Body(NamedTuple):
+    """A record's row in parts: its line of JSON, the bytes of its arrays, and those of the `HEAVY` ones."""
+
+    line: bytes
+    light: bytes | memoryview
+    heavy: bytes | memoryview
 
 
 def packed(row: Row) -> bytes:
-    """The row as bytes; what JSON does not know is written as its text.
+    """The row as bytes; numpy's numbers are written as numbers, what JSON does not know as its text.
 
     >>> packed({"n": 1, "x": np.array([True])})
     b'{"n":1,"arrays":[["x","|b1",[1]]]}\\n\\x01'
     """
     arrays = {n: np.ascontiguousarray(v) for n, v in row.items() if isinstance(v, np.ndarray)}
     plain = {n: v for n, v in row.items() if n not in arrays}
+    names = sorted(arrays, key=HEAVY.__contains__)
     if arrays:
-        plain["arrays"] = [[n, v.dtype.str, v.shape] for n, v in arrays.items()]
-    line = json.dumps(plain, separators=(",", ":"), allow_nan=True, default=str).encode()
-    return b"".join([line, b"\n", *(v.tobytes() for v in arrays.values())])
+        plain["arrays"] = [[n, arrays[n].dtype.str, arrays[n].shape] for n in names]
+    line = json.dumps(plain, separators=(",", ":"), default=as_json).encode()
+    return b"".join([line, b"\n", *(arrays[n].tobytes() for n in names)])
 
 
-def parted(body: memoryview) -> tuple[bytes, memoryview]:
-    """The line of a packed row, and the bytes of its arrays."""
-    step = 1 << 12  # no copy of all that follows the line
+def as_json(value: Any) -> Any:
+    """What stands in a line for a value that JSON does not know.
+
+    >>> as_json(np.float64(0.5)), as_json(np.array([1, 2]))
+    (0.5, '[1 2]')
+    """
+    return value.item() if isinstance(value, np.generic) else str(value)
+
+
+def parted(body: memoryview) -> Body:
+    """The parts of a packed row."""
+    step, end = 1 << 12, -1  # no copy of all that follows the line
     for at in range(0, len(body), step):
-        found = bytes(body[at : at + step]).find(b"\n")
-        if found >= 0:
-            return bytes(body[: at + found]), body[at + found + 1 :]
-    return bytes(body), body[:0]
+        end = bytes(body[at : at + step]).find(b"\n")
+        if end >= 0:
+            end += at
+            break
+    line, payload = bytes(body[:end]), body[end + 1 :]
+    light = sum(_bytes_of(d, shape) for n, d, shape in json.loads(line).get("arrays", ()) if n not in HEAVY)
+    return Body(line, payload[:light], payload[light:])
 
 
-def unpacked(line: bytes, payload: bytes | memoryview | None) -> Row:
-    """The row again; its arrays are views of ``payload``, with None they are left out.
+def _bytes_of(dtype: str, shape: list[int]) -> int:
+    return int(np.dtype(dtype).itemsize) * math.prod(shape)
+
+
+def unpacked(line: bytes, *payloads: bytes | memoryview) -> Row:
+    """The row again; arrays are views of their payload that cannot be written to, without it they are left out.
 
     >>> unpacked(*parted(memoryview(packed({"n": 1, "x": np.array([0.5])}))))
     {'n': 1, 'x': array([0.5])}
     """
     row: Row = json.loads(line)
-    at = 0
-    for name, dtype, shape in row.pop("arrays", ()):
-        if payload is not None:
-            row[name] = np.frombuffer(payload, dtype, math.prod(shape), at).reshape(shape)
-            at += row[name].nbytes
-    return row
+    return row | arrays_of(row.pop("arrays", ()), *payloads)
+
+
+def arrays_of(told: Iterable[tuple[str, str, list[int]]], *payloads: bytes | memoryview) -> dict[str, np.ndarray]:
+    """The arrays that a line tells of, from the light payload and, if given, the heavy one."""
+    found, at = {}, [0, 0]
+    for name, dtype, shape in told:
+        heavy = name in HEAVY
+        if heavy < len(payloads):
+            array = np.frombuffer(payloads[heavy], dtype, math.prod(shape), at[heavy]).reshape(shape)
+            array.flags.writeable = False
+            found[name] = array
+            at[heavy] += array.nbytes
+    return found
 
 
 def framed(rows: Iterable[Row], previous: bytes = BEGIN) -> tuple[bytes, bytes]:
@@ -76,34 +114,46 @@ def framed(rows: Iterable[Row], previous: bytes = BEGIN) -> tuple[bytes, bytes]:
     return b"".join(out), previous
 
 
-def chained(head: bytes | memoryview, body: bytes | memoryview) -> bytes:
+def chained(head: bytes | memoryview, *body: bytes | memoryview) -> bytes:
     """The hash of a record, which the next one names."""
     found = hashlib.sha256(head)
-    found.update(body)
+    for part in body:
+        found.update(part)
     return found.digest()
 
 
-def records(data: bytes | memoryview, name: str, previous: bytes = BEGIN) -> Iterator[tuple[memoryview, memoryview]]:
-    """Head and body of each record; raises DamagedLog at the first one that is torn or was altered.
+def is_whole(head: bytes | memoryview, *body: bytes | memoryview) -> bool:
+    """Whether a record's body is the one that its head tells of."""
+    length, crc, _ = HEAD.unpack(head)
+    found = 0
+    for part in body:
+        found = zlib.crc32(part, found)
+    return (sum(map(len, body)), found) == (length, crc)
+
+
+def records(
+    data: bytes | memoryview, name: str, previous: bytes | None = BEGIN
+) -> Iterator[tuple[memoryview, memoryview]]:
+    """Head and body of each record that follows the one of hash ``previous`` (None: any).
+
+    Raises at the first one that is not whole (TornLog), that was altered or that follows another one (DamagedLog).
 
     >>> data, _ = framed([{"trials": 1}, {"trials": 2}])
     >>> [unpacked(*parted(body))["trials"] for _, body in records(data, "a.log")]
     [1, 2]
     >>> [unpacked(*parted(body))["trials"] for _, body in records(data[:-1], "a.log")]
     Traceback (most recent call last):
-    kernelkit.ledger.log.DamagedLog: a.log: torn tail of 52 bytes at 53
+    kernelkit.ledger.log.TornLog: a.log: torn tail of 52 bytes at 53
     """
     view, at = memoryview(data), 0
     while at < len(view):
-        head = view[at : at + HEAD.size]
-        if len(head) < HEAD.size:
-            raise DamagedLog(f"{name}: torn tail of {len(view) - at} bytes at {at}")
-        n, crc, before = HEAD.unpack(head)
-        body = view[at + HEAD.size : at + HEAD.size + n]
-        if len(body) < n:
-            raise DamagedLog(f"{name}: torn tail of {len(view) - at} bytes at {at}")
-        if zlib.crc32(body) != crc or before != previous:
+        head, begin = view[at : at + HEAD.size], at + HEAD.size
+        end = begin + HEAD.unpack(head)[0] if len(head) == HEAD.size else len(view) + 1
+        if end > len(view):
+            raise TornLog(f"{name}: torn tail of {len(view) - at} bytes at {at}")
+        body = view[begin:end]
+        if not is_whole(head, body) or previous not in (None, HEAD.unpack(head)[2]):
             raise DamagedLog(f"{name}: record at {at} was altered")
         previous = chained(head, body)
-        at += HEAD.size + n
+        at = end
         yield head, body

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from kernelkit.errors import UsageError, message
-from kernelkit.ledger.store import record
+from kernelkit.ledger.writing import record
 
 
 def declare(n: int, note: str, *, asset: str | None = None) -> None:

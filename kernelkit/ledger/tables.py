@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,18 +12,23 @@ import numpy as np
 from kernelkit.errors import UsageError, message
 from kernelkit.ledger.log import Row
 from kernelkit.ledger.store import rows
-from kernelkit.ledger.trials import FAILED, PRUNED, UNTOUCHED
+from kernelkit.ledger.trials import FAILED, PRUNED, STATUSES, UNTOUCHED, accounts_of
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow.compute as pc
 
-STATUSES = ("untouched", "done", "failed", "pruned")
+NAMES = (
+    *("at", "notebook", "strategy", "source", "role", "asset", "start", "end", "venue", "params"),
+    *("status", "final_equity", "sharpe_ratio", "key", "parent"),
+)
+PART_OF = ("cell", "key", "status", "final_equity", "sharpe_ratio", "blocks")  # arrays by trial
 
 
 def summary() -> pd.DataFrame:
-    """What was tried in this project so far, by strategy and role, and what was declared.
+    """What was tried in this project so far, by strategy and role, and what was declared, by its note.
 
-    ``calls`` and ``trials`` count every run, ``distinct`` each trial once, ``failed`` those that came to no result;
+    ``calls`` and ``trials`` count every run, ``distinct`` each trial once, ``failed`` the runs that came to no result;
     ``first`` and ``last`` are times (UTC). A log that is torn or was altered counts as far as it can be read, with a
     warning.
 
@@ -32,25 +37,19 @@ def summary() -> pd.DataFrame:
     """
     import pandas as pd
 
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in rows("trials", "declared"):
-        own = (row["strategy"], row["role"]) if row["kind"] == "trials" else (row["note"], "declared")
-        entry = found.setdefault(own, {"calls": 0, "trials": 0, "keys": set(), "failed": 0, "first": row["at"]})
-        entry["calls"] += 1
-        entry["trials"] += row["trials"]
-        if row["kind"] == "trials":
-            touched = row["status"] != UNTOUCHED
-            entry["keys"].update(k.tobytes() for k in row["key"][touched])
-            entry["failed"] += int(np.isin(row["status"], (FAILED, PRUNED)).sum())
-        else:
-            entry["keys"].update(range(len(entry["keys"]), len(entry["keys"]) + row["trials"]))
-        entry["first"], entry["last"] = min(entry["first"], row["at"]), max(entry.get("last", 0.0), row["at"])
-    lines = [
-        (*own, e["calls"], e["trials"], len(e["keys"]), e["failed"], e["first"], e["last"])
-        for own, e in sorted(found.items())
-    ]
-    names = ["strategy", "role", "calls", "trials", "distinct", "failed", "first", "last"]
-    table = pd.DataFrame(lines, columns=names)
+    keys: dict[tuple[str, str], set[bytes]] = {}
+    lines = []
+    for row in rows("trials", heavy=False):
+        own, status = (row["strategy"], row["role"]), row["status"]
+        keys.setdefault(own, set()).update(row["key"][status != UNTOUCHED].tolist())
+        failed = int(np.isin(status, (FAILED, PRUNED)).sum())
+        lines.append((*own, int(row.get("part", [0])[0] == 0), row["trials"], failed, row["at"], row["at"]))
+    lines += [(row["note"], "declared", 1, row["trials"], 0, row["at"], row["at"]) for row in rows("declared")]
+    told = pd.DataFrame(lines, columns=["strategy", "role", "calls", "trials", "failed", "first", "last"])
+    how = {"calls": "sum", "trials": "sum", "failed": "sum", "first": "min", "last": "max"}
+    table = told.groupby(["strategy", "role"], as_index=False).agg(how)
+    many = [len(keys.get((s, r), ())) or n for s, r, n in table[["strategy", "role", "trials"]].itertuples(index=False)]
+    table.insert(4, "distinct", many)
     for name in ("first", "last"):
         table[name] = pd.to_datetime(table[name], unit="s", utc=True)
     return table
@@ -60,19 +59,16 @@ def trials(strategy: str | None = None, *, role: str | None = None) -> pd.DataFr
     """Every trial that was recorded, one row for each run of it, in the order of time.
 
     Columns: ``at`` (UTC), ``notebook``, ``strategy``, ``source`` (hash), ``role``, ``asset``, ``start`` and ``end`` of
-    the span, ``venue``, ``params`` (dict), ``status``, ``final_equity``, ``sharpe_ratio`` (annual), ``key``, ``parent``
-    and ``seen``: the how manieth run of the same trial it is.
+    the span, ``venue``, ``params`` (dict), ``status``, ``final_equity`` (quote currency), ``sharpe_ratio`` (annual),
+    ``key``, ``parent`` (the key of the trial that it was proposed from) and ``seen``: 1 for the first run of a trial,
+    2 for the second.
 
     >>> list(trials("none of that name"))[:5]
     ['at', 'notebook', 'strategy', 'source', 'role']
     """
     import pandas as pd
 
-    wanted = rows(
-        "trials",
-        keep=lambda row: (strategy is None or row["strategy"] == strategy) and (role is None or row["role"] == role),
-    )
-    parts = [pd.DataFrame(_columns(row)) for row in wanted]
+    parts = [pd.DataFrame(_columns(row)) for row in rows("trials", where=_called(strategy, role), heavy=False)]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*NAMES])
     table = table.sort_values("at", kind="stable", ignore_index=True)
     table["seen"] = table.groupby("key").cumcount() + 1
@@ -82,48 +78,66 @@ def trials(strategy: str | None = None, *, role: str | None = None) -> pd.DataFr
     return table
 
 
-NAMES = (
-    *("at", "notebook", "strategy", "source", "role", "asset", "start", "end", "venue", "params"),
-    *("status", "final_equity", "sharpe_ratio", "key", "parent"),
-)
+def _called(strategy: str | None, role: str | None) -> pc.Expression | None:
+    import pyarrow.compute as pc
+
+    asked = [pc.field(n) == v for n, v in (("strategy", strategy), ("role", role)) if v is not None]
+    return asked[0] if len(asked) == 1 else asked[0] & asked[1] if asked else None
 
 
 def _columns(row: Row) -> dict[str, Any]:
     """The columns of a call's trials that were run."""
-    n_account = 1 if row["together"] else len(row["assets"])
+    n_account = accounts_of(row)
     kept = np.flatnonzero(row["status"] != UNTOUCHED)
-    params = list(itertools.chain.from_iterable(itertools.repeat(p, n_account) for p in params_of(row)))
+    params = list(params_of(row))
     names = [", ".join(row["assets"])] if row["together"] else row["assets"]
-    same = {
-        "notebook": row["notebook"],
-        "parent": row.get("parent", ""),
-        "start": row["span"][0],
-        "end": row["span"][1],
-    }
-    same |= {n: row[n] for n in ("at", "strategy", "source", "role", "venue")}
+    same = {"parent": row.get("parent", ""), "start": row["span"][0], "end": row["span"][1]}
+    same |= {n: row[n] for n in ("at", "notebook", "strategy", "source", "role", "venue")}
     own = {
         "asset": [names[k % n_account] for k in kept],
-        "params": [params[k] for k in kept],
+        "params": [params[k // n_account] for k in kept],
         "status": [STATUSES[s] for s in row["status"][kept]],
         "final_equity": row["final_equity"][kept],
         "sharpe_ratio": row["sharpe_ratio"][kept],
-        "key": [k.tobytes().hex() for k in row["key"][kept]],
+        "key": [k.hex() for k in row["key"][kept].tolist()],
     }
     columns = {n: [v] * len(kept) for n, v in same.items()} | own
     return {n: columns[n] for n in NAMES}
 
 
 def params_of(row: Row) -> Iterator[dict[str, Any]]:
-    """The parameters of each cell of a call, those that all share among them."""
-    n_account = 1 if row["together"] else len(row["assets"])
-    cells, axes = row["cell"][::n_account], row["axes"]
+    """The parameters of each cell of a row of trials, those that all share among them."""
+    cells, axes = row["cell"][:: accounts_of(row)], row["axes"]
     at = np.unravel_index(cells, [len(v) for v in axes.values()]) if axes else ()
     for k in range(len(cells)):
         yield row["bound"] | {n: v[int(at[j][k])] for j, (n, v) in enumerate(axes.items())}
 
 
+def call(digest: str, *, role: str = "rival") -> Row | None:
+    """All trials of one call as one row, those of its last run that has block summaries, if one has; else None.
+
+    ``digest`` is what a result's attrs name as ``ledger``.
+
+    >>> call("none of that name") is None
+    True
+    """
+    import pyarrow.compute as pc
+
+    found = sorted(
+        rows("trials", where=(pc.field("call") == digest) & (pc.field("role") == role)),
+        key=lambda row: ("blocks" in row, row["at"], row.get("part", [0])[0]),
+    )
+    last = [row for row in found if row["at"] == found[-1]["at"]]
+    if len(last) < 2:
+        return last[0] if last else None
+    joined = {n: np.concatenate([row[n] for row in last]) for n in PART_OF if n in last[0]}
+    return last[0] | joined | {"trials": sum(row["trials"] for row in last)}
+
+
 def export(path: str | Path, strategy: str | None = None) -> Path:
-    """Write `trials` to a .parquet, .csv or .json file, and return its path; raises UsageError for another suffix.
+    """Write `trials` to a .parquet, .csv or .json file, params as JSON, and return its path.
+
+    Raises UsageError for another suffix.
 
     >>> export("trials.xlsx")
     Traceback (most recent call last):
@@ -139,6 +153,6 @@ def export(path: str | Path, strategy: str | None = None) -> Path:
     if to.suffix == ".json":
         table.to_json(to, orient="records", date_format="iso", indent=1)
     else:
-        flat = table.assign(params=[str(p) for p in table["params"]])
+        flat = table.assign(params=[json.dumps(p, ensure_ascii=False) for p in table["params"]])
         flat.to_csv(to, index=False) if to.suffix == ".csv" else flat.to_parquet(to, index=False)
     return to

@@ -1,9 +1,10 @@
-"""What the ledger keeps of a call: one row for all its trials, each with its key, how it ended and its block summaries.
+"""What the ledger keeps of a call: rows of trials, each with its key, how it ended and its block summaries (J1-J4).
 
 Arrays of a row are by trial, cells in the order of the axes, accounts (assets) fastest: ``cell`` (its number among all
 cells, excluded ones too), ``key``, ``status``, ``final_equity``, ``sharpe_ratio``, and, of a rival, ``blocks`` (trial,
 block, field), float32. What all trials of an account share is there once: ``edges`` (account, block), the numbers of
-its blocks at ``level``, `NONE` for none, and ``shared`` (account, block, [n, sb, sbb]), float64.
+its blocks at ``level``, `NONE` for none, and ``shared`` (account, block, [n, sb, sbb]), float64. A trial without a
+result is NaN throughout.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import hashlib
 import itertools
 import json
 import os
+import pickle
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,15 +23,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit.errors import UsageError, message
-from kernelkit.ledger.log import Row
-from kernelkit.ledger.store import place
+from kernelkit.kernels import layout as L
+from kernelkit.ledger.log import Row, as_json
+from kernelkit.ledger.place import place
+from kernelkit.ledger.writing import record
 
 if TYPE_CHECKING:
     from kernelkit.kernels.job import Outcome
 
 KEY_BYTES = 16
-NONE = -(2**62)  # no block
-UNTOUCHED, DONE, FAILED, PRUNED = range(4)
+PART = 2**17  # trials of a row, about 370 MB: a call of more has several
+NONE = -(2**62)  # no block: their numbers count days from 1970, before it they are negative
+STATUSES = ("untouched", "done", "failed", "pruned")
+UNTOUCHED, DONE, FAILED, PRUNED = range(len(STATUSES))
 # fields of a block summary (M2) that differ between trials; wealth as logarithms, NaN after ruin
 FIELDS = ("active", "s1", "s2", "s3", "s4", "d2", "log_w", "log_hi", "log_lo", "mdd", "sxb")
 SHARED = ("n", "sb", "sbb")
@@ -47,7 +53,7 @@ ROLES = {
 }
 _role: ContextVar[str] = ContextVar("role", default="rival")
 _parent: ContextVar[str] = ContextVar("parent", default="")
-_told: set[tuple[str, int, str]] = set()  # sources that this process has recorded
+_told: set[tuple[str, str]] = set()  # places, and sources that this process has recorded there
 
 
 @contextmanager
@@ -115,33 +121,77 @@ def keys_of(
     >>> bytes(one[0]) == bytes(grid[1]) != bytes(grid[0])
     True
     """
-    begun = [hashlib.blake2b(_plain(i), digest_size=KEY_BYTES) for i in identity]
-    names = sorted({*bound, *axes})
-    texts = [[f"{n}={v!r};".encode() for v in axes[n]] if n in axes else [f"{n}={bound[n]!r};".encode()] for n in names]
+    begun = [hashlib.blake2b(json.dumps(i, sort_keys=True).encode(), digest_size=KEY_BYTES) for i in identity]
     sizes = [len(v) for v in axes.values()]
     at = dict(zip(axes, np.unravel_index(cells, sizes) if sizes else (), strict=True))
-    columns = [at[n].tolist() if n in at else itertools.repeat(0, len(cells)) for n in names]
+    texts: list[list[bytes]] = []
+    for name in sorted({*bound, *axes}):
+        values = [f"{name}={told(v)};".encode() for v in (axes[name] if name in axes else [bound[name]])]
+        texts.append([values[k] for k in at[name].tolist()] if name in axes else values * len(cells))
     out = []
-    for places in zip(*columns, strict=True) if names else itertools.repeat((), len(cells)):
-        text = b"".join([texts[j][k] for j, k in enumerate(places)])
+    for parts in zip(*texts, strict=True) if texts else itertools.repeat((), len(cells)):
+        text = b"".join(parts)
         for known in begun:
             mine = known.copy()
             mine.update(text)
             out.append(mine.digest())
-    return np.array(out, f"V{KEY_BYTES}")
+    return np.frombuffer(b"".join(out), f"V{KEY_BYTES}")
 
 
-def _plain(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, default=str).encode()
+def told(value: Any) -> str:
+    """The text by which a bound value counts: numbers and text as Python writes them, all else by its content.
+
+    What cannot be pickled counts by its ``repr``.
+
+    >>> told(np.float64(0.5)), told([1, "a"]), told(np.arange(3)) == told(np.arange(3.0))
+    ('0.5', "[1, 'a']", False)
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return repr(value)
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(told, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{told(k)}: {told(v)}' for k, v in value.items())}}}"
+    if isinstance(value, (set, frozenset)):
+        return f"{{{', '.join(sorted(map(told, value)))}}}"
+    import cloudpickle
+
+    try:
+        content = cloudpickle.dumps(value)
+    except (TypeError, AttributeError, pickle.PicklingError):
+        content = repr(value).encode()
+    return f"{type(value).__name__} {hashlib.sha256(content).hexdigest()}"
 
 
-def source_rows(name: str, text: str) -> list[Row]:
-    """The text of a strategy by its hash, once for each process: nothing where the project keeps none (`private`)."""
-    known = place(), os.getpid(), digest_of(text)
-    if private() or known in _told:
-        return []
-    _told.add(known)
-    return [{"kind": "source", "at": time.time(), "strategy": name, "source": known[-1], "text": text}]
+def kept(value: Any) -> Any:
+    """A bound value as a line of the ledger can hold it: itself, or its text where JSON has nothing like it.
+
+    >>> kept({"n": [1, 2]}), kept({(1, 2): 3})
+    ({'n': [1, 2]}, '{(1, 2): 3}')
+    """
+    if isinstance(value, (bool, int, float, str)):
+        return value
+    try:
+        json.dumps(value, default=as_json)
+    except (TypeError, ValueError):
+        return str(value)
+    return value
+
+
+def record_trials(text: str, rows: Sequence[Row]) -> None:
+    """Append rows of one strategy's trials, with its source ``text`` where this process has not told of it yet.
+
+    A project that keeps no texts (`private`) has its hash in the rows.
+    """
+    at, first = place(), rows[0]
+    known = at, str(first["source"])
+    fresh = not private() and known not in _told
+    source = {n: first[n] for n in ("at", "strategy", "source")} | {"kind": "source", "text": text}
+    record([source, *rows] if fresh else rows, at)
+    if fresh:
+        _told.add(known)
 
 
 def audit_row(name: str, source: str, blind: bool, assumed: Sequence[str]) -> Row:
@@ -150,43 +200,57 @@ def audit_row(name: str, source: str, blind: bool, assumed: Sequence[str]) -> Ro
     return {"kind": "audit", "at": time.time(), **found}
 
 
-def trials_row(
-    header: Mapping[str, Any],
-    identity: Sequence[Mapping[str, Any]],
-    cells: np.ndarray,
-    outcome: Outcome,
-) -> Row:
-    """One row for all trials of a call; ``header`` has what they share, ``bound`` and ``axes`` among it.
+def trials_rows(
+    header: Mapping[str, Any], identity: Sequence[Mapping[str, Any]], cells: np.ndarray, outcome: Outcome
+) -> list[Row]:
+    """The rows of a call's trials: one for each `PART` of them, numbered by ``part`` where there are several.
 
-    ``call`` is the hash of their keys, ``errors`` says of failed ones [status, bar, argument].
+    ``header`` has what they share, ``bound`` and ``axes`` among it; ``call`` is the hash of all their keys; ``errors``
+    says of failed ones, by their place in the row, [status, bar, argument].
     """
     keys = keys_of(identity, header["bound"], header["axes"], cells)
     status = np.where(outcome.done, DONE, UNTOUCHED).astype("u1")
     status[list(outcome.errors)] = FAILED
-    known = _role.get()
-    row = {
+    role = _role.get()
+    shared = {
         "kind": "trials",
         "at": time.time(),
-        "role": known,
+        "role": role,
         "notebook": os.environ.get("JPY_SESSION_NAME", ""),
         **({"parent": _parent.get()} if _parent.get() else {}),
         **header,
+        "bound": {n: kept(v) for n, v in header["bound"].items()},
+        "axes": {n: [kept(v) for v in values] for n, values in header["axes"].items()},
         "call": hashlib.sha256(keys.tobytes()).hexdigest()[:32],
-        "trials": int(np.count_nonzero(status)),
-        "errors": outcome.errors,
+    }
+    each = {
         "cell": np.repeat(cells, len(identity)).astype("u4"),
         "key": keys,
         "status": status,
-        "final_equity": outcome.headline[:, -1].copy(),
-        "sharpe_ratio": outcome.headline[:, 3].copy(),
+        "final_equity": outcome.headline[:, L.HEADLINE.index("final_equity")],
+        "sharpe_ratio": outcome.headline[:, L.HEADLINE.index("sharpe_ratio")],
     }
-    if known == "rival" and outcome.blocks is not None and outcome.done.any():
-        row |= summarised(outcome, outcome.blocks, len(identity))
-    return row
+    if role == "rival" and outcome.blocks is not None and outcome.done.any():
+        common, each["blocks"] = _summarised(outcome, outcome.blocks, len(identity))
+        shared |= common
+    per_row = max(1, PART // len(identity)) * len(identity)  # a cell's accounts lie in one row
+    found = []
+    for first in range(0, len(keys), per_row):
+        row = shared | {n: v[first : first + per_row] for n, v in each.items()}
+        many, errors = int(np.count_nonzero(row["status"])), outcome.part(first, first + per_row).errors
+        if per_row < len(keys):
+            row["part"] = [first // per_row, -(-len(keys) // per_row)]
+        found.append(row | {"trials": many, "errors": errors})
+    return found
 
 
-def summarised(outcome: Outcome, raw: np.ndarray, n_account: int) -> Row:
-    """``level``, ``edges``, ``shared`` and ``blocks`` of the trials that are done."""
+def accounts_of(row: Row) -> int:
+    """How many accounts, and thus trials, each cell of a call has."""
+    return 1 if row["together"] else len(row["assets"])
+
+
+def _summarised(outcome: Outcome, raw: np.ndarray, n_account: int) -> tuple[Row, np.ndarray]:
+    """``level``, ``edges`` and ``shared``, then ``blocks``: trials of one account have the same sessions."""
     many, done = outcome.meta[:, 0], outcome.done
     most = int(many[done].max())
     edges = np.full((n_account, most), NONE, "i8")
@@ -198,9 +262,9 @@ def summarised(outcome: Outcome, raw: np.ndarray, n_account: int) -> Row:
             edges[a, :n] = raw[one]["index"][:n]
             shared[a, :n] = np.stack([raw[one][f][:n] for f in SHARED], axis=1)
     blocks = np.empty((len(done), most, len(FIELDS)), "f4")
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for j, name in enumerate(FIELDS):
             values = raw[name.removeprefix("log_")][:, :most]
             blocks[:, :, j] = np.where(values > 0.0, np.log(values), np.nan) if name.startswith("log_") else values
     blocks[~done] = np.nan
-    return {"level": level, "edges": edges, "shared": shared, "blocks": blocks}
+    return {"level": level, "edges": edges, "shared": shared}, blocks

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,6 +12,7 @@ from kernelkit import ledger, schema
 from kernelkit.agenda import known, worthless
 from kernelkit.binding import bind, kind_of
 from kernelkit.cells import chosen as cells_of
+from kernelkit.data.durations import duration
 from kernelkit.engine import NOT_FINER, backtest, explain, record
 from kernelkit.errors import OrderError, UsageError, arguments, message
 from kernelkit.kernels import layout as L
@@ -36,10 +36,8 @@ from kernelkit.strategy import Signal, Strategy
 from kernelkit.table import Panel, clock_of, panel_of
 
 if TYPE_CHECKING:
-    import pandas as pd
     import xarray as xr
 
-UNITS = {"Y": "years", "M": "months", "W": "weeks", "D": "days"}
 SELECTED = "sharpe_ratio"
 
 
@@ -60,20 +58,6 @@ class Fold:
     train: int
     test: int
     stop: int
-
-
-def duration(text: str, name: str) -> pd.DateOffset:
-    """A calendar duration: a number and one of Y, M, W, D; raises UsageError for anything else, naming ``name``.
-
-    >>> duration("5Y", "train")
-    <DateOffset: years=5>
-    """
-    import pandas as pd
-
-    found = re.fullmatch(r"(\d+)([YMWD])", str(text).strip())
-    if not found or int(found[1]) == 0:
-        raise UsageError(message(name, repr(text), "a duration such as 5Y, 6M, 8W or 90D", f'Write {name}="5Y".'))
-    return pd.DateOffset(**{UNITS[found[2]]: int(found[1])})
 
 
 def folds(
@@ -316,6 +300,13 @@ def trade(
         clock = clock_of(panel_of(bars, plan.features), bars, begin, clock_moments(plan))
         tables = [replace(clock, actions=tables[0].actions), *tables[1:]]
     recipe = first = replace(recipes[0], job=replace(recipes[0].job, tables=tables, trials=trials, ring_sizes=rings))
+    stitched = replace(
+        first,
+        axes={},
+        start=int(rows[begin]),
+        stop=int(rows[stop - 1]) + 1,
+        params=dict(scalars) | {"walk_forward": [dict(c) for c in chosen]},
+    )
     main, switches = Recorder(first.job, 0, last=stop), []
     try:
         main.advance(begin)
@@ -325,26 +316,26 @@ def trade(
             switches.append(Switch(at, words, recipe.job.called, ends=k > 0, flattens=k > 0 and not carry))
             switch(main, switches[-1])
             main.advance(until)
-    except Failed as failure:
+    except Failed as failure:  # also what failed was tried
+        tried = replace(stitched, switches=tuple(switches))
+        record(tried, failed(failure), settings.venue, [settings.fill_model])
         stopped(recipe, failure, settings)
     outcome = main.ended(stop)
-    recipe = replace(
-        first,
-        axes={},
-        start=int(rows[begin]),
-        stop=int(rows[stop - 1]) + 1,
-        params=dict(scalars) | {"walk_forward": [dict(c) for c in chosen]},
-        switches=tuple(switches),
-    )
+    recipe = replace(stitched, switches=tuple(switches))
     recipe.job.trials["i1"] = stop
     return recipe, outcome, main.logs()
 
 
 def stopped(recipe: Recipe, failure: Failed, settings: Settings) -> None:
     """Raise what stopped the run, as `explain` does; the recipe has the parameters of the fold."""
+    explain(recipe, failed(failure), settings.venue)
+
+
+def failed(failure: Failed) -> Outcome:
+    """What a run that was stopped came to."""
     outcome = new_outcome(1, False)
     outcome.errors[0] = (failure.status, failure.i, failure.argument)
-    explain(recipe, outcome, settings.venue)
+    return outcome
 
 
 def at_zero(recipe: Recipe, settings: Settings) -> Outcome | None:

@@ -21,6 +21,7 @@ ARCH_BOOTSTRAP = 144e6  # samples a second, arch 8.0's stationary bootstrap of a
 PRODUCT = 0.095  # seconds: 1,000 x 2,500 counts times 1,000 series in NumPy
 BLOCK_PRODUCTS = 0.07  # the same of 1,000 x 64 counts and 10,000 trials, twice
 FEW_PRODUCTS = 0.024  # and of 9,999 x 64 counts and 300 trials, twice
+BLOCK_SUMS = 3.4e-6  # seconds a trial: NumPy's sums of its 64 block summaries by pairs
 PLAIN_DATASET = 1.2e-3  # seconds: an xarray Dataset of 16 variables of 100,000 numbers
 
 
@@ -230,6 +231,27 @@ TARGETS = {
         "the same Dataset",
         0.05 / PLAIN_DATASET,
         "xarray's indexing",
+    ),
+    "ledger": Target(
+        "The ledger of a million trials",
+        "3 GB",
+        "3 GB",
+        1.0,
+        "block summaries: 64 x 11 numbers of 4 bytes each",
+    ),
+    "record": Target(
+        "Recording a sweep of 1,000 trials",
+        "15 ms",
+        "NumPy's sums of their block summaries by pairs",
+        0.015 / (1_000 * BLOCK_SUMS),
+        "logarithms of wealth, then hashes and writing",
+    ),
+    "family": Target(
+        "A family of 10,000 trials from a ledger of 310,000",
+        "1 s",
+        "NumPy's sums of its block summaries by pairs",
+        1.0 / (10_000 * BLOCK_SUMS),
+        "decompression, then telling identical trials apart",
     ),
     "first_cell": Target(
         "First cell on a new machine, imports excluded",
