@@ -158,7 +158,7 @@ def family(
                 groups[known] = _Group(edges[edges > NONE], level)
             alike += groups[known].take(row, a, fresh, had) if fresh else 0
     counts = {"runs": runs, "distinct": len(tried), "failed": len(tried - ended), "apart": len(ended - joined)}
-    return _joined([*groups.values()], **counts, alike=alike, declared=declared(mine, same, at))
+    return _joined([*groups.values()], **counts, alike=alike, declared=declared(mine, same, at, synthetic))
 
 
 def _joined(groups: Sequence[_Group], **counts: int) -> Family:
@@ -215,10 +215,10 @@ def proxies(at: str | None = None) -> Callable[[str], str]:
     return find
 
 
-def declared(asset_ids: set[str], same: Callable[[str], str], at: str | None = None) -> int:
-    """How many trials made elsewhere count for these assets (`declare`)."""
+def declared(asset_ids: set[str], same: Callable[[str], str], at: str | None = None, synthetic: int = 0) -> int:
+    """How many trials made elsewhere count for these assets (`declare`); those of any count for no generated data."""
     return sum(
         row["trials"]
         for row in rows("declared", at=at)
-        if row["asset_id"] is None or same(row["asset_id"]) in asset_ids
+        if (not synthetic if row["asset_id"] is None else same(row["asset_id"]) in asset_ids)
     )
