@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from functools import cache
@@ -22,32 +23,56 @@ def _judge() -> ThreadPoolExecutor:
 
 
 def tell(res: xr.Dataset) -> Future[str]:
-    """Display the verdict on a result in one line, and return it; the p-value follows in its place if it takes long.
+    """Display the verdict on a result in one line, and return it; what takes long follows in its place.
 
-    A batch run waits for it: what it displays is kept as it is when the cell ends.
+    No cell waits for a large ledger or for the p-value; a batch run does: what it displays is kept as it is when the
+    cell ends.
     """
-    from IPython.display import display
-
     from kernelkit.batch.context import run_dir
-    from kernelkit.inference.verdict import verdict
 
-    found = verdict(res)
-    line = _judge().submit(lambda: found.line)
-    patient = run_dir() is not None or WAIT in os.environ
-    wait_for([line], None if patient else PATIENCE_S)
+    shown = Shown()
+    line = _judge().submit(shown.judge, res)
+    wait_for([line], None if run_dir() is not None or WAIT in os.environ else PATIENCE_S)
     if line.done():
-        display(bundle(line.result()), raw=True)  # type: ignore[no-untyped-call]
-        return line
-    handle: Any = display(  # type: ignore[no-untyped-call]
-        bundle(f"Verdict: its p-value follows; {found.first_line}"), raw=True, display_id=True
-    )
-    line.add_done_callback(lambda done: handle.update(bundle(_said(done)), raw=True))
+        shown.end(line)
+    shown.open()
+    line.add_done_callback(shown.end)
     return line
 
 
-def _said(line: Future[str]) -> str:
-    error = line.exception()
-    return line.result() if error is None else f"Verdict: {type(error).__name__}: {error}"
+class Shown:
+    """One line of text, and its display once it is open."""
+
+    def __init__(self) -> None:
+        self.text, self.lock = "Verdict follows", threading.Lock()
+        self.handle: Any = None
+
+    def judge(self, res: xr.Dataset) -> str:
+        """Say what is known at once; return the whole line."""
+        from kernelkit.inference.verdict import verdict
+
+        found = verdict(res)
+        self.say(f"Verdict: its p-value follows; {found.first_line}")
+        return found.line
+
+    def say(self, text: str) -> None:
+        """Let this be the line, also where it is displayed already."""
+        with self.lock:
+            changed, self.text = text != self.text, text
+            if self.handle is not None and changed:
+                self.handle.update(bundle(text), raw=True)
+
+    def open(self) -> None:
+        """Display the line."""
+        from IPython.display import display
+
+        with self.lock:
+            self.handle = display(bundle(self.text), raw=True, display_id=True)  # type: ignore[no-untyped-call]
+
+    def end(self, line: Future[str]) -> None:
+        """Say how it ended: what cannot be told here is no reason to lose the result above."""
+        error = line.exception()
+        self.say(line.result() if error is None else f"Verdict: {type(error).__name__}: {error}")
 
 
 def bundle(line: str) -> dict[str, str]:

@@ -222,29 +222,32 @@ def test_magic__what_takes_long_follows_in_the_place_of_what_is_known(shell, bac
     from kernelkit.inference.verdict import Verdict
     from kernelkit.notebook import verdict
 
-    monkeypatch.delenv(verdict.WAIT)
-    go, updates = threading.Event(), []
-    plain = Verdict.line.fget
-    monkeypatch.setattr(Verdict, "line", property(lambda self: (go.wait(30), plain(self))[1]))
-    monkeypatch.setattr("IPython.display.DisplayHandle.update", lambda self, data, **_: updates.append(data))
     backtest("-p fast=5")
-    assert updates == []
     res = shell.user_ns["_kk"]
-    monkeypatch.setattr(verdict, "PATIENCE_S", 0.01)
-    with pytest.MonkeyPatch.context() as patch:
-        shown = []
+    known, go, said = threading.Event(), threading.Event(), []
+    plain = Verdict.line.fget
+    monkeypatch.setattr(Verdict, "line", property(lambda self: (known.set(), go.wait(30), plain(self))[2]))
 
-        class Handle:
-            def update(self, data, raw):
-                updates.append(data)
+    class Handle:
+        def update(self, data, raw):
+            said.append(data["text/plain"])
 
-        patch.setattr("IPython.display.display", lambda data, **_: shown.append(data) or Handle())
-        line = verdict.tell(res)
-        assert shown[0]["text/plain"].startswith("Verdict: its p-value follows; 1 trial of this market so far")
-        go.set()
-        assert line.result(30).startswith("Verdict: not significant")
-        verdict._judge().submit(int).result(30)  # what is told after the line is there
-    assert updates[-1]["text/plain"].startswith("Verdict: not significant (p = ")
+    monkeypatch.delenv(verdict.WAIT)
+    monkeypatch.setattr(verdict, "PATIENCE_S", 0.0)
+    monkeypatch.setattr("IPython.display.display", lambda data, **_: said.append(data["text/plain"]) or Handle())
+    line = verdict.tell(res)
+    assert known.wait(30)
+    assert said[-1].startswith("Verdict: its p-value follows; 1 trial of this market so far")
+    go.set()
+    verdict._judge().submit(line.result).result(30)  # what is told after the line is there
+    assert said[-1].startswith("Verdict: not significant (p = ")
+
+
+def test_magic__a_verdict_that_cannot_be_told_leaves_the_result(shell, run, backtest, monkeypatch):
+    monkeypatch.setattr("kernelkit.ledger.family", lambda *_, **__: 1 / 0)
+    ran = backtest("-p fast=5")
+    assert ran.error is None
+    assert ran.displays[-1]["text/plain"] == "Verdict: ZeroDivisionError: division by zero"
 
 
 def test_magic__ledger_tells_what_was_tried(shell, run, backtest):
