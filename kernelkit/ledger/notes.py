@@ -12,8 +12,8 @@ from kernelkit.ledger.writing import record
 def declare(n: int, note: str, *, asset: str | None = None) -> None:
     """Count ``n`` trials that were made elsewhere: on paper, in another program, by whoever proposed the idea.
 
-    They count in every family of the asset with this permanent id (None: of any that is not generated). Nothing takes them out again. Raises
-    UsageError for what is no positive number and for an empty note.
+    They count in every family of the asset with this permanent id (None: of any, generated data apart). Nothing takes
+    them out again. Raises UsageError for what is no positive number and for an empty note.
 
     >>> declare(0, "nothing")
     Traceback (most recent call last):
