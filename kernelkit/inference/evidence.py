@@ -125,6 +125,7 @@ class Evidence:
     family: ledger.Family
     replications: int
     seed: int
+    rf: float = 0.0
 
     @property
     def place(self) -> int | None:
@@ -148,9 +149,15 @@ class Evidence:
 
     @cached_property
     def without_market(self) -> tuple[Sums, np.ndarray]:
-        """The family's sums less beta times buying and holding, and each beta."""
+        """The family's sums of ``x - rf - beta (b - rf)``, and each beta."""
         f = self.family
-        return without_market(f.n, f.s1, f.s2, f.sb, f.sbb, f.sxb)
+        sums, beta = without_market(f.n, f.s1, f.s2, f.sb, f.sbb, f.sxb)
+        return sums.less((1.0 - beta) * self.daily_rf), beta
+
+    @property
+    def daily_rf(self) -> float:
+        """What a session earns without risk."""
+        return self.rf / self.trial.periods
 
     @cached_property
     def headline(self) -> Headline | None:
@@ -160,7 +167,7 @@ class Evidence:
     @cached_property
     def plain(self) -> Headline | None:
         """The same test of the returns as they are, market premium included."""
-        return self._test(Sums(self.family.n, self.family.s1, self.family.s2))
+        return self._test(Sums(self.family.n, self.family.s1, self.family.s2).less(self.daily_rf))
 
     def _test(self, sums: Sums) -> Headline | None:
         return (
@@ -275,7 +282,7 @@ class Evidence:
         return found
 
 
-def gather(res: xr.Dataset, *, only: Sequence[str] = (), replications: int, seed: int) -> Evidence:
+def gather(res: xr.Dataset, *, only: Sequence[str] = (), rf: float, replications: int, seed: int) -> Evidence:
     """The evidence on a result; ``only`` narrows the family to strategies of these names, which is recorded."""
     trial = chosen(res)
     level = int(trial.row["level"][trial.account])
@@ -287,4 +294,4 @@ def gather(res: xr.Dataset, *, only: Sequence[str] = (), replications: int, seed
         whole = len(family)
         family = family.only(only)
         ledger.narrowed(trial.asset_ids, f"only {', '.join(only)}", whole - len(family))
-    return Evidence(trial, family, replications, seed)
+    return Evidence(trial, family, replications, seed, rf)

@@ -25,6 +25,10 @@ class Sums(NamedTuple):
     s1: np.ndarray
     s2: np.ndarray
 
+    def less(self, constant: np.ndarray | float) -> Sums:
+        """The sums of returns less a ``constant`` per sample, one for each trial or for all."""
+        return Sums(self.n, self.s1 - constant * self.n, self.s2 - constant * (2.0 * self.s1 - constant * self.n))
+
     def merged(self, number: np.ndarray) -> Sums:
         """Blocks with the same ``number`` (block,), ascending, summed."""
         first = np.flatnonzero(np.diff(number, prepend=number[0] - 1))

@@ -164,9 +164,10 @@ class Verdict:
         if test is not None and not math.isnan(self.p_value):
             merged = f", {test.merged} of the ledger's merged into one" if test.merged > 1 else ""
             beta = float(e.without_market[1][e.place or 0])
+            excess = f"returns above {100 * e.rf:g} % a year " if e.rf else "returns "
             tested = (
                 f": studentised bootstrap of the maximum over {int(test.entered.sum()):,} trials, {test.blocks} blocks"
-                f"{merged}; of returns less beta {beta:.2f} times buying and holding"
+                f"{merged}; of {excess}less beta {beta:.2f} times buying and holding"
             )
             found += [
                 ("p-value", f"{_p(self.p_value)} ± {test.error:.4f}{tested}"),
@@ -288,6 +289,7 @@ def verdict(
     *,
     only: Sequence[str] = (),
     promises: Sequence[float] = (0.0, 0.1),
+    rf: float = 0.0,
     replications: int = REPLICATIONS,
     seed: int = 0,
 ) -> Verdict:
@@ -296,7 +298,8 @@ def verdict(
     The chosen trial has the highest Sharpe ratio of those that ``res`` has left, its family is every rival in the
     project's ledger that overlaps its asset and span. The headline is the studentised bootstrap of the family's largest
     Sharpe ratio, of returns less beta times buying and holding (rules I7-I9). ``only`` narrows the family to strategies
-    of these names: the ledger notes that, and the page says so. ``promises`` are yearly growths whose chance is told.
+    of these names: the ledger notes that, and the page says so. ``promises`` are yearly growths whose chance is told,
+    ``rf`` is what a year earns without risk, a fraction: both tests are of excess returns, the other numbers as found.
 
     Returns a `Verdict`, whose numbers are found when they are asked for. Raises UsageError, and RunError for a result
     that is not in the ledger.
@@ -315,8 +318,10 @@ def verdict(
     if type(replications) is not int or replications < 99:
         fix = "Leave it out for 9,999."
         raise UsageError(message("replications", repr(replications), "a whole number of 99 or more", fix))
+    if isinstance(rf, bool) or not isinstance(rf, (int, float)) or not abs(rf) < 1.0:
+        raise UsageError(message("rf", repr(rf), "a year's return, a fraction", "Write rf=0.02 for 2 % a year."))
     only = (only,) if isinstance(only, str) else tuple(only)
-    return Verdict(res, gather(res, only=only, replications=replications, seed=seed), only, promises)
+    return Verdict(res, gather(res, only=only, rf=rf, replications=replications, seed=seed), only, promises)
 
 
 def _count(n: int, what: str) -> str:

@@ -205,3 +205,16 @@ def test_an_audit_is_told(bars: xr.Dataset) -> None:
         assert "not audited: run kk.audit" in str(judged(res))
         kk.audit(bars, strategy, end="2004", cuts=4)
         assert f"audited: {said}" in str(judged(res))
+
+
+def test_i7__what_is_earned_without_risk_is_no_skill(bars: xr.Dataset) -> None:
+    res = kk.backtest(bars, cross, {"fast": 20, "slow": 100}, start="2001")
+    plain, above = judged(res), judged(res, rf=0.03)
+    returns = kk.metrics.returns(res["equity"], initial=1e6).values
+    x = returns - 0.03 / 252
+    assert float(above.evidence.plain.t[0]) == pytest.approx(len(x) ** 0.5 * x.mean() / x.std(ddof=1), rel=1e-5)
+    beta = float(above.evidence.without_market[1][0])
+    drop = (1 - beta) * 0.03 / 252 * len(x) ** 0.5
+    sd = float(np.sqrt(plain.evidence.without_market[0].s2.sum() / len(x)))
+    assert float(plain.evidence.headline.t[0] - above.evidence.headline.t[0]) == pytest.approx(drop / sd, rel=1e-3)
+    assert "of returns above 3 % a year less beta" in str(above)
