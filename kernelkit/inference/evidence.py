@@ -93,10 +93,7 @@ def chosen(res: xr.Dataset) -> Chosen:
 
     Raises RunError for a result that is not in the ledger, or whose summaries are not, UsageError for one of no trial.
     """
-    call = str(res.attrs.get("ledger", ""))
-    row = None
-    for found in ledger.rows("trials", keep=lambda row: row["call"] == call and row["role"] == "rival"):
-        row = found  # the last run of it
+    row = ledger.call(str(res.attrs.get("ledger", "")))
     if row is None or "blocks" not in row:
         found_ = "a result that it does not have" if row is None else "a result without block summaries"
         fix = "Verdicts are on what kk.backtest or kk.walk_forward has returned, with its metrics, in this project."

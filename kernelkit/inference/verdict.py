@@ -318,7 +318,7 @@ def verdict(
     if type(replications) is not int or replications < 99:
         fix = "Leave it out for 9,999."
         raise UsageError(message("replications", repr(replications), "a whole number of 99 or more", fix))
-    if isinstance(rf, bool) or not isinstance(rf, (int, float)) or not abs(rf) < 1.0:
+    if type(rf) not in (int, float) or not abs(rf) < 1.0:
         raise UsageError(message("rf", repr(rf), "a year's return, a fraction", "Write rf=0.02 for 2 % a year."))
     only = (only,) if isinstance(only, str) else tuple(only)
     return Verdict(res, gather(res, only=only, rf=rf, replications=replications, seed=seed), only, promises)

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernelkit.errors import RunError, message
 from kernelkit.ledger.log import (
     BEGIN,
     HEAD,
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow.compute as pc
 
-TRIES = 8  # to read what compactions move
+TRIES = 8  # to find the files as they were listed
 TRIED = ("trials", "source")  # kinds of rows that runs write; all others are notes
 NOTES = "notes-"  # how the names of their files begin
 
@@ -115,24 +114,22 @@ def every_record(at: str, where: pc.Expression | None = None, tried: bool | None
     """Every record once that ``where`` wants: of Parquet files, then of logs; ``tried`` says of trials or of notes."""
     fs, path = filesystem(at)
     had, done = Had(), set()
+    damage: dict[str, str] = {}
     for _ in range(TRIES):
         listed = listing(fs, path, tried)
-        try:
-            for p in listed:
-                if p.endswith(".parquet") and p not in done:
-                    yield from _compacted(fs, p, where, had)
-                    done.add(p)
-            logged, damage = _logged(fs, listed, had)
-        except FileNotFoundError:  # a compaction has taken it meanwhile: its Parquet file has it
-            continue
+        for p in listed:
+            if p.endswith(".parquet") and p not in done:
+                yield from _compacted(fs, p, where, had)
+                done.add(p)
+        logged, damage, calm = _logged(fs, listed, had)
         yield from _matching(logged, where)
         # a list that is made while a compaction works may have neither the log nor the file
-        if all(p in done for p in listing(fs, path, tried) if p.endswith(".parquet")):
-            for text in damage:
-                warnings.warn(text, RuntimeWarning, stacklevel=2)
-            return
-    found, wanted = f"files that come and go while they are read, at {at}", "files that stay"
-    raise RunError(message("ledger", found, wanted, "Try again when no compaction is under way."))
+        if calm and all(p in done for p in listing(fs, path, tried) if p.endswith(".parquet")):
+            break
+    else:  # what was there at first was read, from its log or the second time from its file; what is amiss nobody knows
+        damage = {p: text for p, text in damage.items() if "missing" not in text}
+    for text in damage.values():
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 
 def listing(fs: Any, path: str, tried: bool | None = None) -> list[str]:
@@ -169,33 +166,40 @@ def _compacted(fs: Any, path: str, where: pc.Expression | None, had: Had) -> Ite
     try:
         with fs.open(path) as file:
             yield from compacted(file, where, had.fresh)
-    except FileNotFoundError:
-        raise
     except (pa.ArrowInvalid, OSError) as error:
         warnings.warn(f"{_name(path)}: cannot be read ({error})", RuntimeWarning, stacklevel=2)
 
 
-def _logged(fs: Any, listed: Sequence[str], had: Had) -> tuple[list[Record], list[str]]:
-    """The records of all logs that were not had, and what is wrong with these."""
+def _logged(fs: Any, listed: Sequence[str], had: Had) -> tuple[list[Record], dict[str, str], bool]:
+    """The records of all logs that were not had, what is wrong with these, and whether all files were still there."""
     found: list[Record] = []
-    wrong: list[str] = []
+    damage: dict[str, str] = {}
+    calm = True
     for name, parts in logs_of(listed).items():
-        own, damage = read_log(fs, name, parts, had)
+        own, wrong, there = read_log(fs, name, parts, had)
         found += own
-        wrong += damage.values()
-    return found, wrong
+        damage |= wrong
+        calm &= there
+    return found, damage, calm
 
 
-def read_log(fs: Any, name: str, parts: Sequence[str], had: Had | None = None) -> tuple[list[Record], dict[str, str]]:
-    """The records of a log that were not ``had``, and by file what is wrong with it.
+def read_log(
+    fs: Any, name: str, parts: Sequence[str], had: Had | None = None
+) -> tuple[list[Record], dict[str, str], bool]:
+    """The records of a log that were not ``had``, by file what is wrong with it, and whether all files were there.
 
-    The record that a living process is just writing is none yet. Without ``had`` it is a log that has ended, and which
-    of its segments there are is not asked.
+    A file may have gone since it was listed: a compaction has taken it. The record that a living process is just
+    writing is none yet. Without ``had`` it is a log that has ended, and which of its segments there are is not asked.
     """
     found: list[Record] = []
     damage: dict[str, str] = {}
-    expected, previous = 0, BEGIN
-    for path, data in zip(parts, fs.cat_ranges(list(parts), None, None, on_error="raise"), strict=True):
+    expected, previous, there = 0, BEGIN, True
+    for path, data in zip(parts, fs.cat_ranges(list(parts), None, None, on_error="return"), strict=True):
+        if isinstance(data, FileNotFoundError):
+            there = False
+            continue
+        if isinstance(data, BaseException):
+            raise data
         first = int(path.rpartition("-")[2].removesuffix(".seg")) if path.endswith(".seg") else 0
         follows = first == expected
         if not follows and had is not None and not had.has(name, expected, first):
@@ -212,7 +216,7 @@ def read_log(fs: Any, name: str, parts: Sequence[str], had: Had | None = None) -
         expected = first + len(own)
         fresh = np.ones(len(own), bool) if had is None else had.fresh_of(name, first, len(own))
         found += itertools.compress(own, fresh)
-    return found, damage
+    return found, damage, there
 
 
 def _is(payload: Any) -> Any:
@@ -292,10 +296,7 @@ def _compact(fs: Any, path: str, local: bool, tried: bool) -> int:
 
     def found(logs: dict[str, list[str]]) -> Iterator[Record]:
         for name, parts in logs.items():
-            try:
-                own, damage = read_log(fs, name, parts)
-            except FileNotFoundError:  # somebody else has compacted it
-                continue
+            own, damage, _ = read_log(fs, name, parts)
             for text in damage.values():
                 warnings.warn(text, RuntimeWarning, stacklevel=2)
             if not any("altered" in text for text in damage.values()):

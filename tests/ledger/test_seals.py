@@ -53,8 +53,9 @@ def test_j9__a_run_before_the_seal_is_no_look(bars: xr.Dataset) -> None:
 def test_j9__each_look_is_counted_and_told(bars: xr.Dataset) -> None:
     kept = kk.seal(bars)
     first = bars.indexes["time"][kept.sizes["time"]]
-    with pytest.warns(SealedWarning, match=f"data from {first.date()} on are sealed: this is the first look"):
+    with pytest.warns(SealedWarning, match=f"data from {first.date()} on are sealed: this is the first look") as told:
         kk.backtest(bars, hold, grid={"weight": [0.5, 1.0]})
+    assert told[0].filename == __file__
     with pytest.warns(SealedWarning, match="this is look 2"):
         kk.backtest(bars, hold, debug=True)
     with pytest.warns(SealedWarning, match="this is look 3"):

@@ -168,6 +168,31 @@ def test_j6__a_list_that_missed_a_compaction_is_made_again(
     assert written() == [("a", 0)]
 
 
+def test_j6__read_whole_while_a_compaction_never_rests(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time that segments are listed one of them is compacted before it is read, however often one looks."""
+    at = f"memory://{home.name}"
+    n = 3 * store.TRIES
+    for k in range(n):
+        ledger.record([{"kind": "trials", "who": "a", "k": k}], at)
+    fs, path = store.filesystem(at)
+    whole = store.listing
+
+    def then_compacted(*arguments: Any) -> list[str]:
+        found = whole(*arguments)
+        segments = [p for p in found if p.endswith(".seg")]
+        if segments and arguments[-1] is True:
+            taken = segments[len(segments) // 2]
+            own, _, _ = store.read_log(fs, taken.rpartition("/")[2].rpartition("-")[0], [taken])
+            for content, _ in parquet.files(own):
+                store.put(fs, f"{path}/{hash(content)}.parquet", content)
+            fs.rm_file(taken)
+        return found
+
+    monkeypatch.setattr(store, "listing", then_compacted)
+    assert written(at) == [("a", k) for k in range(n)]
+    assert len(fs.glob(f"{path}/*.seg")) > 0
+
+
 def test_j6__an_object_store_gets_whole_segments(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at = f"memory://{home.name}/ledger"
     monkeypatch.setenv("KERNELKIT_LEDGER", at)
