@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernelkit.agenda import worthless
+from kernelkit.agenda import rate_at, worthless
 from kernelkit.binding import bind
 from kernelkit.errors import LookaheadError, OrderError, RunError, StrategyError, UsageError, arguments, message
 from kernelkit.intrabar import with_finer
@@ -255,6 +255,8 @@ def record(
         "lineage": str(recipe.bars.attrs.get("lineage", "")),
         "synthetic": int(recipe.bars.attrs.get("synthetic", 0)),
         "periods": float(recipe.bars.attrs["periods_per_year"]),
+        "trusted": trusted(recipe),
+        "interest": interest(recipe, times[recipe.start : recipe.stop]),
         "bound": recipe.params,
         "axes": axes,
         "assets": recipe.assets,
@@ -278,6 +280,23 @@ def record(
     if role != "delisting":  # which is computed beside another look
         ledger.warn_of_looks(asset_ids, span[1])
     return calls[0]
+
+
+def trusted(recipe: Recipe) -> list[str]:
+    """The features of a recipe's bars that entered without the time at which they were known."""
+    bars = recipe.bars
+    return [str(n) for n in bars.data_vars if str(n).startswith("x.") and int(bars[n].attrs.get("trusted", 0))]
+
+
+def interest(recipe: Recipe, times: np.ndarray) -> list[float]:
+    """The mean yearly rate that the cash of each of a recipe's accounts earns; of accounts at venues by their cash."""
+    known = list(recipe.account.by_venue.values()) if isinstance(recipe.account, Accounts) else [recipe.account]
+    if all(a.interest == 0.0 for a in known):
+        return [0.0] * len(recipe.accounts)
+    moments = times.astype("datetime64[ns]").astype("i8")
+    rates = [float(rate_at(a.interest, moments).mean()) for a in known]
+    mean = float(np.average(rates, weights=[max(a.cash, 0.0) + 1e-9 for a in known]))
+    return [mean] * len(recipe.accounts)
 
 
 def digests(recipe: Recipe, model: FillModel) -> list[str]:

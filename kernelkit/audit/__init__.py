@@ -121,7 +121,9 @@ def audit(  # noqa: PLR0913  the settings of a backtest, and its own
         )
     report = _Audit(world, subject, seed).run(cuts)
     if isinstance(subject, Tested):
-        ledger.record([ledger.audit_row(audited.name, audited.identity, report.blind, report.assumed)])
+        found = {"blind": report.blind, "assumed": list(report.assumed), "cuts": len(report.cuts)}
+        found["bars"] = limits[1] - limits[0]
+        ledger.record([ledger.audit_row(audited.name, audited.identity, subject.params, **found)])
     return report
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -99,19 +100,38 @@ def chosen(res: xr.Dataset) -> Chosen:
         fix = "Verdicts are on what kk.backtest or kk.walk_forward has returned, with its metrics, in this project."
         raise RunError(message(f"ledger at {ledger.place()}", found_, "the trials of the result", fix))
     n_account = 1 if row["together"] else len(row["assets"])
-    labels = list(params_of(row))
-    kept = row["status"] == DONE
-    for name in row["axes"]:
-        left = set(np.atleast_1d(res[name].values).tolist())
-        kept &= np.repeat([p[name] in left for p in labels], n_account)
-    if not row["together"] and n_account > 1:
-        left = set(map(str, np.atleast_1d(res["asset"].values).tolist()))
-        kept &= np.tile([a in left for a in row["assets"]], len(labels))
+    axes = row["axes"] | ({"asset": row["assets"]} if n_account > 1 else {})
+    lost = [n for n in axes if n not in res.coords]
+    if lost:
+        fix = "Select with res.sel(...), which keeps them."
+        raise UsageError(message("result", f"no labels of {', '.join(lost)}", "those that it was made with", fix))
+    left = _left(res, list(axes))
+    labels = [tuple(p[n] for n in row["axes"]) for p in params_of(row)]
+    if n_account > 1:
+        labels = [(*label, a) for label in labels for a in row["assets"]]
+    kept = (row["status"] == DONE) & np.array([label in left for label in labels], bool)
     if not kept.any():
         raise UsageError(message("result", "no trial that was run", "one at least", "Choose other labels."))
     sharpe = np.where(kept, np.nan_to_num(row["sharpe_ratio"], nan=-np.inf), -np.inf)
     best = int(np.argmax(sharpe)) if np.isfinite(sharpe).any() else int(np.argmax(kept))
     return Chosen(row, best)
+
+
+def _left(res: xr.Dataset, names: Sequence[str]) -> set[tuple[Any, ...]]:
+    """Labels along these axes of the cells that a result has left: those that have a Sharpe ratio, if one has."""
+    first = str(res.attrs.get("fill_model", "")).partition(", ")[0]
+    if "fill_model" in res.dims:
+        res = res.isel(fill_model=0)
+    elif "fill_model" in res.coords and str(res["fill_model"].values) != first:
+        found, fix = str(res["fill_model"].values), "Select none: the verdict is on the first, and tells the spread."
+        raise UsageError(message("fill model of the result", found, first, fix))
+    cells = [np.atleast_1d(res[n].values).tolist() for n in names]
+    every = list(itertools.product(*cells))
+    if "sharpe_ratio" not in res:
+        return set(every)
+    known = res["sharpe_ratio"].transpose(*[n for n in names if n in res.dims])
+    there = np.isfinite(known.values).ravel()
+    return set(itertools.compress(every, there)) if there.any() else set(every)
 
 
 @dataclass(frozen=True)
@@ -122,7 +142,8 @@ class Evidence:
     family: ledger.Family
     replications: int
     seed: int
-    rf: float = 0.0
+    rf: float | None = None
+    of: int = 0  # distinct trials of the family before it was narrowed
 
     @property
     def place(self) -> int | None:
@@ -152,9 +173,12 @@ class Evidence:
         return sums.less((1.0 - beta) * self.daily_rf), beta
 
     @property
-    def daily_rf(self) -> float:
-        """What a session earns without risk."""
-        return self.rf / self.trial.periods
+    def daily_rf(self) -> np.ndarray:
+        """What a session earns each trial without risk: at ``rf``, else what its cash earned, as interest accrues."""
+        if self.rf is not None:
+            return np.full(len(self.family), self.rf / self.trial.periods)
+        found: np.ndarray = self.family.earned / np.maximum(self.family.n.sum(axis=0), 1.0)
+        return found
 
     @cached_property
     def headline(self) -> Headline | None:
@@ -167,18 +191,30 @@ class Evidence:
         return self._test(Sums(self.family.n, self.family.s1, self.family.s2).less(self.daily_rf))
 
     def _test(self, sums: Sums) -> Headline | None:
-        return (
-            headline(sums, self.family.edges, replications=self.replications, seed=self.seed)
-            if len(self.family)
-            else None
-        )
+        if not len(self.family):
+            return None
+        active = self.family.active > 0
+        return headline(sums, self.family.edges, active=active, replications=self.replications, seed=self.seed)
+
+    def corrected(self, p: np.ndarray | float, test: Headline) -> np.ndarray:
+        """I9: p-values for all that was tried, also what was declared and what could not join."""
+        found: np.ndarray = 1.0 - (1.0 - np.asarray(p)) ** self._power(test)
+        return found
+
+    def _power(self, test: Headline) -> float:
+        inside = int(test.entered.sum())
+        return (inside + self.unseen + int(test.dependent.sum())) / inside
 
     def p_value(self, test: Headline | None) -> float:
-        """Of the chosen trial, for all that was tried (I9): also what was declared, and what could not join."""
+        """Of the chosen trial, for all that was tried; NaN where it did not enter."""
         if test is None or self.place is None or not test.entered[self.place]:
             return float("nan")
-        inside = len(self.family)
-        return float(1.0 - (1.0 - test.p[self.place]) ** ((inside + self.unseen) / inside))
+        return float(self.corrected(test.p[self.place], test))
+
+    def error(self, test: Headline) -> float:
+        """The Monte Carlo error of `p_value`."""
+        p, power = float(test.p[self.place or 0]), self._power(test)
+        return float((p * (1.0 - p) / test.replications) ** 0.5 * power * (1.0 - p) ** (power - 1.0))
 
     @property
     def unseen(self) -> int:
@@ -268,27 +304,35 @@ class Evidence:
     def growth(self, years: float, draws: int, skill: bool = True) -> np.ndarray:
         """Yearly growth over ``years`` in ``draws`` futures whose blocks are drawn from the chosen trial's; (draw,).
 
-        Without ``skill`` the blocks' mean is taken off: what luck alone would bring.
+        Without ``skill`` its mean return beyond beta times the market is taken off each session.
         """
-        log, n = np.log1p(np.expm1(self.trial.blocks["log_w"])), self.trial.blocks["n"]
-        if not skill:
-            log = log - log.sum() / n.sum() * n
+        log, n = self.trial.blocks["log_w"], self.trial.blocks["n"]
+        if not skill and self.place is not None:
+            beyond = self.without_market[0].s1[:, self.place].sum() / n.sum()
+            log = log - np.log1p(beyond) * n
         many = max(1, round(years * self.trial.periods / n.mean()))
         places = (uniform(self.seed, np.arange(draws)[:, None], np.arange(many), 2) * len(log)).astype("i8")
         found: np.ndarray = np.expm1(log[places].sum(axis=1) / n[places].sum(axis=1) * self.trial.periods)
         return found
 
 
-def gather(res: xr.Dataset, *, only: Sequence[str] = (), rf: float, replications: int, seed: int) -> Evidence:
-    """The evidence on a result; ``only`` narrows the family to strategies of these names, which is recorded."""
+def gather(res: xr.Dataset, *, only: Sequence[str] = (), rf: float | None, replications: int, seed: int) -> Evidence:
+    """The evidence on a result; ``only`` narrows the family to strategies of these names, which is recorded.
+
+    The family is that of all assets of the call: whoever looks at the best of them has looked at the others. Raises
+    UsageError for a family without the chosen trial's strategy.
+    """
     trial = chosen(res)
+    name = trial.row["strategy"]
+    if only and name not in only:
+        raise UsageError(message("only", ", ".join(only), f"{name} among them", "The chosen trial is one of its."))
     level = int(trial.row["level"][trial.account])
     spare = max(0, int(np.log2(max(1, len(trial.blocks["n"])) / LEAST)))
-    family = ledger.family(
-        trial.asset_ids, tuple(trial.row["span"]), coarsest=level + spare, synthetic=trial.row["synthetic"]
-    )
+    ids, span = trial.row["asset_ids"], tuple(trial.row["span"])
+    family = ledger.family(ids, span, coarsest=level + spare, synthetic=trial.row["synthetic"])
+    of = family.distinct + family.declared
     if only:
         whole = len(family)
         family = family.only(only)
-        ledger.narrowed(trial.asset_ids, f"only {', '.join(only)}", whole - len(family))
-    return Evidence(trial, family, replications, seed, rf)
+        ledger.narrowed(ids, f"only {', '.join(only)}", whole - len(family))
+    return Evidence(trial, family, replications, seed, rf, of)

@@ -16,6 +16,7 @@ from kernelkit.inference.draws import block_counts
 
 LEAST = 16  # blocks, of the family and of each trial
 REPLICATIONS = 9_999
+FEW = 3.0  # sessions in a block, below which it tells nothing of dependence
 
 
 class Sums(NamedTuple):
@@ -38,18 +39,18 @@ class Sums(NamedTuple):
 class Headline(NamedTuple):
     """What `headline` finds: of each trial whether it entered, its t, p-value and step-down p-value (NaN where not).
 
-    ``error`` is the Monte Carlo error of the smallest p-value, ``blocks`` the number of blocks, ``merged`` how many of
-    those given make one; ``length`` how many of those given they would have to be long.
+    ``dependent`` are trials left out because their returns hang together for longer than the family's blocks can be,
+    ``blocks`` the number of blocks, ``merged`` how many of those given make one.
     """
 
     entered: np.ndarray
+    dependent: np.ndarray
     t: np.ndarray
     p: np.ndarray
     adjusted: np.ndarray
-    error: float
+    replications: int
     blocks: int
     merged: int
-    length: float
 
 
 def without_market(
@@ -71,13 +72,20 @@ def without_market(
 
 
 def headline(
-    sums: Sums, edges: np.ndarray, *, replications: int = REPLICATIONS, seed: int = 0, least: int = LEAST
+    sums: Sums,
+    edges: np.ndarray,
+    *,
+    active: np.ndarray | None = None,
+    replications: int = REPLICATIONS,
+    seed: int = 0,
+    least: int = LEAST,
 ) -> Headline | None:
     """Test every trial against the best of luck (I7-I9); None where there are too few blocks: "insufficient data".
 
     ``edges`` (block,) are the blocks' numbers: those that differ in their last bits only are merged, until a block is
-    as long as dependence asks for. A trial with fewer than ``least`` blocks in which its returns are not all 0 does not
-    enter. Raises DataError for arrays that do not fit.
+    as long as dependence asks for. ``active`` (block, trial) says in which blocks a trial did anything (None: where its
+    sum of squares is above 0); one with fewer than ``least`` such blocks does not enter, nor does one that would ask
+    for longer blocks than the family can have. Raises DataError for arrays that do not fit.
 
     >>> r = np.random.default_rng(1).normal(size=(64, 20, 8))
     >>> r[..., 0] += 0.25
@@ -88,25 +96,32 @@ def headline(
     if not sums.n.shape == sums.s1.shape == sums.s2.shape == (len(edges), sums.n.shape[-1]):
         shapes = " and ".join(str(a.shape) for a in (*sums, edges))
         raise DataError(message("sums and edges", shapes, "(block, trial), and (block,)", "Use kk.ledger.family."))
-    merged = 1
+    did = (sums.s2 > 0.0 if active is None else active).astype("f8")
+    merged, out = 1, np.zeros(sums.n.shape[1], bool)
     while True:
-        whole = sums.merged(edges // merged)
-        entered = ((whole.s2 > 0.0).sum(axis=0) >= least) & (_spread(whole) > 0.0)
+        whole, ways = sums.merged(edges // merged), Sums(did, did, did).merged(edges // merged).n
+        entered = ((ways > 0.0).sum(axis=0) >= least) & (_spread(whole) > 0.0) & ~out
         if not entered.any():
             return None
         some = Sums(*(a[:, entered] for a in whole))
         found = dependence(some)
-        length = float(np.max(found.length))
-        if length <= 1.0:
+        further = len(np.unique(edges // (2 * merged))) >= least
+        too_long, hopeless = found.length > 1.0, found.length > len(whole.n) / least
+        if hopeless.any():
+            out[np.flatnonzero(entered)[hopeless]] = True
+        elif further and (too_long.any() or np.median(found.per) < FEW):
+            merged *= 2
+        elif too_long.any():
+            out[np.flatnonzero(entered)[too_long]] = True
+        else:
             break
-        merged *= 2
     many, mean = some.n.sum(axis=0), some.s1.sum(axis=0) / some.n.sum(axis=0)
     off = (some.s1 - mean * some.n) * found.scale
     squares = some.s2 - 2.0 * mean * some.s1 + mean**2 * some.n
     t = mean * np.sqrt(many / _spread(some))
     test = studentised_maximum(t, off, squares, some.n, block_counts(len(off), replications, scheme="iid", seed=seed))
     t, p, adjusted = (_spread_out(a, entered) for a in (t, test.p, test.adjusted))
-    return Headline(entered, t, p, adjusted, test.error, len(off), merged, length * merged)
+    return Headline(entered, out, t, p, adjusted, replications, len(off), merged)
 
 
 def _spread_out(a: np.ndarray, entered: np.ndarray) -> np.ndarray:
@@ -128,6 +143,7 @@ class Dependence(NamedTuple):
 
     length: np.ndarray
     scale: np.ndarray
+    per: np.ndarray
 
 
 def dependence(sums: Sums) -> Dependence:
@@ -136,7 +152,8 @@ def dependence(sums: Sums) -> Dependence:
     How much more than single samples blocks vary, shrunk towards what all trials have in common, tells the first
     autocorrelation of an AR(1) series. Of such a one, Politis and White's (2004) formula gives the length, and what
     blocks of this length miss of the variance of a mean. Few blocks tell a trial's own variance badly; the largest of
-    many such errors would make the test reject too rarely.
+    many such errors would make the test reject too rarely. Blocks of fewer than three sessions (``per`` on average)
+    tell nothing of dependence: none is seen in them.
     """
     filled, n = (sums.n > 0.0).sum(axis=0), sums.n.sum(axis=0)
     off = sums.s1 - sums.s1.sum(axis=0) / n * sums.n
@@ -151,10 +168,10 @@ def dependence(sums: Sums) -> Dependence:
         middle = 0.5 * (low + high)
         below = _variance_ratio(middle, per) < ratio
         low, high = np.where(below, middle, low), np.where(below, high, middle)
-    r = 0.5 * (low + high)
+    r = np.where(per < FEW, 0.0, 0.5 * (low + high))
     length = (2.0 * r / (1.0 - r * r)) ** (2.0 / 3.0) * np.cbrt(n) / per
     missed = (1.0 + r) / (1.0 - r) / _variance_ratio(r, per)
-    return Dependence(length, np.sqrt(missed * ratio / raw))
+    return Dependence(length, np.sqrt(missed * ratio / raw), per)
 
 
 def _variance_ratio(r: np.ndarray, n: np.ndarray) -> np.ndarray:

@@ -33,7 +33,6 @@ class Verdict:
     def __init__(self, res: xr.Dataset, evidence: Evidence, only: Sequence[str], promises: Sequence[float]) -> None:
         self.evidence, self.only, self.promises = evidence, tuple(only), tuple(promises)
         self.costs, self.fill_model = str(res.attrs.get("costs", "")), str(res.attrs.get("fill_model", ""))
-        self.trusted = bool(res.attrs.get("trusted", 0))
         self._spread = _spread_of(res)
         self._break_even = _break_even_of(res)
 
@@ -77,7 +76,10 @@ class Verdict:
     def survivors(self) -> dict[float, int]:
         """How many trials of the family are significant at each level, whichever others have skill (step-down)."""
         test = self.evidence.headline
-        return {level: 0 if test is None else int(np.sum(test.adjusted <= level)) for level in LEVELS}
+        if test is None:
+            return dict.fromkeys(LEVELS, 0)
+        adjusted = self.evidence.corrected(test.adjusted, test)
+        return {level: int(np.sum(adjusted <= level)) for level in LEVELS}
 
     def chance(self, growth: float, years: float = 1.0, *, skill: bool = True) -> float:
         """The chance of a yearly growth of at least ``growth`` over ``years``, if the future is drawn from the past.
@@ -92,29 +94,50 @@ class Verdict:
     @property
     def judgement(self) -> str:
         """In a word or two."""
+        if self.audit[0] is False:
+            return "LOOKS INTO THE FUTURE"
         if math.isnan(self.p_value):
             return "TOO LITTLE DATA"
         if self.p_value <= LEVELS[1]:
             return "SIGNIFICANT AT 1 %"
         return "SIGNIFICANT AT 5 %" if self.significant else "NOT SIGNIFICANT"
 
+    @cached_property
+    def audit(self) -> tuple[bool | None, str]:
+        """Whether audits found it blind to the future (None: there was none), and that in words."""
+        return _audited(self.evidence.trial.row, self.evidence.trial.params)
+
     @property
     def meaning(self) -> str:
         """What the corrected p-value says, in a sentence."""
-        n = _count(self.n_trials, "trial")
+        if self.audit[0] is False:
+            return "An audit has shown that it decides by what comes later: none of its numbers means anything."
         if math.isnan(self.p_value):
-            return (
-                f"Fewer than {LEAST} blocks of its returns are long enough and not all 0: nothing can be said about "
-                f"the best of {n}, and it cannot be called significant."
-            )
-        odds = f"{100 * self.p_value:.2g} of 100" if self.p_value >= 0.001 else f"{1000 * self.p_value:.1g} of 1,000"
-        worlds = f"If nothing that was tried had skill, the best of {n} would look at least this good in {odds} worlds."
-        return worlds if self.n_trials > 1 else worlds.replace("the best of 1 trial", "this one trial")
+            return f"{self._why_not()}: nothing can be said, and it cannot be called significant."
+        of = 1000 if self.p_value < 0.001 else 100
+        odds = f"{of * self.p_value:.{0 if self.p_value >= 0.01 else 1}f} of {of:,}"
+        best = "this one trial" if self.n_trials == 1 else f"the best of {self.n_trials:,} trials"
+        return f"If nothing that was tried had skill, {best} would look at least this good in {odds} worlds."
+
+    def _why_not(self) -> str:
+        """Why there is no p-value."""
+        e = self.evidence
+        if e.place is None:
+            return "Its block summaries are too coarse or are missing"
+        if e.headline is not None and e.headline.dependent[e.place]:
+            return "Its returns hang together for longer than its history can tell"
+        did = int((e.family.active[:, e.place] > 0).sum())
+        if did < LEAST or e.headline is not None:
+            return f"It was in the market in {_count(did, 'block')} of time, and {LEAST} are needed"
+        return f"No trial of the family has {LEAST} blocks of time that are long enough"
 
     @property
     def first_line(self) -> str:
         """What is known at once: how many were tried, Sharpe ratio, PSR."""
-        tried = f"{_count(self.n_trials, 'trial')} of this market so far"
+        markets = "this market" if len(self.evidence.trial.row["asset_ids"]) == 1 else "these markets"
+        tried = f"{_count(self.n_trials, 'trial')} of {markets} so far"
+        if self.only:
+            tried = f"NARROWED to {', '.join(self.only)}: {self.n_trials:,} of {self.evidence.of:,} trials"
         known = f"{tried}, Sharpe {self.sharpe_ratio:.2f}, PSR {self.psr:.3f}"
         return f"{known}{'; COSTS: NONE' if self.costs == 'none' else ''}"
 
@@ -132,8 +155,7 @@ class Verdict:
             "Significance": self._significance(),
             "Luck of the draw": self._overfitting(),
             "Assumptions": self._assumptions(),
-            "Future": self._future(),
-        }
+        } | ({"Future": self._future()} if not math.isnan(self.p_value) and self.promises else {})
 
     def _tried(self) -> list[tuple[str, str]]:
         e, f = self.evidence, self.evidence.family
@@ -147,9 +169,11 @@ class Verdict:
             found.append(("without returns", f"{f.failed:,} failed, {f.apart:,} without block summaries that fit"))
         if e.effective:
             said = ", ".join(f"{v:,.1f} by {k}" for k, v in e.effective.items())
+            if len(f) >= len(f.edges):
+                said += f"; {len(f.edges)} blocks tell no more than as many apart"
             found.append(("worth as many independent ones as", said))
         if self.only:
-            found.append(("NARROWED", f"to {', '.join(self.only)}: the ledger has noted that"))
+            found.append(("NARROWED", f"to {', '.join(self.only)}, of {e.of:,} trials: the ledger has noted that"))
         since, looks = ledger.looks(e.trial.asset_ids)
         if since is not None:
             day = str(np.datetime64(since, "ns").astype("datetime64[D]"))
@@ -164,13 +188,14 @@ class Verdict:
         if test is not None and not math.isnan(self.p_value):
             merged = f", {test.merged} of the ledger's merged into one" if test.merged > 1 else ""
             beta = float(e.without_market[1][e.place or 0])
-            excess = f"returns above {100 * e.rf:g} % a year " if e.rf else "returns "
+            above = 100 * float(e.daily_rf[e.place or 0]) * e.trial.periods
+            excess = f"returns above {above:.2g} % a year " if above else "returns "
             tested = (
                 f": studentised bootstrap of the maximum over {int(test.entered.sum()):,} trials, {test.blocks} blocks"
                 f"{merged}; of {excess}less beta {beta:.2f} times buying and holding"
             )
             found += [
-                ("p-value", f"{_p(self.p_value)} ± {test.error:.4f}{tested}"),
+                ("p-value", f"{_p(self.p_value)} ± {e.error(test):.4f}{tested}"),
                 ("Sharpe beyond the market", f"{float(test.t[e.place or 0]) / e.years**0.5:.2f}"),
                 ("p-value with market premium", _p(self.p_value_plain)),
                 (
@@ -229,16 +254,16 @@ class Verdict:
             found.append(("fill model", f"{self.fill_model} alone: how much hangs on it is not known"))
         else:
             found.append(("fill models", f"{self.fill_model}: total return differs by {100 * self._spread:.1f} %"))
-        found.append(("lookahead", _audited(e.trial.row, self.trusted)))
+        found.append(("lookahead", self.audit[1]))
         if e.trial.row["synthetic"]:
             found.append(("data", "SYNTHETIC"))
         return found
 
     def _future(self) -> list[tuple[str, str]]:
         found = []
-        for growth in self.promises:
+        for growth in self.promises if not math.isnan(self.p_value) else ():
             said = f"{100 * self.chance(growth):.0f} %, without skill {100 * self.chance(growth, skill=False):.0f} %"
-            found.append((f"chance of {100 * growth:.0f} % in a year", said))
+            found.append((f"chance of {100 * growth:.0f} % or more in a year", said))
         return found
 
     def __str__(self) -> str:
@@ -289,7 +314,7 @@ def verdict(
     *,
     only: Sequence[str] = (),
     promises: Sequence[float] = (0.0, 0.1),
-    rf: float = 0.0,
+    rf: float | None = None,
     replications: int = REPLICATIONS,
     seed: int = 0,
 ) -> Verdict:
@@ -299,7 +324,8 @@ def verdict(
     project's ledger that overlaps its asset and span. The headline is the studentised bootstrap of the family's largest
     Sharpe ratio, of returns less beta times buying and holding (rules I7-I9). ``only`` narrows the family to strategies
     of these names: the ledger notes that, and the page says so. ``promises`` are yearly growths whose chance is told,
-    ``rf`` is what a year earns without risk, a fraction: both tests are of excess returns, the other numbers as found.
+    ``rf`` is what a year earns without risk, a fraction (None: what the accounts' cash earned): both tests are of
+    returns above that, the other numbers as found.
 
     Returns a `Verdict`, whose numbers are found when they are asked for. Raises UsageError, and RunError for a result
     that is not in the ledger.
@@ -318,7 +344,7 @@ def verdict(
     if type(replications) is not int or replications < 99:
         fix = "Leave it out for 9,999."
         raise UsageError(message("replications", repr(replications), "a whole number of 99 or more", fix))
-    if type(rf) not in (int, float) or not abs(rf) < 1.0:
+    if rf is not None and (type(rf) not in (int, float) or not abs(rf) < 1.0):
         raise UsageError(message("rf", repr(rf), "a year's return, a fraction", "Write rf=0.02 for 2 % a year."))
     only = (only,) if isinstance(only, str) else tuple(only)
     return Verdict(res, gather(res, only=only, rf=rf, replications=replications, seed=seed), only, promises)
@@ -357,11 +383,23 @@ def _break_even_of(res: xr.Dataset) -> float:
     return math.log1p(cagr) / turnover if turnover > 0.0 and cagr > -1.0 else float("nan")
 
 
-def _audited(row: dict[str, Any], trusted: bool) -> str:
-    """What is known of lookahead: the last audit of this source in the ledger."""
-    audits = [r for r in ledger.rows("audit") if r["source"] == row["source"]]
-    if audits:
-        last = max(audits, key=lambda r: float(r["at"]))
-        trust = f", but for what was taken on trust ({'; '.join(last['assumed'])})" if last["assumed"] else ""
-        return f"audited: {'blind to the future' + trust if last['blind'] else 'LOOKS INTO THE FUTURE'}"
-    return "not audited: run kk.audit" + (", and features are trusted" if trusted else "")
+def _audited(row: dict[str, Any], params: dict[str, Any]) -> tuple[bool | None, str]:
+    """What audits of this source found: one that leaked outweighs all others, and with what parameters they ran."""
+    found = [r for r in ledger.rows("audit") if r["source"] == row["source"]]
+    trusted = f"; {', '.join(row['trusted'])} is taken on trust (trusted=True)" if row.get("trusted") else ""
+    if not found:
+        return None, f"not audited: run kk.audit{trusted}"
+    if not all(r["blind"] for r in found):
+        return False, "audited: LOOKS INTO THE FUTURE"
+    own = [r for r in found if r["params"] == _plain(params)]
+    last = max(own or found, key=lambda r: float(r["at"]))
+    said = f"audited: blind to the future at {_count(last['cuts'], 'cut')} of {last['bars']:,} bars"
+    if not own:
+        said += ", with other parameters"
+    if last["assumed"]:
+        said += f", but for what was taken on trust ({'; '.join(last['assumed'])})"
+    return True, said + trusted
+
+
+def _plain(params: dict[str, Any]) -> dict[str, str]:
+    return {k: repr(v) for k, v in params.items()}

@@ -19,6 +19,7 @@ from kernelkit.ledger.trials import DONE, FIELDS, KEY_BYTES, NONE, SHARED, UNTOU
 if TYPE_CHECKING:
     import pyarrow.compute as pc
 
+DAY_NS = 86400e9
 TOLD: dict[str, Any] = {
     "key": f"V{KEY_BYTES}",
     "strategy": object,
@@ -26,6 +27,7 @@ TOLD: dict[str, Any] = {
     "cell": "i8",
     "account": "i8",
     "at": "f8",
+    "earned": "f8",
 }
 SUMS = ("s1", "s2", "active", "sxb")  # of `FIELDS`, what a family is made of
 
@@ -34,8 +36,9 @@ SUMS = ("s1", "s2", "active", "sxb")  # of `FIELDS`, what a family is made of
 class Family:
     """Rivals and their block sums on common edges.
 
-    Arrays are by trial (``key``, ``strategy``, ``call``, ``cell``, ``account``, ``at``: when it first ran) or
-    (block, trial): ``n`` sessions, of them ``active``, sums ``s1 s2`` of their returns, ``sb sbb`` of the asset's own,
+    Arrays are by trial (``key``, ``strategy``, ``call``, ``cell``, ``account``, ``at``: when it first ran, ``earned``:
+    what its cash earned over its span without risk, a fraction) or (block, trial): ``n`` sessions, of them ``active``,
+    sums ``s1 s2`` of their returns, ``sb sbb`` of the asset's own,
     ``sxb`` of both. A block that a trial has no sessions in is 0 throughout. ``runs`` counts every recorded run of a
     rival, ``distinct`` their keys, ``failed`` keys that never came to a result, ``alike`` those whose summaries
     another one has too, ``apart`` distinct ones whose summaries are missing or too coarse to join these blocks,
@@ -48,6 +51,7 @@ class Family:
     cell: np.ndarray
     account: np.ndarray
     at: np.ndarray
+    earned: np.ndarray
     edges: np.ndarray
     level: int
     n: np.ndarray
@@ -110,6 +114,8 @@ class _Group:
         self.told["account"] += [account] * len(fresh)
         for name in ("strategy", "call", "at"):
             self.told[name] += [row[name]] * len(fresh)
+        days = (row["span"][1] - row["span"][0]) / DAY_NS
+        self.told["earned"] += [row.get("interest", [0.0] * (account + 1))[account] * days / 365.0] * len(fresh)
         return len(trials) - len(fresh)
 
 

@@ -194,10 +194,10 @@ def record_trials(text: str, rows: Sequence[Row]) -> None:
         _told.add(known)
 
 
-def audit_row(name: str, source: str, blind: bool, assumed: Sequence[str]) -> Row:
-    """What an audit of a strategy's source came to: whether it is blind to the future, and what was taken on trust."""
-    found = {"strategy": name, "source": digest_of(source), "blind": blind, "assumed": list(assumed)}
-    return {"kind": "audit", "at": time.time(), **found}
+def audit_row(name: str, source: str, params: Mapping[str, Any], **found: Any) -> Row:
+    """What an audit of a strategy's source came to: ``blind`` or not, ``assumed``, its ``cuts`` and ``bars``."""
+    told = {"strategy": name, "source": digest_of(source), "params": {k: repr(v) for k, v in params.items()}}
+    return {"kind": "audit", "at": time.time(), **told, **found}
 
 
 def trials_rows(

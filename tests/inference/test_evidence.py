@@ -82,7 +82,7 @@ def test_a_portfolio_is_judged_by_its_own_account() -> None:
     found = judged(res)
     assert (found.evidence.trial.assets, found.n_trials) == ("A, B", 3)
     single = judged(kk.backtest(bars, above, grid={"n": [5, 10]}).sel(asset="B"))
-    assert single.n_trials == 2 + 3  # the portfolio trades B, too
+    assert single.n_trials == 2 * 2 + 3  # on A, too; and the portfolio trades both
     assert {r["role"] for r in ledger.rows("trials")} == {"rival"}
 
 
@@ -104,3 +104,89 @@ def test_without_variance_there_is_too_little_data(bars: xr.Dataset) -> None:
     assert np.isnan(found.p_value)
     assert "cannot be called significant" in str(found)
     assert found.line.startswith("Verdict: too little data; 1 trial of this market so far, Sharpe nan")
+
+
+def noise(seed: int, days: int = 900, volatility: float = 0.01) -> pd.DataFrame:
+    """Days, 24/7, of a random walk."""
+    close = np.round(100 * np.exp(np.cumsum(np.random.default_rng(seed).normal(0, volatility, days))), 3)
+    prices = dict.fromkeys(("open", "high", "low", "close"), close)
+    return pd.DataFrame(prices | {"volume": 1e6}, index=pd.date_range("2018-01-01", periods=days, freq="D"))
+
+
+def test_the_best_of_many_assets_is_one_of_many() -> None:
+    """Forty random walks: the best of them was chosen, whichever is left in the result."""
+    bars = kk.data.from_pandas({f"N{k}": noise(k) for k in range(40)}, calendar="24/7", name="walks")
+    res = kk.backtest(bars, above)
+    found = judged(res)
+    assert found.n_trials == 40
+    assert not found.significant
+    assert "40 trials of these markets so far" in found.line
+    assert judged(res.sel(asset=found.evidence.trial.assets)).p_value == found.p_value
+
+
+def test_interest_on_cash_is_no_skill(bars: xr.Dataset) -> None:
+    @kk.strategy(warmup=0)
+    def half(ctx, weight=0.5):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx.target_percent(weight)
+
+    account = kk.Account(cash=1e6, interest=0.04)
+    res = kk.backtest(bars, half, grid={"weight": [0.0, 0.25, 0.5]}, account=account)
+    for weight in (0.0, 0.25, 0.5):
+        found = judged(res.sel(weight=weight))
+        assert not found.significant, found.line
+    assert "of returns above 4.1 % a year less beta" in str(found) or "of returns above 4 % a year less beta" in str(
+        found
+    )
+
+
+def test_seldom_is_said_and_does_not_hide_others(bars: xr.Dataset) -> None:
+    """Beta times the market is not activity: what holds for two weeks in twenty years does not enter."""
+
+    @kk.strategy(warmup=0)
+    def once(ctx, day=100):  # type: ignore[no-untyped-def]
+        ctx.target_percent(1.0 if day <= ctx.i < day + 10 else 0.0)
+
+    res = kk.backtest(bars, above, {"n": 200})
+    before = judged(res).p_value
+    few = kk.backtest(bars, once, grid={"day": range(100, 4500, 400)})
+    after = judged(res)
+    entered = after.evidence.headline.entered
+    assert (int(entered.sum()), len(entered)) == (1, 12)
+    assert after.p_value == pytest.approx(before, abs=0.06)  # other draws: these begin a block earlier
+    assert "in the market in" in judged(few).meaning
+    assert "16 are needed" in judged(few).meaning
+
+
+def test_declared_trials_count_in_survivors_too(bars: xr.Dataset) -> None:
+    res = kk.backtest(bars, above, grid={"n": range(100, 300, 20)}, start="2001")
+    found = judged(res)
+    kk.ledger.declare(10**6, "everything")
+    assert found.survivors[0.05] >= judged(res).survivors[0.05] == 0
+
+
+def test_an_odd_rival_stands_apart(bars: xr.Dataset) -> None:
+    """One whose returns hang together for years does not make all others too little data."""
+    res = kk.backtest(bars, above, grid={"n": range(20, 60)})
+    rates = pd.Series(np.linspace(0.0, 0.08, 200), pd.date_range("1999-01-01", "2018-12-31", periods=200))
+
+    @kk.strategy
+    def slow(ctx):  # type: ignore[no-untyped-def]
+        ctx.target_percent(0.001 if ctx.i % 2 else 0.0)
+
+    kk.backtest(bars, slow, account=kk.Account(1e6, interest=rates))
+    found = judged(res)
+    assert not np.isnan(found.p_value)
+    assert found.evidence.headline.dependent.sum() <= 1
+
+
+def test_a_cell_that_is_masked_is_not_chosen(bars: xr.Dataset) -> None:
+    res = kk.backtest(bars, above, grid={"n": [10, 20, 30]})
+    left = res.where(res["sharpe_ratio"] < res["sharpe_ratio"].max())
+    best = left["sharpe_ratio"].idxmax().item()
+    assert judged(left).evidence.trial.params["n"] == best
+    with pytest.raises(kk.errors.UsageError, match="result: found no labels of n"):
+        judged(res.isel(n=0, drop=True))
+    several = kk.backtest(bars, above, fill_model=["conservative", "lean"])
+    with pytest.raises(kk.errors.UsageError, match="fill model of the result: found lean"):
+        judged(several.isel(fill_model=1))

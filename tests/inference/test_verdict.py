@@ -96,11 +96,12 @@ def test_a_narrowed_family_is_noted_and_shown(bars: xr.Dataset) -> None:
     kk.backtest(bars, other, grid={"n": range(10, 60)}, start="2001")
     found = judged(res, only=["cross"])
     assert found.n_trials == 42
-    assert "to cross: the ledger has noted that" in str(found)
+    assert "to cross, of 92 trials: the ledger has noted that" in str(found)
     (row,) = kk.ledger.rows("narrowed")
     assert (row["left_out"], row["why"]) == (50, "only cross")
-    with pytest.raises(UsageError, match="strategies of the family: found nothing, wanted some of cross, other"):
-        judged(res, only="nothing")
+    assert "NARROWED to cross: 42 of 92 trials" in found.line
+    with pytest.raises(UsageError, match="only: found other, wanted cross among them"):
+        judged(res, only="other")
 
 
 def test_a_walk_forward_is_one_rival(bars: xr.Dataset) -> None:
@@ -139,7 +140,7 @@ def test_skill_that_was_planted_is_found_among_many() -> None:
         res = kk.backtest(bars, follow, grid={"n": range(2, 102)})
         found = judged(res.sel(asset="A"))
         assert found.judgement == said
-        assert (found.evidence.trial.assets, found.n_trials) == ("A", 100)  # those on B are another market's
+        assert (found.evidence.trial.assets, found.n_trials) == ("A", 200)  # those on B were looked at, too
         assert found.significant == (found.p_value <= 0.05)
         if found.significant:
             assert found.name == "follow(n=2)"
@@ -197,14 +198,30 @@ def test_i31__the_largest_of_correlated_trials() -> None:
 
 def test_an_audit_is_told(bars: xr.Dataset) -> None:
     @kk.signal
-    def scaled(ds):  # type: ignore[no-untyped-def]
-        return (ds["close"] > ds["close"].mean()) * 1.0
+    def scaled(ds, k=1.0):  # type: ignore[no-untyped-def]
+        return (ds["close"] > k * ds["close"].mean()) * 1.0
 
-    for strategy, said in ((other, "blind to the future"), (scaled, "LOOKS INTO THE FUTURE")):
-        res = kk.backtest(bars, strategy, end="2004")
-        assert "not audited: run kk.audit" in str(judged(res))
-        kk.audit(bars, strategy, end="2004", cuts=4)
-        assert f"audited: {said}" in str(judged(res))
+    res = kk.backtest(bars, other, end="2004")
+    assert "not audited: run kk.audit" in str(judged(res))
+    kk.audit(bars, other, {"n": 30}, end="2004", cuts=4)
+    assert "blind to the future at 4 cuts of 1,508 bars, with other parameters" in str(judged(res))
+    res = kk.backtest(bars, scaled, end="2004")
+    kk.audit(bars, scaled, end="2004", cuts=4)
+    kk.audit(bars, scaled, {"k": 0.0}, end="2004", cuts=4)  # washes nothing clean
+    found = judged(res)
+    assert found.judgement == "LOOKS INTO THE FUTURE"
+    assert found.line.startswith("Verdict: looks into the future")
+    assert "none of its numbers means anything" in str(found)
+
+
+def test_features_on_trust_are_told(bars: xr.Dataset) -> None:
+    @kk.strategy
+    def knows(ctx):  # type: ignore[no-untyped-def]
+        ctx.target_percent(1.0 if ctx.x.up[0] > 0 else 0.0)
+
+    up = bars["close"].isel(asset=0).to_series().diff().fillna(0.0)
+    featured = kk.feature(bars, "up", up, trusted=True)
+    assert "x.up is taken on trust" in str(judged(kk.backtest(featured, knows)))
 
 
 def test_i7__what_is_earned_without_risk_is_no_skill(bars: xr.Dataset) -> None:
