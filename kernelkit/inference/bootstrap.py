@@ -14,6 +14,7 @@ import numpy as np
 from kernelkit.errors import DataError, message
 from kernelkit.metrics.series import Array, running_max
 
+ROUNDING = 1e-13  # of a sum of squares: a variance of so little is none
 _CELLS = 2**20  # of replications x trials at a time: what stays in a cache of 8 MB an array
 
 
@@ -71,10 +72,11 @@ def studentised_maximum(t: Array, off: Array, squares: Array, n: Array | None, c
             wider = np.where(drawn > 1.0, drawn / np.maximum(drawn - 1.0, 1.0), 0.0)[:, of]
             many = drawn[:, of]
         resampled, spread = some @ off, some @ squares
+        rounding = ROUNDING * spread
         spread -= resampled * resampled / many  # in place: each array that is made anew costs as much as its arithmetic
+        none = spread <= rounding
         spread *= wider
         spread = np.sqrt(np.maximum(spread, 0.0, out=spread), out=spread)
-        none = spread == 0.0
         spread[none] = 1.0
         resampled /= spread
         resampled[none] = np.inf

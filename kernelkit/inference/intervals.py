@@ -150,7 +150,9 @@ def _ends(drawn: Drawn, statistic: Statistic, resampler: Resampler, method: str,
         return low, high
     ranked = _ranked(drawn.replications)
     if method == "bca":
-        below = (np.sum(ranked < theta, axis=0) + np.sum(ranked <= theta, axis=0)) / (2.0 * len(ranked))
+        drawn_ones = ranked[1:-1]
+        ahead = (np.sum(drawn_ones < theta, axis=0) + np.sum(drawn_ones <= theta, axis=0)) / 2.0
+        below = (ahead + 1.0) / len(ranked)  # one more on either side: all of them may lie on one
         bias = scipy.special.ndtri(below)
         size = int(np.ceil(resampler.length))
         skew = _acceleration(_left_out(statistic, resampler.series, resampler.dim, size), drawn.estimate)

@@ -112,6 +112,7 @@ def haircut_sharpe_ratio(
     p = xr.apply_ufunc(_two_sided, sharpe * root, n - 1.0, dask="parallelized", output_dtypes=[np.float64])
     adjusted = adjusted_p_values(p, method=method, dim=dim)
     t = xr.apply_ufunc(_t_of, adjusted, n - 1.0, dask="parallelized", output_dtypes=[np.float64])
+    t = t.where(adjusted > 0.0, np.abs(sharpe * root))  # too small for a number: nothing is lost
     left = np.sign(sharpe) * t / root
     haircut = 1.0 - left / sharpe.where(sharpe != 0.0)
     found = xr.Dataset({"sharpe_ratio": left, "haircut": haircut, "p_value": p, "adjusted_p_value": adjusted})

@@ -29,7 +29,7 @@ def critical(n_trials: float, level: float, correlation: float = 0.0) -> float:
     (1.645, 3.581, 2.484)
     """
     if correlation == 0.0:
-        return float(scipy.special.ndtri((1.0 - level) ** (1.0 / n_trials)))  # Šidák
+        return -float(scipy.special.ndtri(-math.expm1(math.log1p(-level) / n_trials)))  # Šidák
     own, common = math.sqrt(1.0 - correlation), math.sqrt(correlation)
 
     def exceeds(z: float) -> float:
@@ -76,11 +76,12 @@ class Plan:
     def __str__(self) -> str:
         n = self.so_far + self.planned
         alike = f", any two of which correlate by {self.correlation:g}," if self.correlation else ""
+        tried = "1 trial" if self.planned == 1 else f"{self.planned:,} trials"
         return (
-            f"{self.planned:,} trials{alike} on {self.years:.1f} years, beside {self.so_far:,} that the ledger has of "
-            f"this market: a true Sharpe ratio of {self.detectable:.2f} is found with {100 * self.power:.0f} % power "
-            f"at {100 * self.level:g} %, of {self.before:.2f} if only one more were tried. The best of {n:,} "
-            f"independent ones is expected to show {self.luck:.2f} by luck alone."
+            f"{tried}{alike} on {self.years:.1f} years, beside {self.so_far:,} that the ledger has of this market: a true "
+            f"Sharpe ratio of {self.detectable:.2f} is found with {100 * self.power:.0f} % power at "
+            f"{100 * self.level:g} %, of {self.before:.2f} if only one more were tried. The best of {n:,} independent "
+            f"ones is expected to show {max(self.luck, 0.0):.2f} by luck alone."
         )
 
     __repr__ = __str__

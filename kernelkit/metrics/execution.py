@@ -448,7 +448,7 @@ def best_execution(done: xr.Dataset, by: str | Sequence[str] = "venue", *, tz: s
         "at_arrival": (got * value["arrival"]).where(got > 0.0),
         "slipped": cost["timing"] + cost["impact"],
         "total": cost["total"],
-        "fees": done["fees"],
+        "fees": done["fees"].where((got * value["price"]).notnull()),  # of the same orders as the value
         "waited": done["wait"] * got * value["price"],
         "judged": (got * value["limit"]).where(judged),
         "better": (better / BPS * got * value["limit"]).where(judged),

@@ -191,7 +191,7 @@ def fama_macbeth(
     def means(premiums: Floats, noise: Floats) -> Any:
         return _means(premiums, noise, lags, correction)
 
-    noise = _noise_of(factors, names, dim)
+    noise = _noise_of(factors, names, dim, over_time)
     outputs = {name: [] if name == "n_times" else ["price"] for name in _PRICES}
     attrs = {"lags": lags, "correction": correction, "errors": "newey_west" if factors is None else "shanken"}
     arrays = {"premiums": over_time, "noise": noise}
@@ -210,15 +210,16 @@ def _cross_section(y: Floats, x: Floats) -> Floats:
     return np.asarray(found) if rank == design.shape[1] else np.full(design.shape[1], np.nan)
 
 
-def _noise_of(factors: xr.DataArray | None, names: list[str], dim: str) -> xr.DataArray:
-    """The covariance of the factors, 0 for the intercept and where none are given."""
+def _noise_of(factors: xr.DataArray | None, names: list[str], dim: str, premiums: xr.DataArray) -> xr.DataArray:
+    """The covariance of the factors over the times that have premiums, 0 for the intercept and without factors."""
     labels = ["intercept", *names]
     noise = np.zeros((len(labels), len(labels)))
     if factors is not None:
         if set(factors.dims) != {"factor", dim} or [*map(str, factors["factor"].values)] != names:
             found, fix = f"dims {factors.dims}, {factors['factor'].values}", "Give the factors of the exposures."
             raise DataError(message("fama_macbeth: factors", found, f"(factor, {dim}) of {names}", fix))
-        noise[1:, 1:] = np.cov(factors.transpose("factor", dim).values)
+        there = premiums.notnull().all([d for d in premiums.dims if d != dim]).values
+        noise[1:, 1:] = np.cov(factors.transpose("factor", dim).values[:, there])
     return xr.DataArray(noise, {"price": labels}, ("price", "to"))
 
 

@@ -90,5 +90,7 @@ def beside(recipe: Recipe, asset: int) -> tuple[dict[str, float], np.ndarray]:
         custom_state=[],
     )
     outcome = simulate(held, asset, asset + 1, blocks=False)
-    curves = Curves(replace(recipe, job=held, signal=None))
+    curves = Curves(
+        replace(recipe, job=held, signal=None, python=None)
+    )  # compiled, where the trials were debugged, too
     return dict(zip(HEADLINE, outcome.headline[0].tolist(), strict=True)), curves.curve("equity", asset)
