@@ -78,8 +78,8 @@ class Plan:
         alike = f", any two of which correlate by {self.correlation:g}," if self.correlation else ""
         tried = "1 trial" if self.planned == 1 else f"{self.planned:,} trials"
         return (
-            f"{tried}{alike} on {self.years:.1f} years, beside {self.so_far:,} that the ledger has of this market: a true "
-            f"Sharpe ratio of {self.detectable:.2f} is found with {100 * self.power:.0f} % power at "
+            f"{tried}{alike} on {self.years:.1f} years, beside {self.so_far:,} that the ledger has of this market: a "
+            f"true Sharpe ratio of {self.detectable:.2f} is found with {100 * self.power:.0f} % power at "
             f"{100 * self.level:g} %, of {self.before:.2f} if only one more were tried. The best of {n:,} independent "
             f"ones is expected to show {max(self.luck, 0.0):.2f} by luck alone."
         )

@@ -258,3 +258,9 @@ def test_magic__ledger_tells_what_was_tried(shell, run, backtest):
     assert run("tree = %ledger crossing").error is None
     assert str(shell.user_ns["tree"]).startswith("crossing ")
     assert "strategy: found 'other'" in str(run("%ledger other").error)
+
+
+def test_magic__a_debugged_cell_with_parameters_is_shown(backtest):
+    ran = backtest("-p fast=5 --debug --start 2018-06")
+    assert ran.error is None
+    assert ran.displays[-1]["text/plain"].startswith("Verdict: ")
