@@ -267,6 +267,8 @@ def record(
     }
     money = job.trials["cash"][: len(recipe.accounts)].tolist()
     each = len(outcome.done) // len(models)
+    # What a signal captures, and what it reads of the bars beside prices, no text tells: its results do.
+    opaque = isinstance(recipe.strategy, Signal)
     calls = []
     for k, model in enumerate(models):
         own = zip(digests(recipe, model), money, strict=True)
@@ -274,7 +276,9 @@ def record(
         part = outcome.part(k * each, (k + 1) * each)
         known = role or ("fill_model" if k else None)
         with ledger.role(known) if known else nullcontext():
-            rows = ledger.trials_rows(header | {"fill_model": model.codes()}, identity, np.flatnonzero(kept), part)
+            rows = ledger.trials_rows(
+                header | {"fill_model": model.codes()}, identity, np.flatnonzero(kept), part, opaque
+            )
         ledger.record_trials(source, rows)
         calls.append(str(rows[0]["call"]))
     if role != "delisting":  # which is computed beside another look

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from kernelkit import saved
+from kernelkit import ledger, saved
 from kernelkit.agenda import with_agenda
 from kernelkit.binding import bind, kind_of, param_words
 from kernelkit.data import append, store
@@ -26,7 +26,7 @@ from kernelkit.errors import OrderError, RunError, UsageError, arguments, messag
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.block import header_of
 from kernelkit.kernels.cache import build_id
-from kernelkit.kernels.job import Costs, Homes, Job, Table, new_outcome
+from kernelkit.kernels.job import Costs, Homes, Job, Outcome, Table, new_outcome
 from kernelkit.kernels.plan import Plan
 from kernelkit.kernels.session import Failed, Session
 from kernelkit.market.account import Account
@@ -135,20 +135,18 @@ class Run:
         except BaseException:
             self._recipe, self._session = old_state
             raise
+        with ledger.role("continued"):
+            self._record()
         return self
 
-    def result(self) -> xr.Dataset:
-        """The result as if the data ended here: what `kk.backtest` over the same bars returns, bit for bit.
+    def _record(self) -> tuple[Recipe, Outcome, str] | None:
+        """Write the trial as it stands to the ledger, which is done before anything of it can be seen.
 
-        Raises RunError while the run warms up.
+        Returns its recipe, outcome and call; None while it warms up.
         """
-        from kernelkit.result import build
-
         n, begin = self._recipe.job.tables[0].n_bars, int(self._recipe.job.trials[0]["trade_from"])
         if n <= begin:
-            raise RunError(
-                message("this run", f"{n} bars, all of them warm-up", f"more than {begin}", "Feed it more bars.")
-            )
+            return None
         trials = self._recipe.job.trials.copy()
         trials["i1"] = n
         place = self._recipe.rows(0)
@@ -159,7 +157,22 @@ class Run:
             stop=self._recipe.bars.sizes["time"],
         )
         outcome = self._session.ended(n)
-        call = record(recipe, outcome, self._venue, [self._fill_model])
+        return recipe, outcome, record(recipe, outcome, self._venue, [self._fill_model])
+
+    def result(self) -> xr.Dataset:
+        """The result as if the data ended here: what `kk.backtest` over the same bars returns, bit for bit.
+
+        Raises RunError while the run warms up.
+        """
+        from kernelkit.result import build
+
+        found = self._record()
+        if found is None:
+            n, begin = self._recipe.job.tables[0].n_bars, int(self._recipe.job.trials[0]["trade_from"])
+            raise RunError(
+                message("this run", f"{n} bars, all of them warm-up", f"more than {begin}", "Feed it more bars.")
+            )
+        recipe, outcome, call = found
         ds = build(recipe, outcome, ("metrics", "blocks", "curves"), self._venue, [self._fill_model])
         ds.attrs["ledger"] = call
         return ds
@@ -275,7 +288,9 @@ def start(
         )
     recipe = one_recipe(bars, subject, scalars, start, settings)
     compiled(recipe, settings.venue)
-    return Run(recipe, settings.venue, settings.fill_model)
+    run = Run(recipe, settings.venue, settings.fill_model)
+    run._record()
+    return run
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from kernelkit.errors import UsageError, message
 from kernelkit.ledger.writing import record
 
+MOST = 10**9  # trials that can be declared at once
+
 
 def declare(n: int, note: str, *, asset: str | None = None) -> None:
     """Count ``n`` trials that were made elsewhere: on paper, in another program, by whoever proposed the idea.
@@ -17,13 +19,16 @@ def declare(n: int, note: str, *, asset: str | None = None) -> None:
 
     >>> declare(0, "nothing")
     Traceback (most recent call last):
-    kernelkit.errors.UsageError: trials declared: found 0, wanted a whole number above 0. ...
+    kernelkit.errors.UsageError: trials declared: found 0, wanted a whole number from 1 to ...
     """
-    if type(n) is not int or n < 1:
+    if type(n) is not int or not 1 <= n <= MOST:
         fix = "Say how many variants were tried, all in all."
-        raise UsageError(message("trials declared", repr(n), "a whole number above 0", fix))
-    if not note.strip():
-        raise UsageError(message("note of a declaration", "nothing", "where they were made", 'Write note="in Excel".'))
+        raise UsageError(message("trials declared", repr(n)[:40], f"a whole number from 1 to {MOST:,}", fix))
+    if type(note) is not str or not note.strip() or not note.isprintable():
+        found = repr(note) if note else "nothing"
+        raise UsageError(message("note of a declaration", found, "where they were made", 'Write note="in Excel".'))
+    if asset is not None:
+        _check_id("asset of a declaration", asset)
     record([{"kind": "declared", "at": time.time(), "trials": n, "note": note, "asset_id": asset}])
 
 
@@ -36,9 +41,17 @@ def proxy(asset: str, like: str) -> None:
     Traceback (most recent call last):
     kernelkit.errors.UsageError: proxy: found index:SPX twice, wanted the ids of two assets. See bars["asset_id"].
     """
+    for name, value in (("asset of a proxy", asset), ("like of a proxy", like)):
+        _check_id(name, value)
     if asset == like:
         raise UsageError(message("proxy", f"{asset} twice", "the ids of two assets", 'See bars["asset_id"].'))
     record([{"kind": "proxy", "at": time.time(), "asset_id": asset, "like": like}])
+
+
+def _check_id(what: str, given: object) -> None:
+    if type(given) is not str or not given.strip():
+        fix = 'Take it from bars["asset_id"].values.'
+        raise UsageError(message(what, repr(given), "the permanent id of an asset, a text", fix))
 
 
 def narrowed(asset_ids: Sequence[str], why: str, left_out: int) -> None:

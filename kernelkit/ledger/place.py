@@ -27,7 +27,8 @@ def root() -> Path:
 
 def place() -> str:
     """Where the ledger lies: the folder or address in $KERNELKIT_LEDGER, else ``ledger`` under `root`."""
-    return os.environ.get("KERNELKIT_LEDGER") or str(root() / "ledger")
+    named = os.environ.get("KERNELKIT_LEDGER") or str(root() / "ledger")
+    return str(Path(named).absolute()) if is_local(named) else named
 
 
 def is_local(at: str) -> bool:

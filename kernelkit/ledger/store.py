@@ -296,6 +296,10 @@ def _compact(fs: Any, path: str, local: bool, tried: bool) -> int:
 
     def found(logs: dict[str, list[str]]) -> Iterator[Record]:
         for name, parts in logs.items():
+            if not local and parts[0].endswith(
+                ".log"
+            ):  # of a process that writes to the same place as a folder: it may live
+                continue
             own, damage, _ = read_log(fs, name, parts)
             for text in damage.values():
                 warnings.warn(text, RuntimeWarning, stacklevel=2)

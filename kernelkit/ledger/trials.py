@@ -47,6 +47,7 @@ ROLES = {
     "debug": "a run in plain Python",
     "audit": "a run of a pipeline that is audited",
     "benchmark": "buying and holding",
+    "continued": "a run that goes on with new bars: it was chosen before",
     "path": "on resampled or generated data",
     "scenario": "under stress",
     "sensitivity": "around a point, to see how steep it is",
@@ -201,14 +202,23 @@ def audit_row(name: str, source: str, params: Mapping[str, Any], **found: Any) -
 
 
 def trials_rows(
-    header: Mapping[str, Any], identity: Sequence[Mapping[str, Any]], cells: np.ndarray, outcome: Outcome
+    header: Mapping[str, Any],
+    identity: Sequence[Mapping[str, Any]],
+    cells: np.ndarray,
+    outcome: Outcome,
+    by_result: bool = False,
 ) -> list[Row]:
     """The rows of a call's trials: one for each `PART` of them, numbered by ``part`` where there are several.
 
     ``header`` has what they share, ``bound`` and ``axes`` among it; ``call`` is the hash of all their keys; ``errors``
-    says of failed ones, by their place in the row, [status, bar, argument].
+    says of failed ones, by their place in the row, [status, bar, argument]. With ``by_result`` what a trial came to is
+    part of its key.
     """
     keys = keys_of(identity, header["bound"], header["axes"], cells)
+    if by_result:
+        results = zip(keys.tolist(), outcome.headline, strict=True)
+        both = [hashlib.blake2b(k + h.tobytes(), digest_size=KEY_BYTES).digest() for k, h in results]
+        keys = np.array(both, keys.dtype)
     status = np.where(outcome.done, DONE, UNTOUCHED).astype("u1")
     status[list(outcome.errors)] = FAILED
     role = _role.get()

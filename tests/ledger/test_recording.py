@@ -172,6 +172,7 @@ def test_every_call_is_recorded(home: Path, bars: xr.Dataset) -> None:
         ("trend", "rival", [DONE]),
         ("above", "rival", [DONE]),
         ("trend", "debug", [DONE]),
+        ("trend", "rival", [DONE]),  # a run is recorded as it starts, and when its result is asked for
         ("trend", "rival", [DONE]),
         ("fails", "rival", [FAILED]),
         ("fails", "debug", [FAILED]),
@@ -465,3 +466,29 @@ def test_identity_follows_what_is_captured(home: Path, bars: xr.Dataset, monkeyp
         kk.backtest(bars, subject)
     keys = [row["key"].tobytes() for row in rows(home)]
     assert len(keys) == len(set(keys)) == 6
+
+
+def test_what_a_signal_captures_makes_another_trial(home: Path, bars: xr.Dataset) -> None:
+    """An array, an object's attribute, a variable of the bars: no text tells, what it came to does."""
+    weights = np.zeros(3)
+
+    @kk.signal
+    def mixed(ds):  # type: ignore[no-untyped-def]
+        x = ds["close"] / ds["close"].shift(time=1) - 1
+        return (sum(weights[k] * x.shift(time=k) for k in range(3)) > 0) * 1.0
+
+    for seed in range(4):
+        weights = np.random.default_rng(seed).normal(size=3)
+        kk.backtest(bars, mixed)
+    kk.backtest(bars, mixed)
+    keys = [row["key"].tobytes() for row in rows(home)]
+    assert len(set(keys)) == 4
+    assert keys[-1] == keys[-2]
+
+
+def test_a_run_is_recorded_before_its_equity_can_be_seen(home: Path, bars: xr.Dataset) -> None:
+    run = kk.start(bars.isel(time=slice(0, 200)), trend)
+    assert [row["role"] for row in rows(home)] == ["rival"]
+    run.feed(bars)
+    assert [row["role"] for row in rows(home)] == ["rival", "continued"]
+    assert [float(row["final_equity"][0]) for row in rows(home)][-1] == run.equity
