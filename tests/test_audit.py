@@ -606,3 +606,31 @@ def bar_of(trace: Trace, name: str, row: int) -> int:
     if L.REASONS[order["reason"]] == "end_of_data":
         return len(trace.place)
     return int(np.searchsorted(trace.open_at, order["t_end"]))
+
+
+def test_audit__long_collections_and_methods_of_objects_are_on_trust(minutes):
+    """Whoever captures the future as plain numbers is not called blind without a word."""
+    ahead = (minutes["close"].shift(time=-1) > minutes["close"]).values[:, 0]
+    numbers, text = [int(x) for x in ahead], "".join("10"[int(not x)] for x in ahead)
+    by_time = dict(zip(minutes["time"].values.tolist(), numbers, strict=True))
+    get, few = by_time.get, [1, 2, 3]
+
+    @kk.signal
+    def listed(ds):
+        return ds["close"] * 0 + np.array(numbers[: ds.sizes["time"]])[:, None]
+
+    @kk.signal
+    def spelt(ds):
+        return ds["close"] * 0 + np.array([float(c) for c in text[: ds.sizes["time"]]])[:, None]
+
+    @kk.signal
+    def asked(ds):
+        return ds["close"] * 0 + np.array([get(t) for t in ds["time"].values.tolist()], float)[:, None]
+
+    @kk.signal
+    def short(ds):
+        return (ds["close"] > ds["close"].rolling(time=few[2]).mean()) * 1.0
+
+    for signal, name in ((listed, "numbers"), (spelt, "text"), (asked, "get")):
+        assert [a.partition(" ")[0] for a in kk.audit(minutes, signal, cuts=2).assumed] == [name]
+    assert kk.audit(minutes, short, cuts=2).assumed == ()

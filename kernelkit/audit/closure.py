@@ -112,8 +112,11 @@ def numbers(values: Mapping[str, Any], bars: xr.Dataset) -> dict[str, float]:
 
 
 def opaque(values: Mapping[str, Any], bars: xr.Dataset) -> list[str]:
-    """Names of those that no rerun makes anew: models, objects, tables and arrays along something else."""
-    return [
+    """Names of those that no rerun makes anew: models, objects, tables and arrays along something else.
+
+    So are long texts and collections of plain values, and methods that were taken of such an object.
+    """
+    found = [
         name
         for name, value in leaves(values)
         if not isinstance(value, (*NUMBERS, *TIMES, *CODE))
@@ -122,6 +125,20 @@ def opaque(values: Mapping[str, Any], bars: xr.Dataset) -> list[str]:
         and type(value).__module__.partition(".")[0] != "kernelkit"
         and plain(value) is None
     ]
+    found += [name for name, value in values.items() if _is_long(value)]
+    return [*found, *(name for name, value in leaves(values) if _is_of_an_object(value))]
+
+
+def _is_long(value: Any) -> bool:
+    """Whether it is a text or a collection of more than `FEW` plain values: so many can tell of bars."""
+    if isinstance(value, (str, bytes)):
+        return len(value) > FEW
+    inside = isinstance(value, (dict, list, tuple))
+    return inside and sum(isinstance(v, NUMBERS) for _, v in leaves({"": value})) > FEW
+
+
+def _is_of_an_object(value: Any) -> bool:
+    return isinstance(value, BuiltinFunctionType) and not isinstance(value.__self__, (ModuleType, type, type(None)))
 
 
 class Renewal:

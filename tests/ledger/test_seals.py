@@ -61,12 +61,15 @@ def test_j9__each_look_is_counted_and_told(bars: xr.Dataset) -> None:
     with pytest.warns(SealedWarning, match="this is look 3"):
         kk.backtest(bars, hold, fill_model=["lean", "zipline"])
     with pytest.warns(SealedWarning, match="this is look 4"):
-        kk.start(bars, hold).result()
+        run = kk.start(bars, hold)
+    with pytest.warns(SealedWarning, match="this is look 5"):
+        run.result()
     since, found = ledger.looks(["index:SPX"])
     assert since == first.value
     assert [(look.strategy, look.role, look.trials) for look in found] == [
         ("hold", "rival", 2),
         ("hold", "debug", 1),
+        ("hold", "rival", 1),
         ("hold", "rival", 1),
         ("hold", "rival", 1),
     ]

@@ -118,7 +118,7 @@ def test_trailing(vectors: dict[str, Any], name: str, side: int, kind: str, offs
     else:
         order.trail = int(offset)
     last = round(given["last"] * 100)
-    order.move_trigger(CENTS, last, last)
+    order.trigger = order.moved_trigger(CENTS, last, last)
     wanted = vector["expected"]["new_trigger"]
     assert CENTS.price(order.trigger) == (given["trigger"] if wanted is None else wanted)
     assert given["kind"] == kind
