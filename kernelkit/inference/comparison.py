@@ -16,9 +16,10 @@ from kernelkit.inference.classical import by_row
 from kernelkit.inference.draws import block_indices
 from kernelkit.inference.intervals import Statistic, replications
 from kernelkit.inference.resampling import CELLS, REPLICATION, Resampling
-from kernelkit.inference.sharpe_error import influence, long_run_variance, newey_west_lags
+from kernelkit.inference.sharpe_error import influence, long_run_variance
 from kernelkit.metrics.metric import Periods
 from kernelkit.metrics.period import periods_of
+from kernelkit.metrics.regression import newey_west_lags
 
 Floats = NDArray[np.float64]
 Method = Literal["bootstrap", "hac", "jobson_korkie"]

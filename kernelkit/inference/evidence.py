@@ -19,7 +19,7 @@ from kernelkit.inference.overfitting import Sums as Blocks
 from kernelkit.inference.overfitting import numbers
 from kernelkit.ledger.log import Row
 from kernelkit.ledger.tables import params_of
-from kernelkit.ledger.trials import DONE, FIELDS, NONE, SHARED
+from kernelkit.ledger.trials import DONE, FIELDS, NONE, SHARED, accounts_of
 from kernelkit.metrics.series import central_sums
 from kernelkit.rng import uniform
 
@@ -46,7 +46,7 @@ class Chosen:
     @property
     def n_account(self) -> int:
         """How many accounts each cell of the call has."""
-        return 1 if self.row["together"] else len(self.row["assets"])
+        return accounts_of(self.row)
 
     @property
     def asset_ids(self) -> list[str]:
@@ -99,7 +99,7 @@ def chosen(res: xr.Dataset) -> Chosen:
         found_ = "a result that it does not have" if row is None else "a result without block summaries"
         fix = "Verdicts are on what kk.backtest or kk.walk_forward has returned, with its metrics, in this project."
         raise RunError(message(f"ledger at {ledger.place()}", found_, "the trials of the result", fix))
-    n_account = 1 if row["together"] else len(row["assets"])
+    n_account = accounts_of(row)
     axes = row["axes"] | ({"asset": row["assets"]} if n_account > 1 else {})
     lost = [n for n in axes if n not in res.coords]
     if lost:
@@ -145,7 +145,7 @@ class Evidence:
     rf: float | None = None
     of: int = 0  # distinct trials of the family before it was narrowed
 
-    @property
+    @cached_property
     def place(self) -> int | None:
         """Where the chosen trial, or one with the very same returns, is in the family."""
         found = np.flatnonzero(self.family.key == self.trial.row["key"][self.trial.place])

@@ -32,8 +32,17 @@ class Sums(NamedTuple):
 
     def merged(self, number: np.ndarray) -> Sums:
         """Blocks with the same ``number`` (block,), ascending, summed."""
-        first = np.flatnonzero(np.diff(number, prepend=number[0] - 1))
-        return Sums(*(np.add.reduceat(a, first, axis=0) for a in self))
+        return Sums(*(summed(a, number) for a in self))
+
+
+def summed(a: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """Rows with the same ``number``, ascending, summed.
+
+    >>> summed(np.array([[1.0], [2.0], [3.0]]), np.array([4, 4, 7])).ravel()
+    array([3., 3.])
+    """
+    found: np.ndarray = np.add.reduceat(a, np.flatnonzero(np.diff(number, prepend=number[0] - 1)), axis=0)
+    return found
 
 
 class Headline(NamedTuple):
@@ -99,7 +108,7 @@ def headline(
     did = (sums.s2 > 0.0 if active is None else active).astype("f8")
     merged, out = 1, np.zeros(sums.n.shape[1], bool)
     while True:
-        whole, ways = sums.merged(edges // merged), Sums(did, did, did).merged(edges // merged).n
+        whole, ways = sums.merged(edges // merged), summed(did, edges // merged)
         entered = ((ways > 0.0).sum(axis=0) >= least) & (_spread(whole) > 0.0) & ~out
         if not entered.any():
             return None

@@ -11,6 +11,7 @@ import xarray as xr
 from statsmodels.stats.multitest import multipletests
 
 from kernelkit.errors import DataError, UsageError, message
+from kernelkit.metrics.regression import two_sided
 
 Method = Literal["bonferroni", "holm", "hochberg", "bh", "by"]
 
@@ -109,7 +110,7 @@ def haircut_sharpe_ratio(
             fix = "Select the same labels first, as xr.align(sharpe, n, join='inner') does."
             raise DataError(message("sharpe and n", "labels that differ", "the same labels exactly", fix)) from error
     root = (n / periods) ** 0.5
-    p = xr.apply_ufunc(_two_sided, sharpe * root, n - 1.0, dask="parallelized", output_dtypes=[np.float64])
+    p = xr.apply_ufunc(two_sided, sharpe * root, n - 1.0, dask="parallelized", output_dtypes=[np.float64])
     adjusted = adjusted_p_values(p, method=method, dim=dim)
     t = xr.apply_ufunc(_t_of, adjusted, n - 1.0, dask="parallelized", output_dtypes=[np.float64])
     t = t.where(adjusted > 0.0, np.abs(sharpe * root))  # too small for a number: nothing is lost
@@ -120,10 +121,6 @@ def haircut_sharpe_ratio(
     for name, text in {**texts, "p_value": "two-sided p-value", "adjusted_p_value": "adjusted p-value"}.items():
         found[name].attrs = {"long_name": text, "units": "1", "method": method, "periods_per_year": periods}
     return found
-
-
-def _two_sided(t: Any, degrees: Any) -> Any:
-    return 2.0 * scipy.special.stdtr(degrees, -np.abs(t))
 
 
 def _t_of(p: Any, degrees: Any) -> Any:

@@ -8,16 +8,8 @@ import numpy as np
 
 from kernelkit.inference.significance import sharpe_error
 from kernelkit.metrics.metric import Periods, metric
+from kernelkit.metrics.regression import newey_west_lags
 from kernelkit.metrics.series import Array, centred, column, count, deviation, mean, positive, standardised, whole
-
-
-def newey_west_lags(n: Array) -> Array:
-    """The lags of Newey and West (1994), `floor(4 (n / 100)^(2 / 9))`.
-
-    >>> float(newey_west_lags(1000.0))
-    6.0
-    """
-    return np.floor(4.0 * (n / 100.0) ** (2.0 / 9.0))
 
 
 def long_run_variance(x: Array, n: Array, lags: Array) -> Array:

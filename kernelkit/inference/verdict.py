@@ -85,7 +85,8 @@ class Verdict:
         """The chance of a yearly growth of at least ``growth`` over ``years``, if the future is drawn from the past.
 
         Blocks of the chosen trial's returns are drawn with replacement; its past was selected for being good, so this
-        flatters. Without ``skill`` the mean is taken off first. Raises UsageError for less than a block of time.
+        flatters. Without ``skill`` its mean beyond beta times the market is taken off first. Raises UsageError for
+        years that are not above 0.
         """
         if not years > 0.0:
             raise UsageError(message("years of a chance", years, "a number above 0", "Ask for 1 year or more."))
@@ -176,8 +177,7 @@ class Verdict:
             found.append(("NARROWED", f"to {', '.join(self.only)}, of {e.of:,} trials: the ledger has noted that"))
         since, looks = ledger.looks(e.trial.asset_ids)
         if since is not None:
-            day = str(np.datetime64(since, "ns").astype("datetime64[D]"))
-            found.append(("sealed", f"from {day} on; {_count(len(looks), 'look')} at it"))
+            found.append(("sealed", f"from {_day(since)} on; {_count(len(looks), 'look')} at it"))
         found.append(("ledger", ledger.place()))
         return found
 
@@ -261,16 +261,19 @@ class Verdict:
 
     def _future(self) -> list[tuple[str, str]]:
         found = []
-        for growth in self.promises if not math.isnan(self.p_value) else ():
+        for growth in self.promises:
             said = f"{100 * self.chance(growth):.0f} %, without skill {100 * self.chance(growth, skill=False):.0f} %"
             found.append((f"chance of {100 * growth:.0f} % or more in a year", said))
         return found
 
+    @property
+    def _span(self) -> str:
+        return " to ".join(_day(t) for t in self.evidence.trial.row["span"])
+
     def __str__(self) -> str:
-        e = self.evidence
-        first, last = (str(np.datetime64(t, "ns").astype("datetime64[D]")) for t in e.trial.row["span"])
+        traded = self.evidence.trial.assets
         lines = [
-            f"{self.judgement}: {self.name} on {e.trial.assets}, {first} to {last}, Sharpe {self.sharpe_ratio:.2f}",
+            f"{self.judgement}: {self.name} on {traded}, {self._span}, Sharpe {self.sharpe_ratio:.2f}",
             self.meaning,
         ]
         for heading, entries in self.sections.items():
@@ -281,8 +284,6 @@ class Verdict:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        e = self.evidence
-        first, last = (str(np.datetime64(t, "ns").astype("datetime64[D]")) for t in e.trial.row["span"])
         rows = []
         for heading, entries in self.sections.items():
             rows.append(f'<tr><th colspan="2" scope="rowgroup">{html.escape(heading)}</th></tr>')
@@ -291,7 +292,7 @@ class Verdict:
         return (
             f'<div class="kkv"><style>{STYLE}</style><p class="kkv-word{loud}">{self.judgement}</p>'
             f"<h3>{html.escape(self.name)}</h3>"
-            f"<p>{html.escape(e.trial.assets)}, {first} to {last}; Sharpe {self.sharpe_ratio:.2f}</p>"
+            f"<p>{html.escape(self.evidence.trial.assets)}, {self._span}; Sharpe {self.sharpe_ratio:.2f}</p>"
             f'<p class="kkv-meaning">{html.escape(self.meaning)}</p><table><tbody>{"".join(rows)}</tbody></table></div>'
         )
 
@@ -352,6 +353,10 @@ def verdict(
 
 def _count(n: int, what: str) -> str:
     return f"1 {what}" if n == 1 else f"{n:,} {what}s"
+
+
+def _day(t: int) -> str:
+    return str(np.datetime64(t, "ns").astype("datetime64[D]"))
 
 
 def _p(p: float) -> str:

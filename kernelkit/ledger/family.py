@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit.errors import UsageError, message
+from kernelkit.kernels.scan import DAY_NS
 from kernelkit.ledger.log import Row
 from kernelkit.ledger.store import rows
 from kernelkit.ledger.trials import DONE, FIELDS, KEY_BYTES, NONE, SHARED, UNTOUCHED, accounts_of
@@ -19,7 +20,6 @@ from kernelkit.ledger.trials import DONE, FIELDS, KEY_BYTES, NONE, SHARED, UNTOU
 if TYPE_CHECKING:
     import pyarrow.compute as pc
 
-DAY_NS = 86400e9
 TOLD: dict[str, Any] = {
     "key": f"V{KEY_BYTES}",
     "strategy": object,

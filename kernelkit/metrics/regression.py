@@ -25,13 +25,13 @@ class Fit(NamedTuple):
     residuals: Floats
 
 
-def newey_west_lags(n: int) -> int:
-    """M21: the lags that Newey and West (1994) begin with, `floor(4 (n / 100)^(2/9))`.
+def newey_west_lags(n: Any) -> Any:
+    """M21: the lags that Newey and West (1994) begin with, `floor(4 (n / 100)^(2/9))`, of a number or an array.
 
-    >>> newey_west_lags(100), newey_west_lags(2520)
-    (4, 8)
+    >>> float(newey_west_lags(100)), float(newey_west_lags(2520))
+    (4.0, 8.0)
     """
-    return int(4.0 * (n / 100.0) ** (2.0 / 9.0))
+    return np.floor(4.0 * (n / 100.0) ** (2.0 / 9.0))
 
 
 def least_squares(y: Floats, x: Floats, *, lags: int | None = None, correction: Correction = "small") -> Fit:
@@ -55,7 +55,7 @@ def least_squares(y: Floats, x: Floats, *, lags: int | None = None, correction: 
     left = y - unit @ found
     bread = np.linalg.inv(unit.T @ unit)
     scores = unit * left[:, None]
-    reach = newey_west_lags(n) if lags is None else int(lags)
+    reach = int(newey_west_lags(n) if lags is None else lags)
     variances, freedom = np.diag(bread @ long_run(scores, reach) @ bread), np.full(k, float(n - k))
     if correction == "small":
         variances = variances * (n / (n - k))

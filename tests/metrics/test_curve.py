@@ -35,7 +35,7 @@ def test_m21__errors_are_those_of_statsmodels(lags: int | None, correction: Corr
         x = np.column_stack([np.ones(n), 0.01 * DRAW.normal(size=(n, k))])
         noise = np.convolve(DRAW.normal(size=n + 2), [1.0, 0.6, 0.3], mode="valid") * (1.0 + 50.0 * np.abs(x[:, 1]))
         y = x @ DRAW.normal(size=k + 1) + noise
-        used = newey_west_lags(n) if lags is None else lags
+        used = int(newey_west_lags(n)) if lags is None else lags
         wanted = OLS(y, x).fit(
             cov_type="HAC", cov_kwds={"maxlags": used, "use_correction": correction == "small"}, use_t=True
         )
