@@ -52,7 +52,7 @@ def arrivals(rows: np.ndarray) -> np.ndarray:
         came[k] = own["time"][-1] >= time and not turned_away
         out[k] = own[own["time"] < time][-1]
         out["time"][k] = time
-    out["what"], out["ticks"] = L.CH_ARRIVED, 0  # under a model that fills at the close before, a fill may be earlier
+    out["what"] = L.CH_ARRIVED
     return out[came]
 
 

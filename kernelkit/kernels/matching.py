@@ -248,10 +248,12 @@ def reached_at_open(frame: int, order_at: int, first: int) -> bool:
     return o.trigger < column(frame, C_LOW, f.i) if o.lots > 0 else o.trigger > column(frame, C_HIGH, f.i)
 
 
-def other_units(frame: int) -> bool:
-    """F10: whether this bar begins with a split or dividend, so that the close before is of other units."""
+def at_former(frame: int, order_at: int) -> bool:
+    """F10: whether an order may have the close before: it is no older than the order at the venue,
+    and no action lies between."""
     f = at(frame, FRAME)
-    return f.happen != 0 and at(f.positions, POSITION).acted_at == f.i
+    acted = f.happen != 0 and at(f.positions, POSITION).acted_at == f.i
+    return not acted and moment(frame, C_KNOWN_AT, f.i - 1) >= at(order_at, ORDER).t_active
 
 
 def open_price(frame: int, order_at: int, thr: int) -> int:
@@ -265,7 +267,7 @@ def open_price(frame: int, order_at: int, thr: int) -> int:
             return first
         if m.market != SAME_CLOSE:
             return 0
-        return first if other_units(frame) else column(frame, C_CLOSE, f.i - 1)
+        return column(frame, C_CLOSE, f.i - 1) if at_former(frame, order_at) else first
     if rests(order_at):
         acts = limit_reached(order_at, first, first, thr)
     else:
@@ -402,7 +404,7 @@ def place_of(frame: int, order_at: int, step: int) -> int:
         return BAR_FILL
     o = at(order_at, ORDER)
     former = m.market == SAME_CLOSE and o.kind == MARKET and o.tif != ON_OPEN
-    return FORMER_FILL if former and not other_units(frame) else OPEN_FILL
+    return FORMER_FILL if former and at_former(frame, order_at) else OPEN_FILL
 
 
 def stamp(frame: int, place: int) -> int:

@@ -80,7 +80,7 @@ def at_open(order: Order, holding: Holding, config: Config, resting: bool) -> Qu
         return None
     if order.kind == "market":
         same_close = config.market == "same_close" and not order.at_auction
-        if same_close and not holding.renewed:
+        if same_close and not holding.renewed and holding.bars.known_at[holding.last - 1] >= order.t_active:
             return Quote(holding.bars.c[holding.last - 1], "same_close", slip=True)
         if same_close or config.market == "next_open" or config.path == "close" or order.at_auction:
             return Quote(holding.opened, rule, slip=True)

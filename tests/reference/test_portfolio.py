@@ -95,9 +95,10 @@ def test_x1__each_asset_has_the_volume_of_its_bar() -> None:
     assert outcome.position == [[0, 5, 9], [0, 2, 2]]
 
 
-def test_x1__same_close_is_that_of_the_assets_bar_before() -> None:
-    outcome = hold({1: lambda ctx: ctx[1].buy(1)}, A4, still(50, None, None, 60), market="same_close")
-    assert (fills(outcome), outcome.fills[0]["time"]) == ([(1, 1, 1, 50)], clock_of(4).known_at[0])
+@pytest.mark.parametrize(("t", "ticks", "stamp"), [(0, 50, clock_of(4).known_at[0]), (1, 60, clock_of(4).open_at[3])])
+def test_x1__same_close_is_none_that_is_older_than_the_order(t: int, ticks: int, stamp: int) -> None:
+    outcome = hold({t: lambda ctx: ctx[1].buy(1)}, A4, still(50, None, None, 60), market="same_close")
+    assert (fills(outcome), outcome.fills[0]["time"]) == ([(1, 1, 1, ticks)], stamp)
 
 
 def test_x2__a_pass_takes_all_assets_before_the_next_one() -> None:
