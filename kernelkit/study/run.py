@@ -1,0 +1,391 @@
+"""Runs the cases of a study: backtests that differ in one thing each, which becomes one labelled dim of the result."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, fields, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kernelkit import ledger, schema
+from kernelkit.binding import bind
+from kernelkit.engine import compiled, explain, record, run_trials
+from kernelkit.errors import KernelkitError, UsageError, message
+from kernelkit.kernels import layout as L
+from kernelkit.kernels.job import Costs, Outcome, Table, new_outcome
+from kernelkit.market.fill_model import FillModel
+from kernelkit.market.settings import Settings
+from kernelkit.progress import Meter
+from kernelkit.recipe import Recipe, check_bars, plan_job, resolve, span
+from kernelkit.result import summaries, trial_numbers
+from kernelkit.strategy import Signal, Strategy
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+BATCH_BYTES = 1 << 28  # of the bars that are laid out at once
+BATCH_TRIALS = 1 << 14
+
+
+@dataclass(frozen=True)
+class Case:
+    """One label along the dim of a study, and what is different there.
+
+    ``bars`` are its own bars, or a function without arguments that makes them when their turn comes (None: the
+    study's); ``settings`` are keywords of `kk.backtest`: ``params start end account venue fill_model``, and
+    ``strategy``.
+
+    >>> Case(2008, settings={"start": "2008", "end": "2008"}).label
+    2008
+    """
+
+    label: Any
+    bars: xr.Dataset | Callable[[], xr.Dataset] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Common:
+    """What cases share unless they say otherwise: the arguments of `kk.backtest` of these names."""
+
+    bars: xr.Dataset | None
+    strategy: Strategy | Signal
+    params: Mapping[str, Any] | None = None
+    grid: Mapping[str, Any] | None = None
+    where: str | Callable[..., Any] | None = None
+    start: Any = None
+    end: Any = None
+    account: Any = None
+    venue: Any = None
+    fill_model: Any = None
+
+    def of(self, case: Case) -> Common:
+        """The same for one case; raises UsageError for a setting that there is not."""
+        known = {f.name for f in fields(self)} - {"bars", "grid", "where"}
+        unknown = [n for n in case.settings if n not in known]
+        if unknown:
+            wanted = f"one of {', '.join(sorted(known))}"
+            raise UsageError(message(f"setting of case {case.label!r}", unknown[0], wanted, "Check the name."))
+        own = dict(case.settings)
+        if "params" in own:
+            own["params"] = {**(self.params or {}), **own["params"]}
+        bars = case.bars() if callable(case.bars) else case.bars
+        return replace(self, bars=self.bars if bars is None else bars, **own)
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A case whose trials are laid out."""
+
+    label: Any
+    recipe: Recipe
+    settings: Settings
+
+    @property
+    def tables(self) -> list[Table]:
+        """The bars of its assets."""
+        return self.recipe.job.tables
+
+    @property
+    def trials(self) -> int:
+        """How many."""
+        return len(self.recipe.job.trials)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A case that could not be laid out, and why."""
+
+    label: Any
+    error: KernelkitError
+    tables: tuple[Table, ...] = ()
+    trials: int = 0
+
+
+def run(
+    dim: str,
+    cases: Iterable[Case],
+    common: Common,
+    *,
+    role: str,
+    blocks: bool = False,
+    total: int | None = None,
+    client: Any = None,
+) -> xr.Dataset:
+    """Backtest every case with its whole grid; a Dataset with ``dim`` before the axes of the grid, and ``asset``.
+
+    Its variables are the scalar metrics of `kk.backtest`, ``error`` (text, empty where there is none: a case, or one
+    of its trials, that fails is NaN with its reason, and the study goes on), and with ``blocks`` the block summaries.
+    Cases are laid out one after the other, as many at a time as fit `BATCH_BYTES`; those that differ in bars, span,
+    parameters, account or venue alone run side by side. ``role`` is theirs in the ledger; ``total`` says how many
+    there are where ``cases`` has no length. Raises UsageError where there is no case, or where two of them have
+    different axes or assets.
+
+    >>> import kernelkit as kk
+    >>> @kk.strategy
+    ... def hold(ctx):
+    ...     ctx.target_percent(1.0)
+    >>> years = [Case(y, settings={"start": str(y), "end": str(y)}) for y in (2008, 2009)]
+    >>> found = run("year", years, Common(kk.data.load("sp500_index"), hold), role="sensitivity")
+    >>> found["total_return"].round(2).values.tolist()
+    [-0.38, 0.2]
+    """
+    if total is None:
+        cases = list(cases)
+        total = len(cases)
+    found = _Found(dim, blocks)
+    with Meter(f"{dim}: {total} cases", total) as meter:
+        for batch in batches(lay(cases, common)):
+            for several in alike(batch):
+                if isinstance(several, Refused):
+                    found.refuse(several)
+                    continue
+                for case, part, reasons in zip(several, *outcomes(several, role, blocks, client), strict=True):
+                    found.take(case, part, reasons)
+            meter.advance(len(batch))
+    return found.dataset()
+
+
+def lay(cases: Iterable[Case], common: Common) -> Iterator[Laid | Refused]:
+    """Lay out cases in their order; those that make their own bars a few ahead, on other threads.
+
+    The first one is laid out alone: what all of them need is then known.
+    """
+    workers = os.cpu_count() or 1
+    left = iter(cases)
+    yield from (_lay(case, common) for case in islice(left, 1))
+    with ThreadPoolExecutor(workers) as pool:
+        ahead: deque[Future[Laid | Refused]] = deque()
+        for case in left:
+            if not callable(case.bars):
+                while ahead:
+                    yield ahead.popleft().result()
+                yield _lay(case, common)
+                continue
+            ahead.append(pool.submit(_lay, case, common))
+            if len(ahead) > 2 * workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+
+def _lay(case: Case, common: Common) -> Laid | Refused:
+    try:
+        own = common.of(case)
+        bars, strategy = check_bars(own.bars), resolve(own.strategy)
+        scalars, axes = bind(strategy, own.params, own.grid)
+        settings = Settings.of(own.account, own.venue, FillModel.several(own.fill_model)[0])
+        limits = span(bars, own.start, own.end)
+        recipe = plan_job(bars, strategy, scalars, axes, own.where, limits, settings, True)
+    except KernelkitError as error:
+        return Refused(case.label, error)
+    return Laid(case.label, recipe, settings)
+
+
+def batches(cases: Iterable[Laid | Refused]) -> Iterator[list[Laid | Refused]]:
+    """Consecutive cases, as many at a time as stay below `BATCH_BYTES` of bars and `BATCH_TRIALS`."""
+    batch: list[Laid | Refused] = []
+    known: dict[int, int] = {}
+    for case in cases:
+        fresh = {id(t): sum(c.nbytes for c in t.columns) for t in case.tables if id(t) not in known}
+        trials = sum(c.trials for c in batch) + case.trials
+        if batch and (sum(known.values()) + sum(fresh.values()) > BATCH_BYTES or trials > BATCH_TRIALS):
+            yield batch
+            batch, known = [], {}
+        batch.append(case)
+        known |= fresh
+    if batch:
+        yield batch
+
+
+def alike(batch: Sequence[Laid | Refused]) -> list[list[Laid] | Refused]:
+    """Consecutive cases whose trials can be one job: one compiled strategy, accounts of an asset each, no calendar."""
+    out: list[list[Laid] | Refused] = []
+    last: tuple[Any, ...] | None = None
+    for case in batch:
+        if isinstance(case, Refused):
+            out.append(case)
+            continue
+        job, key = case.recipe.job, None
+        if case.recipe.signal is None and not case.recipe.shared and not job.hours:
+            key = case.recipe.strategy, job.text, job.plan, job.custom_state
+        if key is not None and key == last and isinstance(out[-1], list):
+            out[-1].append(case)
+        else:
+            out.append([case])
+        last = key
+    return out
+
+
+def joined(recipes: Sequence[Recipe]) -> Recipe:
+    """The trials of several recipes, in their order, as one: what is common to them stands once."""
+    tables: dict[int, int] = {}
+    venues: list[Costs] = []
+    models: list[list[int]] = []
+    trials, all_tables = [], list[Table]()
+    for recipe in recipes:
+        job = recipe.job
+        for table in job.tables:
+            if id(table) not in tables:
+                tables[id(table)] = len(all_tables)
+                all_tables.append(table)
+        own = job.trials.copy()
+        own["dataset"] = np.array([tables[id(t)] for t in job.tables])[own["dataset"]]
+        own["venue"] = np.array([_place(venues, v) for v in job.venues])[own["venue"]]
+        own["fill_model"] = np.array([_place(models, m) for m in job.fill_models])[own["fill_model"]]
+        trials.append(own)
+    first = recipes[0]
+    job = replace(
+        first.job,
+        tables=all_tables,
+        venues=venues,
+        fill_models=models,
+        trials=np.concatenate(trials),
+        params=np.concatenate([r.job.params for r in recipes]),
+    )
+    return replace(first, job=job)
+
+
+def _place(known: list[Any], one: Any) -> int:
+    if one not in known:
+        known.append(one)
+    return known.index(one)
+
+
+def outcomes(
+    several: Sequence[Laid], role: str, blocks: bool, client: Any
+) -> tuple[list[Outcome], list[dict[int, str]]]:
+    """What alike cases that could be laid out came to, and why their failed trials failed; the ledger has them all."""
+    recipes = [case.recipe for case in several]
+    whole = recipes[0] if len(recipes) == 1 else joined(recipes)
+    parts, reasons, at = list[Outcome](), [], 0
+    with ledger.role(role):
+        for case in several:
+            compiled(whole, case.settings.venue)
+        outcome, interrupted = run_trials(whole, blocks or ledger.competing(), client, whole.strategy.name)
+        for case, recipe in zip(several, recipes, strict=True):
+            part = outcome.part(at, at + case.trials)
+            at += case.trials
+            record(recipe, part, case.settings.venue, [case.settings.fill_model])
+            parts.append(part)
+            reasons.append({k: reason(recipe, case.settings, k, e) for k, e in part.errors.items()})
+    if interrupted:
+        raise KeyboardInterrupt
+    return parts, reasons
+
+
+def reason(recipe: Recipe, settings: Settings, trial: int, error: tuple[int, int, int]) -> str:
+    """Why a trial failed, in one line."""
+    failed = new_outcome(len(recipe.job.trials), False)
+    failed.errors[trial] = error
+    try:
+        explain(recipe, failed, settings.venue)
+    except Exception as found:  # noqa: BLE001  the strategy's own errors are of any type, and told rather than raised
+        return told(found)
+    raise AssertionError("a failed trial has a reason")
+
+
+def told(error: BaseException | None) -> str:
+    """An error in one line.
+
+    >>> told(ValueError("no"))
+    'ValueError: no'
+    """
+    return f"{type(error).__name__}: {error}"
+
+
+class _Found:
+    """The result of a study as it grows, case by case."""
+
+    def __init__(self, dim: str, blocks: bool) -> None:
+        self.dim, self.blocks = dim, blocks
+        self.labels: list[Any] = []
+        self.rows: list[dict[str, np.ndarray] | KernelkitError] = []
+        self.first: Recipe | None = None
+        self.trials = 0
+
+    def refuse(self, case: Refused) -> None:
+        """Add a case without a result."""
+        self.labels.append(case.label)
+        self.rows.append(case.error)
+
+    def take(self, case: Laid, part: Outcome, reasons: Mapping[int, str]) -> None:
+        """Add a case; raises UsageError where its axes or assets are not those of the cases before."""
+        self.first = first = self.first or case.recipe
+        if case.recipe.axes != first.axes or case.recipe.accounts != first.accounts:
+            what, fix = f"case {case.label!r}", "Give all cases the same grid and the same assets."
+            raise UsageError(message(what, "other axes or assets", "those of the first case", fix))
+        numbers = trial_numbers(case.recipe)
+        failed = np.array([*(reasons.get(k, "") for k in range(case.trials)), ""], object)  # -1 finds the last row
+        row = {
+            "metrics": np.vstack([part.headline, np.full(part.headline.shape[1], np.nan)])[numbers],
+            "error": failed[numbers],
+        }
+        if self.blocks:
+            row["blocks"] = _summarised(part, numbers)
+        self.labels.append(case.label)
+        self.rows.append(row)
+        self.trials += case.trials
+
+    def dataset(self) -> xr.Dataset:
+        """All of it; raises the first case's error where no case has a result, UsageError where there is no case."""
+        import xarray as xr
+
+        recipe = self.first
+        if recipe is None:
+            for row in self.rows:
+                if isinstance(row, KernelkitError):
+                    raise row
+            raise UsageError(message(f"cases of {self.dim}", "none", "at least one", "Check what is to be studied."))
+        shape = trial_numbers(recipe).shape
+        dims = (self.dim, *recipe.axes, *(("asset",) if len(recipe.accounts) > 1 else ()))
+        nothing = {
+            "metrics": np.full((*shape, len(L.HEADLINE)), np.nan),
+            "error": np.full(shape, "", object),
+            "blocks": np.full((*shape, L.MAX_CELLS, len(L.NODE_FIELDS)), np.nan),
+        }
+
+        def column(name: str) -> np.ndarray:
+            return np.stack([nothing[name] if isinstance(row, KernelkitError) else row[name] for row in self.rows])
+
+        metrics, error = column("metrics"), column("error")
+        for k, row in enumerate(self.rows):
+            if isinstance(row, KernelkitError):
+                error[k] = told(row)
+        coords: dict[str, Any] = {self.dim: (self.dim, np.array(self.labels))}
+        coords |= {n: (n, np.array(v), {"role": "param"}) for n, v in recipe.axes.items()}
+        several = len(recipe.assets) > 1
+        coords["asset"] = ("asset", recipe.assets) if several or recipe.shared else recipe.assets[0]
+        variables: dict[str, Any] = {n: (dims, metrics[..., k]) for k, n in enumerate(L.HEADLINE)}
+        variables["error"] = dims, error.astype(str), {"long_name": "why a trial has no result"}
+        if self.blocks:
+            blocks = column("blocks")
+            most = max(1, int((~np.isnan(blocks[..., 0])).any(axis=tuple(range(blocks.ndim - 2))).sum()))
+            coords["summary"] = ("summary", list(L.NODE_FIELDS))
+            year = {"periods_per_year": float(recipe.bars.attrs["periods_per_year"])}
+            variables["blocks"] = (*dims, "block", "summary"), blocks[..., :most, :], year
+        ds = xr.Dataset(variables, coords)
+        schema.label(ds)
+        ds.attrs = {
+            "study": self.dim,
+            "strategy": recipe.strategy.name,
+            "params": {k: v for k, v in recipe.params.items() if isinstance(v, (int, float, str, bool))},
+            "periods_per_year": float(recipe.bars.attrs["periods_per_year"]),
+            "failed": int((error != "").sum()),
+            "trials": self.trials,
+        }
+        return ds
+
+
+def _summarised(part: Outcome, numbers: np.ndarray) -> np.ndarray:
+    """Block summaries by cell, float64 (..., block, summary), NaN where there is none."""
+    out = np.full((*numbers.shape, L.MAX_CELLS, len(L.NODE_FIELDS)), np.nan)
+    for where, trial in np.ndenumerate(numbers):
+        if trial >= 0:
+            out[where] = summaries(part, int(trial), L.MAX_CELLS)
+    return out
