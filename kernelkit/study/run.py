@@ -188,17 +188,19 @@ def _lay(case: Case, common: Common) -> Laid | Refused:
 
 
 def batches(cases: Iterable[Laid | Refused]) -> Iterator[list[Laid | Refused]]:
-    """Consecutive cases, as many at a time as stay below `BATCH_BYTES` of bars and `BATCH_TRIALS`."""
+    """Consecutive cases: a batch ends with `BATCH_TRIALS`, or with the case whose bars go beyond `BATCH_BYTES`."""
     batch: list[Laid | Refused] = []
-    known: dict[int, int] = {}
+    known, size, trials = set[int](), 0, 0
     for case in cases:
-        fresh = {id(t): sum(c.nbytes for c in t.columns) for t in case.tables if id(t) not in known}
-        trials = sum(c.trials for c in batch) + case.trials
-        if batch and (sum(known.values()) + sum(fresh.values()) > BATCH_BYTES or trials > BATCH_TRIALS):
+        if batch and (size > BATCH_BYTES or trials + case.trials > BATCH_TRIALS):
             yield batch
-            batch, known = [], {}
+            batch, known, size, trials = [], set(), 0, 0
         batch.append(case)
-        known |= fresh
+        trials += case.trials
+        for table in case.tables:
+            if id(table) not in known:
+                known.add(id(table))
+                size += sum(c.nbytes for c in table.columns)
     if batch:
         yield batch
 
