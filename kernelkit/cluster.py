@@ -21,9 +21,9 @@ from kernelkit.kernels.job import Job, Outcome, Table, spread
 from kernelkit.kernels.layout import FIRST_FEATURE, MAX_CELLS
 from kernelkit.kernels.session import simulate
 from kernelkit.recipe import Recipe, with_target
+from kernelkit.reuse import CANDLES_PER_S
 
 # A task costs about 5 ms of scheduling, so a block takes 0.2 s or more; what runs cannot be stopped, so 10 s or less.
-CANDLES_PER_S = 5e7
 LEAST_S, MOST_S = 0.2, 10.0
 TARGET_BYTES = 1 << 26  # of a signal's targets in one block
 KEPT_TABLES = 8  # data sets that stay on the workers of a client between calls

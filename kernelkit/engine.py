@@ -2,109 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernelkit.agenda import rate_at, worthless
+from kernelkit.agenda import worthless
 from kernelkit.binding import bind
 from kernelkit.errors import LookaheadError, OrderError, RunError, StrategyError, UsageError, arguments, message
 from kernelkit.intrabar import with_finer
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.job import Outcome, new_outcome, spread
-from kernelkit.kernels.session import Pace, Stop, prepare, simulate
+from kernelkit.kernels.job import Outcome, new_outcome
+from kernelkit.kernels.session import prepare
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.settings import Settings
 from kernelkit.market.several import Accounts, Venues
 from kernelkit.market.venue import Venue
-from kernelkit.progress import Meter
-from kernelkit.recipe import Recipe, check_bars, plan_job, resolve, span, under_each, with_target
+from kernelkit.recipe import Recipe, check_bars, plan_job, resolve, span, under_each
+from kernelkit.reuse import Cache, opened
 from kernelkit.strategy import Program, Signal, Strategy
+from kernelkit.tried import record, trial_keys
+from kernelkit.working import candles, run_new, run_trials
 
 if TYPE_CHECKING:
     import xarray as xr
 
 NOT_FINER = "Only kk.backtest and kk.audit match orders in finer bars."
 OUTPUTS = ("metrics", "blocks", "curves")
-LEAST_BARS = 2e5, 2e6  # of a piece that is worth a thread; of one of several that a thread gets
-
-
-def run_trials(
-    recipe: Recipe, blocks: bool, client: Any, label: str, workers: int | None = None
-) -> tuple[Outcome, bool]:
-    """All trials of a recipe on ``workers`` threads (None: one for each core), or on a cluster.
-
-    Returns the outcome and whether it was interrupted; trials that were done by then are kept.
-    """
-    job = recipe.job
-    n = len(job.trials)
-    outcome = new_outcome(n, blocks)
-    bars = job.trials["i1"] - job.trials["i0"]
-    stop, pace = Stop(), Pace()
-    meter = Meter(label, n)
-    per_trial = int(bars.mean())
-
-    def tick(finished: int) -> None:
-        if finished:
-            meter.advance(finished, finished * per_trial)
-
-    def piece(a: int, b: int) -> tuple[int, int, Outcome]:
-        if recipe.signal is None:
-            return a, b, simulate(job, a, b, blocks, stop, tick, pace)
-        part, n_assets = new_outcome(b - a, blocks), len(recipe.assets)
-        while a < b and not stop.is_set():  # one cell after the other: targets never lie there for all trials
-            end = min(b, (a // n_assets + 1) * n_assets)
-            one = simulate(with_target(recipe, a, end), 0, end - a, blocks, stop, tick, pace)
-            part.take(len(part.done) - (b - a), one)
-            a = end
-        return b - len(part.done), b, part
-
-    def take(a: int, _: int, part: Outcome) -> None:
-        outcome.take(a, part)
-
-    if client is not None:
-        from kernelkit.cluster import run_on
-
-        interrupted = run_on(client, recipe, blocks, take, tick)
-        meter.close()
-        return outcome, interrupted
-    meter.start()
-    interrupted = False
-    if n == 1:  # on this thread: another would begin with cold caches
-        try:
-            take(*piece(0, 1))
-        except KeyboardInterrupt:
-            interrupted = True
-        meter.close()
-        return outcome, interrupted
-    workers = workers or os.cpu_count() or 1
-    least = ample = 1
-    if recipe.signal is None:
-        least, ample = (max(1, int(many / max(1, per_trial))) for many in LEAST_BARS)
-    pieces = spread(n, workers, least, ample)
-    with ThreadPoolExecutor(workers) as pool:
-        futures: list[Future[tuple[int, int, Outcome]]] = []
-        try:
-            futures += (pool.submit(piece, a, b) for a, b in pieces)
-            ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
-            if any(f.exception() is not None for f in ended):
-                stop.set()
-        except KeyboardInterrupt:
-            interrupted = True
-            stop.set()
-        for f in futures:
-            take(*f.result())
-    meter.close()
-    return outcome, interrupted
 
 
 @arguments(account=Account, venue=Venue, fill_model=FillModel)
@@ -123,6 +51,7 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     finer: xr.Dataset | None = None,
     outputs: Sequence[str] = OUTPUTS,
     client: Any = None,
+    cache: Cache = None,
     debug: bool = False,
 ) -> xr.Dataset:
     """Backtest a strategy over bars: every cell of ``grid`` is one trial, every sequence in it one dim of the result.
@@ -135,8 +64,10 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     ``finer`` are bars of the same assets, such as the minutes of hours, in which a fill model with ``path="finer"``
     matches the orders of each bar, one after the other (rule F16).
     ``outputs`` is any of ``"metrics"``, ``"blocks"``, ``"curves"``, or ``("final_equity",)`` for that number alone.
-    ``client`` is a dask.distributed Client or its address. ``debug=True`` runs the strategy in plain Python:
-    breakpoints, prints and tracebacks in your own lines.
+    ``client`` is a dask.distributed Client or its address. ``cache`` keeps what trials came to and finds it again:
+    True for the user's folder, a path for that one, False for none, None for what $KERNELKIT_RESULTS says; runs of
+    less than 0.2 s, and signals, are not kept. ``debug=True`` runs the strategy in plain Python: breakpoints, prints
+    and tracebacks in your own lines.
 
     Returns a Dataset: scalar metrics over the swept parameters (fractions, quote currency, days; see each ``attrs``),
     ``total_return_at_zero`` where an asset was delisted and nobody knows what its holders got (rule E4),
@@ -185,7 +116,12 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
             outcome = run_in_python(recipe, traded_at)
         else:
             keep = "blocks" in outputs or (measure and ledger.competing())
-            outcome, interrupted = run_trials(recipe, keep, client, strategy.name)
+            store = None if recipe.signal is not None else opened(cache, candles(recipe.job.trials))
+            if store is None:
+                outcome, interrupted = run_trials(recipe, keep, client, strategy.name)
+            else:
+                keys, stems = trial_keys(recipe, models), trial_keys(recipe, models, ends=False)
+                outcome, interrupted = run_new(recipe, keep, client, strategy.name, store, keys, stems)
         took = time.perf_counter() - ready
     except Exception:
         outcome.errors.update(dict.fromkeys(range(len(outcome.done)), (L.RAISED, -1, 0)))
@@ -227,92 +163,6 @@ def compiled(recipe: Recipe, venue: Venue | Venues) -> None:
             explained = Program(f"cost model {model.name}", model.text, job.plan).explain(str(error))
             raise StrategyError(explained) from None
     prepare(job)
-
-
-def record(
-    recipe: Recipe, outcome: Outcome, venue: Venue | Venues, models: Sequence[FillModel], role: str | None = None
-) -> str:
-    """Write every trial to the ledger, before anybody sees it: under the first fill model as what was tried.
-
-    Under the others as what tells how much of that is an assumption. Returns the id of the first one's row.
-    """
-    from kernelkit import ledger
-
-    axes = {name: values for name, values in recipe.axes.items() if name != "fill_model"}
-    kept = ((recipe.cells[0] if "fill_model" in recipe.axes else recipe.cells) >= 0).ravel()
-    times, job = recipe.bars.indexes["time"].values, recipe.job
-    source = recipe.strategy.identity
-    span = [int(t) for t in times[[recipe.start, recipe.stop - 1]].astype("datetime64[ns]").astype("i8")]
-    asset_ids = [str(i) for i in np.atleast_1d(recipe.bars["asset_id"].values).tolist()]
-    shared = {
-        "strategy": recipe.strategy.name,
-        "source": ledger.digest_of(source),
-        "span": span,
-        "venue_id": ledger.digest_of(repr((job.venues, job.homes) if job.homes else job.venues)),
-        "switches": [(s.bar, s.ends, s.flattens) for s in recipe.switches],
-    }
-    header = shared | {
-        "lineage": str(recipe.bars.attrs.get("lineage", "")),
-        "synthetic": int(recipe.bars.attrs.get("synthetic", 0)),
-        "periods": float(recipe.bars.attrs["periods_per_year"]),
-        "trusted": trusted(recipe),
-        "interest": interest(recipe, times[recipe.start : recipe.stop]),
-        "bound": recipe.params,
-        "axes": axes,
-        "assets": recipe.assets,
-        "asset_ids": asset_ids,
-        "together": recipe.shared,
-        "venue": f"{venue.name}: {venue.costs}",
-        "cells": int(kept.sum()) * len(recipe.accounts),
-    }
-    money = job.trials["cash"][: len(recipe.accounts)].tolist()
-    each = len(outcome.done) // len(models)
-    # What a signal captures, and what it reads of the bars beside prices, no text tells: its results do.
-    opaque = isinstance(recipe.strategy, Signal)
-    calls = []
-    for k, model in enumerate(models):
-        own = zip(digests(recipe, model), money, strict=True)
-        identity = [shared | {"data": d, "cash": c, "fill_model": model.codes()} for d, c in own]
-        part = outcome.part(k * each, (k + 1) * each)
-        known = role or ("fill_model" if k else None)
-        with ledger.role(known) if known else nullcontext():
-            rows = ledger.trials_rows(
-                header | {"fill_model": model.codes()}, identity, np.flatnonzero(kept), part, opaque
-            )
-        ledger.record_trials(source, rows)
-        calls.append(str(rows[0]["call"]))
-    if role != "delisting":  # which is computed beside another look
-        ledger.warn_of_looks(asset_ids, span[1])
-    return calls[0]
-
-
-def trusted(recipe: Recipe) -> list[str]:
-    """The features of a recipe's bars that entered without the time at which they were known."""
-    bars = recipe.bars
-    return [str(n) for n in bars.data_vars if str(n).startswith("x.") and int(bars[n].attrs.get("trusted", 0))]
-
-
-def interest(recipe: Recipe, times: np.ndarray) -> list[float]:
-    """The mean yearly rate that the cash of each of a recipe's accounts earns; of accounts at venues by their cash."""
-    known = list(recipe.account.by_venue.values()) if isinstance(recipe.account, Accounts) else [recipe.account]
-    if all(a.interest == 0.0 for a in known):
-        return [0.0] * len(recipe.accounts)
-    moments = times.astype("datetime64[ns]").astype("i8")
-    rates = [float(rate_at(a.interest, moments).mean()) for a in known]
-    mean = float(np.average(rates, weights=[max(a.cash, 0.0) + 1e-9 for a in known]))
-    return [mean] * len(recipe.accounts)
-
-
-def digests(recipe: Recipe, model: FillModel) -> list[str]:
-    """What tells a recipe's data from others: a hash for each asset, one for all where they share an account.
-
-    Finer bars count under a fill model that matches orders in them.
-    """
-    each = [table.digest for table in recipe.job.tables]
-    if model.path == "finer":
-        fine = [table.finer.digest for table in recipe.job.tables if table.finer is not None]
-        each = [hashlib.sha256((a + b).encode()).hexdigest() for a, b in zip(each, fine, strict=True)]
-    return [hashlib.sha256("".join(each).encode()).hexdigest()] if recipe.shared else each
 
 
 def explain(recipe: Recipe, outcome: Outcome, venue: Venue | Venues) -> None:

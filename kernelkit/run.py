@@ -21,14 +21,14 @@ from kernelkit.agenda import with_agenda
 from kernelkit.binding import bind, kind_of, param_words
 from kernelkit.data import append, store
 from kernelkit.data.contracts import check_same
-from kernelkit.engine import NOT_FINER, compiled, explain, record
+from kernelkit.engine import NOT_FINER, compiled, explain
 from kernelkit.errors import OrderError, RunError, UsageError, arguments, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.block import header_of
 from kernelkit.kernels.cache import build_id
 from kernelkit.kernels.job import Costs, Homes, Job, Outcome, Table, new_outcome
 from kernelkit.kernels.plan import Plan
-from kernelkit.kernels.session import Failed, Session
+from kernelkit.kernels.session import ENDLESS, Failed, Session
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.settings import Settings
@@ -52,11 +52,10 @@ from kernelkit.recipe import (
 )
 from kernelkit.strategy import Signal, Strategy
 from kernelkit.table import check_sizes, clock_of, first_ready, panel_of
+from kernelkit.tried import record
 
 if TYPE_CHECKING:
     import xarray as xr
-
-ENDLESS = 1 << 60  # the bar at which a run that may always go on would end
 
 
 class Run:

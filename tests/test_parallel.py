@@ -19,7 +19,6 @@ import xarray as xr
 import kernelkit as kk
 from kernelkit import cluster, engine, progress
 from kernelkit.binding import bind
-from kernelkit.engine import run_trials
 from kernelkit.errors import MissingExtraError, RunError, UsageError
 from kernelkit.kernels import cache
 from kernelkit.kernels.job import Outcome, spread
@@ -27,6 +26,7 @@ from kernelkit.kernels.session import simulate
 from kernelkit.market.settings import Settings
 from kernelkit.progress import Progress, listen
 from kernelkit.recipe import Recipe, plan_job, with_target
+from kernelkit.working import run_trials
 
 ROOT = Path(__file__).parents[1]
 GRID = {"fast": range(5, 35), "slow": range(50, 130, 4)}

@@ -1,18 +1,23 @@
-"""The command line: `kernelkit run|runs|doctor|warmup`; exit codes: 0 done, 1 failed, 2 usage, 128 + signal stopped."""
+"""The command line, `kernelkit run|runs|cache|doctor|warmup`.
+
+Exit codes: 0 done, 1 failed, 2 usage, 128 + signal stopped.
+"""
 
 from __future__ import annotations
 
 import errno
 import json
+import re
 import signal
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
-from kernelkit.errors import KernelkitError, RunError, UsageError
+from kernelkit.errors import KernelkitError, RunError, UsageError, message
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -115,6 +120,62 @@ def doctor(as_json: bool) -> None:
     broken = [finding.what for finding in findings if finding.state == "problem"]
     if broken:
         raise RunError(f"something is wrong with: {', '.join(broken)}")
+
+
+@cli.command(short_help="See, verify or prune the results that are kept.")
+@click.argument("action", type=click.Choice(["list", "verify", "prune"]), default="list")
+@click.option("--folder", help="The folder, instead of the user's.")
+@click.option("--keep", metavar="SIZE", help="Prune the oldest beyond this size: 500MB, 2GB.")
+@click.option("--older-than", metavar="TIME", help="Prune what is older: 90D, 12h.")
+@click.option("--json", "as_json", is_flag=True, help="Print the packs as JSON.")
+def cache(action: str, folder: str | None, keep: str | None, older_than: str | None, as_json: bool) -> None:
+    """Results of trials that runs have kept (cache=), in packs: list them, verify their content, or prune them.
+
+    Prune deletes what is damaged, and what --keep and --older-than say. What is gone is computed again when it is asked
+    for. verify has exit code 1 where a pack is damaged.
+    """
+    from kernelkit.reuse import Results, folder_of
+
+    store = Results(folder_of(folder or True))
+    if action == "prune":
+        found, said = store.prune(keep_bytes=_bytes(keep), older_than=_seconds(older_than)), "deleted"
+    elif keep or older_than:
+        raise UsageError("--keep and --older-than say what to prune: kernelkit cache prune --keep 2GB")
+    else:
+        found, said = (store.verify(), "damaged") if action == "verify" else (store.packs(), "")
+    if as_json:
+        click.echo(json.dumps([pack.to_json() for pack in found], indent=1))
+    else:
+        for pack in found:
+            click.echo(
+                f"{pack.bytes:>12,}  {time.strftime('%Y-%m-%d %H:%M', time.localtime(pack.at))}  {pack.path.name}"
+            )
+        total = sum(pack.bytes for pack in found)
+        click.echo(f"{store.place}: {len(found)} packs {said}".rstrip() + f", {total / 1e6:,.1f} MB")
+    if action == "verify" and found:
+        raise RunError("kernelkit cache prune deletes the damaged packs")
+
+
+def _bytes(text: str | None) -> int | None:
+    """A size, such as 2GB, in bytes."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B", text.strip())
+    if match is None:
+        raise UsageError(message("--keep", repr(text), "a size such as 500MB or 2GB", "Write --keep 2GB."))
+    return int(float(match[1]) * 1000 ** "_kMGT".index(match[2] or "_"))
+
+
+def _seconds(text: str | None) -> float | None:
+    """A time, such as 90D, in seconds."""
+    import pandas as pd
+
+    if text is None:
+        return None
+    try:
+        return float(pd.Timedelta(text).total_seconds())
+    except ValueError:
+        raise UsageError(message("--older-than", repr(text), "a time such as 90D or 12h", "Write 90D.")) from None
 
 
 @cli.command(short_help="Compile the engine now, not at the first backtest.")

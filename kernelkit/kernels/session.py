@@ -26,6 +26,7 @@ PANEL_WORDS = 1 << 18  # indicators' values of one tile: 2 MiB stay in the cache
 GROUP = 1024  # trials side by side, at most; about 40 KiB of state each, of which most are orders that few have
 MOST_STATE = 64 << 20  # bytes of a group's blocks, about
 GROUP_S = 0.5  # how long a group should take: its trials are done together
+ENDLESS = 1 << 60  # the bar at which a run that may always go on would end
 GROWTH = 8  # a group's size over that of the one before: later trials may be dearer
 
 

@@ -14,10 +14,12 @@ from kernelkit.ledger.seals import SealedWarning, looks, warn_of_looks
 from kernelkit.ledger.store import compact, rows, verify
 from kernelkit.ledger.tables import call, export, summary, trials
 from kernelkit.ledger.trials import (
+    KEY_BYTES,
     ROLES,
     audit_row,
     competing,
     digest_of,
+    keys_of,
     proposed_from,
     record_trials,
     role,
@@ -26,6 +28,7 @@ from kernelkit.ledger.trials import (
 from kernelkit.ledger.writing import record
 
 __all__ = (
+    "KEY_BYTES",
     "ROLES",
     "DamagedLog",
     "Family",
@@ -39,6 +42,7 @@ __all__ = (
     "digest_of",
     "export",
     "family",
+    "keys_of",
     "lineage",
     "looks",
     "narrowed",

@@ -14,7 +14,7 @@ import numpy as np
 
 from kernelkit import ledger, schema
 from kernelkit.binding import bind
-from kernelkit.engine import compiled, explain, record, run_trials
+from kernelkit.engine import compiled, explain
 from kernelkit.errors import KernelkitError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Costs, Outcome, Table, new_outcome
@@ -23,7 +23,10 @@ from kernelkit.market.settings import Settings
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, check_bars, plan_job, resolve, span
 from kernelkit.result import summaries, trial_numbers
+from kernelkit.reuse import Cache, opened
 from kernelkit.strategy import Signal, Strategy
+from kernelkit.tried import record, trial_keys
+from kernelkit.working import candles, run_new, run_trials
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -116,6 +119,7 @@ def run(
     blocks: bool = False,
     total: int | None = None,
     client: Any = None,
+    cache: Cache = None,
 ) -> xr.Dataset:
     """Backtest every case with its whole grid; a Dataset with ``dim`` before the axes of the grid, and ``asset``.
 
@@ -123,8 +127,9 @@ def run(
     of its trials, that fails is NaN with its reason, and the study goes on), and with ``blocks`` the block summaries.
     Cases are laid out one after the other, as many at a time as fit `BATCH_BYTES`; those that differ in bars, span,
     parameters, account or venue alone run side by side. ``role`` is theirs in the ledger; ``total`` says how many
-    there are where ``cases`` has no length. Raises UsageError where there is no case, or where two of them have
-    different axes or assets.
+    there are where ``cases`` has no length. ``cache`` is that of `kk.backtest`: a study that was stopped, at whatever
+    moment, goes on from the blocks of trials that have ended. Raises UsageError where there is no case, or where two of
+    them have different axes or assets.
 
     >>> import kernelkit as kk
     >>> @kk.strategy
@@ -145,7 +150,7 @@ def run(
                 if isinstance(several, Refused):
                     found.refuse(several)
                     continue
-                for case, part, reasons in zip(several, *outcomes(several, role, blocks, client), strict=True):
+                for case, part, reasons in zip(several, *outcomes(several, role, blocks, client, cache), strict=True):
                     found.take(case, part, reasons)
             meter.advance(len(batch))
     return found.dataset()
@@ -260,7 +265,7 @@ def _place(known: list[Any], one: Any) -> int:
 
 
 def outcomes(
-    several: Sequence[Laid], role: str, blocks: bool, client: Any
+    several: Sequence[Laid], role: str, blocks: bool, client: Any, cache: Cache
 ) -> tuple[list[Outcome], list[dict[int, str]]]:
     """What alike cases that could be laid out came to, and why their failed trials failed; the ledger has them all."""
     recipes = [case.recipe for case in several]
@@ -269,7 +274,16 @@ def outcomes(
     with ledger.role(role):
         for case in several:
             compiled(whole, case.settings.venue)
-        outcome, interrupted = run_trials(whole, blocks or ledger.competing(), client, whole.strategy.name)
+        keep, label = blocks or ledger.competing(), whole.strategy.name
+        store = opened(cache, candles(whole.job.trials)) if whole.signal is None else None
+        if store is None:
+            outcome, interrupted = run_trials(whole, keep, client, label)
+        else:
+            keys, stems = (
+                np.concatenate([trial_keys(c.recipe, [c.settings.fill_model], ends) for c in several])
+                for ends in (True, False)
+            )
+            outcome, interrupted = run_new(whole, keep, client, label, store, keys, stems)
         for case, recipe in zip(several, recipes, strict=True):
             part = outcome.part(at, at + case.trials)
             at += case.trials

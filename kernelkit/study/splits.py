@@ -13,13 +13,13 @@ from kernelkit.agenda import known, worthless
 from kernelkit.binding import bind, kind_of
 from kernelkit.cells import chosen as cells_of
 from kernelkit.data.durations import duration
-from kernelkit.engine import NOT_FINER, backtest, explain, record
+from kernelkit.engine import NOT_FINER, backtest, explain
 from kernelkit.errors import OrderError, UsageError, arguments, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels import scan
 from kernelkit.kernels.block import slots_of
 from kernelkit.kernels.job import Job, Logs, Outcome, new_outcome
-from kernelkit.kernels.session import Failed, Recorder, Session
+from kernelkit.kernels.session import ENDLESS, Failed, Recorder, Session
 from kernelkit.kernels.switching import Switch, advance, switch
 from kernelkit.lazy import lazy
 from kernelkit.market.account import Account
@@ -31,9 +31,10 @@ from kernelkit.market.venue import Venue
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, asset_names, check_bars, clock_moments, resolve, span
 from kernelkit.result import Curves, build
-from kernelkit.run import ENDLESS, one_recipe
+from kernelkit.run import one_recipe
 from kernelkit.strategy import Signal, Strategy
 from kernelkit.table import Panel, clock_of, panel_of
+from kernelkit.tried import record
 
 if TYPE_CHECKING:
     import xarray as xr

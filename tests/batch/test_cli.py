@@ -7,9 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from kernelkit.batch import cli, runs
+from kernelkit.kernels.job import new_outcome
+from kernelkit.reuse import Results
 
 Invoke = Callable[..., tuple[int, str, str]]
 
@@ -187,3 +190,36 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
     import sys
 
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_cache_lists_verifies_and_prunes(invoke: Invoke, tmp_path: Path) -> None:
+    store, keys = Results(tmp_path / "kept"), np.arange(6, dtype="u8").view("V16")
+    for k in range(3):
+        outcome = new_outcome(1, False)
+        outcome.done[:], outcome.headline[:] = True, k
+        store.put(keys[k : k + 1], outcome)
+    at = ("--folder", str(tmp_path / "kept"))
+    code, out, _ = invoke("cache", *at)
+    assert (code, out.count(".zarr.zip")) == (0, 3)
+    assert "3 packs, " in out
+    assert invoke("cache", "verify", *at)[0] == 0
+    damaged = store.packs()[1].path
+    damaged.write_bytes(b"PK")
+    code, out, error = invoke("cache", "verify", *at)
+    assert (code, damaged.name in out, "prune" in error) == (1, True, True)
+    assert [one["path"] for one in json.loads(invoke("cache", "prune", "--json", *at)[1])] == [str(damaged)]
+    assert "2 packs deleted" in invoke("cache", "prune", "--keep", "0kB", *at)[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (("prune", "--keep", "2 apples"), "2 apples"),
+        (("prune", "--older-than", "x"), "x"),
+        (("--keep", "1GB"), "prune"),
+    ],
+)
+def test_cache_says_what_is_wrong(invoke: Invoke, tmp_path: Path, arguments: tuple[str, ...], found: str) -> None:
+    code, _, error = invoke("cache", *arguments, "--folder", str(tmp_path))
+    assert code == 2
+    assert found in error

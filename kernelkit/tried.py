@@ -1,0 +1,143 @@
+"""What of a recipe's trials goes into the ledger, and what tells each of them from all others."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+
+from kernelkit import ledger
+from kernelkit.agenda import rate_at
+from kernelkit.kernels.job import Outcome
+from kernelkit.market.fill_model import FillModel
+from kernelkit.market.several import Accounts, Venues
+from kernelkit.market.venue import Venue
+from kernelkit.recipe import Recipe
+from kernelkit.strategy import Signal
+
+
+def record(
+    recipe: Recipe, outcome: Outcome, venue: Venue | Venues, models: Sequence[FillModel], role: str | None = None
+) -> str:
+    """Write every trial to the ledger, before anybody sees it: under the first fill model as what was tried.
+
+    Under the others as what tells how much of that is an assumption. Returns the id of the first one's row.
+    """
+    axes, kept = cells_tried(recipe)
+    times, shared = recipe.bars.indexes["time"].values, in_common(recipe)
+    asset_ids = [str(i) for i in np.atleast_1d(recipe.bars["asset_id"].values).tolist()]
+    header = shared | {
+        "lineage": str(recipe.bars.attrs.get("lineage", "")),
+        "synthetic": int(recipe.bars.attrs.get("synthetic", 0)),
+        "periods": float(recipe.bars.attrs["periods_per_year"]),
+        "trusted": trusted(recipe),
+        "interest": interest(recipe, times[recipe.start : recipe.stop]),
+        "bound": recipe.params,
+        "axes": axes,
+        "assets": recipe.assets,
+        "asset_ids": asset_ids,
+        "together": recipe.shared,
+        "venue": f"{venue.name}: {venue.costs}",
+        "cells": len(kept) * len(recipe.accounts),
+    }
+    each = len(outcome.done) // len(models)
+    # What a signal captures, and what it reads of the bars beside prices, no text tells: its results do.
+    opaque = isinstance(recipe.strategy, Signal)
+    calls = []
+    for k, model in enumerate(models):
+        part = outcome.part(k * each, (k + 1) * each)
+        known = role or ("fill_model" if k else None)
+        with ledger.role(known) if known else nullcontext():
+            told = header | {"fill_model": model.codes()}
+            rows = ledger.trials_rows(told, identities(recipe, model, shared), kept, part, opaque)
+        ledger.record_trials(recipe.strategy.identity, rows)
+        calls.append(str(rows[0]["call"]))
+    if role != "delisting":  # which is computed beside another look
+        ledger.warn_of_looks(asset_ids, shared["span"][1])
+    return calls[0]
+
+
+def in_common(recipe: Recipe) -> dict[str, Any]:
+    """What all trials of a recipe have in common in what they are (J2), parameters and data apart."""
+    job, times = recipe.job, recipe.bars.indexes["time"].values
+    span = times[[recipe.start, recipe.stop - 1]].astype("datetime64[ns]").astype("i8")
+    return {
+        "strategy": recipe.strategy.name,
+        "source": ledger.digest_of(recipe.strategy.identity),
+        "span": [int(t) for t in span],
+        "venue_id": ledger.digest_of(repr((job.venues, job.homes) if job.homes else job.venues)),
+        "switches": [(s.bar, s.ends, s.flattens) for s in recipe.switches],
+    }
+
+
+def identities(recipe: Recipe, model: FillModel, shared: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the trials of each account are under a fill model (J2), parameters apart."""
+    money = recipe.job.trials["cash"][: len(recipe.accounts)].tolist()
+    own = zip(digests(recipe, model), money, strict=True)
+    return [{**shared, "data": d, "cash": c, "fill_model": model.codes()} for d, c in own]
+
+
+def cells_tried(recipe: Recipe) -> tuple[dict[str, list[Any]], np.ndarray]:
+    """The axes of parameters, and the number of each of their cells that `where` has left."""
+    axes = {name: values for name, values in recipe.axes.items() if name != "fill_model"}
+    cells = recipe.cells[0] if "fill_model" in recipe.axes else recipe.cells
+    return axes, np.flatnonzero(cells.ravel() >= 0)
+
+
+def trial_keys(recipe: Recipe, models: Sequence[FillModel], ends: bool = True) -> np.ndarray:
+    """What tells the outcome of each trial from any other: the ledger's key, its first and last bar, and the build.
+
+    Without ``ends``: what it has in common with the same trial over fewer bars, or more.
+    """
+    from kernelkit.kernels.cache import build_id
+
+    axes, kept = cells_tried(recipe)
+    shared = in_common(recipe) | {"build": build_id(), "measure": recipe.job.measure, "waits": list(recipe.job.waits)}
+    known = []
+    for model in models:
+        own = identities(recipe, model, shared)
+        if not ends:
+            own = [one | {"data": "", "span": one["span"][:1]} for one in own]
+        known.append(ledger.keys_of(own, recipe.params, axes, kept))
+    trials = recipe.job.trials
+    rows = (
+        np.stack([trials["trade_from"], trials["i1"] if ends else 0 * trials["i1"]], axis=1)
+        .astype("i8")
+        .view("V16")
+        .ravel()
+    )
+    pairs = zip(np.concatenate(known).tolist(), rows.tolist(), strict=True)
+    out = [hashlib.blake2b(key + row, digest_size=ledger.KEY_BYTES).digest() for key, row in pairs]
+    return np.frombuffer(b"".join(out), f"V{ledger.KEY_BYTES}")
+
+
+def trusted(recipe: Recipe) -> list[str]:
+    """The features of a recipe's bars that entered without the time at which they were known."""
+    bars = recipe.bars
+    return [str(n) for n in bars.data_vars if str(n).startswith("x.") and int(bars[n].attrs.get("trusted", 0))]
+
+
+def interest(recipe: Recipe, times: np.ndarray) -> list[float]:
+    """The mean yearly rate that the cash of each of a recipe's accounts earns; of accounts at venues by their cash."""
+    known = list(recipe.account.by_venue.values()) if isinstance(recipe.account, Accounts) else [recipe.account]
+    if all(a.interest == 0.0 for a in known):
+        return [0.0] * len(recipe.accounts)
+    moments = times.astype("datetime64[ns]").astype("i8")
+    rates = [float(rate_at(a.interest, moments).mean()) for a in known]
+    mean = float(np.average(rates, weights=[max(a.cash, 0.0) + 1e-9 for a in known]))
+    return [mean] * len(recipe.accounts)
+
+
+def digests(recipe: Recipe, model: FillModel) -> list[str]:
+    """What tells a recipe's data from others: a hash for each asset, one for all where they share an account.
+
+    Finer bars count under a fill model that matches orders in them.
+    """
+    each = [table.digest for table in recipe.job.tables]
+    if model.path == "finer":
+        fine = [table.finer.digest for table in recipe.job.tables if table.finer is not None]
+        each = [hashlib.sha256((a + b).encode()).hexdigest() for a, b in zip(each, fine, strict=True)]
+    return [hashlib.sha256("".join(each).encode()).hexdigest()] if recipe.shared else each

@@ -1,0 +1,233 @@
+"""Results that are kept: found again, bit by bit what a run without them gives, and never in the place of others."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import kernelkit as kk
+from kernelkit import reuse, working
+from kernelkit.kernels.job import new_outcome
+from kernelkit.reuse import Results
+
+
+@kk.strategy
+def cross(ctx, fast=10, slow=50):
+    if ctx.close.sma(fast) > ctx.close.ema(slow):
+        ctx.target_percent(1.0)
+    else:
+        ctx.target_percent(0.0)
+
+
+GRID = {"fast": [5, 10, 15], "slow": [40, 60, 80, 100, 120, 140]}
+SOME = {"fast": [5, 10], "slow": [40]}
+
+
+@pytest.fixture(scope="module")
+def bars() -> xr.Dataset:
+    return kk.data.synthetic.minute_bars(20_000)
+
+
+@pytest.fixture(autouse=True)
+def worth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs as short as those of tests are kept too."""
+    monkeypatch.setattr(reuse, "WORTH", 0.0)
+
+
+@pytest.fixture
+def simulated(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many trials each call of the engine has had."""
+    calls: list[int] = []
+    simulate, further = working.simulate, working.run_further
+
+    def counted(job: Any, a: int, b: int, *args: Any, **named: Any) -> Any:
+        calls.append(b - a)
+        return simulate(job, a, b, *args, **named)
+
+    def counted_further(job: Any, *args: Any) -> Any:
+        calls.append(len(job.trials))
+        return further(job, *args)
+
+    monkeypatch.setattr(working, "simulate", counted)
+    monkeypatch.setattr(working, "run_further", counted_further)
+    return calls
+
+
+def run(bars: xr.Dataset, cache: Any, **settings: Any) -> xr.Dataset:
+    return kk.backtest(bars, cross, cache=cache, outputs=("metrics", "blocks"), **settings).load()
+
+
+def assert_same(a: xr.Dataset, b: xr.Dataset) -> None:
+    xr.testing.assert_identical(a.drop_attrs(), b.drop_attrs())
+
+
+@pytest.mark.parametrize("grid", [GRID, SOME, {}])
+def test_what_is_kept_is_what_was_found(
+    bars: xr.Dataset, tmp_path: Path, simulated: list[int], grid: dict[str, Any]
+) -> None:
+    plain = run(bars, False, grid=grid)
+    first = run(bars, tmp_path, grid=grid)
+    done = sum(simulated)
+    again = run(bars, tmp_path, grid=grid)
+    assert sum(simulated) == done
+    assert_same(plain, first)
+    assert_same(plain, again)
+
+
+def test_of_a_wider_grid_only_the_new_trials_are_run(bars: xr.Dataset, tmp_path: Path, simulated: list[int]) -> None:
+    run(bars, tmp_path, grid=GRID)
+    before = sum(simulated)
+    wider = GRID | {"fast": [5, 7, 10, 15]}
+    found = run(bars, tmp_path, grid=wider)
+    assert sum(simulated) - before == len(GRID["slow"])
+    assert_same(found, run(bars, False, grid=wider))
+
+
+def test_results_are_those_of_no_other_run(bars: xr.Dataset, tmp_path: Path) -> None:
+    other = bars.copy(deep=True)
+    other["close"].values[-1] = other["high"].values[-1]
+    settings: list[dict[str, Any]] = [
+        {},
+        {"start": bars["time"].values[5_000]},
+        {"end": bars["time"].values[15_000]},
+        {"venue": kk.Venue(fees=kk.fees.fraction(0.001))},
+        {"account": kk.Account(cash=5_000.0)},
+        {"account": kk.Account(interest=0.05)},
+        {"fill_model": "zipline"},
+        {"fill_model": ["conservative", "zipline"]},
+    ]
+    for data in (bars, other):
+        for own in settings:
+            assert_same(run(data, tmp_path, grid=SOME, **own), run(data, False, grid=SOME, **own))
+
+
+def test_more_bars_go_on_from_the_last_one(bars: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+    restore = working.Session.restore
+
+    def noted(self: Any, block: np.ndarray) -> None:
+        restore(self, block)
+        begun.append(int(self.frame["last"][0]))
+
+    monkeypatch.setattr(working.Session, "restore", noted)
+    for stop in (12_000, 15_000, 20_000):
+        part = bars.isel(time=slice(0, stop))
+        assert_same(run(part, tmp_path, grid=SOME), run(part, False, grid=SOME))
+    assert begun == [12_000, 12_000, 15_000, 15_000]
+    changed = bars.copy(deep=True)
+    changed["open"].values[100] = changed["low"].values[100]
+    assert_same(run(changed, tmp_path, grid=SOME), run(changed, False, grid=SOME))
+    assert len(begun) == 4
+
+
+def test_a_damaged_pack_is_told_of_and_computed_again(bars: xr.Dataset, tmp_path: Path) -> None:
+    plain = run(bars, tmp_path, grid=GRID)
+    for pack in Results(tmp_path).packs("trials"):
+        pack.path.write_bytes(pack.path.read_bytes()[:-100])
+    damaged = Results(tmp_path).verify()
+    assert len(damaged) == len(Results(tmp_path).packs("trials"))
+    with pytest.warns(RuntimeWarning, match="kernelkit cache prune"):
+        assert_same(run(bars, tmp_path, grid=GRID), plain)
+    assert Results(tmp_path).verify() == []  # the same trials came to the same pack
+    damaged[0].path.write_bytes(b"")
+    assert [pack.path for pack in Results(tmp_path).prune()] == [damaged[0].path]
+
+
+def test_a_flipped_bit_does_not_pass(bars: xr.Dataset, tmp_path: Path) -> None:
+    run(bars, tmp_path, grid=GRID)
+    (pack,) = Results(tmp_path).packs("trials")[:1]
+    content = bytearray(pack.path.read_bytes())
+    content[len(content) // 2] ^= 1
+    pack.path.write_bytes(content)
+    assert [damaged.path for damaged in Results(tmp_path).verify()] == [pack.path]
+
+
+def test_small_packs_are_merged_without_loss(tmp_path: Path) -> None:
+    keys = np.arange(2 * 300, dtype="u8").view("V16")
+    store = Results(tmp_path)
+    for k in range(300):
+        outcome = new_outcome(1, k % 2 == 0)
+        outcome.done[:], outcome.headline[:] = True, k
+        store.put(keys[k : k + 1], outcome)
+    assert len(store.packs()) <= reuse.MANY + 2
+    found = Results(tmp_path).find(keys, blocks=False)
+    assert found.done.all()
+    assert found.headline[:, 0].tolist() == list(range(300))
+
+
+def test_prune_takes_the_oldest(tmp_path: Path) -> None:
+    store, keys = Results(tmp_path), np.arange(20, dtype="u8").view("V16")
+    for k in range(10):
+        outcome = new_outcome(1, False)
+        outcome.done[:], outcome.headline[:] = True, k
+        store.put(keys[k : k + 1], outcome)
+        os.utime(store.packs()[-1].path, (time.time() - 100 + k, time.time() - 100 + k))
+    size = store.packs()[0].bytes
+    store.prune(keep_bytes=3 * size + size // 2)
+    assert store.find(keys, blocks=False).done.tolist() == [False] * 7 + [True] * 3
+    assert len(store.prune(older_than=0.0)) == 3
+
+
+SCRIPT = """
+import sys
+import kernelkit as kk
+from kernelkit import reuse, working
+reuse.WORTH, working.PIECE_S = 0.0, 0.002
+from tests.test_reuse import cross, study
+study(sys.argv[1])
+"""
+
+
+def study(cache: Any) -> xr.Dataset:
+    """Folds, each with a grid."""
+    from kernelkit.study.run import Case, Common, run
+
+    bars = kk.data.synthetic.minute_bars(20_000)
+    at = bars["time"].values
+    spans = [Case(k, settings={"start": at[1_000 + k * 900], "end": at[2_500 + k * 900]}) for k in range(20)]
+    return run("fold", spans, Common(bars, cross, grid=GRID), role="training", blocks=True, cache=cache)
+
+
+def test_a_killed_study_goes_on(tmp_path: Path, simulated: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = study(False)
+    total, rng = sum(simulated), np.random.default_rng(1)
+    environment = os.environ | {"KERNELKIT_LEDGER": str(tmp_path / "ledger"), "PYTHONPATH": str(Path.cwd())}
+    for _ in range(2):
+        shutil.rmtree(tmp_path / "results", ignore_errors=True)
+        process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path / "results")], env=environment)
+        wanted, began = rng.integers(1, 6), time.monotonic()
+        while len(Results(tmp_path / "results").packs()) < wanted and process.poll() is None:
+            assert time.monotonic() - began < 60
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        monkeypatch.setattr(reuse, "WORTH", 0.0)
+        before = sum(simulated)
+        assert_same(study(tmp_path / "results"), expected)
+        assert sum(simulated) - before < total
+
+
+def test_several_processes_share_a_folder(tmp_path: Path) -> None:
+    expected = study(False)
+    environment = os.environ | {"KERNELKIT_LEDGER": str(tmp_path / "ledger"), "PYTHONPATH": str(Path.cwd())}
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "results")]
+    running = [subprocess.Popen(command, env=environment) for _ in range(2)]
+    assert [process.wait() for process in running] == [0, 0]
+    assert Results(tmp_path / "results").verify() == []
+    assert_same(study(tmp_path / "results"), expected)
+
+
+@pytest.mark.parametrize("wrong", [3, 0.5, ["x"]])
+def test_what_no_cache_is(bars: xr.Dataset, wrong: Any) -> None:
+    with pytest.raises(kk.errors.UsageError, match=r"cache: found .*wanted True, False or a folder"):
+        run(bars, wrong)
