@@ -22,7 +22,7 @@ CHECKS = ROOT / "build" / "checks"
 # pytest-jupyter keeps an event loop that Playwright cannot start beside, and nbval collects nothing but notebooks:
 # hence four calls.
 TESTS = {
-    "unit": ["kernelkit", "tests"],
+    "unit": ["-n", str(os.cpu_count() or 1), "--dist", "loadfile", "kernelkit", "tests"],
     "server": ["-p", "pytest_jupyter.jupyter_server", "tests/server"],
     "notebooks": ["--nbval", "--nbval-current-env", "notebooks"],
     "ui": ["tests/ui"],

@@ -23,10 +23,10 @@ from kernelkit.market.settings import Settings
 from kernelkit.market.several import Accounts, Venues
 from kernelkit.market.venue import Venue
 from kernelkit.recipe import Recipe, check_bars, plan_job, resolve, span, under_each
-from kernelkit.reuse import Cache, opened
+from kernelkit.reuse import Cache
 from kernelkit.strategy import Program, Signal, Strategy
 from kernelkit.tried import record, trial_keys
-from kernelkit.working import candles, run_new, run_trials
+from kernelkit.working import Means, run_trials
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -52,6 +52,7 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     outputs: Sequence[str] = OUTPUTS,
     client: Any = None,
     cache: Cache = None,
+    memory_limit: int | str | None = None,
     debug: bool = False,
 ) -> xr.Dataset:
     """Backtest a strategy over bars: every cell of ``grid`` is one trial, every sequence in it one dim of the result.
@@ -66,8 +67,9 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     ``outputs`` is any of ``"metrics"``, ``"blocks"``, ``"curves"``, or ``("final_equity",)`` for that number alone.
     ``client`` is a dask.distributed Client or its address. ``cache`` keeps what trials came to and finds it again:
     True for the user's folder, a path for that one, False for none, None for what $KERNELKIT_RESULTS says; runs of
-    less than 0.2 s, and signals, are not kept. ``debug=True`` runs the strategy in plain Python: breakpoints, prints
-    and tracebacks in your own lines.
+    less than 0.2 s, and signals, are not kept. ``memory_limit`` (bytes, or ``"2GB"``) is what block summaries may take,
+    which are 8 kB a trial: beyond it they lie in a file. ``debug=True`` runs the strategy in plain Python: breakpoints,
+    prints and tracebacks in your own lines.
 
     Returns a Dataset: scalar metrics over the swept parameters (fractions, quote currency, days; see each ``attrs``),
     ``total_return_at_zero`` where an asset was delisted and nobody knows what its holders got (rule E4),
@@ -91,7 +93,7 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     scalars, axes = bind(strategy, params, grid)
     models = FillModel.several(fill_model)
     settings = Settings.of(account, venue, models[0])
-    traded_at = settings.venue
+    traded_at, means = settings.venue, Means(client, cache, memory_limit)
     unknown = [o for o in outputs if o not in (*OUTPUTS, "final_equity")]
     if unknown:
         raise UsageError(
@@ -116,12 +118,7 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
             outcome = run_in_python(recipe, traded_at)
         else:
             keep = "blocks" in outputs or (measure and ledger.competing())
-            store = None if recipe.signal is not None else opened(cache, candles(recipe.job.trials))
-            if store is None:
-                outcome, interrupted = run_trials(recipe, keep, client, strategy.name)
-            else:
-                keys, stems = trial_keys(recipe, models), trial_keys(recipe, models, ends=False)
-                outcome, interrupted = run_new(recipe, keep, client, strategy.name, store, keys, stems)
+            outcome, interrupted = run_trials(recipe, keep, means, strategy.name, partial(trial_keys, recipe, models))
         took = time.perf_counter() - ready
     except Exception:
         outcome.errors.update(dict.fromkeys(range(len(outcome.done)), (L.RAISED, -1, 0)))
@@ -134,7 +131,7 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     tables = worthless(recipe.job.tables)
     if tables is not None and "metrics" in outputs and not (debug or interrupted):
         other = replace(recipe, job=replace(recipe.job, tables=tables))
-        at_zero, interrupted = run_trials(other, False, client, strategy.name)
+        at_zero, interrupted = run_trials(other, False, means, strategy.name, partial(trial_keys, other, models))
         record(other, at_zero, traded_at, models, "delisting")
     ds = build(recipe, outcome, outputs, traded_at, models, at_zero)
     ds.attrs["ledger"] = call

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from kernelkit.errors import UsageError, message
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.job import Outcome, new_outcome
+from kernelkit.kernels.job import Outcome
 
 Array = NDArray[Any]
 Cache = bool | str | os.PathLike[str] | None
@@ -98,11 +98,13 @@ class Results:
     """The packs of a folder, which is made when the first one is written.
 
     >>> import tempfile
+    >>> from kernelkit.kernels.job import new_outcome
     >>> outcome, keys = new_outcome(2, False), np.arange(4, dtype="u8").view("V16")
     >>> outcome.done[:] = True
     >>> with tempfile.TemporaryDirectory() as place:
     ...     Results(Path(place)).put(keys, outcome)
-    ...     Results(Path(place)).find(keys, blocks=False).done.tolist()
+    ...     Results(Path(place)).find(keys, found := new_outcome(2, False))
+    >>> found.done.tolist()
     [True, True]
     """
 
@@ -120,15 +122,14 @@ class Results:
                 found.append(Pack(path, path.name.split("-")[0], stat.st_size, stat.st_mtime))
         return sorted(found, key=lambda pack: (pack.at, pack.path))
 
-    def find(self, keys: Array, blocks: bool) -> Outcome:
-        """What is known of trials of these keys: those that are ``done``; with ``blocks`` only such as have theirs."""
-        out = new_outcome(len(keys), blocks)
+    def find(self, keys: Array, out: Outcome) -> None:
+        """Write into ``out`` what is known of trials of these keys; if it has blocks, only such as have theirs."""
         for pack, own in self._known("trials"):
             left = np.flatnonzero(~out.done)
             place, row = matches(keys[left], own)
             if len(place) == 0:
                 continue
-            arrays = self._read(pack, ("headline", "meta", *(("blocks",) if blocks else ())))
+            arrays = self._read(pack, ("headline", "meta", *(("blocks",) if out.blocks is not None else ())))
             if arrays is None:
                 continue
             mine = left[place]
@@ -136,7 +137,6 @@ class Results:
             if out.blocks is not None:
                 found = arrays["blocks"][row].view(L.NODE)[..., 0]
                 out.blocks[mine[:, None], np.arange(found.shape[1])] = found
-        return out
 
     def put(self, keys: Array, outcome: Outcome) -> None:
         """Keep what is done of an outcome, whole or not at all."""

@@ -52,9 +52,11 @@ def record(
         known = role or ("fill_model" if k else None)
         with ledger.role(known) if known else nullcontext():
             told = header | {"fill_model": model.codes()}
-            rows = ledger.trials_rows(told, identities(recipe, model, shared), kept, part, opaque)
-        ledger.record_trials(recipe.strategy.identity, rows)
-        calls.append(str(rows[0]["call"]))
+            call = ""
+            for row in ledger.trials_rows(told, identities(recipe, model, shared), kept, part, opaque):
+                ledger.record_trials(recipe.strategy.identity, [row])
+                call = str(row["call"])
+        calls.append(call)
     if role != "delisting":  # which is computed beside another look
         ledger.warn_of_looks(asset_ids, shared["span"][1])
     return calls[0]

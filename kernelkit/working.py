@@ -2,97 +2,182 @@
 
 from __future__ import annotations
 
+import mmap
 import os
+import re
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from kernelkit.errors import UsageError, message
+from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job, Outcome, new_outcome, spread
 from kernelkit.kernels.session import ENDLESS, Failed, Pace, Session, Stop, simulate
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, with_target
-from kernelkit.reuse import CANDLES_PER_S, PIECE_S, Results, State
+from kernelkit.reuse import CANDLES_PER_S, PIECE_S, Cache, Results, State, folder_of, opened
 
 FEW = 16  # trials whose states are kept, each some 40 kB
 STEP = 1 << 20  # bars between two looks at an interrupt, some 10 ms
 LEAST_BARS = 2e5, 2e6  # of a piece that is worth a thread; of one of several that a thread gets
+SPILLED = 4  # a piece holds at most this part of the memory limit, over all threads
+
+Put = Callable[[int, Outcome], None]
+
+
+@dataclass(frozen=True)
+class Means:
+    """What trials are run with: a cluster's client, what is known of them already, and how much memory is theirs.
+
+    ``memory_limit`` is in bytes, or text such as ``"2GB"``; block summaries beyond it lie in a file. Raises UsageError
+    for what is no size.
+    """
+
+    client: Any = None
+    cache: Cache = None
+    memory_limit: int | str | None = None
+
+    @property
+    def bytes(self) -> float:
+        """The memory limit, infinite where there is none."""
+        return float("inf") if self.memory_limit is None else size_of(self.memory_limit, "memory_limit")
+
+
+def size_of(size: int | str, what: str) -> int:
+    """A size in bytes; raises UsageError for what is none.
+
+    >>> size_of("1.5GB", "memory_limit")
+    1500000000
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B", str(size).strip())
+    if found is not None:
+        return int(float(found[1]) * 1000 ** "_kMGT".index(found[2] or "_"))
+    if isinstance(size, int) and not isinstance(size, bool) and size >= 0:
+        return size
+    raise UsageError(message(what, repr(size), "a size such as 500MB or 2GB", f"Write {what}='2GB'."))
 
 
 def run_trials(
-    recipe: Recipe,
-    blocks: bool,
-    client: Any,
-    label: str,
-    workers: int | None = None,
-    put: Callable[[int, Outcome], None] | None = None,
+    recipe: Recipe, blocks: bool, means: Means, label: str, keys: Callable[[bool], np.ndarray]
 ) -> tuple[Outcome, bool]:
-    """All trials of a recipe on ``workers`` threads (None: one for each core), or on a cluster.
+    """All trials of a recipe, each only where its result is not kept.
 
-    Returns the outcome and whether it was interrupted; trials that were done by then are kept. ``put`` is handed each
-    piece as it ends, and its first trial, from any thread; pieces then take about `PIECE_S`.
+    ``keys(ends)`` are those of the trials (`tried.trial_keys`). Returns the outcome and whether it was interrupted;
+    trials that were done by then are in it.
     """
-    job = recipe.job
-    n = len(job.trials)
-    outcome = new_outcome(n, blocks)
-    bars = job.trials["i1"] - job.trials["i0"]
+    n = len(recipe.job.trials)
+    outcome = room(n, blocks, means.bytes)
+    worth = float((recipe.job.trials["i1"] - recipe.job.trials["i0"]).sum())
+    results = opened(means.cache, worth) if recipe.signal is None else None
+    if results is None:
+        return outcome, run(recipe, outcome, means, label)
+    own = keys(True)
+    results.find(own, outcome)
+    left = np.flatnonzero(~outcome.done)
+    if len(left) == 0:
+        return outcome, False
+    job = replace(recipe.job, trials=recipe.job.trials[left], params=recipe.job.params[left])
+
+    def put(first: int, part: Outcome) -> None:
+        results.put(own[left[first : first + len(part.done)]], part)
+
+    if means.client is None and len(left) <= FEW and goes_on(recipe):
+        fresh, interrupted = run_further(job, label, results, keys(False)[left], put)
+    else:
+        fresh = outcome if len(left) == n else room(len(left), blocks, means.bytes)
+        interrupted = run(replace(recipe, job=job), fresh, means, label, put=put)
+    if fresh is not outcome:
+        outcome.headline[left], outcome.meta[left], outcome.done[left] = fresh.headline, fresh.meta, fresh.done
+        if outcome.blocks is not None and fresh.blocks is not None:
+            outcome.blocks[left] = fresh.blocks
+        outcome.errors.update({int(left[k]): error for k, error in fresh.errors.items()})
+    return outcome, interrupted
+
+
+def room(n: int, blocks: bool, most: float) -> Outcome:
+    """Room for the outcome of ``n`` trials; block summaries beyond ``most`` bytes lie in a file without a name."""
+    size = n * L.MAX_CELLS * L.NODE.itemsize
+    if not blocks or size <= most:
+        return new_outcome(n, blocks)
+    place = folder_of(True)  # on a disk: where temporary files go may be memory itself
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=place) as file:
+        file.truncate(size)
+        spilled = np.memmap(file, L.NODE, "r+", shape=(n, L.MAX_CELLS))
+    return replace(new_outcome(n, False), blocks=spilled)
+
+
+def settle(outcome: Outcome, first: int, part: Outcome) -> None:
+    """Write a part where it belongs; what lies in a file leaves the memory."""
+    outcome.take(first, part)
+    if isinstance(outcome.blocks, np.memmap):
+        outcome.blocks.flush()
+        outcome.blocks._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+
+
+def run(
+    recipe: Recipe, outcome: Outcome, means: Means, label: str, *, workers: int | None = None, put: Put | None = None
+) -> bool:
+    """Run all trials of a recipe into ``outcome``, on ``workers`` threads (None: one for each core), or on a cluster.
+
+    Returns whether it was interrupted; trials that were done by then are in it. ``put`` is handed each piece as it
+    ends, and its first trial, from any thread; pieces then take about `PIECE_S`.
+    """
+    job, blocks, n = recipe.job, outcome.blocks is not None, len(recipe.job.trials)
     stop, pace = Stop(), Pace()
     meter = Meter(label, n)
-    per_trial = int(bars.mean())
+    per_trial = int((job.trials["i1"] - job.trials["i0"]).mean())
 
     def tick(finished: int) -> None:
         if finished:
             meter.advance(finished, finished * per_trial)
 
-    def piece(a: int, b: int) -> tuple[int, int, Outcome]:
-        if recipe.signal is None:
-            whole = simulate(job, a, b, blocks, stop, tick, pace)
-            if put is not None:
-                put(a, whole)
-            return a, b, whole
-        part, n_assets = new_outcome(b - a, blocks), len(recipe.assets)
-        while a < b and not stop.is_set():  # one cell after the other: targets never lie there for all trials
-            end = min(b, (a // n_assets + 1) * n_assets)
-            one = simulate(with_target(recipe, a, end), 0, end - a, blocks, stop, tick, pace)
-            part.take(len(part.done) - (b - a), one)
-            a = end
-        return b - len(part.done), b, part
-
-    def take(a: int, _: int, part: Outcome) -> None:
-        outcome.take(a, part)
-
-    def arrive(a: int, b: int, part: Outcome) -> None:
-        take(a, b, part)
+    def arrive(a: int, _: int, part: Outcome) -> None:
+        settle(outcome, a, part)
         if put is not None:
             put(a, part)
 
-    if client is not None:
+    def piece(a: int, b: int) -> None:
+        if recipe.signal is None:
+            arrive(a, b, simulate(job, a, b, blocks, stop, tick, pace))
+            return
+        n_assets = len(recipe.assets)
+        while a < b and not stop.is_set():  # one cell after the other: targets never lie there for all trials
+            end = min(b, (a // n_assets + 1) * n_assets)
+            arrive(a, end, simulate(with_target(recipe, a, end), 0, end - a, blocks, stop, tick, pace))
+            a = end
+
+    interrupted = False
+    if means.client is not None:
         from kernelkit.cluster import run_on
 
-        interrupted = run_on(client, recipe, blocks, arrive, tick)
+        interrupted = run_on(means.client, recipe, blocks, arrive, tick)
         meter.close()
-        return outcome, interrupted
+        return interrupted
     meter.start()
-    interrupted = False
     if n == 1:  # on this thread: another would begin with cold caches
         try:
-            take(*piece(0, 1))
+            piece(0, 1)
         except KeyboardInterrupt:
             interrupted = True
         meter.close()
-        return outcome, interrupted
+        return interrupted
     workers = workers or os.cpu_count() or 1
     least = ample = 1
     if recipe.signal is None:
         least, ample = (max(1, int(many / max(1, per_trial))) for many in LEAST_BARS)
-    pieces = spread(n, workers, least, ample)
+    most = n
     if put is not None:
         most = max(1, int(PIECE_S * CANDLES_PER_S / max(1, per_trial)))
-        pieces = [(k, min(k + most, b)) for a, b in pieces for k in range(a, b, most)]
+    if blocks and means.bytes < float("inf"):
+        most = max(1, min(most, int(means.bytes / (SPILLED * workers * L.MAX_CELLS * L.NODE.itemsize))))
+    pieces = [(k, min(k + most, b)) for a, b in spread(n, workers, least, ample) for k in range(a, b, most)]
     with ThreadPoolExecutor(workers) as pool:
-        futures: list[Future[tuple[int, int, Outcome]]] = []
+        futures: list[Future[None]] = []
         try:
             futures += (pool.submit(piece, a, b) for a, b in pieces)
             ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
@@ -102,41 +187,9 @@ def run_trials(
             interrupted = True
             stop.set()
         for f in futures:
-            take(*f.result())
+            f.result()
     meter.close()
-    return outcome, interrupted
-
-
-def run_new(
-    recipe: Recipe, blocks: bool, client: Any, label: str, results: Results, keys: np.ndarray, stems: np.ndarray
-) -> tuple[Outcome, bool]:
-    """As `run_trials`, but for trials whose results are kept: those are taken, the others kept as they end.
-
-    A few trials go on from where they have been before over fewer bars: ``stems`` are their keys there.
-    """
-    outcome = results.find(keys, blocks)
-    left = np.flatnonzero(~outcome.done)
-    if len(left) == 0:
-        return outcome, False
-    job = replace(recipe.job, trials=recipe.job.trials[left], params=recipe.job.params[left])
-
-    def put(first: int, part: Outcome) -> None:
-        results.put(keys[left[first : first + len(part.done)]], part)
-
-    if client is None and len(left) <= FEW and goes_on(recipe):
-        fresh, interrupted = run_further(job, label, results, stems[left], put)
-    else:
-        fresh, interrupted = run_trials(replace(recipe, job=job), blocks, client, label, put=put)
-    outcome.headline[left], outcome.meta[left], outcome.done[left] = fresh.headline, fresh.meta, fresh.done
-    if outcome.blocks is not None:
-        outcome.blocks[left] = fresh.blocks
-    outcome.errors = {int(left[k]): error for k, error in fresh.errors.items()}
-    return outcome, interrupted
-
-
-def candles(trials: np.ndarray) -> float:
-    """How many bars trials go through, all together."""
-    return float((trials["i1"] - trials["i0"]).sum())
+    return interrupted
 
 
 def goes_on(recipe: Recipe) -> bool:
@@ -145,9 +198,7 @@ def goes_on(recipe: Recipe) -> bool:
     return not (recipe.shared or recipe.switches or recipe.finer is not None or job.hours)
 
 
-def run_further(
-    job: Job, label: str, results: Results, stems: np.ndarray, put: Callable[[int, Outcome], None]
-) -> tuple[Outcome, bool]:
+def run_further(job: Job, label: str, results: Results, stems: np.ndarray, put: Put) -> tuple[Outcome, bool]:
     """A few trials, each from the last state that is kept of it; their states at the end are kept.
 
     Returns the outcome and whether it was interrupted.

@@ -175,6 +175,8 @@ FIRST = {
     "look, look": ("ctx.record('y', ctx.close[k + 1] + ctx.close[k + 3])", kk.errors.LookaheadError, r"index \[2\]"),
     "look, crowd": ("y = ctx.close[k]\n        crowd(ctx, 70)", kk.errors.LookaheadError, r"index \[1\]"),
     "divide, look": ("ctx.record('y', 3 // (k - 1) + ctx.close[k])", ZeroDivisionError, "zero"),
+    "divide truly, look": ("ctx.record('y', 1.0 / (k - 1) + ctx.close[k])", ZeroDivisionError, "zero"),
+    "divide in place": ("z = 3.0\n        z /= k - 1\n        ctx.record('y', z)", ZeroDivisionError, "zero"),
     "divide, crowd": ("z = 3 // (k - 1)\n        crowd(ctx, 70 + z)", ZeroDivisionError, "zero"),
     "crowd, raise": ("crowd(ctx, 70)\n        raise ValueError", kk.errors.OrderError, "more than 64"),
 }

@@ -160,7 +160,8 @@ def test_small_packs_are_merged_without_loss(tmp_path: Path) -> None:
         outcome.done[:], outcome.headline[:] = True, k
         store.put(keys[k : k + 1], outcome)
     assert len(store.packs()) <= reuse.MANY + 2
-    found = Results(tmp_path).find(keys, blocks=False)
+    found = new_outcome(300, False)
+    Results(tmp_path).find(keys, found)
     assert found.done.all()
     assert found.headline[:, 0].tolist() == list(range(300))
 
@@ -174,7 +175,8 @@ def test_prune_takes_the_oldest(tmp_path: Path) -> None:
         os.utime(store.packs()[-1].path, (time.time() - 100 + k, time.time() - 100 + k))
     size = store.packs()[0].bytes
     store.prune(keep_bytes=3 * size + size // 2)
-    assert store.find(keys, blocks=False).done.tolist() == [False] * 7 + [True] * 3
+    store.find(keys, found := new_outcome(10, False))
+    assert found.done.tolist() == [False] * 7 + [True] * 3
     assert len(store.prune(older_than=0.0)) == 3
 
 
@@ -195,7 +197,9 @@ def study(cache: Any) -> xr.Dataset:
     bars = kk.data.synthetic.minute_bars(20_000)
     at = bars["time"].values
     spans = [Case(k, settings={"start": at[1_000 + k * 900], "end": at[2_500 + k * 900]}) for k in range(20)]
-    return run("fold", spans, Common(bars, cross, grid=GRID), role="training", blocks=True, cache=cache)
+    return run(
+        "fold", spans, Common(bars, cross, grid=GRID), role="training", blocks=True, means=working.Means(cache=cache)
+    )
 
 
 def test_a_killed_study_goes_on(tmp_path: Path, simulated: list[int], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import json
-import re
 import signal
 import sys
 import time
@@ -135,10 +134,14 @@ def cache(action: str, folder: str | None, keep: str | None, older_than: str | N
     for. verify has exit code 1 where a pack is damaged.
     """
     from kernelkit.reuse import Results, folder_of
+    from kernelkit.working import size_of
 
     store = Results(folder_of(folder or True))
     if action == "prune":
-        found, said = store.prune(keep_bytes=_bytes(keep), older_than=_seconds(older_than)), "deleted"
+        found, said = (
+            store.prune(keep_bytes=None if keep is None else size_of(keep, "keep"), older_than=_seconds(older_than)),
+            "deleted",
+        )
     elif keep or older_than:
         raise UsageError("--keep and --older-than say what to prune: kernelkit cache prune --keep 2GB")
     else:
@@ -154,16 +157,6 @@ def cache(action: str, folder: str | None, keep: str | None, older_than: str | N
         click.echo(f"{store.place}: {len(found)} packs {said}".rstrip() + f", {total / 1e6:,.1f} MB")
     if action == "verify" and found:
         raise RunError("kernelkit cache prune deletes the damaged packs")
-
-
-def _bytes(text: str | None) -> int | None:
-    """A size, such as 2GB, in bytes."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B", text.strip())
-    if match is None:
-        raise UsageError(message("--keep", repr(text), "a size such as 500MB or 2GB", "Write --keep 2GB."))
-    return int(float(match[1]) * 1000 ** "_kMGT".index(match[2] or "_"))
 
 
 def _seconds(text: str | None) -> float | None:

@@ -29,6 +29,7 @@ from kernelkit.kernels.timeframe import Timeframes
 from kernelkit.kernels.tools import HERE, offset, safe
 from kernelkit.kernels.verbs import SETTINGS, order_of, refusal
 
+DIVISIONS: dict[type, str] = {ast.Div: "true_div", ast.FloorDiv: "floor_div", ast.Mod: "modulo"}
 LOADS = {int: "i8", float: "f8", bool: "i8"}
 STORES = {int: "put_i8", float: "put_f8", bool: "put_i8"}
 # As `coast` computes them.
@@ -136,14 +137,12 @@ class Lowering(Timeframes):
         self.plan.uncompilable = self.plan.uncompilable or note
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        """Arithmetic where compiled code departs from Python: `2 ** -1` is no integer, `i // 0` and `i % 0` raise."""
+        """Arithmetic where compiled code departs from Python: `2 ** -1` is no integer, `1.0 / i` raises for 0."""
         node = self.generic_visit(node)
         if isinstance(node.op, ast.Pow) and not isinstance(node.right, ast.Constant):
             node.right = ast.copy_location(ast.BinOp(node.right, ast.Mult(), ast.Constant(1.0)), node)
-        if isinstance(node.op, ast.FloorDiv | ast.Mod) and not (
-            isinstance(node.right, ast.Constant) and node.right.value
-        ):
-            tool = "modulo" if isinstance(node.op, ast.Mod) else "floor_div"
+        if type(node.op) in DIVISIONS and not (isinstance(node.right, ast.Constant) and node.right.value):
+            tool = DIVISIONS[type(node.op)]
             return self.checked(tool, f"{ast.unparse(node.left)}, {ast.unparse(node.right)}", node)
         return node
 

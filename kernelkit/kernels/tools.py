@@ -121,10 +121,15 @@ def table_at(place: int, n: int, i: int) -> float:
 """
 SIZE = "__size__"
 
-for _name, _operator in (("floor_div", "//"), ("modulo", "%")):  # compiled code answers 0 where Python raises
+# Compiled code answers 0 where Python raises, or infinity. A division by 0.0 is infinity in debug mode too.
+for _name, _operator, _both in (
+    ("floor_div", "//", "isinstance(a, int) and "),
+    ("modulo", "%", "isinstance(a, int) and "),
+    ("true_div", "/", ""),
+):
     TOOLS[_name] = f"""
 def {_name}(frame, a, b):
-    if b == 0 and isinstance(a, int) and isinstance(b, int):
+    if b == 0 and {_both}isinstance(b, int):
         if frame == 0:
             raise ZeroDivisionError("division by zero")
         fail(frame, {L.RAISED})

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from kernelkit.kernels.job import Outcome
 
 KEY_BYTES = 16
-PART = 2**17  # trials of a row, about 370 MB: a call of more has several
+PART = 2**14  # trials of a row, about 46 MB: a call of more has several
 NONE = -(2**62)  # no block: their numbers count days from 1970, before it they are negative
 STATUSES = ("untouched", "done", "failed", "pruned")
 UNTOUCHED, DONE, FAILED, PRUNED = range(len(STATUSES))
@@ -207,8 +207,10 @@ def trials_rows(
     cells: np.ndarray,
     outcome: Outcome,
     by_result: bool = False,
-) -> list[Row]:
+) -> Iterator[Row]:
     """The rows of a call's trials: one for each `PART` of them, numbered by ``part`` where there are several.
+
+    One after the other, as a million trials' do not fit into memory beside their results.
 
     ``header`` has what they share, ``bound`` and ``axes`` among it; ``call`` is the hash of all their keys; ``errors``
     says of failed ones, by their place in the row, [status, bar, argument]. With ``by_result`` what a trial came to is
@@ -240,18 +242,18 @@ def trials_rows(
         "final_equity": outcome.headline[:, L.HEADLINE.index("final_equity")],
         "sharpe_ratio": outcome.headline[:, L.HEADLINE.index("sharpe_ratio")],
     }
-    if role == "rival" and outcome.blocks is not None and outcome.done.any():
-        common, each["blocks"] = _summarised(outcome, outcome.blocks, len(identity))
-        shared |= common
+    keeps = role == "rival" and outcome.blocks is not None and bool(outcome.done.any())
+    if keeps:
+        shared |= _in_common(outcome, len(identity))
     per_row = max(1, PART // len(identity)) * len(identity)  # a cell's accounts lie in one row
-    found = []
     for first in range(0, len(keys), per_row):
         row = shared | {n: v[first : first + per_row] for n, v in each.items()}
-        many, errors = int(np.count_nonzero(row["status"])), outcome.part(first, first + per_row).errors
+        part = outcome.part(first, first + per_row)
+        if keeps:
+            row["blocks"] = _summarised(part, shared["edges"].shape[1])
         if per_row < len(keys):
             row["part"] = [first // per_row, -(-len(keys) // per_row)]
-        found.append(row | {"trials": many, "errors": errors})
-    return found
+        yield row | {"trials": int(np.count_nonzero(row["status"])), "errors": part.errors}
 
 
 def accounts_of(row: Row) -> int:
@@ -259,22 +261,30 @@ def accounts_of(row: Row) -> int:
     return 1 if row["together"] else len(row["assets"])
 
 
-def _summarised(outcome: Outcome, raw: np.ndarray, n_account: int) -> tuple[Row, np.ndarray]:
-    """``level``, ``edges`` and ``shared``, then ``blocks``: trials of one account have the same sessions."""
-    many, done = outcome.meta[:, 0], outcome.done
+def _in_common(outcome: Outcome, n_account: int) -> Row:
+    """``level``, ``edges`` and ``shared``: trials of one account have the same sessions."""
+    raw, many, done = outcome.blocks, outcome.meta[:, 0], outcome.done
     most = int(many[done].max())
     edges = np.full((n_account, most), NONE, "i8")
     level, shared = np.full(n_account, -1, "i8"), np.zeros((n_account, most, len(SHARED)))
     for a in range(n_account):
         one = next((k for k in range(a, len(done), n_account) if done[k]), None)
-        if one is not None:
+        if one is not None and raw is not None:
             n, level[a] = int(many[one]), outcome.meta[one, 1]
             edges[a, :n] = raw[one]["index"][:n]
             shared[a, :n] = np.stack([raw[one][f][:n] for f in SHARED], axis=1)
-    blocks = np.empty((len(done), most, len(FIELDS)), "f4")
+    return {"level": level, "edges": edges, "shared": shared}
+
+
+def _summarised(part: Outcome, most: int) -> np.ndarray:
+    """``blocks``, NaN of trials without a result."""
+    raw = part.blocks
+    if raw is None:
+        raise TypeError("rivals have block summaries")
+    blocks = np.empty((len(part.done), most, len(FIELDS)), "f4")
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for j, name in enumerate(FIELDS):
             values = raw[name.removeprefix("log_")][:, :most]
             blocks[:, :, j] = np.where(values > 0.0, np.log(values), np.nan) if name.startswith("log_") else values
-    blocks[~done] = np.nan
-    return {"level": level, "edges": edges, "shared": shared}, blocks
+    blocks[~part.done] = np.nan
+    return blocks

@@ -23,10 +23,9 @@ from kernelkit.market.settings import Settings
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, check_bars, plan_job, resolve, span
 from kernelkit.result import summaries, trial_numbers
-from kernelkit.reuse import Cache, opened
 from kernelkit.strategy import Signal, Strategy
 from kernelkit.tried import record, trial_keys
-from kernelkit.working import candles, run_new, run_trials
+from kernelkit.working import Means, run_trials
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -118,8 +117,7 @@ def run(
     role: str,
     blocks: bool = False,
     total: int | None = None,
-    client: Any = None,
-    cache: Cache = None,
+    means: Means | None = None,
 ) -> xr.Dataset:
     """Backtest every case with its whole grid; a Dataset with ``dim`` before the axes of the grid, and ``asset``.
 
@@ -127,9 +125,9 @@ def run(
     of its trials, that fails is NaN with its reason, and the study goes on), and with ``blocks`` the block summaries.
     Cases are laid out one after the other, as many at a time as fit `BATCH_BYTES`; those that differ in bars, span,
     parameters, account or venue alone run side by side. ``role`` is theirs in the ledger; ``total`` says how many
-    there are where ``cases`` has no length. ``cache`` is that of `kk.backtest`: a study that was stopped, at whatever
-    moment, goes on from the blocks of trials that have ended. Raises UsageError where there is no case, or where two of
-    them have different axes or assets.
+    there are where ``cases`` has no length. With a cache among ``means`` a study that was stopped, at whatever moment,
+    goes on from the blocks of trials that have ended; an interrupt keeps what is done, and ``attrs["interrupted"]``
+    says so. Raises UsageError where there is no case, or where two of them have different axes or assets.
 
     >>> import kernelkit as kk
     >>> @kk.strategy
@@ -143,15 +141,18 @@ def run(
     if total is None:
         cases = list(cases)
         total = len(cases)
-    found = _Found(dim, blocks)
+    found, means = _Found(dim, blocks), means or Means()
     with Meter(f"{dim}: {total} cases", total) as meter:
         for batch in batches(lay(cases, common)):
             for several in alike(batch):
                 if isinstance(several, Refused):
                     found.refuse(several)
                     continue
-                for case, part, reasons in zip(several, *outcomes(several, role, blocks, client, cache), strict=True):
-                    found.take(case, part, reasons)
+                parts, reasons, interrupted = outcomes(several, role, blocks, means)
+                for one in zip(several, parts, reasons, strict=True):
+                    found.take(*one)
+                if interrupted:
+                    return found.dataset(f"{found.done} trials of {len(found.labels)} cases done, of {total} cases")
             meter.advance(len(batch))
     return found.dataset()
 
@@ -265,34 +266,31 @@ def _place(known: list[Any], one: Any) -> int:
 
 
 def outcomes(
-    several: Sequence[Laid], role: str, blocks: bool, client: Any, cache: Cache
-) -> tuple[list[Outcome], list[dict[int, str]]]:
-    """What alike cases that could be laid out came to, and why their failed trials failed; the ledger has them all."""
+    several: Sequence[Laid], role: str, blocks: bool, means: Means
+) -> tuple[list[Outcome], list[dict[int, str]], bool]:
+    """What alike cases came to, why their failed trials failed, and whether they were interrupted.
+
+    The ledger has them all.
+    """
     recipes = [case.recipe for case in several]
     whole = recipes[0] if len(recipes) == 1 else joined(recipes)
     parts, reasons, at = list[Outcome](), [], 0
+
+    def keys(ends: bool) -> np.ndarray:
+        return np.concatenate([trial_keys(c.recipe, [c.settings.fill_model], ends) for c in several])
+
     with ledger.role(role):
         for case in several:
             compiled(whole, case.settings.venue)
         keep, label = blocks or ledger.competing(), whole.strategy.name
-        store = opened(cache, candles(whole.job.trials)) if whole.signal is None else None
-        if store is None:
-            outcome, interrupted = run_trials(whole, keep, client, label)
-        else:
-            keys, stems = (
-                np.concatenate([trial_keys(c.recipe, [c.settings.fill_model], ends) for c in several])
-                for ends in (True, False)
-            )
-            outcome, interrupted = run_new(whole, keep, client, label, store, keys, stems)
+        outcome, interrupted = run_trials(whole, keep, means, label, keys)
         for case, recipe in zip(several, recipes, strict=True):
             part = outcome.part(at, at + case.trials)
             at += case.trials
             record(recipe, part, case.settings.venue, [case.settings.fill_model])
             parts.append(part)
             reasons.append({k: reason(recipe, case.settings, k, e) for k, e in part.errors.items()})
-    if interrupted:
-        raise KeyboardInterrupt
-    return parts, reasons
+    return parts, reasons, interrupted
 
 
 def reason(recipe: Recipe, settings: Settings, trial: int, error: tuple[int, int, int]) -> str:
@@ -323,7 +321,7 @@ class _Found:
         self.labels: list[Any] = []
         self.rows: list[dict[str, np.ndarray] | KernelkitError] = []
         self.first: Recipe | None = None
-        self.trials = 0
+        self.trials = self.done = 0
 
     def refuse(self, case: Refused) -> None:
         """Add a case without a result."""
@@ -347,8 +345,9 @@ class _Found:
         self.labels.append(case.label)
         self.rows.append(row)
         self.trials += case.trials
+        self.done += int(part.done.sum())
 
-    def dataset(self) -> xr.Dataset:
+    def dataset(self, interrupted: str = "") -> xr.Dataset:
         """All of it; raises the first case's error where no case has a result, UsageError where there is no case."""
         import xarray as xr
 
@@ -394,6 +393,7 @@ class _Found:
             "periods_per_year": float(recipe.bars.attrs["periods_per_year"]),
             "failed": int((error != "").sum()),
             "trials": self.trials,
+            **({"interrupted": interrupted} if interrupted else {}),
         }
         return ds
 

@@ -41,7 +41,7 @@ def rows(asset: str, k: int, out: Outcome) -> list[dict[str, Any]]:
     """The rows of a call on this asset."""
     header = {"strategy": f"s{k}", "source": "0" * 64, "span": SPAN, "synthetic": 0, "switches": [], "venue": "none"}
     header |= {"assets": [asset], "asset_ids": [asset], "together": False, "bound": {}, "axes": {"n": range(CELLS)}}
-    return ledger.trials_rows(header, [{"asset": asset, "call": k}], np.arange(CELLS), out)
+    return list(ledger.trials_rows(header, [{"asset": asset, "call": k}], np.arange(CELLS), out))
 
 
 def numpy_sums(n: int) -> Callable[[], object]:

@@ -68,4 +68,4 @@ def tried(outcome: Outcome, **more: Any) -> list[dict[str, Any]]:
     cells = len(outcome.done) // n_account
     header = {"axes": {"n": list(range(cells))}} | header
     told = [{n: header[n] for n in ("strategy", "source", "span")} | {"account": a} for a in range(n_account)]
-    return ledger.trials_rows(header, told, np.arange(cells), outcome)
+    return list(ledger.trials_rows(header, told, np.arange(cells), outcome))

@@ -279,7 +279,7 @@ def test_role_does_not_leak_into_other_threads(home: Path) -> None:
     thread.start()
     inside.wait(10)
     header = {"bound": {}, "axes": {}, "assets": ["A"], "together": False}
-    ledger.record(ledger.trials_rows(header, [{}], np.array([0]), _outcome()))
+    ledger.record(list(ledger.trials_rows(header, [{}], np.array([0]), _outcome())))
     done.set()
     thread.join()
     assert [row["role"] for row in rows(home)] == ["rival"]
