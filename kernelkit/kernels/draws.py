@@ -78,7 +78,8 @@ def logarithm(x):
     z = s * s
     r = 1.818357216161805012e-01 + z * (1.531383769920937332e-01 + z * 1.479819860511658591e-01)
     r = 3.999999999940941908e-01 + z * (2.857142874366239149e-01 + z * (2.222219843214978396e-01 + z * r))
-    return (unbits(WHOLE | (i >> 52) + 2048) - (BIG + 2048.0)) * LN2 + s * (2.0 + z * (6.666666666666735130e-01 + z * r))
+    k = unbits(WHOLE | (i >> 52) + 2048) - (BIG + 2048.0)
+    return k * LN2 + s * (2.0 + z * (6.666666666666735130e-01 + z * r))
 
 
 def exponential(x):
@@ -94,7 +95,7 @@ def exponential(x):
 
 def turn(w):
     """G1: cosine less sine and cosine plus sine of the angle of a word's last 30 bits, -45 to 45 degrees."""
-    y = (unbits(WHOLE | w & 0x3FFFFFFF) - (BIG + 536870911.5)) * QUARTER
+    y = ((unbits(WHOLE | w & 0x3FFFFFFF) - (BIG + 536870912.0)) + 0.5) * QUARTER
     z = y * y
     s = -1.98412698298579493134e-04 + z * (
         2.75573137070700676789e-06 + z * (-2.50507602534068634195e-08 + z * 1.58969099521155010221e-10)

@@ -7,8 +7,7 @@ in multiples of four, from such a multiple on. `scale` is 1, or -1 for the secon
 
 from math import sqrt
 
-from kernelkit.kernels.draws import exponential, fill_normals, fill_uniforms
-from kernelkit.kernels.draws import less_log, logarithm, philox, turn
+from kernelkit.kernels.draws import exponential, fill_normals, fill_uniforms, less_log, logarithm, philox, turn
 from kernelkit.kernels.machine import bits, unbits
 
 PLACE = "int64, int64, int64, int64, int64, float64[::1], "

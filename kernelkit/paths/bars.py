@@ -12,8 +12,7 @@ from kernelkit.data import grid as grids
 from kernelkit.data import lineage
 from kernelkit.data.sessions import ALWAYS
 from kernelkit.errors import UsageError, message
-from kernelkit.paths.bootstrap import Bootstrap
-from kernelkit.paths.model import HIGH, LOW, PATHS, Draws, Float64s, Model, check_counts, steps_a_year
+from kernelkit.paths.model import PATHS, Draws, Float64s, Model, check_counts, steps_a_year
 from kernelkit.schema import PRICES, check_bars
 from kernelkit.schema import label as add_labels
 
@@ -84,39 +83,14 @@ def _days(n: int, periods: float) -> xr.Dataset:
     return from_pandas(flat, label="open", bar="1D", calendar=ALWAYS).assign_attrs(periods_per_year=periods)
 
 
-def log_bars(model: Model, draws: Draws, n: int) -> Float64s:
-    """Log prices (open high low close, step, path) of `n` bars that begin at 0 (G8)."""
-    from kernelkit.kernels.compile import kernel  # numba: only those wait for it who ask for this
-    from kernelkit.kernels.extremes import BATCH, EXTREME_TYPES, LOG_TYPES
-
-    extremes, log_prices = kernel("extremes", "extremes", EXTREME_TYPES), kernel("extremes", "log_prices", LOG_TYPES)
-    wide = draws.many * len(model.assets)
-    out, carry, room = np.empty((4, n, wide)), np.zeros(wide), np.empty((7, BATCH))
-    for step, moves in model.pieces(draws, n):
-        model.spread(draws, step, moves)
-        shape = moves.move.shape
-        u, v, within = np.empty(shape), np.empty(shape), moves.move - moves.gap
-        for a in range(len(model.assets)):
-            u[:, a :: len(model.assets)] = draws.uniforms(step, HIGH + 16 * a, len(u))
-            v[:, a :: len(model.assets)] = draws.uniforms(step, LOW + 16 * a, len(u))
-        up, down, prices = np.empty(shape), np.empty(shape), np.empty((4, *shape))
-        extremes(*(a.reshape(-1) for a in (within, moves.variance, u, v)), room, up.reshape(-1), down.reshape(-1))
-        log_prices(moves.move, moves.gap, up, down, carry, prices)
-        out[:, step : step + shape[0]] = prices[:, : n - step]
-    return out
-
-
 def _dataset(model: Model, template: xr.Dataset, assets: list[str], place: Any, draws: Draws) -> xr.Dataset:
     """The Dataset of bars; `place` says which of the template's instruments each asset is like."""
     import xarray as xr
 
     n = template.sizes["time"]
     volume = np.broadcast_to(_volume(template)[place], (n, len(assets)))
-    if isinstance(model, Bootstrap):
-        logs, traded = model.log_bars(draws, n)
-        volume = volume if traded is None else traded
-    else:
-        logs = log_bars(model, draws, n)
+    logs, traded = model.log_bars(draws, n)
+    volume = volume if traded is None else traded
     kind = type(model).__name__
     numbers = range(draws.first, draws.first + draws.many)
     ids = [f"path:{kind}:{draws.seed}:{p}:{a}" for p in numbers for a in model.assets]

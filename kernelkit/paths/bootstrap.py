@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from kernelkit.errors import UsageError, message
 from kernelkit.inference.block_length import block_length
-from kernelkit.inference.draws import PIECE, Blocks, Plan, block_indices, blocks_plan
-from kernelkit.paths.model import Draws, Float64s, Model, Moves, log_returns, steps_a_year
+from kernelkit.inference.draws import Blocks, Plan, block_indices, blocks_plan
+from kernelkit.paths.model import Draws, Float64s, Model, log_returns, steps_a_year
 
 if TYPE_CHECKING:
     import xarray as xr
 
-ROWS = ("gap", "up", "down", "move", "volume")
 TABLE = 2**23  # numbers in the table of blocks at most: 64 MB
 
 
@@ -50,45 +52,58 @@ class Bootstrap(Model):
         o, h, low, c, v = (bars[k].values[there, 0] for k in ("open", "high", "low", "close", "volume"))
         rows = [np.log(o[1:] / c[:-1]), np.log(h[1:] / o[1:]), np.log(low[1:] / o[1:]), x, v[1:]]
         if length is None:
-            found = float(block_length((x - x.mean()) ** 2, scheme="stationary" if scheme == "stationary" else "circular"))
-            length = 1.0 if scheme == "iid" else found if scheme == "stationary" else float(math.ceil(found))
+            squared = (x - x.mean()) ** 2
+            if scheme == "stationary":
+                length = float(block_length(squared))
+            else:
+                length = 1.0 if scheme == "iid" else float(math.ceil(block_length(squared, scheme="circular")))
         return cls(np.array(rows), length, scheme, steps_a_year(bars))
 
     def plan(self, n: int, seed: int) -> Plan:
         """How the blocks of `n` steps are laid over the history."""
         return blocks_plan("block_counts", self.history.shape[1], self.length, self.scheme, seed)._replace(n=n)
 
-    def begin(self, many: int) -> Float64s:
-        """No memory."""
-        return np.empty((0, many))
-
-    def advance(self, draws: Draws, step: int, carry: Float64s, moves: Moves) -> None:
-        """Blocks are laid path by path: `summaries` and `log_bars` take their place."""
-        raise NotImplementedError
-
-    def summaries(self, paths: int, steps: int, seed: int) -> Float64s:
-        """What `kernels.walks.summarise` makes of paths, (4, path), from a table of what blocks do."""
+    @cached_property
+    def table(self) -> Float64s:
+        """What blocks of 1, 2, 4, ... samples do to a sum, `kernels.resample.tabulate`."""
         from kernelkit.kernels.compile import kernel  # numba: only those wait for it who ask for this
-        from kernelkit.kernels.resample import TABLE_TYPES, WANDER_TYPES
+        from kernelkit.kernels.resample import TABLE_TYPES
 
         move = np.ascontiguousarray(self.history[3])
         most = max(1, TABLE // (4 * len(move)))
         table = np.empty((min(most, int(2.0 * self.length).bit_length()), len(move), 4))
         kernel("resample", "tabulate", TABLE_TYPES)(move, table)
-        wander, plan, out = kernel("resample", "wander", WANDER_TYPES), self.plan(steps, seed), np.empty((4, paths))
-        batch = max(1, PIECE // steps)
-        for first in range(0, paths, batch):
-            numbers = np.arange(first, min(first + batch, paths))
-            some = np.empty((4, len(numbers)))
-            wander(numbers, *plan.arguments(), table, some)
-            out[:, first : first + batch] = some
+        return table
+
+    def reduced(self, draws: Draws, steps: int) -> Float64s:
+        """G7, from the table; raises `UsageError` for antithetic draws."""
+        from kernelkit.kernels.compile import kernel
+        from kernelkit.kernels.resample import WANDER_TYPES
+
+        if draws.antithetic:
+            raise UsageError(
+                message("simulate: draws", "'antithetic'", "'independent'", "Blocks have no mirror image.")
+            )
+        out, plan = np.empty((4, draws.many)), self.plan(steps, draws.seed)
+        kernel("resample", "wander", WANDER_TYPES)(self._numbers(draws), *plan.arguments(), self.table, out)
         return out
+
+    def returns(self, draws: Draws, steps: int) -> Float64s:
+        """Log returns, (step, path)."""
+        return np.asarray(self.history[3][self._places(draws, steps)])
+
+    def _numbers(self, draws: Draws) -> NDArray[np.int64]:
+        return np.arange(draws.first, draws.first + draws.many)
+
+    def _places(self, draws: Draws, n: int) -> NDArray[np.int64]:
+        """Which bars of the history a path has, (step, path)."""
+        size, numbers = self.history.shape[1], self._numbers(draws)
+        found = block_indices(size, numbers, places=n, length=self.length, scheme=self.scheme, seed=draws.seed)
+        return found.T
 
     def log_bars(self, draws: Draws, n: int) -> tuple[Float64s, Float64s | None]:
         """Log prices (open high low close, step, path) of `n` bars that begin at 0, and the volume if there is one."""
-        numbers = np.arange(draws.first, draws.first + draws.many)
-        how = {"length": self.length, "scheme": self.scheme, "seed": draws.seed}
-        places = block_indices(self.history.shape[1], numbers, places=n, **how).T
+        places = self._places(draws, n)
         gap, up, down, move, volume = (row[places] for row in self.history)
         closes = np.cumsum(move, axis=0)
         opened = closes - move + gap

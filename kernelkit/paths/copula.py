@@ -12,14 +12,15 @@ import numpy as np
 from kernelkit.errors import UsageError, message
 from kernelkit.paths.garch import GARCH
 from kernelkit.paths.gbm import GBM
-from kernelkit.paths.model import COMMON, OWN, Draws, Float64s, Model, Moves, check, log_returns
+from kernelkit.paths.model import Draws, Float64s, check, log_returns
+from kernelkit.paths.walk import COMMON, OWN, Moves, Walk
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
 @dataclass(frozen=True)
-class Copula(Model):
+class Copula(Walk):
     """Assets with a model each, whose innovations of a step have a t copula of ``df`` degrees of freedom (G11).
 
     ``margins`` has a `GBM` or `GARCH` by asset, ``correlation`` the rows of the copula's matrix in the same order.
@@ -78,7 +79,8 @@ class Copula(Model):
         shared = bars.isel(time=np.flatnonzero(there))
         names = [str(a) for a in bars["asset"].values]
         margins = {name: margin.fit(shared.isel(asset=[a])) for a, name in enumerate(names)}
-        u = np.array([ranks(m, log_returns(shared, "Copula.fit", a, several=True)) for a, m in enumerate(margins.values())])
+        columns = [log_returns(shared, "Copula.fit", a, several=True) for a in range(len(names))]
+        u = np.array([ranks(m, x) for m, x in zip(margins.values(), columns, strict=True)])
         matrix = definite(kendall(u))
         return cls(margins, matrix.tolist(), likely_df(u, matrix))
 
@@ -107,6 +109,9 @@ class Copula(Model):
             model.follow(out, own, variance)
             carry[:1, a::n] = own
             moves.move[:, a::n], moves.variance[:, a::n] = out, variance
+
+    def spread(self, draws: Draws, step: int, moves: Moves) -> None:
+        """A bar's variance is that of its asset's step."""
 
 
 def innovations_of(x: Float64s, df: float | None, model: GBM | GARCH) -> Float64s:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit.errors import UsageError, message
-from kernelkit.paths.bootstrap import Bootstrap
 from kernelkit.paths.model import Draws, Float64s, Model, check_counts, log_returns
 
 if TYPE_CHECKING:
@@ -25,13 +24,15 @@ def facts_of(x: Float64s) -> dict[str, float]:
     """
     off = x - x.mean(axis=0)
     sd = off.std(axis=0)
-    out = {"excess_kurtosis": _mean((off**4).mean(axis=0) / sd**4 - 3.0), "skewness": _mean((off**3).mean(axis=0) / sd**3)}
-    for lag in LAGS[:1]:
-        out[f"acf_{lag}"] = _mean(_correlation(off, off, lag))
+    out = {
+        "excess_kurtosis": _mean((off**4).mean(axis=0) / sd**4 - 3.0),
+        "skewness": _mean((off**3).mean(axis=0) / sd**3),
+        "acf_1": _mean(_correlation(off, off, 1)),
+    }
     size = np.abs(off)
     for lag in LAGS:
         out[f"acf_abs_{lag}"] = _mean(_correlation(size, size, lag))
-    out["leverage"] = _mean(sum(_correlation(off, off * off, lag) for lag in range(1, 11)) / 10.0)
+    out["leverage"] = _mean(np.array([_correlation(off, off * off, lag) for lag in range(1, 11)]))
     for name, side in (("tail_index_low", -off), ("tail_index_high", off)):
         out[name] = _mean(_hill(side))
     if x.shape[1] > 1:
@@ -86,7 +87,9 @@ def stylised_facts(
     check_counts("stylised_facts", seed, paths=(paths, 10, 2**20))
     assets = bars.sizes["asset"]
     if len(model.assets) != assets:
-        raise UsageError(message("stylised_facts: model", f"{len(model.assets)} assets", f"{assets}", "Fit it to these."))
+        raise UsageError(
+            message("stylised_facts: model", f"{len(model.assets)} assets", f"{assets}", "Fit it to these.")
+        )
     if not 0.0 < level < 1.0:
         raise UsageError(message("stylised_facts: level", level, "between 0 and 1", "Pass for example 0.9."))
     shared = bars.isel(time=np.flatnonzero(bars["valid"].values.all(axis=1)))
@@ -94,20 +97,13 @@ def stylised_facts(
     real = facts_of(np.stack(columns, axis=1))
     n, each = len(columns[0]), []
     for path in range(paths):
-        each.append(list(facts_of(returns_of(model, Draws(seed, path, 1), n)).values()))
+        each.append(list(facts_of(model.returns(Draws(seed, path, 1), n)).values()))
     tail = 0.5 * (1.0 - level)
     low, median, high = np.quantile(np.array(each), [tail, 0.5, 1.0 - tail], axis=0)
     value = np.array(list(real.values()))
     columns_of = {"real": value, "low": low, "median": median, "high": high, "inside": (low <= value) & (value <= high)}
     attrs = {"model": repr(model), "paths": paths, "seed": seed, "level": level, "steps": n}
     return xr.Dataset({k: ("fact", v) for k, v in columns_of.items()}, {"fact": list(real)}, attrs)
-
-
-def returns_of(model: Model, draws: Draws, n: int) -> Float64s:
-    """Log returns of one path, (step, asset)."""
-    if isinstance(model, Bootstrap):
-        return np.diff(model.log_bars(draws, n)[0][3], axis=0, prepend=0.0)
-    return np.concatenate([moves.move.copy() for _, moves in model.pieces(draws, n)])[:n]
 
 
 def plot_facts(found: xr.Dataset) -> Any:
@@ -120,9 +116,8 @@ def plot_facts(found: xr.Dataset) -> Any:
     """
     import hvplot.pandas  # noqa: F401 - what it adds to pandas
 
-    scale = np.maximum(np.abs(found["real"].values), np.maximum(np.abs(found["low"]), np.abs(found["high"])).values)
-    frame = found[["real", "low", "median", "high"]].to_dataframe() / np.maximum(scale, 1e-12)[:, None]
-    frame = frame.reset_index()
+    frame = found[["real", "low", "median", "high"]].to_dataframe()
+    frame = frame.div(frame.abs().max(axis=1).clip(lower=1e-12), axis=0).reset_index()
     title = f"Stylised facts, over the largest of each: {found.attrs['model'].partition('(')[0]}"
     frame["below"], frame["above"] = frame["median"] - frame["low"], frame["high"] - frame["median"]
     band = frame.hvplot.errorbars(x="fact", y="median", yerr1="below", yerr2="above", title=title)

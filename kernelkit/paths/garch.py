@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from kernelkit.errors import DataError, message
-from kernelkit.paths.model import MIXTURE, Draws, Float64s, Model, Moves, check, log_returns, steps_a_year
+from kernelkit.paths.model import Draws, Float64s, check, log_returns, steps_a_year
+from kernelkit.paths.walk import MIXTURE, Moves, Walk
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
 @dataclass(frozen=True)
-class GARCH(Model):
-    """GARCH(1,1), with ``gamma`` GJR, of log returns a step as fractions (G4); Bollerslev (1987), Glosten et al. (1993).
+class GARCH(Walk):
+    """GARCH(1,1), with ``gamma`` GJR, of log returns a step (G4); Bollerslev (1987), Glosten et al. (1993).
 
     `r = mean + e`, `e = sqrt(h) z`; the next `h = omega + (alpha + gamma [e < 0]) e^2 + beta h`. Innovations `z` have
     variance 1: Student's t of ``df`` degrees of freedom, normal where that is None. ``variance`` is the first `h`, the
@@ -136,7 +137,7 @@ class GARCH(Model):
 
     def spread(self, draws: Draws, step: int, moves: Moves) -> None:
         """G8: a t innovation is a normal one of random variance; that is drawn given the innovation."""
-        if self.df is None:
+        if self.df is None:  # then it is the step's
             return
         from scipy.special import gammaincinv
 

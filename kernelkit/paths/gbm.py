@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernelkit.paths.model import Draws, Float64s, Model, Moves, check, log_returns, steps_a_year
+from kernelkit.paths.model import Draws, Float64s, check, log_returns, steps_a_year
+from kernelkit.paths.walk import Moves, Walk
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
 @dataclass(frozen=True)
-class GBM(Model):
+class GBM(Walk):
     """Geometric Brownian motion: `dS = drift S dt + volatility S dW`, both of a year of ``periods`` steps (G3).
 
     ``drift`` is that of the price: `S(t)` has the mean `S(0) exp(drift t)`.
@@ -36,7 +38,7 @@ class GBM(Model):
 
         >>> import kernelkit as kk
         >>> round(GBM.fit(kk.data.load("sp500_index")).volatility, 3)
-        0.192
+        0.191
         """
         x = log_returns(bars, "GBM.fit")
         periods = steps_a_year(bars)
@@ -51,7 +53,7 @@ class GBM(Model):
     @property
     def deviation(self) -> float:
         """The standard deviation of a step."""
-        return self.volatility / self.periods**0.5
+        return self.volatility / math.sqrt(self.periods)
 
     def begin(self, many: int) -> Float64s:
         """No memory."""

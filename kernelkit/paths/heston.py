@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kernelkit.errors import DataError, message
-from kernelkit.paths.model import Draws, Float64s, Model, Moves, check, log_returns, steps_a_year
+from kernelkit.paths.model import Draws, Float64s, check, log_returns, steps_a_year
+from kernelkit.paths.walk import Moves, Walk
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,12 +19,12 @@ LAGS = 60  # of the squared returns' autocovariance, for a fit
 
 
 @dataclass(frozen=True)
-class Heston(Model):
-    """Heston (1993): `dS = drift S dt + sqrt(v) S dW`, `dv = reversion (mean_variance - v) dt + vol_of_variance sqrt(v) dZ`.
+class Heston(Walk):
+    """Heston (1993): `dS = drift S dt + sqrt(v) S dW`, with a variance `v` that reverts (G6).
 
-    `dW dZ = correlation dt`; ``variance`` is the first `v`; all of a year. Steps are those of Andersen's (2008)
-    quadratic-exponential scheme with his martingale correction (G6), whose bias at 252 steps a year is below what
-    4,000,000 paths show.
+    `dv = reversion (mean_variance - v) dt + vol_of_variance sqrt(v) dZ`, `dW dZ = correlation dt`; ``variance`` is the
+    first `v`; all of a year. Steps are those of Andersen's (2008) quadratic-exponential scheme with his martingale
+    correction; what that is off by stands in docs/paths.md.
 
     >>> Heston(0.0, variance=0.04, reversion=2.0, mean_variance=0.04, vol_of_variance=0.5, correlation=-0.7).periods
     252.0
@@ -53,8 +54,8 @@ class Heston(Model):
 
         The mean and the autocovariances of squared returns over 60 lags, `c exp(-reversion k / periods)`, give mean
         variance, reversion and `vol_of_variance^2 = 2 reversion c / mean_variance`; the sum of covariances of a return
-        with squared ones after it gives the correlation. The first variance is the mean. Such a fit is rough: of ten
-        years of days the reversion has an error of a third. Raises `DataError` where squared returns do not decay.
+        with squared ones after it gives the correlation. The first variance is the mean. Such a fit is
+        rough: docs/paths.md says how. Raises `DataError` where squared returns do not decay.
 
         >>> import kernelkit as kk
         >>> Heston.fit(kk.data.load("sp500_index")).correlation < -0.3
@@ -73,7 +74,8 @@ class Heston(Model):
         try:
             (c, rate), _ = curve_fit(lambda k, c, r: c * np.exp(-r * k), lags, own, p0=(max(own[0], 0.01), 0.05))
         except RuntimeError as error:
-            raise DataError(message("Heston.fit", str(error), "a fit of autocovariances", "State parameters.")) from None
+            what = message("Heston.fit", str(error), "a fit of autocovariances", "State parameters.")
+            raise DataError(what) from None
         if not (c > 0.0 and rate > 0.0):
             found, fix = f"autocovariances {c:.3g} exp(-{rate:.3g} k)", "Take another model."
             raise DataError(message("Heston.fit", found, "squared returns whose memory decays", fix))

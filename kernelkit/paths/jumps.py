@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kernelkit.errors import DataError, message
-from kernelkit.paths.model import Draws, Float64s, Model, Moves, check, log_returns, steps_a_year
+from kernelkit.paths.model import Draws, Float64s, check, log_returns, steps_a_year
+from kernelkit.paths.walk import Moves, Walk
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    Characteristic = Callable[[Float64s], NDArray[np.complex128]]
-    from numpy.typing import NDArray
+Jumps = TypeVar("Jumps", bound="_Jumps")
 
 POINTS, WIDTH = 2**12, 24.0  # of the density by Fourier's inversion: over so many standard deviations
 
 
-class _Jumps(Model):
+class _Jumps(Walk):
     """A diffusion with jumps that arrive as a Poisson process; a step's jumps come before its bar opens (G5)."""
 
     drift: float
@@ -29,13 +31,18 @@ class _Jumps(Model):
     intensity: float
 
     @property
+    @abstractmethod
     def compensator(self) -> float:
         """What a jump adds to the price on average, as a fraction."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def _kind(self) -> tuple[float, ...]:
-        raise NotImplementedError
+        """What `kernels.walks.jump` takes."""
+
+    @abstractmethod
+    def _jump(self, u: Float64s) -> NDArray[np.complex128]:
+        """The characteristic function of a jump."""
 
     @property
     def mean(self) -> float:
@@ -45,7 +52,7 @@ class _Jumps(Model):
     @property
     def deviation(self) -> float:
         """The standard deviation of a step, jumps aside."""
-        return self.volatility / self.periods**0.5
+        return self.volatility / math.sqrt(self.periods)
 
     def begin(self, many: int) -> Float64s:
         """No memory."""
@@ -106,8 +113,8 @@ class Merton(_Jumps):
         sd = float(x.std())
 
         def of(p: Float64s) -> Merton:
-            drift, volatility, intensity, mean, deviation = _of(p[:3], x, periods) + (p[3] * sd, math.exp(p[4]) * sd)
-            return cls(drift, volatility, intensity, mean, deviation, periods)
+            drift, volatility, intensity = _of(p[:3], x, periods)
+            return cls(drift, volatility, intensity, float(p[3]) * sd, math.exp(p[4]) * sd, periods)
 
         return _fit("Merton.fit", of, x, [0.0, math.log(0.7), math.log(0.1), 0.0, math.log(2.0)])
 
@@ -121,7 +128,7 @@ class Merton(_Jumps):
         return 0.0, self.jump_mean, self.jump_deviation, 0.0
 
     def _jump(self, u: Float64s) -> NDArray[np.complex128]:
-        return np.exp(1j * u * self.jump_mean - 0.5 * (u * self.jump_deviation) ** 2)
+        return np.asarray(np.exp(1j * u * self.jump_mean - 0.5 * (u * self.jump_deviation) ** 2))
 
 
 @dataclass(frozen=True)
@@ -191,10 +198,11 @@ def _of(p: Float64s, x: Float64s, periods: float) -> tuple[float, float, float]:
     """Drift, volatility and intensity from numbers without bounds, which are about 1."""
     sd = float(x.std())
     volatility = math.exp(min(p[1], 3.0)) * sd * periods**0.5
-    return (float(x.mean()) + p[0] * sd) * periods + 0.5 * sd * sd * periods, volatility, math.exp(min(p[2], 0.7)) * periods
+    drift = (float(x.mean()) + float(p[0]) * sd + 0.5 * sd * sd) * periods
+    return drift, volatility, math.exp(min(p[2], 0.7)) * periods
 
 
-def log_density(model: Merton | Kou, x: Float64s) -> Float64s:
+def log_density(model: _Jumps, x: Float64s) -> Float64s:
     """The log density of a step's log return, by the inverse Fourier transform of its characteristic function.
 
     >>> import scipy.stats
@@ -205,7 +213,7 @@ def log_density(model: Merton | Kou, x: Float64s) -> Float64s:
     """
     width = max(WIDTH * float(np.std(x)), 2.2 * float(np.max(np.abs(x))))
     dx = width / POINTS
-    u = 2.0 * np.pi * np.fft.rfftfreq(POINTS, dx)
+    u = np.asarray(2.0 * np.pi * np.fft.rfftfreq(POINTS, dx), np.float64)
     rate = model.intensity / model.periods
     characteristic = np.exp(1j * u * model.mean - 0.5 * (u * model.deviation) ** 2 + rate * (model._jump(u) - 1.0))
     grid = dx * (np.arange(POINTS) - POINTS // 2)
@@ -213,7 +221,7 @@ def log_density(model: Merton | Kou, x: Float64s) -> Float64s:
     return np.log(np.interp(x, grid, np.maximum(density, 1e-300)))
 
 
-def _fit(what: str, of: Callable[[Float64s], Merton | Kou], x: Float64s, start: list[float]) -> Any:
+def _fit(what: str, of: Callable[[Float64s], Jumps], x: Float64s, start: list[float]) -> Jumps:
     from scipy.optimize import minimize
 
     def loss(p: Float64s) -> float:

@@ -1,13 +1,13 @@
-"""What all models of paths have in common: draws that are functions of seed, path and step, and moves piece by piece."""
+"""What all models of paths have in common; draws that are functions of seed, path and step."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,23 +19,7 @@ if TYPE_CHECKING:
 
 Float64s = NDArray[np.float64]
 
-STEPS, CELLS = 64, 2**14  # a piece has so many steps, or more where there are few paths: it stays in the cache
-# Streams of draws that bars and copulas need beside those of `kernels.walks` (G2).
-HIGH, LOW, MIXTURE, COMMON, OWN = 5, 6, 7, 8, 2**31
 PATHS = 2**32  # beyond, there are no counters
-
-
-class Moves(NamedTuple):
-    """Steps of several paths, each (step, path): what a step adds to the log price, what of that comes before the bar
-    opens, and the variance of the walk within the bar."""
-
-    move: Float64s
-    gap: Float64s
-    variance: Float64s
-
-    def first(self, n: int) -> Moves:
-        """The first steps."""
-        return Moves(*(a[:n] for a in self))
 
 
 @dataclass(frozen=True)
@@ -102,33 +86,18 @@ class Model(ABC):
         return (type(self).__name__,)
 
     @abstractmethod
-    def begin(self, many: int) -> Float64s:
-        """A path's memory before its first step, (field, path)."""
+    def reduced(self, draws: Draws, steps: int) -> Float64s:
+        """G7 of paths: log price at the end, its highest, its lowest, its largest fall; (4, path and asset)."""
 
     @abstractmethod
-    def advance(self, draws: Draws, step: int, carry: Float64s, moves: Moves) -> None:
-        """Fill `moves` from `step` on; `moves.gap` is 0 on entry and need not be touched."""
+    def returns(self, draws: Draws, steps: int) -> Float64s:
+        """Log returns, (step, path and asset)."""
 
-    def spread(self, draws: Draws, step: int, moves: Moves) -> None:
-        """Make of `moves.variance` that of the walk within each bar, given its move; for bars alone."""
+    @abstractmethod
+    def log_bars(self, draws: Draws, n: int) -> tuple[Float64s, Float64s | None]:
+        """Log prices (open high low close, step, path and asset) of `n` bars from 0 on, and the volume if any."""
 
-    def pieces(self, draws: Draws, n: int) -> Iterator[tuple[int, Moves]]:
-        """The first step and the moves of `n` steps, piece by piece; each piece lies where the one before it lay.
-
-        A piece has a multiple of four steps; those after the last have no move.
-        """
-        steps = min(max(STEPS, CELLS // draws.many // 4 * 4), (n + 3) // 4 * 4)
-        room = Moves(*(np.zeros((steps, draws.many * len(self.assets))) for _ in range(3)))
-        carry = self.begin(draws.many)
-        for step in range(0, n, steps):
-            moves = room.first((n - step + 3) // 4 * 4)
-            self.advance(draws, step, carry, moves)
-            moves.move[n - step :] = 0.0
-            yield step, moves
-
-    def bars(
-        self, n: int | None = None, *, path: int = 0, seed: int = 0, like: xr.Dataset | None = None
-    ) -> xr.Dataset:
+    def bars(self, n: int | None = None, *, path: int = 0, seed: int = 0, like: xr.Dataset | None = None) -> xr.Dataset:
         """Return `n` bars of one path, with dims (time, asset), on which a strategy runs as on any others.
 
         ``like`` gives the clock, the price grid and the first open; without it bars are days from 2000 on and begin
@@ -205,5 +174,5 @@ def check_counts(what: str, seed: int, **numbers: tuple[int, int, int]) -> None:
     """Raise `UsageError` for a seed that is none, and where a number is not within its bounds."""
     fix = f"See help(kk.paths.{what})."
     for name, (value, least, most) in {"seed": (seed, 0, 2**64 - 1), **numbers}.items():
-        if not (isinstance(value, int | np.integer) and least <= value <= most):
+        if not (least <= value <= most and value == int(value)):
             raise UsageError(message(f"{what}: {name}", value, f"a whole number from {least} to {most}", fix))

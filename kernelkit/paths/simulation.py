@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from kernelkit.errors import UsageError, message
-from kernelkit.paths.bootstrap import Bootstrap
 from kernelkit.paths.gbm import GBM
 from kernelkit.paths.model import PATHS, Draws, Float64s, Model, check_counts
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["independent", "antithetic", "sobol"]
 
-BATCH = 256  # paths at a time: a piece of 64 steps of them stays in the cache
+BATCH = 512  # paths at a time: a piece of 128 steps of them stays in the cache
 SOBOL_CELLS = 2**21
 
 
@@ -43,18 +42,14 @@ def simulate(model: Model, *, paths: int, steps: int, seed: int = 0, draws: Kind
     if draws not in get_args(Kind):
         wanted = f"one of {', '.join(map(repr, get_args(Kind)))}"
         raise UsageError(message("simulate: draws", repr(draws), wanted, "See help(kk.paths.simulate)."))
-    if isinstance(model, Bootstrap):
-        if draws != "independent":
-            raise UsageError(message("simulate: draws", repr(draws), "'independent'", "Blocks have no mirror image."))
-        out = model.summaries(paths, steps, seed)
-    elif draws == "sobol":
+    if draws == "sobol":
         out = _sobol(model, paths, steps, seed)
     else:
-        out = np.empty((4, paths * len(model.assets)))
+        wide = len(model.assets)
+        out = np.empty((4, paths * wide))
         for first in range(0, paths, BATCH):
             some = Draws(seed, first, min(BATCH, paths - first), draws == "antithetic")
-            place = slice(first * len(model.assets), (first + some.many) * len(model.assets))
-            out[:, place] = _reduced(model, some, steps)
+            out[:, first * wide : (first + some.many) * wide] = model.reduced(some, steps)
     shape, dims = (paths,), ("path",)
     coords: dict[str, object] = {"path": np.arange(paths)}
     if len(model.assets) > 1:
@@ -67,16 +62,6 @@ def simulate(model: Model, *, paths: int, steps: int, seed: int = 0, draws: Kind
     columns = {k: (dims, v.reshape(shape), {"units": "1", "long_name": text}) for k, (v, text) in names.items()}
     attrs = {"model": repr(model), "seed": int(seed), "steps": int(steps), "draws": draws, "synthetic": 1}
     return xr.Dataset(columns, coords, attrs)
-
-
-def _reduced(model: Model, draws: Draws, steps: int) -> Float64s:
-    from kernelkit.kernels.compile import kernel  # numba: only those wait for it who ask for this
-    from kernelkit.kernels.walks import SUMMARY_TYPES
-
-    summarise, carry = kernel("walks", "summarise", SUMMARY_TYPES), np.zeros((4, draws.many * len(model.assets)))
-    for _, moves in model.pieces(draws, steps):
-        summarise(moves.move, carry)
-    return carry
 
 
 def _sobol(model: Model, paths: int, steps: int, seed: int) -> Float64s:
@@ -111,7 +96,8 @@ def _sobol(model: Model, paths: int, steps: int, seed: int) -> Float64s:
 def bridge(z: Float64s) -> Float64s:
     """A Brownian motion at 1, 2, ... from normal numbers (step, path), the most important ones first (G9).
 
-    The first number is for the end, then one for the middle, then for the middles of both halves from the left, and so on (Caflisch and Moskowitz, 1995).
+    The first number is for the end, then one for the middle, then for the middles of both halves from the left, and so
+    on (Caflisch and Moskowitz, 1995).
 
     >>> bridge(np.array([[2.0], [0.0], [0.0]])).ravel().round(3).tolist()
     [1.155, 2.309, 3.464]
