@@ -128,6 +128,11 @@ ORACLES = {
         "Roy and Vetterli (2007), program of zoonek; Bailey and López de Prado (2014), A.3", "papers"
     ),
     "Politis and White": Oracle("arch 8.0, optimal_block_length; their program, by arch's tests", "NCSA"),
+    "Option prices": Oracle(
+        "Fang and Oosterlee (2008); d'Halluin, Forsyth and Vetzal (2005); Kou (2002); Black and Scholes (1973)",
+        "papers",
+    ),
+    "Copulas, closed forms": Oracle("McNeil, Frey and Embrechts (2005), table 5.1; Nelsen (2006)", "books"),
 }
 HEAD = """# Conformance
 

@@ -17,8 +17,12 @@ SMALLEST = 2.0**-53  # of the draws of `rng.uniform`
 GUIDE = 1024
 
 
-def block_indices(n: int, paths: NDArray[np.int64], *, length: float, scheme: Blocks, seed: int) -> NDArray[np.int64]:
-    """Which of `n` samples stand in the places of each replication of `paths`, int64 (paths, n); draws of I5.
+def block_indices(
+    n: int, paths: NDArray[np.int64], *, length: float, scheme: Blocks, seed: int, places: int | None = None
+) -> NDArray[np.int64]:
+    """Which of `n` samples stand in the places of each replication of `paths`, int64 (paths, places); draws of I5.
+
+    There are `n` places unless said. A block is no longer than the sample.
 
     >>> block_indices(5, np.arange(2), length=5, scheme="circular", seed=1)
     array([[4, 0, 1, 2, 3],
@@ -26,9 +30,9 @@ def block_indices(n: int, paths: NDArray[np.int64], *, length: float, scheme: Bl
     """
     from kernelkit.kernels.resample import TAKE_TYPES
 
-    plan = blocks_plan("block_counts", n, length, scheme, seed)
-    out = np.empty((len(paths), n), np.int64)
-    _run("take", TAKE_TYPES, plan, np.ascontiguousarray(paths), out)
+    plan = blocks_plan("block_counts", n, length, scheme, seed)._replace(n=n if places is None else places)
+    out = np.empty((len(paths), plan.n), np.int64)
+    _run("take", TAKE_TYPES, plan, np.ascontiguousarray(paths), n, out=out)
     return out
 
 
@@ -53,17 +57,17 @@ def block_counts(
         raise UsageError(message("block_counts: replications", replications, "at least 1", fix))
     plan = blocks_plan("block_counts", n, length, scheme, seed)
     out = np.empty((replications, n))
-    _run("count", COUNT_TYPES, plan, np.arange(replications), out)
+    _run("count", COUNT_TYPES, plan, np.arange(replications), out=out)
     return out
 
 
-def _run(name: str, types: str, plan: Plan, paths: NDArray[np.int64], out: np.ndarray) -> None:
+def _run(name: str, types: str, plan: Plan, paths: NDArray[np.int64], *more: Any, out: np.ndarray) -> None:
     from kernelkit.kernels.compile import kernel  # numba: only those wait for it who ask for this
 
     compiled = kernel("resample", name, types)
     step = max(1, PIECE // plan.n)
     for first in range(0, len(paths), step):
-        compiled(paths[first : first + step], *plan.arguments(), out[first : first + step])
+        compiled(paths[first : first + step], *plan.arguments(), *more, out[first : first + step])
 
 
 class Plan(NamedTuple):

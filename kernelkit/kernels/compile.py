@@ -29,6 +29,7 @@ from kernelkit.kernels.context import BAR_ROLLING, ROLLING
 from kernelkit.kernels.machine import I8
 from kernelkit.kernels.tools import HOOK, TOOLS
 
+NATIVE = ("machine", "layout")  # what compiled code imports as it is
 # What strategies call of the engine's; compiled into them.
 PARTS = ("column_at", "fail", "past", "ring_at", "ring_push", "record", "aim", "order", "events_of", "forget_events")
 PARTS += ("higher_past", "higher_place", "failing_bar")
@@ -361,12 +362,23 @@ def model(text: str) -> int:
         return keep(Linker(text, "model"), "entry", "float64(int64)")
 
 
+def whole(stem: str) -> str:
+    """A kernel module's text; where it takes functions from others, theirs before it: compiled code is one module."""
+    here = Path(__file__).parent
+    text = (here / f"{stem}.py").read_text()
+    imports = [n.module.rpartition(".") for n in ast.parse(text).body if isinstance(n, ast.ImportFrom) and n.module]
+    others = [other for home, _, other in imports if home == "kernelkit.kernels" and other not in NATIVE]
+    if not others:
+        return text
+    parts = [node for name in (*others, stem) for node in bare((here / f"{name}.py").read_text()).body]
+    return f"from kernelkit.kernels.machine import bits, unbits\n{ast.unparse(ast.Module(parts, []))}"
+
+
 @cache
 def kernel(stem: str, name: str, types_text: str):
     """A function of a kernel module that takes arrays, for Python to call."""
     with LOCK:
-        text = (Path(__file__).parent / f"{stem}.py").read_text()
-        return Linker(f"# {build_id()}\n{text}", stem).load(name, entry_point(types_text))
+        return Linker(f"# {build_id()}\n{whole(stem)}", stem).load(name, entry_point(types_text))
 
 
 # FRAME's functions of a portfolio, by the engine's names

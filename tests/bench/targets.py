@@ -18,6 +18,8 @@ MOMENTS = 200_000  # series of 2,520 returns a second, mean and standard deviati
 RAW_CSCV = 54e6  # split-strategies a second, the loop by hand
 NUMPY_PURGED = 0.55  # seconds: masks of 12,870 splits of 5,000 samples, split by split
 ARCH_BOOTSTRAP = 144e6  # samples a second, arch 8.0's stationary bootstrap of a Sharpe ratio
+NUMPY_WALK = 57e6  # steps a second of geometric Brownian motion with drawdown, NumPy
+NUMPY_BLOCKS = 78e6  # the same of blocks of a history
 PRODUCT = 0.095  # seconds: 1,000 x 2,500 counts times 1,000 series in NumPy
 BLOCK_PRODUCTS = 0.07  # the same of 1,000 x 64 counts and 10,000 trials, twice
 FEW_PRODUCTS = 0.024  # and of 9,999 x 64 counts and 300 trials, twice
@@ -178,6 +180,27 @@ TARGETS = {
         "arch's of a Sharpe ratio alone",
         ARCH_BOOTSTRAP / 1e9,
         "drawing each block, and fetching its two ends",
+    ),
+    "walk": Target(
+        "Geometric Brownian motion with drawdown, 2,520 steps a path",
+        "500 M steps/s",
+        "NumPy's normal numbers, running sums and maxima",
+        NUMPY_WALK / 500e6,
+        "the divider: a quotient and a root for two normal numbers",
+    ),
+    "walk_blocks": Target(
+        "Blocks of 20 samples of a history with drawdown, 2,520 steps a path",
+        "800 M steps/s",
+        "NumPy's running sums and maxima of the same",
+        NUMPY_BLOCKS / 800e6,
+        "drawing each block",
+    ),
+    "walk_bars": Target(
+        "Bars of such paths on the tick, with exact extremes, as a Dataset",
+        "1 M bars/s",
+        "NumPy's walk above",
+        NUMPY_WALK / 1e6,
+        "inverting the distribution of each bar's minimum",
     ),
     "spa": Target(
         "Superior ability of 1,000 models: 2,500 samples, 1,000 replications, draws included",

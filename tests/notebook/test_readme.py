@@ -10,7 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md"]
 PAGES += [f"docs/{name}.md" for name in ("strategies", "guide", "metrics", "attribution")]
-PAGES += [f"docs/{name}.md" for name in ("inference", "comparison", "overfitting", "verdict", "audit", "ledger")]
+PAGES += [
+    f"docs/{name}.md" for name in ("inference", "comparison", "overfitting", "verdict", "audit", "ledger", "paths")
+]
 
 
 @pytest.mark.parametrize("page", PAGES)

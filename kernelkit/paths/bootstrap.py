@@ -1,0 +1,111 @@
+"""Paths of the history itself: its bars in blocks, drawn anew."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelkit.errors import UsageError, message
+from kernelkit.inference.block_length import block_length
+from kernelkit.inference.draws import Blocks, Plan, block_indices, blocks_plan
+from kernelkit.paths.model import Draws, Float64s, Model, log_returns, steps_a_year
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+TABLE = 2**23  # numbers in the table of blocks at most: 64 MB
+
+
+@dataclass(frozen=True)
+class Bootstrap(Model):
+    """Bars of a history in blocks of `length`, with the draws of I5 by ``scheme`` (G10); made by `fit`.
+
+    A bar keeps its gap from the close before it, its shape and its volume. ``history`` (row, bar) has log gap, high
+    and low over the open, close over the close before, and the volume.
+
+    >>> import kernelkit as kk
+    >>> Bootstrap.fit(kk.data.load("sp500_index"), length=20)
+    Bootstrap(length=20, scheme='stationary', periods=252.0)
+    """
+
+    history: Float64s = field(repr=False, compare=False)
+    length: float
+    scheme: Blocks = "stationary"
+    periods: float = 252.0
+
+    def __post_init__(self) -> None:
+        self.plan(self.history.shape[1], 0)
+
+    @classmethod
+    def fit(cls, bars: xr.Dataset, *, length: float | None = None, scheme: Blocks = "stationary") -> Bootstrap:
+        """The bars that exist from the second on; ``length`` is that of I10 for squared returns where none is given.
+
+        Squared returns remember longer than returns: blocks that keep them keep how volatility comes in clusters.
+        """
+        x = log_returns(bars, "Bootstrap.fit")
+        there = bars["valid"].values[:, 0]
+        o, h, low, c, v = (bars[k].values[there, 0] for k in ("open", "high", "low", "close", "volume"))
+        rows = [np.log(o[1:] / c[:-1]), np.log(h[1:] / o[1:]), np.log(low[1:] / o[1:]), x, v[1:]]
+        if length is None:
+            squared = (x - x.mean()) ** 2
+            if scheme == "stationary":
+                length = float(block_length(squared))
+            else:
+                length = 1.0 if scheme == "iid" else float(math.ceil(block_length(squared, scheme="circular")))
+        return cls(np.array(rows), length, scheme, steps_a_year(bars))
+
+    def plan(self, n: int, seed: int) -> Plan:
+        """How the blocks of `n` steps are laid over the history."""
+        return blocks_plan("block_counts", self.history.shape[1], self.length, self.scheme, seed)._replace(n=n)
+
+    @cached_property
+    def table(self) -> Float64s:
+        """What blocks of 1, 2, 4, ... samples do to a sum, `kernels.resample.tabulate`."""
+        from kernelkit.kernels.compile import kernel  # numba: only those wait for it who ask for this
+        from kernelkit.kernels.resample import TABLE_TYPES
+
+        move = np.ascontiguousarray(self.history[3])
+        most = max(1, TABLE // (4 * len(move)))
+        table = np.empty((min(most, int(2.0 * self.length).bit_length()), len(move), 4))
+        kernel("resample", "tabulate", TABLE_TYPES)(move, table)
+        return table
+
+    def reduced(self, draws: Draws, steps: int) -> Float64s:
+        """G7, from the table; raises `UsageError` for antithetic draws."""
+        from kernelkit.kernels.compile import kernel
+        from kernelkit.kernels.resample import WANDER_TYPES
+
+        if draws.antithetic:
+            raise UsageError(
+                message("simulate: draws", "'antithetic'", "'independent'", "Blocks have no mirror image.")
+            )
+        out, plan = np.empty((4, draws.many)), self.plan(steps, draws.seed)
+        kernel("resample", "wander", WANDER_TYPES)(self._numbers(draws), *plan.arguments(), self.table, out)
+        return out
+
+    def returns(self, draws: Draws, steps: int) -> Float64s:
+        """Log returns, (step, path)."""
+        return np.asarray(self.history[3][self._places(draws, steps)])
+
+    def _numbers(self, draws: Draws) -> NDArray[np.int64]:
+        return np.arange(draws.first, draws.first + draws.many)
+
+    def _places(self, draws: Draws, n: int) -> NDArray[np.int64]:
+        """Which bars of the history a path has, (step, path)."""
+        size, numbers = self.history.shape[1], self._numbers(draws)
+        found = block_indices(size, numbers, places=n, length=self.length, scheme=self.scheme, seed=draws.seed)
+        return found.T
+
+    def log_bars(self, draws: Draws, n: int) -> tuple[Float64s, Float64s | None]:
+        """Log prices (open high low close, step, path) of `n` bars that begin at 0, and the volume if there is one."""
+        places = self._places(draws, n)
+        gap, up, down, move, volume = (row[places] for row in self.history)
+        closes = np.cumsum(move, axis=0)
+        opened = closes - move + gap
+        out = np.stack([opened, opened + up, opened + down, closes])
+        return out, None if np.isnan(self.history[4]).all() else volume
