@@ -60,6 +60,7 @@ _MODULES = {
     "limits": "market.limits",
     "margins": "market.margins",
     "metrics": "metrics",
+    "regimes": "study.regimes",
     "slippage": "market.slippage",
     "venues": "market.venues",
 }
