@@ -19,6 +19,7 @@ from kernelkit.inference.comparison import equivalence_test, rank_intervals, sha
 from kernelkit.inference.confidence_set import model_confidence_set
 from kernelkit.inference.discovery import critical_sharpe_ratio, false_discovery_rate, sharpe_power
 from kernelkit.inference.draws import block_counts
+from kernelkit.inference.drift import monitor
 from kernelkit.inference.effects import effect_size
 from kernelkit.inference.intervals import interval, replications
 from kernelkit.inference.moments import bootstrap_moments
@@ -65,6 +66,7 @@ __all__ = (
     "min_backtest_length",
     "min_track_record_length",
     "model_confidence_set",
+    "monitor",
     "multiplicity",
     "out_of_sample",
     "overfitting",

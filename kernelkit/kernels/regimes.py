@@ -1,4 +1,4 @@
-"""Loops over time that regimes and drift need: hidden states (rules Y4, Y5), jumps (Y6) and alarms (I32, I33).
+"""Loops over time that regimes and drift need: hidden states (rules Y4, Y5), jumps (Y6) and alarms (Y11, Y12).
 
 Arrays of (time, state) with the states contiguous; a probability is of the samples so far, unless it says otherwise.
 """
@@ -105,7 +105,7 @@ def best_path(values, penalty, out):  # (time, state) -> (time)
 
 
 def adwin(x, delta, clock, slots, total, spread, held, out):  # (time) -> (time, 3)
-    """I32: alarm, mean and width of the adaptive window after each sample.
+    """Y11: alarm, mean and width of the adaptive window after each sample.
 
     total, spread (level, slots + 1): sums and squared deviations of buckets of 2^level samples, the oldest first;
     held (level): how many there are.
@@ -166,7 +166,7 @@ def drop(total, spread, held, level, number):
 
 
 def cut(delta, n, mass, m2, total, held):
-    """I32: whether the window falls at any edge of its buckets into two whose means differ too much."""
+    """Y11: whether the window falls at any edge of its buckets into two whose means differ too much."""
     confidence = log(2.0 * log(n) / delta)
     before = 0.0
     earlier = 0.0
@@ -184,7 +184,7 @@ def cut(delta, n, mass, m2, total, held):
 
 
 def page_hinkley(x, tolerance, threshold, forget, first, out):  # (time) -> (time, 3)
-    """I33: alarm, and how far the sum of deviations has risen above its lowest and fallen below its highest."""
+    """Y12: alarm, and how far the sum of deviations has risen above its lowest and fallen below its highest."""
     n = 0.0
     mean = 0.0
     up = 0.0
