@@ -47,11 +47,14 @@ def adwin(returns: Floats, *, delta: float = 0.002, scale: float = 1.0, clock: i
 
     >>> x = np.repeat([0.2, 0.8], 200)
     >>> found = adwin(x)
-    >>> np.flatnonzero(found["alarm"]), float(found["mean"][-1].round(2))
-    (array([223]), 0.8)
+    >>> int(np.argmax(found["alarm"])), float(found["mean"][-1].round(2))
+    (223, 0.8)
     """
     if not (0.0 < delta < 1.0 and scale > 0.0 and clock >= 1 and buckets >= 1):
-        found, wanted = f"delta={delta}, scale={scale}, clock={clock}, buckets={buckets}", "a delta below 1, all above 0"
+        found, wanted = (
+            f"delta={delta}, scale={scale}, clock={clock}, buckets={buckets}",
+            "a delta below 1, all above 0",
+        )
         raise UsageError(message("adwin", found, wanted, "See help(kk.inference.adwin)."))
     sums, squares = np.zeros((2, LEVELS, int(buckets) + 2))
     out = np.empty((len(returns), 3))
@@ -122,17 +125,17 @@ def monitor(
 
     `reference` is the mean per sample that was promised, or the returns from which it was (a backtest's, along `dim`).
     A promise of a series is its mean less what chance may have added, with errors of M21; half of ``1 - level`` goes to
-    that, half to the confidence sequence of the live mean (I22). `degraded` is 1 from the first sample on at which the
-    sequence lies wholly below the promise less `margin`: while the live mean is what the reference's is, that happens
-    at any time with a chance of at most ``1 - level``. The best of many backtests promises too much: pass what is left
-    of it (`kk.inference.haircut_sharpe_ratio`, or returns out of sample). NaN where the returns have a gap (M9), and before
-    `first` samples. Other dims broadcast. Raises DataError and UsageError.
+    that, half to the confidence sequence of the live mean (I22), whose ends are NaN before `first` samples. `degraded`
+    is 1 from the first sample on at which the sequence lies wholly below the promise less `margin`: while the live mean
+    is what the reference's is, that happens at any time with a chance of about ``1 - level`` at most. The best of many
+    backtests promises too much: pass returns out of sample, or what a haircut leaves. NaN where the returns have a gap
+    (M9). Other dims broadcast. Raises DataError and UsageError.
 
     >>> draw = np.random.default_rng(1)
     >>> test, live = (xr.DataArray(draw.normal(m, 0.01, 750), dims="time") for m in (0.002, -0.001))
     >>> found = monitor(live, test)
-    >>> int(found["degraded"].argmax()), float(found["expected"].round(4))
-    (169, 0.0012)
+    >>> int(found["degraded"].argmax("time")), float(found["expected"].round(4))
+    (69, 0.0007)
     """
     fix = "See help(kk.inference.monitor)."
     if not (0.0 < level < 1.0 and margin >= 0.0 and tightest >= 2.0 and first >= 2.0):
@@ -186,6 +189,11 @@ def _promise(reference: Any, alpha: float, lags: int | None, dim: str) -> xr.Dat
         return float(fit.coefficients[0] - scipy.special.stdtrit(len(x) - 1, 1.0 - alpha) * fit.errors[0])
 
     found: xr.DataArray = xr.apply_ufunc(
-        least, reference.astype("f8"), input_core_dims=[[dim]], vectorize=True, dask="parallelized", output_dtypes=["f8"]
+        least,
+        reference.astype("f8"),
+        input_core_dims=[[dim]],
+        vectorize=True,
+        dask="parallelized",
+        output_dtypes=["f8"],
     )
     return found

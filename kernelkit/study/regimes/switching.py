@@ -12,7 +12,20 @@ import numpy as np
 import xarray as xr
 
 from kernelkit.errors import UsageError, message
-from kernelkit.study.regimes.labels import NONE, Fit, Floats, Found, Int64s, Order, Schedule, check_states, kernel_of, labelled, series_of
+from kernelkit.study.regimes.labels import (
+    NONE,
+    Fit,
+    Floats,
+    Found,
+    Int64s,
+    Order,
+    Schedule,
+    check_states,
+    check_whole,
+    kernel_of,
+    labelled,
+    series_of,
+)
 
 ROUNDS, TOLERANCE = 500, 1e-8  # of the estimate: steps, and the gain of log-likelihood per sample that ends it
 FLOOR = 1e-6  # least variance of a state, as a share of that of all samples
@@ -112,15 +125,14 @@ def markov(
 
     >>> draw = np.random.default_rng(1)
     >>> months = np.arange("1960-01", "2000-01", dtype="M8[M]").astype("M8[ns]")
-    >>> grows = xr.DataArray(np.where(np.arange(480) % 60 < 48, 1.0, -1.0) + draw.normal(0.0, 0.5, 480), {"time": months}, "time")
+    >>> cycle = np.where(np.arange(480) % 60 < 48, 1.0, -1.0)
+    >>> grows = xr.DataArray(cycle + draw.normal(0.0, 0.5, 480), {"time": months}, "time")
     >>> found = markov(grows, switching_variance=False, min_train="20Y", refit="10Y")
     >>> bool(((found["regime"] == 1) == (grows > 0.0))[240:].mean() > 0.95)
     True
     """
     check_states("markov", states, order)
-    if not (isinstance(lags, (int, np.integer)) and lags >= 0 and states ** (lags + 1) <= 256):
-        fix = "Write lags=4; with 2 states there may be 7."
-        raise UsageError(message("markov: lags", repr(lags), "a whole number, at most 256 states with their past", fix))
+    check_whole("markov", "lags", lags, 0, int(math.log(256.5, states)) - 1)  # 256 states with their past
     if order == "volatility" and not switching_variance:
         fix = "Write order='mean', or switching_variance=True."
         raise UsageError(message("markov: order", "'volatility' of one variance for all", "what differs", fix))
@@ -275,7 +287,7 @@ def likeliest(x: Floats, states: int, lags: int, switching_variance: bool) -> Mo
 
 
 def _starts(z: Floats, states: int, lags: int, switching_variance: bool) -> list[dict[str, float]]:
-    """Parameters of statsmodels, by their names: states apart in level, and in size where their variances may differ."""
+    """Parameters of statsmodels, by their names: states apart in level, and in size where variances may differ."""
     stay = {f"p[{i}->{j}]": 0.9 if i == j else 0.1 / (states - 1) for i in range(states) for j in range(states - 1)}
     still = {f"ar.L{j + 1}": 0.0 for j in range(lags)} | {"sigma2": 0.5}
     middles = (np.arange(states) + 0.5) / states

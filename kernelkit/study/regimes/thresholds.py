@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import xarray as xr
 
 from kernelkit.errors import UsageError, message
-from kernelkit.study.regimes.labels import NONE, Fit, Floats, Found, Int64s, Schedule, check_states, labelled, series_of
+from kernelkit.study.regimes.labels import (
+    NONE,
+    Fit,
+    Floats,
+    Found,
+    Int64s,
+    Schedule,
+    check_states,
+    check_whole,
+    labelled,
+    series_of,
+)
 
 
 def volatility(
@@ -37,9 +48,7 @@ def volatility(
     array([-1,  0,  1])
     """
     check_states("volatility", states)
-    if not (isinstance(span, (int, np.integer)) and span >= 2):
-        fix = "Write span=63, a quarter of daily bars."
-        raise UsageError(message("volatility: span", repr(span), "a whole number of at least 2", fix))
+    check_whole("volatility", "span", span, 2)
     series = series_of("volatility", data, level=False)
 
     def formula(x: Floats, fits: list[Fit], _: Int64s) -> Found:
@@ -73,7 +82,7 @@ def trend(
     method: Literal["average", "momentum"] = "average",
     band: float = 0.0,
 ) -> xr.Dataset:
-    """Regimes 0 (down) and 1 (up): the close against its mean over `span` bars, or against that of `span` bars ago (Y3).
+    """Regimes 0 (down) and 1 (up): the close against its mean over `span` bars, or the close `span` bars ago (Y3).
 
     ``"average"`` (Faber, A quantitative approach to tactical asset allocation, 2007) or ``"momentum"`` (Moskowitz, Ooi
     and Pedersen, Time series momentum, 2012). With a `band` it takes a distance of more than that, as a fraction, to
@@ -86,11 +95,10 @@ def trend(
     >>> found["regime"].sel(time=["1999-06-30", "2002-06-28", "2006-12-29"]).values
     array([-1,  0,  1])
     """
-    whole, inside = isinstance(span, (int, np.integer)) and span >= 1, 0.0 <= band < 1.0
-    if not (whole and inside and method in ("average", "momentum")):
-        found, wanted = f"span={span!r}, method={method!r}, band={band!r}", "a span of at least 1, a band from 0 to 1"
-        fix = "Write method='average' or 'momentum'; see help(kk.regimes.trend)."
-        raise UsageError(message("trend", found, wanted, fix))
+    check_whole("trend", "span", span, 1)
+    if not (0.0 <= band < 1.0 and method in ("average", "momentum")):
+        found, wanted = f"method={method!r}, band={band!r}", "'average' or 'momentum', a band from 0 to below 1"
+        raise UsageError(message("trend", found, wanted, "See help(kk.regimes.trend)."))
     series = series_of("trend", data, level=True)
 
     def formula(x: Floats, fits: list[Fit], _: Int64s) -> Found:
