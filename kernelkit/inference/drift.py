@@ -147,26 +147,36 @@ def monitor(
     alpha = (1.0 - level) / 2.0
     promise = _promise(reference, alpha, lags, dim) - margin
 
-    def of(x: Floats, least: Any) -> tuple[Floats, ...]:
+    def limits(x: Floats) -> tuple[Floats, ...]:
         there = ~np.isnan(x)
-        estimate, low, high, _ = sequence(x, 1.0 - alpha, tightest, first)
-        below = np.maximum.accumulate(np.where(np.isnan(high), 0.0, high < least[..., None]), axis=-1)
         n, ends = there.sum(axis=-1), there.shape[-1] - there[..., ::-1].argmax(axis=-1) - there.argmax(axis=-1)
         known = there & (n == ends)[..., None]
-        return tuple(np.where(known, one, np.nan) for one in (estimate, low, high, below))
+        return tuple(np.where(known, one, np.nan) for one in sequence(x, 1.0 - alpha, tightest, first)[:3])
 
-    found = xr.apply_ufunc(
-        of,
+    def fallen(estimate: Floats, high: Floats, least: Any) -> Floats:
+        below = np.maximum.accumulate((high < np.asarray(least)[..., None]).astype("f8"), axis=-1)
+        return np.where(np.isnan(estimate), np.nan, below)
+
+    how: dict[str, Any] = {"dask": "parallelized", "dask_gufunc_kwargs": {"allow_rechunk": True}, "join": "exact"}
+    estimate, low, high = xr.apply_ufunc(
+        limits,
         returns.astype("f8"),
-        promise,
-        input_core_dims=[[dim], []],
-        output_core_dims=[[dim]] * 4,
-        join="exact",
-        dask="parallelized",
-        output_dtypes=[np.float64] * 4,
-        dask_gufunc_kwargs={"allow_rechunk": True},
+        input_core_dims=[[dim]],
+        output_core_dims=[[dim]] * 3,
+        output_dtypes=[np.float64] * 3,
+        **how,
     )
-    parts = dict(zip(("estimate", "low", "high", "degraded"), found, strict=True)) | {"expected": promise}
+    degraded = xr.apply_ufunc(
+        fallen,
+        estimate,
+        high,
+        promise,
+        input_core_dims=[[dim], [dim], []],
+        output_core_dims=[[dim]],
+        output_dtypes=[np.float64],
+        **how,
+    )
+    parts = {"estimate": estimate, "low": low, "high": high, "expected": promise, "degraded": degraded}
     attrs = {"level": level, "margin": margin, "tightest": tightest, "first": first}
     return xr.Dataset({k: named(parts[k], *text) for k, text in _TEXTS.items()}, attrs=attrs)
 
