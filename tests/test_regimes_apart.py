@@ -97,7 +97,9 @@ def test_y9__metrics_are_those_of_the_returns_put_together() -> None:
             alone = x.sel(n=n).values[before == k]
             wanted = kk.metrics.summary(alone, periods=365.0)
             for name, value in wanted.items():
-                assert float(found[name].sel(regime=k, n=n)) == pytest.approx(float(value), rel=1e-12, nan_ok=True), name
+                assert float(found[name].sel(regime=k, n=n)) == pytest.approx(float(value), rel=1e-12, nan_ok=True), (
+                    name
+                )
         assert int(found["n_samples"][k]) == (before == k).sum()
         assert float(found["share"][k]) == pytest.approx((before == k).mean())
         assert int(found["visits"][k]) == ((before == k) & (np.r_[-1, before[:-1]] != k)).sum()

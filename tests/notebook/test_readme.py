@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md"]
-PAGES += [f"docs/{name}.md" for name in ("strategies", "guide", "metrics", "attribution")]
+PAGES += [f"docs/{name}.md" for name in ("strategies", "guide", "metrics", "attribution", "regimes")]
 PAGES += [f"docs/{name}.md" for name in ("inference", "comparison", "overfitting", "verdict", "audit", "ledger")]
 
 

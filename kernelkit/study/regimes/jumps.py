@@ -138,7 +138,7 @@ def _estimated(x: Floats, z: Floats, states: int, penalty: float, order: Order) 
 
 
 def estimate(z: Floats, states: int, penalty: float) -> tuple[Floats, Int64s, float]:
-    """Y6: centres (state, feature), path (time) and objective, by descent from four starts for each feature, the best one.
+    """Y6: centres (state, feature), path (time) and objective, by descent from four starts for each feature.
 
     >>> z = np.repeat([[0.0], [3.0], [0.0]], [5, 1, 5], axis=0)
     >>> [estimate(z, 2, penalty)[1].tolist() for penalty in (1.0, 10.0)]
