@@ -61,6 +61,7 @@ _MODULES = {
     "margins": "market.margins",
     "metrics": "metrics",
     "paths": "paths",
+    "regimes": "study.regimes",
     "slippage": "market.slippage",
     "venues": "market.venues",
 }

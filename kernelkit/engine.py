@@ -228,11 +228,13 @@ def warmup() -> float:
     True
     """
     from kernelkit.kernels import compile as native
-    from kernelkit.kernels import cscv, rows
+    from kernelkit.kernels import cscv, regimes, rows
 
     began = time.perf_counter()
     native.engine().everything()
     native.kernel("rows", "sum_rows", rows.TYPES)
     native.kernel("cscv", "subset_sums", cscv.SUBSET_TYPES)
     native.kernel("cscv", "cscv", cscv.TYPES)
+    for name, types in regimes.TYPES.items():
+        native.kernel("regimes", name, types)
     return time.perf_counter() - began

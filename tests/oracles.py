@@ -90,13 +90,18 @@ ORACLES = {
     "SciPy": Oracle("optimize.minimize; special.ndtri; stats.skew, kurtosis, chi2, binom, genpareto; quantiles", BSD),
     "PerformanceAnalytics": Oracle("R PerformanceAnalytics 2.1.0 on Bacon, managers and edhec", "GPL-2.0 or GPL-3.0"),
     "statsmodels": Oracle(
-        "statsmodels 0.14 and later: OLS with HAC errors and its predictions, lowess, het_arch, one regression a time",
+        "statsmodels 0.14 and later: OLS with HAC errors and its predictions, lowess, het_arch, one regression a time; "
+        "filters and likelihoods of Markov switching",
         BSD,
     ),
     "Nile": Oracle(
         "Cobb (1978); strucchange, breakpoints(Nile ~ 1), from 0 to 5 breaks; Durbin and Koopman (2012), local level",
         "GPL-2.0 or GPL-3.0; a book",
     ),
+    "Hamilton": Oracle(
+        "Hamilton (1989), quarterly GNP; Kim and Nelson (1999), page 78; Stata, mswitch, example 3", "papers, a book"
+    ),
+    "river": Oracle("river 0.26.1, examples of ADWIN and PageHinkley", BSD),
     "Brinson": Oracle("Bacon, Practical portfolio performance measurement and attribution (2008), chapter 5", "a book"),
     "Implementation shortfall, worked": Oracle(
         "examples with numbers, from decision to end: of the CFA curriculum and its exam of 2000, Gaodun, Stalla, "

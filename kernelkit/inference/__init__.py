@@ -19,6 +19,7 @@ from kernelkit.inference.comparison import equivalence_test, rank_intervals, sha
 from kernelkit.inference.confidence_set import model_confidence_set
 from kernelkit.inference.discovery import critical_sharpe_ratio, false_discovery_rate, sharpe_power
 from kernelkit.inference.draws import block_counts
+from kernelkit.inference.drift import adwin, monitor, page_hinkley
 from kernelkit.inference.effects import effect_size
 from kernelkit.inference.intervals import interval, replications
 from kernelkit.inference.moments import bootstrap_moments
@@ -41,6 +42,7 @@ from kernelkit.inference.stability import importance_stability, out_of_sample, p
 __all__ = (
     "Resampling",
     "adjusted_p_values",
+    "adwin",
     "anderson_darling",
     "block_counts",
     "block_length",
@@ -65,9 +67,11 @@ __all__ = (
     "min_backtest_length",
     "min_track_record_length",
     "model_confidence_set",
+    "monitor",
     "multiplicity",
     "out_of_sample",
     "overfitting",
+    "page_hinkley",
     "parameter_plateau",
     "pbo",
     "permutation_test",

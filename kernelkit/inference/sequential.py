@@ -41,8 +41,16 @@ def sequential_test(
         if not value >= 2.0:
             fix = "See help(kk.inference.sequential_test)."
             raise UsageError(message(f"sequential_test: {name}", value, "at least 2 samples", fix))
+    return sequence(returns - benchmark, level, tightest, first)
+
+
+def sequence(d: Array, level: float, tightest: float, first: float) -> tuple[Array, ...]:
+    """I22 of samples along the last axis: mean so far, lower and upper end, and the smallest p-value of a mean of 0.
+
+    >>> [one[-1].round(3) for one in sequence(np.tile([0.0, 2.0], 50), 0.95, 100.0, 2.0)]
+    [np.float64(1.0), np.float64(0.696), np.float64(1.304), np.float64(0.0)]
+    """
     alpha = 1.0 - level
-    d = returns - benchmark
     there = ~np.isnan(d)
     t = np.cumsum(there.astype("f8"), axis=-1)
     middle = np.take_along_axis(d, column(np.argmax(there, axis=-1)), axis=-1)  # sums from there on keep their digits

@@ -148,7 +148,7 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
     (3, True)
     """
     bars, settings = check_bars(bars), Settings.of(account, venue, fill_model)
-    strategy = _check(bars, resolve(strategy), settings.fill_model)
+    strategy = check_walk(bars, resolve(strategy), settings.fill_model)
     windows = folds(bars, train, test, anchored=anchored, start=start, end=end)
     scalars, axes = bind(strategy, params, grid)
     if not axes:
@@ -175,7 +175,8 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
     return ds
 
 
-def _check(bars: xr.Dataset, strategy: Strategy | Signal, fill_model: FillModel) -> Strategy:
+def check_walk(bars: xr.Dataset, strategy: Strategy | Signal, fill_model: FillModel) -> Strategy:
+    """The strategy, where it can be walked forward through these bars; raises UsageError and OrderError."""
     if isinstance(strategy, Signal):
         raise UsageError(
             message(
@@ -280,7 +281,11 @@ def trade(
 ) -> tuple[Recipe, Outcome, Logs]:
     """One account through all test windows: recipe, outcome and all that it did."""
     types = {n: kind_of(n, axes.get(n, [scalars.get(n)]), d) for n, d in strategy.defaults.items()}
-    recipes = [one_recipe(bars, strategy, scalars | dict(c), None, settings, types) for c in chosen]
+    made: dict[str, Recipe] = {}
+    for c in chosen:
+        if repr(c) not in made:
+            made[repr(c)] = one_recipe(bars, strategy, scalars | dict(c), None, settings, types)
+    recipes = [made[repr(c)] for c in chosen]
     rows = recipes[0].rows(0)
     begin, stop = int(np.searchsorted(rows, windows[0].test)), int(np.searchsorted(rows, windows[-1].stop))
     rings = {
@@ -288,7 +293,7 @@ def trade(
             int(r.job.params[0, list(r.job.plan.params).index(s.arguments[0])])
             if s.arguments[0] in r.job.plan.params
             else int(s.arguments[0])
-            for r in recipes
+            for r in made.values()
         )
         for k, s in enumerate(recipes[0].job.plan.sites)
         if s.rolling.ring
@@ -301,7 +306,7 @@ def trade(
         clock = clock_of(panel_of(bars, plan.features), bars, begin, clock_moments(plan))
         tables = [replace(clock, actions=tables[0].actions), *tables[1:]]
     recipe = first = replace(recipes[0], job=replace(recipes[0].job, tables=tables, trials=trials, ring_sizes=rings))
-    stitched = replace(
+    whole = replace(
         first,
         axes={},
         start=int(rows[begin]),
@@ -309,20 +314,23 @@ def trade(
         params=dict(scalars) | {"walk_forward": [dict(c) for c in chosen]},
     )
     main, switches = Recorder(first.job, 0, last=stop), []
+    inert = {key: silent(replace(one.job, ring_sizes=rings)) for key, one in made.items()}
     try:
         main.advance(begin)
         for k, (fold, recipe) in enumerate(zip(windows, recipes, strict=True)):
             at, until = int(np.searchsorted(rows, fold.test)), int(np.searchsorted(rows, fold.stop))
-            words = replayed(replace(recipe.job, ring_sizes=rings), at)
+            replay = inert[repr(chosen[k])]
+            replay.advance(at)
+            words = slots_of(replay.block).copy()
             switches.append(Switch(at, words, recipe.job.called, ends=k > 0, flattens=k > 0 and not carry))
             switch(main, switches[-1])
             main.advance(until)
     except Failed as failure:  # also what failed was tried
-        tried = replace(stitched, switches=tuple(switches))
+        tried = replace(whole, switches=tuple(switches))
         record(tried, failed(failure), settings.venue, [settings.fill_model])
         stopped(recipe, failure, settings)
     outcome = main.ended(stop)
-    recipe = replace(stitched, switches=tuple(switches))
+    recipe = replace(whole, switches=tuple(switches))
     recipe.job.trials["i1"] = stop
     return recipe, outcome, main.logs()
 
@@ -360,13 +368,11 @@ def at_zero(recipe: Recipe, settings: Settings) -> Outcome | None:
     return outcome
 
 
-def replayed(job: Job, at: int) -> np.ndarray:
-    """The strategy's words, int64, after it has seen bars [0, at) with orders inert."""
-    trials = job.trials.copy()
-    session = Session(replace(job, trials=trials, measure=False))
+def silent(job: Job) -> Session:
+    """A run with orders inert: the strategy's state after the bars that it has been advanced through, and no more."""
+    session = Session(replace(job, trials=job.trials.copy(), measure=False))
     session.frame["inert"] = 1
-    session.advance(at)
-    return slots_of(session.block)
+    return session
 
 
 def assemble(
@@ -380,6 +386,26 @@ def assemble(
     zero: Outcome | None,
 ) -> xr.Dataset:
     """The study's Dataset, as `walk_forward` describes it; ``zero`` is what `at_zero` has found."""
+    ds = stitched(recipe, outcome, logs, windows, settings, zero)
+    inside, outside = np.array([c[SELECTED] for c in chosen]), ds["oos_sharpe_ratio"].values
+    for name in axes:
+        ds[name] = ("fold", np.array([c["params"][name] for c in chosen]))
+    ds["is_sharpe_ratio"] = ("fold", inside)
+    ds["efficiency"] = ("fold", np.where(inside > 0, outside / np.where(inside > 0, inside, 1.0), np.nan))
+    ds["training_trials"] = ("fold", np.array([c["trials"] for c in chosen]))
+    for name, text in (
+        ("is_sharpe_ratio", "annual Sharpe ratio in training"),
+        ("efficiency", "walk-forward efficiency: out-of-sample over training Sharpe ratio"),
+    ):
+        ds[name].attrs = {"long_name": text, "units": "1"}
+    ds.attrs |= {"study": "walk_forward", "selected_by": SELECTED}
+    return ds
+
+
+def stitched(
+    recipe: Recipe, outcome: Outcome, logs: Logs, windows: Sequence[Fold], settings: Settings, zero: Outcome | None
+) -> xr.Dataset:
+    """What one account came to in the test windows: headline metrics, curves, and each fold's span and Sharpe ratio."""
     bars, place, venue = recipe.bars, recipe.rows(0), settings.venue
     times = bars["time"].values
     ds = build(recipe, outcome, ("metrics", "blocks"), venue, [settings.fill_model], zero)
@@ -390,8 +416,6 @@ def assemble(
     number = np.searchsorted([f.test for f in windows], own, side="right") - 1
     sessions = bars["session"].values[own]
     periods = float(bars.attrs["periods_per_year"])
-    oos = [sharpe(equity, sessions, number == k, cash, periods) for k in range(len(windows))]
-    inside = np.array([c[SELECTED] for c in chosen])
     ds = ds.assign_coords(
         {
             "fold": np.arange(len(windows)),
@@ -415,22 +439,17 @@ def assemble(
             told = f"{schema.variable(name).long_name}, out of sample"
             attrs = {"long_name": told, "units": "quote"}
             ds[f"{name}_oos"] = (("time", "venue"), curves.curve(name, 0), attrs)
-    for name in axes:
-        ds[name] = ("fold", np.array([c["params"][name] for c in chosen]))
-    ds["is_sharpe_ratio"], ds["oos_sharpe_ratio"] = ("fold", inside), ("fold", np.array(oos))
-    ds["efficiency"] = ("fold", np.where(inside > 0, np.array(oos) / np.where(inside > 0, inside, 1.0), np.nan))
-    ds["training_trials"] = ("fold", np.array([c["trials"] for c in chosen]))
+    outside = [sharpe(equity, sessions, number == k, cash, periods) for k in range(len(windows))]
+    ds["oos_sharpe_ratio"] = ("fold", np.array(outside))
     for name, text in (
         ("equity_oos", "equity, out of sample"),
         ("drawdown_oos", "drawdown, out of sample"),
         ("position_oos", "position, out of sample"),
-        ("is_sharpe_ratio", "annual Sharpe ratio in training"),
         ("oos_sharpe_ratio", "annual Sharpe ratio out of sample"),
-        ("efficiency", "walk-forward efficiency: out-of-sample over training Sharpe ratio"),
     ):
         ds[name].attrs = {"long_name": text, "units": {"equity_oos": "quote", "position_oos": "base"}.get(name, "1")}
     ds["equity_oos"].attrs["periods_per_year"] = periods
-    ds.attrs |= {"study": "walk_forward", "selected_by": SELECTED, "recipe": curves.key}
+    ds.attrs["recipe"] = curves.key
     return ds
 
 

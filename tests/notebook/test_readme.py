@@ -8,10 +8,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md"]
-PAGES += [f"docs/{name}.md" for name in ("strategies", "guide", "metrics", "attribution")]
-PAGES += [
-    f"docs/{name}.md" for name in ("inference", "comparison", "overfitting", "verdict", "audit", "ledger", "paths")
+PAGES = [
+    "README.md",
+    "docs/strategies.md",
+    "docs/guide.md",
+    "docs/metrics.md",
+    "docs/attribution.md",
+    "docs/inference.md",
+    "docs/comparison.md",
+    "docs/overfitting.md",
+    "docs/verdict.md",
+    "docs/audit.md",
+    "docs/ledger.md",
+    "docs/paths.md",
+    "docs/regimes.md",
 ]
 
 
