@@ -381,11 +381,14 @@ def warmup() -> float:
     True
     """
     from kernelkit.kernels import compile as native
-    from kernelkit.kernels import cscv, rows
+    from kernelkit.kernels import cscv, elimination, rows, silhouettes
 
     began = time.perf_counter()
     native.engine().everything()
     native.kernel("rows", "sum_rows", rows.TYPES)
     native.kernel("cscv", "subset_sums", cscv.SUBSET_TYPES)
     native.kernel("cscv", "cscv", cscv.TYPES)
+    native.kernel("elimination", "below_mean", elimination.MAX_TYPES)
+    native.kernel("elimination", "apart", elimination.RANGE_TYPES)
+    native.kernel("silhouettes", "up_the_tree", silhouettes.TYPES)
     return time.perf_counter() - began
