@@ -18,8 +18,8 @@ SIDES = np.array(["", "buy", "sell"], object)  # by the sign of the lots, -1 is 
 def lives(logged: np.ndarray) -> np.ndarray:
     """What happened to orders, in order of time: the rows that a trial has logged, and the arrivals between them.
 
-    A fill that ended its order says so, by its status; of replacements at one time the last is left. What a bar tells of
-    a trigger when it is known comes no later than the end of the order, which a cancel within that bar may be.
+    A fill that ended its order says so, by its status; of replacements at one time the last is left. What becomes of
+    a trigger in a bar comes no later than the end of its order, which a cancel within that bar may be.
 
     >>> rows = np.zeros(2, L.CHANGE)
     >>> rows["what"], rows["time"], rows["active"] = [L.CH_SUBMITTED, L.CH_ENDED], [5, 9], 7

@@ -912,7 +912,7 @@ def test_o17_nothing_happens_to_an_order_after_its_end(debug: bool) -> None:
 
     index = pd.date_range("2024-01-01", periods=5, freq="1D")
     frame = pd.DataFrame({"open": [100.0, 101.0, 102.0, 103.0, 104.0]}, index)
-    frame["high"], frame["low"], frame["close"], frame["volume"] = frame["open"] + 0.5, frame["open"], frame["open"], 1.0
+    frame = frame.assign(high=frame["open"] + 0.5, low=frame["open"], close=frame["open"], volume=1.0)
     bars = kk.data.from_pandas(frame, label="open", bar="1D", calendar="24/7", tick_size=0.01)
     res = kk.backtest(bars, takes_back, venue=kk.Venue(latency="6h"), debug=debug)
     day, late = pd.Timestamp("2024-01-02"), pd.Timedelta("6h")

@@ -129,7 +129,7 @@ def grouped(correlation: Floats, clusters: int | None, linkage: Linkage) -> tupl
 
 
 def best_number(distance: Floats, tree: Floats) -> int:
-    """The number of clusters, 2 to M - 1, whose cut of the tree has the largest mean silhouette; of equals the smallest.
+    """The number of clusters, 2 to M - 1, with the largest mean silhouette of the tree's cuts; of equals the smallest.
 
     Of mergers at the same height a cut has all or none (`fcluster`): fewer clusters than asked for.
 

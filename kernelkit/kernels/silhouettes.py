@@ -4,8 +4,8 @@ A row's nearest other cluster is kept, and looked for again only where a merger 
 takes about n^2 log n, where every cut by itself would take n^3.
 """
 
-TYPES = "void(int64, int64, float64[:, ::1], Array(float64, 2, 'C', readonly=True), int64[::1], float64[::1], int64[::1], int64[::1], "
-TYPES += "int64[::1], float64[::1], float64[::1])"
+TYPES = "void(int64, int64, float64[:, ::1], Array(float64, 2, 'C', readonly=True), int64[::1], float64[::1], "
+TYPES += "int64[::1], int64[::1], int64[::1], float64[::1], float64[::1])"
 
 
 def look(row, mine, sums, sizes, alive, n_alive):
