@@ -228,7 +228,7 @@ def warmup() -> float:
     True
     """
     from kernelkit.kernels import compile as native
-    from kernelkit.kernels import cscv, regimes, rows
+    from kernelkit.kernels import cscv, elimination, regimes, rows, silhouettes
 
     began = time.perf_counter()
     native.engine().everything()
@@ -237,4 +237,7 @@ def warmup() -> float:
     native.kernel("cscv", "cscv", cscv.TYPES)
     for name, types in regimes.TYPES.items():
         native.kernel("regimes", name, types)
+    native.kernel("elimination", "below_mean", elimination.MAX_TYPES)
+    native.kernel("elimination", "apart", elimination.RANGE_TYPES)
+    native.kernel("silhouettes", "up_the_tree", silhouettes.TYPES)
     return time.perf_counter() - began

@@ -18,7 +18,8 @@ SIDES = np.array(["", "buy", "sell"], object)  # by the sign of the lots, -1 is 
 def lives(logged: np.ndarray) -> np.ndarray:
     """What happened to orders, in order of time: the rows that a trial has logged, and the arrivals between them.
 
-    A fill that ended its order says so, by its status; of replacements at one time the last is left.
+    A fill that ended its order says so, by its status; of replacements at one time the last is left. What becomes of
+    a trigger in a bar comes no later than the end of its order, which a cancel within that bar may be.
 
     >>> rows = np.zeros(2, L.CHANGE)
     >>> rows["what"], rows["time"], rows["active"] = [L.CH_SUBMITTED, L.CH_ENDED], [5, 9], 7
@@ -29,6 +30,10 @@ def lives(logged: np.ndarray) -> np.ndarray:
     whole = np.flatnonzero((what == L.CH_ENDED) & (logged["status"] == L.FILLED))
     for name in ("status", "reason"):
         rows[name][whole - 1] = logged[name][whole]  # its last fill is the row before
+    end = np.full(int(logged["order"].max(initial=0)) + 1, np.iinfo("i8").max)
+    end[logged["order"][what == L.CH_ENDED]] = logged["time"][what == L.CH_ENDED]
+    moved = np.flatnonzero(np.isin(what, (L.CH_TRAILED, L.CH_TRIGGERED)))
+    rows["time"][moved] = np.minimum(rows["time"][moved], end[logged["order"][moved]])
     replaced = np.flatnonzero(what == L.CH_REPLACED)[::-1]
     keys = np.stack([logged["order"][replaced], logged["time"][replaced]], axis=1)
     kept = (what != L.CH_REPLACED) & ~((what == L.CH_ENDED) & (logged["status"] == L.FILLED))

@@ -474,7 +474,7 @@ def orders(res: xr.Dataset, history: bool = False) -> pd.DataFrame:
             "sentence": [Reason(int(k)).sentence for k in r["reason"]],
             "submitted": r.times("t_submit"),
             "active": r.times("t_active"),
-            "triggered": r.times("t_trigger"),
+            "triggered": np.minimum(r.times("t_trigger"), r.times("t_end")),  # O17
             "replaced": r.times("t_replace"),
             "expires": r.times("t_expire"),
             "ended": r.times("t_end"),

@@ -93,6 +93,7 @@ class Run:
         except Failed as failure:
             outcome = new_outcome(1, False)
             outcome.errors[0] = (failure.status, failure.i, failure.argument)
+            self._write(self._so_far(), outcome)  # also what failed was tried
             explain(self._recipe, outcome, self._venue)
 
     def feed(self, more: Any) -> Run:
@@ -129,12 +130,12 @@ class Run:
         recipe = replace(self._recipe, bars=bars, job=laid.onto(job), places=laid.places)
         old_state = self._recipe, self._session
         self._recipe, self._session = recipe, session_of(recipe, self._session.block.copy())
-        try:
-            self._advance()
-        except BaseException:
-            self._recipe, self._session = old_state
-            raise
         with ledger.role("continued"):
+            try:
+                self._advance()
+            except BaseException:
+                self._recipe, self._session = old_state
+                raise
             self._record()
         return self
 
@@ -146,17 +147,19 @@ class Run:
         n, begin = self._recipe.job.tables[0].n_bars, int(self._recipe.job.trials[0]["trade_from"])
         if n <= begin:
             return None
+        recipe, outcome = self._so_far(), self._session.ended(n)
+        return recipe, outcome, self._write(recipe, outcome)
+
+    def _so_far(self) -> Recipe:
+        """The recipe of the trial as if its bars ended here; there is one after the warm-up at least."""
         trials = self._recipe.job.trials.copy()
-        trials["i1"] = n
-        place = self._recipe.rows(0)
-        recipe = replace(
-            self._recipe,
-            job=replace(self._recipe.job, trials=trials),
-            start=int(place[begin]),
-            stop=self._recipe.bars.sizes["time"],
-        )
-        outcome = self._session.ended(n)
-        return recipe, outcome, record(recipe, outcome, self._venue, [self._fill_model])
+        begin = int(trials[0]["trade_from"])
+        trials["i1"] = self._recipe.job.tables[0].n_bars
+        job, place = replace(self._recipe.job, trials=trials), self._recipe.rows(0)
+        return replace(self._recipe, job=job, start=int(place[begin]), stop=self._recipe.bars.sizes["time"])
+
+    def _write(self, recipe: Recipe, outcome: Outcome) -> str:
+        return record(recipe, outcome, self._venue, [self._fill_model])
 
     def result(self) -> xr.Dataset:
         """The result as if the data ended here: what `kk.backtest` over the same bars returns, bit for bit.

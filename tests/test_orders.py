@@ -897,6 +897,38 @@ def test_o17_each_move_of_a_trailing_stop_and_each_replacement() -> None:
     ]
 
 
+@pytest.mark.parametrize("debug", [False, True])
+def test_o17_nothing_happens_to_an_order_after_its_end(debug: bool) -> None:
+    """A cancel takes effect within a bar that moves the one's trigger and sets the other off."""
+
+    @kk.strategy
+    def takes_back(ctx):  # type: ignore[no-untyped-def]
+        if ctx.i == 0:
+            ctx.trailing_stop(-2.0, trail=1.0)
+            ctx.stop_limit(2.0, 102.4, 99.0)
+        elif ctx.i == 1:
+            ctx.cancel(1)
+            ctx.cancel(2)
+
+    index = pd.date_range("2024-01-01", periods=5, freq="1D")
+    frame = pd.DataFrame({"open": [100.0, 101.0, 102.0, 103.0, 104.0]}, index)
+    frame = frame.assign(high=frame["open"] + 0.5, low=frame["open"], close=frame["open"], volume=1.0)
+    bars = kk.data.from_pandas(frame, label="open", bar="1D", calendar="24/7", tick_size=0.01)
+    res = kk.backtest(bars, takes_back, venue=kk.Venue(latency="6h"), debug=debug)
+    day, late = pd.Timestamp("2024-01-02"), pd.Timedelta("6h")
+    end = day + pd.Timedelta("1D") + late
+    assert history(res, 1, "time", "event", "trigger") == [
+        (day, "submitted", 99.0),
+        (day + late, "arrived", 99.0),
+        (end, "trailed", 101.5),
+        (end, "cancelled", 101.5),
+    ]
+    assert history(res, 2, "time", "event")[2:] == [(end, "triggered"), (end, "cancelled")]
+    orders = kk.orders(res)
+    assert orders["ended"].tolist() == [end, end]
+    assert orders["triggered"].tolist()[1] == end
+
+
 def test_o17_no_row_is_lost_where_the_log_is_short() -> None:
     """Forty trailing stops that move with every bar, and as many orders that are replaced."""
 

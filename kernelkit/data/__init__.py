@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kernelkit.data.convert import in_currency as in_currency
     from kernelkit.data.extend import append as append
     from kernelkit.data.features import feature as feature
+    from kernelkit.data.frames import CalendarWarning as CalendarWarning
     from kernelkit.data.frames import from_pandas as from_pandas
     from kernelkit.data.symbols import lean_symbols as lean_symbols
     from kernelkit.data.symbols import symbols_of as symbols_of
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AdjustedWarning": "kernelkit.data.actions",
+    "CalendarWarning": "kernelkit.data.frames",
     "append": "kernelkit.data.extend",
     "feature": "kernelkit.data.features",
     "from_pandas": "kernelkit.data.frames",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -21,8 +22,14 @@ if TYPE_CHECKING:
     Frames: TypeAlias = pd.DataFrame | Mapping[str, pd.DataFrame]
     PerAsset: TypeAlias = float | Mapping[str, float]
 
+WEEKS = 2  # without a bar on some weekday, from which on a market is taken to close then
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 # Fractions of a coin are traded, fractions of a share usually are not.
 LOT, LOT_ALWAYS = 1.0, 2.0**-20
+
+
+class CalendarWarning(UserWarning):
+    """Bars that are not what their calendar lets one expect."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,8 @@ def from_pandas(  # noqa: PLR0913 - what a file of bars does not say has to be s
     2^-k that gives the first close 2^30 to 2^31 ticks (``max_snap_error`` in attrs is the largest relative change).
     ``lot_size`` is 1.0, with "24/7" 2^-20. These and ``multiplier`` and ``currency`` are one value or a dict by asset.
     ``about`` overrides ``asset_id`` (dict by asset), source, licence, note, synthetic and tradable. ``like=bars``
-    reads more bars of the same instruments exactly as ``bars`` were read. Raises `DataError`, naming the rows.
+    reads more bars of the same instruments exactly as ``bars`` were read. Raises `DataError`, naming the rows. Bars of
+    a "24/7" market that has none on some days of the week come with a `CalendarWarning`: its year has 365 sessions.
 
     >>> import pandas as pd
     >>> days = pd.to_datetime(["2020-07-02", "2020-07-06"])
@@ -89,7 +97,22 @@ def from_pandas(  # noqa: PLR0913 - what a file of bars does not say has to be s
         wanted = f"a dict by asset, as {{{next(iter(frames))!r}: ...}}"
         raise DataError(message("asset_id in about=", repr(ids), wanted, "Name each asset."))
     instruments = [_instrument(asset, tuple(frames), settings, ids, convention.calendar) for asset in frames]
-    return build(frames, convention, instruments, texts)
+    bars = build(frames, convention, instruments, texts)
+    if convention.calendar == sessions.ALWAYS:
+        _warn_of_weekends(bars["session"].values, texts["name"])
+    return bars
+
+
+def _warn_of_weekends(session: sessions.Int64s, name: str) -> None:
+    days = np.unique(session)
+    weekdays = np.unique((days + 3) % 7)  # 1970-01-01 was a Thursday; Monday is 0
+    if days.size < WEEKS * 5 or not 5 <= weekdays.size < 7:
+        return
+    missing = " or ".join(f"{WEEKDAYS[k]}s" for k in sorted(set(range(7)) - set(weekdays.tolist())))
+    found = f"none on {missing} in {days.size} days, under the calendar 24/7"
+    fix = 'Pass calendar="XNYS" (or the exchange\'s own), or "24/5": under "24/7" a year counts 365 sessions.'
+    text = message(f"bars of {name}", found, "some on every day of the week", fix)
+    warnings.warn(text, CalendarWarning, stacklevel=3)
 
 
 def build(

@@ -17,6 +17,7 @@ Linkage = Literal["average", "complete", "single", "ward"]
 Estimator = Literal["average_correlation", "effective_rank", "clusters"]
 
 OTHER = "other_"  # the second of two equal dims
+MERGERS = 16  # of a tree that are done before an interrupt is heard
 
 
 def strategy_correlation(
@@ -120,14 +121,36 @@ def grouped(correlation: Floats, clusters: int | None, linkage: Linkage) -> tupl
     distance = (distance + distance.T) / 2.0
     np.fill_diagonal(distance, 0.0)
     tree = hierarchy.linkage(squareform(distance), linkage)
-    if clusters is None:
-        cuts = [hierarchy.fcluster(tree, k, "maxclust") for k in range(2, len(distance))]
-        labels = max(cuts, key=lambda cut: round(float(silhouettes(distance, cut).mean()), 12))
-    else:
-        labels = hierarchy.fcluster(tree, clusters, "maxclust")
+    number = best_number(distance, tree) if clusters is None else clusters
+    labels = hierarchy.fcluster(tree, number, "maxclust")
     _, first = np.unique(labels, return_index=True)
-    number = np.argsort(np.argsort(first)) + 1
-    return number[labels - 1], silhouettes(distance, labels), np.argsort(hierarchy.leaves_list(tree))
+    place = np.argsort(np.argsort(first)) + 1
+    return place[labels - 1], silhouettes(distance, labels), np.argsort(hierarchy.leaves_list(tree))
+
+
+def best_number(distance: Floats, tree: Floats) -> int:
+    """The number of clusters, 2 to M - 1, with the largest mean silhouette of the tree's cuts; of equals the smallest.
+
+    Of mergers at the same height a cut has all or none (`fcluster`): fewer clusters than asked for.
+
+    >>> from scipy.cluster.hierarchy import linkage
+    >>> best_number(np.array([[0.0, 1.0, 4.0], [1.0, 0.0, 4.0], [4.0, 4.0, 0.0]]), linkage([1.0, 4.0, 4.0]))
+    2
+    """
+    from kernelkit.kernels.compile import kernel  # numba: only those wait for it who ask for this
+    from kernelkit.kernels.silhouettes import TYPES
+
+    n = len(distance)
+    means = np.zeros(n)
+    slots, (own, near, alive) = np.empty(2 * n - 1, np.int64), np.empty((3, n), np.int64)
+    sums, (sizes, room), up_the_tree = distance.copy(), np.empty((2, n)), kernel("silhouettes", "up_the_tree", TYPES)
+    for first in range(0, n - 2, MERGERS):
+        end = min(first + MERGERS, n - 2)
+        up_the_tree(first, end, sums, tree, slots, sizes, own, near, alive, room, means)
+    height = np.append(tree[:, 2], np.inf)
+    whole = height[n - np.arange(2, n)] > height[n - 1 - np.arange(2, n)]  # whether a cut has as many as asked for
+    made = np.maximum.accumulate(np.where(whole, np.arange(2, n), 1))
+    return 2 + int(np.argmax(np.round(np.where(made > 1, means[made], 0.0), 12)))
 
 
 def silhouettes(distance: Floats, labels: NDArray[np.int64]) -> Floats:

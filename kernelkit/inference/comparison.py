@@ -18,7 +18,7 @@ from kernelkit.inference.intervals import Statistic, replications
 from kernelkit.inference.resampling import CELLS, REPLICATION, Resampling
 from kernelkit.inference.sharpe_error import influence, long_run_variance
 from kernelkit.metrics.metric import Periods
-from kernelkit.metrics.period import periods_of
+from kernelkit.metrics.period import per_year
 from kernelkit.metrics.regression import newey_west_lags
 
 Floats = NDArray[np.float64]
@@ -63,7 +63,7 @@ def sharpe_difference(
         fix = 'Pass resampling=kk.inference.Resampling("circular").'
         raise UsageError(message("sharpe_difference: scheme", repr(resampling.scheme), "'circular'", fix))
     given = along("sharpe_difference", (dim,), x, y)
-    years = periods_of(x, dim) if periods is None else periods
+    years = per_year("sharpe_difference", x, periods, dim)
 
     def pair(a: Floats, b: Floats) -> tuple[Any, ...]:
         d = _sharpe(a) - _sharpe(b)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -15,6 +16,7 @@ from kernelkit.inference.resampling import Resampler, Resampling
 
 Floats = NDArray[np.float64]
 Statistic = Literal["max", "range"]
+Kernel = Callable[..., Any]
 
 DEFAULT = Resampling()
 
@@ -84,36 +86,80 @@ def eliminated(x: Floats, counts: Floats, statistic: Statistic) -> Elimination:
     >>> eliminated(x, np.ones((9, 4)) + np.eye(9, 4) - np.eye(9, 4, 1), "max").order
     array([2., 1.])
     """
-    strategies = x.shape[1]
+    from kernelkit.kernels.compile import kernel  # numba: only those wait for it who ask for this
+    from kernelkit.kernels.elimination import MAX_TYPES, RANGE_TYPES
+
     mean = x.mean(axis=0)
-    off = counts @ (x - mean) / len(x)  # of each replication, less the mean
+    off = np.ascontiguousarray((counts @ (x - mean) / len(x)).T)  # of each replication, less the mean
     if statistic == "range":
-        squares = off.T @ off / len(off)
-        power = np.diagonal(squares)
-        apart = np.maximum(power[:, None] + power - 2.0 * squares, 0.0)
-    left = list(range(strategies))
+        return _by_pairs(mean, off, kernel("elimination", "apart", RANGE_TYPES))
+    return _by_mean(mean, off, kernel("elimination", "below_mean", MAX_TYPES))
+
+
+def _by_mean(mean: Floats, off: Floats, below_mean: Kernel) -> Elimination:
+    """Every time the one that is farthest below the mean of those left."""
+    strategies, replications = off.shape
     p_values, order = np.ones(strategies), np.full(strategies, float(strategies))
-    least = 0.0
+    left, least = np.arange(strategies), 0.0
+    middle, error, largest = (np.empty(n) for n in (replications, strategies, replications))
     for turn in range(1, strategies):
-        m, drawn = mean[left], off[:, left]
-        if statistic == "range":
-            error = np.sqrt(apart[np.ix_(left, left)])
-            np.fill_diagonal(error, np.inf)
-            _check(error)
-            t = (m[None, :] - m[:, None]) / error  # how far below each other one
-            largest = np.max(np.abs(drawn[:, :, None] - drawn[:, None, :]) / error, axis=(1, 2))
-            observed, worst = np.max(t), int(np.argmax(np.max(t, axis=1)))
-        else:
-            below = m.mean() - m
-            own = drawn.mean(axis=1, keepdims=True) - drawn
-            error = np.sqrt(np.mean(own**2, axis=0))
-            _check(error)
-            largest = np.max(own / error, axis=1)
-            observed, worst = np.max(below / error), int(np.argmax(below / error))
-        least = max(least, (1.0 + float(np.sum(largest >= observed))) / (len(counts) + 1.0))
+        below_mean(off, left, middle, error, largest)
+        _check(error[: len(left)])
+        t = (mean[left].mean() - mean[left]) / error[: len(left)]
+        worst = int(np.argmax(t))
+        least = max(least, _p_value(largest, t[worst]))
         p_values[left[worst]], order[left[worst]] = least, float(turn)
-        del left[worst]
+        left = np.delete(left, worst)
     return Elimination(p_values, order)
+
+
+def _by_pairs(mean: Floats, off: Floats, apart: Kernel) -> Elimination:
+    """Every time the one that is farthest below another one.
+
+    Neither t nor errors of pairs change when others are left out: who goes when is found first. Then they come back,
+    the last first, and only the pairs of the one that comes are looked at: each pair once, not at every turn.
+    """
+    strategies, replications = off.shape
+    squares = off @ off.T / replications
+    power = np.diagonal(squares)
+    error = np.sqrt(np.maximum(power[:, None] + power - 2.0 * squares, 0.0))
+    np.fill_diagonal(error, np.inf)
+    _check(error)
+    t = (mean[None, :] - mean[:, None]) / error  # how far below each other one
+    gone, observed = _left_out(t)
+    p_values, order = np.ones(strategies), np.full(strategies, float(strategies))
+    order[gone] = np.arange(1.0, strategies + 1.0)
+    largest = np.zeros(replications)
+    for turn in range(strategies - 2, -1, -1):
+        others = gone[turn + 1 :]
+        apart(off, others, gone[turn], error[gone[turn], others], largest)
+        p_values[gone[turn]] = _p_value(largest, observed[turn])
+    p_values[gone[:-1]] = np.maximum.accumulate(p_values[gone[:-1]])
+    return Elimination(p_values, order)
+
+
+def _left_out(t: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """Who is left out when, the best last, by how far each is below others; and how far each was, of those left then.
+
+    >>> _left_out(np.array([[0.0, 1.0, 3.0], [-1.0, 0.0, 2.0], [-3.0, -2.0, 0.0]]))
+    (array([0, 1, 2]), array([3., 2.]))
+    """
+    t = t.copy()
+    below, whom = t.max(axis=1), t.argmax(axis=1)
+    gone, observed = [], []
+    for _ in range(1, len(t)):
+        worst = int(np.argmax(below))
+        gone.append(worst)
+        observed.append(below[worst])
+        t[:, worst] = below[worst] = -np.inf
+        again = np.flatnonzero((whom == worst) & (below > -np.inf))
+        below[again], whom[again] = t[again].max(axis=1), t[again].argmax(axis=1)
+    gone.append(int(np.argmax(below)))
+    return np.array(gone), np.array(observed)
+
+
+def _p_value(largest: Floats, observed: float) -> float:
+    return (1.0 + float(np.sum(largest >= observed))) / (len(largest) + 1.0)
 
 
 def _check(error: Floats) -> None:

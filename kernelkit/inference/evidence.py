@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 PBO_BLOCKS, PBO_LEAST = 16, 10
 ALIKE = 200  # trials whose correlations are looked at: every k-th of more
 PBO_WORK = 15_000  # trials x worlds without skill
+PBO_MOST = 500  # trials in these worlds: every k-th of more
+BESIDE = 1_999  # replications of tests that stand beside the headline
 
 
 @dataclass(frozen=True)
@@ -190,11 +192,27 @@ class Evidence:
         """The same test of the returns as they are, market premium included."""
         return self._test(Sums(self.family.n, self.family.s1, self.family.s2).less(self.daily_rf))
 
-    def _test(self, sums: Sums) -> Headline | None:
+    @cached_property
+    def other_lengths(self) -> tuple[float | None, float | None]:
+        """The chosen trial's p-value by the headline's test with blocks half and twice as long (I8).
+
+        None where the ledger has no shorter ones, or the family would have too few. Of fewer replications.
+        """
+        if self.headline is None:
+            return None, None
+        half, double = self.headline.merged // 2, 2 * self.headline.merged
+        enough = len(np.unique(self.family.edges // double)) >= LEAST
+        few = min(self.replications, BESIDE)
+        return (
+            self.p_value(self._test(self.without_market[0], few, half)) if half else None,
+            self.p_value(self._test(self.without_market[0], few, double)) if enough else None,
+        )
+
+    def _test(self, sums: Sums, replications: int | None = None, merged: int = 0) -> Headline | None:
         if not len(self.family):
             return None
-        active = self.family.active > 0
-        return headline(sums, self.family.edges, active=active, replications=self.replications, seed=self.seed)
+        active, many = self.family.active > 0, replications or self.replications
+        return headline(sums, self.family.edges, active=active, replications=many, seed=self.seed, merged=merged)
 
     def corrected(self, p: np.ndarray | float, test: Headline) -> np.ndarray:
         """I9: p-values for all that was tried, also what was declared and what could not join."""
@@ -289,7 +307,8 @@ class Evidence:
     def pbo(self) -> tuple[float, float, float] | None:
         """Probability of backtest overfitting among trials of the whole span, and its null band; None for too few.
 
-        Blocks of the ledger are joined to `PBO_BLOCKS`, those left over are dropped from the oldest (B1).
+        Blocks of the ledger are joined to `PBO_BLOCKS`, those left over are dropped from the oldest (B1). The band is
+        that of every k-th trial of more than `PBO_MOST` (B4).
         """
         f, (rows, full) = self.family, self._alongside
         per = len(rows) // PBO_BLOCKS
@@ -297,8 +316,9 @@ class Evidence:
             return None
         rows = rows[len(rows) - per * PBO_BLOCKS :]
         n, s1, s2 = (a[np.ix_(rows, full)].reshape(PBO_BLOCKS, per, -1).sum(axis=1) for a in (f.n, f.s1, f.s2))
-        draws = int(np.clip(PBO_WORK // full.sum(), 19, 199))
-        found = numbers(Blocks(n[:, 0].copy(), s1.copy(), s2.copy()), "sharpe_ratio", draws, 0.9, self.seed)
+        sums, step = Blocks(n[:, 0].copy(), s1.copy(), s2.copy()), int(-(-full.sum() // PBO_MOST))
+        draws = int(np.clip(PBO_WORK * step // full.sum(), 19, 199))
+        found = numbers(sums, "sharpe_ratio", draws, 0.9, self.seed, step)
         return float(found[0]), float(found[1]), float(found[2])
 
     def growth(self, years: float, draws: int, skill: bool = True) -> np.ndarray:

@@ -88,13 +88,15 @@ def headline(
     replications: int = REPLICATIONS,
     seed: int = 0,
     least: int = LEAST,
+    merged: int = 0,
 ) -> Headline | None:
     """Test every trial against the best of luck (I7-I9); None where there are too few blocks: "insufficient data".
 
     ``edges`` (block,) are the blocks' numbers: those that differ in their last bits only are merged, until a block is
     as long as dependence asks for. ``active`` (block, trial) says in which blocks a trial did anything (None: where its
     sum of squares is above 0); one with fewer than ``least`` such blocks does not enter, nor does one that would ask
-    for longer blocks than the family can have. Raises DataError for arrays that do not fit.
+    for longer blocks than the family can have. Where it is said how many blocks are to be ``merged`` into one, that is
+    done instead, and all enter. Raises DataError for arrays that do not fit.
 
     >>> r = np.random.default_rng(1).normal(size=(64, 20, 8))
     >>> r[..., 0] += 0.25
@@ -106,7 +108,7 @@ def headline(
         shapes = " and ".join(str(a.shape) for a in (*sums, edges))
         raise DataError(message("sums and edges", shapes, "(block, trial), and (block,)", "Use kk.ledger.family."))
     did = (sums.s2 > 0.0 if active is None else active).astype("f8")
-    merged, out = 1, np.zeros(sums.n.shape[1], bool)
+    told, merged, out = merged > 0, max(merged, 1), np.zeros(sums.n.shape[1], bool)
     while True:
         whole, ways = sums.merged(edges // merged), summed(did, edges // merged)
         entered = ((ways > 0.0).sum(axis=0) >= least) & (_spread(whole) > 0.0) & ~out
@@ -114,6 +116,8 @@ def headline(
             return None
         some = Sums(*(a[:, entered] for a in whole))
         found = dependence(some)
+        if told:
+            break
         further = len(np.unique(edges // (2 * merged))) >= least
         too_long, hopeless = found.length > 1.0, found.length > len(whole.n) / least
         if hopeless.any():

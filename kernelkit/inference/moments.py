@@ -9,13 +9,12 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
-from kernelkit.errors import UsageError, message
 from kernelkit.inference.checks import along, choice
 from kernelkit.inference.draws import Blocks, Plan, blocks_plan
 from kernelkit.inference.resampling import REPLICATION, Resampling, found_length
 from kernelkit.metrics.labels import check_names
 from kernelkit.metrics.metric import aligned, schema_text
-from kernelkit.metrics.period import periods_of
+from kernelkit.metrics.period import per_year
 from kernelkit.metrics.series import annual_ratio, central_sums, spread, standard_moment
 
 TABLE = 2**14  # rows of prefix sums at a time, 64 bytes each: what stays in a cache of 1 MB
@@ -51,9 +50,7 @@ def bootstrap_moments(
     (x,) = along(name, (dim,), returns)
     check_names(name, [x], [*OUTPUTS, REPLICATION])
     choice(f"{name}: resampling", scheme=(how.scheme, Blocks))
-    annual = periods_of(x, dim) if periods is None else float(periods)
-    if not annual > 0.0:
-        raise UsageError(message(f"{name}: periods", periods, "a number above 0", "Leave it out, or pass 252."))
+    annual = per_year(name, x, periods, dim)
     blocks = how.scheme != "iid"
     length = float(how.length or found_length([x], dim, how.scheme)) if blocks else 1.0
     found = xr.apply_ufunc(

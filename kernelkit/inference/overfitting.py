@@ -249,8 +249,10 @@ def _pbo(found: Splits, n: int) -> float:
     return float(np.mean(2.0 * found.rank <= n + 1.0))  # B3: the logit is not above 0
 
 
-def numbers(sums: Sums, by: Measure, draws: int, level: float, seed: int) -> tuple[Any, ...]:
+def numbers(sums: Sums, by: Measure, draws: int, level: float, seed: int, step: int = 1) -> tuple[Any, ...]:
     """What `pbo` returns, in its order, from the sums of an even number of blocks.
+
+    The worlds without skill are of every `step`-th strategy.
 
     >>> x = np.random.default_rng(2).normal(0, 0.01, (160, 10))
     >>> 0.0 <= numbers(block_sums(x, 4), "sharpe_ratio", 3, 0.9, seed=1)[0] <= 1.0
@@ -258,7 +260,8 @@ def numbers(sums: Sums, by: Measure, draws: int, level: float, seed: int) -> tup
     """
     found, n = splits(sums, by), sums.s1.shape[1]
     share = _pbo(found, n)
-    without = null(sums, by, draws, seed)
+    some = slice(None, None, step)
+    without = null(Sums(sums.n, sums.s1[:, some], sums.s2[:, some]), by, draws, seed)
     low, high = np.quantile(without, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
     p_value = (1.0 + np.sum(without <= share)) / (draws + 1.0)
     slope, intercept = _line(found.inside, found.outside)

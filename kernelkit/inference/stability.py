@@ -151,7 +151,9 @@ def importance_stability(
     A Dataset of `rank_correlation`, the mean of Spearman's over all pairs of folds, and `selection`, the stability of
     the choice of the `top` features (Nogueira, Sechidis and Brown, On the stability of feature selection algorithms,
     2018): 1 if always the same, 0 as by chance, with `low` and `high` at `level` by its asymptotic error. Of equal
-    importances the earlier feature is chosen. Raises `DataError` for NaN, fewer than two folds and no choice.
+    importances each has the middle of their ranks, and what has a rank of at most `top` is chosen: a fold in which few
+    features were used chooses those alone. NaN where no fold chooses any, or all choose all. Raises `DataError` for
+    NaN, fewer than two folds and no choice.
 
     >>> x = xr.DataArray([[0.5, 0.3, 0.2, 0.0], [0.4, 0.5, 0.0, 0.1]], dims=("fold", "feature"))
     >>> found = importance_stability(x, top=2)
@@ -175,9 +177,7 @@ def importance_stability(
         off = ranks - ranks.mean(axis=1, keepdims=True)
         size = np.sqrt(np.sum(off * off, axis=1))
         pairs = [off[a] @ off[b] / (size[a] * size[b]) for a, b in combinations(range(number), 2)]
-        picked = np.zeros(x.shape)
-        np.put_along_axis(picked, np.argsort(-x, axis=1, kind="stable")[:, :chosen], 1.0, axis=1)
-        found, error = selection_stability(picked)
+        found, error = selection_stability((features + 1.0 - ranks <= chosen).astype("f8"))
         return float(np.mean(pairs)), found, found - z * error, found + z * error
 
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit import ledger
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import RunError, UsageError, message
 from kernelkit.inference.evidence import Evidence, gather
 from kernelkit.inference.headline import LEAST, REPLICATIONS
 from kernelkit.inference.significance import min_backtest_length
+from kernelkit.kernels.layout import ACTIONS
 
 if TYPE_CHECKING:
     import xarray as xr
 
 LEVELS = 0.05, 0.01
+CARRY = ("funding", "interest", "borrow")
 FUTURES = 10_000
 
 
@@ -33,8 +35,9 @@ class Verdict:
     def __init__(self, res: xr.Dataset, evidence: Evidence, only: Sequence[str], promises: Sequence[float]) -> None:
         self.evidence, self.only, self.promises = evidence, tuple(only), tuple(promises)
         self.costs, self.fill_model = str(res.attrs.get("costs", "")), str(res.attrs.get("fill_model", ""))
-        self._spread = _spread_of(res)
-        self._break_even = _break_even_of(res)
+        self._best = _best_of(res)
+        self._spread = _spread_of(self._best)
+        self._break_even = _break_even_of(self._best)
 
     @property
     def name(self) -> str:
@@ -197,6 +200,7 @@ class Verdict:
             found += [
                 ("p-value", f"{_p(self.p_value)} ± {e.error(test):.4f}{tested}"),
                 ("Sharpe beyond the market", f"{float(test.t[e.place or 0]) / e.years**0.5:.2f}"),
+                ("p-value by block length", self._other_lengths()),
                 ("p-value with market premium", _p(self.p_value_plain)),
                 (
                     "survivors",
@@ -213,6 +217,13 @@ class Verdict:
             ("minimum backtest length", self._backtest_length()),
         ]
         return found
+
+    def _other_lengths(self) -> str:
+        """The corrected p-value hangs on how long blocks are: by how much."""
+        half, double = self.evidence.other_lengths
+        short = "none half as long: the ledger has no shorter ones" if half is None else f"{_p(half)} half as long"
+        long = f"none twice as long: fewer than {LEAST}" if double is None else f"{_p(double)} twice as long"
+        return f"{short}, {long}"
 
     def _track_record(self) -> str:
         needed, years = self.evidence.track_record(), self.evidence.years
@@ -250,6 +261,8 @@ class Verdict:
                 "it loses already" if self._break_even <= 0 else f"{1e4 * self._break_even:.1f} bps of what is traded"
             )
             found.append(("break-even of further costs", enough))
+        if self.carried:
+            found.append((", ".join(self.carried), self._carried()))
         if self._spread is None:
             found.append(("fill model", f"{self.fill_model} alone: how much hangs on it is not known"))
         else:
@@ -258,6 +271,22 @@ class Verdict:
         if e.trial.row["synthetic"]:
             found.append(("data", "SYNTHETIC"))
         return found
+
+    @cached_property
+    def carried(self) -> dict[str, float]:
+        """What the chosen trial's account got by funding, interest and borrow, in quote currency (`kk.actions`).
+
+        Empty where it got nothing, or where the result's trials cannot be run again to tell it.
+        """
+        return {} if self._best is None else _carried_of(self._best)
+
+    def _carried(self) -> str:
+        profit = float("nan") if self._best is None else _profit_of(self._best)
+        each = ", ".join(f"{kind} {amount:+,.0f}" for kind, amount in self.carried.items())
+        share = "there is no profit"
+        if profit > 0.0:
+            share = f"{100 * sum(self.carried.values()) / profit:.0f} % of the profit of {profit:,.0f}"
+        return f"{each}: {share}; beyond what cash earns without risk the tests take it for skill"
 
     def _future(self) -> list[tuple[str, str]]:
         found = []
@@ -373,19 +402,36 @@ def _best_of(res: xr.Dataset) -> xr.Dataset | None:
     return first.isel({str(d): int(k) for d, k in zip(sharpe.dims, place, strict=True)})
 
 
-def _spread_of(res: xr.Dataset) -> float | None:
+def _spread_of(best: xr.Dataset | None) -> float | None:
     """How much the total return differs between fill models, None for one of them."""
-    best = _best_of(res)
     return None if best is None or "total_return_spread" not in best else float(best["total_return_spread"])
 
 
-def _break_even_of(res: xr.Dataset) -> float:
+def _break_even_of(best: xr.Dataset | None) -> float:
     """The further cost, as a fraction of what is traded, that would leave nothing of the growth; NaN where unknown."""
-    best = _best_of(res)
     if best is None or "cagr" not in best or "turnover" not in best:
         return float("nan")
     cagr, turnover = float(best["cagr"]), float(best["turnover"])
     return math.log1p(cagr) / turnover if turnover > 0.0 and cagr > -1.0 else float("nan")
+
+
+def _carried_of(best: xr.Dataset) -> dict[str, float]:
+    """What the account of this cell got without a trade, and not by what is told of a share, by kind."""
+    from kernelkit.result import Records
+
+    try:
+        happened = Records(best, "happened")
+    except RunError:  # it was saved, or has no curves
+        return {}
+    kinds = np.array(happened.text("kind", ACTIONS), object)
+    amounts = {kind: float(happened["amount"][kinds == kind].sum()) for kind in CARRY}
+    return {kind: amount for kind, amount in amounts.items() if amount != 0.0}
+
+
+def _profit_of(best: xr.Dataset) -> float:
+    """Final equity less what it began with; NaN where nothing is left to tell that."""
+    final, growth = float(best["final_equity"]), 1.0 + float(best["total_return"])
+    return final - final / growth if growth > 0.0 else float("nan")
 
 
 def _audited(row: dict[str, Any], params: dict[str, Any]) -> tuple[bool | None, str]:

@@ -12,7 +12,7 @@ import scipy.special
 from numpy.typing import NDArray
 
 from kernelkit.kernels.scan import EPSILON
-from kernelkit.metrics.metric import Periods, metric
+from kernelkit.metrics.metric import Periods, Sampling, metric
 from kernelkit.metrics.regression import Correction, least_squares, mean_test
 
 Floats = NDArray[np.float64]
@@ -95,12 +95,20 @@ def _state_space(x: Floats, train: int, method: Model) -> tuple[Any, Floats, flo
     },
     alone=True,
 )
-def trend(equity: Floats, *, lags: int | None = None, correction: Correction = "small", periods: Periods = None) -> Any:
+def trend(
+    equity: Floats,
+    *,
+    lags: int | None = None,
+    correction: Correction = "small",
+    periods: Periods = None,
+    sampling: Sampling = "session",
+) -> Any:
     """Does the curve grow? The line `log E = a + b k + u` and the mean change of `log E`, with errors of M21.
 
     t and p-value of the line hold where the curve returns to it; what is earned once stays, so that an equity is more
     like a random walk, of which the line's t is large by luck in most cases. The drift's hold there. `growth = exp(b A)
-    - 1`. NaN of levels that are not above 0 and below 4 samples.
+    - 1`. Of session closes, or with ``sampling="bar"`` of every level (M15). NaN of levels that are not above 0 and
+    below 4 samples.
 
     >>> found = trend(np.exp([0.0, 0.1, 0.19, 0.3, 0.41]), periods=1)
     >>> float(found["growth"].round(4)), float(found["drift"].round(4))

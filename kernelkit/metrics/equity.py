@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
-from kernelkit.metrics.metric import metric
+from kernelkit.metrics.metric import Sampling, metric
 from kernelkit.metrics.series import Array, positions, running_max
 
 
 @metric("1", "return", shape="curve", gaps="carry")
-def returns(equity: Array, *, initial: float | None = None, sampling: Literal["session", "bar"] = "session") -> Array:
+def returns(equity: Array, *, initial: float | None = None, sampling: Sampling = "session") -> Array:
     """Simple returns of a level (equity, a price), M1: `E / E_prev - 1`; the dim is kept.
 
-    Samples are session closes, M14, where a coordinate `session` says of which session each level is, as it does of
+    Samples are session closes, M15, where a coordinate `session` says of which session each level is, as it does of
     bars and of a result's curves: the dim then has each session's last label. ``sampling="bar"`` takes every level.
     The first return is counted from ``initial`` (an account's cash); without it the first level has none: NaN. A level
     that is missing between others is carried: its return is 0, the next one spans the gap. What falls to 0 or below

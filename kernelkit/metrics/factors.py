@@ -12,7 +12,7 @@ from kernelkit.errors import DataError, UsageError, message
 from kernelkit.kernels.scan import EPSILON
 from kernelkit.metrics.labels import check_dims, check_labels, over
 from kernelkit.metrics.metric import aligned, metric
-from kernelkit.metrics.period import periods_of
+from kernelkit.metrics.period import per_year
 from kernelkit.metrics.regression import Correction, least_squares, mean_test, two_sided
 
 Floats = NDArray[np.float64]
@@ -64,7 +64,7 @@ def factor_model(
     rate = rf if isinstance(rf, xr.DataArray) else xr.DataArray(float(rf))
     dims = {"returns": [dim], "factors": ["factor", dim], "rf": [dim]}
     check_dims("factor_model", {"returns": returns, "factors": factors}, dims)
-    year = periods_of(returns, dim) if periods is None else float(periods)
+    year = per_year("factor_model", returns, periods, dim)
 
     def model(y: Floats, x: Floats, rate: Floats) -> Any:
         k = len(x)

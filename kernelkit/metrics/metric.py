@@ -17,7 +17,7 @@ import xarray as xr
 from kernelkit import schema
 from kernelkit.errors import DataError, UsageError, message
 from kernelkit.metrics.labels import check_names
-from kernelkit.metrics.period import periods_of, sampled
+from kernelkit.metrics.period import periods_of, sampled, warn_of_bars
 from kernelkit.metrics.series import Array, column
 
 Periods = Any  # None to a caller, found by M10 before a formula sees it
@@ -25,6 +25,7 @@ METRICS: dict[str, Callable[..., Any]] = {}
 INFERENCE: dict[str, Callable[..., Any]] = {}
 ALONE: set[str] = set()  # of these, those that take one series at a time, on the host
 HOMES = {"metrics": METRICS, "inference": INFERENCE}  # where a formula is public: kk.metrics, kk.inference
+Sampling = Literal["session", "bar"]  # M15
 Gaps = Literal["nan", "skip", "carry", "own"]
 
 MONEY = "quote"  # units of an equity
@@ -178,12 +179,16 @@ class Metric:
         if len({isinstance(v, xr.DataArray) for v in series.values()}) == 2:
             fix = "Wrap the arrays: xr.DataArray(values, other.coords, other.dims)."
             raise DataError(message(self.name, "DataArrays and plain arrays", "one kind", fix))
-        if "periods" in settings and settings["periods"] is None:
-            settings["periods"] = periods_of(values[first], dim)
         for name, value in settings.items():
-            self._check_setting(name, value)
+            if (name, value) != ("periods", None):
+                self._check_setting(name, value)
         if "sampling" in settings and isinstance(values[first], xr.DataArray):
             series = {k: sampled(v, settings["sampling"], dim) for k, v in series.items()}
+        if "periods" in settings:
+            if settings["periods"] is None:
+                settings["periods"] = periods_of(series[first], dim)
+                self._check_setting("periods", settings["periods"])
+            warn_of_bars(self.name, series[first], settings["periods"], dim, 4)
         if not isinstance(values[first], xr.DataArray):
             found = self._arrays(tuple(series), settings)(*series.values())
             return dict(zip(self.outputs, found, strict=True)) if isinstance(found, tuple) else found
@@ -214,7 +219,7 @@ class Metric:
         conventions = {("periods_per_year" if k == "periods" else k): v for k, v in settings.items() if v is not None}
         conventions |= {k: "a series" for k in series if self._is_setting(k)}
         first = next(iter(series.values()))
-        conventions |= {k: first.attrs[k] for k in self._travelling(settings) if k in first.attrs}
+        conventions = {k: first.attrs[k] for k in self._travelling(settings) if k in first.attrs} | conventions
         clock = first[dim]
         arrays = {}
         for (name, text), array in zip(self.outputs.items(), found, strict=True):

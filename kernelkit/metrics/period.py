@@ -1,20 +1,23 @@
-"""The clock of a series: samples per year (M10), and the session closes of a level (M14)."""
+"""The clock of a series: samples per year (M10), and the session closes of a level (M15)."""
 
 from __future__ import annotations
 
+import math
+import warnings
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from kernelkit.errors import DataError, message
+from kernelkit.errors import DataError, UsageError, message
 from kernelkit.metrics.series import Array, positions, running_max
 
 DAY = 86_400_000_000_000  # ns
 # shortest and longest typical gap in days, and how many of them make a year
 STEPS = ((6.5, 7.5, 52.0), (28.0, 31.0, 12.0), (89.0, 92.0, 4.0), (365.0, 366.0, 1.0))
-SESSIONS, EVERY_DAY = 252.0, 365.0
+SESSIONS, EVERY_DAY, MOST_DAYS = 252.0, 365.0, 366.0
 SESSION = "session"  # the coordinate that says it of bars and of curves of the engine
 
 
@@ -47,8 +50,39 @@ def periods_of(returns: Any, dim: str) -> float:
     raise DataError(message("periods", found, "daily to yearly samples, or samples per year", fix))
 
 
+class PeriodsWarning(UserWarning):
+    """Samples per year that the labels of a series contradict."""
+
+
+def per_year(function: str, returns: xr.DataArray, periods: Any, dim: str) -> float:
+    """Samples per year: those given, else M10's; UsageError for what is no number above 0.
+
+    >>> per_year("f", xr.DataArray([0.0], dims="time"), 12, "time")
+    12.0
+    """
+    if periods is None:
+        found = periods_of(returns, dim)
+    else:
+        number = isinstance(periods, Real) and not isinstance(periods, bool)
+        if not number or not 0.0 < periods < math.inf:
+            fix = "Leave it out, or pass 252."
+            raise UsageError(message(f"{function}: periods", repr(periods), "a number above 0", fix))
+        found = float(periods)
+    warn_of_bars(function, returns, found, dim, 4)
+    return found
+
+
+def warn_of_bars(function: str, returns: Any, periods: float, dim: str, depth: int) -> None:
+    """Warn, ``depth`` calls above, where the labels have several samples a day, and a year is said to have few."""
+    if periods > MOST_DAYS or not isinstance(returns, xr.DataArray) or not _intraday(returns, dim):
+        return
+    found, wanted = f"{periods:g} a year, of a series with several a day", "samples per year, or one a session"
+    fix = f"Take session closes, as kk.metrics.returns(equity) does, or pass periods={periods:g} * samples a session."
+    warnings.warn(message(f"{function}: periods", found, wanted, fix), PeriodsWarning, stacklevel=depth)
+
+
 def sampled(level: xr.DataArray, sampling: str, dim: str) -> xr.DataArray:
-    """M14: the level at the close of each session, or at every bar, with the ``periods_per_year`` of that where known.
+    """M15: the level at the close of each session, or at every bar, with the ``periods_per_year`` of that where known.
 
     Raises DataError for sessions that nothing tells: several samples a day without the coordinate `session`.
 
@@ -59,7 +93,7 @@ def sampled(level: xr.DataArray, sampling: str, dim: str) -> xr.DataArray:
     (array([3., 5.]), {'periods_per_year': 1095.0})
     """
     if SESSION not in level.coords or level[SESSION].dims != (dim,):
-        if sampling == SESSION and _intraday(level, dim):
+        if sampling == SESSION and _same_day(level, dim).any():
             found, wanted = "several samples a day, and nothing that says which session they are of", "session closes"
             fix = f"Pass sampling='bar', or level.assign_coords(session=({dim!r}, bars['session'].values))."
             raise DataError(message("level" if level.name is None else str(level.name), found, wanted, fix))
@@ -87,11 +121,19 @@ def sampled(level: xr.DataArray, sampling: str, dim: str) -> xr.DataArray:
     return closes.assign_coords(kept)
 
 
-def _intraday(level: xr.DataArray, dim: str) -> bool:
-    if dim not in level.coords or level[dim].dtype.kind != "M":
-        return False
-    days = level[dim].values.astype("M8[D]")
-    return bool((days[1:] == days[:-1]).any())
+def _intraday(x: xr.DataArray, dim: str) -> bool:
+    """Whether it is usual that a sample is of the same session, or day (UTC), as the one before."""
+    told = SESSION in x.coords and x[SESSION].dims == (dim,)
+    same = np.diff(x[SESSION].values) == 0 if told else _same_day(x, dim)
+    return bool(same.size and same.mean() > 0.25)
+
+
+def _same_day(x: xr.DataArray, dim: str) -> np.ndarray:
+    if dim not in x.coords or x[dim].dtype.kind != "M":
+        return np.zeros(0, bool)
+    days = x[dim].values.astype("M8[D]")
+    found: np.ndarray = days[1:] == days[:-1]
+    return found
 
 
 def _last(ends: np.ndarray, x: Array) -> Array:

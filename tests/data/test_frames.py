@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernelkit import schema
-from kernelkit.data import from_pandas
+from kernelkit.data import CalendarWarning, from_pandas
 from kernelkit.errors import DataError
 
 
@@ -170,3 +170,25 @@ def test_like__a_given_tick_stays_binding(frame, minutes):
     bars = from_pandas(source.iloc[:10], label="open", calendar="24/7", tick_size=1.0)
     with pytest.raises(DataError, match="off the grid"):
         from_pandas(source.iloc[10:] + 0.5, like=bars)
+
+
+@pytest.mark.parametrize("label", ["open", "close"])
+def test_weekdays_alone__are_no_market_that_never_closes(frame, label):
+    days = pd.bdate_range("2021-03-01", periods=15)
+    with pytest.warns(CalendarWarning, match=r'none on \w+s or \w+s in 15 days.* Pass calendar="XNYS"') as told:
+        bars = from_pandas(frame(days), label=label, calendar="24/7")
+    assert told[0].filename == __file__
+    assert bars.attrs["periods_per_year"] == 365
+    hours = pd.date_range("2021-03-01", "2021-03-26", freq="1h", inclusive="left")
+    with pytest.warns(CalendarWarning, match='or "24/5"'):
+        from_pandas(frame(hours[hours.day_of_week < 5]), label="open", calendar="24/7")
+    with pytest.warns(CalendarWarning, match="none on Saturdays in"):  # as currencies are traded
+        from_pandas(frame(hours[hours.day_of_week != 5]), label="open", calendar="24/7")
+
+
+def test_weekdays_alone__are_told_from_what_is_short_or_has_gaps(frame):
+    """A warning is an error here."""
+    every = pd.date_range("2021-03-01", periods=30)
+    for days in (every, every[every.day_of_week < 5][:9], every[every.day_of_week < 3], every.drop("2021-03-06")):
+        from_pandas(frame(days), calendar="24/7")
+    from_pandas(frame(every[every.day_of_week < 5]), calendar="XNYS")

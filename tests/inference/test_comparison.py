@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ import xarray as xr
 
 import kernelkit as kk
 from kernelkit.errors import DataError, UsageError
-from kernelkit.inference import clustering
-from kernelkit.inference.draws import block_indices
+from kernelkit.inference import clustering, confidence_set
+from kernelkit.inference.draws import block_counts, block_indices
 from tests.inference.covering import series
 
 i = kk.inference
@@ -169,6 +170,50 @@ def test_i21__the_set_holds_the_best() -> None:
         assert float(equal["inside"].mean()) > 0.9
 
 
+def turn_by_turn(x: np.ndarray, counts: np.ndarray, statistic: str) -> tuple[list[float], list[float]]:
+    """I21 as it is written: everything anew at every turn."""
+    left, p_values, order = list(range(x.shape[1])), [1.0] * x.shape[1], [float(x.shape[1])] * x.shape[1]
+    drawn, mean, least = counts @ (x - x.mean(axis=0)) / len(x), x.mean(axis=0), 0.0
+    for turn in range(1, x.shape[1]):
+        m, d = mean[left], drawn[:, left]
+        if statistic == "max":
+            v, starred = (m.mean() - m)[:, None], (d.mean(axis=1, keepdims=True) - d)[:, :, None]
+        else:
+            v, starred = m[None, :] - m[:, None], np.abs(d[:, None, :] - d[:, :, None])
+        error = np.sqrt((starred**2).mean(axis=0))
+        error[error == 0.0] = np.inf  # of one with itself
+        t = (v / error).max(axis=1)
+        least = max(least, (1.0 + np.sum((starred / error).max(axis=(1, 2)) >= t.max())) / (len(counts) + 1.0))
+        p_values[left[int(np.argmax(t))]], order[left[int(np.argmax(t))]] = least, float(turn)
+        del left[int(np.argmax(t))]
+    return p_values, order
+
+
+@pytest.mark.parametrize("statistic", ["max", "range"])
+@pytest.mark.parametrize(("n", "strategies"), [(30, 2), (50, 3), (80, 37)])
+def test_i21__who_goes_and_when_is_what_every_turn_by_itself_says(n: int, strategies: int, statistic: Any) -> None:
+    x = np.random.default_rng(n).normal(size=(n, strategies)) + np.linspace(0.0, 0.4, strategies)[::-1]
+    counts = block_counts(n, 203, length=3.0, scheme="stationary")
+    found = confidence_set.eliminated(x, counts, statistic)
+    p_values, order = turn_by_turn(x, counts, statistic)
+    assert found.order.tolist() == order
+    np.testing.assert_allclose(found.p_values, p_values, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("statistic", ["max", "range"])
+def test_i21__a_thousand_models(statistic: Any) -> None:
+    """Of pairs there are 500,000: in 99 replications 400 MB, were they all there at once."""
+    x = np.random.default_rng(1).normal(size=(100, 1000)) + np.where(np.arange(1000) == 700, 1.0, 0.0)
+    counts = block_counts(100, 99, length=1, scheme="iid")
+    tracemalloc.start()
+    found = confidence_set.eliminated(x, counts, statistic)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert int(np.argmax(found.order)) == 700
+    assert sorted(found.order) == list(range(1, 1001))
+    assert most < 100e6
+
+
 def test_i21__scale_of_all_does_not_matter_and_order_says_who_went() -> None:
     x = np.random.default_rng(3).normal(size=(120, 4)) + np.array([0.1, 0.2, 0.3, 0.0])
     x = xr.DataArray(x, dims=("time", "trial"))
@@ -266,6 +311,21 @@ def test_i23__silhouettes_are_their_text() -> None:
         a = distance[k, mine & (np.arange(7) != k)].mean()
         b = min(distance[k, labels == other].mean() for other in set(labels) - {labels[k]})
         assert found[k] == pytest.approx((b - a) / max(a, b), abs=1e-9)
+
+
+@pytest.mark.parametrize("linkage", ["average", "complete", "single", "ward"])
+@pytest.mark.parametrize("tied", [False, True])
+def test_i23__the_number_is_that_of_the_best_of_all_cuts(linkage: Any, tied: bool) -> None:
+    draw = np.random.default_rng(8)
+    for strategies in [3, 4, *draw.integers(5, 30, 20)]:
+        x = draw.normal(size=(60, strategies)) + draw.normal(size=(60, 4))[:, draw.integers(0, 4, strategies)]
+        c = np.corrcoef(x.T)
+        c = np.round(2.0 * c) / 2.0 if tied else c
+        labels, found, _ = clustering.grouped(c, None, linkage)
+        cuts = [clustering.grouped(c, k, linkage) for k in range(2, strategies)]
+        best = max(cuts, key=lambda cut: round(float(cut[1].mean()), 12))
+        assert labels.tolist() == best[0].tolist()
+        assert found.tolist() == best[1].tolist()
 
 
 def test_b12__effective_trials_of_worlds_that_are_known() -> None:

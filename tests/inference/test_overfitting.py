@@ -224,3 +224,15 @@ def test_pbo__refuses_data_that_say_nothing(change, wanted) -> None:  # type: ig
 def test_pbo__refuses_settings_that_do_not_fit(setting) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UsageError, match="wanted"):
         pbo(labelled(returns()), **setting)
+
+
+def test_b4__worlds_of_some_strategies_lie_where_those_of_all_do() -> None:
+    """PBO is that of all; the band is that of every fourth of 200 that share half of their variance."""
+    draw = np.random.default_rng(6)
+    x = draw.normal(0.0, 0.01, (320, 200)) + draw.normal(0.0, 0.01, (320, 1))
+    sums = block_sums(x, 8)
+    every, some = (numbers(sums, "sharpe_ratio", 99, 0.9, 0, step) for step in (1, 4))
+    assert every[0] == some[0]
+    without = null(block_sums(x[:, ::4], 8), "sharpe_ratio", 99, 0)
+    assert some[1:3] == tuple(np.quantile(without, [0.05, 0.95]))
+    np.testing.assert_allclose(some[1:3], every[1:3], atol=0.12)

@@ -157,6 +157,24 @@ def test_b14__selection_is_1_if_always_the_same_and_0_by_chance() -> None:
     assert float(inside.mean()) > 0.88
 
 
+def test_b14__equals_have_the_middle_of_their_ranks() -> None:
+    """Features that no fold has used are none that all folds choose, wherever they stand."""
+    x = np.zeros((3, 8))
+    x[0, 5], x[1, 6], x[2, 7] = 1.0, 1.0, 1.0
+    for order in (slice(None), slice(None, None, -1)):
+        found = i.importance_stability(xr.DataArray(x[:, order], dims=("fold", "feature")), top=3)
+        picked = (x[:, order] > 0.0).astype("f8")
+        assert float(found["selection"]) == pytest.approx(stability.selection_stability(picked)[0])
+    x = np.round(3.0 * DRAW.random((5, 9)))
+    above = (x[:, None, :] > x[:, :, None]).sum(axis=2)
+    equal = (x[:, None, :] == x[:, :, None]).sum(axis=2)
+    picked = (above + (equal + 1.0) / 2.0 <= 4.0).astype("f8")
+    found = i.importance_stability(xr.DataArray(x, dims=("fold", "feature")), top=4)
+    assert float(found["selection"]) == pytest.approx(stability.selection_stability(picked)[0])
+    same = xr.DataArray(np.ones((3, 4)), dims=("fold", "feature"))
+    assert np.isnan(float(i.importance_stability(same, top=1)["selection"]))
+
+
 def test_b14__the_error_is_that_of_the_folds() -> None:
     """Nogueira's variance against the scatter over 3,000 worlds in which features are chosen with unequal chances."""
     draw = np.random.default_rng(4)

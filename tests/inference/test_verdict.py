@@ -12,6 +12,7 @@ import xarray as xr
 
 import kernelkit as kk
 from kernelkit.errors import RunError, UsageError
+from kernelkit.inference.headline import Sums, headline
 from kernelkit.inference.planning import critical
 
 GRID = {"fast": range(5, 40, 5), "slow": range(50, 200, 25)}
@@ -235,3 +236,53 @@ def test_i7__what_is_earned_without_risk_is_no_skill(bars: xr.Dataset) -> None:
     sd = float(np.sqrt(plain.evidence.without_market[0].s2.sum() / len(x)))
     assert float(plain.evidence.headline.t[0] - above.evidence.headline.t[0]) == pytest.approx(drop / sd, rel=1e-3)
     assert "of returns above 3 % a year less beta" in str(above)
+
+
+def test_the_page_says_what_came_without_a_trade(bars: xr.Dataset) -> None:
+    account = kk.Account(cash=1e5, interest=0.04)
+    res = kk.backtest(bars, cross, grid={"fast": [10, 20], "slow": [100]}, account=account, start="2012")
+    found = judged(res)
+    best = res.sel({k: found.evidence.trial.params[k] for k in ("fast", "slow")})
+    table = kk.actions(best)
+    earned = float(table.loc[table["kind"] == "interest", "amount"].sum())
+    assert found.carried == {"interest": pytest.approx(earned)}
+    profit = float(best["final_equity"]) - 1e5
+    said = dict(found.sections["Assumptions"])["interest"]
+    assert said.startswith(f"interest {earned:+,.0f}: {100 * earned / profit:.0f} % of the profit of {profit:,.0f}; ")
+    assert said in str(found)
+    assert "without a trade" not in found.line
+    without = judged(kk.backtest(bars, other, start="2012"))
+    assert without.carried == {}
+    assert "interest" not in dict(without.sections["Assumptions"])
+    bare = judged(kk.backtest(bars, other, account=account, start="2012", outputs=("metrics", "blocks")))
+    assert bare.carried == {}
+
+
+def test_i8__the_page_says_what_hangs_on_the_length_of_blocks(bars: xr.Dataset) -> None:
+    found = judged(kk.backtest(bars, cross, grid=GRID))
+    test, e = found.evidence.headline, found.evidence
+    sums, _ = e.without_market
+    assert e.other_lengths == tuple(
+        e.p_value(headline(sums, e.family.edges, active=e.family.active > 0, replications=499, merged=k))
+        if k and len(np.unique(e.family.edges // k)) >= 16
+        else None
+        for k in (test.merged // 2, 2 * test.merged)
+    )
+    said = dict(found.sections["Significance"])["p-value by block length"]
+    assert "half as long" in said
+    assert "twice as long" in said
+    assert said not in found.line
+
+
+def test_i8__blocks_of_a_length_that_is_told() -> None:
+    """Those of the ledger, summed by hand: nothing else is asked of them."""
+    r = np.random.default_rng(1).normal(0.05, 1.0, size=(128, 20, 8))
+    sums, edges = Sums(np.full((128, 8), 20.0), r.sum(1), (r * r).sum(1)), np.arange(128)
+    for k in (1, 2, 4):
+        pairs = Sums(*(a.reshape(128 // k, k, 8).sum(axis=1) for a in sums))
+        one = headline(sums, edges, merged=k, replications=199)
+        other = headline(pairs, edges[::k] // k, merged=1, replications=199)
+        assert one is not None
+        assert other is not None
+        np.testing.assert_allclose(one.p, other.p)
+        assert (one.merged, one.blocks) == (k, 128 // k)

@@ -492,3 +492,24 @@ def test_a_run_is_recorded_before_its_equity_can_be_seen(home: Path, bars: xr.Da
     run.feed(bars)
     assert [row["role"] for row in rows(home)] == ["rival", "continued"]
     assert [float(row["final_equity"][0]) for row in rows(home)][-1] == run.equity
+
+
+def test_a_run_that_fails_is_recorded(home: Path, bars: xr.Dataset) -> None:
+    """As it starts it is a rival, as any backtest that fails; with new bars it was one before."""
+    with pytest.raises(ValueError, match="at a hundred"):
+        kk.start(bars, fails)
+    with pytest.raises(ValueError, match="at a hundred"):
+        kk.backtest(bars, fails)
+    started, tested = rows(home)
+    assert [row["role"] for row in (started, tested)] == ["rival", "rival"]
+    assert started["status"].tolist() == tested["status"].tolist() == [FAILED]
+    assert started["span"] == tested["span"]
+    assert bytes(started["key"][0]) == bytes(tested["key"][0])
+    run = kk.start(bars.isel(time=slice(0, 90)), fails)
+    equity = run.equity
+    with pytest.raises(ValueError, match="at a hundred"):
+        run.feed(bars)
+    assert (run.bars, run.equity) == (90, equity)
+    begun, fed = rows(home)[2:]
+    assert (begun["role"], begun["status"].tolist()) == ("rival", [DONE])
+    assert (fed["role"], fed["status"].tolist()) == ("continued", [FAILED])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,11 @@ import pytest
 import xarray as xr
 
 import kernelkit as kk
-from kernelkit.errors import DataError
+from kernelkit.errors import DataError, UsageError
+from kernelkit.metrics.period import PeriodsWarning
 
 returns = kk.metrics.returns
+FEW = kk.inference.Resampling("circular", length=10, replications=19)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +114,49 @@ def test_m15__returns_of_bars_say_so() -> None:
     sharpe = kk.metrics.sharpe_ratio(found)
     assert (sharpe.name, sharpe.attrs["periods_per_year"]) == ("sharpe_ratio_bar", 756.0)
     assert sharpe == kk.metrics.sharpe_ratio(found.values, periods=756)
+
+
+def test_m15__a_trend_is_that_of_session_closes() -> None:
+    hours = np.arange("2024-01-01", "2024-03-01", dtype="M8[h]").astype("M8[ns]")
+    values = np.exp(np.cumsum(np.random.default_rng(4).normal(1e-4, 0.01, len(hours))))
+    session = ("time", hours.astype("M8[D]").astype("i8"))
+    level = xr.DataArray(values, {"time": hours, "session": session}, "time", attrs={"periods_per_year": 365.0})
+    closes = level.isel(time=slice(23, None, 24))
+    xr.testing.assert_equal(kk.metrics.trend(level), kk.metrics.trend(closes))
+    assert kk.metrics.trend(level, sampling="bar").attrs["periods_per_year"] == 365.0 * 24
+    assert kk.metrics.trend(level, periods=252).attrs["periods_per_year"] == 252.0
+    drift = float(np.exp(365.0 * np.mean(np.diff(np.log(closes.values)))) - 1.0)
+    assert float(kk.metrics.trend(level)["drift"]) == pytest.approx(drift)
+    with pytest.raises(DataError, match="session"):
+        kk.metrics.trend(level.drop_vars("session"))
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        lambda x, **more: kk.metrics.sharpe_ratio(x, **more),
+        lambda x, **more: kk.metrics.summary(x, **more),
+        lambda x, **more: kk.metrics.factor_model(x, x.expand_dims(factor=["own"]) + 1e-3 * x**2, **more),
+        lambda x, **more: kk.inference.sharpe_difference(x, -x, method="hac", **more),
+        lambda x, **more: kk.inference.bootstrap_moments(x, resampling=FEW, **more),
+        lambda x, **more: kk.inference.probabilistic_sharpe_ratio(x, **more),
+    ],
+)
+def test_m10__samples_of_a_day_are_no_days(measure: Any) -> None:
+    """A warning is an error here."""
+    hours = np.arange("2024-01-01", "2024-02-01", dtype="M8[h]").astype("M8[ns]")
+    x = xr.DataArray(np.random.default_rng(4).normal(1e-4, 0.01, len(hours)), {"time": hours}, "time")
+    with pytest.warns(PeriodsWarning, match="found 252 a year, of a series with several a day") as told:
+        measure(x, periods=252)
+    assert [w.filename for w in told] == [__file__]
+    with pytest.warns(PeriodsWarning, match="found 365 a year"):
+        measure(x.assign_attrs(periods_per_year=365))
+    measure(x, periods=365 * 24)
+    measure(x.isel(time=slice(None, None, 24)), periods=252)
+    measure(x.drop_vars("time"), periods=252)
+    for wrong in (-1, "252", True):
+        with pytest.raises(UsageError, match="wanted a number above 0"):
+            measure(x, periods=wrong)
 
 
 def test_m15__levels_that_no_session_is_told_of() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 TURNED_AWAY = ("venue_down", "market_closed", "rate_limit")
@@ -52,6 +52,9 @@ class Lives:
             own.append(Moment(order.t_end, order.status, left, order.price, order.trigger, 0, order.reason))
         late = order.status == "rejected" and order.reason in TURNED_AWAY
         own[:] = [m for m in own if m.event != "arrived" or (m.time <= order.t_end and not late)]
+        for k, m in enumerate(own):  # a cancel within the bar that has moved it, or set it off
+            if m.event in ("trailed", "triggered"):
+                own[k] = replace(m, time=min(m.time, order.t_end))
 
     def rows(self) -> dict[int, list[Moment]]:
         """By time; an arrival comes before all else of its time, with the numbers that the order has had by then."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kernelkit import ledger
 from kernelkit.binding import bind
-from kernelkit.engine import backtest, record
+from kernelkit.engine import backtest
 from kernelkit.errors import DataError, UsageError, arguments, message
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
@@ -26,6 +26,7 @@ from kernelkit.strategy import Strategy
 from kernelkit.study.regimes.labels import NONE, Int64s, labels_of
 from kernelkit.study.regimes.reports import by
 from kernelkit.study.splits import SELECTED, Fold, at_zero, check_walk, folds, stitched, trade
+from kernelkit.tried import record
 
 
 @arguments(account=Account, venue=Venue, fill_model=FillModel)
