@@ -16,6 +16,7 @@ from kernelkit.market.fill_model import FillModel
 from kernelkit.market.several import Accounts, Venues
 from kernelkit.market.venue import Venue
 from kernelkit.recipe import Recipe
+from kernelkit.schema import covered
 from kernelkit.strategy import Signal
 
 
@@ -29,7 +30,9 @@ def record(
     axes, kept = cells_tried(recipe)
     times, shared = recipe.bars.indexes["time"].values, in_common(recipe)
     asset_ids = [str(i) for i in np.atleast_1d(recipe.bars["asset_id"].values).tolist()]
+    covers = covered(recipe.bars, recipe.start, recipe.stop)
     header = shared | {
+        "covers": covers,
         "lineage": str(recipe.bars.attrs.get("lineage", "")),
         "synthetic": int(recipe.bars.attrs.get("synthetic", 0)),
         "periods": float(recipe.bars.attrs["periods_per_year"]),
@@ -58,7 +61,7 @@ def record(
                 call = str(row["call"])
         calls.append(call)
     if role != "delisting":  # which is computed beside another look
-        ledger.warn_of_looks(asset_ids, shared["span"][1])
+        ledger.warn_of_looks(asset_ids, covers[1])
     return calls[0]
 
 
