@@ -120,9 +120,9 @@ def trial_keys(recipe: Recipe, models: Sequence[FillModel], ends: bool = True) -
 
 
 def trusted(recipe: Recipe) -> list[str]:
-    """The features of a recipe's bars that entered without the time at which they were known."""
+    """The features of a recipe's bars that entered without the time at which they were known, or without `feature`."""
     bars = recipe.bars
-    return [str(n) for n in bars.data_vars if str(n).startswith("x.") and int(bars[n].attrs.get("trusted", 0))]
+    return [str(n) for n in bars.data_vars if str(n).startswith("x.") and int(bars[n].attrs.get("trusted", 1))]
 
 
 def interest(recipe: Recipe, times: np.ndarray) -> list[float]:

@@ -1,36 +1,34 @@
-"""What plain functions find outside their arguments: a way for the future to come in, which a rerun has to close."""
+"""What functions find outside their arguments: a way for the future to come in, which a rerun has to close.
+
+The user's own code is looked into wherever it lies: functions, classes and objects of theirs, globals of the modules
+that it imports. Code of packages is not.
+"""
 
 from __future__ import annotations
 
 import datetime
-import dis
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
-from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
+from enum import Enum, EnumMeta
+from functools import cached_property, partial
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kernelkit.audit import world
+from kernelkit.audit.code import UNSET, attributes_of, contents, imports_of, is_users, names_of
 from kernelkit.indicator import Indicator
 from kernelkit.strategy import Signal, Strategy
 
 if TYPE_CHECKING:
     import xarray as xr
 
-GLOBALS = ("LOAD_GLOBAL", "LOAD_NAME")
 NUMBERS = (str, bytes, bool, int, float, np.generic, type(None))
 TIMES = (datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo)
-CODE = (type, ModuleType, FunctionType, BuiltinFunctionType, np.ufunc)
+CODE = (ModuleType, FunctionType, BuiltinFunctionType, np.ufunc)
+FILLED = (dict, list, set)  # what a run can fill
 DIGITS = 5  # significant digits from which on a number was computed, not typed
 FEW = 64  # numbers of one value that are looked at one by one
-UNSET = object()  # what a closure's variable is before it is assigned
-
-
-def names_of(code: CodeType) -> set[str]:
-    """The global names that a function's code loads, functions inside it included; attributes do not count."""
-    found = {step.argval for step in dis.get_instructions(code) if step.opname in GLOBALS}
-    return found.union(*(names_of(c) for c in code.co_consts if isinstance(c, CodeType)))
 
 
 def plain(value: Any) -> FunctionType | None:
@@ -39,58 +37,127 @@ def plain(value: Any) -> FunctionType | None:
         return plain(value.func)
     if isinstance(value, (Signal, Strategy, Indicator)):
         return plain(value.function)
+    if isinstance(value, (property, cached_property)):
+        return plain(value.fget if isinstance(value, property) else value.func)
     value = value.__wrapped__ if hasattr(value, "cache_clear") else getattr(value, "__func__", value)
     return value if isinstance(value, FunctionType) else None
 
 
 def around(function: FunctionType) -> dict[str, Any]:
-    """Globals, closure and defaults of one function, by name."""
+    """Globals, closure and defaults of one function, by name; of the user's modules what it can mean there."""
     code, defaults = function.__code__, function.__defaults__ or ()
     cells = {n: contents(cell) for n, cell in zip(code.co_freevars, function.__closure__ or (), strict=True)}
-    names = code.co_varnames[: code.co_argcount]
-    return {
+    names, attributes = code.co_varnames[: code.co_argcount], attributes_of(code)
+    found = {
+        **imports_of(code, function.__globals__),
         **{n: function.__globals__[n] for n in sorted(names_of(code)) if n in function.__globals__},
         **{n: value for n, value in cells.items() if value is not UNSET},
         **dict(zip(names[len(names) - len(defaults) :], defaults, strict=True)),
         **(function.__kwdefaults__ or {}),
     }
-
-
-def contents(cell: CellType) -> Any:
-    """The value in a closure's cell, `UNSET` in one that is empty."""
-    try:
-        return cell.cell_contents
-    except ValueError:
-        return UNSET
+    modules = [(n, value) for n, value in found.items() if isinstance(value, ModuleType) and is_users(value)]
+    for name, module in modules:  # grows while it is walked
+        inner = {f"{name}.{n}": vars(module)[n] for n in sorted(attributes & vars(module).keys())}
+        modules += [(n, m) for n, m in inner.items() if isinstance(m, ModuleType) and is_users(m) and n not in found]
+        found |= inner
+    return found
 
 
 def captures(functions: Iterable[Any]) -> dict[str, Any]:
-    """All values that functions, and the helpers of their own modules, find, by name; functions left out."""
-    todo = [f for f in map(plain, functions) if f is not None]
+    """All values that functions, and the user's functions that they call, find, by name; functions left out."""
+    given = list(functions)
+    todo = [f for f in map(plain, given) if f is not None]
     homes = [f.__globals__ for f in todo]
     out: dict[str, Any] = {}
-    for function in todo:  # grows while it is walked
-        for name, value in around(function).items():
-            inner = plain(value)
-            if inner is None:
-                out.setdefault(name, value)
-            elif any(inner.__globals__ is home for home in homes) and not any(inner is f for f in todo):
+
+    def meet(name: str, value: Any) -> None:
+        for _, leaf in leaves({name: value}):
+            inner = plain(leaf)
+            own = inner is not None and (is_users(inner) or any(inner.__globals__ is home for home in homes))
+            if inner is not None and own and not any(inner is f for f in todo):
                 todo.append(inner)
-            if isinstance(value, partial):
-                out |= {f"{name}[{k!r}]": v for k, v in [*enumerate(value.args), *value.keywords.items()]}
+        if isinstance(value, partial):
+            for k, v in [*enumerate(value.args), *value.keywords.items()]:
+                take(f"{name}[{k!r}]", v)
+        if isinstance(value, MethodType):
+            take(f"{name}.__self__", value.__self__)
+
+    def take(name: str, value: Any) -> None:
+        if name in out and out[name] is not value:  # of another module
+            name = next(n for k in range(2, len(out) + 3) if (n := f"{name} ({k})") not in out or out[n] is value)
+        if plain(value) is None:
+            out[name] = value
+        meet(name, value)
+
+    for value in given:
+        take(str(getattr(value, "__name__", type(value).__name__)), value)
+    for function in todo:  # grows while it is walked
+        own = {f"{function.__name__}.{n}": value for n, value in vars(function).items() if n != "__wrapped__"}
+        for name, value in (around(function) | own).items():
+            take(name, value)
     return out
 
 
 def leaves(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Values by name, those in dicts, lists and tuples one by one."""
+    """Values by name, those in dicts, lists, tuples, classes and objects of the user's one by one."""
     todo, seen = list(values.items()), set()
     for name, value in todo:  # grows while it is walked
-        if not isinstance(value, (dict, list, tuple)):
+        inside = _inside(name, value)
+        if inside is None:
             yield name, value
         elif id(value) not in seen:
             seen.add(id(value))
-            inner = value.items() if isinstance(value, dict) else enumerate(value)
-            todo += [(f"{name}[{k!r}]", v) for k, v in inner]
+            todo += inside
+
+
+def _inside(name: str, value: Any) -> list[tuple[str, Any]] | None:
+    """What there is in it, None of what is looked at as it is."""
+    if isinstance(value, (dict, list, tuple)):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        return [(f"{name}[{k!r}]", v) for k, v in items]
+    if isinstance(value, EnumMeta):
+        return [(f"{name}.{member.name}", member.value) for member in value]
+    if isinstance(value, Enum) and not isinstance(value, NUMBERS):
+        return [(f"{name}.value", value.value)]
+    if isinstance(value, type):
+        own = {k: v for kind in reversed(value.__mro__) if is_users(kind) for k, v in vars(kind).items()}
+        return [(f"{name}.{k}", v) for k, v in own.items() if _is_written(k, v)] if is_users(value) else None
+    if is_renewable(value):
+        inside = _inside(name, type(value)) or []
+        return [*inside, *((f"{name}.{k}", v) for k, v in vars(value).items())]
+    return None
+
+
+def _is_written(name: str, value: Any) -> bool:
+    """Whether somebody wrote this attribute of a class, rather than the language."""
+    return plain(value) is not None or not (name.startswith(("__", "_abc_")) or hasattr(type(value), "__get__"))
+
+
+def stuck(values: Mapping[str, Any], bars: xr.Dataset) -> list[str]:
+    """Names of what a run can fill, or what lies along time, in classes of the user's that cannot be made anew."""
+    out: list[str] = []
+    todo = list(values.items())
+    seen: set[int] = set()
+    for name, value in todo:  # grows while it is walked
+        inside = _inside(name, value)
+        if inside is not None and id(value) not in seen:
+            seen.add(id(value))
+            todo += inside
+            if isinstance(value, type) and not isinstance(value, EnumMeta) and not is_renewable(value):
+                out += [n for n, v in inside if isinstance(v, FILLED) or world.lies_along(v, bars)]
+    return out
+
+
+def is_renewable(value: Any) -> bool:
+    """Whether it is a class or an object of the user's that can be made anew: nothing but functions and attributes."""
+    kind = value if isinstance(value, type) else type(value)
+    return (
+        type(kind) is type
+        and is_users(kind)
+        and "__slots__" not in vars(kind)
+        and all(k is object or (is_users(k) and "__init_subclass__" not in vars(k)) for k in kind.__mro__)
+        and all("__new__" not in vars(k) and "__reduce_ex__" not in vars(k) for k in kind.__mro__[:-1])
+    )
 
 
 def held(values: Mapping[str, Any], bars: xr.Dataset) -> dict[str, Any]:
@@ -112,7 +179,7 @@ def numbers(values: Mapping[str, Any], bars: xr.Dataset) -> dict[str, float]:
 
 
 def opaque(values: Mapping[str, Any], bars: xr.Dataset) -> list[str]:
-    """Names of those that no rerun makes anew: models, objects, tables and arrays along something else.
+    """Names of those that no rerun makes anew: models, objects of packages, tables and arrays along something else.
 
     So are long texts and collections of plain values, and methods that were taken of such an object.
     """
@@ -121,11 +188,12 @@ def opaque(values: Mapping[str, Any], bars: xr.Dataset) -> list[str]:
         for name, value in leaves(values)
         if not isinstance(value, (*NUMBERS, *TIMES, *CODE))
         and not world.lies_along(value, bars)
+        and not (isinstance(value, type) and not is_users(value))
         and np.size(value) > 0
         and type(value).__module__.partition(".")[0] != "kernelkit"
         and plain(value) is None
     ]
-    found += [name for name, value in values.items() if _is_long(value)]
+    found += [*stuck(values, bars), *(name for name, value in values.items() if _is_long(value))]
     return [*found, *(name for name, value in leaves(values) if _is_of_an_object(value))]
 
 
@@ -139,72 +207,3 @@ def _is_long(value: Any) -> bool:
 
 def _is_of_an_object(value: Any) -> bool:
     return isinstance(value, BuiltinFunctionType) and not isinstance(value.__self__, (ModuleType, type, type(None)))
-
-
-class Renewal:
-    """Makes functions anew: containers that they find are as they first were, and ``others`` replace values by id.
-
-    A cache that one run fills is thus empty in the next one. Nothing of the user's is changed.
-    """
-
-    def __init__(self, functions: Iterable[Any], others: Mapping[int, Any]) -> None:
-        self.homes = [f.__globals__ for f in map(plain, functions) if f is not None]
-        self.made = dict(others)
-        self.kept: list[Any] = []  # what the ids are of
-
-    def of(self, value: Any) -> Any:
-        """The value as a function made anew finds it."""
-        if id(value) in self.made:
-            return self.made[id(value)]
-        self.kept.append(value)
-        if hasattr(value, "cache_clear") and plain(value) is not None:
-            value = plain(value)
-        if isinstance(value, FunctionType):
-            return self._function(value)
-        if isinstance(value, Signal):
-            signal = self.made[id(value)] = object.__new__(type(value))  # copy.copy would find it by its name
-            signal.__dict__ = {**value.__dict__, "function": self.of(value.function)}
-            return signal
-        if isinstance(value, partial):
-            return partial(self.of(value.func), *map(self.of, value.args), **self._dict(value.keywords))
-        if type(value) is dict:
-            return self._dict(value)
-        if type(value) is list:
-            items: list[Any] = []
-            self.made[id(value)] = items
-            items += map(self.of, value)
-            return items
-        if type(value) is tuple:
-            return tuple(map(self.of, value))
-        return set(value) if type(value) is set else value
-
-    def _dict(self, value: dict[Any, Any]) -> dict[Any, Any]:
-        made = self.made[id(value)] = {}
-        made |= {k: self.of(v) for k, v in value.items()}
-        return made
-
-    def _function(self, value: FunctionType) -> FunctionType:
-        if not any(value.__globals__ is home for home in self.homes):
-            return value  # of a library, or of another module
-        home = value.__globals__
-        if id(home) not in self.made:
-            self.made[id(home)] = dict(home)
-        cells = tuple(map(self._cell, value.__closure__ or ()))
-        made = FunctionType(value.__code__, self.made[id(home)], value.__name__, None, cells)
-        self.made[id(value)] = made
-        made.__qualname__, made.__module__, made.__doc__ = value.__qualname__, value.__module__, value.__doc__
-        made.__defaults__ = self.of(value.__defaults__)
-        made.__kwdefaults__ = self.of(value.__kwdefaults__)
-        for name in names_of(value.__code__) & home.keys():
-            made.__globals__[name] = self.of(home[name])
-        for new, old in zip(cells, value.__closure__ or (), strict=True):
-            if contents(old) is not UNSET:
-                new.cell_contents = self.of(old.cell_contents)
-        return made
-
-    def _cell(self, cell: CellType) -> CellType:
-        if id(cell) not in self.made:
-            self.kept.append(cell)
-            self.made[id(cell)] = CellType()
-        made: CellType = self.made[id(cell)]
-        return made
