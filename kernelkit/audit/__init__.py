@@ -142,7 +142,8 @@ class _Audit:
 
     def __init__(self, world: World, subject: Tested | Piped, seed: int) -> None:
         self.bars, self.subject, self.seed = world.bars, subject, seed
-        self.captured = closure.captures(subject.functions)
+        found = closure.captures(subject.functions)
+        self.captured, self.reads = found.values, dict.fromkeys(reads.unseen(found.functions))
         self.params = {f"params[{name!r}]": value for name, value in subject.params.items()}
         held = closure.held(self.captured | self.params, self.bars)
         self.ids = {name: id(value) for name, value in held.items()}
@@ -150,7 +151,6 @@ class _Audit:
         self.names = [name for name in self.world.names() if name not in subject.ignores()]
         self.rows: list[tuple[Any, ...]] = []
         self.runs = 0
-        self.reads: dict[str, None] = {}
         renewal = self._renewal(self.world)
         self.whole = self._see(self.world, renewal)
         subject.survived(self.whole)

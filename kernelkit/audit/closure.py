@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from enum import Enum, EnumMeta
 from functools import cached_property, partial
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit.audit import world
-from kernelkit.audit.code import UNSET, attributes_of, contents, imports_of, is_users, names_of
+from kernelkit.audit.code import UNSET, attributes_of, contents, imports_of, is_users, names_of, texts_of
 from kernelkit.indicator import Indicator
 from kernelkit.strategy import Signal, Strategy
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 NUMBERS = (str, bytes, bool, int, float, np.generic, type(None))
 TIMES = (datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo)
 CODE = (ModuleType, FunctionType, BuiltinFunctionType, np.ufunc)
-FILLED = (dict, list, set)  # what a run can fill
+SPECIAL = {"__slots__", "__new__", "__init_subclass__", "__reduce_ex__"}  # of a class: it is more than its attributes
 DIGITS = 5  # significant digits from which on a number was computed, not typed
 FEW = 64  # numbers of one value that are looked at one by one
 
@@ -63,15 +64,23 @@ def around(function: FunctionType) -> dict[str, Any]:
     return found
 
 
-def captures(functions: Iterable[Any]) -> dict[str, Any]:
-    """All values that functions, and the user's functions that they call, find, by name; functions left out."""
+@dataclass(frozen=True)
+class Found:
+    """What functions find: values by name, and the ``functions`` of the user's among them, those asked about first."""
+
+    values: dict[str, Any]
+    functions: list[FunctionType]
+
+
+def captures(functions: Iterable[Any]) -> Found:
+    """All values that functions, and the user's functions that they call, find; of classes and objects what is read."""
     given = list(functions)
     todo = [f for f in map(plain, given) if f is not None]
     homes = [f.__globals__ for f in todo]
     out: dict[str, Any] = {}
 
     def meet(name: str, value: Any) -> None:
-        for _, leaf in leaves({name: value}):
+        for leaf in _all_of(value):
             inner = plain(leaf)
             own = inner is not None and (is_users(inner) or any(inner.__globals__ is home for home in homes))
             if inner is not None and own and not any(inner is f for f in todo):
@@ -95,19 +104,57 @@ def captures(functions: Iterable[Any]) -> dict[str, Any]:
         own = {f"{function.__name__}.{n}": value for n, value in vars(function).items() if n != "__wrapped__"}
         for name, value in (around(function) | own).items():
             take(name, value)
-    return out
+    return Found(_read(out, todo), todo)
 
 
-def leaves(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Values by name, those in dicts, lists, tuples, classes and objects of the user's one by one."""
+def _all_of(value: Any) -> Iterator[Any]:
+    """The value, and all that is in it."""
+    todo, seen = [value], set()
+    for one in todo:  # grows while it is walked
+        if id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            todo += [v for _, v in _inside("", one) or ()]
+
+
+def _read(values: Mapping[str, Any], functions: Iterable[FunctionType]) -> dict[str, Any]:
+    """The values, but of the user's classes and objects the attributes that functions can mean."""
+    names = set().union(*(attributes_of(f.__code__) | names_of(f.__code__) | texts_of(f.__code__) for f in functions))
+    every = bool(names & {"vars", "__dict__"})
+    out: dict[str, Any] = {}
     todo, seen = list(values.items()), set()
     for name, value in todo:  # grows while it is walked
         inside = _inside(name, value)
-        if inside is None:
+        if inside is None or not any(_is_own(v) for v in _all_of(value)):
+            out[name] = value
+        elif id(value) not in seen:
+            seen.add(id(value))
+            if _is_own(value) and not isinstance(value, (Enum, EnumMeta)):
+                inside = [(n, v) for n, v in inside if every or n.rpartition(".")[2] in names]
+                if not is_renewable(value) and any(not isinstance(v, (*NUMBERS, *TIMES)) for _, v in _data(inside)):
+                    out[name] = value
+            todo += _data(inside)
+    return out
+
+
+def _data(inside: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    return [(n, v) for n, v in inside if plain(v) is None]
+
+
+def _is_own(value: Any) -> bool:
+    """Whether it is a class or an object of the user's that can be looked into."""
+    return not isinstance(value, (dict, list, tuple)) and _inside("", value) is not None
+
+
+def leaves(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Values by name, those in dicts, lists and tuples one by one."""
+    todo, seen = list(values.items()), set()
+    for name, value in todo:  # grows while it is walked
+        if not isinstance(value, (dict, list, tuple)):
             yield name, value
         elif id(value) not in seen:
             seen.add(id(value))
-            todo += inside
+            todo += _inside(name, value) or []
 
 
 def _inside(name: str, value: Any) -> list[tuple[str, Any]] | None:
@@ -116,36 +163,24 @@ def _inside(name: str, value: Any) -> list[tuple[str, Any]] | None:
         items = value.items() if isinstance(value, dict) else enumerate(value)
         return [(f"{name}[{k!r}]", v) for k, v in items]
     if isinstance(value, EnumMeta):
-        return [(f"{name}.{member.name}", member.value) for member in value]
+        return [(f"{name}.{k}", member.value) for k, member in value.__members__.items()]
     if isinstance(value, Enum) and not isinstance(value, NUMBERS):
         return [(f"{name}.value", value.value)]
     if isinstance(value, type):
-        own = {k: v for kind in reversed(value.__mro__) if is_users(kind) for k, v in vars(kind).items()}
-        return [(f"{name}.{k}", v) for k, v in own.items() if _is_written(k, v)] if is_users(value) else None
+        own = [(k, v) for kind in reversed(value.__mro__) if is_users(kind) for k, v in vars(kind).items()]
+        generated = hasattr(value, "__dataclass_fields__")
+        return [(f"{name}.{k}", v) for k, v in own if _is_written(k, v, generated)] if is_users(value) else None
     if is_renewable(value):
-        inside = _inside(name, type(value)) or []
-        return [*inside, *((f"{name}.{k}", v) for k, v in vars(value).items())]
+        return [*(_inside(name, type(value)) or []), *((f"{name}.{k}", v) for k, v in vars(value).items())]
     return None
 
 
-def _is_written(name: str, value: Any) -> bool:
-    """Whether somebody wrote this attribute of a class, rather than the language."""
-    return plain(value) is not None or not (name.startswith(("__", "_abc_")) or hasattr(type(value), "__get__"))
-
-
-def stuck(values: Mapping[str, Any], bars: xr.Dataset) -> list[str]:
-    """Names of what a run can fill, or what lies along time, in classes of the user's that cannot be made anew."""
-    out: list[str] = []
-    todo = list(values.items())
-    seen: set[int] = set()
-    for name, value in todo:  # grows while it is walked
-        inside = _inside(name, value)
-        if inside is not None and id(value) not in seen:
-            seen.add(id(value))
-            todo += inside
-            if isinstance(value, type) and not isinstance(value, EnumMeta) and not is_renewable(value):
-                out += [n for n, v in inside if isinstance(v, FILLED) or world.lies_along(v, bars)]
-    return out
+def _is_written(name: str, value: Any, generated: bool) -> bool:
+    """Whether somebody wrote this attribute of a class, rather than the language or `dataclasses`."""
+    function = plain(value)
+    if function is not None:
+        return not (generated and name.startswith("__") and function.__code__.co_filename == "<string>")
+    return not (name.startswith(("__", "_abc_")) or hasattr(type(value), "__get__"))
 
 
 def is_renewable(value: Any) -> bool:
@@ -154,9 +189,7 @@ def is_renewable(value: Any) -> bool:
     return (
         type(kind) is type
         and is_users(kind)
-        and "__slots__" not in vars(kind)
-        and all(k is object or (is_users(k) and "__init_subclass__" not in vars(k)) for k in kind.__mro__)
-        and all("__new__" not in vars(k) and "__reduce_ex__" not in vars(k) for k in kind.__mro__[:-1])
+        and all(is_users(k) and not SPECIAL & vars(k).keys() for k in kind.__mro__[:-1])
     )
 
 
@@ -193,7 +226,7 @@ def opaque(values: Mapping[str, Any], bars: xr.Dataset) -> list[str]:
         and type(value).__module__.partition(".")[0] != "kernelkit"
         and plain(value) is None
     ]
-    found += [*stuck(values, bars), *(name for name, value in values.items() if _is_long(value))]
+    found += [name for name, value in values.items() if _is_long(value)]
     return [*found, *(name for name, value in leaves(values) if _is_of_an_object(value))]
 
 

@@ -28,6 +28,12 @@ def attributes_of(code: CodeType) -> set[str]:
     return _arguments(code, ATTRIBUTES)
 
 
+def texts_of(code: CodeType) -> set[str]:
+    """The texts in it, any of which may name something, as for ``getattr``."""
+    found = {c for c in code.co_consts if isinstance(c, str)}
+    return found.union(*(texts_of(c) for c in code.co_consts if isinstance(c, CodeType)))
+
+
 @cache
 def _arguments(code: CodeType, operations: tuple[str, ...]) -> set[str]:
     found = {step.argval for step in dis.get_instructions(code) if step.opname in operations}

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
-from types import FrameType
+from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
-from kernelkit.audit.code import is_packaged
+from kernelkit.audit.closure import around
+from kernelkit.audit.code import attributes_of, is_packaged
 
 CODE = (".py", ".pyc", ".so", ".pyd", ".dll", ".nbi", ".nbc", ".dylib")  # read to run it
 PACKAGE = Path(__file__).parents[1]
 SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/")
+WITHOUT_PYTHON = {
+    "pandas": "read_(parquet|feather|orc|hdf)",
+    "polars": "(read|scan)_.*",
+    "pyarrow": "(read|open)_.*|ParquetFile|ParquetDataset|dataset|memory_map",
+    "xarray": "(open|load)_.*",
+    "duckdb": "connect|sql|query|read_.*",
+    "h5py": "File",
+    "netCDF4": "Dataset|MFDataset",
+    "tables": "open_file",
+}
 _reads: ContextVar[dict[str, None] | None] = ContextVar("reads", default=None)
 _hooked: list[bool] = []
 
@@ -24,8 +37,8 @@ _hooked: list[bool] = []
 def watched() -> Iterator[dict[str, None]]:
     """What the user's code reads inside, in this thread, by name and in order.
 
-    Python tells a hook of every file that is opened, whichever library does it; libraries that open files without
-    Python, such as those for Parquet and HDF5, it cannot see but for what they first look at through Python.
+    Python tells a hook of every file that is opened, whichever package does it, but for those that open it without
+    Python (`unseen`).
     """
     if not _hooked:
         sys.addaudithook(_hook)  # stays for good: Python takes none out
@@ -36,6 +49,22 @@ def watched() -> Iterator[dict[str, None]]:
         yield found
     finally:
         _reads.reset(token)
+
+
+def unseen(functions: Iterable[FunctionType]) -> Iterator[str]:
+    """Names of what functions can read files with that Python does not see."""
+    for function in functions:
+        for name, value in around(function).items():
+            if isinstance(value, ModuleType):
+                wanted = WITHOUT_PYTHON.get(value.__name__.partition(".")[0], "")
+                found = (n for n in sorted(attributes_of(function.__code__)) if re.fullmatch(wanted, n))
+                yield from (f"what {name}.{n} opens" for n in found if hasattr(value, n))
+            elif re.fullmatch(WITHOUT_PYTHON.get(_root(value), ""), getattr(value, "__name__", "-")):
+                yield f"what {name} opens"
+
+
+def _root(value: Any) -> str:
+    return str(getattr(value, "__module__", None)).partition(".")[0]
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
@@ -56,11 +85,15 @@ def _opened(arguments: tuple[Any, ...]) -> str:
     return name if reads and not known else ""
 
 
-NAMES = {
+def _told(what: str, place: int, arguments: tuple[Any, ...]) -> str:
+    return f"{what} {arguments[place]}"
+
+
+NAMES: dict[str, Callable[[tuple[Any, ...]], str]] = {
     "open": _opened,
-    "sqlite3.connect": lambda arguments: f"database {arguments[0]}",
-    "socket.connect": lambda arguments: f"address {arguments[1]}",
-    "subprocess.Popen": lambda arguments: f"program {arguments[0]}",
+    "sqlite3.connect": partial(_told, "database", 0),
+    "socket.connect": partial(_told, "address", 1),
+    "subprocess.Popen": partial(_told, "program", 0),
 }
 
 

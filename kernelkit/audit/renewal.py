@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import sys
 from collections.abc import Iterable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -47,7 +47,11 @@ class Renewal:
         if isinstance(value, (staticmethod, classmethod)):
             return type(value)(self.of(value.__func__))
         if isinstance(value, property):
-            return property(*map(self.of, (value.fget, value.fset, value.fdel)), value.__doc__)
+            return property(self.of(value.fget), self.of(value.fset), self.of(value.fdel), value.__doc__)
+        if isinstance(value, cached_property):
+            made = cached_property(self.of(value.func))
+            made.attrname = value.attrname
+            return made
         if isinstance(value, ModuleType) and is_users(value):
             return self._module(value)
         if is_renewable(value):

@@ -43,16 +43,16 @@ class Record(NamedTuple):
     heavy: Callable[[], Any]
 
 
-def covered(row: Row) -> list[int] | None:
-    """The first and the last moment (ns UTC) that the bars of a call's span cover, None of what is no call.
+def covered(row: Row) -> tuple[int, int]:
+    """The first and the last moment (ns UTC) that the bars of a call's span cover.
 
     Rows of earlier versions have the labels of these bars alone.
 
-    >>> covered({"span": [0, 5], "covers": [3, 8]}), covered({"span": [0, 5]}), covered({"kind": "seal"})
-    ([3, 8], [0, 5], None)
+    >>> covered({"span": [0, 5], "covers": [3, 8]}), covered({"span": [0, 5]})
+    ((3, 8), (0, 5))
     """
-    found: list[int] | None = row.get("covers") or row.get("span")
-    return found
+    first, last = row.get("covers", row["span"])
+    return int(first), int(last)
 
 
 def searched(row: Row) -> tuple[Any, ...]:
@@ -61,7 +61,7 @@ def searched(row: Row) -> tuple[Any, ...]:
     >>> searched({"kind": "seal", "asset_ids": ["A", "B"]})[-1]
     '\\nA\\nB\\n'
     """
-    begin, end = covered(row) or (None, None)
+    begin, end = covered(row) if row.get("span") else (None, None)
     ids = row.get("asset_ids")
     found = row | {"begin": begin, "end": end, "ids": "\n".join(["", *ids, ""]) if ids else None}
     return tuple(found.get(n) for n in SEARCHED)

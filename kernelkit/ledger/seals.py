@@ -51,7 +51,7 @@ def looks(asset_ids: Sequence[str], at: str | None = None) -> tuple[int | None, 
         return None, []
 
     def looked(row: Row) -> bool:
-        first, ended = row.get("part", [0])[0] == 0, (covered(row) or [0])[-1]
+        first, ended = row.get("part", [0])[0] == 0, covered(row)[1]
         return first and any(row["at"] > seal["at"] and ended >= seal["begin"] for seal in found)
 
     since = min(seal["begin"] for seal in found)
