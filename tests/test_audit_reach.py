@@ -541,6 +541,15 @@ def test_audit__columns_that_came_with_the_bars_are_searched_and_named(kind: str
     assert unread.assumed == ()
 
 
+def test_verdict__tells_of_a_column_that_was_put_there_by_hand() -> None:
+    @kk.signal
+    def by_hand(ds):
+        return (ds["x.z"] > 0.0) * 1.0
+
+    bars = WITH_Z["feature by hand"][0]
+    assert "x.z is taken on trust (no known_at)" in str(kk.verdict(kk.backtest(bars, by_hand)))
+
+
 def test_audit__a_column_that_came_with_the_bars_and_is_used_early_is_cut() -> None:
     def next_z(ds):
         return column(ds, pd.Series(ds["z"].values).shift(-1).to_numpy())

@@ -62,7 +62,8 @@ def audit(  # noqa: PLR0913  the settings of a backtest, and its own
     trades, random ones; drawn with ``seed``) it runs on ``bars[:t+1]``, and on bars whose prices, volume, validity,
     universe and features are corrupted after t. What it had done up to t must not change: of a signal the targets, of
     an event-driven strategy every order, fill, trade, record, cash and equity, bit by bit. Where it does, one variable
-    at a time is corrupted to name it. That takes 2 + 3 ``cuts`` runs, and more where it leaks; 8 leaking cuts end it.
+    at a time is corrupted to name it. That takes 2 + 3 ``cuts`` runs, up to two for each column beside prices, to see
+    whether it is read, and more where it leaks; 8 leaking cuts end it.
 
     ``strategy`` may be a *pipeline*: a plain function ``f(bars, **params)`` that makes features, fits, backtests, and
     returns all that is of interest over time, as a Dataset, DataFrame, Series, array or a dict of them. Every column is
@@ -74,11 +75,13 @@ def audit(  # noqa: PLR0913  the settings of a backtest, and its own
     compared too. ``tables`` are DataFrames from outside by name, each with a column ``known_at``: rows known after the
     cut are taken away or corrupted. The pipeline, or ``features``, gets them by these names.
 
-    What functions find outside their arguments is renewed for each run: rows along time are cut and corrupted as the
-    bars are, dicts, lists and caches are as they were before the audit. What was computed before and only handed over
-    (columns with ``trusted=True``, captured arrays and numbers, fitted models) cannot be made again: columns are
-    searched for marks of the future, numbers for statistics of the whole series, and the report says that the rest was
-    taken on trust. A pipeline that makes them itself leaves nothing to trust.
+    What the user's functions find outside their arguments, in classes, objects and other modules of theirs too, is
+    renewed for each run: rows along time are cut and corrupted as the bars are, and so are parameters; dicts, lists,
+    attributes and caches are as they were before the audit. What was computed before and only handed over (columns
+    with ``trusted=True``, put there by hand, or with a ``known_at`` that says so; captured and given arrays and
+    numbers; fitted models) cannot be made again: columns are searched for marks of the future, numbers for statistics
+    of the whole series, and the report says that the rest was taken on trust. A pipeline that makes them itself leaves
+    nothing to trust. What is read from files, databases or addresses in a run is named.
 
     ``venue`` may name venues of further assets where each asset has an account of its own: those count that ``bars``
     have. With ``finer`` bars (rule F16) those after the cut are cut off and corrupted with the bars that they belong

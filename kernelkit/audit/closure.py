@@ -163,7 +163,8 @@ def _inside(name: str, value: Any) -> list[tuple[str, Any]] | None:
         items = value.items() if isinstance(value, dict) else enumerate(value)
         return [(f"{name}[{k!r}]", v) for k, v in items]
     if isinstance(value, EnumMeta):
-        return [(f"{name}.{k}", member.value) for k, member in value.__members__.items()]
+        members: Mapping[str, Enum] = value.__members__
+        return [(f"{name}.{k}", member.value) for k, member in members.items()]
     if isinstance(value, Enum) and not isinstance(value, NUMBERS):
         return [(f"{name}.value", value.value)]
     if isinstance(value, type):

@@ -99,7 +99,7 @@ class Renewal:
         home = value.__globals__
         if id(home) not in self.made:
             module = sys.modules.get(str(home.get("__name__")))
-            if module is not None and vars(module) is home:
+            if isinstance(module, ModuleType) and vars(module) is home:
                 self._module(module)
             else:
                 self.kept.append(home)
@@ -110,7 +110,7 @@ class Renewal:
     def _import(self, name: str, *more: Any, **further: Any) -> Any:
         """What the user's own modules are to a function that imports them itself."""
         found = builtins.__import__(name, *more, **further)
-        return self.of(found) if isinstance(found, ModuleType) and is_users(found) else found
+        return self.of(found) if is_users(found) else found
 
     def _function(self, value: FunctionType) -> FunctionType:
         if not (is_users(value) or any(value.__globals__ is home for home in self.homes)):

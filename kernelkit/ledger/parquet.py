@@ -51,7 +51,7 @@ def covered(row: Row) -> tuple[int, int]:
     >>> covered({"span": [0, 5], "covers": [3, 8]}), covered({"span": [0, 5]})
     ((3, 8), (0, 5))
     """
-    first, last = row.get("covers", row["span"])
+    first, last = row["covers"] if "covers" in row else row["span"]
     return int(first), int(last)
 
 
@@ -61,7 +61,7 @@ def searched(row: Row) -> tuple[Any, ...]:
     >>> searched({"kind": "seal", "asset_ids": ["A", "B"]})[-1]
     '\\nA\\nB\\n'
     """
-    begin, end = covered(row) if row.get("span") else (None, None)
+    begin, end = covered(row) if "span" in row else (None, None)
     ids = row.get("asset_ids")
     found = row | {"begin": begin, "end": end, "ids": "\n".join(["", *ids, ""]) if ids else None}
     return tuple(found.get(n) for n in SEARCHED)
