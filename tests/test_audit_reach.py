@@ -196,16 +196,27 @@ class Child(Rule):
         return super().run(ds)
 
 
+class Key:
+    """Told by what it is."""
+
+
+RULE, KEY = Rule(10), Key()
+BY_FUNCTION, BY_OBJECT, OBJECTS = {first_mean: 1.0}, {KEY: 2.0, (KEY, "a"): 3.0}, {KEY}
+
+
 def with_rule(ds):
     return Rule(Settings.n).run(ds) | {"same": isinstance(RULE, Rule) * ds["close"].values[:, 0]}
 
 
-RULE = Rule(10)
+def with_keys(ds):
+    known = BY_OBJECT[KEY] + BY_OBJECT[KEY, "a"] + BY_FUNCTION[first_mean] + (KEY in OBJECTS)
+    return {"position": ds["close"].values[:, 0] > known}
 
 
-@pytest.mark.parametrize(
-    "honest", [Rule().run, Child(12).run, RULE.run, with_rule], ids=["one", "child", "two", "function"]
-)
+HONEST = {"object": Rule().run, "subclass": Child(12).run, "global": RULE.run, "function": with_rule, "keys": with_keys}
+
+
+@pytest.mark.parametrize("honest", HONEST.values(), ids=HONEST)
 def test_audit__honest_classes_are_silent(honest: Callable[..., Any]) -> None:
     report = kk.audit(WHOLE, honest, cuts=CUTS)
     assert report.blind, report

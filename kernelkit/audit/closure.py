@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 NUMBERS = (str, bytes, bool, int, float, np.generic, type(None))
 TIMES = (datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo)
+HOLDERS = (dict, list, tuple, set, frozenset)
 CODE = (ModuleType, FunctionType, BuiltinFunctionType, np.ufunc)
-SPECIAL = {"__slots__", "__new__", "__init_subclass__", "__reduce_ex__"}  # of a class: it is more than its attributes
+# What a class has that is more than its attributes, or that a copy would set off.
+SPECIAL = {"__slots__", "__new__", "__init_subclass__", "__reduce_ex__", "__del__"}
 DIGITS = 5  # significant digits from which on a number was computed, not typed
 FEW = 64  # numbers of one value that are looked at one by one
 
@@ -143,14 +145,14 @@ def _data(inside: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
 
 def _is_own(value: Any) -> bool:
     """Whether it is a class or an object of the user's that can be looked into."""
-    return not isinstance(value, (dict, list, tuple)) and _inside("", value) is not None
+    return not isinstance(value, HOLDERS) and _inside("", value) is not None
 
 
 def leaves(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Values by name, those in dicts, lists and tuples one by one."""
+    """Values by name, those in dicts, lists, tuples and sets one by one."""
     todo, seen = list(values.items()), set()
     for name, value in todo:  # grows while it is walked
-        if not isinstance(value, (dict, list, tuple)):
+        if not isinstance(value, HOLDERS):
             yield name, value
         elif id(value) not in seen:
             seen.add(id(value))
@@ -159,7 +161,7 @@ def leaves(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _inside(name: str, value: Any) -> list[tuple[str, Any]] | None:
     """What there is in it, None of what is looked at as it is."""
-    if isinstance(value, (dict, list, tuple)):
+    if isinstance(value, HOLDERS):
         items = value.items() if isinstance(value, dict) else enumerate(value)
         return [(f"{name}[{k!r}]", v) for k, v in items]
     if isinstance(value, EnumMeta):
@@ -235,7 +237,7 @@ def _is_long(value: Any) -> bool:
     """Whether it is a text or a collection of more than `FEW` plain values: so many can tell of bars."""
     if isinstance(value, (str, bytes)):
         return len(value) > FEW
-    inside = isinstance(value, (dict, list, tuple))
+    inside = isinstance(value, HOLDERS)
     return inside and sum(isinstance(v, NUMBERS) for _, v in leaves({"": value})) > FEW
 
 

@@ -48,7 +48,7 @@ def imports_of(code: CodeType, home: Mapping[str, Any]) -> dict[str, ModuleType]
         for whole in (".".join(parts[:k]) for k in range(1, len(parts) + 1)):
             for full in (whole, resolve_name(f".{whole}", package) if package and whole else whole):
                 module = sys.modules.get(full)
-                if module is not None and is_users(module):
+                if isinstance(module, ModuleType) and is_users(module):
                     out[full] = module
     return out
 
@@ -70,10 +70,11 @@ def is_users(value: FunctionType | type | ModuleType) -> bool:
     """
     if isinstance(value, FunctionType):
         home: Mapping[str, Any] = value.__globals__
-    elif isinstance(value, type):
-        home = vars(sys.modules.get(value.__module__, sys))
     else:
-        home = vars(value)
+        module = sys.modules.get(value.__module__) if isinstance(value, type) else value
+        if not isinstance(module, ModuleType):
+            return False
+        home = vars(module)
     name, path = str(home.get("__name__", "")), list(home.get("__path__") or [])
     file = home.get("__file__") or (path[0] if path else None)
     if file is None:  # typed in, or built in

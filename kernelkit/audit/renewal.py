@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from kernelkit.audit.closure import is_renewable, plain
+from kernelkit.audit.closure import NUMBERS, is_renewable, plain
 from kernelkit.audit.code import UNSET, attributes_of, contents, imports_of, is_users, names_of
 from kernelkit.strategy import Signal
 
@@ -68,12 +68,15 @@ class Renewal:
             return items
         if type(value) is tuple:
             return tuple(map(self.of, value))
-        return set(value) if type(value) is set else value
+        return set(map(self._key, value)) if type(value) is set else value
 
     def _dict(self, value: dict[Any, Any]) -> dict[Any, Any]:
         made = self.made[id(value)] = {}
-        made |= {k: self.of(v) for k, v in value.items()}
+        made |= {self._key(k): self.of(v) for k, v in value.items()}
         return made
+
+    def _key(self, value: Any) -> Any:
+        return value if isinstance(value, NUMBERS) else self.of(value)
 
     def _class(self, value: type) -> type:
         made = self.made[id(value)] = type(value.__name__, tuple(map(self.of, value.__bases__)), {})
