@@ -51,8 +51,8 @@ def bind(
 ) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     """Scalars and axes by parameter name; defaults fill in, ``grid`` wins over ``params``.
 
-    Raises UsageError for an unknown name, an empty axis, one that a result has a name for, a repeated value or a
-    parameter without a value.
+    Raises UsageError for an unknown name, an empty axis, one that a result has a name for, a repeated value, NaN on an
+    axis, or a parameter without a value.
 
     >>> from kernelkit.strategy import strategy
     >>> @strategy
@@ -86,6 +86,9 @@ def bind(
                             f"axis {name!r}", "no values", "at least one", f"Write grid=dict({name}=range(5, 50, 5))."
                         )
                     )
+                if any(v != v for v in values):
+                    fix = "A cell is found by its label, and NaN equals none: take a number that means it, such as -1."
+                    raise UsageError(message(f"axis {name!r}", "NaN", "values that can be selected", fix))
                 if len(set(values)) != len(values):
                     raise UsageError(
                         message(f"axis {name!r}", "repeated values", "distinct values", "Remove the duplicates.")

@@ -260,6 +260,15 @@ def check_clock(open_at: np.ndarray[Any, np.dtype[np.int64]], known_at: np.ndarr
         )
 
 
+def covered(bars: xr.Dataset, first: int, stop: int) -> tuple[int, int]:
+    """Return the first and the last moment (ns UTC) that bars ``first ... stop - 1`` cover, whatever their labels say.
+
+    A daily bar covers its session; the last moment is the one before the last bar is known.
+    """
+    opened, known = bars["open_at"].values[first], bars["known_at"].values[stop - 1]
+    return int(opened.astype("datetime64[ns]").astype("i8")), int(known.astype("datetime64[ns]").astype("i8")) - 1
+
+
 def check_sessions(session: np.ndarray[Any, np.dtype[np.int64]]) -> None:
     """Raise `DataError` naming the first bar whose session is earlier than that of the bar before."""
     backward = np.flatnonzero(np.diff(session) < 0)

@@ -16,6 +16,7 @@ from kernelkit.market.fill_model import FillModel
 from kernelkit.market.several import Accounts, Venues
 from kernelkit.market.venue import Venue
 from kernelkit.recipe import Recipe
+from kernelkit.schema import covered
 from kernelkit.strategy import Signal
 
 
@@ -29,7 +30,9 @@ def record(
     axes, kept = cells_tried(recipe)
     times, shared = recipe.bars.indexes["time"].values, in_common(recipe)
     asset_ids = [str(i) for i in np.atleast_1d(recipe.bars["asset_id"].values).tolist()]
+    covers = covered(recipe.bars, recipe.start, recipe.stop)
     header = shared | {
+        "covers": covers,
         "lineage": str(recipe.bars.attrs.get("lineage", "")),
         "synthetic": int(recipe.bars.attrs.get("synthetic", 0)),
         "periods": float(recipe.bars.attrs["periods_per_year"]),
@@ -58,7 +61,7 @@ def record(
                 call = str(row["call"])
         calls.append(call)
     if role != "delisting":  # which is computed beside another look
-        ledger.warn_of_looks(asset_ids, shared["span"][1])
+        ledger.warn_of_looks(asset_ids, covers[1])
     return calls[0]
 
 
@@ -117,9 +120,9 @@ def trial_keys(recipe: Recipe, models: Sequence[FillModel], ends: bool = True) -
 
 
 def trusted(recipe: Recipe) -> list[str]:
-    """The features of a recipe's bars that entered without the time at which they were known."""
+    """The features of a recipe's bars that entered without the time at which they were known, or without `feature`."""
     bars = recipe.bars
-    return [str(n) for n in bars.data_vars if str(n).startswith("x.") and int(bars[n].attrs.get("trusted", 0))]
+    return [str(n) for n in bars.data_vars if str(n).startswith("x.") and int(bars[n].attrs.get("trusted", 1))]
 
 
 def interest(recipe: Recipe, times: np.ndarray) -> list[float]:

@@ -202,7 +202,8 @@ def test_audit__passes_the_honest(bars, honest):
     report = kk.audit(bars, honest, cuts=CUTS, venue=kk.venues.us_equity())
     assert report.blind, report
     assert len(report.cuts) == CUTS
-    assert report.runs == 2 + 3 * CUTS
+    to_see_what_it_reads = {"moving_average": 2, "long_bars_known": 2, "smoothed": 1}
+    assert report.runs == 2 + to_see_what_it_reads.get(honest.name, 0) + 3 * CUTS
     assert "is blind to the future" in repr(report)
     report.raise_if_leaking()
 

@@ -426,6 +426,12 @@ CALLS: list[tuple[str, dict[str, Any], type[Exception], str]] = [
     ),
     ("an empty axis", {"grid": {"n": []}}, UsageError, "axis 'n': found no values, wanted at least one"),
     ("a value twice", {"grid": {"n": [3, 3]}}, UsageError, "axis 'n': found repeated values"),
+    (
+        "a label that equals none",
+        {"grid": {"n": [3, float("nan")]}},
+        UsageError,
+        "axis 'n': found NaN, wanted values that can be selected",
+    ),
     ("a text axis", {"grid": {"text": ["a", "b"]}}, UsageError, "Text parameters are compiled in"),
     ("where: no expression", {"grid": {"n": [3, 4]}, "where": "n <"}, UsageError, "where='n <': found invalid syntax"),
     (

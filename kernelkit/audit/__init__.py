@@ -10,9 +10,10 @@ import numpy as np
 
 from kernelkit import ledger
 from kernelkit import recipe as recipes
-from kernelkit.audit import closure, search
+from kernelkit.audit import closure, reads, search
 from kernelkit.audit.cuts import choose_cuts
 from kernelkit.audit.observe import Difference
+from kernelkit.audit.renewal import Renewal
 from kernelkit.audit.report import COLUMNS, AuditReport
 from kernelkit.audit.subject import Piped, Seen, Settled, Tested
 from kernelkit.audit.world import KNOWN, World, check_tables, times_of
@@ -23,7 +24,7 @@ from kernelkit.market.settings import Settings
 from kernelkit.market.several import Accounts, Venues
 from kernelkit.market.venue import Venue
 from kernelkit.progress import Meter
-from kernelkit.schema import FEATURE, PRICES
+from kernelkit.schema import PRICES
 from kernelkit.strategy import Signal, Strategy
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def audit(  # noqa: PLR0913  the settings of a backtest, and its own
     trades, random ones; drawn with ``seed``) it runs on ``bars[:t+1]``, and on bars whose prices, volume, validity,
     universe and features are corrupted after t. What it had done up to t must not change: of a signal the targets, of
     an event-driven strategy every order, fill, trade, record, cash and equity, bit by bit. Where it does, one variable
-    at a time is corrupted to name it. That takes 2 + 3 ``cuts`` runs, and more where it leaks; 8 leaking cuts end it.
+    at a time is corrupted to name it. That takes 2 + 3 ``cuts`` runs, up to two for each column beside prices, to see
+    whether it is read, and more where it leaks; 8 leaking cuts end it.
 
     ``strategy`` may be a *pipeline*: a plain function ``f(bars, **params)`` that makes features, fits, backtests, and
     returns all that is of interest over time, as a Dataset, DataFrame, Series, array or a dict of them. Every column is
@@ -73,11 +75,13 @@ def audit(  # noqa: PLR0913  the settings of a backtest, and its own
     compared too. ``tables`` are DataFrames from outside by name, each with a column ``known_at``: rows known after the
     cut are taken away or corrupted. The pipeline, or ``features``, gets them by these names.
 
-    What functions find outside their arguments is renewed for each run: rows along time are cut and corrupted as the
-    bars are, dicts, lists and caches are as they were before the audit. What was computed before and only handed over
-    (columns with ``trusted=True``, captured arrays and numbers, fitted models) cannot be made again: columns are
-    searched for marks of the future, numbers for statistics of the whole series, and the report says that the rest was
-    taken on trust. A pipeline that makes them itself leaves nothing to trust.
+    What the user's functions find outside their arguments, in classes, objects and other modules of theirs too, is
+    renewed for each run: rows along time are cut and corrupted as the bars are, and so are parameters; dicts, lists,
+    attributes and caches are as they were before the audit. What was computed before and only handed over (columns
+    with ``trusted=True``, put there by hand, or with a ``known_at`` that says so; captured and given arrays and
+    numbers; fitted models) cannot be made again: columns are searched for marks of the future, numbers for statistics
+    of the whole series, and the report says that the rest was taken on trust. A pipeline that makes them itself leaves
+    nothing to trust. What is read from files, databases or addresses in a run is named.
 
     ``venue`` may name venues of further assets where each asset has an account of its own: those count that ``bars``
     have. With ``finer`` bars (rule F16) those after the cut are cut off and corrupted with the bars that they belong
@@ -141,8 +145,10 @@ class _Audit:
 
     def __init__(self, world: World, subject: Tested | Piped, seed: int) -> None:
         self.bars, self.subject, self.seed = world.bars, subject, seed
-        self.captured = closure.captures(subject.functions)
-        held = closure.held(self.captured, self.bars)
+        found = closure.captures(subject.functions)
+        self.captured, self.reads = found.values, dict.fromkeys(reads.unseen(found.functions))
+        self.params = {f"params[{name!r}]": value for name, value in subject.params.items()}
+        held = closure.held(self.captured | self.params, self.bars)
         self.ids = {name: id(value) for name, value in held.items()}
         self.world = replace(world, held=held)
         self.names = [name for name in self.world.names() if name not in subject.ignores()]
@@ -154,13 +160,16 @@ class _Audit:
         # What one run left behind, the next one finds.
         self.again = self._see(self.world, renewal)
 
-    def _renewal(self, world: World) -> closure.Renewal:
-        return closure.Renewal(self.subject.functions, {self.ids[name]: value for name, value in world.held.items()})
+    def _renewal(self, world: World) -> Renewal:
+        return Renewal(self.subject.functions, {self.ids[name]: value for name, value in world.held.items()})
 
-    def _see(self, world: World, renewal: closure.Renewal | None = None) -> Seen:
+    def _see(self, world: World, renewal: Renewal | None = None) -> Seen:
         self.runs += 1
         try:
-            return self.subject.see(world, renewal or self._renewal(world))
+            with reads.watched() as found:
+                seen = self.subject.see(world, renewal or self._renewal(world))
+            self.reads |= found
+            return seen
         except Exception as error:
             n, all_of_them = world.bars.sizes["time"], self.bars.sizes["time"]
             if n < all_of_them:
@@ -236,18 +245,38 @@ class _Audit:
 
     def _search(self) -> tuple[str, ...]:
         """Search what cannot be made again for marks of the future; name it."""
-        features = [n for n in self.bars.data_vars if str(n).startswith(FEATURE)]
-        trusted = [str(n) for n in features if int(self.bars[n].attrs.get("trusted", 0)) and self.subject.reads(str(n))]
-        ready = {n: self.bars[n].values for n in trusted} | search.handed_over(self.bars, self.captured)
-        numbers = closure.numbers(self.captured | dict(self.subject.params), self.bars)
-        last = self.bars.sizes["time"] - 1
+        bars, given = self.bars, self.captured | self.params
+        trusted = {n: why for n, why in search.ready_made(bars).items() if self._reads(n)}
+        ready = search.handed_over(bars, {n: bars[n] for n in trusted} | given)
+        alone = search.numbers_of(bars)
+        numbers = closure.numbers(given, bars) | alone
+        last = bars.sizes["time"] - 1
         for mark in (*search.columns(self.bars, ready), *search.constants(self.bars, numbers)):
             cut = mark.row if mark.kind == "column" else last
             self._add(Difference(mark.row, mark.asset, mark.what, "", ""), mark.name, mark.kind, cut)
+        name, shown = self.subject.name, {n: v for n, v in self.params.items() if not isinstance(v, closure.NUMBERS)}
         return (
-            *(f"{n} (trusted=True)" for n in trusted),
-            *search.assumed(self.bars, self.captured, self.subject.name),
+            *(f"{n} ({why})" for n, why in trusted.items()),
+            *(f"{n} = {v:.6g} (it came with them)" for n, v in alone.items() if not n.startswith("bars.attrs")),
+            *search.assumed(bars, self.captured, f"captured by {name}"),
+            *search.assumed(bars, shown, f"given to {name}"),
+            *(f"{n} (read by {name} as it runs)" for n in self.reads),
         )
+
+    def _reads(self, name: str) -> bool:
+        """Whether it uses a column: whether anything changes where all of that is another one."""
+        told = self.subject.reads(name)
+        if told is not None:
+            return told
+        last = self.bars.sizes["time"] - 1 - self.world.at_open
+        for up in (True, False):
+            try:
+                other = self._see(self.world.other(-1, [name], up, self.seed))
+            except Exception:  # noqa: BLE001  what refuses another column has read it
+                return True
+            if self.subject.differ(self.whole, other, last) is not None:
+                return True
+        return False
 
     def _add(self, found: Difference, variable: str, kind: str, cut: int) -> None:
         time = self.bars["time"].values[found.bar]

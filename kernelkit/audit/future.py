@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelkit import rng
-from kernelkit.schema import AGE, EXTRA, FEATURE, PRICES
+from kernelkit.schema import AGE, EXTRA, FEATURE, PRICES, VARIABLES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,8 +24,22 @@ LOST = 8  # one in so many later bars vanishes where validity is corrupted
 
 def variables(bars: xr.Dataset) -> list[str]:
     """Name everything a strategy can read from ``bars``, features as ``x.<name>``."""
-    more = [str(v) for v in bars.data_vars if str(v).startswith(FEATURE) or v in (*EXTRA, "universe")]
+    more = [str(v) for v in bars.data_vars if _is_feature(bars, str(v)) or v in (*EXTRA, "universe")]
     return [*PRICES, "volume", "valid", *more]
+
+
+def _is_feature(bars: xr.Dataset, name: str) -> bool:
+    return name.startswith(FEATURE) and AGE + name[len(FEATURE) :] in bars
+
+
+def foreign(bars: xr.Dataset) -> list[str]:
+    """Name the columns along time that came into ``bars`` as nothing that they have: without `kk.feature`, say."""
+    own = {*VARIABLES, *variables(bars), *bars.indexes}
+    return [
+        name
+        for name in map(str, bars.variables)
+        if "time" in bars[name].dims and name not in own and not name.startswith(AGE)
+    ]
 
 
 def corrupted(bars: xr.Dataset, cut: int, names: Iterable[str], up: bool, seed: int) -> xr.Dataset:

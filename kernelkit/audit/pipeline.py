@@ -44,15 +44,14 @@ class Outputs:
     """A plain function ``f(bars, **tables, **params)``, observed through what it returns."""
 
     name: str
-    params: Mapping[str, Any]
     first: int
     at_open: bool
     rounding: float = 0.0
 
-    def see(self, world: World, function: Callable[..., Any]) -> dict[str, Column]:
+    def see(self, world: World, function: Callable[..., Any], params: Mapping[str, Any]) -> dict[str, Column]:
         """The columns of what it returns. What it backtests enters the ledger with the role ``audit``: no rival."""
         with ledger.role("audit"):
-            made = function(world.bars.copy(deep=False), **world.tables, **self.params)
+            made = function(world.bars.copy(deep=False), **world.tables, **params)
             return columns_of(made, world.bars, f"what {self.name} returns")
 
     def busy(self, seen: dict[str, Column]) -> NDArray[np.int64]:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelkit.audit import closure, trust
-from kernelkit.audit.future import variables
+from kernelkit.audit.future import foreign, variables
 from kernelkit.audit.world import is_bars
-from kernelkit.schema import PRICES
+from kernelkit.schema import FEATURE, PRICES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,6 +41,21 @@ def columns(bars: xr.Dataset, ready: Mapping[str, Floats]) -> Iterator[Mark]:
                 yield Mark(name, "column", int(rows[found[0]]), asset, found[1])
 
 
+def ready_made(bars: xr.Dataset) -> dict[str, str]:
+    """Columns of the bars beside those of the market, which were made before, and why they are taken on trust."""
+    features = {n: bars[n].attrs.get("trusted") for n in variables(bars) if n.startswith(FEATURE)}
+    told = {None: "no known_at", 1: "trusted=True", 0: "its known_at"}
+    return {n: told[None if k is None else int(k)] for n, k in features.items()} | dict.fromkeys(
+        foreign(bars), told[None]
+    )
+
+
+def numbers_of(bars: xr.Dataset) -> dict[str, float]:
+    """Computed numbers that came with the bars: variables without a dim, and attrs."""
+    alone = {str(n): v.values[()] for n, v in bars.variables.items() if not v.dims}
+    return closure.numbers({f"bars[{n!r}]": v for n, v in alone.items()} | {"bars.attrs": dict(bars.attrs)}, bars)
+
+
 def constants(bars: xr.Dataset, numbers: Mapping[str, float]) -> Iterator[Mark]:
     """Numbers that are a statistic of the whole series."""
     valid, many = bars["valid"].values, bars.sizes["asset"] > 1
@@ -56,7 +71,7 @@ def constants(bars: xr.Dataset, numbers: Mapping[str, float]) -> Iterator[Mark]:
 
 def handed_over(bars: xr.Dataset, captured: Mapping[str, Any]) -> dict[str, Floats]:
     """Columns of one number a bar (and asset) among captured values, but for copies of the bars' own."""
-    own = [bars[n].values for n in bars.data_vars if bars[n].dtype.kind in "fb"]
+    own = [bars[n].values for n in (*PRICES, "volume", "valid")]
     shapes = (1, bars.sizes["asset"])
     out = {}
     for name, value in closure.held(captured, bars).items():
@@ -67,11 +82,11 @@ def handed_over(bars: xr.Dataset, captured: Mapping[str, Any]) -> dict[str, Floa
     return out
 
 
-def assumed(bars: xr.Dataset, captured: Mapping[str, Any], by: str) -> list[str]:
+def assumed(bars: xr.Dataset, captured: Mapping[str, Any], how: str) -> list[str]:
     """Names of what a rerun takes as it is: columns made before, computed numbers, and what nobody can look into."""
     lying = [n for n, v in closure.held(captured, bars).items() if not _is_own(bars, v)]
     numbers = [f"{n} = {v:.6g}" for n, v in closure.numbers(captured, bars).items()]
-    return [f"{name} (captured by {by})" for name in [*lying, *numbers, *closure.opaque(captured, bars)]]
+    return [f"{name} ({how})" for name in [*lying, *numbers, *closure.opaque(captured, bars)]]
 
 
 def _is_own(bars: xr.Dataset, value: Any) -> bool:
@@ -79,5 +94,5 @@ def _is_own(bars: xr.Dataset, value: Any) -> bool:
     if is_bars(value, bars):
         return True
     made = trust.columns_of("", value, bars.sizes["time"])
-    own = [bars[n].values for n in bars.data_vars]
+    own = [bars[n].values for n in (*PRICES, "volume", "valid")]
     return bool(made) and all(any(np.array_equal(c, x, equal_nan=True) for x in own) for c in made.values())

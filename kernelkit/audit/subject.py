@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from kernelkit import recipe as recipes
 from kernelkit.audit import future
-from kernelkit.audit.closure import Renewal
 from kernelkit.audit.observe import Difference, Targets, Traces
 from kernelkit.audit.pipeline import Column, Outputs, columns_of, first_other
+from kernelkit.audit.renewal import Renewal
 from kernelkit.audit.world import World
 from kernelkit.binding import bind
 from kernelkit.engine import explain
@@ -83,10 +83,11 @@ class Tested:
         """What need not be made wrong: a bar that is not there is no bar of the account, cutting covers it."""
         return {"valid"} if isinstance(self.strategy, Strategy) else set()
 
-    def reads(self, name: str) -> bool:
-        """Whether it can read a feature."""
-        used = self.recipe.job.plan.features
-        return isinstance(self.strategy, Signal) or name[len(FEATURE) :] in used
+    def reads(self, name: str) -> bool | None:
+        """Whether it can read a column beside those of the market, None where only a run can tell."""
+        if isinstance(self.strategy, Signal) or self.settled.features is not None:
+            return None
+        return name.startswith(FEATURE) and name[len(FEATURE) :] in self.recipe.job.plan.features
 
     def span(self, seen: Seen) -> tuple[int, int]:
         """First row at which it decides, and the end of the rows."""
@@ -140,8 +141,8 @@ class Tested:
             added = whole.drop_vars([n for n in whole.data_vars if n in bars and whole[n].identical(bars[n])])
             made = columns_of(added, bars, "features=") if added.data_vars else made
         limits = settled.limits[0], min(settled.limits[1], bars.sizes["time"])
-        strategy = renewal.of(self.strategy)
-        recipe = recipes.plan_job(whole, strategy, dict(settled.scalars), {}, None, limits, settled.settings, True)
+        strategy, scalars = renewal.of(self.strategy), renewal.of(dict(settled.scalars))
+        recipe = recipes.plan_job(whole, strategy, scalars, {}, None, limits, settled.settings, True)
         fine = None if settled.finer is None else future.finer_of(settled.finer[1], settled.finer[0], bars)
         return with_finer(recipe, [settled.settings.fill_model], fine), made
 
@@ -155,15 +156,15 @@ class Piped:
         self.function, self.params, self.limits = function, dict(params), limits
         self.name = str(getattr(function, "__name__", type(function).__name__))
         self.functions, self.compared = [function], ""
-        self.observer = Outputs(self.name, self.params, limits[0], at == "open")
+        self.observer = Outputs(self.name, limits[0], at == "open")
 
     def ignores(self) -> set[str]:
         """Nothing: it can read all."""
         return set()
 
-    def reads(self, name: str) -> bool:
-        """It can read every feature."""
-        return True
+    def reads(self, name: str) -> bool | None:
+        """It can read all; only a run can tell."""
+        return None
 
     def span(self, seen: Seen) -> tuple[int, int]:
         """The row after the first that has a value, and the end of the rows."""
@@ -175,7 +176,7 @@ class Piped:
 
     def see(self, world: World, renewal: Renewal) -> Seen:
         """Run it."""
-        return Seen(self.observer.see(world, renewal.of(self.function)), {})
+        return Seen(self.observer.see(world, renewal.of(self.function), renewal.of(self.params)), {})
 
     def survived(self, seen: Seen) -> None:
         """Say what was compared; what a pipeline raises is raised."""

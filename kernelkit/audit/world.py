@@ -39,7 +39,7 @@ class World:
 
     def names(self) -> list[str]:
         """Everything in it that can be made wrong."""
-        return [*future.variables(self.bars), *self.tables, *self.held]
+        return [*future.variables(self.bars), *future.foreign(self.bars), *self.tables, *self.held]
 
     def short(self, cut: int) -> World:
         """What was known when row ``cut`` was the last bar."""
@@ -51,8 +51,7 @@ class World:
     def other(self, cut: int, names: Iterable[str], up: bool, seed: int) -> World:
         """What is called ``names`` made wrong after row ``cut``, and untouched up to it."""
         names = list(names)
-        own = [name for name in future.variables(self.bars) if name in names]
-        bars = future.corrupted(self.bars, cut, own, up, seed) if own else self.bars
+        bars = _wrong_bars(self.bars, cut, names, up, seed)
         tables = {
             name: _wrong_table(table, ~self._known(table, cut), up, seed) if name in names else table
             for name, table in self.tables.items()
@@ -70,8 +69,16 @@ class World:
 
     def _wrong(self, value: Any, cut: int, up: bool, seed: int) -> Any:
         if is_bars(value, self.bars):
-            return future.corrupted(value, cut, future.variables(value), up, seed)
+            return _wrong_bars(value, cut, [*future.variables(value), *future.foreign(value)], up, seed)
         return _replaced(value, ~along(value, self.bars, cut), up, seed)
+
+
+def _wrong_bars(bars: xr.Dataset, cut: int, names: Iterable[str], up: bool, seed: int) -> xr.Dataset:
+    """The bars with those variables of these names made wrong that are theirs."""
+    own = [name for name in future.variables(bars) if name in names]
+    later = np.arange(bars.sizes["time"]) > cut
+    more = {name: _replaced(bars[name], later, up, seed) for name in future.foreign(bars) if name in names}
+    return (future.corrupted(bars, cut, own, up, seed) if own else bars).assign(more)
 
 
 def times_of(values: Any) -> NDArray[np.int64]:
@@ -190,6 +197,11 @@ def _opened(bars: xr.Dataset) -> xr.Dataset:
             age = AGE + name[len(FEATURE) :]
             changed[age] = np.array(bars[age].values)
             changed[age][-1] = changed[age][-2]
+    for name in future.foreign(bars):
+        column = bars[name].transpose("time", ...)
+        changed[name] = np.moveaxis(
+            np.concatenate([column.values[:-1], column.values[-2:-1]]), 0, bars[name].get_axis_num("time")
+        )
     return bars.assign({name: bars[name].copy(data=values) for name, values in changed.items()})
 
 

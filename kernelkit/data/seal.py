@@ -9,7 +9,7 @@ import numpy as np
 from kernelkit import ledger
 from kernelkit.data.durations import duration
 from kernelkit.errors import UsageError, message
-from kernelkit.schema import check_bars
+from kernelkit.schema import check_bars, covered
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,10 +33,9 @@ def seal(bars: xr.Dataset, last: str = "1Y", note: str = "") -> xr.Dataset:
     n = int(times.searchsorted(times[-1] - duration(last, "last"), side="right"))
     if n == 0:
         raise UsageError(message("last", last, f"less than the bars' {times[0]} to {times[-1]}", "Seal less."))
-    begin = times[n : n + 1].values.astype("datetime64[ns]")
-    kept = bars.isel(time=slice(0, n))
+    kept, (begin, _) = bars.isel(time=slice(0, n)), covered(bars, n, len(times))
     if "action_time" in bars:
-        kept = kept.isel(action=np.flatnonzero(bars["action_time"].values < begin))
+        kept = kept.isel(action=np.flatnonzero(bars["action_time"].values < times[n : n + 1].values))
     ids = [str(i) for i in np.atleast_1d(bars["asset_id"].values).tolist()]
-    ledger.sealed(ids, int(begin.astype("i8")[0]), note)
+    ledger.sealed(ids, begin, note)
     return kept

@@ -348,8 +348,8 @@ def gather(res: xr.Dataset, *, only: Sequence[str] = (), rf: float | None, repli
         raise UsageError(message("only", ", ".join(only), f"{name} among them", "The chosen trial is one of its."))
     level = int(trial.row["level"][trial.account])
     spare = max(0, int(np.log2(max(1, len(trial.blocks["n"])) / LEAST)))
-    ids, span = trial.row["asset_ids"], tuple(trial.row["span"])
-    family = ledger.family(ids, span, coarsest=level + spare, synthetic=trial.row["synthetic"])
+    ids = trial.row["asset_ids"]
+    family = ledger.family(ids, ledger.covered(trial.row), coarsest=level + spare, synthetic=trial.row["synthetic"])
     of = family.distinct + family.declared
     if only:
         whole = len(family)

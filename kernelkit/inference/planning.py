@@ -109,6 +109,7 @@ def plan(
     True
     """
     from kernelkit.recipe import check_bars, span
+    from kernelkit.schema import covered
 
     for name, value, wanted, fits in (
         ("n_trials", n_trials, "a whole number above 0", type(n_trials) is int and n_trials > 0),
@@ -120,10 +121,8 @@ def plan(
             raise UsageError(message(name, repr(value), wanted, "See help(kk.plan)."))
     bars = check_bars(bars)
     first, last = span(bars, start, end)
-    times = bars.indexes["time"].values[[first, last - 1]].astype("datetime64[ns]").astype("i8")
     sessions = len(np.unique(bars["session"].values[first:last])) if "session" in bars.coords else last - first
     years = sessions / float(bars.attrs["periods_per_year"])
     ids = [str(i) for i in np.atleast_1d(bars["asset_id"].values)]
-    span_ns = int(times[0]), int(times[1])
-    family = ledger.family(ids, span_ns, synthetic=int(bars.attrs.get("synthetic", 0)))
+    family = ledger.family(ids, covered(bars, first, last), synthetic=int(bars.attrs.get("synthetic", 0)))
     return Plan(years, family.distinct + family.declared, n_trials, level, power, correlation)

@@ -437,7 +437,7 @@ def _profit_of(best: xr.Dataset) -> float:
 def _audited(row: dict[str, Any], params: dict[str, Any]) -> tuple[bool | None, str]:
     """What audits of this source found: one that leaked outweighs all others, and with what parameters they ran."""
     found = [r for r in ledger.rows("audit") if r["source"] == row["source"]]
-    trusted = f"; {', '.join(row['trusted'])} is taken on trust (trusted=True)" if row.get("trusted") else ""
+    trusted = f"; {', '.join(row['trusted'])} is taken on trust (no known_at)" if row.get("trusted") else ""
     if not found:
         return None, f"not audited: run kk.audit{trusted}"
     if not all(r["blind"] for r in found):

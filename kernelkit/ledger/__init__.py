@@ -9,6 +9,7 @@ from kernelkit.ledger.family import Family, family
 from kernelkit.ledger.lineage import Lineage, lineage
 from kernelkit.ledger.log import DamagedLog
 from kernelkit.ledger.notes import declare, narrowed, proxy, sealed
+from kernelkit.ledger.parquet import covered
 from kernelkit.ledger.place import place, root
 from kernelkit.ledger.seals import SealedWarning, looks, warn_of_looks
 from kernelkit.ledger.store import compact, rows, verify
@@ -38,6 +39,7 @@ __all__ = (
     "call",
     "compact",
     "competing",
+    "covered",
     "declare",
     "digest_of",
     "export",

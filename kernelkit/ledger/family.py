@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
-from operator import or_
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from kernelkit.errors import UsageError, message
 from kernelkit.kernels.scan import DAY_NS
 from kernelkit.ledger.log import Row
+from kernelkit.ledger.markets import Markets, holding, markets_of
 from kernelkit.ledger.store import rows
 from kernelkit.ledger.trials import DONE, FIELDS, KEY_BYTES, NONE, SHARED, UNTOUCHED, accounts_of
-
-if TYPE_CHECKING:
-    import pyarrow.compute as pc
 
 TOLD: dict[str, Any] = {
     "key": f"V{KEY_BYTES}",
@@ -124,7 +120,8 @@ def family(
 ) -> Family:
     """The family over ``span`` (first and last moment, ns UTC) of any of these assets, from the ledger at `place`.
 
-    Trials on generated data never join those on real ones (``synthetic``: of the bars' attrs). Blocks of more than
+    An asset is told by its permanent id, and by its data: equal ones under another id are the same market. Trials on
+    generated data never join those on real ones (``synthetic``: of the bars' attrs). Blocks of more than
     ``2**coarsest`` days do not join, the others are summed to the longest among them. Keys count once, and so do
     identical summaries. Rules J7, J8.
 
@@ -133,9 +130,9 @@ def family(
     """
     import pyarrow.compute as pc
 
-    same = proxies(at)
-    mine = {same(i) for i in asset_ids}
-    where = holding(asset_ids, at) & (pc.field("role") == "rival") & (pc.field("synthetic") == synthetic)
+    same = markets_of(asset_ids, at)
+    mine = {same.of(i) for i in asset_ids}
+    where = holding(same.ids(asset_ids)) & (pc.field("role") == "rival") & (pc.field("synthetic") == synthetic)
     where &= (pc.field("begin") <= span[1]) & (pc.field("end") >= span[0])
     groups: dict[bytes, _Group] = {}
     tried: set[bytes] = set()
@@ -147,7 +144,7 @@ def family(
         keys: list[bytes] = row["key"].tolist()
         status, n_account = row["status"], accounts_of(row)
         for a in range(n_account):
-            if not row["together"] and same(row["asset_ids"][a]) not in mine:
+            if not row["together"] and same.of(row["asset_ids"][a]) not in mine:
                 continue
             places = np.arange(a, len(keys), n_account)
             own, done = (places[found].tolist() for found in (status[places] != UNTOUCHED, status[places] == DONE))
@@ -190,41 +187,10 @@ def _joined(groups: Sequence[_Group], **counts: int) -> Family:
     return Family(**fields, edges=edges, level=level)
 
 
-def holding(asset_ids: Sequence[str], at: str | None = None) -> pc.Expression:
-    """What `rows` asks for calls that hold any of these assets, or one that is the same market."""
-    import pyarrow.compute as pc
-
-    same = proxies(at)
-    mine = {same(i) for i in asset_ids}
-    named = {i for row in rows("proxy", at=at) for i in (row["asset_id"], row["like"])}
-    ids = sorted({*asset_ids, *(i for i in named if same(i) in mine)})
-    return reduce(or_, (pc.match_substring(pc.field("ids"), f"\n{i}\n") for i in ids))
-
-
-def proxies(at: str | None = None) -> Callable[[str], str]:
-    """Which permanent ids stand for one market: a function to the name that they share (`proxy`).
-
-    >>> proxies("memory://nothing")("index:SPX")
-    'index:SPX'
-    """
-    parent: dict[str, str] = {}
-
-    def find(i: str) -> str:
-        while i in parent:
-            i = parent[i]
-        return i
-
-    for row in rows("proxy", at=at):
-        a, b = sorted((find(row["asset_id"]), find(row["like"])))
-        if a != b:
-            parent[b] = a
-    return find
-
-
-def declared(asset_ids: set[str], same: Callable[[str], str], at: str | None = None, synthetic: int = 0) -> int:
-    """How many trials made elsewhere count for these assets (`declare`); those of any count for no generated data."""
+def declared(markets: set[str], same: Markets, at: str | None = None, synthetic: int = 0) -> int:
+    """How many trials made elsewhere count for these markets (`declare`); those of any count for no generated data."""
     return sum(
         row["trials"]
         for row in rows("declared", at=at)
-        if (not synthetic if row["asset_id"] is None else same(row["asset_id"]) in asset_ids)
+        if (not synthetic if row["asset_id"] is None else same.of(row["asset_id"]) in markets)
     )

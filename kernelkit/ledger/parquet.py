@@ -43,13 +43,25 @@ class Record(NamedTuple):
     heavy: Callable[[], Any]
 
 
+def covered(row: Row) -> tuple[int, int]:
+    """The first and the last moment (ns UTC) that the bars of a call's span cover.
+
+    Rows of earlier versions have the labels of these bars alone.
+
+    >>> covered({"span": [0, 5], "covers": [3, 8]}), covered({"span": [0, 5]})
+    ((3, 8), (0, 5))
+    """
+    first, last = row["covers"] if "covers" in row else row["span"]
+    return int(first), int(last)
+
+
 def searched(row: Row) -> tuple[Any, ...]:
-    """What of a row can be searched for, by `SEARCHED`: its span as ``begin`` and ``end``, its asset ids a line each.
+    """What of a row can be searched for, by `SEARCHED`: `covered` as ``begin`` and ``end``, its asset ids a line each.
 
     >>> searched({"kind": "seal", "asset_ids": ["A", "B"]})[-1]
     '\\nA\\nB\\n'
     """
-    begin, end = row.get("span") or (None, None)
+    begin, end = covered(row) if "span" in row else (None, None)
     ids = row.get("asset_ids")
     found = row | {"begin": begin, "end": end, "ids": "\n".join(["", *ids, ""]) if ids else None}
     return tuple(found.get(n) for n in SEARCHED)
@@ -95,6 +107,23 @@ def files(found: Iterable[Record]) -> Iterator[tuple[bytes, int]]:
     if writer is not None:
         writer.close()
         yield out.getvalue(), n
+
+
+def first_untrue(file: Any) -> tuple[str, int] | None:
+    """Log and number of the first record of a Parquet file whose columns are not what its line says, if one is.
+
+    What is searched is read from the columns alone: one that is wrong hides its record from every search.
+    """
+    import pyarrow.parquet as pq
+
+    opened = pq.ParquetFile(file)
+    for group in range(opened.num_row_groups):
+        columns = opened.read_row_group(group, [*PLACE, *SEARCHED, "line"]).to_pydict()
+        lines, own = columns.pop("line"), zip(*(columns[n] for n in (*PLACE, *SEARCHED)), strict=True)
+        for line, (log, number, *found) in zip(lines, own, strict=True):
+            if tuple(found) != searched(unpacked(line)):
+                return log, number
+    return None
 
 
 def compacted(file: Any, where: pc.Expression | None, fresh: Callable[..., np.ndarray]) -> Iterator[Record]:

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import itertools
 import json
+import math
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -34,7 +37,7 @@ from kernelkit.ledger.log import (
     records,
     unpacked,
 )
-from kernelkit.ledger.parquet import SEARCHED, Record, compacted, files, searched, table_of
+from kernelkit.ledger.parquet import SEARCHED, Record, compacted, files, first_untrue, searched, table_of
 from kernelkit.ledger.place import filesystem, host, is_local, place, put
 
 if TYPE_CHECKING:
@@ -67,6 +70,16 @@ def rows(
         arrays = row.pop("arrays", ())
         if keep(row):
             yield row | arrays_of(arrays, record.light(), *([record.heavy()] if heavy else ()))
+
+
+def moment(*kinds: str, at: str | None = None) -> float:
+    """Now (Unix seconds), but after every row of these kinds (none: of all): a clock that was set back hides none (J9).
+
+    >>> moment(at="memory://nothing") <= moment(at="memory://nothing")
+    True
+    """
+    last = max((float(row["at"]) for row in rows(*kinds, heavy=False, at=at)), default=0.0)
+    return max(time.time(), math.nextafter(last, math.inf))
 
 
 @cache
@@ -326,7 +339,9 @@ def _parquet_name(content: bytes) -> str:
 
 
 def verify(at: str | None = None, *, earlier: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Check every record's hash and place in its log's chain, and every file's name: log, records, head, damage.
+    """Check every record's hash and place in its log's chain, every file's name, and the columns that are searched.
+
+    A table: log (or file), records, head, damage.
 
     ``head`` is the hash of a log's last record. Whoever keeps this table finds out by giving it as ``earlier`` which
     logs were cut off, written anew or deleted since.
@@ -342,8 +357,14 @@ def verify(at: str | None = None, *, earlier: pd.DataFrame | None = None) -> pd.
     told: dict[str, str] = {}
     for p in listing(fs, path):
         name = _name(p)
-        if name.endswith(".parquet") and _parquet_name(fs.cat_file(p)) != name.removeprefix(NOTES):
-            told[name] = "its content is not what its name says"
+        if name.endswith(".parquet"):
+            content = fs.cat_file(p)
+            if _parquet_name(content) != name.removeprefix(NOTES):
+                told[name] = "its content is not what its name says"
+            else:
+                untrue = first_untrue(io.BytesIO(content))
+                if untrue is not None:
+                    told[name] = f"its columns are not what record {untrue[1]} of {untrue[0]} says"
     chains: dict[str, list[tuple[int, bytes, bytes, bool]]] = {}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RuntimeWarning)

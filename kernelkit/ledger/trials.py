@@ -26,6 +26,7 @@ from kernelkit.errors import UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.ledger.log import Row, as_json
 from kernelkit.ledger.place import place
+from kernelkit.ledger.store import moment
 from kernelkit.ledger.writing import record
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ def trials_rows(
     role = _role.get()
     shared = {
         "kind": "trials",
-        "at": time.time(),
+        "at": moment("seal"),
         "role": role,
         "notebook": os.environ.get("JPY_SESSION_NAME", ""),
         **({"parent": _parent.get()} if _parent.get() else {}),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from hypothesis import HealthCheck, given, settings
@@ -76,6 +77,75 @@ def test_j7__proxies_are_one_market() -> None:
     assert len(ledger.family(["VOO"], (0, 100))) == 1
     ledger.proxy("VOO", like="SPY")
     assert [len(ledger.family([i], (0, 100))) for i in ("SPX", "SPY", "VOO", "QQQ")] == [3, 3, 3, 1]
+
+
+def with_market(out: Outcome, sums: np.ndarray) -> Outcome:
+    """The outcome on an asset whose own returns are these, one a block."""
+    assert out.blocks is not None
+    out.blocks["sb"][:, : len(sums)], out.blocks["sbb"][:, : len(sums)] = sums, sums**2
+    return out
+
+
+def test_j7__equal_data_under_another_id_are_one_market(new_process: Callable[[], None]) -> None:
+    """Also where only a part of them was run; other data, and those without a return, are none."""
+    own, other = returns(1)[0], returns(1)[0]
+    still = np.zeros(len(EDGES))
+    runs = {"A": (own, EDGES), "copy": (own[3:], EDGES[3:]), "B": (other, EDGES), "S": (still, EDGES)}
+    for name, (sums, edges) in (runs | {"T": (still, EDGES)}).items():
+        out = with_market(outcome_of(returns(2, len(edges)), edges), sums)
+        ledger.record(tried(out, strategy=name, asset_ids=[name], lineage=name))
+    for _ in range(2):
+        assert [len(ledger.family([i], (0, 100))) for i in ("A", "copy", "B", "S")] == [4, 4, 2, 2]
+        new_process()
+        ledger.compact()
+    ledger.declare(7, "by a colleague", asset="copy")
+    assert [ledger.family([i], (0, 100)).declared for i in "AB"] == [7, 0]
+
+
+def test_j7__two_equal_blocks_by_chance_are_no_market() -> None:
+    """Nor are three of many; of data with another value here and there most are equal."""
+    own = returns(1)[0]
+    for name, equal in (("A", slice(None)), ("two", slice(4, 6)), ("corrected", slice(4, None))):
+        sums = returns(1)[0]
+        sums[equal] = own[equal]
+        out = with_market(outcome_of(returns(1), EDGES), sums)
+        ledger.record(tried(out, strategy=name, asset_ids=[name], lineage=name))
+    assert sorted(ledger.family(["A"], (0, 100)).strategy) == ["A", "corrected"]
+
+
+def test_j7__real_bars_under_another_id_are_the_same_market() -> None:
+    """Of another length, so that their blocks are longer."""
+    bars = kk.data.load("sp500_index").isel(time=slice(0, 1500))
+    renamed = bars.assign_coords(asset=["FUND"], asset_id=("asset", ["my:FUND"])).isel(time=slice(200, 700))
+    kk.backtest(bars, trend, grid={"n": [5, 20]})
+    res = kk.backtest(renamed, trend, grid={"n": [10, 40, 60]})
+    span = tuple(bars["time"].values[[0, -1]].astype("datetime64[ns]").astype("i8").tolist())
+    assert len(ledger.family(["index:SPX"], span)) == len(ledger.family(["my:FUND"], span)) == 5
+    assert kk.verdict(res).n_trials == 5
+    kk.backtest(kk.data.load("synthetic_minute", n=3000), trend)
+    assert len(ledger.family(["index:SPX"], span)) == 5
+
+
+def test_j7__a_daily_bar_covers_its_session() -> None:
+    """Its label is midnight: what ran on minutes of that day is a rival, what ran on the next day's is none."""
+    days = pd.bdate_range("2024-03-04", periods=3, tz="America/New_York")
+    at = days.repeat(390) + pd.to_timedelta(np.tile(np.arange(390) + 570, 3), "min")
+    found = {}
+    for bar, index in (("1min", at), ("1D", days.tz_localize(None))):
+        close = 100.0 + np.arange(len(index)) % 7
+        frame = pd.DataFrame({"open": close, "high": close, "low": close, "close": close, "volume": 1e3}, index)
+        about = {"asset_id": {"ACME": "x:ACME"}}
+        found[bar] = kk.data.from_pandas({"ACME": frame}, label="open", bar=bar, calendar="XNYS", about=about)
+    daily, minutes = found["1D"], found["1min"]
+    kk.backtest(daily.isel(time=slice(0, 2)), trend, {"n": 1})
+    (row,) = ledger.rows("trials")
+    opened, known = (daily[n].values.astype("datetime64[ns]").astype("i8") for n in ("open_at", "known_at"))
+    assert row["covers"] == [opened[0], known[1] - 1]
+    assert row["span"] == daily["time"].values[:2].astype("datetime64[ns]").astype("i8").tolist()
+    for day, runs in ((1, 2), (2, 1)):
+        res = kk.backtest(minutes.isel(time=slice(390 * day + 60, 390 * day + 180)), trend, {"n": day})
+        own = next(row for row in ledger.rows("trials") if row["call"] == res.attrs["ledger"])
+        assert ledger.family(["x:ACME"], tuple(own["covers"])).runs == runs
 
 
 def test_j7__separate_accounts_join_by_their_own_asset() -> None:
@@ -161,6 +231,7 @@ def test_j8__what_has_no_returns_counts_all_the_same() -> None:
 
 def test_j8__declared_trials_count_for_their_asset() -> None:
     put(1)
+    put(1, asset_ids=["B"], assets=["B"])
     kk.ledger.declare(10, "in Excel")
     kk.ledger.declare(5, "by a colleague", asset="A")
     kk.ledger.declare(3, "on another market", asset="B")
@@ -168,6 +239,22 @@ def test_j8__declared_trials_count_for_their_asset() -> None:
     assert ledger.family(["B"], (0, 100)).declared == 13
     ledger.proxy("A", "B")
     assert ledger.family(["B"], (0, 100)).declared == 18
+
+
+def test_j8__an_id_that_was_never_seen_is_refused() -> None:
+    """It is misspelt, and would never count: the error names those that there are."""
+    with pytest.raises(UsageError, match=r"asset of a declaration: found 'A', wanted one .* \(none yet\)"):
+        kk.ledger.declare(5, "by a colleague", asset="A")
+    put(1)
+    put(1, asset_ids=["B"], assets=["B"])
+    with pytest.raises(UsageError, match=r"found 'index:A', wanted one .* \(A, B\)"):
+        kk.ledger.declare(5, "by a colleague", asset="index:A")
+    with pytest.raises(UsageError, match=r"like of a proxy: found 'C', wanted one .* \(A, B\)"):
+        kk.ledger.proxy("A", like="C")
+    with pytest.raises(UsageError, match=r"asset of a proxy: found 'C'"):
+        kk.ledger.proxy("C", like="A")
+    assert list(ledger.rows("declared", "proxy")) == []
+    kk.ledger.proxy("A", like="B")
 
 
 @pytest.mark.parametrize(("n", "note"), [(0, "x"), (-1, "x"), (1.5, "x"), (True, "x"), (1, " ")])

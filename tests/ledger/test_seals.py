@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from pathlib import Path
 
@@ -27,6 +28,13 @@ def bars() -> xr.Dataset:
     return out
 
 
+@pytest.fixture(scope="module")
+def minutes() -> xr.Dataset:
+    """Round the clock, for some days."""
+    out: xr.Dataset = kk.data.load("synthetic_minute", n=6000)
+    return out
+
+
 @pytest.mark.parametrize("last", ["1Y", "6M", "2W", "10D"])
 def test_j9__the_newest_bars_are_withheld(home: Path, bars: xr.Dataset, last: str) -> None:
     """As pandas counts: the last year is what is later than the last label less one year."""
@@ -36,7 +44,7 @@ def test_j9__the_newest_bars_are_withheld(home: Path, bars: xr.Dataset, last: st
     xr.testing.assert_identical(kept, bars.sel(time=times <= times[-1] - pd.DateOffset(**{unit: int(last[:-1])})))
     (row,) = ledger.rows("seal")
     assert (row["asset_ids"], row["note"]) == (["index:SPX"], "for the end")
-    assert row["begin"] == times[kept.sizes["time"]].value
+    assert row["begin"] == bars["open_at"].values[kept.sizes["time"]].astype("datetime64[ns]").astype("i8")
 
 
 def test_j9__a_run_before_the_seal_is_no_look(bars: xr.Dataset) -> None:
@@ -52,7 +60,7 @@ def test_j9__a_run_before_the_seal_is_no_look(bars: xr.Dataset) -> None:
 
 def test_j9__each_look_is_counted_and_told(bars: xr.Dataset) -> None:
     kept = kk.seal(bars)
-    first = bars.indexes["time"][kept.sizes["time"]]
+    first = pd.Timestamp(bars["open_at"].values[kept.sizes["time"]])
     with pytest.warns(SealedWarning, match=f"data from {first.date()} on are sealed: this is the first look") as told:
         kk.backtest(bars, hold, grid={"weight": [0.5, 1.0]})
     assert told[0].filename == __file__
@@ -78,6 +86,7 @@ def test_j9__each_look_is_counted_and_told(bars: xr.Dataset) -> None:
 def test_j9__a_look_under_another_name_counts(bars: xr.Dataset) -> None:
     """A proxy is the same market; a second, earlier seal counts from when it was made on."""
     kk.seal(bars, "6M")
+    ledger.sealed(["SPY"], 2**62, "so that the ledger knows it")
     ledger.proxy("index:SPX", "SPY")
     assert ledger.looks(["SPY"])[0] == ledger.looks(["index:SPX"])[0]
     half = bars.indexes["time"][-1] - pd.DateOffset(months=9)
@@ -86,6 +95,51 @@ def test_j9__a_look_under_another_name_counts(bars: xr.Dataset) -> None:
     with pytest.warns(SealedWarning, match="first look"):
         kk.backtest(bars, hold, end=half)
     assert len(ledger.looks(["SPY"])[1]) == 1
+
+
+def test_j9__a_look_at_the_same_data_under_another_id_counts(bars: xr.Dataset) -> None:
+    """Once the part that is not sealed was run under both."""
+    kept = kk.seal(bars, "6M")
+    kk.backtest(kept, hold)
+    renamed = bars.assign_coords(asset_id=("asset", ["my:copy"]))
+    kk.backtest(renamed, hold)
+    assert len(ledger.looks(["index:SPX"])[1]) == 1
+    assert len(ledger.looks(["my:copy"])[1]) == 1
+    assert ledger.looks(["other"]) == (None, [])
+
+
+def test_j9__a_clock_that_was_set_back_hides_no_look(bars: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does one that was ahead before the seal make a look of what ran then."""
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + 1e6)
+    kk.backtest(bars, hold)
+    monkeypatch.setattr("time.time", lambda: now)
+    kk.seal(bars)
+    assert ledger.looks(["index:SPX"])[1] == []
+    monkeypatch.setattr("time.time", lambda: now - 1e6)
+    with pytest.warns(SealedWarning, match="first look"):
+        kk.backtest(bars, hold)
+    (seal,) = ledger.rows("seal")
+    assert [look.at > seal["at"] > now for look in ledger.looks(["index:SPX"])[1]] == [True]
+
+
+def test_j9__a_daily_bar_of_which_a_part_is_sealed_is_a_look(minutes: xr.Dataset) -> None:
+    """Its label lies before the seal, its close does not; that of the day before is no look."""
+    kept = kk.seal(minutes, "1D")  # the last label less a day: within a session
+    frame = minutes.isel(asset=0).to_dataframe()
+    how = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
+    about = {"asset_id": {"SYNTH": str(minutes["asset_id"].values[0])}, "synthetic": True}
+    days = {"SYNTH": frame[list(how)].resample("1D").agg(how)}
+    daily = kk.data.from_pandas(days, label="open", bar="1D", calendar="24/7", about=about)
+    day = np.searchsorted(daily["known_at"].values, minutes["open_at"].values[kept.sizes["time"]], side="right")
+    begin = minutes["open_at"].values[kept.sizes["time"]]
+    assert daily["open_at"].values[day] < begin < daily["known_at"].values[day]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kk.backtest(kept, hold)
+        kk.backtest(daily.isel(time=slice(0, day)), hold)
+    with pytest.warns(SealedWarning, match="first look"):
+        kk.backtest(daily.isel(time=slice(0, day + 1)), hold)
 
 
 def test_j9__walking_forward_into_it_is_a_look(bars: xr.Dataset) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import time
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -381,6 +384,34 @@ def test_j5__verify_finds_what_was_altered_in_parquet(home: Path, new_process: C
     file.write_bytes(b"nothing of it")
     with pytest.warns(RuntimeWarning, match="cannot be read"):
         assert list(ledger.rows()) == []
+
+
+@pytest.mark.parametrize("column", ["at", "role", "end", "ids"])
+def test_j5__verify_finds_columns_that_are_not_what_the_record_says(
+    home: Path, new_process: Callable[[], None], column: str
+) -> None:
+    """Who names the file anew hides a record from every search, and leaves its own hash as it was."""
+    rng = np.random.default_rng(1)
+    for name in "abc":
+        ledger.record(tried(outcome_of(rng.normal(0, 0.01, (5, 20)), list(range(20))), strategy=name))
+    new_process()
+    ledger.compact()
+    (file,) = (home / ".kernelkit" / "ledger").glob("*.parquet")
+    assert (ledger.verify()["damage"] == "").all()
+    table = pq.read_table(file)
+    values = table[column].to_pylist()
+    values[1] = {"at": 0.0, "role": "path", "end": -1, "ids": "\nB\n"}[column]
+    place = table.column_names.index(column)
+    table = table.set_column(place, table.schema.field(column), pa.array(values, table.schema.field(column).type))
+    file.unlink()
+    out = io.BytesIO()
+    pq.write_table(table, out)
+    renamed = file.with_name(store._parquet_name(out.getvalue()))
+    renamed.write_bytes(out.getvalue())
+    found = ledger.verify().set_index("log")["damage"]
+    log = table["log"].to_pylist()[1]
+    assert found[renamed.name] == f"its columns are not what record 1 of {log} says"
+    assert (found.drop(renamed.name) == "").all()
 
 
 def test_j5__a_torn_tail_is_dropped_and_reported(home: Path, new_process: Callable[[], None]) -> None:
