@@ -48,6 +48,7 @@ _PUBLIC = {
     "tax": "market.tax",
     "trades": "trips",
     "verdict": "inference.verdict",
+    "monte_carlo": "study.monte_carlo",
     "walk_forward": "study.splits",
     "why": "why",
 }

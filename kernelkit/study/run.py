@@ -115,14 +115,15 @@ def run(
     common: Common,
     *,
     role: str,
-    blocks: bool = False,
+    blocks: bool | Sequence[str] = False,
     total: int | None = None,
     means: Means | None = None,
 ) -> xr.Dataset:
     """Backtest every case with its whole grid; a Dataset with ``dim`` before the axes of the grid, and ``asset``.
 
     Its variables are the scalar metrics of `kk.backtest`, ``error`` (text, empty where there is none: a case, or one
-    of its trials, that fails is NaN with its reason, and the study goes on), and with ``blocks`` the block summaries.
+    of its trials, that fails is NaN with its reason, and the study goes on), and with ``blocks`` (all, or those named)
+    the block summaries.
     Cases are laid out one after the other, as many at a time as fit `BATCH_BYTES`; those that differ in bars, span,
     parameters, account or venue alone run side by side. ``role`` is theirs in the ledger; ``total`` says how many
     there are where ``cases`` has no length. With a cache among ``means`` a study that was stopped, at whatever moment,
@@ -148,7 +149,7 @@ def run(
                 if isinstance(several, Refused):
                     found.refuse(several)
                     continue
-                parts, reasons, interrupted = outcomes(several, role, blocks, means)
+                parts, reasons, interrupted = outcomes(several, role, bool(blocks), means)
                 for one in zip(several, parts, reasons, strict=True):
                     found.take(*one)
                 if interrupted:
@@ -316,8 +317,9 @@ def told(error: BaseException | None) -> str:
 class _Found:
     """The result of a study as it grows, case by case."""
 
-    def __init__(self, dim: str, blocks: bool) -> None:
-        self.dim, self.blocks = dim, blocks
+    def __init__(self, dim: str, blocks: bool | Sequence[str]) -> None:
+        self.dim = dim
+        self.fields = [n for n in L.NODE_FIELDS if blocks is True or (blocks and n in blocks)]
         self.labels: list[Any] = []
         self.rows: list[dict[str, np.ndarray] | KernelkitError] = []
         self.first: Recipe | None = None
@@ -340,8 +342,8 @@ class _Found:
             "metrics": np.vstack([part.headline, np.full(part.headline.shape[1], np.nan)])[numbers],
             "error": failed[numbers],
         }
-        if self.blocks:
-            row["blocks"] = _summarised(part, numbers)
+        if self.fields:
+            row["blocks"] = _summarised(part, numbers, self.fields)
         self.labels.append(case.label)
         self.rows.append(row)
         self.trials += case.trials
@@ -362,7 +364,7 @@ class _Found:
         nothing = {
             "metrics": np.full((*shape, len(L.HEADLINE)), np.nan),
             "error": np.full(shape, "", object),
-            "blocks": np.full((*shape, L.MAX_CELLS, len(L.NODE_FIELDS)), np.nan),
+            "blocks": np.full((*shape, L.MAX_CELLS, len(self.fields)), np.nan),
         }
 
         def column(name: str) -> np.ndarray:
@@ -378,10 +380,10 @@ class _Found:
         coords["asset"] = ("asset", recipe.assets) if several or recipe.shared else recipe.assets[0]
         variables: dict[str, Any] = {n: (dims, metrics[..., k]) for k, n in enumerate(L.HEADLINE)}
         variables["error"] = dims, error.astype(str), {"long_name": "why a trial has no result"}
-        if self.blocks:
+        if self.fields:
             blocks = column("blocks")
             most = max(1, int((~np.isnan(blocks[..., 0])).any(axis=tuple(range(blocks.ndim - 2))).sum()))
-            coords["summary"] = ("summary", list(L.NODE_FIELDS))
+            coords["summary"] = ("summary", self.fields)
             year = {"periods_per_year": float(recipe.bars.attrs["periods_per_year"])}
             variables["blocks"] = (*dims, "block", "summary"), blocks[..., :most, :], year
         ds = xr.Dataset(variables, coords)
@@ -398,10 +400,11 @@ class _Found:
         return ds
 
 
-def _summarised(part: Outcome, numbers: np.ndarray) -> np.ndarray:
-    """Block summaries by cell, float64 (..., block, summary), NaN where there is none."""
-    out = np.full((*numbers.shape, L.MAX_CELLS, len(L.NODE_FIELDS)), np.nan)
+def _summarised(part: Outcome, numbers: np.ndarray, fields: Sequence[str]) -> np.ndarray:
+    """These fields of block summaries by cell, float64 (..., block, summary), NaN where there is none."""
+    chosen = [L.NODE_FIELDS.index(n) for n in fields]
+    out = np.full((*numbers.shape, L.MAX_CELLS, len(chosen)), np.nan)
     for where, trial in np.ndenumerate(numbers):
         if trial >= 0:
-            out[where] = summaries(part, int(trial), L.MAX_CELLS)
+            out[where] = summaries(part, int(trial), L.MAX_CELLS)[:, chosen]
     return out
