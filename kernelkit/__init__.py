@@ -64,6 +64,7 @@ _MODULES = {
     "paths": "paths",
     "regimes": "study.regimes",
     "slippage": "market.slippage",
+    "strategies": "strategies",
     "venues": "market.venues",
 }
 __all__ = tuple(sorted((*_PUBLIC, *_MODULES)))

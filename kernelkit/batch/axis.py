@@ -51,6 +51,23 @@ def parse(spec: str, *, name: str = "", namespace: Mapping[str, object] | None =
         raise UsageError(f"{where}: {wrong}") from None
 
 
+def grid(text: str, *, namespace: Mapping[str, object] | None = None) -> dict[str, Value | tuple[Value, ...]]:
+    """Parameters, one for each part between semicolons, each ``name=`` and what `parse` reads; UsageError as there.
+
+    >>> grid("fast=5:15:5; slow=60,100")
+    {'fast': (5, 10, 15), 'slow': (60, 100)}
+    """
+    out: dict[str, Value | tuple[Value, ...]] = {}
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        name, equals, spec = (word.strip() for word in part.partition("="))
+        if not equals or not name.isidentifier():
+            raise UsageError(f"{part!r}: a parameter is name=values; several are parted by semicolons")
+        if name in out:
+            raise UsageError(f"{name}: stands twice in {text!r}")
+        out[name] = parse(spec, name=name, namespace=namespace)
+    return out
+
+
 class _Wrong(UsageError):
     """What is wrong with a spec; `parse` puts the spec in front."""
 
