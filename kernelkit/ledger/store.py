@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kernelkit.errors import arguments
 from kernelkit.ledger.log import (
     BEGIN,
     HEAD,
@@ -292,6 +293,7 @@ def _opened(path: str) -> int | None:
         return None
 
 
+@arguments()
 def compact(at: str | None = None) -> int:
     """Move what this machine's ended processes have logged, or all segments, into Parquet files; how many records.
 
@@ -338,6 +340,7 @@ def _parquet_name(content: bytes) -> str:
     return f"{hashlib.sha256(content).hexdigest()}.parquet"
 
 
+@arguments()
 def verify(at: str | None = None, *, earlier: pd.DataFrame | None = None) -> pd.DataFrame:
     """Check every record's hash and place in its log's chain, every file's name, and the columns that are searched.
 
