@@ -39,7 +39,7 @@ from kernelkit.ledger.log import (
     unpacked,
 )
 from kernelkit.ledger.parquet import SEARCHED, Record, compacted, files, first_untrue, searched, table_of
-from kernelkit.ledger.place import filesystem, host, is_local, place, put
+from kernelkit.ledger.place import filesystem, host, is_local, place, put, sweep
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -302,6 +302,8 @@ def compact(at: str | None = None) -> int:
     """
     at = at or place()
     fs, path = filesystem(at)
+    if is_local(at):
+        sweep(path)
     return sum(_compact(fs, path, is_local(at), tried) for tried in (False, True))
 
 
