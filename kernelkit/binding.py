@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kernelkit.capture import SCALARS
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.kernels.lower import RESULT
 from kernelkit.kernels.plan import plain
 from kernelkit.strategy import Program, Signal, Strategy
@@ -23,6 +23,7 @@ class Fixed:
     value: Any
 
 
+@arguments()
 def fixed(value: Any) -> Fixed:
     """Bind a sequence as a value: ``grid=dict(hours=kk.fixed([9, 10]))``.
 
@@ -63,6 +64,11 @@ def bind(
     """
     scalars = {n: d for n, d in strategy.defaults.items() if d is not inspect.Parameter.empty}
     axes: dict[str, list[Any]] = {}
+    told: dict[str, Any] = {"params": params, "grid": grid}
+    for what, given in told.items():
+        if given is not None and not isinstance(given, Mapping):
+            fix = f"Write {what}={{'n': 20}}."
+            raise UsageError(message(f"{what} of {strategy.name}", repr(given), "a dict of names and values", fix))
     for source in (params or {}, grid or {}):
         for name, value in source.items():
             if name not in strategy.defaults:

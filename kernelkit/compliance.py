@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kernelkit.errors import arguments
 from kernelkit.kernels import layout as L
 from kernelkit.result import Records
 
@@ -30,6 +31,7 @@ RULES = {
 COUNTLESS = (L.R_UNIVERSE, L.R_DOWN, L.R_CLOSED_MARKET)  # these have no number
 
 
+@arguments()
 def compliance(res: xr.Dataset, **sel: Any) -> pd.DataFrame:
     """Every limit, outage, closing or rate that hit an order of the selected trial, in order of time (rule R9).
 

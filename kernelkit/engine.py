@@ -94,6 +94,9 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     models = FillModel.several(fill_model)
     settings = Settings.of(account, venue, models[0])
     traded_at, means = settings.venue, Means(client, cache, memory_limit)
+    if not isinstance(outputs, (str, list, tuple, set)):
+        fix = 'Write outputs=["metrics"], or leave it out for everything.'
+        raise UsageError(message("outputs", repr(outputs), f"a list of {', '.join(OUTPUTS)}", fix))
     unknown = [o for o in outputs if o not in (*OUTPUTS, "final_equity")]
     if unknown:
         raise UsageError(

@@ -6,6 +6,7 @@ import difflib
 import functools
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, TypeVar
@@ -78,7 +79,7 @@ def arguments(**known: Any) -> Callable[[Called], Called]:
             except TypeError as error:
                 if error.__traceback__ is None or error.__traceback__.tb_next is not None:  # it was called
                     raise
-                raise UsageError(_misfit(called, own, args, named, known)) from None
+                raise UsageError(misfit(called, own, args, named, known)) from None
 
         if not isinstance(called, type):
             return call  # type: ignore[return-value]
@@ -88,13 +89,18 @@ def arguments(**known: Any) -> Callable[[Called], Called]:
     return decorate
 
 
-def _misfit(called: Any, own: Any, args: Sequence[Any], named: Mapping[str, Any], known: Mapping[str, Any]) -> str:
-    """What does not fit of the arguments that were given."""
-    takes = {n: p for n, p in inspect.signature(own).parameters.items() if n != "self"}
-    what, each = f"kk.{called.__name__}", ", ".join(takes)
+def misfit(called: Any, own: Any, args: Sequence[Any], named: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    """What does not fit of the arguments ``args`` and ``named`` that the public ``called`` was given.
+
+    ``own`` has its signature, ``known`` are those of `arguments`.
+    """
+    every = inspect.signature(own).parameters
+    takes = {n: p for n, p in every.items() if n != "self" and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    any_name = any(p.kind is p.VAR_KEYWORD for p in every.values())
+    what, each = _public(called), ", ".join(takes)
     in_order = [n for n, p in takes.items() if p.kind is not p.KEYWORD_ONLY]
     placed = in_order[: len(args) - isinstance(called, type)]
-    for name in (n for n in named if n not in takes):
+    for name in (n for n in named if n not in takes and not any_name):
         fix = f"help({what}) says what each is for."
         if near := difflib.get_close_matches(name, takes, 1):
             fix = f"Did you mean {near[0]}?"
@@ -110,6 +116,16 @@ def _misfit(called: Any, own: Any, args: Sequence[Any], named: Mapping[str, Any]
             return message(what, f"no {name}", f"{name}=", f"It takes {each}.")
     wanted = f"at most {len(in_order)}: {', '.join(in_order)}"
     return message(what, "too many arguments without a name", wanted, f"Name the others: it takes {each}.")
+
+
+def _public(called: Any) -> str:
+    """How a function or class is called by who imports ``kernelkit as kk``."""
+    name, path = called.__name__, f"{called.__module__.removeprefix('kernelkit.')}."
+    whole: Any = sys.modules["kernelkit"]
+    if path.startswith(f"{whole._PUBLIC.get(name, '?')}."):
+        return f"kk.{name}"
+    home = next((short for short, module in whole._MODULES.items() if path.startswith(f"{module}.")), None)
+    return name if home is None else f"kk.{name}" if home == "errors" else f"kk.{home}.{name}"
 
 
 def extra(module: str, extra: str) -> ModuleType:

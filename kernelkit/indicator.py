@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import FunctionType
 from typing import Any
 
-from kernelkit.errors import StrategyError, message
+from kernelkit.errors import StrategyError, arguments, message
 from kernelkit.kernels import context
 from kernelkit.kernels.layout import FAILED
 from kernelkit.kernels.lower import Lowering
@@ -101,6 +101,7 @@ class Returned(ast.NodeTransformer):
         return node
 
 
+@arguments()
 def indicator(function: Any = None, /, *, state: Mapping[str, Any] | None = None) -> Any:
     """Make ``f(s, x, *arguments)`` a causal indicator with its own state per call site, called for every bar.
 

@@ -399,6 +399,7 @@ def fills(res: xr.Dataset) -> pd.DataFrame:
     return table
 
 
+@arguments()
 def actions(res: xr.Dataset) -> pd.DataFrame:
     """What moved the selected trial's cash without a fill, in order: actions, accruals, what an insurance bore (E, L5).
 
@@ -486,6 +487,7 @@ def orders(res: xr.Dataset, history: bool = False) -> pd.DataFrame:
     )
 
 
+@arguments()
 def save(res: xr.Dataset, path: str | os.PathLike[str], curves: Sequence[str] = (), *, overwrite: bool = False) -> Path:
     """Write a result as a Zarr folder, whole or not at all: metrics, block summaries, recipe, chosen ``curves``.
 

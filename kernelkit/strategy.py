@@ -16,7 +16,7 @@ from typing import Any, overload
 import numpy as np
 
 from kernelkit.capture import SCALARS, Capture, captured, code_of, snapshot
-from kernelkit.errors import StrategyError, message
+from kernelkit.errors import StrategyError, arguments, message
 from kernelkit.hooks import MOMENTS, Hook, hook_of, moment, placed
 from kernelkit.kernels.entries import Returns, entries
 from kernelkit.kernels.lower import Lowering
@@ -32,6 +32,7 @@ from kernelkit.travelling import Travelling
 REWRITE = "Rewrite it with numbers, or run with debug=True."
 
 
+@arguments()
 def ring(n: int) -> Ring:
     """Declare state that keeps the last ``n`` floats: ``.push(x)``, ``[0]`` the newest, ``[-1]`` the one before.
 
@@ -45,6 +46,7 @@ def ring(n: int) -> Ring:
     return Ring(n)
 
 
+@arguments()
 def each(value: Any = 0.0) -> Each:
     """Declare state of a portfolio with a number for each asset: ``s.w[k]``, or whole in ``ctx.weights(s.w)``.
 
@@ -436,6 +438,7 @@ def strategy(
 def strategy(
     *, state: Mapping[str, Any] | None = None, warmup: int | Callable[[Any], int] | None = None
 ) -> Callable[[Callable[..., Any]], Strategy]: ...
+@arguments()
 def strategy(function: Any = None, /, *, state: Any = None, warmup: Any = None) -> Any:
     """Make ``f(ctx, **params)`` an event-driven strategy: it runs after each bar has closed, its orders act later (T5).
 
@@ -469,6 +472,7 @@ def portfolio(
 def portfolio(
     *, state: Mapping[str, Any] | None = None, warmup: int | Callable[[Any], int] | None = None
 ) -> Callable[[Callable[..., Any]], Portfolio]: ...
+@arguments()
 def portfolio(function: Any = None, /, *, state: Any = None, warmup: Any = None) -> Any:
     """Make ``f(ctx, **params)`` the strategy of a portfolio: all assets share one account (rules X1-X9).
 
@@ -507,6 +511,7 @@ def portfolio(function: Any = None, /, *, state: Any = None, warmup: Any = None)
     return made if function is None else made(function)
 
 
+@arguments()
 def signal(function: Any = None, /, *, units: str = "weight") -> Any:
     """Make ``f(ds, **params)``, which returns targets (time,) or (time, asset), a strategy.
 

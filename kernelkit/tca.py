@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.kernels import layout as L
 from kernelkit.metrics import execution
 from kernelkit.result import Records, curves_of, fills, orders, selected, trial_numbers
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+@arguments()
 def executions(
     res: xr.Dataset,
     *,

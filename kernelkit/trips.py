@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kernelkit.errors import arguments
 from kernelkit.kernels import layout as L
 from kernelkit.result import Records
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 SPLIT = L.ACTIONS.index("split")
 
 
+@arguments()
 def trades(res: xr.Dataset) -> pd.DataFrame:
     """Every closed round trip of the selected trial (rule A7).
 

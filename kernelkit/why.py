@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit import checking
-from kernelkit.errors import RunError, UsageError, message
+from kernelkit.errors import RunError, UsageError, arguments, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.block import header_of
 from kernelkit.kernels.job import Job
@@ -132,6 +132,7 @@ class Why:
         return "".join([*out, "</table>"])
 
 
+@arguments()
 def why(res: xr.Dataset, order: int, **sel: Any) -> Why:
     """Explain one order of a result: what it asked for, what each bar did to it by which rule, why it ended.
 

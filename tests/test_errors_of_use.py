@@ -638,10 +638,13 @@ def test_arguments_that_do_not_fit(bars: xr.Dataset, call: Callable[..., Any], w
     says(caught, wanted)
 
 
-def test_a_type_error_of_what_is_called_is_its_own(bars: xr.Dataset) -> None:
-    f = define(PLAIN.format("ctx.buy(1.0)"))
-    with pytest.raises(TypeError, match="not iterable") as caught:
-        kk.backtest(bars, f, outputs=3)  # type: ignore[arg-type]
+def test_a_type_error_of_what_is_called_is_its_own() -> None:
+    @kk.errors.arguments()
+    def called(step: Any) -> list[int]:
+        return list(range(0, 10, step))
+
+    with pytest.raises(TypeError, match="as an integer") as caught:
+        called("two")
     assert not isinstance(caught.value, UsageError)
 
 

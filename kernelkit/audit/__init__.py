@@ -197,7 +197,7 @@ class _Audit:
     def _cuts(self, count: int) -> list[int]:
         first, end = self.subject.span(self.whole)
         last = min(end, self.bars.sizes["time"] - 1)
-        if count < 1 or last <= first:
+        if type(count) is not int or count < 1 or last <= first:
             found = f"{count} cuts between rows {first} and {last}"
             raise UsageError(
                 message(f"audit of {self.subject.name}", found, "at least one cut", "Pass more bars, or cuts=64.")

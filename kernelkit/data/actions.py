@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit.data.sessions import DAY, stamp
-from kernelkit.errors import DataError, message
+from kernelkit.errors import DataError, arguments, message
 from kernelkit.schema import check_bars, utc
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class AdjustedWarning(UserWarning):
     """Splits were given for prices that seem to be adjusted for them already."""
 
 
+@arguments()
 def with_actions(bars: xr.Dataset, actions: pd.DataFrame) -> xr.Dataset:
     """Return ``bars`` with what happened to its assets by the calendar, which the account then lives through (E1-E5).
 
@@ -152,7 +153,7 @@ def _warn_of_adjusted(bars: xr.Dataset, when: Any, whose: Any, ratio: Any) -> No
             found = f"a price before the split of {utc(when[mine[k]])} that is {moved[0, k]:.4g} times the one after it"
             wanted = f"about {ratio[mine[k]]:.4g}, as prices that nobody has adjusted have it"
             fix = f"Load raw prices, or leave out the splits: at {still.sum()} of {len(mine)} of them it is so."
-            warnings.warn(message(f"bars of {name}", found, wanted, fix), AdjustedWarning, stacklevel=3)
+            warnings.warn(message(f"bars of {name}", found, wanted, fix), AdjustedWarning, stacklevel=4)
 
 
 def _last_bar(bars: xr.Dataset, name: str, when: int) -> tuple[int, int]:

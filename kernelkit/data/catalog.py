@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +21,7 @@ _INDEX_NOTE = (
 _AAPL_NOTE = "Prices are adjusted for splits, not for dividends, so no traded price grid remains."
 
 
+@arguments()
 def load(name: str, **options: Any) -> xr.Dataset:
     """Return the bars called ``name``; `names` lists them. Only generated bars take options (``n``, ``seed``).
 
@@ -30,7 +31,7 @@ def load(name: str, **options: Any) -> xr.Dataset:
     >>> bars.attrs["tradable"], bars.sizes["time"]
     (0, 5031)
     """
-    if name not in _LOADERS:
+    if name not in list(_LOADERS):
         fix = 'Own data: kk.data.from_pandas(df, calendar="XNYS").'
         raise DataError(message("data", repr(name), f"one of {', '.join(_LOADERS)}", fix))
     loader = _LOADERS[name]
@@ -42,6 +43,7 @@ def load(name: str, **options: Any) -> xr.Dataset:
     return loader(**options)
 
 
+@arguments()
 def names() -> tuple[str, ...]:
     """Return what `load` can load.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernelkit.errors import DataError, message
+from kernelkit.errors import DataError, arguments, message
 from kernelkit.schema import check_bars
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ CONTRACT = "contract"
 KINDS = ("linear", "inverse")
 
 
+@arguments()
 def inverse(bars: xr.Dataset, assets: Sequence[str] | None = None) -> xr.Dataset:
     """Return ``bars`` whose ``assets`` (None: all) are inverse contracts, as coin-margined perpetuals are.
 

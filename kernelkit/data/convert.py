@@ -12,7 +12,7 @@ from kernelkit.data import grid as grids
 from kernelkit.data import lineage
 from kernelkit.data.actions import NAMES
 from kernelkit.data.contracts import is_inverse
-from kernelkit.errors import DataError, message
+from kernelkit.errors import DataError, arguments, message
 from kernelkit.schema import PRICES, check_bars, label, utc
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 
+@arguments()
 def in_currency(bars: xr.Dataset, currency: str, rates: pd.Series | Mapping[str, pd.Series]) -> xr.Dataset:
     """Return ``bars`` with the prices of all assets in ``currency``, so that they can share an account.
 

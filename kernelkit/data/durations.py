@@ -10,6 +10,7 @@ from kernelkit.errors import UsageError, message
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST = {"Y": 100, "M": 1_200, "W": 5_218, "D": 36_525}  # of a century
 UNITS = {"Y": "years", "M": "months", "W": "weeks", "D": "days"}
 
 
@@ -22,6 +23,7 @@ def duration(text: str, name: str) -> pd.DateOffset:
     import pandas as pd
 
     found = re.fullmatch(r"(\d+)([YMWD])", str(text).strip())
-    if not found or int(found[1]) == 0:
-        raise UsageError(message(name, repr(text), "a duration such as 5Y, 6M, 8W or 90D", f'Write {name}="5Y".'))
+    if not found or not 0 < int(found[1]) <= MOST[found[2]]:
+        wanted = "a duration such as 5Y, 6M, 8W or 90D, of at most a century"
+        raise UsageError(message(name, repr(text), wanted, f'Write {name}="5Y".'))
     return pd.DateOffset(**{UNITS[found[2]]: int(found[1])})

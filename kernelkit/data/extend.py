@@ -8,7 +8,7 @@ import numpy as np
 
 from kernelkit.data import contracts, lineage, sessions
 from kernelkit.data.frames import from_pandas
-from kernelkit.errors import DataError, message
+from kernelkit.errors import DataError, arguments, message
 from kernelkit.schema import AGE, EXTRA, FEATURE, check_bars, utc
 
 SYMBOLS = ("symbol_from", "symbol_asset", "symbol_name")  # E9
@@ -22,6 +22,7 @@ _SAME = ("asset", "asset_id", "tick", "inverse", "lot", "multiplier", "currency"
 _SAME_ATTRS = ("calendar", "bar", "label", "tz", "synthetic")
 
 
+@arguments()
 def append(bars: xr.Dataset, more: xr.Dataset | Frames, *, allow_gap: bool = False) -> xr.Dataset:
     """Return ``bars`` followed by ``more``, with the lineage extended to that of the whole.
 

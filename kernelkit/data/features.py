@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelkit.data import lineage
-from kernelkit.errors import DataError, message
-from kernelkit.schema import AGE, FEATURE, check_dataset, utc, variable
+from kernelkit.errors import DataError, arguments, message
+from kernelkit.schema import AGE, FEATURE, check_bars, utc, variable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 NEVER = -1
 
 
+@arguments()
 def feature(
     bars: xr.Dataset,
     name: str,
@@ -47,7 +48,7 @@ def feature(
     >>> bars["x.rate"].sel(time="2001-04-18").item(), bars["x.rate"].sel(time="2001-04-17").item()
     (5.25, 5.5)
     """
-    check_dataset(bars)
+    check_bars(bars)
     _check_name(bars, name)
     values, index = _table(bars, name, series)
     limit = None if max_age is None else _duration(max_age, "max_age")
@@ -80,8 +81,8 @@ def _with(bars: xr.Dataset, name: str, values: Floats, ages: Int64s, attrs: dict
     return out
 
 
-def _check_name(bars: xr.Dataset, name: str) -> None:
-    if not name.isidentifier():
+def _check_name(bars: xr.Dataset, name: Any) -> None:
+    if not isinstance(name, str) or not name.isidentifier():
         raise DataError(message("feature name", repr(name), "an identifier, for ctx.x.<name>", "Use letters and _."))
     if FEATURE + name in bars:
         fix = f"Choose another name, or drop it first: bars.drop_vars(['x.{name}', 'age.{name}'])."
@@ -103,7 +104,11 @@ def _table(bars: xr.Dataset, name: str, series: Any) -> tuple[Floats, Int64s | N
         if isinstance(series.index, pd.DatetimeIndex):
             index = ns_of(series.index, f"index of feature {name!r}")
         series = series.to_numpy(dtype="float64", na_value=np.nan)
-    values = np.asarray(series, dtype=np.float64)
+    try:
+        values = np.asarray(series, dtype=np.float64)
+    except (TypeError, ValueError):
+        found, fix = type(series).__name__, "Pass a Series, a DataFrame with one column per asset, or an array."
+        raise DataError(message(f"feature {name!r}", found, "numbers", fix)) from None
     if values.ndim == 1:
         values = np.repeat(values[:, None], len(assets), axis=1)
     if values.ndim != 2 or values.shape[1] != len(assets) or not values.size:

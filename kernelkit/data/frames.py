@@ -11,8 +11,8 @@ import numpy as np
 
 from kernelkit.data import grid as grids
 from kernelkit.data import lineage, quality, rows, sessions
-from kernelkit.errors import DataError, message
-from kernelkit.schema import EXTRA, PRICES
+from kernelkit.errors import DataError, arguments, message
+from kernelkit.schema import EXTRA, PRICES, check_bars
 from kernelkit.schema import label as add_labels
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Instrument:
     snaps: bool = False
 
 
+@arguments()
 def from_pandas(  # noqa: PLR0913 - what a file of bars does not say has to be said here
     frame: Frames,
     label: Literal["open", "close"] | None = None,
@@ -85,6 +86,8 @@ def from_pandas(  # noqa: PLR0913 - what a file of bars does not say has to be s
     >>> bars["known_at"].values[0]
     np.datetime64('2020-07-02T20:00:00.000000000')
     """
+    if like is not None:
+        check_bars(like)
     frames = _frames(frame, name, like)
     if like is not None:
         _check_alone(label=label, bar=bar, calendar=calendar, tz=tz, tick_size=tick_size, lot_size=lot_size)
@@ -112,7 +115,7 @@ def _warn_of_weekends(session: sessions.Int64s, name: str) -> None:
     found = f"none on {missing} in {days.size} days, under the calendar 24/7"
     fix = 'Pass calendar="XNYS" (or the exchange\'s own), or "24/5": under "24/7" a year counts 365 sessions.'
     text = message(f"bars of {name}", found, "some on every day of the week", fix)
-    warnings.warn(text, CalendarWarning, stacklevel=3)
+    warnings.warn(text, CalendarWarning, stacklevel=4)
 
 
 def build(

@@ -8,13 +8,14 @@ import numpy as np
 
 from kernelkit import ledger
 from kernelkit.data.durations import duration
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.schema import check_bars, covered
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
+@arguments()
 def seal(bars: xr.Dataset, last: str = "1Y", note: str = "") -> xr.Dataset:
     """Return ``bars`` without their last year, or another duration (5Y, 6M, 8W, 90D), which is sealed from now on (J9).
 

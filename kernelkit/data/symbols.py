@@ -21,7 +21,7 @@ from kernelkit.data.contracts import CONTRACT
 from kernelkit.data.extend import SYMBOLS as NAMES
 from kernelkit.data.extend import check_plain, sessions_between
 from kernelkit.data.sessions import DAY, stamp
-from kernelkit.errors import DataError, message
+from kernelkit.errors import DataError, arguments, message
 from kernelkit.schema import check_bars, check_dataset, utc
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Spell:
         return f"{self.asset} as {self.symbol} from {_day(self.first)} {end}"
 
 
+@arguments()
 def with_symbols(bars: xr.Dataset, symbols: pd.DataFrame, *, allow_gap: bool = False) -> xr.Dataset:
     """Return ``bars``, whose assets are tickers, with a column for each asset that has had them (rule E9).
 
@@ -109,6 +110,7 @@ def with_symbols(bars: xr.Dataset, symbols: pd.DataFrame, *, allow_gap: bool = F
     return made
 
 
+@arguments()
 def symbols_of(bars: xr.Dataset) -> pd.DataFrame:
     """The names that assets of ``bars`` have had: ``asset``, ``symbol`` and the time (UTC) from which each held.
 
@@ -137,6 +139,7 @@ def symbols_at(bars: xr.Dataset, assets: Sequence[str], times: NDArray[np.int64]
     return out
 
 
+@arguments()
 def lean_symbols(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Read LEAN's map files, one or a folder of them, as the table that `with_symbols` takes.
 

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from kernelkit.data import lineage
 from kernelkit.data.features import Int64s, as_of, known_times, ns_of
-from kernelkit.errors import DataError, message
-from kernelkit.schema import check_dataset, utc, variable
+from kernelkit.errors import DataError, arguments, message
+from kernelkit.schema import check_bars, utc, variable
 
 NAME = "universe"
 
 
+@arguments()
 def with_universe(bars: xr.Dataset, mask: Any, known_at: Any = None) -> xr.Dataset:
     """Return ``bars`` with ``universe``: whether each asset may be opened at each bar's decision (rule U1).
 
@@ -33,7 +34,7 @@ def with_universe(bars: xr.Dataset, mask: Any, known_at: Any = None) -> xr.Datas
     >>> bars["universe"].sel(time=["1999-12-31", "2001-04-17", "2001-04-18"]).values.ravel().tolist()
     [False, True, False]
     """
-    check_dataset(bars)
+    check_bars(bars)
     assets = [str(a) for a in bars["asset"].values]
     member, index = _member(mask, assets)
     now = bars["known_at"].values.astype("datetime64[ns]").astype(np.int64)

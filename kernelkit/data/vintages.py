@@ -8,13 +8,14 @@ import numpy as np
 
 from kernelkit.data.features import known_times, ns_of
 from kernelkit.data.sessions import stamp
-from kernelkit.errors import DataError, message
+from kernelkit.errors import DataError, arguments, message
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
 
+@arguments()
 def vintage(series: pd.Series, known_at: Any, at: Any = None) -> xr.DataArray:
     """The series (time) as it was published, each value with the coordinate `known_at`.
 

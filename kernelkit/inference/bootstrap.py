@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernelkit.errors import DataError, message
+from kernelkit.errors import DataError, arguments, message
 from kernelkit.metrics.series import Array, running_max
 
 ROUNDING = 1e-13  # of a sum of squares: a variance of so little is none
@@ -33,6 +33,7 @@ class MaximumTest(NamedTuple):
         return float(np.min(self.p))
 
 
+@arguments()
 def max_sharpe_test(x: Array, counts: Array) -> MaximumTest:
     """Is the best of these trials above 0? The studentised bootstrap of the maximum, and each trial's p-value.
 
@@ -130,6 +131,7 @@ class SuperiorAbility(NamedTuple):
     upper: float
 
 
+@arguments()
 def superior_ability(x: Array, counts: Array, *, length: float, studentised: bool = True) -> SuperiorAbility:
     """Does any of these trials have a mean above 0? Hansen (2005), A test for superior predictive ability.
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Hashable
+from numbers import Real
 from typing import Any, get_args
 
 import xarray as xr
@@ -16,7 +19,7 @@ def choice(function: str, **given: tuple[Any, Any]) -> None:
     >>> choice("f", side=("left", Literal["left", "right"]))
     """
     for name, (value, choices) in given.items():
-        if value not in get_args(choices):
+        if not (isinstance(value, str) and value in get_args(choices)):
             wanted = f"one of {', '.join(map(repr, get_args(choices)))}"
             raise UsageError(message(f"{function}: {name}", repr(value), wanted, _help(function)))
 
@@ -26,8 +29,8 @@ def fraction(function: str, name: str, value: float) -> None:
 
     >>> fraction("f", "level", 0.9)
     """
-    if not 0.0 < value < 1.0:
-        raise UsageError(message(f"{function}: {name}", value, "a number between 0 and 1", _help(function)))
+    if not (is_number(value) and 0.0 < value < 1.0):
+        raise UsageError(message(f"{function}: {name}", repr(value), "a number between 0 and 1", _help(function)))
 
 
 def whole(function: str, name: str, value: float, least: int) -> int:
@@ -36,10 +39,19 @@ def whole(function: str, name: str, value: float, least: int) -> int:
     >>> whole("f", "lags", 3.0, 0)
     3
     """
-    if not (value == int(value) and value >= least):
+    if not (is_number(value) and value == math.floor(value) and value >= least):
         wanted = f"a whole number of at least {least}"
-        raise UsageError(message(f"{function}: {name}", value, wanted, _help(function)))
+        raise UsageError(message(f"{function}: {name}", repr(value), wanted, _help(function)))
     return int(value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether this is a finite number; True and False are none.
+
+    >>> is_number(0.5), is_number("10%"), is_number(float("nan"))
+    (True, False, False)
+    """
+    return type(value) is not bool and isinstance(value, Real) and math.isfinite(value)
 
 
 def along(function: str, dims: tuple[str, ...], *given: Any) -> list[xr.DataArray]:
@@ -48,6 +60,8 @@ def along(function: str, dims: tuple[str, ...], *given: Any) -> list[xr.DataArra
     >>> along("f", ("time",), xr.DataArray([1, 2], dims="time"))[0].dtype
     dtype('float64')
     """
+    if not all(isinstance(dim, Hashable) for dim in dims):
+        raise UsageError(message(f"{function}: dims", repr(dims), "names of dims", "Name each dim by itself."))
     if not given:
         raise DataError(message(function, "no series", "at least one DataArray", _help(function)))
     for x in given:

@@ -14,8 +14,8 @@ import scipy.special
 import xarray as xr
 from numpy.typing import NDArray
 
-from kernelkit.errors import UsageError, message
-from kernelkit.inference.checks import along, choice, differ, fraction
+from kernelkit.errors import UsageError, arguments, message
+from kernelkit.inference.checks import along, choice, differ, fraction, whole
 
 Floats = NDArray[np.float64]
 Side = Literal["two-sided", "less", "greater"]
@@ -36,6 +36,7 @@ TEXTS = {
 TEST = ("statistic", "p_value")
 
 
+@arguments()
 def t_test(
     x: xr.DataArray,
     y: xr.DataArray | None = None,
@@ -86,6 +87,7 @@ def t_test(
     return by_row("t_test", two, (x, y), names, dim, {"kind": kind, **settings}, least=2)
 
 
+@arguments()
 def z_test(
     x: xr.DataArray,
     y: xr.DataArray | None = None,
@@ -119,6 +121,7 @@ def z_test(
     return by_row("z_test", z, given, TEST, dim, {"mean": mean, "alternative": alternative, **known}, least=2)
 
 
+@arguments()
 def mann_whitney(
     x: xr.DataArray,
     y: xr.DataArray,
@@ -146,6 +149,7 @@ def mann_whitney(
     return by_row("mann_whitney", of, (x, y), TEST, dim, {"alternative": alternative, "method": method})
 
 
+@arguments()
 def kolmogorov_smirnov(
     x: xr.DataArray,
     y: xr.DataArray | None = None,
@@ -185,6 +189,7 @@ def kolmogorov_smirnov(
     return by_row("kolmogorov_smirnov", single, (x,), TEST, dim, settings)
 
 
+@arguments()
 def anderson_darling(*samples: xr.DataArray, dim: str = "time") -> xr.Dataset:
     """Is `x` normal, of any mean and variance? Of several samples: are they from one distribution, whichever?
 
@@ -212,6 +217,7 @@ def anderson_darling(*samples: xr.DataArray, dim: str = "time") -> xr.Dataset:
     return by_row("anderson_darling", of, samples, TEST, dim, {}, least=2)
 
 
+@arguments()
 def jarque_bera(x: xr.DataArray, *, dim: str = "time") -> xr.Dataset:
     """Are skewness and kurtosis those of a normal distribution? Jarque and Bera (1987), chi-squared of 2 degrees.
 
@@ -228,6 +234,7 @@ def jarque_bera(x: xr.DataArray, *, dim: str = "time") -> xr.Dataset:
     return by_row("jarque_bera", of, (x,), (*TEST, "skewness", "kurtosis"), dim, {}, least=2)
 
 
+@arguments()
 def ljung_box(x: xr.DataArray, *, lags: Sequence[int] = (1, 5, 10), fitted: int = 0, dim: str = "time") -> xr.Dataset:
     """Is there autocorrelation up to each of these lags? Ljung and Box (1978), along a new last dim `lag`.
 
@@ -237,8 +244,10 @@ def ljung_box(x: xr.DataArray, *, lags: Sequence[int] = (1, 5, 10), fitted: int 
     >>> bool((ljung_box(x)["p_value"] < 1e-3).all())
     True
     """
-    chosen = [int(lag) for lag in lags]
-    if not chosen or min(chosen) < 1 or chosen != list(lags) or not 0 <= fitted < min(chosen):
+    if not isinstance(lags, (list, tuple, range, np.ndarray)) or not len(lags):
+        raise UsageError(message("ljung_box: lags", repr(lags), "a list of whole numbers", "Write lags=[1, 5, 10]."))
+    chosen, fitted = [whole("ljung_box", "lags", lag, 1) for lag in lags], whole("ljung_box", "fitted", fitted, 0)
+    if fitted >= min(chosen):
         fix = "Give lags above the number of fitted parameters."
         raise UsageError(message("ljung_box: lags, fitted", f"{lags}, {fitted}", "whole numbers above 0", fix))
     from statsmodels.stats.diagnostic import acorr_ljungbox

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
 from kernelkit.inference.checks import along, choice, whole
 
 Floats = NDArray[np.float64]
@@ -20,6 +20,7 @@ OTHER = "other_"  # the second of two equal dims
 MERGERS = 16  # of a tree that are done before an interrupt is heard
 
 
+@arguments()
 def strategy_correlation(
     returns: xr.DataArray, *, over: str, method: Method = "pearson", dim: str = "time"
 ) -> xr.DataArray:
@@ -57,6 +58,7 @@ def strategy_correlation(
     return found.rename("correlation").assign_attrs(attrs)
 
 
+@arguments()
 def strategy_clusters(
     returns: xr.DataArray,
     *,
@@ -173,6 +175,7 @@ def silhouettes(distance: Floats, labels: NDArray[np.int64]) -> Floats:
     return np.asarray(gap / np.where(known, scale, 1.0))
 
 
+@arguments()
 def effective_trials(
     returns: xr.DataArray, *, over: str, estimator: Estimator = "average_correlation", dim: str = "time"
 ) -> xr.DataArray:

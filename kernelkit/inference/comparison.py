@@ -9,7 +9,7 @@ import scipy.special
 import xarray as xr
 from numpy.typing import NDArray
 
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
 from kernelkit.inference.block_length import block_length
 from kernelkit.inference.checks import along, choice, differ, fraction, whole
 from kernelkit.inference.classical import by_row
@@ -29,6 +29,7 @@ DEFAULT = Resampling()
 NAMES = ("estimate", "standard_error", "statistic", "p_value", "low", "high")
 
 
+@arguments()
 def sharpe_difference(
     x: xr.DataArray,
     y: xr.DataArray,
@@ -125,6 +126,7 @@ def _studentised(a: Floats, b: Floats, d: float, how: Resampling) -> Floats:
     return np.concatenate(found)
 
 
+@arguments()
 def equivalence_test(
     estimate: xr.DataArray, error: xr.DataArray, *, margin: float, degrees: xr.DataArray | float = np.inf
 ) -> xr.DataArray:
@@ -150,6 +152,7 @@ def equivalence_test(
     return found.assign_attrs(attrs).rename("p_value")
 
 
+@arguments()
 def rank_intervals(
     statistic: Statistic,
     returns: xr.DataArray,

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from kernelkit.errors import DataError, message
+from kernelkit.errors import DataError, arguments, message
 from kernelkit.inference.checks import along, choice, fraction
 from kernelkit.inference.draws import block_counts
 from kernelkit.inference.resampling import Resampler, Resampling
@@ -21,6 +21,7 @@ Kernel = Callable[..., Any]
 DEFAULT = Resampling()
 
 
+@arguments()
 def model_confidence_set(
     returns: xr.DataArray,
     *,

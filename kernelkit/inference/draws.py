@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import UsageError, arguments, message
 
 Blocks = Literal["stationary", "circular", "moving", "iid"]
 
@@ -36,6 +36,7 @@ def block_indices(
     return out
 
 
+@arguments()
 def block_counts(
     n: int, replications: int, *, length: float = 1.0, scheme: Blocks = "stationary", seed: int = 0
 ) -> Any:

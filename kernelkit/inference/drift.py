@@ -9,7 +9,7 @@ import scipy.special
 import xarray as xr
 from numpy.typing import NDArray
 
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
 from kernelkit.inference.sequential import sequence
 from kernelkit.metrics.labels import check_dims, check_names, named
 from kernelkit.metrics.metric import metric
@@ -110,6 +110,7 @@ _TEXTS = {
 }
 
 
+@arguments()
 def monitor(
     returns: xr.DataArray,
     reference: float | xr.DataArray,

@@ -8,13 +8,14 @@ import numpy as np
 import scipy.special
 import xarray as xr
 
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.inference.checks import choice, fraction
 from kernelkit.inference.classical import Floats, by_row
 
 Measure = Literal["cohen_d", "hedges_g", "cliff_delta"]
 
 
+@arguments()
 def effect_size(
     x: xr.DataArray,
     y: xr.DataArray | None = None,

@@ -10,7 +10,7 @@ import scipy.special
 import xarray as xr
 from numpy.typing import NDArray
 
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
 from kernelkit.inference.checks import along, choice, differ, fraction
 from kernelkit.inference.resampling import CELLS, REPLICATION, Resampler, Resampling, gathered
 
@@ -41,6 +41,7 @@ class Drawn(NamedTuple):
     errors: Floats | None = None
 
 
+@arguments()
 def interval(
     statistic: Statistic,
     *series: xr.DataArray,
@@ -86,6 +87,7 @@ def interval(
     return _dataset(found, drawn.estimate, method, level, resampler)
 
 
+@arguments()
 def replications(
     statistic: Statistic, *series: xr.DataArray, dim: str = "time", resampling: Resampling = DEFAULT
 ) -> xr.DataArray:

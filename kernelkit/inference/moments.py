@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
+from kernelkit.errors import arguments
 from kernelkit.inference.checks import along, choice
 from kernelkit.inference.draws import Blocks, Plan, blocks_plan
 from kernelkit.inference.resampling import REPLICATION, Resampling, found_length
@@ -30,6 +31,7 @@ OUTPUTS = {
 }
 
 
+@arguments()
 def bootstrap_moments(
     returns: xr.DataArray, *, dim: str = "time", periods: float | None = None, resampling: Resampling = DEFAULT
 ) -> xr.Dataset:

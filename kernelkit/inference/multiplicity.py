@@ -10,7 +10,7 @@ import scipy.special
 import xarray as xr
 from statsmodels.stats.multitest import multipletests
 
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
 from kernelkit.metrics.regression import two_sided
 
 Method = Literal["bonferroni", "holm", "hochberg", "bh", "by"]
@@ -18,6 +18,7 @@ Method = Literal["bonferroni", "holm", "hochberg", "bh", "by"]
 _NAMES = {"hochberg": "simes-hochberg", "bh": "fdr_bh", "by": "fdr_by"}  # of statsmodels
 
 
+@arguments()
 def adjusted_p_values(p_values: Any, *, method: Method = "holm", dim: str | Sequence[str] | None = None) -> Any:
     """The p-values of a family, each made to count for the others: reject those that are at most the level.
 
@@ -75,6 +76,7 @@ def _adjusted(p_values: Any, axes: int, method: str) -> np.ndarray:
     return found.reshape(given.shape)
 
 
+@arguments()
 def haircut_sharpe_ratio(
     sharpe: Any,
     *,

@@ -17,7 +17,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from kernelkit import rng
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
 
 Floats = NDArray[np.float64]
 Measure = Literal["sharpe_ratio", "mean"]
@@ -74,6 +74,7 @@ class Halves(NamedTuple):
     masks: NDArray[np.int64]
 
 
+@arguments()
 def pbo(
     returns: xr.DataArray,
     *,
@@ -117,6 +118,7 @@ def pbo(
     return _dataset(found, OUTPUTS, attrs)
 
 
+@arguments()
 def cscv(
     returns: xr.DataArray,
     *,

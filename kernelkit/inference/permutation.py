@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from kernelkit.errors import DataError, message
+from kernelkit.errors import DataError, arguments, message
 from kernelkit.inference.checks import along, choice, differ, whole
 from kernelkit.rng import uniform
 
@@ -26,6 +26,7 @@ OUTPUTS = {
 }
 
 
+@arguments()
 def permutation_test(
     positions: xr.DataArray,
     returns: xr.DataArray,

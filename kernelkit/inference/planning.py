@@ -11,7 +11,8 @@ import scipy.optimize
 import scipy.special
 
 from kernelkit import ledger
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import UsageError, arguments, message
+from kernelkit.inference.checks import is_number
 from kernelkit.inference.significance import expected_max_sharpe
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class Plan:
     __repr__ = __str__
 
 
+@arguments()
 def plan(
     bars: xr.Dataset,
     n_trials: int,
@@ -113,9 +115,9 @@ def plan(
 
     for name, value, wanted, fits in (
         ("n_trials", n_trials, "a whole number above 0", type(n_trials) is int and n_trials > 0),
-        ("level", level, "a number between 0 and 0.5", 0.0 < level < 0.5),
-        ("power", power, "a number between 0.5 and 1", 0.5 <= power < 1.0),
-        ("correlation", correlation, "a number from 0 to below 1", 0.0 <= correlation < 1.0),
+        ("level", level, "a number between 0 and 0.5", is_number(level) and 0.0 < level < 0.5),
+        ("power", power, "a number between 0.5 and 1", is_number(power) and 0.5 <= power < 1.0),
+        ("correlation", correlation, "a number from 0 to below 1", is_number(correlation) and 0.0 <= correlation < 1.0),
     ):
         if not fits:
             raise UsageError(message(name, repr(value), wanted, "See help(kk.plan)."))

@@ -9,10 +9,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
 from kernelkit.inference.multiplicity import Method, adjusted_p_values
 from kernelkit.metrics.factors import check_settings
-from kernelkit.metrics.labels import check_dims, over
+from kernelkit.metrics.labels import check_dims, over, zoned
 from kernelkit.metrics.metric import aligned
 from kernelkit.metrics.regression import least_squares
 from kernelkit.metrics.trades import WEEKDAYS
@@ -37,6 +37,7 @@ _TEXTS = {
 }
 
 
+@arguments()
 def seasonality(
     returns: xr.DataArray,
     *,
@@ -98,7 +99,7 @@ def _clock(returns: xr.DataArray, dim: str, tz: str) -> pd.DatetimeIndex:
     if dim not in returns.coords or returns[dim].dtype.kind != "M":
         fix = "Give it a time coordinate."
         raise DataError(message("seasonality: returns", f"no times along {dim!r}", "times", fix))
-    return pd.DatetimeIndex(returns[dim].values).tz_localize("UTC").tz_convert(tz)
+    return zoned("seasonality", pd.DatetimeIndex(returns[dim].values), tz)
 
 
 def effects(index: pd.DatetimeIndex, calendar: str) -> Iterator[tuple[str, Mask]]:

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.special
 import xarray as xr
 
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.metrics.metric import RANGES, Periods, metric
 from kernelkit.metrics.series import Array, centred, count, deviation, mean, positive, special, standardised, total
 
@@ -198,6 +198,7 @@ def _approximate(n: Array) -> Array:
     return np.maximum(inner - np.euler_gamma * scipy.special.ndtri(1.0 / (n * np.e)), 0.0)
 
 
+@arguments()
 def expected_max_sharpe(n_trials: Any, *, sharpe_variance: float = 1.0, method: Method = "exact") -> Any:
     """The Sharpe ratio that the best of so many independent trials without skill is expected to have, I2.
 
@@ -216,6 +217,7 @@ def expected_max_sharpe(n_trials: Any, *, sharpe_variance: float = 1.0, method: 
     return _described(found, "expected maximum of Sharpe ratios", "1", method)
 
 
+@arguments()
 def min_backtest_length(n_trials: Any, *, sharpe: float = 1.0, method: Method = "exact") -> Any:
     """The years below which the best of so many trials without skill is expected to have this annual Sharpe ratio.
 

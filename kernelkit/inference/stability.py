@@ -11,12 +11,13 @@ import scipy.special
 import xarray as xr
 from numpy.typing import NDArray
 
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
 from kernelkit.inference.checks import along, differ, fraction, whole
 
 Floats = NDArray[np.float64]
 
 
+@arguments()
 def parameter_plateau(
     values: xr.DataArray, *, over: Sequence[Hashable], radius: int = 1, share: float = 0.8
 ) -> xr.Dataset:
@@ -78,6 +79,7 @@ def parameter_plateau(
     return xr.Dataset(arrays, attrs={"radius": reach, "share": share})
 
 
+@arguments()
 def out_of_sample(
     inside: xr.DataArray, outside: xr.DataArray, *, over: Hashable = "fold", level: float = 0.9
 ) -> xr.Dataset:
@@ -143,6 +145,7 @@ def out_of_sample(
     return xr.Dataset(arrays, attrs={"over": str(over), "level": level})
 
 
+@arguments()
 def importance_stability(
     importances: xr.DataArray, *, top: int, over: Hashable = "feature", folds: Hashable = "fold", level: float = 0.95
 ) -> xr.Dataset:

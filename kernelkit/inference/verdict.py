@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit import ledger
-from kernelkit.errors import RunError, UsageError, message
+from kernelkit.errors import RunError, UsageError, arguments, message
+from kernelkit.inference.checks import is_number
 from kernelkit.inference.evidence import Evidence, gather
 from kernelkit.inference.headline import LEAST, REPLICATIONS
 from kernelkit.inference.significance import min_backtest_length
@@ -91,6 +92,10 @@ class Verdict:
         flatters. Without ``skill`` its mean beyond beta times the market is taken off first. Raises UsageError for
         years that are not above 0.
         """
+        for name, value in (("growth", growth), ("years", years)):
+            if not is_number(value):
+                fix = "Write 0.1 for 10 %." if name == "growth" else "Ask for 1 year or more."
+                raise UsageError(message(f"{name} of a chance", repr(value), "a number", fix))
         if not years > 0.0:
             raise UsageError(message("years of a chance", years, "a number above 0", "Ask for 1 year or more."))
         return float(np.mean(self.evidence.growth(years, FUTURES, skill) >= growth))
@@ -339,6 +344,7 @@ STYLE = (
 )
 
 
+@arguments()
 def verdict(
     res: xr.Dataset,
     *,
@@ -376,7 +382,12 @@ def verdict(
         raise UsageError(message("replications", repr(replications), "a whole number of 99 or more", fix))
     if rf is not None and (type(rf) not in (int, float) or not abs(rf) < 1.0):
         raise UsageError(message("rf", repr(rf), "a year's return, a fraction", "Write rf=0.02 for 2 % a year."))
+    if not isinstance(only, (str, list, tuple, set)) or not all(isinstance(name, str) for name in only):
+        raise UsageError(message("only", repr(only), "names of strategies", 'Write only=["trend"], or leave it out.'))
     only = (only,) if isinstance(only, str) else tuple(only)
+    if not isinstance(promises, (list, tuple)) or not all(is_number(growth) for growth in promises):
+        fix = "Write promises=[0.1] for 10 % a year, or [] for none."
+        raise UsageError(message("promises", repr(promises), "a list of yearly growths, as fractions", fix))
     return Verdict(res, gather(res, only=only, rf=rf, replications=replications, seed=seed), only, promises)
 
 

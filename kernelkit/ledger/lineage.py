@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.ledger.place import place
 from kernelkit.ledger.store import rows
 from kernelkit.ledger.trials import DONE, UNTOUCHED
@@ -151,6 +151,7 @@ def _day(at: float) -> str:
     return str(np.datetime64(int(at), "s").astype("datetime64[D]"))
 
 
+@arguments()
 def lineage(strategy: str | None = None) -> Lineage:
     """How a strategy came about (None: all of them): its sources as a tree, the Sharpe ratios and trials of each.
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.ledger.store import moment, rows
 from kernelkit.ledger.writing import record
 
 MOST = 10**9  # trials that can be declared at once
 
 
+@arguments()
 def declare(n: int, note: str, *, asset: str | None = None) -> None:
     """Count ``n`` trials that were made elsewhere: on paper, in another program, by whoever proposed the idea.
 
@@ -34,6 +35,7 @@ def declare(n: int, note: str, *, asset: str | None = None) -> None:
     record([{"kind": "declared", "at": time.time(), "trials": n, "note": note, "asset_id": asset}])
 
 
+@arguments()
 def proxy(asset: str, like: str) -> None:
     """Say that two assets, by their permanent ids, are one market, such as an index and a fund that follows it.
 

@@ -6,12 +6,15 @@ import os
 import platform
 import re
 import secrets
+import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from kernelkit.errors import UsageError, message
+
+LEFT = 3600.0  # seconds, from which on a file that was begun is none that is being written
 
 
 def root() -> Path:
@@ -71,6 +74,14 @@ def put(fs: Any, path: str, content: bytes) -> None:
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def sweep(folder: str) -> None:
+    """Delete what kills have left of `put`, an hour after: no file takes so long to be written."""
+    for left in Path(folder).glob(".*"):
+        with suppress(FileNotFoundError):  # it was put in its place, or somebody else sweeps
+            if re.fullmatch(r"\.[0-9a-f]{16}", left.name) and left.stat().st_mtime < time.time() - LEFT:
+                left.unlink()
 
 
 @cache

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kernelkit.errors import arguments
 from kernelkit.ledger.log import Row
 from kernelkit.ledger.markets import Markets, declared_markets, holding, markets_of
 from kernelkit.ledger.parquet import covered
@@ -36,6 +37,7 @@ def _on(seals: Sequence[Row], asset_ids: Sequence[str], same: Markets) -> list[R
     return [row for row in seals if any(same.of(i) in mine for i in row["asset_ids"])]
 
 
+@arguments()
 def looks(asset_ids: Sequence[str], at: str | None = None) -> tuple[int | None, list[Look]]:
     """Since when (ns UTC) data of these assets are sealed, None for never, and every look at them, in order of time.
 

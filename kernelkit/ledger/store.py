@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kernelkit.errors import arguments
 from kernelkit.ledger.log import (
     BEGIN,
     HEAD,
@@ -38,7 +39,7 @@ from kernelkit.ledger.log import (
     unpacked,
 )
 from kernelkit.ledger.parquet import SEARCHED, Record, compacted, files, first_untrue, searched, table_of
-from kernelkit.ledger.place import filesystem, host, is_local, place, put
+from kernelkit.ledger.place import filesystem, host, is_local, place, put, sweep
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -292,6 +293,7 @@ def _opened(path: str) -> int | None:
         return None
 
 
+@arguments()
 def compact(at: str | None = None) -> int:
     """Move what this machine's ended processes have logged, or all segments, into Parquet files; how many records.
 
@@ -300,6 +302,8 @@ def compact(at: str | None = None) -> int:
     """
     at = at or place()
     fs, path = filesystem(at)
+    if is_local(at):
+        sweep(path)
     return sum(_compact(fs, path, is_local(at), tried) for tried in (False, True))
 
 
@@ -338,6 +342,7 @@ def _parquet_name(content: bytes) -> str:
     return f"{hashlib.sha256(content).hexdigest()}.parquet"
 
 
+@arguments()
 def verify(at: str | None = None, *, earlier: pd.DataFrame | None = None) -> pd.DataFrame:
     """Check every record's hash and place in its log's chain, every file's name, and the columns that are searched.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.ledger.log import Row
 from kernelkit.ledger.store import rows
 from kernelkit.ledger.trials import FAILED, PRUNED, STATUSES, UNTOUCHED, accounts_of
@@ -25,6 +25,7 @@ NAMES = (
 PART_OF = ("cell", "key", "status", "final_equity", "sharpe_ratio", "blocks")  # arrays by trial
 
 
+@arguments()
 def summary() -> pd.DataFrame:
     """What was tried in this project so far, by strategy and role, and what was declared, by its note.
 
@@ -55,6 +56,7 @@ def summary() -> pd.DataFrame:
     return table
 
 
+@arguments()
 def trials(strategy: str | None = None, *, role: str | None = None) -> pd.DataFrame:
     """Every trial that was recorded, one row for each run of it, in the order of time.
 
@@ -81,7 +83,12 @@ def trials(strategy: str | None = None, *, role: str | None = None) -> pd.DataFr
 def _called(strategy: str | None, role: str | None) -> pc.Expression | None:
     import pyarrow.compute as pc
 
-    asked = [pc.field(n) == v for n, v in (("strategy", strategy), ("role", role)) if v is not None]
+    given: dict[str, Any] = {"strategy": strategy, "role": role}
+    for name, value in given.items():
+        if value is not None and not isinstance(value, str):
+            fix = "Write it as kk.ledger.summary() does."
+            raise UsageError(message(f"{name} of trials", repr(value), "its name, a text", fix))
+    asked = [pc.field(n) == v for n, v in given.items() if v is not None]
     return asked[0] if len(asked) == 1 else asked[0] & asked[1] if asked else None
 
 
@@ -134,10 +141,11 @@ def call(digest: str, *, role: str = "rival") -> Row | None:
     return last[0] | joined | {"trials": sum(row["trials"] for row in last)}
 
 
+@arguments()
 def export(path: str | Path, strategy: str | None = None) -> Path:
     """Write `trials` to a .parquet, .csv or .json file, params as JSON, and return its path.
 
-    Raises UsageError for another suffix.
+    Raises UsageError for another suffix, and for a folder that there is not.
 
     >>> export("trials.xlsx")
     Traceback (most recent call last):
@@ -149,6 +157,9 @@ def export(path: str | Path, strategy: str | None = None) -> Path:
         raise UsageError(
             message("path of an export", repr(str(path)), "a name that ends in .parquet, .csv or .json", fix)
         )
+    if not to.absolute().parent.is_dir():
+        fix = f"Make it first: mkdir -p {to.absolute().parent}."
+        raise UsageError(message("folder of an export", f"no {to.absolute().parent}", "one that is there", fix))
     table = trials(strategy)
     if to.suffix == ".json":
         table.to_json(to, orient="records", date_format="iso", indent=1)

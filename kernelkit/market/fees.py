@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from kernelkit.errors import StrategyError, message
+from kernelkit.errors import StrategyError, arguments, message
 from kernelkit.market.models import CostModel, Rate, Trade, cost_model
 
 
@@ -65,6 +65,7 @@ def _tiered(m: Trade, volumes: tuple[float, ...], maker: tuple[float, ...], take
     return taker[tier] * m.notional
 
 
+@arguments()
 def tiered(volumes: Sequence[float], maker: Sequence[float], taker: Sequence[float]) -> CostModel:
     """Maker and taker fractions by what the account has traded in 30 days (rule C3), in quote currency.
 

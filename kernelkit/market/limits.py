@@ -112,6 +112,7 @@ def is_number(value: Any) -> bool:
     return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
 
 
+@arguments()
 def pattern_day_trading(**others: Any) -> Limits:
     """No fourth day trade in five sessions below 25,000 of equity (rule R6); ``others`` are further limits.
 
@@ -123,6 +124,7 @@ def pattern_day_trading(**others: Any) -> Limits:
     return Limits(**({"day_trades": 3, "day_trade_equity": 25_000.0} | others))
 
 
+@arguments()
 def ssr_201(**others: Any) -> Limits:
     """Short sales above the last price alone, once the price has fallen by a tenth (rule R7); ``others`` as above.
 

@@ -138,6 +138,7 @@ def _tiers(maintenance: float | Tiers | None) -> tuple[tuple[float, float], ...]
     return ((0.0, float(maintenance)),)
 
 
+@arguments()
 def reg_t() -> Margin:
     """Margin of US stocks: half of the value at the order, then 25 % of long and 30 % of short positions.
 
@@ -161,6 +162,7 @@ ESMA = {
 }
 
 
+@arguments()
 def esma(asset_class: str) -> Margin:
     """Margin of retail contracts for difference in the EU, by class of the underlying; closed out at half of it.
 

@@ -13,7 +13,7 @@ from operator import add
 from types import ModuleType
 from typing import Annotated, Any, Protocol
 
-from kernelkit.errors import StrategyError, message
+from kernelkit.errors import StrategyError, arguments, message
 from kernelkit.kernels.layout import MODEL_SLOTS
 from kernelkit.kernels.source import Source, read_source
 from kernelkit.kernels.tools import model_text, total_text
@@ -161,6 +161,7 @@ def _travelled(*_: Any) -> float:
     )
 
 
+@arguments()
 def cost_model(function: Callable[..., float]) -> Callable[..., CostModel]:
     """Turn ``f(m, a=..., b=...)`` into a factory of models with their numbers bound (rules C1-C5).
 

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from kernelkit.errors import DataError, extra, message
+from kernelkit.errors import DataError, arguments, extra, message
 from kernelkit.market import fees
 from kernelkit.market.models import CostModel
 
@@ -41,6 +41,7 @@ def shipped() -> Mapping[str, Schedule]:
     return found
 
 
+@arguments()
 def refresh(to: str | Path | None = None) -> dict[str, Schedule]:
     """The table with the rates of crypto exchanges as the installed ccxt states them; no network is used.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kernelkit.errors import StrategyError, message
+from kernelkit.errors import StrategyError, arguments, message
 from kernelkit.market.models import CostModel, Rate, Trade, cost_model
 
 
@@ -165,6 +165,7 @@ def _learned(
     return low * (1.0 - u) + high * u
 
 
+@arguments()
 def learned(regressor: Any, participation: Sequence[float], volatility: Sequence[float]) -> CostModel:
     """What a fitted regressor predicts, tabulated on a grid and interpolated bilinearly between its points.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +25,7 @@ class Lot:
     money: float
 
 
+@arguments()
 def tax(
     fills: pd.DataFrame,
     method: str = "fifo",

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from kernelkit.errors import OrderError, message
+from kernelkit.errors import OrderError, arguments, message
 from kernelkit.market import fees, slippage
 from kernelkit.market.schedules import fee_of, refresh, shipped
 from kernelkit.market.venue import Venue
@@ -31,6 +31,7 @@ __all__ = [
 Table = Mapping[str, Any] | None
 
 
+@arguments()
 def us_equity(slippage_rate: float = 0.0005) -> Venue:
     """US shares at a discount broker: 0.005 USD a share, at least 1 USD an order; slippage is a fraction of the price.
 
@@ -44,6 +45,7 @@ def us_equity(slippage_rate: float = 0.0005) -> Venue:
     return Venue("us_equity", fee, slippage.fraction(slippage_rate))
 
 
+@arguments()
 def fraction(fee: float = 0.001, slip: float = 0.0) -> Venue:
     """A venue that charges the fraction ``fee`` of every traded value; ``slip`` moves market and stop orders' prices.
 
@@ -53,6 +55,7 @@ def fraction(fee: float = 0.001, slip: float = 0.0) -> Venue:
     return Venue("fraction", fees.fraction(fee) if fee else None, slippage.fraction(slip) if slip else None)
 
 
+@arguments()
 def binance_spot(slippage_rate: float = 0.0005, table: Table = None) -> Venue:
     """Binance, spot, the rates of a regular account; slippage is a fraction of the price.
 
@@ -64,6 +67,7 @@ def binance_spot(slippage_rate: float = 0.0005, table: Table = None) -> Venue:
     return _exchange("binance_spot", slippage_rate, table)
 
 
+@arguments()
 def binance_usdm(slippage_rate: float = 0.0005, table: Table = None) -> Venue:
     """Binance, USD-margined futures, the rates of a regular account; arguments as for `binance_spot`.
 
@@ -73,6 +77,7 @@ def binance_usdm(slippage_rate: float = 0.0005, table: Table = None) -> Venue:
     return _exchange("binance_usdm", slippage_rate, table)
 
 
+@arguments()
 def bybit(slippage_rate: float = 0.0005, table: Table = None) -> Venue:
     """Bybit, as ccxt states its trading fees; arguments as for `binance_spot`.
 
@@ -82,6 +87,7 @@ def bybit(slippage_rate: float = 0.0005, table: Table = None) -> Venue:
     return _exchange("bybit", slippage_rate, table)
 
 
+@arguments()
 def okx(market: str = "spot", slippage_rate: float = 0.0005, table: Table = None) -> Venue:
     """OKX, the rates of a regular account, ``market`` is spot or swap; other arguments as for `binance_spot`.
 
@@ -96,6 +102,7 @@ def okx(market: str = "spot", slippage_rate: float = 0.0005, table: Table = None
     return replace(venue, name="okx") if market == "spot" else venue
 
 
+@arguments()
 def coinbase(slippage_rate: float = 0.0005, table: Table = None) -> Venue:
     """Coinbase Advanced, the rates of its first tier; arguments as for `binance_spot`.
 
@@ -105,6 +112,7 @@ def coinbase(slippage_rate: float = 0.0005, table: Table = None) -> Venue:
     return _exchange("coinbase", slippage_rate, table)
 
 
+@arguments()
 def kraken(slippage_rate: float = 0.0005, table: Table = None) -> Venue:
     """Kraken, spot, by what the account has traded in 30 days; arguments as for `binance_spot`.
 
@@ -114,6 +122,7 @@ def kraken(slippage_rate: float = 0.0005, table: Table = None) -> Venue:
     return _exchange("kraken", slippage_rate, table)
 
 
+@arguments()
 def fx(spread: float = 0.0001) -> Venue:
     """Spot currencies against USD at a broker: 0.2 basis points, at least 2 USD an order, and half the ``spread``.
 
@@ -127,6 +136,7 @@ def fx(spread: float = 0.0001) -> Venue:
     return Venue("fx", fees.percentage(entry["rate"], entry["minimum"]), slippage.spread(rate=spread))
 
 
+@arguments()
 def cme(contract: str = "ES", slippage_ticks: float = 1.0) -> Venue:
     """CME futures at a broker: USD a contract (commission, exchange and regulatory fee), and ticks of slippage.
 

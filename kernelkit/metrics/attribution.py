@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 import xarray as xr
 
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
 from kernelkit.metrics.labels import check_dims, check_labels, named
 
 Convention = Literal["brinson_fachler", "brinson_hood_beebower"]
@@ -20,6 +20,7 @@ _BRINSON = {
 }
 
 
+@arguments()
 def brinson(
     weights: xr.DataArray,
     returns: xr.DataArray,
@@ -71,6 +72,7 @@ def brinson(
     )
 
 
+@arguments()
 def factor_attribution(returns: xr.DataArray, factors: xr.DataArray, betas: xr.DataArray) -> xr.Dataset:
     """Each sample's return as `beta factor` of each factor and a rest, alpha and noise together; they add up to it.
 
@@ -94,6 +96,7 @@ def factor_attribution(returns: xr.DataArray, factors: xr.DataArray, betas: xr.D
     return xr.Dataset({k: named(v, "1", texts[k]) for k, v in found.items()})
 
 
+@arguments()
 def link(
     contributions: xr.DataArray | xr.Dataset,
     returns: xr.DataArray,

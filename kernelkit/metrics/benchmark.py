@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import xarray as xr
 
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
 from kernelkit.metrics.labels import check_dims, check_labels, named
 
 DAY = 86_400_000_000_000  # ns
 
 
+@arguments()
 def market_portfolio(
     returns: xr.DataArray, size: xr.DataArray | None = None, *, asset: str = "asset", dim: str = "time"
 ) -> xr.DataArray:
@@ -42,6 +43,7 @@ def market_portfolio(
     return named(found, "1", "return of the market", weighting=weighting).rename("market_portfolio")
 
 
+@arguments()
 def risk_free(rate: xr.DataArray, *, basis: int = 365, dim: str = "time") -> xr.DataArray:
     """Return per sample of cash at an annual rate: that of the sample before, for the days since, over `basis`.
 
@@ -65,6 +67,7 @@ def risk_free(rate: xr.DataArray, *, basis: int = 365, dim: str = "time") -> xr.
     return named(found, "1", "return of cash per sample", basis=basis)
 
 
+@arguments()
 def peer_rank(values: xr.DataArray, peers: xr.DataArray, *, dim: str = "peer") -> xr.DataArray:
     """Where values (of any metric) stand among the peers: the share below, and half of the share that is equal.
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
 from kernelkit.kernels import layout as L
 from kernelkit.metrics.labels import check_names
 from kernelkit.metrics.metric import schema_text
@@ -27,6 +27,7 @@ OUTPUTS = {
 }
 
 
+@arguments()
 def from_blocks(blocks: xr.DataArray, *, dim: str = "block", periods: float | None = None) -> xr.Dataset:
     """Metrics of the sessions of these blocks, joined in their order: ``res["blocks"]``, or some of its blocks.
 

@@ -9,7 +9,7 @@ import scipy.special
 import xarray as xr
 from numpy.typing import NDArray
 
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
 from kernelkit.metrics.labels import check_dims, check_labels, check_names
 from kernelkit.metrics.regression import two_sided
 
@@ -41,6 +41,7 @@ class Window(NamedTuple):
     errors: Errors
 
 
+@arguments()
 def event_study(
     returns: xr.DataArray,
     benchmark: xr.DataArray,

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import xarray as xr
 
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
+from kernelkit.metrics.labels import check_table, zoned
 from kernelkit.metrics.series import positive
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ COLUMNS = {
     "unit": ("1", "quote currency per price point and unit of quantity"),
     "inverse": ("1", "whether a unit is worth minus one over its price"),
 }
+MOVED = ("side", "unit", "inverse")  # what a loss between two prices is found from
+FALLEN = ("quantity", "filled", "fees", "decision", "arrival", "reference", "price", "end")
 SHORTFALL = {
     "delay": "price moved from the decision to the arrival",
     "timing": "price moved from the arrival to the fills",
@@ -91,6 +94,7 @@ class Prices(NamedTuple):
         return found
 
 
+@arguments()
 def executions(
     orders: pd.DataFrame,
     fills: pd.DataFrame,
@@ -175,10 +179,14 @@ def _check(
     horizon: str,
     span: str,
 ) -> None:
+    import pandas as pd
+
     for what, table, needed in (("orders", orders, ORDERS), ("fills", fills, FILLS)):
-        if missing := [name for name in needed if name not in table]:
+        if not isinstance(table, pd.DataFrame) or not set(needed) <= set(table):
+            missing = [name for name in needed if not isinstance(table, pd.DataFrame) or name not in table]
             found, fix = f"no column {missing[0]}", f"Pass kk.{what}(res)."
             raise DataError(message(f"table of {what}", found, ", ".join(needed), fix))
+    check_table("executions: bars", bars, xr.Dataset, ["asset", "open", "close"], "kk.data.load")
     assets = [str(a) for a in bars["asset"].values]
     if unknown := sorted(set(orders["asset"]) - set(assets)):
         have = ", ".join(assets)
@@ -292,6 +300,10 @@ def price_of(value: Any, inverse: Any) -> Any:
     return worth(value, inverse)  # minus one over minus one over it
 
 
+def _check_done(function: str, done: Any, *needed: str) -> None:
+    check_table(function, done, xr.Dataset, needed, "kk.executions")
+
+
 def _moved(done: xr.Dataset, start: str, stop: str) -> xr.DataArray:
     """Quote currency per unit of quantity that the order's side loses from one price to another."""
     return _signs(done) * done["unit"] * (_worth(done, stop) - _worth(done, start))
@@ -310,6 +322,7 @@ def _named(found: xr.DataArray, name: str, units: str, long_name: str, **attrs: 
     return found.rename(name).assign_attrs(units=units, long_name=long_name, **attrs)
 
 
+@arguments()
 def fill_ratio(done: xr.Dataset) -> xr.DataArray:
     """Filled over asked for, order by order; NaN of less than a lot (O5).
 
@@ -317,10 +330,12 @@ def fill_ratio(done: xr.Dataset) -> xr.DataArray:
     >>> fill_ratio(table).values
     array([0.75,  nan])
     """
+    _check_done("fill_ratio", done, "filled", "quantity")
     found = done["filled"] / done["quantity"].where(done["quantity"] > 0.0)
     return _named(found, "fill_ratio", "1", "filled over asked for")
 
 
+@arguments()
 def slippage(done: xr.Dataset, against: Benchmark = "arrival") -> xr.DataArray:
     """Mean price of the fills against a price of the market, in basis points of it, adverse positive, M17.
 
@@ -335,10 +350,12 @@ def slippage(done: xr.Dataset, against: Benchmark = "arrival") -> xr.DataArray:
     wanted = ("decision", "arrival", "reference", "vwap", "close")
     if against not in wanted:
         raise UsageError(message("slippage against", repr(against), f"one of {', '.join(wanted)}", "Choose one."))
+    _check_done("slippage", done, against, "price", *MOVED)
     found = BPS * _moved(done, against, "price") / abs(done["unit"] * _worth(done, against))
     return _named(found, "slippage", "bps", f"fills against the {against}, adverse positive", against=against)
 
 
+@arguments()
 def price_improvement(done: xr.Dataset, over: Literal["limit", "arrival"] = "limit") -> xr.DataArray:
     """How much better the fills are than the order's limit or, without one, its trigger, in basis points, M17.
 
@@ -352,10 +369,12 @@ def price_improvement(done: xr.Dataset, over: Literal["limit", "arrival"] = "lim
     """
     if over not in ("limit", "arrival"):
         raise UsageError(message("price_improvement over", repr(over), "'limit' or 'arrival'", "Choose one."))
+    _check_done("price_improvement", done, over, "price", *MOVED)
     found = BPS * _moved(done, "price", over) / abs(done["unit"] * _worth(done, over))
     return _named(found, "price_improvement", "bps", f"fills better than the {over}", over=over)
 
 
+@arguments()
 def implementation_shortfall(
     done: xr.Dataset,
     *,
@@ -382,6 +401,7 @@ def implementation_shortfall(
         fix = "See help(kk.metrics.implementation_shortfall)."
         wanted = "'wagner' or 'kissell', and 'quote' or 'bps'"
         raise UsageError(message("implementation_shortfall", f"{convention!r}, {units!r}", wanted, fix))
+    _check_done("implementation_shortfall", done, *FALLEN, *MOVED)
     got = done["filled"]
     left = done["quantity"] - got
     late = left * _moved(done, "decision", "arrival") if convention == "kissell" else 0.0
@@ -403,13 +423,15 @@ def implementation_shortfall(
     return xr.Dataset(named, attrs={"convention": convention, "horizon": done.attrs.get("horizon", "")})
 
 
+@arguments()
 def best_execution(done: xr.Dataset, by: str | Sequence[str] = "venue", *, tz: str = "UTC") -> xr.Dataset:
     """How orders did by venue, kind, hour of the decision (of the clocks of ``tz``) or any other label of theirs, M19.
 
     Along a dim of that name, with several along each of them: shares of the orders and of the value traded, filled
     passively and aggressively, as the reports of RTS 28 have them; likelihood and speed of execution, costs and price
-    improvement in basis points of the value, as those of RTS 27. Where there is no order the means are NaN. Raises
-    UsageError for a label that the orders do not have.
+    improvement in basis points of the value, as those of RTS 27. Where there is no order the means are NaN. Orders
+    that were sent to one venue know of none: it is called `all`. Raises UsageError for a label that the orders do not
+    have, DataError for what is no table of `kk.executions`.
 
     >>> table = xr.Dataset({k: ("order", [v, v]) for k, v in dict(quantity=10.0, filled=5.0, fees=1.0, decision=100.0,
     ...     arrival=100.0, reference=101.0, price=101.0, end=101.0, unit=1.0, inverse=0.0, wait=60.0, passive=0.0,
@@ -420,10 +442,16 @@ def best_execution(done: xr.Dataset, by: str | Sequence[str] = "venue", *, tz: s
     """
     import pandas as pd
 
+    _check_done("best_execution", done, *FALLEN, *MOVED, "wait", "passive", "limit", "status")
+    if not (isinstance(by, (str, list, tuple)) and len(by) and all(isinstance(key, str) for key in by)):
+        fix = "Choose labels of the orders."
+        raise UsageError(message("best_execution by", repr(by), "a label, or a list of labels", fix))
     keys = [by] if isinstance(by, str) else list(by)
     labels = {str(name): values for name, values in done.coords.items() if values.dims == ("order",)}
-    if "hour" in keys:
-        clock = pd.DatetimeIndex(labels["submitted"].values).tz_localize("UTC").tz_convert(tz)
+    if "venue" not in labels:
+        labels["venue"] = xr.DataArray(np.full(done.sizes["order"], "all"), dims="order")
+    if "hour" in keys and "submitted" in labels:
+        clock = zoned("best_execution", pd.DatetimeIndex(labels["submitted"].values), tz)
         labels["hour"] = xr.DataArray(clock.hour, dims="order")
     if unknown := [key for key in keys if key not in labels]:
         have = ", ".join(sorted({*labels, "hour"}))

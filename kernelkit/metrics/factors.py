@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
 from kernelkit.kernels.scan import EPSILON
 from kernelkit.metrics.labels import check_dims, check_labels, over
 from kernelkit.metrics.metric import aligned, metric
@@ -36,6 +36,7 @@ _PRICES = {
 }
 
 
+@arguments()
 def factor_model(
     returns: xr.DataArray,
     factors: xr.DataArray,
@@ -89,13 +90,13 @@ def factor_model(
     )
 
 
-def check_settings(function: str, lags: int | None, correction: str) -> None:
+def check_settings(function: str, lags: Any, correction: str) -> None:
     """Raise UsageError for what `least_squares` cannot take.
 
     >>> check_settings("factor_model", None, "small")
     """
     fix = f"See help(kk.metrics.{function})."
-    if lags is not None and not (lags == int(lags) and lags >= 0):
+    if lags is not None and not (type(lags) is not bool and isinstance(lags, (int, np.integer)) and lags >= 0):
         raise UsageError(message(f"{function}: lags", repr(lags), "None or a whole number of at least 0", fix))
     if correction not in get_args(Correction):
         wanted = f"one of {', '.join(map(repr, get_args(Correction)))}"
@@ -145,6 +146,7 @@ def window_sums(x: Floats, window: int) -> Floats:
     return np.where(first % window == 0, last, ends[first] + last)
 
 
+@arguments()
 def fama_macbeth(
     returns: xr.DataArray,
     exposures: xr.DataArray,

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.metrics.labels import check_dims, named, over
 from kernelkit.metrics.metric import metric
 from kernelkit.metrics.regression import Correction, mean_test
@@ -21,6 +21,7 @@ Rank = Literal["spearman", "pearson"]
 FEWEST = 3  # assets of which a correlation is taken
 
 
+@arguments()
 def information_coefficient(
     forecasts: xr.DataArray, outcomes: xr.DataArray, *, method: Rank = "spearman", dim: str = "asset"
 ) -> xr.DataArray:
@@ -97,6 +98,7 @@ def ic_summary(returns: Floats, *, lags: int | None = None, correction: Correcti
     return mean, sd, ir, found.t[0], found.p_values[0], np.mean(returns > 0.0)
 
 
+@arguments()
 def quantile_returns(forecasts: xr.DataArray, outcomes: xr.DataArray, *, n: int = 5, dim: str = "asset") -> xr.Dataset:
     """The mean outcome of the assets in each of `n` groups by their forecast, the lowest first (M29).
 
@@ -140,6 +142,7 @@ def _grouped(f: Floats, y: Floats, n: int) -> Any:
     return mean, count, mean[-1] - mean[0]
 
 
+@arguments()
 def ic_decay(
     forecasts: xr.DataArray,
     returns: xr.DataArray,

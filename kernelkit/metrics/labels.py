@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from kernelkit.errors import DataError, message
+from kernelkit.errors import DataError, UsageError, message
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Texts = Mapping[str, tuple[str, str]]  # name: units and long_name
 
@@ -37,6 +41,35 @@ def check_labels(arrays: Mapping[str, xr.DataArray]) -> None:
         names = " and ".join(arrays)
         fix = f"Select the same labels first, as xr.align({', '.join(arrays)}, join='inner') does."
         raise DataError(message(names, "labels that differ", "the same labels exactly", fix)) from error
+
+
+def check_table(function: str, table: Any, kind: type, needed: Iterable[str], where: str) -> None:
+    """Raise DataError unless a table is of this kind and has the columns that are needed; ``where`` says what has them.
+
+    >>> check_table("fill_ratio", xr.Dataset({"filled": ("order", [1.0])}), xr.Dataset, ["filled"], "kk.executions")
+    """
+    wanted = f"a {kind.__name__} with {', '.join(needed)}"
+    found = type(table).__name__
+    if isinstance(table, kind):
+        found = next((f"no {name}" for name in needed if name not in table), "")  # type: ignore[operator]
+    if found:
+        raise DataError(message(f"{function}: table", found, wanted, f"Pass what {where} returns."))
+
+
+def zoned(function: str, clock: pd.DatetimeIndex, tz: str) -> pd.DatetimeIndex:
+    """Times in UTC by the clocks of ``tz``; UsageError for a zone that there is not.
+
+    >>> import pandas as pd
+    >>> zoned("f", pd.DatetimeIndex(["2024-01-02"]), "Europe/Berlin").hour.tolist()
+    [1]
+    """
+    try:
+        if not isinstance(tz, (str, tzinfo)):
+            raise TypeError(tz)
+        return (clock if clock.tz is not None else clock.tz_localize("UTC")).tz_convert(tz)
+    except (KeyError, ValueError, TypeError):
+        fix = 'Pass a name such as tz="America/New_York".'
+        raise UsageError(message(f"{function}: tz", repr(tz), "a time zone", fix)) from None
 
 
 def check_names(function: str, arrays: Iterable[Any], outputs: Iterable[str]) -> None:

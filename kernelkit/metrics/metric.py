@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from kernelkit import schema
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, message, misfit
 from kernelkit.metrics.labels import check_names
 from kernelkit.metrics.period import periods_of, sampled, warn_of_bars
 from kernelkit.metrics.series import Array, column
@@ -163,11 +163,15 @@ class Metric:
         public.__signature__ = self.signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         public.gaps = self.gaps  # type: ignore[attr-defined]
         public.outputs = self.outputs  # type: ignore[attr-defined]
+        self.public = public
         return public
 
     def call(self, dim: str, *args: Any, **kwargs: Any) -> Any:
         """Reduce what was given: labelled where any of it is."""
-        bound = self.signature.bind(*args, **kwargs)
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError:
+            raise UsageError(misfit(self.public, self.public, args, kwargs, {})) from None
         bound.apply_defaults()
         values = bound.arguments
         first = next(iter(values))

@@ -68,7 +68,7 @@ def per_year(function: str, returns: xr.DataArray, periods: Any, dim: str) -> fl
             fix = "Leave it out, or pass 252."
             raise UsageError(message(f"{function}: periods", repr(periods), "a number above 0", fix))
         found = float(periods)
-    warn_of_bars(function, returns, found, dim, 4)
+    warn_of_bars(function, returns, found, dim, 5)
     return found
 
 

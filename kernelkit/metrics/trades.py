@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import xarray as xr
 
-from kernelkit.errors import DataError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
 from kernelkit.metrics import series
+from kernelkit.metrics.labels import check_table, zoned
 from kernelkit.metrics.metric import metric
 from kernelkit.metrics.ratios import profit_factor, win_rate
 from kernelkit.metrics.series import Array, count, largest, mean, positions, positive, quantile, running_max, special
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SPREAD = (0.05, 0.25, 0.5, 0.75, 0.95)
+TRADE = ("asset", "side", "opened", "closed", "entry", "exit")
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 DAY = 86_400_000_000_000  # ns
 EXCURSIONS = {
@@ -103,6 +105,7 @@ def _longest(among: Array, n: Array) -> Array:
     return np.where(n > 0.0, np.max(np.where(among, length, 0.0), axis=-1), np.nan)
 
 
+@arguments()
 def excursions(trades: pd.DataFrame, bars: xr.Dataset) -> xr.Dataset:
     """How far each round trip of `kk.trades` went while it was open, and how much of that it took (Sweeney, 1997).
 
@@ -121,6 +124,10 @@ def excursions(trades: pd.DataFrame, bars: xr.Dataset) -> xr.Dataset:
     >>> bool(found["mfe"][0] == bars["high"][1:4, 0].max() / entry - 1.0)
     True
     """
+    import pandas as pd
+
+    check_table("excursions", trades, pd.DataFrame, TRADE, "kk.trades")
+    check_table("excursions: bars", bars, xr.Dataset, ["asset", "low", "high"], "kk.data.load")
     assets = [str(a) for a in bars["asset"].values]
     unknown = sorted(set(trades["asset"]) - set(assets))
     if unknown:
@@ -128,6 +135,9 @@ def excursions(trades: pd.DataFrame, bars: xr.Dataset) -> xr.Dataset:
         raise DataError(message("assets of the trades", ", ".join(unknown), have, "Pass the bars that were traded."))
     open_at, known_at = (bars[name].values.astype("M8[ns]").astype("i8") for name in ("open_at", "known_at"))
     low, high = bars["low"].values, bars["high"].values
+    import pandas as pd
+
+    check_table("hold_time", trades, pd.DataFrame, ("opened", "closed"), "kk.trades")
     opened, closed = (trades[name].to_numpy("M8[ns]").astype("i8") for name in ("opened", "closed"))
     first = np.searchsorted(known_at, opened, side="right")
     last = np.searchsorted(open_at, closed, side="left")
@@ -156,6 +166,7 @@ def excursions(trades: pd.DataFrame, bars: xr.Dataset) -> xr.Dataset:
     )
 
 
+@arguments()
 def hold_time(trades: pd.DataFrame) -> xr.DataArray:
     """Days from the opening to the closing of each round trip of `kk.trades`, along a new dim `trade`.
 
@@ -164,11 +175,15 @@ def hold_time(trades: pd.DataFrame) -> xr.DataArray:
     >>> hold_time(pd.DataFrame({"opened": times[:1], "closed": times[1:]})).values
     array([2.5])
     """
+    import pandas as pd
+
+    check_table("hold_time", trades, pd.DataFrame, ("opened", "closed"), "kk.trades")
     opened, closed = (trades[name].to_numpy("M8[ns]").astype("i8") for name in ("opened", "closed"))
     attrs = {"units": "day", "long_name": "time from opening to closing"}
     return xr.DataArray((closed - opened) / DAY, dims="trade", attrs=attrs, name="hold_time")
 
 
+@arguments()
 def trades_by(
     trades: pd.DataFrame, by: Literal["weekday", "hour"], *, at: Literal["opened", "closed"] = "opened", tz: str = "UTC"
 ) -> xr.Dataset:
@@ -183,10 +198,14 @@ def trades_by(
     >>> found["n"].values[:3].tolist(), found["pnl"].sel(weekday="Monday").item()
     ([2, 1, 0], -2.0)
     """
+    import pandas as pd
+
     if by not in ("weekday", "hour"):
         raise DataError(message("by", repr(by), "'weekday' or 'hour'", "Choose one."))
-    clock = trades[at].dt
-    local = (clock.tz_convert(tz) if clock.tz is not None else clock.tz_localize("UTC").dt.tz_convert(tz)).dt
+    if at not in ("opened", "closed"):
+        raise UsageError(message("trades_by: at", repr(at), "'opened' or 'closed'", "Choose one."))
+    check_table("trades_by", trades, pd.DataFrame, (at, "pnl"), "kk.trades")
+    local = zoned("trades_by", pd.DatetimeIndex(trades[at]), tz)
     key = (local.day_of_week if by == "weekday" else local.hour).to_numpy()
     labels = list(WEEKDAYS) if by == "weekday" else list(range(24))
     pnl = np.where(key == np.arange(len(labels))[:, None], trades["pnl"].to_numpy("f8"), np.nan)

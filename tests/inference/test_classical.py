@@ -236,7 +236,7 @@ def test_i17__luck_is_called_timing_in_one_of_twenty(move: Any, by: Any) -> None
         (lambda: i.t_test(X, dim="day"), DataError, r"found dims \('trial', 'time'\)"),
         (lambda: i.t_test(X, Y, kind="paired"), DataError, "labels that differ|sizes"),
         (lambda: i.kolmogorov_smirnov(X, distribution="gauss"), UsageError, "found 'gauss', wanted one of scipy.stats"),
-        (lambda: i.ljung_box(X, lags=[0]), UsageError, "wanted whole numbers above 0"),
+        (lambda: i.ljung_box(X, lags=[0]), UsageError, "wanted a whole number of at least 1"),
         (lambda: i.anderson_darling(), DataError, "found no series"),
         (lambda: i.effect_size(X, measure="cliff_delta"), UsageError, "wanted two series"),
         (lambda: i.sharpe_ratio_error(X, lags=-1, periods=1), UsageError, "lags: found -1"),

@@ -13,7 +13,7 @@ from scipy.stats import rankdata
 
 from kernelkit.errors import DataError, UsageError
 from kernelkit.inference import overfitting
-from kernelkit.inference.overfitting import Sums, block_sums, cscv, null, pbo, splits
+from kernelkit.inference.overfitting import Sums, block_sums, cscv, null, numbers, pbo, splits
 
 quick = settings(max_examples=20, deadline=None)
 SEEDS = st.integers(0, 2**32 - 1)

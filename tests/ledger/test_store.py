@@ -475,3 +475,13 @@ def test_j6__each_number_of_a_log_is_fresh_once(pieces: list[tuple[str, int, int
         seen |= {(log, k) for k in numbers.tolist()}
         assert had.has(log, first, first + n)
         assert had.has(log, 0, first) is all((log, k) in seen for k in range(first))
+
+
+def test_compaction_deletes_what_a_kill_has_left_of_a_file(tmp_path: Path) -> None:
+    """Of an hour ago: a younger one may be written just now."""
+    for name, age in ((".0123456789abcdef", 7200.0), (".fedcba9876543210", 60.0), (".keep", 7200.0)):
+        (tmp_path / "own").mkdir(exist_ok=True)
+        (tmp_path / "own" / name).write_bytes(b"half")
+        os.utime(tmp_path / "own" / name, (time.time() - age,) * 2)
+    store.compact(str(tmp_path / "own"))
+    assert sorted(p.name for p in (tmp_path / "own").iterdir()) == [".fedcba9876543210", ".keep"]

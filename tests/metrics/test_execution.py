@@ -516,8 +516,8 @@ def test_m16__what_cannot_be_put_together_is_refused(run: Any) -> None:
         m.price_improvement(done, "vwap")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="implementation_shortfall: found 'perold', 'bps', wanted 'wagner' or"):
         m.implementation_shortfall(done, convention="perold", units="bps")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="best_execution by: found venue, wanted one of asset, ended, hour, kind"):
-        m.best_execution(done)
+    with pytest.raises(UsageError, match="best_execution by: found sector, wanted one of asset, ended, hour, kind"):
+        m.best_execution(done, "sector")
     with pytest.raises(UsageError, match="best_execution by: found value, wanted a label that is not named"):
         m.best_execution(done.assign_coords(value=done["side"]), "value")
 
