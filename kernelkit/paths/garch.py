@@ -147,9 +147,9 @@ class GARCH(Walk):
         np.multiply(moves.variance, (self.df - 2.0) / g, out=moves.variance)
 
     def innovations(self, x: Float64s) -> Float64s:
-        """Standardised log returns, of which the variance before the first is the sample's."""
+        """Standardised log returns; the variance before the first is the sample's, as in `fit`."""
         e = x - self.mean
-        h, out = float(np.mean(e * e)), np.empty_like(e)
+        h, out = self.omega + self.persistence * float(np.mean(e * e)), np.empty_like(e)
         for t, one in enumerate(e.tolist()):
             out[t] = one / math.sqrt(h)
             h = self.omega + (self.alpha + (self.gamma if one < 0.0 else 0.0)) * one * one + self.beta * h

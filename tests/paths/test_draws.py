@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -92,6 +98,28 @@ def test_g2__streams_seeds_and_steps_far_apart_differ() -> None:
                 Draws(seed, 0, 3).normals(step, stream, out)
                 seen |= set(out.ravel().tolist())
     assert len(seen) == 3 * 3 * 2 * 12
+
+
+WHAT = """
+import hashlib, kernelkit as kk
+from kernelkit.paths.model import Draws
+found = hashlib.sha256()
+for model in (kk.paths.GBM(0.1, 0.2), kk.paths.Kou(0.1, 0.2, 20.0, 0.4, 60.0, 40.0)):
+    found.update(model.reduced(Draws(3, 5, 40), 100).tobytes())
+    found.update(model.log_bars(Draws(3, 5, 7), 40)[0].tobytes())
+print(found.hexdigest())
+"""
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="there are older processors of this kind")
+def test_g1__bits_are_those_of_an_older_processor(tmp_path: Path) -> None:
+    """Compiled for one that has neither wide vectors nor fused operations."""
+    old = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "", "KERNELKIT_CACHE": str(tmp_path)}
+    made = [
+        subprocess.run([sys.executable, "-c", WHAT], env=os.environ | more, capture_output=True, text=True, check=True)
+        for more in ({}, old)
+    ]
+    assert made[0].stdout == made[1].stdout != ""
 
 
 def test_normals__are_normal_and_independent() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.optimize
 import scipy.stats
 
 import kernelkit as kk
@@ -124,6 +125,29 @@ def test_g4__fit_finds_what_was_simulated() -> None:
     assert found.stationary == pytest.approx(GARCH.stationary, rel=0.3)
     plain = p.GARCH.fit(bars, asymmetric=False, innovations="normal", presample="weighted")
     assert (plain.gamma, plain.df) == (0.0, None)
+
+
+def test_g4__fit_is_most_likely_given_the_sample_s_variance(history: Any) -> None:
+    """As Fiorentini, Calzolari and Panattoni (1996) begin: arch's own beginning has another maximum."""
+    x = np.diff(np.log(history["close"].values[:, 0])) * 100
+
+    def loss(q: np.ndarray) -> float:
+        mean, omega, alpha, beta = q
+        e = x - mean
+        h = squared = float(np.mean(e * e))
+        total = 0.0
+        for one in e.tolist():
+            h = omega + alpha * squared + beta * h
+            squared = one * one
+            total += np.log(h) + squared / h
+        return 0.5 * total
+
+    found = p.GARCH.fit(history, asymmetric=False, innovations="normal")
+    best = np.array([100 * found.mean, 1e4 * found.omega, found.alpha, found.beta])
+    polished = scipy.optimize.minimize(loss, best, method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-9})
+    np.testing.assert_allclose(best, polished.x, rtol=2e-3)
+    other = p.GARCH.fit(history, asymmetric=False, innovations="normal", presample="weighted")
+    assert loss(best) < loss(np.array([100 * other.mean, 1e4 * other.omega, other.alpha, other.beta])) - 1e-4
 
 
 def jump_moments(model: Any) -> tuple[float, float, float]:
