@@ -277,6 +277,20 @@ def test_y10__nothing_sees_what_comes_later(after: int) -> None:
     assert len(np.unique(first["regime_of"])) > 1
 
 
+def test_y10__a_portfolio_follows_the_regime_too() -> None:
+    frames = {"a": daily(), "b": daily(seed=5)}
+    bars = kk.data.from_pandas(frames, label="open", bar="1D", calendar="24/7", lot_size=1.0)
+    both = kk.portfolio(trend)
+    wf = kk.walk_forward(bars, both, grid=GRID, **WINDOWS)
+    same = r.adapt(bars, both, some_labels(1, 1), grid=GRID, **WINDOWS)
+    np.testing.assert_array_equal(same["n"].sel(regime=-1).values, wf["n"].values)
+    np.testing.assert_array_equal(same["n"].sel(regime=0).values, wf["n"].values)
+    np.testing.assert_array_equal(same["equity_oos"].values, wf["equity_oos"].values)
+    other = r.adapt(bars, both, some_labels(4, 2), grid=GRID, **WINDOWS)
+    assert other["position_oos"].dims == ("time", "asset")
+    assert (other["equity_oos"].values != wf["equity_oos"].values).any()
+
+
 def test_y10__what_it_says_of_itself(home: Path) -> None:
     found = r.adapt(BARS, trend, some_labels(2, 2), grid=GRID, venue=VENUE, **WINDOWS)
     assert found.attrs["study"] == "regimes"

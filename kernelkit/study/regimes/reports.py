@@ -105,14 +105,16 @@ def by(res: xr.Dataset | xr.DataArray, labels: Any, *, periods: float | None = N
 
 def _apart(x: xr.DataArray, known: xr.DataArray, n: int, annual: float) -> xr.Dataset:
     """The metrics of each regime's returns, put together (Y9)."""
-    for dim in (str(d) for d in known.dims if d != "time"):
+    dim = next((str(d) for d in known.dims if d != "time"), None)
+    if dim is not None:
         pairs = ((x.isel({dim: k}) if dim in x.dims else x, known.isel({dim: k})) for k in range(known.sizes[dim]))
         return xr.concat([_apart(*pair, n, annual) for pair in pairs], dim, coords="different", compat="equals")
     x = x.transpose(..., "time").drop_vars("time")
     nothing = x.isel(time=[0]) * np.nan
     rows = [np.flatnonzero(known.values == k) for k in range(n)]
     parts = [summary(x.isel(time=own) if len(own) else nothing, periods=annual) for own in rows]
-    return xr.concat(parts, "regime").assign_coords(regime=np.arange(n))
+    found: xr.Dataset = xr.concat(parts, "regime").assign_coords(regime=np.arange(n))
+    return found
 
 
 def _returns(res: Any) -> xr.DataArray:
