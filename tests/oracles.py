@@ -99,7 +99,7 @@ ORACLES = {
         "GPL-2.0 or GPL-3.0; a book",
     ),
     "Hamilton": Oracle(
-        "Hamilton (1989), quarterly GNP; Kim and Nelson (1999), page 78; Stata, mswitch, example 3", "papers, a book"
+        "Hamilton (1989), quarterly GNP; Kim and Nelson (1999), page 78; the manual of Stata, mswitch", "papers, a book"
     ),
     "river": Oracle("river 0.26.1, examples of ADWIN and PageHinkley", BSD),
     "Brinson": Oracle("Bacon, Practical portfolio performance measurement and attribution (2008), chapter 5", "a book"),

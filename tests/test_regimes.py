@@ -278,6 +278,10 @@ def test_y4__where_an_estimate_fails_the_one_before_goes_on() -> None:
     assert np.isnan(found["mean"].values[-1]).all()
     assert np.isfinite(found["mean"].values[0]).all()
     assert (found["regime"].values[-100:] >= 0).all()
+    one_value = x.copy(data=np.where(np.arange(x.size) % 50 == 7, x.values, 0.0))  # its likelihood has no bounds
+    failed = r.markov(one_value, **SHORT)
+    known = failed["fit"].values[np.isfinite(failed["log_likelihood"].values)]
+    assert (failed["regime"] >= 0).any() == bool(len(known))
     nothing = r.hmm(x * 0.0, **SHORT)
     assert (nothing["regime"] == -1).all()
 

@@ -133,6 +133,24 @@ def test_y9__sessions_of_several_bars() -> None:
         assert float(found["volatility"][k]) == pytest.approx(float(wanted), rel=1e-12)
 
 
+def test_y9__labels_of_several_assets() -> None:
+    """Each asset's own labels split its own returns; returns without that dim are split by each."""
+    x = kk.metrics.returns(BARS["close"].isel(asset=0, drop=True))
+    two = xr.concat([x, 2.0 * x], "asset").assign_coords(asset=["a", "b"])
+    both = xr.concat([some_labels(1, 3), some_labels(2, 2)], "asset").assign_coords(asset=["a", "b"])
+    found, each = r.by(two, both), r.by(x, both)
+    assert found["n_samples"].sizes == {"regime": 3, "asset": 2}
+    for k, name in enumerate(["a", "b"]):
+        alone = r.by(two.isel(asset=k, drop=True), both.isel(asset=k, drop=True))
+        for regime in alone["regime"].values:
+            for metric in ("sharpe_ratio", "max_drawdown", "n_samples", "share", "visits"):
+                value = found[metric].sel(asset=name, regime=regime)
+                assert float(value) == float(alone[metric].sel(regime=regime)), metric
+    assert np.isnan(found["volatility"].sel(asset="b", regime=2))
+    assert int(found["n_samples"].sel(asset="b", regime=2)) == 0
+    np.testing.assert_array_equal(each["volatility"].sel(asset="a"), found["volatility"].sel(asset="a"))
+
+
 def test_y9__what_is_missing() -> None:
     x = kk.metrics.returns(BARS["close"].isel(asset=0, drop=True))
     labels = some_labels(3, 2)
@@ -257,6 +275,20 @@ def test_y10__nothing_sees_what_comes_later(after: int) -> None:
     np.testing.assert_array_equal(changed["equity_oos"].values[before], first["equity_oos"].values[before])
     assert (changed["equity_oos"].values[~before] != first["equity_oos"].values[~before]).any()
     assert len(np.unique(first["regime_of"])) > 1
+
+
+def test_y10__a_portfolio_follows_the_regime_too() -> None:
+    frames = {"a": daily(), "b": daily(seed=5)}
+    bars = kk.data.from_pandas(frames, label="open", bar="1D", calendar="24/7", lot_size=1.0)
+    both = kk.portfolio(trend)
+    wf = kk.walk_forward(bars, both, grid=GRID, **WINDOWS)
+    same = r.adapt(bars, both, some_labels(1, 1), grid=GRID, **WINDOWS)
+    np.testing.assert_array_equal(same["n"].sel(regime=-1).values, wf["n"].values)
+    np.testing.assert_array_equal(same["n"].sel(regime=0).values, wf["n"].values)
+    np.testing.assert_array_equal(same["equity_oos"].values, wf["equity_oos"].values)
+    other = r.adapt(bars, both, some_labels(4, 2), grid=GRID, **WINDOWS)
+    assert other["position_oos"].dims == ("time", "asset")
+    assert (other["equity_oos"].values != wf["equity_oos"].values).any()
 
 
 def test_y10__what_it_says_of_itself(home: Path) -> None:

@@ -22,7 +22,9 @@ def test_y5__the_recessions_of_hamilton(fixture: Callable[[str], Any]) -> None:
     """Real GNP, 1951 to 1984, four lags; the long-run share of recessions follows from the durations."""
     likelihood, numbers, durations = fixture("hamilton_1989_gnp")["cases"]
     x = np.array(likelihood["input"]["data"])
-    found = switching.likeliest(x, 2, 4, switching_variance=False).ordered("mean")
+    model = switching.likeliest(x, 2, 4, switching_variance=False)
+    assert model is not None
+    found = model.ordered("mean")
     assert found.log_likelihood == pytest.approx(likelihood["expected"], abs=likelihood["tol"])
     stays = np.diag(found.transition)
     told = [*found.mean, found.deviation[0] ** 2, *stays]
@@ -37,6 +39,7 @@ def test_y5__filtered_probabilities_are_those_of_statsmodels(fixture: Callable[[
 
     x = np.array(fixture("hamilton_1989_gnp")["cases"][0]["input"]["data"])
     model = switching.likeliest(x, 2, 4, switching_variance=False)
+    assert model is not None
     params = [*model.transition[:, 0], *model.mean, model.deviation[0] ** 2, *model.lags]
     theirs = MarkovAutoregression(x, 2, order=4, switching_ar=False).filter(np.array(params))
     found = switching.filtered(model, x)

@@ -90,12 +90,8 @@ def by(res: xr.Dataset | xr.DataArray, labels: Any, *, periods: float | None = N
         raise DataError(message("by: labels", f"none at {lacking[0]}", "one at each time of the returns", fix))
     annual = periods_of(x, "time") if periods is None else periods
     known = given.sel(time=x["time"].values).shift(time=1, fill_value=NONE)
+    found = _apart(x.reset_coords(drop=True), known, n, annual)
     inside = known == xr.DataArray(np.arange(n), {"regime": np.arange(n)}, "regime")
-    # each regime's returns first, in order: what lies between two visits is no gap (M9)
-    x, here = (one.transpose(..., "time") for one in xr.broadcast(x.reset_coords(drop=True), inside))
-    place = np.argsort(~here.values, axis=-1, kind="stable")
-    grouped = here.copy(data=np.take_along_axis(np.where(here.values, x.values, np.nan), place, axis=-1))
-    found: xr.Dataset = summary(grouped.drop_vars("time"), periods=annual)
     visits = xr.apply_ufunc(
         lambda one: visits_of(one, n), known, input_core_dims=[["time"]], output_core_dims=[["regime"]], vectorize=True
     )
@@ -105,6 +101,20 @@ def by(res: xr.Dataset | xr.DataArray, labels: Any, *, periods: float | None = N
         visits=named(visits, "1", "how often it was entered"),
     )
     return found.transpose("regime", ...).assign_attrs(attribution="the label at the sample before a return")
+
+
+def _apart(x: xr.DataArray, known: xr.DataArray, n: int, annual: float) -> xr.Dataset:
+    """The metrics of each regime's returns, put together (Y9)."""
+    dim = next((str(d) for d in known.dims if d != "time"), None)
+    if dim is not None:
+        pairs = ((x.isel({dim: k}) if dim in x.dims else x, known.isel({dim: k})) for k in range(known.sizes[dim]))
+        return xr.concat([_apart(*pair, n, annual) for pair in pairs], dim, coords="different", compat="equals")
+    x = x.transpose(..., "time").drop_vars("time")
+    nothing = x.isel(time=[0]) * np.nan
+    rows = [np.flatnonzero(known.values == k) for k in range(n)]
+    parts = [summary(x.isel(time=own) if len(own) else nothing, periods=annual) for own in rows]
+    found: xr.Dataset = xr.concat(parts, "regime").assign_coords(regime=np.arange(n))
+    return found
 
 
 def _returns(res: Any) -> xr.DataArray:

@@ -258,8 +258,8 @@ def _maximise(z: Floats, start: Any, states: int) -> Model:
     return Model(mean, deviation, transition, last, gained < TOLERANCE * n)
 
 
-def likeliest(x: Floats, states: int, lags: int, switching_variance: bool) -> Model:
-    """Y5: the switching autoregression with the largest likelihood, by statsmodels."""
+def likeliest(x: Floats, states: int, lags: int, switching_variance: bool) -> Model | None:
+    """Y5: the switching autoregression with the largest likelihood, by statsmodels; None where it finds none."""
     from statsmodels.tsa.regime_switching.markov_autoregression import MarkovAutoregression
     from statsmodels.tsa.regime_switching.markov_regression import MarkovRegression
 
@@ -267,20 +267,27 @@ def likeliest(x: Floats, states: int, lags: int, switching_variance: bool) -> Mo
     z = (x - middle) / scale  # its optimiser takes steps of one size
     how = {"k_regimes": states, "switching_variance": switching_variance}
     model = MarkovAutoregression(z, order=lags, switching_ar=False, **how) if lags else MarkovRegression(z, **how)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # `converged` says it
-        fits = [
-            model.fit(np.array([start[name] for name in model.param_names]), disp=False, cov_type="none")
-            for start in _starts(z, states, lags, switching_variance)
-        ]
-    fit = max(fits, key=lambda one: float(one.llf))
+    fits = []
+    for start in _starts(z, states, lags, switching_variance):
+        given = np.array([start[name] for name in model.param_names])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `converged` says it
+            try:
+                found = model.fit(given, disp=False, cov_type="none")
+                fits.append((float(found.llf), found))
+            except np.linalg.LinAlgError:  # of a likelihood without bounds, as where a state has one value
+                continue
+    fits = [one for one in fits if np.isfinite(one[0]) and np.isfinite(one[1].params).all()]
+    if not fits:
+        return None
+    likelihood, fit = max(fits, key=lambda one: one[0])
     by = dict(zip(model.param_names, np.asarray(fit.params), strict=True))
     variance = [by[f"sigma2[{j}]" if switching_variance else "sigma2"] for j in range(states)]
     return Model(
         middle + scale * np.array([by[f"const[{j}]"] for j in range(states)]),
-        scale * np.sqrt(np.array(variance)),
+        scale * np.sqrt(np.maximum(variance, FLOOR)),
         np.ascontiguousarray(model.regime_transition_matrix(fit.params)[..., 0].T),
-        float(fit.llf) - (len(x) - lags) * math.log(scale),
+        likelihood - (len(x) - lags) * math.log(scale),
         bool(fit.mle_retvals["converged"]),
         tuple(float(by[f"ar.L{j + 1}"]) for j in range(lags)),
     )
