@@ -1,7 +1,7 @@
 """The headline: is the best of a family better than luck, given all that was tried? From block sums alone.
 
 Arrays are (block, trial): ``n`` samples of a trial in a block, 0 where it has none, and the sums ``s1 s2`` of its
-returns, ``sb sbb`` of the asset's own, ``sxb`` of both (rules I7-I9).
+returns, ``sb sbb`` of the asset's own, ``sxb`` of both (rules I7-I9, I32).
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def without_market(
     """Sums of ``x - beta b + c``, beta (trial,) by least squares over the trial's own span, 0 for a constant b.
 
     ``c`` a session takes off Kendall's bias: who follows trends holds most after the market rose, in a span whose mean
-    is then high too, and looks worse than it is. How much shows in quarters of a trial's span (I7). ``noise`` (trial,)
+    is then high too, and looks worse than it is. How much shows in quarters of a trial's span (I32). ``noise`` (trial,)
     is by how much the variance of the mean exceeds that of as many independent samples for it. Where b does not vary
     in every quarter, both are 0.
 
@@ -106,7 +106,7 @@ def _slope(
 def _kendall(
     n: np.ndarray, s1: np.ndarray, sb: np.ndarray, sbb: np.ndarray, sxb: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The bias of each trial's mean beyond the market, and what taking it off adds to the mean's variance (I7)."""
+    """The bias of each trial's mean beyond the market, and what taking it off adds to the mean's variance (I32)."""
     many = n.sum(axis=0)
     before = np.cumsum(n, axis=0) - 0.5 * n
     cuts = np.stack([(before < k / PIECES * many).sum(axis=0) for k in range(PIECES + 1)])

@@ -1,4 +1,4 @@
-"""The headline test from block sums (I7-I9): against a slow bootstrap, and what must not matter."""
+"""The headline test from block sums (I7-I9, I32): against a slow bootstrap, and what must not matter."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def followers(trials: int) -> tuple[np.ndarray, np.ndarray]:
     return (past[59:-1] > past[:-60]).astype("f8"), b[60:]
 
 
-def test_i7__who_follows_a_trend_is_no_worse_than_chance() -> None:
+def test_i32__who_follows_a_trend_is_no_worse_than_chance() -> None:
     held, b = followers(3_000)
     bias = (held.mean(axis=0) * (b - 5e-4).mean(axis=0)).mean()  # Kendall's: the sum over a product of two means
     sums, beta, noise = beyond(held * b, b)
@@ -154,7 +154,7 @@ def test_i7__who_follows_a_trend_is_no_worse_than_chance() -> None:
     np.testing.assert_allclose(found.t, (mean / np.sqrt(var / (len(b) - 1) + noise))[:12], rtol=1e-9)
 
 
-def test_i7__without_a_market_in_every_quarter_no_bias_is_known() -> None:
+def test_i32__without_a_market_in_every_quarter_no_bias_is_known() -> None:
     x = daily(3)
     b = np.random.default_rng(9).normal(0.0, 0.01, x.shape)
     b[: 10 * PER] = 0.0
