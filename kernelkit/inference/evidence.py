@@ -14,7 +14,7 @@ import scipy.special
 from kernelkit import ledger
 from kernelkit.errors import RunError, UsageError, message
 from kernelkit.inference import significance as s
-from kernelkit.inference.headline import LEAST, Headline, Sums, headline, without_market
+from kernelkit.inference.headline import LEAST, Beyond, Headline, Sums, headline, without_market
 from kernelkit.inference.overfitting import Sums as Blocks
 from kernelkit.inference.overfitting import numbers
 from kernelkit.ledger.log import Row
@@ -168,11 +168,11 @@ class Evidence:
         return out[0], out[1]
 
     @cached_property
-    def without_market(self) -> tuple[Sums, np.ndarray]:
-        """The family's sums of ``x - rf - beta (b - rf)``, and each beta."""
+    def without_market(self) -> Beyond:
+        """The family's sums of ``x - rf - beta (b - rf)``, Kendall's bias taken off, each beta, and the noise of it."""
         f = self.family
-        sums, beta = without_market(f.n, f.s1, f.s2, f.sb, f.sbb, f.sxb)
-        return sums.less((1.0 - beta) * self.daily_rf), beta
+        found = without_market(f.n, f.s1, f.s2, f.sb, f.sbb, f.sxb)
+        return found._replace(sums=found.sums.less((1.0 - found.beta) * self.daily_rf))
 
     @property
     def daily_rf(self) -> np.ndarray:
@@ -185,7 +185,7 @@ class Evidence:
     @cached_property
     def headline(self) -> Headline | None:
         """The test of returns less beta times buying and holding; None for insufficient data."""
-        return self._test(self.without_market[0])
+        return self._test(self.without_market.sums, self.without_market.noise)
 
     @cached_property
     def plain(self) -> Headline | None:
@@ -202,17 +202,21 @@ class Evidence:
             return None, None
         half, double = self.headline.merged // 2, 2 * self.headline.merged
         enough = len(np.unique(self.family.edges // double)) >= LEAST
-        few = min(self.replications, BESIDE)
+        few, (sums, _, noise) = min(self.replications, BESIDE), self.without_market
         return (
-            self.p_value(self._test(self.without_market[0], few, half)) if half else None,
-            self.p_value(self._test(self.without_market[0], few, double)) if enough else None,
+            self.p_value(self._test(sums, noise, few, half)) if half else None,
+            self.p_value(self._test(sums, noise, few, double)) if enough else None,
         )
 
-    def _test(self, sums: Sums, replications: int | None = None, merged: int = 0) -> Headline | None:
-        if not len(self.family):
+    def _test(
+        self, sums: Sums, noise: np.ndarray | None = None, replications: int | None = None, merged: int = 0
+    ) -> Headline | None:
+        f, many = self.family, replications or self.replications
+        if not len(f):
             return None
-        active, many = self.family.active > 0, replications or self.replications
-        return headline(sums, self.family.edges, active=active, replications=many, seed=self.seed, merged=merged)
+        return headline(
+            sums, f.edges, active=f.active > 0, noise=noise, replications=many, seed=self.seed, merged=merged
+        )
 
     def corrected(self, p: np.ndarray | float, test: Headline) -> np.ndarray:
         """I9: p-values for all that was tried, also what was declared and what could not join."""
@@ -328,7 +332,7 @@ class Evidence:
         """
         log, n = self.trial.blocks["log_w"], self.trial.blocks["n"]
         if not skill and self.place is not None:
-            beyond = self.without_market[0].s1[:, self.place].sum() / n.sum()
+            beyond = self.without_market.sums.s1[:, self.place].sum() / n.sum()
             log = log - np.log1p(beyond) * n
         many = max(1, round(years * self.trial.periods / n.mean()))
         places = (uniform(self.seed, np.arange(draws)[:, None], np.arange(many), 2) * len(log)).astype("i8")

@@ -1,7 +1,7 @@
 """The headline: is the best of a family better than luck, given all that was tried? From block sums alone.
 
 Arrays are (block, trial): ``n`` samples of a trial in a block, 0 where it has none, and the sums ``s1 s2`` of its
-returns, ``sb sbb`` of the asset's own, ``sxb`` of both (rules I7-I9).
+returns, ``sb sbb`` of the asset's own, ``sxb`` of both (rules I7-I9, I32).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from kernelkit.inference.draws import block_counts
 
 LEAST = 16  # blocks, of the family and of each trial
 REPLICATIONS = 9_999
+PIECES = 4  # of a trial's span, four of its blocks at least: fewer tell less surely, more of them miss slow exposures
 FEW = 3.0  # sessions in a block, below which it tells nothing of dependence
 
 
@@ -62,22 +63,70 @@ class Headline(NamedTuple):
     merged: int
 
 
+class Beyond(NamedTuple):
+    """What trials earn beyond beta times the asset: the sums of it, beta, and what its mean varies by beyond them."""
+
+    sums: Sums
+    beta: np.ndarray
+    noise: np.ndarray
+
+
 def without_market(
     n: np.ndarray, s1: np.ndarray, s2: np.ndarray, sb: np.ndarray, sbb: np.ndarray, sxb: np.ndarray
-) -> tuple[Sums, np.ndarray]:
-    """Sums of ``x - beta b``, beta by least squares over the trial's own span; and beta (trial,), 0 for a constant b.
+) -> Beyond:
+    """Sums of ``x - beta b + c``, beta (trial,) by least squares over the trial's own span, 0 for a constant b.
+
+    ``c`` a session takes off Kendall's bias: who follows trends holds most after the market rose, in a span whose mean
+    is then high too, and looks worse than it is. How much shows in quarters of a trial's span (I32). ``noise`` (trial,)
+    is by how much the variance of the mean exceeds that of as many independent samples for it. Where b does not vary
+    in every quarter, both are 0.
 
     >>> b = np.array([[0.01], [-0.02], [0.03]])
-    >>> sums, beta = without_market(np.ones((3, 1)), 2 * b, 4 * b * b, b, b * b, 2 * b * b)
-    >>> beta, np.abs(sums.s1).max() < 1e-15
+    >>> found = without_market(np.ones((3, 1)), 2 * b, 4 * b * b, b, b * b, 2 * b * b)
+    >>> found.beta, np.abs(found.sums.s1).max() < 1e-15
     (array([2.]), np.True_)
     """
-    many = np.maximum(n.sum(axis=0), 1.0)
-    spread = sbb.sum(axis=0) - sb.sum(axis=0) ** 2 / many
-    joint = sxb.sum(axis=0) - s1.sum(axis=0) * sb.sum(axis=0) / many
+    beta, _ = _slope(*(a.sum(axis=0) for a in (n, s1, sb, sbb, sxb)))
+    sums = Sums(n, s1 - beta * sb, np.maximum(s2 - 2.0 * beta * sxb + beta**2 * sbb, 0.0))
+    shift, noise = _kendall(n, s1, sb, sbb, sxb)
+    return Beyond(sums.less(-shift), beta, noise)
+
+
+def _slope(
+    n: np.ndarray, s1: np.ndarray, sb: np.ndarray, sbb: np.ndarray, sxb: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Beta of what these sums are of, 0 for a constant b; and the sum of squared deviations of b, 0 where constant."""
+    many = np.maximum(n, 1.0)
+    spread = sbb - sb**2 / many
+    spread = np.where(spread > 1e-12 * sbb, spread, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        beta = np.where(spread > 1e-12 * sbb.sum(axis=0), joint / spread, 0.0)
-    return Sums(n, s1 - beta * sb, np.maximum(s2 - 2.0 * beta * sxb + beta**2 * sbb, 0.0)), beta
+        return np.where(spread > 0.0, (sxb - s1 * sb / many) / spread, 0.0), spread
+
+
+def _kendall(
+    n: np.ndarray, s1: np.ndarray, sb: np.ndarray, sbb: np.ndarray, sxb: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The bias of each trial's mean beyond the market, and what taking it off adds to the mean's variance (I32)."""
+    many = n.sum(axis=0)
+    before = np.cumsum(n, axis=0) - 0.5 * n
+    cuts = np.stack([(before < k / PIECES * many).sum(axis=0) for k in range(PIECES + 1)])
+
+    def pieces(a: np.ndarray) -> np.ndarray:
+        running = np.concatenate([np.zeros((1, a.shape[1])), np.cumsum(a, axis=0)])
+        found: np.ndarray = np.diff(np.take_along_axis(running, cuts, axis=0), axis=0)
+        return found
+
+    parts = [pieces(a) for a in (n, s1, sb, sbb, sxb)]
+    beta, spread = _slope(*parts)
+    weight = parts[0] / np.maximum(many, 1.0)
+    mean = parts[2] / np.maximum(parts[0], 1.0)
+    apart = beta - (weight * beta).sum(axis=0)
+    shift = (weight * apart * mean).sum(axis=0) / (PIECES - 1.0)
+    exposure = (weight * apart**2).sum(axis=0) / (PIECES - 1.0)  # the variance of the mean exposure
+    asset = _slope(*(a.sum(axis=0) for a in parts))[1] / np.maximum(many, 1.0) ** 2
+    noise = (2.0 * PIECES - 1.0) / (PIECES - 1.0) * exposure * asset
+    known = (spread > 0.0).all(axis=0)
+    return np.where(known, shift, 0.0), np.where(known, noise, 0.0)
 
 
 def headline(
@@ -85,6 +134,7 @@ def headline(
     edges: np.ndarray,
     *,
     active: np.ndarray | None = None,
+    noise: np.ndarray | None = None,
     replications: int = REPLICATIONS,
     seed: int = 0,
     least: int = LEAST,
@@ -95,8 +145,9 @@ def headline(
     ``edges`` (block,) are the blocks' numbers: those that differ in their last bits only are merged, until a block is
     as long as dependence asks for. ``active`` (block, trial) says in which blocks a trial did anything (None: where its
     sum of squares is above 0); one with fewer than ``least`` such blocks does not enter, nor does one that would ask
-    for longer blocks than the family can have. Where it is said how many blocks are to be ``merged`` into one, that is
-    done instead, and all enter. Raises DataError for arrays that do not fit.
+    for longer blocks than the family can have. ``noise`` (trial,), as in `Beyond`, widens t's error (None: by nothing).
+    Where it is said how many blocks are to be ``merged`` into one, that is done instead, and all enter. Raises
+    DataError for arrays that do not fit.
 
     >>> r = np.random.default_rng(1).normal(size=(64, 20, 8))
     >>> r[..., 0] += 0.25
@@ -131,7 +182,7 @@ def headline(
     many, mean = some.n.sum(axis=0), some.s1.sum(axis=0) / some.n.sum(axis=0)
     off = (some.s1 - mean * some.n) * found.scale
     squares = some.s2 - 2.0 * mean * some.s1 + mean**2 * some.n
-    t = mean * np.sqrt(many / _spread(some))
+    t = mean * np.sqrt(many / (_spread(some) + (0.0 if noise is None else many * noise[entered])))
     test = studentised_maximum(t, off, squares, some.n, block_counts(len(off), replications, scheme="iid", seed=seed))
     t, p, adjusted = (_spread_out(a, entered) for a in (t, test.p, test.adjusted))
     return Headline(entered, out, t, p, adjusted, replications, len(off), merged)

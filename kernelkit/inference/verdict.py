@@ -195,7 +195,7 @@ class Verdict:
         found = []
         if test is not None and not math.isnan(self.p_value):
             merged = f", {test.merged} of the ledger's merged into one" if test.merged > 1 else ""
-            beta = float(e.without_market[1][e.place or 0])
+            beta = float(e.without_market.beta[e.place or 0])
             above = 100 * float(e.daily_rf[e.place or 0]) * e.trial.periods
             excess = f"returns above {above:.2g} % a year " if above else "returns "
             tested = (

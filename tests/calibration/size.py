@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from kernelkit.inference.headline import Sums, headline, without_market
+from kernelkit.inference.headline import Beyond, Headline, Sums, headline, without_market
 from tests.calibration.worlds import WORLDS, Drawn
 
 MAX_CELLS = 64
@@ -30,8 +30,8 @@ def with_skill(drawn: Drawn, rng: np.random.Generator) -> Drawn:
     return drawn._replace(x=x)
 
 
-def sums_of(drawn: Drawn, begin: int) -> tuple[Sums, np.ndarray]:
-    """Block sums as the ledger keeps them: sessions on weekdays, at most 64 cells of 2^k days; and the cells."""
+def headline_of(drawn: Drawn, begin: int, replications: int, seed: int) -> Headline | None:
+    """The headline of block sums as the ledger keeps them: sessions on weekdays, at most 64 cells of 2^k days."""
     x, b, on, _ = drawn
     on = np.ones(x.shape, bool) if on is None else on
     step = begin + np.arange(len(x))
@@ -47,9 +47,12 @@ def sums_of(drawn: Drawn, begin: int) -> tuple[Sums, np.ndarray]:
 
     n, s1, s2 = total(np.ones(x.shape)), total(x), total(x * x)
     if b is None:
-        return Sums(n, s1, s2), edges
-    market = np.broadcast_to(b[:, None], x.shape)
-    return without_market(n, s1, s2, total(market), total(market * market), total(x * market))[0], edges
+        beyond = Beyond(Sums(n, s1, s2), np.zeros(x.shape[1]), np.zeros(x.shape[1]))
+    else:
+        market = np.broadcast_to(b[:, None], x.shape)
+        beyond = without_market(n, s1, s2, total(market), total(market * market), total(x * market))
+    sums, _, noise = beyond
+    return headline(sums, edges, active=s2 > 0.0, noise=noise, replications=replications, seed=seed)
 
 
 def p_value(name: str, replications: int, skill: bool, seed: int) -> float:
@@ -58,8 +61,7 @@ def p_value(name: str, replications: int, skill: bool, seed: int) -> float:
     drawn = WORLDS[name](rng)
     if skill:
         drawn = with_skill(drawn, rng)
-    sums, edges = sums_of(drawn, int(rng.integers(0, 2000)))
-    found = headline(sums, edges, replications=replications, seed=seed)
+    found = headline_of(drawn, int(rng.integers(0, 2000)), replications, seed)
     return np.nan if found is None else float(np.nanmin(found.p))
 
 

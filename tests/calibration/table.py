@@ -15,10 +15,14 @@ from tests.inference.covering import coverage, series
 
 SKILLED = [name for name in WORLDS if not name.endswith("256")]  # four years of data
 INTERVALS = (
-    ("mean of independent returns, percentile", "iid", "percentile", 0.0),
-    ("mean of independent returns, BCa", "iid", "bca", 0.0),
-    ("mean at autocorrelation 0.3, stationary blocks, BCa", "stationary", "bca", 0.3),
-    ("mean at autocorrelation 0.3, residuals of an autoregression", "residual", "percentile", 0.3),
+    ("mean of independent returns, percentile", "iid", "percentile", 0.0, 1_000),
+    ("mean of independent returns, BCa", "iid", "bca", 0.0, 1_000),
+    ("mean at autocorrelation 0.3, stationary blocks, BCa", "stationary", "bca", 0.3, 1_000),
+    ("mean at autocorrelation 0.3, residuals of an autoregression", "residual", "percentile", 0.3, 1_000),
+    ("the same of 250 sessions, stationary blocks, percentile", "stationary", "percentile", 0.3, 250),
+    ("the same of 250 sessions, stationary blocks, studentised", "stationary", "studentised", 0.3, 250),
+    ("the same of 250 sessions, circular blocks, studentised", "circular", "studentised", 0.3, 250),
+    ("the same of 250 sessions, residuals of an autoregression", "residual", "percentile", 0.3, 250),
 )
 
 HEAD = """# Calibration
@@ -72,8 +76,8 @@ def in_band(name: str, rng: Rng) -> bool:
 def interval_rows(runs: int) -> list[str]:
     """How often an interval of 95 % holds the truth."""
     lines = []
-    for name, scheme, method, rho in INTERVALS:
-        x = series(runs, 1_000, 5, rho=rho)
+    for name, scheme, method, rho, n in INTERVALS:
+        x = series(runs, n, 5, rho=rho)
         drawing = kk.inference.Resampling(scheme, replications=999)
         held = coverage(lambda a: a.mean("time"), 0.0, x, level=0.95, method=method, resampling=drawing)
         lines.append(f"| {name} | {100 * held:.1f} % |")
@@ -95,7 +99,8 @@ def write(path: Path, families: int) -> None:
     parts = [HEAD.format(families=families, error=100 * (0.05 * 0.95 / families) ** 0.5)]
     parts += ["\n".join(headline_rows(families)), "\n\n## The null band of PBO\n\nShould hold 90 %.\n\n"]
     parts += ["| world | held |\n|---|---|\n", "\n".join(band_rows(max(40, families // 5)))]
-    parts += ["\n\n## Bootstrap intervals\n\nShould hold 95 %.\n\n| interval | held |\n|---|---|\n"]
+    parts += ["\n\n## Bootstrap intervals\n\nShould hold 95 %, of 1,000 sessions unless a line says otherwise.\n\n"]
+    parts += ["| interval | held |\n|---|---|\n"]
     parts += ["\n".join(interval_rows(families)), f"\n\n## Superior ability\n\n{spa_line()}\n"]
     path.write_text("".join(parts), encoding="utf-8")
 

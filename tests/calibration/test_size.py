@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from tests.calibration.size import p_value
+from tests.calibration.size import headline_of, p_value
 from tests.calibration.worlds import WORLDS
 
 FAMILIES = 60
@@ -30,15 +30,11 @@ def test_i7__a_sharpe_ratio_of_2_is_found_in_most_families(name: str) -> None:
 
 def test_i7__the_market_alone_is_no_skill() -> None:
     """Long-only averages in a rising market: the plain test would call about half of the families significant."""
-    from kernelkit.inference.headline import headline
-    from tests.calibration.size import sums_of
-
     plain, less = [], []
     for seed in range(40):
         drawn = WORLDS["drifting_market"](np.random.default_rng(seed))
         for found, case in ((plain, drawn._replace(b=None)), (less, drawn)):
-            sums, edges = sums_of(case, 0)
-            test = headline(sums, edges, replications=199, seed=seed)
+            test = headline_of(case, 0, 199, seed)
             assert test is not None
             found.append(np.nanmin(test.p) <= 0.05)
     assert np.mean(plain) > 0.3

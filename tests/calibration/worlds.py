@@ -82,12 +82,16 @@ def drifting_market(rng: Rng) -> Drawn:
 
 @world
 def drifting_market_slow(rng: Rng) -> Drawn:
-    """The same with averages of up to five months, a tenth of the span.
-
-    A rule that follows the trend looks worse than it is beside the mean of a span that it is itself part of (Kendall's
-    bias of autocorrelations), by more the slower it is: the test rejects too rarely.
-    """
+    """The same with averages of up to five months, a tenth of the span."""
     return crossings(drifting(rng), 75, 0.0)
+
+
+@world
+def drifting_market_by_chance(rng: Rng) -> Drawn:
+    """In that market or out of it, each trial for forty sessions on average, by chance alone."""
+    b = drifting(rng)[100:]
+    held = np.logical_xor.accumulate(rng.random((1000, TRIALS)) < np.r_[0.5, np.full(999, 1 / 40)][:, None])
+    return Drawn(held * b[:, None], b)
 
 
 def drifting(rng: Rng) -> np.ndarray:

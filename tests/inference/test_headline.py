@@ -1,4 +1,4 @@
-"""The headline test from block sums (I7-I9): against a slow bootstrap, and what must not matter."""
+"""The headline test from block sums (I7-I9, I32): against a slow bootstrap, and what must not matter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kernelkit.errors import DataError
 from kernelkit.inference.bootstrap import studentised_maximum
 from kernelkit.inference.draws import block_counts
-from kernelkit.inference.headline import Sums, dependence, headline, without_market
+from kernelkit.inference.headline import Beyond, Sums, dependence, headline, without_market
 
 BLOCKS, PER = 40, 25
 
@@ -95,21 +95,72 @@ def test_i7__size_of_positions_and_order_of_trials_do_not_matter(by: float, seed
     np.testing.assert_allclose(other.p, plain.p[order], atol=1e-12)
 
 
+def blocks(a: np.ndarray) -> np.ndarray:
+    return a.reshape(BLOCKS, PER, -1).sum(axis=1)
+
+
+def beyond(x: np.ndarray, b: np.ndarray, on: np.ndarray | None = None) -> Beyond:
+    """Of returns and the asset's own (session, trial)."""
+    on = np.ones(x.shape) if on is None else on.astype("f8")
+    return without_market(*(blocks(a * on) for a in (np.ones(x.shape), x, x * x, b, b * b, x * b)))
+
+
+def quarters(x: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    """Of one trial, session by session: the covariance of beta and the asset's mean between quarters, and the noise."""
+    parts = list(zip(np.split(x, 4), np.split(b, 4), strict=True))
+    betas = np.array([np.polyfit(market, own, 1)[0] for own, market in parts])
+    shift = np.cov(betas, [market.mean() for _, market in parts], ddof=1)[0, 1] / 4
+    return shift, 7 / 3 * np.var(betas, ddof=1) / 4 * np.var(b) / len(b)
+
+
 def test_i7__beta_times_the_market_is_no_skill() -> None:
     x = daily(3)
-    b = np.random.default_rng(9).normal(0.0, 0.01, (len(x), 1))
-
-    def block(a: np.ndarray) -> np.ndarray:
-        return np.broadcast_to(a, x.shape).reshape(BLOCKS, PER, -1).sum(axis=1)
-
+    b = np.broadcast_to(np.random.default_rng(9).normal(0.0, 0.01, (len(x), 1)), x.shape)
     held = x + b * np.linspace(0.0, 2.0, x.shape[1])
-    sums, beta = without_market(
-        block(np.ones(x.shape)), block(held), block(held * held), block(b), block(b * b), block(held * b)
-    )
-    ols = [np.polyfit(b[:, 0], held[:, j], 1)[0] for j in range(x.shape[1])]
-    np.testing.assert_allclose(beta, ols, rtol=1e-9)
-    np.testing.assert_allclose(sums.s1, block(held - beta * b), atol=1e-12)
-    np.testing.assert_allclose(sums.s2, block((held - beta * b) ** 2), atol=1e-12)
+    on = np.ones(x.shape, bool)
+    on[: 20 * PER, 4] = on[12 * PER :, 7] = False
+    sums, beta, noise = beyond(held, b, on)
+    for j in range(x.shape[1]):
+        there = on[:, j]
+        own, market = held[there, j], b[there, j]
+        ols = np.polyfit(market, own, 1)[0]
+        shift, error = quarters(own, market)
+        y = np.where(there, held[:, j] - ols * b[:, j] + shift, 0.0)
+        np.testing.assert_allclose(beta[j], ols, rtol=1e-9)
+        np.testing.assert_allclose(sums.s1[:, j], blocks(y)[:, 0], atol=1e-12)
+        np.testing.assert_allclose(sums.s2[:, j], blocks(y * y)[:, 0], atol=1e-12)
+        np.testing.assert_allclose(noise[j], error, rtol=1e-9)
+
+
+def followers(trials: int) -> tuple[np.ndarray, np.ndarray]:
+    """Exposures (0 or 1) of rules that each follow the trend of their own market, and its returns, (session, trial)."""
+    b = np.random.default_rng(12).normal(5e-4, 0.01, (BLOCKS * PER + 60, trials))
+    past = np.cumsum(b, axis=0)
+    return (past[59:-1] > past[:-60]).astype("f8"), b[60:]
+
+
+def test_i32__who_follows_a_trend_is_no_worse_than_chance() -> None:
+    held, b = followers(3_000)
+    bias = (held.mean(axis=0) * (b - 5e-4).mean(axis=0)).mean()  # Kendall's: the sum over a product of two means
+    sums, beta, noise = beyond(held * b, b)
+    mean, plain = sums.s1.sum(axis=0) / len(b), (held * b - beta * b).mean(axis=0)
+    assert bias > 0.2 * plain.std() / 2
+    assert (mean - plain).mean() == pytest.approx(bias, rel=0.25)  # a tenth is of lags from one quarter to the next
+    var = sums.s2.sum(axis=0) / len(b) - mean**2
+    assert np.std(mean / np.sqrt(var / len(b) + noise)) == pytest.approx(1.0, abs=0.03)
+    assert np.std(mean / np.sqrt(var / len(b))) > 1.03
+    found = headline(Sums(*(a[:, :12] for a in sums)), EDGES, noise=noise[:12], replications=99)
+    assert found is not None
+    np.testing.assert_allclose(found.t, (mean / np.sqrt(var / (len(b) - 1) + noise))[:12], rtol=1e-9)
+
+
+def test_i32__without_a_market_in_every_quarter_no_bias_is_known() -> None:
+    x = daily(3)
+    b = np.random.default_rng(9).normal(0.0, 0.01, x.shape)
+    b[: 10 * PER] = 0.0
+    sums, beta, noise = beyond(x, b)
+    np.testing.assert_allclose(sums.s1, blocks(x - beta * b), atol=1e-12)
+    assert not noise.any()
 
 
 def test_i7__too_little_data_is_said_and_never_significant() -> None:

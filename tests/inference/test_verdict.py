@@ -70,7 +70,7 @@ def test_every_number_is_that_of_the_metrics_of_its_curve(bars: xr.Dataset) -> N
     assert found.evidence.track_record() == pytest.approx(years, rel=1e-5)
     market = bars["close"].sel(time=slice("2001", None)).values[:, 0]
     b = np.diff(market) / market[:-1]
-    beta = float(found.evidence.without_market[1][0])
+    beta = float(found.evidence.without_market.beta[0])
     assert beta == pytest.approx(np.polyfit(b, returns.values[-len(b) :], 1)[0], abs=0.002)
 
 
@@ -231,9 +231,10 @@ def test_i7__what_is_earned_without_risk_is_no_skill(bars: xr.Dataset) -> None:
     returns = kk.metrics.returns(res["equity"], initial=1e6).values
     x = returns - 0.03 / 252
     assert float(above.evidence.plain.t[0]) == pytest.approx(len(x) ** 0.5 * x.mean() / x.std(ddof=1), rel=1e-5)
-    beta = float(above.evidence.without_market[1][0])
+    beta = float(above.evidence.without_market.beta[0])
     drop = (1 - beta) * 0.03 / 252 * len(x) ** 0.5
-    sd = float(np.sqrt(plain.evidence.without_market[0].s2.sum() / len(x)))
+    beyond = plain.evidence.without_market
+    sd = float(np.sqrt(beyond.sums.s2.sum() / len(x) + len(x) * beyond.noise[0]))
     assert float(plain.evidence.headline.t[0] - above.evidence.headline.t[0]) == pytest.approx(drop / sd, rel=1e-3)
     assert "of returns above 3 % a year less beta" in str(above)
 
