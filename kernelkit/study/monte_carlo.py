@@ -78,15 +78,14 @@ def monte_carlo(  # noqa: PLR0913  its settings are keywords of the public inter
     settings = {"account": account, "venue": venue, "fill_model": fill_model}
     means = Means(client, cache, memory_limit)
     with role("path"):
-        outputs = ("metrics", "blocks")
-        seen = backtest(bars, strategy, params, grid=grid, where=where, outputs=outputs, **settings).load()
+        seen = backtest(bars, strategy, params, grid=grid, where=where, **settings)
     common = Common(None, strategy, params, grid, where, **settings)
     alone = isinstance(strategy, Signal) or not strategy.shared
     wide = 1 if len(model.assets) > 1 or not alone else max(1, BATCH_BARS // bars.sizes["time"])
     count = -(-paths // wide)
     wide = -(-paths // count)
     cases = [Case(k, partial(_batch, model, bars, k * wide, wide, seed)) for k in range(count)]
-    found = run("path", cases, common, role="path", blocks=("index", "w", "lo"), means=means)
+    found = run("path", cases, common, role="path", blocks=("index", "n", "w", "lo"), means=means)
     if wide > 1:
         found = _apart(found).isel(path=slice(0, paths))
     return _summed(found, seen, ruin, quantiles).assign_attrs(model=repr(model), seed=seed, study="monte_carlo")
@@ -116,7 +115,6 @@ def _summed(found: xr.Dataset, seen: xr.Dataset, ruin: float, quantiles: Sequenc
     before = after.shift(block=1, fill_value=1.0)
     lowest = (before * low).min("block")
     levels = xr.DataArray(list(quantiles), dims="quantile", name="quantile")
-    index = found["blocks"].sel(summary="index", drop=True)
     out = found.drop_vars(["blocks", "summary"])
     there = out["max_drawdown"].notnull().any("path")  # not of cells that `where` excludes
 
@@ -141,10 +139,17 @@ def _summed(found: xr.Dataset, seen: xr.Dataset, ruin: float, quantiles: Sequenc
     }
     for name, text in texts.items():
         out[name].attrs = {"long_name": text, "units": "1"}
-    level = seen["blocks"].attrs
-    return out.assign_coords(block=index.max([d for d in index.dims if d != "block"]).astype("i8").values).assign_attrs(
-        ruin=ruin, periods_per_year=level["periods_per_year"]
-    )
+    index, count = (_largest(found["blocks"].sel(summary=name, drop=True)) for name in ("index", "n"))
+    last = np.flatnonzero(np.diff(seen["session"].values, append=-1))  # bars that end a session
+    ends = last[np.cumsum(count) - 1 + len(last) - count.sum()]
+    out = out.assign_coords(block=index, block_end=("block", seen["time"].values[ends]))
+    return out.assign_attrs(ruin=ruin, periods_per_year=seen["blocks"].attrs["periods_per_year"])
+
+
+def _largest(x: xr.DataArray) -> np.ndarray:
+    """Over all dims but ``block``, int64."""
+    found: np.ndarray = x.max([d for d in x.dims if d != "block"]).values.astype("i8")
+    return found
 
 
 def _check(paths: Any, ruin: Any, quantiles: Any) -> None:

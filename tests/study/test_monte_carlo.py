@@ -60,10 +60,11 @@ def test_what_is_said_of_all_is_what_counting_says(bars: xr.Dataset) -> None:
         res = kk.backtest(model.bars(path=path, seed=3, like=bars), cross)
         index = res["blocks"].sel(summary="index").values
         curve = res["equity"].values / cash
-        counts = res["blocks"].sel(summary="n").values.astype(int)
+        counts = res["blocks"].sel(summary="n").values.astype(int)  # a bar each
         ends.append(curve[np.cumsum(counts) - 1])
         curves.append(curve)
     np.testing.assert_array_equal(found["block"].values, index)
+    np.testing.assert_array_equal(found["block_end"].values, res["time"].values[np.cumsum(counts) - 1])
     expected = np.quantile(np.array(ends), [0.1, 0.5], axis=0)
     np.testing.assert_allclose(found["equity_band"].values, expected, rtol=1e-12)
     ruined = [(curve <= 0.6).any() for curve in curves]
