@@ -262,9 +262,9 @@ def test_the_page_says_what_came_without_a_trade(bars: xr.Dataset) -> None:
 def test_i8__the_page_says_what_hangs_on_the_length_of_blocks(bars: xr.Dataset) -> None:
     found = judged(kk.backtest(bars, cross, grid=GRID))
     test, e = found.evidence.headline, found.evidence
-    sums, _ = e.without_market
+    sums, _, noise = e.without_market
     assert e.other_lengths == tuple(
-        e.p_value(headline(sums, e.family.edges, active=e.family.active > 0, replications=499, merged=k))
+        e.p_value(headline(sums, e.family.edges, active=e.family.active > 0, noise=noise, replications=499, merged=k))
         if k and len(np.unique(e.family.edges // k)) >= 16
         else None
         for k in (test.merged // 2, 2 * test.merged)
