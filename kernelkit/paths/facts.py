@@ -79,8 +79,8 @@ def stylised_facts(
     >>> import kernelkit as kk
     >>> bars = kk.data.load("sp500_index")
     >>> found = stylised_facts(bars, kk.paths.GBM.fit(bars), paths=50)
-    >>> bool(found["inside"].sel(fact="acf_abs_20")), float(found["median"].sel(fact="excess_kurtosis").round(1))
-    (False, -0.0)
+    >>> bool(found["inside"].sel(fact="acf_abs_20")), bool(abs(found["median"].sel(fact="excess_kurtosis")) < 0.1)
+    (False, True)
     """
     import xarray as xr
 
@@ -95,9 +95,8 @@ def stylised_facts(
     shared = bars.isel(time=np.flatnonzero(bars["valid"].values.all(axis=1)))
     columns = [log_returns(shared, "stylised_facts", a, several=True) for a in range(assets)]
     real = facts_of(np.stack(columns, axis=1))
-    n, each = len(columns[0]), []
-    for path in range(paths):
-        each.append(list(facts_of(model.returns(Draws(seed, path, 1), n)).values()))
+    n = len(columns[0])
+    each = [list(facts_of(model.returns(Draws(seed, path, 1), n)).values()) for path in range(paths)]
     tail = 0.5 * (1.0 - level)
     low, median, high = np.quantile(np.array(each), [tail, 0.5, 1.0 - tail], axis=0)
     value = np.array(list(real.values()))

@@ -170,9 +170,9 @@ def check(model: Any, **wanted: tuple[bool, str]) -> None:
             raise UsageError(message(name, getattr(model, name), text, fix))
 
 
-def check_counts(what: str, seed: int, **numbers: tuple[int, int, int]) -> None:
+def check_counts(what: str, seed: Any, **numbers: tuple[Any, int, int]) -> None:
     """Raise `UsageError` for a seed that is none, and where a number is not within its bounds."""
     fix = f"See help(kk.paths.{what})."
     for name, (value, least, most) in {"seed": (seed, 0, 2**64 - 1), **numbers}.items():
-        if not (least <= value <= most and value == int(value)):
+        if not (isinstance(value, int | np.integer) and least <= value <= most):
             raise UsageError(message(f"{what}: {name}", value, f"a whole number from {least} to {most}", fix))

@@ -10,7 +10,7 @@ import numpy as np
 
 from kernelkit.paths.model import Draws, Float64s, Model
 
-STEPS, CELLS = 64, 2**16  # a piece has so many steps, or more where there are few paths: it stays in the cache
+STEPS, CELLS = 32, 2**16  # a piece has so many steps, or more where there are few paths: it stays in the cache
 # Streams of draws beside those of `kernels.walks` (G2).
 HIGH, LOW, MIXTURE, COMMON, OWN = 5, 6, 7, 8, 2**31
 

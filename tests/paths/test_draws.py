@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from kernelkit import rng
+from kernelkit.kernels import compile as compile_module
+from kernelkit.kernels.compile import whole
 from kernelkit.paths.model import Draws
 
 
@@ -109,6 +111,15 @@ for model in (kk.paths.GBM(0.1, 0.2), kk.paths.Kou(0.1, 0.2, 20.0, 0.4, 60.0, 40
     found.update(model.log_bars(Draws(3, 5, 7), 40)[0].tobytes())
 print(found.hexdigest())
 """
+
+
+def test_kernels__take_functions_from_others_by_text() -> None:
+    assert whole("draws") == (Path(compile_module.__file__).parent / "draws.py").read_text()
+    text = whole("walks")
+    assert text.index("def philox(") < text.index("def heston(")
+    assert [line for line in text.splitlines() if "import" in line and "kernelkit" in line] == [
+        "from kernelkit.kernels.machine import bits, unbits"
+    ]
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="there are older processors of this kind")

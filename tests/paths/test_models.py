@@ -294,6 +294,7 @@ def test_definite__keeps_a_matrix_that_is_and_mends_one_that_is_not() -> None:
         (lambda: p.Copula({"A": GBM, "B": p.GBM(0.0, 0.1, periods=12)}, [[1.0, 0.0], [0.0, 1.0]]), "margins"),
         (lambda: p.simulate(GBM, paths=0, steps=5), "paths"),
         (lambda: p.simulate(GBM, paths=5, steps=5, seed=-1), "seed"),
+        (lambda: p.simulate(GBM, paths=5, steps=2.5), "steps"),  # type: ignore[arg-type]
         (lambda: p.simulate(GBM, paths=5, steps=5, draws="sobel"), "draws"),  # type: ignore[arg-type]
         (lambda: p.simulate(GARCH, paths=5, steps=5, draws="sobol"), "sobol"),
         (lambda: p.simulate(GBM, paths=5, steps=30_000, draws="sobol"), "sobol"),
