@@ -53,7 +53,7 @@ def monte_carlo(  # noqa: PLR0913  its settings are keywords of the public inter
 
     ``model`` is one of `kk.paths`, by default `kk.paths.Bootstrap.fit(bars)`: the bars themselves in blocks drawn anew,
     so that whatever the strategy found is there as often as chance has it, but nothing repeats in the order in which it
-    was found. Path i is the same whatever their number (G1). Rules B15-B17.
+    was found; of several assets together. Path i is the same whatever their number (G1). Rule G13.
 
     Returns the metrics of `kk.backtest` with dims ``path`` and those of the grid; of the bars themselves ``observed``
     by ``metric``, and ``rank``: the share of paths at or below it (dim ``metric``). ``equity_band`` by ``quantile`` and
@@ -107,7 +107,7 @@ def _apart(found: xr.Dataset) -> xr.Dataset:
 
 
 def _summed(found: xr.Dataset, seen: xr.Dataset, ruin: float, quantiles: Sequence[float]) -> xr.Dataset:
-    """What the paths say together (B15-B17); their block summaries are no longer needed."""
+    """What the paths say together (G13); their block summaries are no longer needed."""
     import xarray as xr
 
     w, low = (found["blocks"].sel(summary=name, drop=True) for name in ("w", "lo"))

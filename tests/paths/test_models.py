@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 import scipy.stats
+import xarray as xr
 
 import kernelkit as kk
 from kernelkit.errors import DataError, UsageError
@@ -225,12 +226,37 @@ def test_g10__blocks_are_those_of_i5(history: Any, scheme: Any, steps: int) -> N
     found = p.simulate(model, paths=40, steps=steps, seed=6)
     n = model.history.shape[1]
     at = block_indices(n, np.arange(40), length=model.length, scheme=scheme, seed=6, places=steps)
-    walk = np.concatenate([np.zeros((40, 1)), np.cumsum(model.history[3][at], axis=1)], axis=1)
+    walk = np.concatenate([np.zeros((40, 1)), np.cumsum(model.history[3, :, 0][at], axis=1)], axis=1)
     np.testing.assert_allclose(found["terminal"], np.exp(walk[:, -1]), rtol=1e-11)
     np.testing.assert_allclose(found["lowest"], np.exp(walk.min(axis=1)), rtol=1e-11)
     fall = (np.maximum.accumulate(walk, axis=1) - walk).max(axis=1)
     np.testing.assert_allclose(found["max_drawdown"], 1 - np.exp(-fall), rtol=1e-9)
     assert p.simulate(model, paths=7, steps=steps, seed=6).equals(found.isel(path=slice(0, 7)))
+
+
+def test_g10__assets_are_drawn_together(history: Any) -> None:
+    other = history.copy(deep=True)
+    for name in ("open", "high", "low", "close"):
+        other[name].values[:] = history[name].values[::-1]
+    other["high"].values[:] = np.maximum(other["high"], other["open"]).values
+    other["low"].values[:] = np.minimum(other["low"], other["open"]).values
+    both = xr.concat([history, other.assign_coords(asset=["b"], asset_id=("asset", ["b"]))], "asset", data_vars="all")
+    both["valid"].values[50, 1] = False
+    for name in ("open", "high", "low", "close", "volume"):
+        both[name].values[50, 1] = np.nan
+    both.attrs = history.attrs
+    model = p.Bootstrap.fit(both, length=9)
+    assert model.assets == tuple(both["asset"].values)
+    there = both["valid"].values.all(axis=1)
+    pairs = np.diff(np.log(both["close"].values[there]), axis=0)
+    np.testing.assert_array_equal(model.history[3], pairs)
+    bars = model.bars(300, path=5, seed=2, like=both)
+    draws = p.model.Draws(2, 5, 1)
+    found = model.returns(draws, 300)
+    assert {tuple(pair) for pair in found.tolist()} <= {tuple(pair) for pair in pairs.tolist()}
+    np.testing.assert_allclose(np.diff(np.log(bars["close"].values), axis=0), found[1:], atol=2e-6)
+    many = p.simulate(model, paths=6, steps=300, seed=2)
+    np.testing.assert_allclose(many["terminal"].sel(path=5), np.exp(found.sum(axis=0)), rtol=1e-11)
 
 
 def test_g10__length_is_that_of_squared_returns(history: Any) -> None:
