@@ -101,7 +101,8 @@ def within(points: Floats, radius: float) -> Floats:
     [[1.0, 0.0], [1.414, 1.414]]
     """
     size = np.sqrt((points * points).sum(axis=1, keepdims=True))
-    return radius * points / np.maximum(size, 1.0)
+    inside: Floats = radius * points / np.maximum(size, 1.0)
+    return inside
 
 
 @arguments(account=Account, venue=Venue, fill_model=FillModel)
@@ -156,7 +157,8 @@ def adversarial(  # noqa: PLR0913  its settings are keywords of the public inter
     from scipy.stats import chi2
 
     check_number("budget", budget, 0.0, 1.0, "0.99 leaves out the least likely hundredth.")
-    for name, value, least in (("n", n, 10), ("blocks", blocks, 1)):
+    numbers: list[tuple[str, Any, int]] = [("n", n, 10), ("blocks", blocks, 1)]
+    for name, value, least in numbers:
         if not (isinstance(value, int) and value >= least):
             raise UsageError(message(name, repr(value), f"a whole number, {least} or more", "The default will do."))
     if objective not in SIGNS:

@@ -40,10 +40,10 @@ def nearest_correlation(matrix: Any) -> Floats:
     [1.0, 0.7607, 0.1573]
     """
     found = np.array(matrix, "f8")
-    if found.ndim != 2 or found.shape[0] != found.shape[1] or not np.array_equal(found, found.T):
+    if found.ndim != 2 or found.shape[0] != found.shape[1] or not np.allclose(found, found.T, 0.0, TOLERANCE):
         wanted = "a square, symmetric matrix of finite numbers"
         raise UsageError(message("matrix of correlations", f"shape {found.shape}", wanted, "Write 0.5 * (m + m.T)."))
-    correction = np.zeros_like(found)
+    found, correction = 0.5 * (found + found.T), np.zeros_like(found)
     for _ in range(ROUNDS):
         before = found
         raw = found - correction
@@ -53,7 +53,8 @@ def nearest_correlation(matrix: Any) -> Floats:
         found = 0.5 * (semidefinite + semidefinite.T)
         np.fill_diagonal(found, 1.0)
         if np.abs(found - before).max() < TOLERANCE:
-            return found
+            nearest: Floats = found
+            return nearest
     wanted = f"one that is found in {ROUNDS} rounds"
     raise UsageError(message("matrix of correlations", f"shape {found.shape}", wanted, "Look at its numbers."))
 

@@ -89,7 +89,8 @@ def reverse_stress(  # noqa: PLR0913  its settings are keywords of the public in
     check_number("ruin", ruin, 0.0, 1.0 + 1e-12, "0.5 is half of it.")
     check_number("largest size", largest, 0.0, float("inf"), "Sizes go from 0 to it.")
     check_number("tolerance", tolerance, 0.0, float("inf"), "0.001 is fine.")
-    if not (isinstance(steps, int) and steps >= 2):
+    many: Any = steps
+    if not (isinstance(many, int) and many >= 2):
         raise UsageError(message("steps", repr(steps), "a whole number, 2 or more", "16 sizes are run together."))
     if by not in BY:
         raise UsageError(message("by", repr(by), f"one of {', '.join(BY)}", "Choose what counts as lost."))

@@ -55,27 +55,26 @@ def _refused(error: KernelkitError) -> Callable[[], xr.Dataset]:
     return raises
 
 
-def labelled(scenarios: Sequence[Scenario] | Mapping[str, Scenario]) -> dict[str, Scenario]:
+def labelled(scenarios: Scenario | Sequence[Scenario] | Mapping[str, Scenario]) -> dict[str, Scenario]:
     """Scenarios by label; raises UsageError for what is none, and for two of one label.
 
     >>> from kernelkit.study.scenarios import Gap
     >>> list(labelled([Gap(-0.1), Gap(-0.2)]))
     ['Gap(-10%)', 'Gap(-20%)']
     """
-    pairs = list(scenarios.items()) if isinstance(scenarios, Mapping) else None
-    if pairs is None:
-        wrong = [s for s in scenarios if not isinstance(s, Scenario)]
-        pairs = [] if wrong else [(s.label, s) for s in scenarios]
-    wrong = [s for _, s in pairs if not isinstance(s, Scenario)] if isinstance(scenarios, Mapping) else wrong
-    fix = "Write scenarios=[kk.scenarios.Gap(-0.1)], or a dict of them by label."
+    if isinstance(scenarios, Scenario):
+        scenarios = [scenarios]
+    given = scenarios.items() if isinstance(scenarios, Mapping) else ((None, s) for s in scenarios)
+    pairs: list[tuple[Any, Any]] = list(given)
+    wrong = [repr(s) for _, s in pairs if not isinstance(s, Scenario)]
     if wrong or not pairs:
-        found = repr(wrong[0]) if wrong else "none"
-        raise UsageError(message("scenarios", found, "one of kk.scenarios or more", fix))
-    names = [BASE, *(str(name) for name, _ in pairs)]
+        fix = "Write scenarios=[kk.scenarios.Gap(-0.1)], or a dict of them by label."
+        raise UsageError(message("scenarios", wrong[0] if wrong else "none", "one of kk.scenarios or more", fix))
+    names = [BASE, *(s.label if name is None else str(name) for name, s in pairs)]
     twice = [n for n in names if names.count(n) > 1]
     if twice:
         raise UsageError(message("label of scenarios", f"{twice[0]!r} twice", "one each", "Give a dict by label."))
-    return {str(name): s for name, s in pairs}
+    return dict(zip(names[1:], (s for _, s in pairs), strict=True))
 
 
 @arguments(account=Account, venue=Venue, fill_model=FillModel)
@@ -84,7 +83,7 @@ def stress(  # noqa: PLR0913  its settings are keywords of the public interface
     strategy: Strategy | Signal,
     params: Mapping[str, Any] | None = None,
     *,
-    scenarios: Sequence[Scenario] | Mapping[str, Scenario] | None = None,
+    scenarios: Scenario | Sequence[Scenario] | Mapping[str, Scenario] | None = None,
     grid: Mapping[str, Any] | None = None,
     where: str | Callable[..., Any] | None = None,
     start: Any = None,

@@ -232,6 +232,6 @@ def at_venue(world: World, name: str | None, change: Callable[[Venue], Venue]) -
 
 
 def _times(world: World, first: int, last: int) -> tuple[int, int]:
-    """From the open of the first row up to the end of the last, which is in it, ns UTC."""
+    """From the open of the first row up to the open of the one after the last; after the end of bars; ns UTC."""
     opened, known = (world.bars[n].values.astype("datetime64[ns]").astype("i8") for n in ("open_at", "known_at"))
-    return int(opened[first]), int(known[last - 1]) + 1
+    return int(opened[first]), int(opened[last]) if last < len(opened) else int(known[-1]) + 1
