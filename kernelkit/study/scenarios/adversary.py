@@ -10,7 +10,7 @@ import numpy as np
 
 from kernelkit import ledger, rng
 from kernelkit.engine import backtest
-from kernelkit.errors import UsageError, arguments, message
+from kernelkit.errors import KernelkitError, UsageError, arguments, message
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.several import Accounts, Venues
@@ -193,17 +193,22 @@ def adversarial(  # noqa: PLR0913  its settings are keywords of the public inter
     draws = rng.normal(seed, np.arange(size)[:, None], np.arange(blocks)[None, :])
     first = np.clip(within(draws / np.sqrt(blocks), 1.0), -1.0, 1.0)
     first[0] = innovations.own / max(radius, float(np.sqrt(innovations.own @ innovations.own)))
-    differential_evolution(
-        badness,
-        [(-1.0, 1.0)] * blocks,
-        init=first,
-        maxiter=n // size - 1,
-        rng=np.random.default_rng(seed),
-        vectorized=True,
-        updating="deferred",
-        polish=False,
-        tol=0.0,
-    )
+    try:
+        differential_evolution(
+            badness,
+            [(-1.0, 1.0)] * blocks,
+            init=first,
+            maxiter=n // size - 1,
+            rng=np.random.default_rng(seed),
+            vectorized=True,
+            updating="deferred",
+            polish=False,
+            tol=0.0,
+        )
+    except RuntimeError as error:  # SciPy's, in the place of ours
+        if isinstance(error.__cause__, KernelkitError):
+            raise error.__cause__ from None
+        raise
     search = xr.concat(tried, "evaluation")
     search["distance"] = 0.5 * (search["coefficient"] ** 2).sum("block")
     search["distance"].attrs = {"units": "1", "long_name": "log-likelihood below the most likely, nats"}
