@@ -18,8 +18,10 @@ from kernelkit.market.venue import Venue
 from kernelkit.reuse import Cache
 from kernelkit.strategy import Signal, Strategy
 from kernelkit.study.run import Case, Common, run
+from kernelkit.study.scenarios.reverse import uninterrupted
 from kernelkit.study.scenarios.stress import world_of
 from kernelkit.study.scenarios.world import Floats, World, check_number, log_closes, scaled
+from kernelkit.working import Means
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -178,7 +180,7 @@ def adversarial(  # noqa: PLR0913  its settings are keywords of the public inter
             Case(done + k, lambda row=row: innovations.path(world, row, text))  # type: ignore[misc]
             for k, row in enumerate(coefficients)
         ]
-        ds = run("evaluation", cases, common, role="scenario", client=client, cache=cache)
+        ds = uninterrupted(run("evaluation", cases, common, role="scenario", means=Means(client, cache)))
         if ds["total_return"].dims != ("evaluation",):
             fix = "Choose one asset and scalar params, or use @kk.portfolio."
             raise UsageError(message("the adversary", f"dims {ds['total_return'].dims[1:]}", "one account", fix))

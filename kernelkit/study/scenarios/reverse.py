@@ -18,12 +18,20 @@ from kernelkit.strategy import Signal, Strategy
 from kernelkit.study.run import Case, Common, run
 from kernelkit.study.scenarios.stress import case_of, world_of
 from kernelkit.study.scenarios.world import Scenario, check_number
+from kernelkit.working import Means
 
 if TYPE_CHECKING:
     import xarray as xr
 
 By = Literal["loss", "total", "drawdown"]
 BY = ("loss", "total", "drawdown")
+
+
+def uninterrupted(ds: xr.Dataset) -> xr.Dataset:
+    """The same study; raises KeyboardInterrupt where it was interrupted, as a search cannot go on from a part of it."""
+    if "interrupted" in ds.attrs:
+        raise KeyboardInterrupt
+    return ds
 
 
 def lost(ds: xr.Dataset, base: xr.Dataset, by: By) -> np.ndarray:
@@ -101,7 +109,7 @@ def reverse_stress(  # noqa: PLR0913  its settings are keywords of the public in
 
     def at(sizes: Sequence[float]) -> xr.Dataset:
         cases = [Case(s) if s == 0.0 else case_of(s, shock(s), world) for s in sizes]
-        return run("size", cases, common, role="scenario", client=client, cache=cache)
+        return uninterrupted(run("size", cases, common, role="scenario", means=Means(client, cache)))
 
     base = at([0.0])
     axes = [str(d) for d in base.dims if d != "size"]

@@ -21,6 +21,7 @@ from kernelkit.strategy import Signal, Strategy
 from kernelkit.study.run import Case, Common, Refused, lay, run
 from kernelkit.study.scenarios import standard
 from kernelkit.study.scenarios.world import Scenario, World
+from kernelkit.working import Means
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -122,7 +123,8 @@ def stress(  # noqa: PLR0913  its settings are keywords of the public interface
         for label, scenario in known.items():
             yield case_of(label, scenario, base)
 
-    ds = run("scenario", cases(), common, role="scenario", total=len(known) + 1, client=client, cache=cache)
+    ds = run("scenario", cases(), common, role="scenario", total=len(known) + 1, means=Means(client, cache))
+    known = {label: known[label] for label in ds["scenario"].values.tolist()[1:]}  # fewer where it was interrupted
     final = ds["final_equity"]
     ds["loss"] = 1.0 - final / final.sel(scenario=BASE, drop=True)
     drawdowns, windows = np.full(final.shape, np.nan), [(base.start, base.stop)]

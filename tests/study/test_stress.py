@@ -16,7 +16,7 @@ from kernelkit.kernels import layout as L
 from kernelkit.study.run import Common
 from kernelkit.study.scenarios.adversary import Innovations, Worst
 from kernelkit.study.scenarios.stress import world_of
-from tests.test_scenarios import LATE, ONE, THREE, assert_sound, made
+from tests.study.test_scenarios import LATE, ONE, THREE, assert_sound, made
 
 S = kk.scenarios
 
