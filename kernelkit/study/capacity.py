@@ -68,7 +68,7 @@ def capacity(  # noqa: PLR0913  its settings are keywords of the public interfac
     client: Any = None,
     cache: Cache = None,
 ) -> xr.Dataset:
-    """Backtest a strategy with more and more capital, each time with its own impact (rule Z20); otherwise as `backtest`.
+    """Backtest a strategy with more and more capital, each with its own impact (rule Z20); otherwise as `kk.backtest`.
 
     ``capitals`` are the cash at the start, rising; ``impact`` is added to the venue's slippage (None: `calibrated`).
     Other models are in `kk.slippage`: `almgren_chriss`, `linear`, `learned`.
@@ -119,7 +119,7 @@ def capacity(  # noqa: PLR0913  its settings are keywords of the public interfac
 
 
 def half_at(capitals: np.ndarray, ratios: np.ndarray) -> float:
-    """Z20: where a Sharpe ratio has first fallen to half its first value; NaN where that is not positive, or never halved.
+    """Z20: where a Sharpe ratio has first fallen to half its first value; NaN if that is not positive, or never halved.
 
     >>> round(half_at(np.array([1.0, 100.0]), np.array([1.0, 0.0])), 9)
     10.0

@@ -23,6 +23,10 @@ PAGES = [
     "docs/paths.md",
     "docs/regimes.md",
 ]
+PAGES = ["README.md"]
+PAGES += [f"docs/{name}.md" for name in ("strategies", "guide", "metrics", "attribution")]
+PAGES += [f"docs/{name}.md" for name in ("inference", "comparison", "overfitting", "verdict", "audit", "ledger")]
+PAGES += ["docs/stress.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)
