@@ -30,6 +30,7 @@ _PUBLIC = {
     "backtest": "engine",
     "compliance": "compliance",
     "capacity": "study.capacity",
+    "compare": "inference.contest",
     "cost_model": "market.models",
     "each": "strategy",
     "executions": "tca",
