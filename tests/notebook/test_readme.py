@@ -22,11 +22,8 @@ PAGES = [
     "docs/ledger.md",
     "docs/paths.md",
     "docs/regimes.md",
+    "docs/stress.md",
 ]
-PAGES = ["README.md"]
-PAGES += [f"docs/{name}.md" for name in ("strategies", "guide", "metrics", "attribution")]
-PAGES += [f"docs/{name}.md" for name in ("inference", "comparison", "overfitting", "verdict", "audit", "ledger")]
-PAGES += ["docs/stress.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)
