@@ -30,7 +30,7 @@ _PUBLIC = {
     "backtest": "engine",
     "compliance": "compliance",
     "capacity": "study.capacity",
-    "compare": "inference.contest",
+    "compare": "study.compare",
     "cost_model": "market.models",
     "each": "strategy",
     "executions": "tca",
