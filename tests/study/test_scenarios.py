@@ -226,7 +226,7 @@ def test_z10__fat_tails_keep_order_mean_and_deviation() -> None:
 
 def test_z11__volumes_are_a_share_in_whole_lots() -> None:
     found = under(S.Liquidity(0.1, start=LATE), ONE)
-    np.testing.assert_array_equal(found["volume"].values[244:], np.floor(ONE["volume"].values[244:] * 0.1))
+    np.testing.assert_array_equal(found["volume"].values[244:], ONE["volume"].values[244:] // 10)
     np.testing.assert_array_equal(found["close"].values, ONE["close"].values)
 
 
@@ -381,6 +381,19 @@ def test_z4__moves_of_a_source_take_the_place_of_the_bars_own(beta: float) -> No
     opened = np.log(found["open"].values[k : k + b - a, 0] / found["close"].values[k - 1 : k - 1 + b - a, 0])
     there = np.log(SPX["open"].values[a + 1 : b + 1, 0] / SPX["close"].values[a:b, 0])
     np.testing.assert_allclose(opened, beta * there, atol=1e-8)
+
+
+@pytest.mark.parametrize("scenario", [s for s in EVERY if not isinstance(s, S.Correlation)], ids=lambda s: s.label)
+def test_z2__where_an_asset_has_no_bar_it_gets_none(scenario: Any) -> None:
+    frames = {}
+    for name, rows in (("A", slice(None)), ("B", slice(3, 380)), ("C", [k for k in range(N) if k % 7])):
+        own = THREE.sel(asset=name).isel(time=rows)
+        frames[name] = own[[*PRICES, "volume", "vwap"]].to_dataframe()[[*PRICES, "volume", "vwap"]]
+    bars = kk.data.from_pandas(frames, label="open", bar="1D", calendar="24/7", tick_size=0.01, lot_size=1.0)
+    found = under(scenario, bars)
+    assert_sound(found)
+    for name in PRICES:
+        np.testing.assert_array_equal(np.isnan(found[name].values), ~bars["valid"].values)
 
 
 def test_combined_scenarios_are_applied_in_turn() -> None:

@@ -45,6 +45,11 @@ def equal(ctx):
         ctx[k].target_percent(1.0 / 3.0)
 
 
+@kk.signal
+def above(ds, n=20):
+    return (ds["close"] > ds["close"].rolling(time=n).mean()).astype(float)
+
+
 @kk.strategy
 def breaks(ctx):
     if ctx.close[0] < 10.0:
@@ -59,10 +64,11 @@ SETTINGS: list[dict[str, Any]] = [
     {"strategy": trend, "start": "2020-03-01", "end": "2020-12-01"},
     {"strategy": equal, "bars": THREE, "venue": VENUE},
     {"strategy": trend, "bars": THREE, "params": {"n": 30}},
+    {"strategy": above, "grid": {"n": [5, 20]}},
 ]
 
 
-@pytest.mark.parametrize("given", SETTINGS, ids=["grid", "span", "portfolio", "assets"])
+@pytest.mark.parametrize("given", SETTINGS, ids=["grid", "span", "portfolio", "assets", "signal"])
 def test_z17__each_label_is_the_backtest_of_its_world_bit_for_bit(given: dict[str, Any]) -> None:
     given = {"bars": ONE, **given}
     found = kk.stress(scenarios=SOME, **given)

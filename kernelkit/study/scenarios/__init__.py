@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kernelkit.study.scenarios.joint import Correlation, FactorShock, nearest_correlation
 from kernelkit.study.scenarios.prices import BlackSwan, Depeg, FatTails, FlashCrash, Gap, Volatility
 from kernelkit.study.scenarios.trading import Down, Funding, Liquidity, Spread
 from kernelkit.study.scenarios.windows import WINDOWS, Replay, Window, market_of
 from kernelkit.study.scenarios.world import Combined, Scenario, World
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = (
     "WINDOWS",
@@ -32,7 +37,7 @@ __all__ = (
 )
 
 
-def standard(bars: object) -> list[Scenario]:
+def standard(bars: xr.Dataset) -> list[Scenario]:
     """The scenarios that `kk.stress` runs unless it is told which: windows of the bars' market, and common shocks.
 
     Bars of several assets have the correlation of 1 among them, those that never close the shocks of crypto.
@@ -41,15 +46,10 @@ def standard(bars: object) -> list[Scenario]:
     >>> [s.label for s in standard(load("sp500_index"))][-2:]
     ['Liquidity(x0.1) + Spread(x5+0.001)', 'Gap(-10%) + Volatility(x2)']
     """
-    from typing import cast
-
-    import xarray as xr
-
-    known = cast(xr.Dataset, bars)
-    market = market_of(known)
+    market = market_of(bars)
     out: list[Scenario] = [Replay(w) for w in WINDOWS.values() if w.market == market]
     out += [Gap(-0.1), Gap(0.1), FlashCrash(0.1), BlackSwan(100.0), Volatility(2.0), FatTails(3.0)]
-    if known.sizes["asset"] > 1:
+    if bars.sizes["asset"] > 1:
         out.append(Correlation(1.0))
     if market == "crypto":
         out += [Funding(0.003), Down("4h"), Depeg(0.1)]

@@ -97,7 +97,7 @@ class Correlation(Scenario):
             fix = "1 goes all the way."
             raise UsageError(message("share of Correlation", self.share, "above 0 and at most 1", fix))
         if np.ndim(self.to) == 0:
-            check_number("to of Correlation", self.to, -1.0 - 1e-12, 1.0 + 1e-12, "1 moves all together.")
+            check_number("to of Correlation", self.to, -1.0, 1.0, "1 moves all together.", ends=True)
         else:
             object.__setattr__(self, "to", tuple(map(tuple, np.asarray(self.to, "f8").tolist())))
 

@@ -94,9 +94,9 @@ def reverse_stress(  # noqa: PLR0913  its settings are keywords of the public in
     >>> round(float(found["smallest"]), 2)
     0.5
     """
-    check_number("ruin", ruin, 0.0, 1.0 + 1e-12, "0.5 is half of it.")
-    check_number("largest size", largest, 0.0, float("inf"), "Sizes go from 0 to it.")
-    check_number("tolerance", tolerance, 0.0, float("inf"), "0.001 is fine.")
+    check_number("ruin", ruin, 1e-6, 1.0, "0.5 is half of it.", ends=True)
+    check_number("largest size", largest, 0.0, np.inf, "Sizes go from 0 to it.")
+    check_number("tolerance", tolerance, 0.0, np.inf, "0.001 is fine.")
     many: Any = steps
     if not (isinstance(many, int) and many >= 2):
         raise UsageError(message("steps", repr(steps), "a whole number, 2 or more", "16 sizes are run together."))

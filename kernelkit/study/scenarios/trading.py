@@ -34,8 +34,7 @@ class Liquidity(Scenario):
     asset: str | None = None
 
     def __post_init__(self) -> None:
-        if self.factor != 0.0:
-            check_number("factor of Liquidity", self.factor, 0.0, 1e3, "0.1 leaves a tenth.")
+        check_number("factor of Liquidity", self.factor, 0.0, 1e3, "0.1 leaves a tenth.", ends=True)
 
     @property
     def text(self) -> str:
@@ -57,7 +56,7 @@ class Liquidity(Scenario):
         volume = world.bars["volume"].values.copy()
         for a in world.chosen(self.asset):
             lot = float(world.bars["lot"].values[a])
-            volume[first:last, a] = np.floor(volume[first:last, a] * self.factor / lot) * lot
+            volume[first:last, a] = np.floor(volume[first:last, a] * self.factor / lot + 1e-9) * lot
         bars = world.bars.assign(volume=(("time", "asset"), volume, world.bars["volume"].attrs))
         return replace(world, bars=marked(bars, self.text))
 
@@ -79,8 +78,8 @@ class Spread(Scenario):
     venue: str | None = None
 
     def __post_init__(self) -> None:
-        check_number("factor of Spread", self.factor, -1e-300, 1e4, "5 makes it five times as wide.")
-        check_number("add of Spread", self.add, -1e-300, 1.0, "0.001 is 10 basis points.")
+        check_number("factor of Spread", self.factor, 0.0, 1e4, "5 makes it five times as wide.", ends=True)
+        check_number("add of Spread", self.add, 0.0, 0.99, "0.001 is 10 basis points.", ends=True)
 
     @property
     def text(self) -> str:

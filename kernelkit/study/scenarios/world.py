@@ -16,6 +16,7 @@ from kernelkit.data import lineage
 from kernelkit.data.actions import NAMES
 from kernelkit.errors import DataError, UsageError, message
 from kernelkit.market.account import Account
+from kernelkit.market.limits import is_number
 from kernelkit.market.several import Accounts, Venues
 from kernelkit.market.venue import Venue
 from kernelkit.recipe import span
@@ -151,13 +152,14 @@ class Combined(Scenario):
         return reduce(lambda known, scenario: scenario.apply(known), self.scenarios, world)
 
 
-def check_number(what: str, value: Any, least: float, most: float, fix: str) -> None:
-    """Raise UsageError unless ``least < value < most``.
+def check_number(what: str, value: Any, least: float, most: float, fix: str, ends: bool = False) -> None:
+    """Raise UsageError unless ``value`` is a number between ``least`` and ``most``, which it may be if ``ends``.
 
     >>> check_number("depth", 0.5, 0.0, 1.0, "")
     """
-    if not (isinstance(value, (int, float)) and not isinstance(value, bool) and least < value < most):
-        between = f"a number between {least:g} and {most:g}"
+    good = is_number(value) and (least <= value <= most if ends else least < value < most)
+    if not good:
+        between = f"a number {'from' if ends else 'between'} {least:g} {'to' if ends else 'and'} {most:g}"
         raise UsageError(message(what, repr(value), between, fix))
 
 
