@@ -18,6 +18,9 @@ Kind = Literal["coord", "bar", "extra", "mask", "metric", "curve", "study"]
 DIMS: Mapping[str, str] = {
     "time": "bar, labelled as the user labelled it, in UTC",
     "asset": "instrument",
+    "scenario": "what is done to bars, venue and account; base is nothing",
+    "size": "of a shock",
+    "capital": "cash at the start",
     "fill_model": "how orders meet bars: the name of a fill model (rule F13), or where it differs from conservative",
 }
 
@@ -124,6 +127,11 @@ _TABLE = [
         [
             ("total_return_spread", "float64", "1", "largest less smallest total return over the fill models"),
             ("total_return_at_zero", "float64", "1", "total return had delistings of unknown value paid nothing"),
+            ("loss", "float64", "1", "final equity that is lost against the base"),
+            ("net_profit", "float64", "quote", "final equity less the capital at the start"),
+            ("half_sharpe_capital", "float64", "quote", "capital at which the Sharpe ratio has fallen to half"),
+            ("best_capital", "float64", "quote", "capital with the largest net profit, of those given"),
+            ("window_drawdown", "float64", "1", "largest drawdown within the bars in which a scenario is felt"),
         ],
     ),
 ]

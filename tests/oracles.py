@@ -132,6 +132,7 @@ ORACLES = {
     "Effective number of trials": Oracle(
         "Roy and Vetterli (2007), program of zoonek; Bailey and López de Prado (2014), A.3", "papers"
     ),
+    "Crises of the S&P 500": Oracle("daily closes as skfolio has them, from peak to trough and of single days", BSD),
     "Politis and White": Oracle("arch 8.0, optimal_block_length; their program, by arch's tests", "NCSA"),
     "Option prices": Oracle(
         "Fang and Oosterlee (2008); d'Halluin, Forsyth and Vetzal (2005); Kou (2002); Black and Scholes (1973)",

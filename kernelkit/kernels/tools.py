@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
 
@@ -273,3 +274,25 @@ def total_text(texts: Sequence[str]) -> str:
         lines.append(f"    put_i8(model + {slots}, slots + 8 * int(f8(slots + {8 * k})))")
         lines.append(f"    total = {f'total + part_{k}' if k else 'part_0'}(model)")
     return "\n".join([PRELUDE, *parts, *lines, f"    put_i8(model + {slots}, slots)", "    return total"]) + "\n"
+
+
+def during_text(text: str) -> str:
+    """A model as one whose answer is multiplied: by its slot 0 from the time in slot 2 up to that in slot 3.
+
+    Outside by slot 1; the slots of the model itself come after these four. Models in it have names of their
+    own, so that several may be added.
+    """
+    slots, body = offset(L.MODEL, "slots"), text.removeprefix(PRELUDE)
+    name = f"part_{hashlib.sha256(body.encode()).hexdigest()[:16]}"
+    lines = [
+        "def entry(model: int) -> float:",
+        f"    slots = i8(model + {slots})",
+        f"    put_i8(model + {slots}, slots + 32)",
+        f"    answer = {name}(model)",
+        f"    put_i8(model + {slots}, slots)",
+        f"    time = i8(model + {offset(L.MODEL, 'time')})",
+        "    if f8(slots + 16) <= time and time < f8(slots + 24):",
+        "        return answer * f8(slots)",
+        "    return answer * f8(slots + 8)",
+    ]
+    return "\n".join([PRELUDE, body.replace("def entry(model: int)", f"def {name}(model: int)"), *lines]) + "\n"

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Protocol
 from kernelkit.errors import StrategyError, arguments, message
 from kernelkit.kernels.layout import MODEL_SLOTS
 from kernelkit.kernels.source import Source, read_source
-from kernelkit.kernels.tools import model_text, total_text
+from kernelkit.kernels.tools import during_text, model_text, total_text
 
 
 class Trade(Protocol):
@@ -58,7 +58,8 @@ Value = float | tuple[float, ...]
 class CostModel:
     """A model with its parameters bound. Plain data: the text travels to workers, the function serves debug mode.
 
-    ``a + b`` is the model that answers with the sum of both; it has ``parts`` and no function of its own.
+    ``a + b`` is the model that answers with the sum of both; it has ``parts`` and no function of its own, and so has
+    one with a ``scale``: factor, factor outside, first time and end (ns), of its only part.
     """
 
     name: str
@@ -66,15 +67,19 @@ class CostModel:
     values: tuple[tuple[str, Value], ...]
     function: Callable[..., float] | None
     parts: tuple[CostModel, ...] = ()
+    scale: tuple[float, ...] = ()
 
     def __repr__(self) -> str:
+        if self.scale:
+            factor, outside = (f"{f:g}" for f in self.scale[:2])
+            return f"{factor} * {self.parts[0]!r} for a time" + (f", else {outside} * that" if outside != "1" else "")
         if self.parts:
             return " + ".join(map(repr, self.parts))
         return f"{self.name}({', '.join(f'{n}={_written(v)}' for n, v in self.values)})"
 
     def __reduce__(self) -> Any:
         function = None if self.parts else _travelled
-        return (CostModel, (self.name, self.text, self.values, function, self.parts))
+        return (CostModel, (self.name, self.text, self.values, function, self.parts, self.scale))
 
     def __add__(self, other: CostModel) -> CostModel:
         """The sum of two models, of either kind: from the left, ``(a + b) + c``.
@@ -83,15 +88,39 @@ class CostModel:
         """
         if not isinstance(other, CostModel):
             return NotImplemented
-        parts = (self.parts or (self,)) + (other.parts or (other,))
+        parts = (*self.terms, *other.terms)
         return _fitting(CostModel("total", total_text([p.text for p in parts]), (), None, parts))
+
+    @property
+    def terms(self) -> tuple[CostModel, ...]:
+        """What it is the sum of: itself, where it is none."""
+        return self.parts if self.parts and not self.scale else (self,)
+
+    def during(self, start: int, end: int, factor: float, outside: float = 1.0) -> CostModel:
+        """What it answers, times ``factor`` from ``start`` up to but not at ``end`` (ns UTC), times ``outside`` else.
+
+        Of a sum each part. Raises StrategyError for a factor that is negative or not finite.
+
+        >>> from kernelkit.market.slippage import fraction
+        >>> fraction(0.001).during(0, 10, 5.0)
+        5 * fraction(rate=0.001) for a time
+        """
+        for value in (factor, outside):
+            if not (math.isfinite(value) and value >= 0.0):
+                fix = "1 changes nothing, 5 makes it five times as dear."
+                raise StrategyError(message(f"factor of {self!r}", value, "a finite number, 0 or more", fix))
+        scale = (float(factor), float(outside), float(start), float(end))
+        each = [_fitting(CostModel("during", during_text(p.text), (), None, (p,), scale)) for p in self.terms]
+        return reduce(add, each)
 
     @cached_property
     def words(self) -> list[float]:
         """The numbers as compiled code finds them: parameters, a table as its place and length, then the tables.
 
-        Of a sum: where the words of each part begin, then those words.
+        Of a sum: where the words of each part begin, then those words; of a scaled model its scale first.
         """
+        if self.scale:
+            return [*self.scale, *self.parts[0].words]
         if self.parts:
             ends = list(accumulate((len(p.words) for p in self.parts), initial=len(self.parts)))
             return [*map(float, ends[:-1]), *(word for p in self.parts for word in p.words)]
@@ -110,6 +139,9 @@ class CostModel:
 
     def ask(self, m: Any, word: Callable[[int], float]) -> float:
         """What the Python function answers to the view ``m``; ``word(k)`` reads a number from the slots."""
+        if self.scale:
+            factor, outside, start, end = (word(k) for k in range(4))
+            return self.parts[0].ask(m, _from(4, word)) * (factor if start <= m.time < end else outside)
         if self.parts:
             return reduce(add, (p.ask(m, _from(int(word(k)), word)) for k, p in enumerate(self.parts)))
         function: Any = self.function

@@ -22,6 +22,7 @@ PAGES = [
     "docs/ledger.md",
     "docs/paths.md",
     "docs/regimes.md",
+    "docs/stress.md",
 ]
 
 
