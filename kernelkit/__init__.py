@@ -29,6 +29,7 @@ _PUBLIC = {
     "backtest": "engine",
     "compliance": "compliance",
     "cost_model": "market.models",
+    "cross_validate": "study.validation",
     "each": "strategy",
     "executions": "tca",
     "feature": "data",
@@ -49,7 +50,7 @@ _PUBLIC = {
     "trades": "trips",
     "verdict": "inference.verdict",
     "monte_carlo": "study.monte_carlo",
-    "walk_forward": "study.splits",
+    "walk_forward": "study.walk_forward",
     "why": "why",
 }
 _MODULES = {
@@ -64,6 +65,7 @@ _MODULES = {
     "paths": "paths",
     "regimes": "study.regimes",
     "slippage": "market.slippage",
+    "splits": "study.splitters",
     "strategies": "strategies",
     "venues": "market.venues",
 }
