@@ -32,6 +32,7 @@ _PUBLIC = {
     "capacity": "study.capacity",
     "compare": "study.compare",
     "cost_model": "market.models",
+    "cross_validate": "study.validation",
     "each": "strategy",
     "executions": "tca",
     "feature": "data",
@@ -54,7 +55,7 @@ _PUBLIC = {
     "trades": "trips",
     "verdict": "inference.verdict",
     "monte_carlo": "study.monte_carlo",
-    "walk_forward": "study.splits",
+    "walk_forward": "study.walk_forward",
     "why": "why",
 }
 _MODULES = {
@@ -70,6 +71,7 @@ _MODULES = {
     "regimes": "study.regimes",
     "scenarios": "study.scenarios",
     "slippage": "market.slippage",
+    "splits": "study.splitters",
     "strategies": "strategies",
     "venues": "market.venues",
 }

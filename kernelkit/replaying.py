@@ -201,6 +201,7 @@ class Replay:
         known = len(life.witness.events)
         life.witness.shut = False
         self.slow.restore(block)
+        self.slow.frame["inert"] = self.stepper.frame["inert"]
         with life.witness.listening():
             self.slow.call(new_outcome(1, True), max(bar, int(self.job.trials[0]["trade_from"])) + 1)
             for one in self.recipe.switches:

@@ -58,6 +58,15 @@ class Curves:
             if trial in self.cache:
                 self.cache.move_to_end(trial)
                 return self.cache[trial]
+        logs = self.simulated(trial)
+        with self.lock:
+            self.cache[trial] = logs
+            while len(self.cache) > KEPT_TRIALS:
+                self.cache.popitem(last=False)
+        return logs
+
+    def simulated(self, trial: int) -> Logs:
+        """Everything that one trial does, run once more."""
         job, k = self.recipe.job, trial
         if self.recipe.signal is not None:
             from kernelkit.recipe import with_target
@@ -73,11 +82,11 @@ class Curves:
         if recorder.outcome.errors:
             found, fix = f"trial {trial} that stops where it did not before", "Please report this with its source."
             raise RunError(message("simulating again", found, "the same trial", fix))
-        with self.lock:
-            self.cache[trial] = logs
-            while len(self.cache) > KEPT_TRIALS:
-                self.cache.popitem(last=False)
         return logs
+
+    def alone(self, trial: int) -> tuple[Recipe, int]:
+        """A recipe that has the trial, and its number there."""
+        return self.recipe, trial
 
     def on_time(self, trial: int, values: np.ndarray, before: float | np.ndarray) -> np.ndarray:
         """A curve of the asset's own bars on the result's time axis.
@@ -143,10 +152,12 @@ def build(
     venue: Venue | Venues,
     models: Sequence[FillModel],
     at_zero: Outcome | None = None,
+    curves: Curves | None = None,
 ) -> xr.Dataset:
     """The result Dataset: metrics over (axes, asset) in the units of their ``attrs``, curves over ``time`` besides.
 
-    ``at_zero`` is what the same trials came to where delistings of unknown value paid nothing.
+    ``at_zero`` is what the same trials came to where delistings of unknown value paid nothing, ``curves`` what
+    simulates them again (None: as they are).
     """
     import xarray as xr
 
@@ -154,7 +165,7 @@ def build(
     dims = (*recipe.axes, *(("asset",) if len(recipe.accounts) > 1 else ()))
     whole = np.vstack([outcome.headline, np.full((1, outcome.headline.shape[1]), np.nan)])  # -1 finds the NaN row
     coords: dict[str, Any] = {
-        n: (n, np.array(v), {"role": n if n == "fill_model" else "param"}) for n, v in recipe.axes.items()
+        n: (n, np.array(v), {"role": n if n in ("fill_model", "path") else "param"}) for n, v in recipe.axes.items()
     }
     coords["asset"] = ("asset", recipe.assets) if len(recipe.assets) > 1 or recipe.shared else recipe.assets[0]
     names = (
@@ -177,7 +188,7 @@ def build(
         variables["blocks"] = ((*dims, "block", "summary"), blocks, year)
         coords["summary"] = ("summary", list(L.NODE_FIELDS))
     if "curves" in outputs:
-        curves = Curves(recipe)
+        curves = curves or Curves(recipe)
         for name in ("time", "session"):
             coords[name] = ("time", recipe.bars.variables[name].values[recipe.start : recipe.stop])
         tail = (recipe.stop - recipe.start,)
@@ -219,7 +230,7 @@ def build(
     }
     if recipe.finer is not None:
         ds.attrs["finer_lineage"] = str(recipe.finer.attrs.get("lineage", ""))
-    if "curves" in outputs:
+    if curves is not None:
         ds.attrs["recipe"] = curves.key
     return ds
 

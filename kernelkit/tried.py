@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -12,12 +12,15 @@ import numpy as np
 from kernelkit import ledger
 from kernelkit.agenda import rate_at
 from kernelkit.kernels.job import Outcome
+from kernelkit.ledger.log import Row
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.several import Accounts, Venues
 from kernelkit.market.venue import Venue
 from kernelkit.recipe import Recipe
 from kernelkit.schema import covered
 from kernelkit.strategy import Signal
+
+WRITTEN = 1 << 14  # trials of the rows of one write, about 50 MB
 
 
 def record(
@@ -27,12 +30,42 @@ def record(
 
     Under the others as what tells how much of that is an assumption. Returns the id of the first one's row.
     """
+    return record_all([(recipe, outcome, venue, models)], role)[0]
+
+
+def record_all(
+    calls: Sequence[tuple[Recipe, Outcome, Venue | Venues, Sequence[FillModel]]], role: str | None = None
+) -> list[str]:
+    """`record` of several calls of one strategy, many rows in one write; the ids of their first rows."""
+    found, rows, ends = list[str](), list[Row](), dict[tuple[str, ...], int]()
+    text = calls[0][0].strategy.identity
+    for recipe, outcome, venue, models in calls:
+        first = ""
+        for row in rows_of(recipe, outcome, venue, models, role):
+            rows.append(row)
+            first = first or str(row["call"])
+            if sum(len(one["key"]) for one in rows) >= WRITTEN:
+                ledger.record_trials(text, rows)
+                rows = []
+        found.append(first)
+        ids, end = tuple(asset_ids(recipe)), covered(recipe.bars, recipe.start, recipe.stop)[1]
+        ends[ids] = max(ends.get(ids, end), end)
+    if rows:
+        ledger.record_trials(text, rows)
+    if role != "delisting":  # which is computed beside another look
+        for ids, end in ends.items():
+            ledger.warn_of_looks(ids, end)
+    return found
+
+
+def rows_of(
+    recipe: Recipe, outcome: Outcome, venue: Venue | Venues, models: Sequence[FillModel], role: str | None
+) -> Iterator[Row]:
+    """What the ledger is told of a call, row by row, as those of a million trials do not fit into memory."""
     axes, kept = cells_tried(recipe)
     times, shared = recipe.bars.indexes["time"].values, in_common(recipe)
-    asset_ids = [str(i) for i in np.atleast_1d(recipe.bars["asset_id"].values).tolist()]
-    covers = covered(recipe.bars, recipe.start, recipe.stop)
     header = shared | {
-        "covers": covers,
+        "covers": covered(recipe.bars, recipe.start, recipe.stop),
         "lineage": str(recipe.bars.attrs.get("lineage", "")),
         "synthetic": int(recipe.bars.attrs.get("synthetic", 0)),
         "periods": float(recipe.bars.attrs["periods_per_year"]),
@@ -41,7 +74,7 @@ def record(
         "bound": recipe.params,
         "axes": axes,
         "assets": recipe.assets,
-        "asset_ids": asset_ids,
+        "asset_ids": asset_ids(recipe),
         "together": recipe.shared,
         "venue": f"{venue.name}: {venue.costs}",
         "cells": len(kept) * len(recipe.accounts),
@@ -49,20 +82,17 @@ def record(
     each = len(outcome.done) // len(models)
     # What a signal captures, and what it reads of the bars beside prices, no text tells: its results do.
     opaque = isinstance(recipe.strategy, Signal)
-    calls = []
     for k, model in enumerate(models):
         part = outcome.part(k * each, (k + 1) * each)
         known = role or ("fill_model" if k else None)
         with ledger.role(known) if known else nullcontext():
             told = header | {"fill_model": model.codes()}
-            call = ""
-            for row in ledger.trials_rows(told, identities(recipe, model, shared), kept, part, opaque):
-                ledger.record_trials(recipe.strategy.identity, [row])
-                call = str(row["call"])
-        calls.append(call)
-    if role != "delisting":  # which is computed beside another look
-        ledger.warn_of_looks(asset_ids, covers[1])
-    return calls[0]
+            yield from ledger.trials_rows(told, identities(recipe, model, shared), kept, part, opaque)
+
+
+def asset_ids(recipe: Recipe) -> list[str]:
+    """The permanent ids of a recipe's assets."""
+    return [str(i) for i in np.atleast_1d(recipe.bars["asset_id"].values).tolist()]
 
 
 def in_common(recipe: Recipe) -> dict[str, Any]:
@@ -74,7 +104,7 @@ def in_common(recipe: Recipe) -> dict[str, Any]:
         "source": ledger.digest_of(recipe.strategy.identity),
         "span": [int(t) for t in span],
         "venue_id": ledger.digest_of(repr((job.venues, job.homes) if job.homes else job.venues)),
-        "switches": [(s.bar, s.ends, s.flattens) for s in recipe.switches],
+        "switches": [(s.bar, s.ends, s.flattens, *([True] if s.rests else [])) for s in recipe.switches],
     }
 
 

@@ -155,13 +155,13 @@ def why(res: xr.Dataset, order: int, **sel: Any) -> Why:
     ('It was live when the data ended (O10).', 1.0)
     """
     curves, trial = one_trial(res, sel)
-    recipe = curves.recipe
+    with redirect_stdout(io.StringIO()):  # what the strategy prints was printed before
+        logs = curves.logs(trial)
+    recipe, trial = curves.alone(trial)
     strategy: Any = recipe.strategy  # a resumed run may have its text only
     if not isinstance(strategy, (Strategy, Signal)):
         fix = "Pass strategy= to kk.resume."
         raise RunError(message("kk.why", "a strategy of which only the text is known", "its function", fix))
-    with redirect_stdout(io.StringIO()):  # what the strategy prints was printed before
-        logs = curves.logs(trial)
     found = logs.orders[logs.orders["id"] == order]
     if not len(found):
         ids = logs.orders["id"]
@@ -299,10 +299,14 @@ def titled(teller: Teller, order: Any, given: dict[str, Any]) -> str:
 
 def fold_of(recipe: Any, bar: int) -> str:
     """Of a walk-forward in which fold, and with which parameters, it decided at a bar; else nothing."""
-    k = sum(one.bar <= bar for one in recipe.switches) - 1
+    if "walk_forward" not in recipe.params:
+        return ""
+    chosen_in = recipe.params["walk_forward"]
+    later = sum(one.bar > bar and not one.rests for one in recipe.switches)
+    k = len(chosen_in) - 1 - later
     if k < 0:
         return ""
-    chosen = ", ".join(f"{name}={_short(value)}" for name, value in recipe.params["walk_forward"][k].items())
+    chosen = ", ".join(f"{name}={_short(value)}" for name, value in chosen_in[k].items())
     return f"It was given in fold {k}, with {chosen}."
 
 

@@ -169,7 +169,10 @@ def run(
     workers = workers or os.cpu_count() or 1
     least = ample = 1
     if recipe.signal is None:
-        least, ample = (max(1, int(many / max(1, per_trial))) for many in LEAST_BARS)
+        # Of trials that begin late most bars are their indicators' alone, and each piece computes those anew.
+        active = max(1.0, float((job.trials["i1"] - job.trials["trade_from"]).mean()))
+        least, ample = (max(1, int(many / active)) for many in LEAST_BARS)
+        ample = int(ample * max(1.0, float(job.trials["i1"].max()) / active))
     most = n
     if put is not None:
         most = max(1, int(PIECE_S * CANDLES_PER_S / max(1, per_trial)))

@@ -571,13 +571,13 @@ def replayed_fills(ctx, s, fill):  # type: ignore[no-untyped-def]
 
 
 def test_T9_in_a_replay_moments_come_and_nothing_is_filled() -> None:
-    from kernelkit.study.splits import replayed as replay
+    from kernelkit.study.stitching import replayed as replay
 
     trader = replayed
     bars = INDEX.isel(time=slice(0, 400))
     run = kk.start(bars, trader)
     at = 300
-    words = dict(zip(trader.program({"n": int}).plan.places, replay(run._recipe.job, at)[1:], strict=False))
+    words = dict(zip(trader.program({"n": int}).plan.places, replay(run._recipe.job, [at])[0][at][1:], strict=False))
     months = bars.indexes["time"].to_period("M")[:at]
     assert words == {"opens": at, "months": len(months.unique()) - 1, "fills": 0}
 

@@ -34,9 +34,10 @@ def by_hand(decided, used, parts, tested, embargo):
 
 @st.composite
 def spans(draw):
-    """Samples with ties, holes and labels of any length."""
+    """Samples with ties, holes and labels of any length, or all of the same."""
     steps = draw(st.lists(st.integers(0, 4), min_size=4, max_size=90))
-    lengths = draw(st.lists(st.integers(0, 12), min_size=len(steps), max_size=len(steps)))
+    own = st.lists(st.integers(0, 12), min_size=len(steps), max_size=len(steps))
+    lengths = draw(st.one_of(own, st.integers(0, 12)))
     decided = np.cumsum(steps)
     return decided, decided + lengths
 

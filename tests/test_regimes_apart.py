@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 import kernelkit as kk
 from kernelkit import ledger
 from kernelkit.errors import DataError, KernelkitError, UsageError
-from kernelkit.study import splits
+from kernelkit.study import walk_forward as study
 from kernelkit.study.regimes import adapting
+from kernelkit.study.splitters import Rolling
 from tests.test_walk_forward import BARS, VENUE, WINDOWS, bars_of, counted, daily, follow, kk_metrics, trend
 
 r = kk.regimes
@@ -193,7 +194,7 @@ def test_y10__one_regime_is_a_walk_forward() -> None:
 def test_y10__each_regime_gets_its_best_cell() -> None:
     labels = some_labels(7, 3, unknown=50)
     found = r.adapt(BARS, trend, labels, grid=GRID, fewest=60, **WINDOWS)
-    windows = splits.folds(BARS, **WINDOWS)
+    windows = study.folds(BARS, Rolling(**WINDOWS))
     fallen = 0
     for f, fold in enumerate(windows):
         seen = BARS.isel(time=slice(0, fold.test))
@@ -229,7 +230,7 @@ def test_y10__the_account_is_one_run_with_switched_parameters(monkeypatch: pytes
     labels = some_labels(11, 3, unknown=300)
     grid = {"n": [5, 12, 30], "k": [1, 2.5]}
     found = r.adapt(BARS, counted, labels, grid=grid, carry=carry, venue=VENUE, **WINDOWS)
-    windows = splits.folds(BARS, **WINDOWS)
+    windows = study.folds(BARS, Rolling(**WINDOWS))
     first, stop = windows[0].test, windows[-1].stop
     columns = {name: np.zeros(len(INDEX)) for name in ("up", "k", "switch")}
     states = [pd.Series(kk.backtest(BARS, counted, p)["up"].to_series()).reindex(INDEX).to_numpy() for p in PICKS]

@@ -12,11 +12,12 @@ import pytest
 import xarray as xr
 
 import kernelkit as kk
-from kernelkit import ledger
+from kernelkit import ledger, reuse, working
 from kernelkit.errors import KernelkitError, OrderError, UsageError
 from kernelkit.ledger.trials import FAILED
 from kernelkit.strategy import signal, strategy
-from kernelkit.study import splits
+from kernelkit.study import walk_forward as study
+from kernelkit.study.splitters import Rolling
 
 
 @pytest.fixture(autouse=True)
@@ -70,13 +71,13 @@ def follow(ctx, carry=True):  # type: ignore[no-untyped-def]
 
 def scripted(monkeypatch: pytest.MonkeyPatch, picks: list[dict[str, Any]]) -> None:
     """Let the selections come out as told."""
-    turn = iter(picks)
-    monkeypatch.setattr(splits, "select", lambda *_: {"params": next(turn), "sharpe_ratio": 1.0, "trials": 4})
+    told = [{"params": pick, "sharpe_ratio": 1.0, "trials": 4} for pick in picks]
+    monkeypatch.setattr(study, "selections", lambda *_: told)
 
 
 def by_hand(wf: xr.Dataset, picks: list[dict[str, Any]], carry: bool) -> xr.Dataset:
     """One run whose decisions are those of each fold's parameters, their state replayed over all earlier bars."""
-    folds = splits.folds(BARS, WINDOWS["train"], WINDOWS["test"])
+    folds = study.folds(BARS, Rolling(WINDOWS["train"], WINDOWS["test"]))
     assert len(folds) == len(picks) == wf.sizes["fold"]
     index = BARS.indexes["time"]
     columns = {name: np.zeros(len(index)) for name in ("up", "k", "switch")}
@@ -204,74 +205,40 @@ def test_efficiency() -> None:
         assert found == pytest.approx(x.mean() / x.std(ddof=1) * np.sqrt(365), rel=1e-9)
 
 
-class Kept(dict[str, Any]):
-    """A store in memory that counts."""
-
-    hits, misses = 0, 0
-
-    def get(self, key: Any) -> Any:  # type: ignore[override]
-        found = super().get(repr(key))
-        self.hits, self.misses = self.hits + (found is not None), self.misses + (found is None)
-        return found
-
-    def put(self, key: Any, value: Any) -> None:
-        self[repr(key)] = value
+def roles(home: Path) -> list[str]:
+    return [row["role"] for row in ledger.rows("trials", at=str(home / ".kernelkit" / "ledger"))]
 
 
-def test_finished_folds_are_not_computed_again(home: Path) -> None:
-    store = Kept()
-    first = kk.walk_forward(BARS, trend, grid=GRID, checkpoint=store, **WINDOWS)
+def test_finished_trials_are_not_computed_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same study finds them, one of more windows those that it shares; both are in the ledger all the same."""
+    monkeypatch.setattr(reuse, "WORTH", 0.0)
+    run, asked = working.run, list[int]()
+
+    def counting(recipe: Any, *more: Any, **named: Any) -> Any:
+        asked.append(len(recipe.job.trials))
+        return run(recipe, *more, **named)
+
+    monkeypatch.setattr(working, "run", counting)
+    monkeypatch.setattr(working, "FEW", 0)
+    given: dict[str, Any] = {"grid": GRID, "cache": home / "kept"} | WINDOWS
+    first = kk.walk_forward(BARS, trend, **given)
+    again = kk.walk_forward(BARS, trend, **given)
     n = first.sizes["fold"]
-    assert (store.hits, store.misses) == (0, n)
-    store.pop(next(reversed(store)))  # as if it had been stopped in the last fold
-    again = kk.walk_forward(BARS, trend, grid=GRID, checkpoint=store, **WINDOWS)
-    assert (store.hits, store.misses) == (n - 1, n + 1)
+    assert asked == [4 * n]
     for name in first.variables:
         np.testing.assert_array_equal(again[name].values, first[name].values, str(name))
-    roles = [row["role"] for row in ledger.rows("trials", at=str(home / ".kernelkit" / "ledger"))]
-    assert roles == ["training"] * n + ["rival"] + ["training", "rival"]
-
-
-def scaled(factor: float) -> Any:
-    def weight(x: float) -> float:
-        return factor * x
-
-    @strategy
-    def trend(ctx, n=20):  # type: ignore[no-untyped-def]
-        ctx.target_percent(weight(1.0) if ctx.close[0] > ctx.close.sma(n) else 0.0)
-
-    return trend
-
-
-def test_a_checkpoint_is_of_exactly_this_selection() -> None:
-    """Whatever else is changed, nothing stale is taken: a helper's constant, a model, a condition, the data."""
-    store = Kept()
-
-    def hits(subject: Any = None, bars: xr.Dataset = BARS, **more: Any) -> int:
-        before = store.hits
-        kk.walk_forward(bars, subject or scaled(0.5), checkpoint=store, **({"grid": GRID} | WINDOWS | more))
-        return store.hits - before
-
-    assert hits() == 0
-    assert hits() == 5
-    assert hits(where=lambda n: n > 0) == 5  # leaves the same cells
-    assert hits(end="2020-11-30") == 5
-    assert hits(scaled(0.25)) == 0
-    assert hits(grid={"n": [5, 10, 20, 41]}) == 0
-    assert hits(where="n < 40") == 0
-    assert hits(where=lambda n: n < 20) == 0
-    assert hits(venue=VENUE) == 0
-    assert hits(venue=kk.Venue(band=0.2)) == 0
-    assert hits(account=kk.Account(5.0)) == 0
-    assert hits(fill_model=kk.FillModel(sizing="at_fill")) == 0
-    assert hits(bars=bars_of(daily(seed=2))) == 0
-    assert hits(bars=BARS.isel(time=slice(31, None))) == 0  # the same lineage in its attrs
-    assert hits() == 5
+    assert roles(home) == (["training"] * n + ["rival"]) * 2
+    later = kk.walk_forward(BARS, trend, **given, start="2019-04-01")
+    assert later.sizes["fold"] == n - 1
+    assert asked == [4 * n]  # all its windows are among those
+    other = kk.walk_forward(BARS, trend, **given, start="2019-02-01")
+    assert asked == [4 * n, 4 * other.sizes["fold"]]
+    assert roles(home).count("rival") == 4
 
 
 def test_folds() -> None:
     index = BARS.indexes["time"]
-    rolling, anchored = splits.folds(BARS, "8M", "3M"), splits.folds(BARS, "8M", "3M", anchored=True)
+    rolling, anchored = study.folds(BARS, Rolling("8M", "3M")), study.folds(BARS, Rolling("8M", "3M", anchored=True))
     assert [(f.test, f.stop) for f in rolling] == [(f.test, f.stop) for f in anchored]
     assert {f.train for f in anchored} == {0}
     for fold, following in itertools.pairwise(rolling):
@@ -279,18 +246,18 @@ def test_folds() -> None:
         assert index[fold.test] == index[fold.train] + pd.DateOffset(months=8)
     assert rolling[-1].stop == len(index)
     assert rolling[-1].stop - rolling[-1].test == 91
-    short = splits.folds(BARS, "8M", "3M", end="2020-10-15")
+    short = study.folds(BARS, Rolling("8M", "3M"), end="2020-10-15")
     assert [(f.test, f.stop) for f in short] == [*[(f.test, f.stop) for f in rolling[:-1]], (609, 654)]
-    later = splits.folds(BARS, "8M", "3M", start="2019-03", end="2020-06-30")
+    later = study.folds(BARS, Rolling("8M", "3M"), start="2019-03", end="2020-06-30")
     assert (index[later[0].train], index[later[-1].stop - 1]) == (
         pd.Timestamp("2019-03-01"),
         pd.Timestamp("2020-06-30"),
     )
     with pytest.raises(UsageError, match=r"found 5Y and 1Y, wanted windows that fit into 2019-01-01 \.\.\. 2020-11-30"):
-        splits.folds(BARS, "5Y", "1Y")
+        study.folds(BARS, Rolling("5Y", "1Y"))
     for text in ("5", "0D", "Y", "5y", "-3D"):
         with pytest.raises(UsageError, match=r"train: found .*, wanted a duration such as 5Y, 6M, 8W or 90D"):
-            splits.folds(BARS, text, "1Y")
+            study.folds(BARS, Rolling(text, "1Y"))
 
 
 def test_what_it_says_of_itself() -> None:
@@ -342,7 +309,7 @@ def test_what_cannot_be_walked() -> None:
 def test_a_curve_that_grows_by_the_same_return_has_no_sharpe_ratio() -> None:
     """M5: equal samples have no variance, whatever the rounding says."""
     equity, sessions = 100.0 * 1.0003 ** np.arange(1, 64), np.arange(63)
-    assert np.isnan(splits.sharpe(equity, sessions, np.ones(63, bool), 100.0, 252.0))
+    assert np.isnan(study.sharpes(equity, sessions, np.zeros(63, int), 1, 100.0, 252.0)).all()
 
 
 @strategy(warmup=0)

@@ -21,7 +21,7 @@ from kernelkit.files import write_atomic
 
 RUN_DIR = "KERNELKIT_RUN_DIR"
 STORE = "result.zarr"
-CHECKPOINTS = "checkpoints"
+CHECKPOINTS, CACHE = "checkpoints", "trials"
 HEADLINE = "headline.json"
 
 
@@ -41,6 +41,15 @@ def checkpoints() -> Checkpoint:
     """The run's store of finished parts; in an interactive session one in memory, which lives while it is held."""
     folder = run_dir()
     return checkpoint(folder / CHECKPOINTS if folder else None)
+
+
+def cache() -> Path | None:
+    """Where a run keeps what its trials came to, for ``cache=``: a run that is taken up again goes on from there.
+
+    None in an interactive session, in which $KERNELKIT_RESULTS decides.
+    """
+    folder = run_dir()
+    return folder / CACHE if folder else None
 
 
 def headline(

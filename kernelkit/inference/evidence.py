@@ -129,7 +129,7 @@ def _left(res: xr.Dataset, names: Sequence[str]) -> set[tuple[Any, ...]]:
         raise UsageError(message("fill model of the result", found, first, fix))
     cells = [np.atleast_1d(res[n].values).tolist() for n in names]
     every = list(itertools.product(*cells))
-    if "sharpe_ratio" not in res:
+    if "sharpe_ratio" not in res or "path" in res["sharpe_ratio"].dims:  # the paths of one trial
         return set(every)
     known = res["sharpe_ratio"].transpose(*[n for n in names if n in res.dims])
     there = np.isfinite(known.values).ravel()

@@ -93,6 +93,9 @@ def pbo(
     and second_order are True where the selected dominate; null_low and null_high hold `level` of the pbo of `draws`
     worlds without skill (B4), in which p_value is the chance of one as low as this. Performances are per sample.
 
+    In the place of returns block summaries may be given, such as the ``blocks`` of `kk.cross_validate`, along `dim` and
+    ``summary``: these are then the blocks of B1, of whatever length, an even number of them.
+
     Raises DataError for fewer than 10 strategies, gaps, and fewer than two samples a block; UsageError for settings
     that do not fit. Rules B1-B4; Bailey et al. (2016).
 
@@ -102,18 +105,23 @@ def pbo(
     >>> float(found["pbo"]), bool(found["first_order"]), float(found["p_value"])
     (0.0, True, 0.05)
     """
-    chosen = _dims(returns, dim, over)
+    chosen, summed = _dims(returns, dim, over), "summary" in returns.dims
+    if summed:
+        blocks = returns.sizes[dim]
     _check(blocks, by)
     if not (int(draws) == draws and draws >= 1 and 0.0 < level < 1.0):
         wanted = "draws of at least 1, a level between 0 and 1"
         raise UsageError(message("pbo", f"draws={draws}, level={level}", wanted, "Leave them out: 199 and 0.9."))
 
     def reduce(x: Floats) -> tuple[Any, ...]:
-        sums, _ = _sums_of(x, blocks)
+        sums = _sums_in(x) if summed else _sums_of(x, blocks)[0]
         return numbers(sums, by, draws, level, seed)
 
     types = [np.dtype(bool) if k.endswith("_order") else np.dtype("f8") for k in OUTPUTS]
-    found = _apply(reduce, returns, [dim, *chosen], [[]] * len(OUTPUTS), types)
+    core = [dim, *chosen]
+    if summed:
+        returns, core = returns.sel(summary=list(Sums._fields)), [*core, "summary"]
+    found = _apply(reduce, returns, core, [[]] * len(OUTPUTS), types)
     attrs = {"blocks": blocks, "by": by, "omega": "mid-rank / (N + 1)", "draws": draws, "level": level, "seed": seed}
     return _dataset(found, OUTPUTS, attrs)
 
@@ -311,13 +319,31 @@ def _sums_of(x: Floats, blocks: int) -> tuple[Sums, NDArray[np.int64]]:
     return block_sums(x[:, kept], blocks), kept
 
 
+def _sums_in(x: Floats) -> Sums:
+    """The sums of block summaries (block, ..., [n, s1, s2]) of the strategies that have any."""
+    x = x.reshape(len(x), -1, 3)
+    missing: NDArray[np.bool_] = np.isnan(x).max(axis=2)
+    kept = ~missing.all(axis=0)
+    x = x[:, kept]
+    if missing[:, kept].any() or (x[..., 0] != x[:, :1, 0]).any():
+        fix = "Leave out strategies that failed somewhere."
+        raise DataError(message("blocks", "other samples of some strategies", "the same samples of all", fix))
+    if x.shape[1] < FEWEST:
+        fix = "Compare more strategies: among few, one neighbour turns the answer."
+        raise DataError(message("blocks", f"{x.shape[1]} strategies", f"at least {FEWEST}", fix))
+    if (x[..., 0] < 2.0).any():
+        raise DataError(message("blocks", "fewer than two samples in one", "two at least", "Take fewer blocks."))
+    n, s1, s2 = (np.ascontiguousarray(x[..., k]) for k in range(3))
+    return Sums(n[:, 0].copy(), s1, s2)
+
+
 def _dims(returns: Any, dim: str, over: Hashable | Sequence[Hashable] | None) -> list[Hashable]:
     """The dims that strategies lie along."""
     if not isinstance(returns, xr.DataArray):
         fix = "Wrap it: xr.DataArray(values, dims=('time', 'trial'))."
         raise DataError(message("returns", type(returns).__name__, "a DataArray", fix))
     named = [over] if isinstance(over, str) or not isinstance(over, Sequence) else list(over)
-    chosen = [d for d in returns.dims if d != dim] if over is None else named
+    chosen = [d for d in returns.dims if d not in (dim, "summary")] if over is None else named
     lacking = [d for d in (dim, *chosen) if d not in returns.dims]
     if lacking or dim in chosen or not chosen:
         fix = "Name the dim of samples by dim=, those of strategies by over=."

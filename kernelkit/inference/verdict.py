@@ -408,6 +408,8 @@ def _best_of(res: xr.Dataset) -> xr.Dataset | None:
     if "sharpe_ratio" not in res or not np.isfinite(res["sharpe_ratio"]).any():
         return None
     first = res.isel(fill_model=0) if "fill_model" in res.dims else res
+    if "path" in first.dims:  # the one in the ledger (K6)
+        first = first.isel(path=int(first.attrs["middle_path"]))
     sharpe = first["sharpe_ratio"]
     place = np.unravel_index(int(np.nanargmax(sharpe.values)), sharpe.shape) if sharpe.ndim else ()
     return first.isel({str(d): int(k) for d, k in zip(sharpe.dims, place, strict=True)})

@@ -18,26 +18,31 @@ from kernelkit.kernels.session import Session, compiled
 class Switch:
     """Before bar ``bar`` the strategy gets other parameters and state: ``words``, int64, of a session that saw it all.
 
-    ``called`` says from which of its bars on each asset's strategy is called (X9), None where all are one. With
-    ``ends`` live orders are cancelled first, with ``flattens`` no position is asked for.
+    None leaves both as they are. ``called`` says from which of its bars on each asset's strategy is called (X9), None
+    where all are one. With ``ends`` live orders are cancelled first, with ``flattens`` no position is asked for; with
+    ``rests`` the strategy's orders are inert until the next one.
     """
 
     bar: int
-    words: np.ndarray
+    words: np.ndarray | None
     called: np.ndarray | None = None
     ends: bool = True
     flattens: bool = False
+    rests: bool = False
 
 
 def switch(session: Session, one: Switch) -> None:
     """Carry one out in a session that has come to its bar."""
+    session.frame["inert"] = 0
     if one.ends:
         cancel_all(session)
     if one.flattens:
         flatten(session)
-    session.words[0] = one.words
-    session.call_from(one.called)
-    session.share()
+    if one.words is not None:
+        session.words[0] = one.words
+        session.call_from(one.called)
+        session.share()
+    session.frame["inert"] = one.rests
 
 
 def advance(session: Session, until: int, switches: Iterable[Switch]) -> None:

@@ -74,4 +74,4 @@ def warn_of_looks(asset_ids: Sequence[str], end: int) -> None:
     since, found = looks(asset_ids, at)
     many = "this is the first look at them" if len(found) == 1 else f"this is look {len(found)} at them"
     day = str(np.datetime64(since, "ns").astype("datetime64[D]"))
-    warnings.warn(f"data from {day} on are sealed: {many}, and the ledger has counted it", SealedWarning, stacklevel=5)
+    warnings.warn(f"data from {day} on are sealed: {many}, and the ledger has counted it", SealedWarning, stacklevel=6)

@@ -42,14 +42,14 @@ FIELDS = ("active", "s1", "s2", "s3", "s4", "d2", "log_w", "log_hi", "log_lo", "
 SHARED = ("n", "sb", "sbb")
 ROLES = {
     "rival": "computed for the user or an optimiser: it competes",
-    "training": "a cell of a walk-forward's training window; the stitched curve is the rival",
+    "training": "a cell of a walk-forward or a cross-validation; the stitched curve is the rival",
     "fill_model": "the same trial under another fill model",
     "delisting": "the same trial with unknown delistings at zero",
     "debug": "a run in plain Python",
     "audit": "a run of a pipeline that is audited",
     "benchmark": "buying and holding",
     "continued": "a run that goes on with new bars: it was chosen before",
-    "path": "on resampled or generated data",
+    "path": "on resampled or generated data, or of a cross-validation any path but the middle one",
     "scenario": "under stress",
     "sensitivity": "around a point, to see how steep it is",
 }

@@ -55,7 +55,7 @@ def from_blocks(blocks: xr.DataArray, *, dim: str = "block", periods: float | No
         raise UsageError(message("from_blocks: periods", periods, "a number above 0", "Leave it out, or pass 252."))
 
     def reduce(x: np.ndarray) -> tuple[np.ndarray, ...]:
-        return tuple(one.reshape(x.shape[:-2]) for one in _metrics(x.reshape(-1, *x.shape[-2:]), annual))
+        return tuple(one.reshape(x.shape[:-2]) for one in metrics_of(x.reshape(-1, *x.shape[-2:]), annual))
 
     found = xr.apply_ufunc(
         reduce,
@@ -85,8 +85,8 @@ def _check(blocks: Any, dim: str) -> None:
     check_names("from_blocks", [blocks], OUTPUTS)
 
 
-def _metrics(x: np.ndarray, periods: float) -> tuple[np.ndarray, ...]:
-    """The outputs of (trial, block, summary)."""
+def metrics_of(x: np.ndarray, periods: float) -> tuple[np.ndarray, ...]:
+    """The `OUTPUTS` of (trial, block, summary), each (trial,); blocks that are NaN are none."""
     s, ratios = _joined(x, periods)
     n, s1, s2 = s["n"].astype("f8"), s["s1"], s["s2"]
     with np.errstate(divide="ignore", invalid="ignore"):  # a ratio over nothing is NaN, and says so
@@ -105,12 +105,22 @@ def _metrics(x: np.ndarray, periods: float) -> tuple[np.ndarray, ...]:
     return n, *(np.where(n > 0.0, one, np.nan) for one in found)
 
 
-def _joined(x: np.ndarray, periods: float) -> tuple[np.ndarray, np.ndarray]:
-    """Each row's blocks as one node, and its volatility, Sharpe and Sortino ratio (M5), by the engine's own code."""
+def join(nodes: np.ndarray, periods: float) -> tuple[np.ndarray, np.ndarray]:
+    """Each row of nodes, `layout.NODE` (row, block), as one, and its volatility, Sharpe and Sortino ratio (M3, M5).
+
+    By the engine's own code; nodes without samples are none. The nodes are overwritten.
+    """
     from kernelkit.kernels.compile import engine  # numba: only those wait for it who ask for this
 
     address, word = engine().unit("join_rows"), ctypes.c_int64
-    join = ctypes.CFUNCTYPE(None, word, word, word, ctypes.c_double, word)(address)
+    kernel = ctypes.CFUNCTYPE(None, word, word, word, ctypes.c_double, word)(address)
+    ratios = np.empty((len(nodes), 3))
+    kernel(nodes.ctypes.data, *nodes.shape, periods, ratios.ctypes.data)
+    return nodes[:, 0], ratios
+
+
+def _joined(x: np.ndarray, periods: float) -> tuple[np.ndarray, np.ndarray]:
+    """Each row's blocks as one node, and its ratios."""
     rows, n = x.shape[:2]
     joined, ratios = np.empty(rows, L.NODE), np.empty((rows, 3))
     step = max(1, PIECE // n)
@@ -120,6 +130,5 @@ def _joined(x: np.ndarray, periods: float) -> tuple[np.ndarray, np.ndarray]:
         present = ~np.isnan(some[..., L.NODE_FIELDS.index("n")])
         for j, name in enumerate(L.NODE_FIELDS):
             nodes[name] = np.where(present, some[..., j], 0.0)
-        join(nodes.ctypes.data, len(nodes), n, periods, ratios[k:].ctypes.data)
-        joined[k : k + step] = nodes[:, 0]
+        joined[k : k + step], ratios[k : k + step] = join(nodes, periods)
     return joined, ratios

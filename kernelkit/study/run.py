@@ -20,11 +20,12 @@ from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Costs, Outcome, Table, new_outcome
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.settings import Settings
+from kernelkit.metrics.blocks import join
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, check_bars, plan_job, resolve, span
 from kernelkit.result import summaries, trial_numbers
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.tried import record, trial_keys
+from kernelkit.tried import record_all, trial_keys
 from kernelkit.working import Means, run_trials
 
 if TYPE_CHECKING:
@@ -109,21 +110,24 @@ class Refused:
     trials: int = 0
 
 
-def run(
+def run(  # noqa: PLR0913  its settings are keywords, and passed on
     dim: str,
     cases: Iterable[Case],
     common: Common,
     *,
     role: str,
     blocks: bool | Sequence[str] = False,
+    whole: bool = False,
+    strict: bool = False,
     total: int | None = None,
     means: Means | None = None,
 ) -> xr.Dataset:
     """Backtest every case with its whole grid; a Dataset with ``dim`` before the axes of the grid, and ``asset``.
 
     Its variables are the scalar metrics of `kk.backtest`, ``error`` (text, empty where there is none: a case, or one
-    of its trials, that fails is NaN with its reason, and the study goes on), and with ``blocks`` (all, or those named)
-    the block summaries.
+    of its trials, that fails is NaN with its reason, and the study goes on; with ``strict`` it is raised, as an
+    interrupt is), and with ``blocks`` (all, or those named) the block summaries, with ``whole`` all of a trial's joined
+    into one (M3).
     Cases are laid out one after the other, as many at a time as fit `BATCH_BYTES`; those that differ in bars, span,
     parameters, account or venue alone run side by side. ``role`` is theirs in the ledger; ``total`` says how many
     there are where ``cases`` has no length. With a cache among ``means`` a study that was stopped, at whatever moment,
@@ -142,16 +146,22 @@ def run(
     if total is None:
         cases = list(cases)
         total = len(cases)
-    found, means = _Found(dim, blocks), means or Means()
+    found, means = _Found(dim, blocks, whole), means or Means()
     with Meter(f"{dim}: {total} cases", total) as meter:
         for batch in batches(lay(cases, common)):
             for several in alike(batch):
                 if isinstance(several, Refused):
+                    if strict:
+                        raise several.error
                     found.refuse(several)
                     continue
                 parts, reasons, interrupted = outcomes(several, role, bool(blocks), means)
-                for one in zip(several, parts, reasons, strict=True):
-                    found.take(*one)
+                for case, part, why in zip(several, parts, reasons, strict=True):
+                    if strict and part.errors:
+                        explain(case.recipe, part, case.settings.venue)
+                    found.take(case, part, why)
+                if interrupted and strict:
+                    raise KeyboardInterrupt
                 if interrupted:
                     return found.dataset(f"{found.done} trials of {len(found.labels)} cases done, of {total} cases")
             meter.advance(len(batch))
@@ -275,7 +285,7 @@ def outcomes(
     """
     recipes = [case.recipe for case in several]
     whole = recipes[0] if len(recipes) == 1 else joined(recipes)
-    parts, reasons, at = list[Outcome](), [], 0
+    parts, at = list[Outcome](), 0
 
     def keys(ends: bool) -> np.ndarray:
         return np.concatenate([trial_keys(c.recipe, [c.settings.fill_model], ends) for c in several])
@@ -285,12 +295,12 @@ def outcomes(
             compiled(whole, case.settings.venue)
         keep, label = blocks or ledger.competing(), whole.strategy.name
         outcome, interrupted = run_trials(whole, keep, means, label, keys)
-        for case, recipe in zip(several, recipes, strict=True):
-            part = outcome.part(at, at + case.trials)
+        for case in several:
+            parts.append(outcome.part(at, at + case.trials))
             at += case.trials
-            record(recipe, part, case.settings.venue, [case.settings.fill_model])
-            parts.append(part)
-            reasons.append({k: reason(recipe, case.settings, k, e) for k, e in part.errors.items()})
+        pairs = [*zip(several, parts, strict=True)]
+        record_all([(case.recipe, part, case.settings.venue, [case.settings.fill_model]) for case, part in pairs])
+        reasons = [{k: reason(c.recipe, c.settings, k, e) for k, e in part.errors.items()} for c, part in pairs]
     return parts, reasons, interrupted
 
 
@@ -317,8 +327,8 @@ def told(error: BaseException | None) -> str:
 class _Found:
     """The result of a study as it grows, case by case."""
 
-    def __init__(self, dim: str, blocks: bool | Sequence[str]) -> None:
-        self.dim = dim
+    def __init__(self, dim: str, blocks: bool | Sequence[str], whole: bool) -> None:
+        self.dim, self.whole = dim, whole
         self.fields = [n for n in L.NODE_FIELDS if blocks is True or (blocks and n in blocks)]
         self.labels: list[Any] = []
         self.rows: list[dict[str, np.ndarray] | KernelkitError] = []
@@ -343,7 +353,7 @@ class _Found:
             "error": failed[numbers],
         }
         if self.fields:
-            row["blocks"] = _summarised(part, numbers, self.fields)
+            row["blocks"] = (_joined if self.whole else _summarised)(part, numbers, self.fields)
         self.labels.append(case.label)
         self.rows.append(row)
         self.trials += case.trials
@@ -364,7 +374,7 @@ class _Found:
         nothing = {
             "metrics": np.full((*shape, len(L.HEADLINE)), np.nan),
             "error": np.full(shape, "", object),
-            "blocks": np.full((*shape, L.MAX_CELLS, len(self.fields)), np.nan),
+            "blocks": np.full((*shape, 1 if self.whole else L.MAX_CELLS, len(self.fields)), np.nan),
         }
 
         def column(name: str) -> np.ndarray:
@@ -408,3 +418,16 @@ def _summarised(part: Outcome, numbers: np.ndarray, fields: Sequence[str]) -> np
         if trial >= 0:
             out[where] = summaries(part, int(trial), L.MAX_CELLS)[:, chosen]
     return out
+
+
+def _joined(part: Outcome, numbers: np.ndarray, fields: Sequence[str]) -> np.ndarray:
+    """As `_summarised`, all blocks of a trial joined into one."""
+    if part.blocks is None:
+        raise TypeError("blocks are kept where they are asked for")
+    nodes = part.blocks.copy()
+    nodes["n"][np.arange(nodes.shape[1]) >= part.meta[:, :1]] = 0
+    one, _ = join(nodes, 1.0)
+    rows = np.stack([one[name].astype("f8") for name in fields], axis=1)
+    rows[~part.done] = np.nan
+    found: np.ndarray = np.vstack([rows, np.full((1, rows.shape[1]), np.nan)])[numbers]  # -1 finds the NaN row
+    return found[..., None, :]

@@ -149,10 +149,11 @@ def test_a_crash_while_writing_leaves_the_old_value(tmp_path: Path, monkeypatch:
 
 def test_the_context_of_a_batch_run_and_of_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(context.RUN_DIR, raising=False)
-    assert (context.run_dir(), context.result_path()) == (None, None)
+    assert (context.run_dir(), context.result_path(), context.cache()) == (None, None, None)
     context.checkpoints().put("a", 1)
     monkeypatch.setenv(context.RUN_DIR, str(tmp_path))
     assert (context.run_dir(), context.result_path()) == (tmp_path, tmp_path / "result.zarr")
+    assert context.cache() == tmp_path / "trials"
     assert context.checkpoints().get("a") is None
     context.checkpoints().put("a", 1)
     assert context.checkpoints().get("a") == 1

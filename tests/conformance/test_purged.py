@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kernelkit.study.purged import masks, n_paths, paths
+from kernelkit.study.splitters import combinatorial
 
 pytestmark = pytest.mark.market_data
 
@@ -33,6 +34,8 @@ def test_k2__splits_are_those_of_skfolio(fixture: Callable[[str], Any]) -> None:
         found = masks(n, n + asked.get("purged_size", 0), 3, 2, asked.get("embargo_size", 0))
         split = int(case["name"].split(" split ")[1].split()[0])
         assert np.flatnonzero(found.train(split)).tolist() == case["expected"], case["name"]
+        splitter = combinatorial(3, 2, label=asked.get("purged_size", 0), embargo=asked.get("embargo_size", 0))
+        assert [*splitter.split(n)][split][0].tolist() == case["expected"], case["name"]
     assert len(cases) == 4
 
 

@@ -17,6 +17,7 @@ PAGES = [
     "docs/inference.md",
     "docs/comparison.md",
     "docs/overfitting.md",
+    "docs/validation.md",
     "docs/verdict.md",
     "docs/audit.md",
     "docs/ledger.md",

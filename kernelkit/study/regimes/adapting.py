@@ -25,8 +25,9 @@ from kernelkit.recipe import check_bars, resolve
 from kernelkit.strategy import Strategy
 from kernelkit.study.regimes.labels import NONE, Int64s, labels_of
 from kernelkit.study.regimes.reports import by
-from kernelkit.study.splits import SELECTED, Fold, at_zero, check_walk, folds, stitched, trade
-from kernelkit.tried import record
+from kernelkit.study.splitters import Rolling, Run
+from kernelkit.study.stitching import traded
+from kernelkit.study.walk_forward import SELECTED, Fold, check_walk, folds, walked
 
 
 @arguments(account=Account, venue=Venue, fill_model=FillModel)
@@ -77,7 +78,7 @@ def adapt(  # noqa: PLR0913  its settings are keywords of the public interface, 
     bars, settings = check_bars(bars), Settings.of(account, venue, fill_model)
     strategy = check_walk(bars, resolve(strategy), settings.fill_model)
     given = _labels(labels, bars)
-    windows = folds(bars, train, test, anchored=anchored, start=start, end=end)
+    windows = folds(bars, Rolling(train, test, anchored=anchored), start, end)
     scalars, axes = bind(strategy, params, grid)
     if not axes:
         raise UsageError(message("grid of adapt", "no axis", "at least one", "Write grid=dict(fast=range(5, 55, 5))."))
@@ -103,9 +104,8 @@ def adapt(  # noqa: PLR0913  its settings are keywords of the public interface, 
             chosen.append(_choices(res, known, regimes, axes, fewest))
             meter.advance()
     pieces, picks = _stretches(windows, known.values, chosen)
-    recipe, outcome, logs = trade(bars, strategy, scalars, axes, picks, pieces, carry, settings)
-    call = record(recipe, outcome, settings.venue, [settings.fill_model])
-    ds = stitched(recipe, outcome, logs, windows, settings, at_zero(recipe, settings)).assign_coords(regime=regimes)
+    one = traded(bars, strategy, scalars, axes, pieces, picks, carry, settings)
+    ds = walked(one, windows, settings).assign_coords(regime=regimes)
     both = ("fold", "regime")
     for name in axes:
         ds[name] = (both, np.array([[one["params"][name] for one in row] for row in chosen]))
@@ -113,7 +113,7 @@ def adapt(  # noqa: PLR0913  its settings are keywords of the public interface, 
         own = {SELECTED: "is_sharpe_ratio", "samples": "train_samples"}[name]
         ds[own] = (both, np.array([[one[name] for one in row] for row in chosen]), {"long_name": text, "units": "1"})
     ds["regime_of"] = known.sel(time=ds["time"]).assign_attrs(long_name="regime in force", units="1")
-    ds.attrs |= {"study": "regimes", "selected_by": SELECTED, "fewest": fewest, "ledger": call}
+    ds.attrs |= {"study": "regimes", "selected_by": SELECTED, "fewest": fewest, "ledger": one.call}
     return ds
 
 
@@ -157,13 +157,13 @@ def _best(values: NDArray[np.float64], axes: Mapping[str, Sequence[Any]]) -> dic
 
 def _stretches(
     windows: Sequence[Fold], known: Int64s, chosen: Sequence[Sequence[Mapping[str, Any]]]
-) -> tuple[list[Fold], list[dict[str, Any]]]:
+) -> tuple[list[Run], list[dict[str, Any]]]:
     """The test windows, cut wherever the label in force brings other parameters, and those."""
-    pieces, picks = list[Fold](), list[dict[str, Any]]()
+    pieces, picks = list[Run](), list[dict[str, Any]]()
     for fold, choices in zip(windows, chosen, strict=True):
         own = [choices[k + 1]["params"] for k in known[fold.test : fold.stop]]
         cuts = [0, *(j for j in range(1, len(own)) if own[j] != own[j - 1]), len(own)]
         for a, b in itertools.pairwise(cuts):
-            pieces.append(Fold(fold.train, fold.test + a, fold.test + b))
+            pieces.append((fold.test + a, fold.test + b))
             picks.append(own[a])
     return pieces, picks
