@@ -20,6 +20,18 @@ CASES: dict[str, tuple[dict[str, Any], set[str], str, str]] = {
         "equity_band",
         "Growth of 1: the bars",
     ),
+    "cross_validation": (
+        {"strategy": "momentum", "grid": "span=20,60,120", "where": "true", "groups": "4", "embargo": "5"},
+        {"oos_sharpe_ratio", "worst_sharpe_ratio", "efficiency", "pbo"},
+        "oos_sharpe_ratio",
+        "paths out of sample",
+    ),
+    "stress_test": (
+        {"strategy": "buy_and_hold", "params": "weight=0.9", "ruin": "0.2"},
+        {"worst_window_drawdown", "worst_loss", "smallest_ruinous_gap"},
+        "window_drawdown",
+        "What each scenario takes",
+    ),
 }
 
 
