@@ -210,6 +210,21 @@ def test_z18__by_what_counts_as_lost() -> None:
     assert float(kk.reverse_stress(ONE, hold, by="drawdown", **(given | {"ruin": 0.01}))["smallest"]) == 0.0
 
 
+@kk.strategy
+def reckless(ctx):
+    if ctx.i == 5:
+        ctx.sell(3.0 * ctx.equity / ctx.close[0])
+
+
+def test_z17_z18__a_base_that_is_ruined_has_nothing_to_lose() -> None:
+    bars = S.Gap(2.0, at=LATE).apply(world_of(Common(ONE, hold))).bars
+    free: dict[str, Any] = {"account": kk.Account(margin=kk.Margin(initial=0.01))}
+    assert float(kk.backtest(bars, reckless, **free)["final_equity"]) <= 0.0
+    assert np.isnan(kk.stress(bars, reckless, scenarios=[S.Gap(0.1)], **free)["loss"]).all()
+    found = kk.reverse_stress(bars, reckless, shock=lambda s: S.Gap(s, at=LATE), **free)
+    assert float(found["smallest"]) == 0.0
+
+
 def test_z18__one_account_is_asked() -> None:
     with pytest.raises(UsageError, match="reverse stress: found dims asset"):
         kk.reverse_stress(THREE, hold, shock=lambda s: S.Gap(-s))

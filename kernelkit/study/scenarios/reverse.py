@@ -44,8 +44,10 @@ def lost(ds: xr.Dataset, base: xr.Dataset, by: By) -> np.ndarray:
         found = ds["max_drawdown"]
     elif by == "total":
         found = -ds["total_return"]
-    else:
-        found = 1.0 - ds["final_equity"] / float(base["final_equity"][0])
+    elif (left := float(base["final_equity"][0])) > 0.0:
+        found = 1.0 - ds["final_equity"] / left
+    else:  # there is nothing left to lose
+        found = 0.0 * ds["final_equity"] + 1.0
     values: np.ndarray = found.values
     return values
 
@@ -57,7 +59,7 @@ def reverse_stress(  # noqa: PLR0913  its settings are keywords of the public in
     params: Mapping[str, Any] | None = None,
     *,
     shock: Callable[[float], Scenario],
-    largest: float = 1.0,
+    largest: float = 0.9,
     ruin: float = 0.5,
     by: By = "loss",
     tolerance: float = 1e-3,
@@ -90,7 +92,7 @@ def reverse_stress(  # noqa: PLR0913  its settings are keywords of the public in
     ... def hold(ctx):
     ...     ctx.target_percent(1.0)
     >>> bars = kk.data.load("sp500_index")
-    >>> found = kk.reverse_stress(bars, hold, shock=lambda size: kk.scenarios.Gap(-size), largest=0.9)
+    >>> found = kk.reverse_stress(bars, hold, shock=lambda size: kk.scenarios.Gap(-size))
     >>> round(float(found["smallest"]), 2)
     0.5
     """

@@ -97,13 +97,13 @@ def stress(  # noqa: PLR0913  its settings are keywords of the public interface
 ) -> xr.Dataset:
     """Backtest under each of ``scenarios`` (None: `kk.scenarios.standard`), with the whole grid, as `kk.backtest` does.
 
-    A Dataset with dim ``scenario``, of which the first label is ``"base"``, without any; then the axes of the grid.
-    Its variables are the scalar metrics of `kk.backtest`; ``loss``, ``1 - final equity / that of base``, NaN where a
-    replay is evaluated over another span; ``window_drawdown``, the largest fall of equity from a peak within the bars
-    in which the scenario is felt, beginning with the bar before; ``error``, why a scenario has no result (a window that
-    the bars do not cover, for one). Coords ``what``, ``reference``, ``window_start`` and ``window_end`` tell of each.
-    In the ledger its trials have the role ``scenario`` (rule J3). Raises UsageError, and what `kk.backtest` raises
-    where not even the base has a result.
+    A Dataset with dim ``scenario``, of which the first label is ``"base"``, without any; then the axes of the grid. Its
+    variables are the scalar metrics of `kk.backtest`; ``loss``, ``1 - final equity / that of base``, NaN where a replay
+    is evaluated over another span, or the base is ruined; ``window_drawdown``, the largest fall of equity from a peak
+    within the bars in which the scenario is felt, beginning with the bar before; ``error``, why a scenario has no
+    result (a window that the bars do not cover, for one). Coords ``what``, ``reference``, ``window_start`` and
+    ``window_end`` tell of each. In the ledger its trials have the role ``scenario`` (rule J3). Raises UsageError, and
+    what `kk.backtest` raises where not even the base has a result.
 
     >>> import kernelkit as kk
     >>> @kk.strategy
@@ -126,7 +126,8 @@ def stress(  # noqa: PLR0913  its settings are keywords of the public interface
     ds = run("scenario", cases(), common, role="scenario", total=len(known) + 1, means=Means(client, cache))
     known = {label: known[label] for label in ds["scenario"].values.tolist()[1:]}  # fewer where it was interrupted
     final = ds["final_equity"]
-    ds["loss"] = 1.0 - final / final.sel(scenario=BASE, drop=True)
+    left = final.sel(scenario=BASE, drop=True)
+    ds["loss"] = 1.0 - final / left.where(left > 0.0)
     drawdowns, windows = np.full(final.shape, np.nan), [(base.start, base.stop)]
     for k, (label, scenario) in enumerate([(BASE, None), *known.items()]):
         case = Case(BASE) if scenario is None else case_of(label, scenario, base)
