@@ -310,7 +310,7 @@ def test_y10__what_cannot_be_adapted() -> None:
         (UsageError, "grid of adapt: found no axis", labels, {"grid": {}}),
         (DataError, "other times than those of the bars", labels.isel(time=slice(0, 600)), {}),
         (UsageError, "wanted the dim time alone", labels.expand_dims(asset=["x"]), {}),
-        (UsageError, "kk.adapt: found the argument trian", labels, {"trian": "1Y"}),
+        (UsageError, "kk.regimes.adapt: found the argument trian", labels, {"trian": "1Y"}),
     ]
     for error, text, given_labels, more in cases:
         with pytest.raises(error, match=text):
