@@ -336,6 +336,35 @@ def test_pbo__of_the_windows_of_a_cross_validation() -> None:
     assert told.attrs["blocks"] == 8
 
 
+@kk.portfolio
+def each(ctx, part=0.5, fold=10):  # type: ignore[no-untyped-def]
+    for k in ctx.tradable:
+        up = ctx[k].close[0] > ctx[k].close.sma(fold)
+        ctx[k].target_percent(part if up else 0.0)
+
+
+def test_k5__portfolios_and_parameters_of_any_name() -> None:
+    """Its own runs, one by one; a parameter may be called as the studies call their dims inside."""
+    both = {"a": daily(), "b": daily(seed=7)}
+    bars = kk.data.from_pandas(both, label="open", bar="1D", calendar="24/7", lot_size=1.0)
+    grid = {"part": [0.2, 0.5], "fold": [5, 20]}
+    splitter = kk.splits.purged(4, embargo=2)
+    found = kk.cross_validate(bars, each, grid=grid, splits=splitter, venue=VENUE)
+    assert found["position_oos"].dims == ("path", "time", "asset")
+    times = bars["time"].values[FIRST:]
+    for k, (_, test) in enumerate(splitter.split(range(400))):
+        with ledger.role("debug"):
+            res = kk.backtest(bars, each, grid=grid, start=times[test[0]], end=times[test[-1]], venue=VENUE)
+        for name in ("sharpe_ratio", "max_drawdown", "volatility"):
+            np.testing.assert_allclose(found[f"oos_{name}"].values[k], res[name].values, rtol=1e-12)
+    wf = kk.walk_forward(bars, each, grid=grid, venue=VENUE, train=100, test=50, step=70)
+    rests = wf["fold_of"].values == -1
+    assert rests.sum() == 20 * (wf.sizes["fold"] - 1)
+    assert (wf["position_oos"].values[51:70] == 0.0).all()  # closed at the next open
+    assert (wf["position_oos"].values[~rests] != 0.0).any(axis=0).all()
+    assert len(kk.trades(found.sel(path=0))) > 10
+
+
 def test_what_cannot_be_cross_validated() -> None:
     @signal
     def some(ds, n=5):  # type: ignore[no-untyped-def]

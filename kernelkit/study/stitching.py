@@ -82,11 +82,13 @@ class Stitched:
         return session.ended(int(row["i1"]))
 
     def _at(self, path: int, bar: int) -> Recipe:
-        """A recipe with the parameters that a path has at a bar."""
+        """A path's recipe, with the parameters that it has at a bar."""
         begun = [one.bar for one in self.switches[path] if not one.rests]
         if self.recipe.job.trials[path]["trade_from"] == 0:  # the first parameters are there from the first bar on
             begun = [0, *begun]
-        return self.picked[path][int(np.searchsorted(begun, bar, side="right")) - 1]
+        own = self.picked[path][int(np.searchsorted(begun, bar, side="right")) - 1]
+        recipe = self.alone(path)
+        return replace(recipe, job=replace(recipe.job, params=own.job.params))
 
     def outcomes(self, settings: Settings) -> Outcome:
         """All paths, on threads."""

@@ -200,7 +200,7 @@ def sums(bars: xr.Dataset, common: Common, runs: Sequence[Run], means: Means) ->
     """What each cell came to in each run, block summaries (run, cell, summary), and why it has none (run, cell)."""
     times = bars["time"].values
     cases = [Case(k, settings={"start": times[a], "end": times[b - 1]}) for k, (a, b) in enumerate(runs)]
-    found = run("part", cases, common, role="training", blocks=True, whole=True, means=means)
+    found = run("run of bars", cases, common, role="training", blocks=True, whole=True, means=means)
     if "interrupted" in found.attrs:
         raise KeyboardInterrupt
     blocks = found["blocks"].values.reshape(len(runs), -1, len(L.NODE_FIELDS))

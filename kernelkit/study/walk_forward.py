@@ -207,7 +207,7 @@ def selections(
     name, sign = metric_of(select, L.HEADLINE)
     times = bars["time"].values
     cases = [Case(k, settings={"start": times[f.train], "end": times[f.trained - 1]}) for k, f in enumerate(windows)]
-    found = run("fold", cases, common, role="training", strict=True, means=means)
+    found = run("training window", cases, common, role="training", strict=True, means=means)
     shape = tuple(len(v) for v in axes.values())
     values, sharpes = (found[n].values.reshape(len(windows), -1) for n in (name, SELECTED))
     out = []
@@ -245,7 +245,7 @@ def searched(
     alone = Common(**{**vars(common), "params": {**(common.params or {}), **picked}, "grid": None, "where": None})
     name, _ = metric_of(select, L.HEADLINE)
     case = Case(0, settings={"start": times[fold.train], "end": times[fold.trained - 1]})
-    found = run("fold", [case], alone, role="training", strict=True, means=means)
+    found = run("training window", [case], alone, role="training", strict=True, means=means)
     measured = {n: float(found[n].values.ravel()[0]) for n in (SELECTED, name)}
     return {"params": picked, **measured, "trials": int(np.isfinite(measured[name]))}
 
