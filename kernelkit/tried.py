@@ -129,15 +129,18 @@ def trial_keys(recipe: Recipe, models: Sequence[FillModel], ends: bool = True) -
     """
     from kernelkit.kernels.cache import build_id
 
+    job = recipe.job
     axes, kept = cells_tried(recipe)
-    shared = in_common(recipe) | {"build": build_id(), "measure": recipe.job.measure, "waits": list(recipe.job.waits)}
+    own = [job.called, *(job.hours[name] for name in sorted(job.hours))]  # X9, H1
+    told = hashlib.sha256(b"".join(b"" if a is None else a.tobytes() + b";" for a in own)).hexdigest()
+    shared = in_common(recipe) | {"build": build_id(), "measure": job.measure, "waits": list(job.waits), "own": told}
     known = []
     for model in models:
-        own = identities(recipe, model, shared)
+        each = identities(recipe, model, shared)
         if not ends:
-            own = [one | {"data": "", "span": one["span"][:1]} for one in own]
-        known.append(ledger.keys_of(own, recipe.params, axes, kept))
-    trials = recipe.job.trials
+            each = [one | {"data": "", "span": one["span"][:1]} for one in each]
+        known.append(ledger.keys_of(each, recipe.params, axes, kept))
+    trials = job.trials
     rows = (
         np.stack([trials["trade_from"], trials["i1"] if ends else 0 * trials["i1"]], axis=1)
         .astype("i8")
