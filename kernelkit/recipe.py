@@ -252,6 +252,21 @@ def plan_job(
     )
 
 
+def respanned(recipe: Recipe, limits: tuple[int, int]) -> Recipe:
+    """The trials of a recipe of accounts of an asset each over other rows ``limits`` of ``time``.
+
+    It was laid out from the first row on: where its trials begin is then what they warm up with.
+    """
+    n = len(recipe.places)
+    trials = recipe.job.trials.copy()
+    begun = []
+    for a, place in enumerate(recipe.places):
+        begin, stop = own_rows(recipe.bars, a, place, limits, int(recipe.job.trials["trade_from"][a]))
+        trials["trade_from"][a::n], trials["i1"][a::n] = begin, stop
+        begun.append(int(place[begin]))
+    return replace(recipe, job=replace(recipe.job, trials=trials), start=min(begun), stop=limits[1])
+
+
 def calls_of(panel: Panel, need: int | np.ndarray, closed: Sequence[int]) -> np.ndarray:
     """X9: by asset, the first of its bars at which its strategy is called: ``need`` come before, and W7's have closed.
 

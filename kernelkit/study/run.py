@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from kernelkit.market.fill_model import FillModel
 from kernelkit.market.settings import Settings
 from kernelkit.metrics.blocks import join
 from kernelkit.progress import Meter
-from kernelkit.recipe import Recipe, check_bars, plan_job, resolve, span
+from kernelkit.recipe import Recipe, check_bars, plan_job, resolve, respanned, span
 from kernelkit.result import summaries, trial_numbers
 from kernelkit.strategy import Signal, Strategy
 from kernelkit.tried import record_all, trial_keys
@@ -174,7 +175,7 @@ def lay(cases: Iterable[Case], common: Common) -> Iterator[Laid | Refused]:
     The first one is laid out alone: what all of them need is then known.
     """
     workers = os.cpu_count() or 1
-    left = iter(cases)
+    left, whole = iter(cases), _whole(common)
     yield from (_lay(case, common) for case in islice(left, 1))
     with ThreadPoolExecutor(workers) as pool:
         ahead: deque[Future[Laid | Refused]] = deque()
@@ -182,7 +183,7 @@ def lay(cases: Iterable[Case], common: Common) -> Iterator[Laid | Refused]:
             if not callable(case.bars):
                 while ahead:
                     yield ahead.popleft().result()
-                yield _lay(case, common)
+                yield _lay(case, common, whole)
                 continue
             ahead.append(pool.submit(_lay, case, common))
             if len(ahead) > 2 * workers:
@@ -191,9 +192,19 @@ def lay(cases: Iterable[Case], common: Common) -> Iterator[Laid | Refused]:
             yield ahead.popleft().result()
 
 
-def _lay(case: Case, common: Common) -> Laid | Refused:
+def _whole(common: Common) -> Callable[[], Laid | Refused]:
+    """What cases share over all of their bars, laid out when it is first asked for."""
+    return cache(lambda: _lay(Case(None, settings={"start": None, "end": None}), common))
+
+
+def _lay(case: Case, common: Common, whole: Callable[[], Laid | Refused] | None = None) -> Laid | Refused:
     try:
         own = common.of(case)
+        if whole is not None and case.bars is None and set(case.settings) <= {"start", "end"}:
+            laid = whole()
+            if isinstance(laid, Laid) and laid.recipe.signal is None and not laid.recipe.shared:
+                limits = span(laid.recipe.bars, own.start, own.end)
+                return replace(laid, label=case.label, recipe=respanned(laid.recipe, limits))
         bars, strategy = check_bars(own.bars), resolve(own.strategy)
         scalars, axes = bind(strategy, own.params, own.grid)
         settings = Settings.of(own.account, own.venue, FillModel.several(own.fill_model)[0])
