@@ -4,7 +4,7 @@ from math import floor
 
 from kernelkit.kernels.account import SNAP, close_trade, price, to_ticks
 from kernelkit.kernels.changes import log_life
-from kernelkit.kernels.fills import column, column_f, end_order
+from kernelkit.kernels.fills import column, column_f, end_exits, end_order
 from kernelkit.kernels.focus import account_of, close_since, defocus, focus, has_bar
 from kernelkit.kernels.layout import (
     ACCOUNT,
@@ -37,13 +37,10 @@ from kernelkit.kernels.layout import (
     PENDING,
     POSITION,
     POSITION_BYTES,
-    R_CLOSED,
     R_DELISTED,
     R_SPLIT,
-    REDUCE,
     SPLIT,
     VENUE,
-    WAITING,
     WITHIN,
 )
 from kernelkit.kernels.matching import end_asset, tidy
@@ -197,14 +194,12 @@ def split(frame: int, ratio: float, time: int) -> None:
         x.peak_lots = max(1, scale(x.peak_lots, ratio))
         if after == 0:
             close_trade(frame, x.pnl, x.fees, time)
+            end_exits(frame, f.asset, time)
     for k in range(at(f.state, HEADER).n_live):
         o_at = f.orders + k * ORDER_BYTES
         o = at(o_at, ORDER)
         if o.status == LIVE and o.asset == f.asset:
-            if held != 0 and x.lots == 0 and (o.marks & REDUCE) != 0 and (o.marks & WAITING) == 0:
-                end_order(frame, o_at, CANCELLED, R_CLOSED, time)
-            else:
-                split_order(frame, o_at, ratio, time)
+            split_order(frame, o_at, ratio, time)
 
 
 def split_order(frame: int, order_at: int, ratio: float, time: int) -> None:

@@ -134,6 +134,15 @@ def end_entry(frame: int, exit_at: int, time: int) -> None:
             end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_CLOSED, time)
 
 
+def end_exits(frame: int, asset: int, time: int) -> None:
+    """O7, E2: the reduce-only orders of an asset end with its position."""
+    f = at(frame, FRAME)
+    for j in range(at(f.state, HEADER).n_live):
+        o = at(f.orders + j * ORDER_BYTES, ORDER)
+        if o.status == LIVE and o.asset == asset and (o.marks & REDUCE) != 0 and (o.marks & WAITING) == 0:
+            end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_CLOSED, time)
+
+
 def sized_gap(
     frame: int, weight: float, lots: int, k: int, equity: float, last: int, time: int, with_slippage: bool
 ) -> float:
@@ -215,11 +224,7 @@ def after_fill(frame: int, order_at: int, held: int, time: int) -> None:
                     end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_OCO, time)
     now = at(f.positions, POSITION).lots
     if held != 0 and not same_side(held, now):
-        for j in range(n):
-            other = at(f.orders + j * ORDER_BYTES, ORDER)
-            mine = other.asset == o.asset and (other.marks & REDUCE) != 0 and (other.marks & WAITING) == 0
-            if other.status == LIVE and mine:
-                end_order(frame, f.orders + j * ORDER_BYTES, CANCELLED, R_CLOSED, time)
+        end_exits(frame, o.asset, time)
     if o.parent != 0:
         end_entry(frame, order_at, time)
     if (o.marks & PARENT) != 0:
