@@ -13,11 +13,12 @@ import fcntl
 import hashlib
 import os
 import secrets
+import tempfile
 import threading
 import time
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -48,22 +49,34 @@ def folder_of(cache: Literal[True] | str | os.PathLike[str]) -> Path:
     return cache_dir().parent / "results" if cache is True else Path(cache)
 
 
-def opened(cache: Cache, candles: float) -> Results | None:
-    """The store that ``cache`` means: True the user's, a path that one, False none; None where so few are not kept.
+def store_of(cache: Cache) -> Results | None:
+    """The store that ``cache`` means: True the user's, a path that one, False none.
 
-    None is $KERNELKIT_RESULTS: ``on``, ``off`` or a folder; unset means off. Raises UsageError for anything else.
+    None is $KERNELKIT_RESULTS: ``on``, ``off`` or a folder; unset means off. Raises UsageError for anything else, and
+    for a folder that cannot be written.
 
-    >>> opened(False, 1e9) is None
+    >>> store_of(False) is None
     True
     """
     if cache is None:
-        named = os.environ.get("KERNELKIT_RESULTS", "off")
+        named = os.environ.get("KERNELKIT_RESULTS") or "off"
+        if named not in ("on", "off") and os.sep not in named:
+            fix = "Write the folder with its path: ./results."
+            raise UsageError(message("$KERNELKIT_RESULTS", repr(named), "on, off or a folder", fix))
         cache = {"on": True, "off": False}.get(named, named)
     if not isinstance(cache, (bool, str, os.PathLike)):
         raise UsageError(message("cache", repr(cache), "True, False or a folder", "Pass cache=True."))
-    if cache is False or candles < WORTH:
+    if cache is False:
         return None
-    return Results(folder_of(cache))
+    place = folder_of(cache)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        fix = "Choose another, or pass cache=False."
+        raise UsageError(message(f"cache folder {place}", str(error), "a folder that can be written", fix)) from None
+    return Results(place)
 
 
 @dataclass(frozen=True)
@@ -111,6 +124,7 @@ class Results:
     def __init__(self, place: Path) -> None:
         self.place = place
         self._lock = threading.Lock()
+        self._told = False
         self._keys: dict[Path, Array] = {}  # of each pack, uint64 (trial, half)
 
     def packs(self, kind: str = "*") -> list[Pack]:
@@ -148,9 +162,10 @@ class Results:
             most = max(1, int(outcome.meta[done, 0].max()))
             blocks = np.ascontiguousarray(outcome.blocks[done, :most])
             arrays["blocks"] = blocks.view("u1").reshape(len(done), most, L.NODE.itemsize)
-        self._write("trials", arrays)
-        if len(self.packs("trials")) > MANY:
-            self.merge()
+        with self._forgiving():
+            self._write("trials", arrays)
+            if len(self.packs("trials")) > MANY:
+                self.merge()
 
     def states(self, key: bytes) -> list[State]:
         """What a trial of this key has come to after some bars, the longest first."""
@@ -174,7 +189,18 @@ class Results:
                 "seen": np.stack(seen),
                 "state": np.stack([s.block for s in own.values()]),
             }
-            self._write("states", arrays)
+            with self._forgiving():
+                self._write("states", arrays)
+
+    @contextlib.contextmanager
+    def _forgiving(self) -> Iterator[None]:
+        """What cannot be kept, as on a full disk, is told once, and costs no result."""
+        try:
+            yield
+        except OSError as error:
+            if not self._told:
+                warnings.warn(f"results cannot be kept in {self.place}: {error}", RuntimeWarning, stacklevel=4)
+            self._told = True
 
     def merge(self) -> None:
         """Join small packs of trials into one; whoever reads meanwhile finds each trial in the old or the new one."""
@@ -192,7 +218,9 @@ class Results:
             for several in by_names.values():
                 if len(several) < 2:
                     continue
-                self._write("trials", {n: stacked([a[n] for _, a in several]) for n in several[0][1]})
+                merged = self._write("trials", {n: stacked([a[n] for _, a in several]) for n in several[0][1]})
+                newest = max(pack.at for pack, _ in several)
+                os.utime(merged, (newest, newest))  # what is old stays so
                 for pack, _ in several:
                     pack.path.unlink(missing_ok=True)
 
@@ -254,7 +282,7 @@ class Results:
                 warnings.warn(f"{text} removes it.", RuntimeWarning, stacklevel=4)
             return None
 
-    def _write(self, kind: str, arrays: Mapping[str, Array]) -> None:
+    def _write(self, kind: str, arrays: Mapping[str, Array]) -> Path:
         import zarr
 
         self.place.mkdir(parents=True, exist_ok=True)
@@ -268,6 +296,7 @@ class Results:
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
+        return target
 
 
 def digest(arrays: Mapping[str, Array]) -> str:

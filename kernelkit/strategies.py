@@ -8,8 +8,10 @@ import hashlib
 import json
 import linecache
 import os
+import sys
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from kernelkit.errors import StrategyError, UsageError, arguments, message
@@ -90,13 +92,19 @@ def _defined(path: Path) -> dict[str, Any]:
     file = str(path.resolve())
     if path.suffix == ".ipynb":  # a file of its definitions alone is nowhere
         file = f"<{path.name} {hashlib.sha256(text.encode()).hexdigest()[:8]}>"
-    space: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
+    module = ModuleType(f"kernelkit_found_{hashlib.sha256(file.encode()).hexdigest()[:12]}")
+    module.__file__ = file
+    sys.modules[module.__name__] = module  # where dataclasses and pickles look for what a module defines
+    space = vars(module)
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)  # where sources are read from
+    sys.path.insert(0, str(path.resolve().parent))  # its own imports
     try:
         exec(compile(text, file, "exec"), space)  # the user's own file
     except Exception as error:
         found = f"{type(error).__name__}: {error}"
         raise StrategyError(message(str(path), found, "code that runs", "Run it by itself.")) from error
+    finally:
+        sys.path.remove(str(path.resolve().parent))
     return space
 
 

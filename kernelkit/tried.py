@@ -131,9 +131,12 @@ def trial_keys(recipe: Recipe, models: Sequence[FillModel], ends: bool = True) -
 
     job = recipe.job
     axes, kept = cells_tried(recipe)
-    own = [job.called, *(job.hours[name] for name in sorted(job.hours))]  # X9, H1
-    told = hashlib.sha256(b"".join(b"" if a is None else a.tobytes() + b";" for a in own)).hexdigest()
-    shared = in_common(recipe) | {"build": build_id(), "measure": job.measure, "waits": list(job.waits), "own": told}
+    # the text that is compiled says the types of its parameters, and what made it of the source; X9; H1
+    found = hashlib.sha256(repr((job.text, job.plan, job.custom_state)).encode())
+    for own in (job.called, *(job.hours[name] for name in sorted(job.hours))):
+        found.update(b";" if own is None else own.tobytes() + b";")
+    shared = in_common(recipe) | {"build": build_id(), "measure": job.measure, "waits": list(job.waits)}
+    shared["own"] = found.hexdigest()
     known = []
     for model in models:
         each = identities(recipe, model, shared)

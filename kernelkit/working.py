@@ -8,18 +8,19 @@ import re
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from kernelkit import reuse
 from kernelkit.errors import UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job, Outcome, new_outcome, spread
-from kernelkit.kernels.session import ENDLESS, Failed, Pace, Session, Stop, simulate
+from kernelkit.kernels.session import ENDLESS, Failed, Pace, Session, Stop, coded, simulate
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, with_target
-from kernelkit.reuse import CANDLES_PER_S, PIECE_S, Cache, Results, State, folder_of, opened
+from kernelkit.reuse import CANDLES_PER_S, PIECE_S, Cache, Results, State, folder_of, store_of
 
 FEW = 16  # trials whose states are kept, each some 40 kB
 STEP = 1 << 20  # bars between two looks at an interrupt, some 10 ms
@@ -34,17 +35,19 @@ class Means:
     """What trials are run with: a cluster's client, what is known of them already, and how much memory is theirs.
 
     ``memory_limit`` is in bytes, or text such as ``"2GB"``; block summaries beyond it lie in a file. Raises UsageError
-    for what is no size.
+    for what is no size, and what no cache.
     """
 
     client: Any = None
     cache: Cache = None
     memory_limit: int | str | None = None
+    results: Results | None = field(init=False)  # that `cache` means
+    bytes: float = field(init=False)  # the memory limit, infinite where there is none
 
-    @property
-    def bytes(self) -> float:
-        """The memory limit, infinite where there is none."""
-        return float("inf") if self.memory_limit is None else size_of(self.memory_limit, "memory_limit")
+    def __post_init__(self) -> None:
+        most = float("inf") if self.memory_limit is None else size_of(self.memory_limit, "memory_limit")
+        object.__setattr__(self, "bytes", most)
+        object.__setattr__(self, "results", store_of(self.cache))
 
 
 def size_of(size: int | str, what: str) -> int:
@@ -72,8 +75,8 @@ def run_trials(
     n = len(recipe.job.trials)
     outcome = room(n, blocks, means.bytes)
     worth = float((recipe.job.trials["i1"] - recipe.job.trials["i0"]).sum())
-    results = opened(means.cache, worth) if recipe.signal is None else None
-    if results is None:
+    results = means.results
+    if results is None or recipe.signal is not None or worth < reuse.WORTH:
         return outcome, run(recipe, outcome, means, label)
     own = keys(True)
     results.find(own, outcome)
@@ -106,7 +109,7 @@ def room(n: int, blocks: bool, most: float) -> Outcome:
     place = folder_of(True)  # on a disk: where temporary files go may be memory itself
     place.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=place) as file:
-        file.truncate(size)
+        os.posix_fallocate(file.fileno(), 0, size)  # a disk without room says so here, not where it is written
         spilled = np.memmap(file, L.NODE, "r+", shape=(n, L.MAX_CELLS))
     return replace(new_outcome(n, False), blocks=spilled)
 
@@ -196,9 +199,13 @@ def run(
 
 
 def goes_on(recipe: Recipe) -> bool:
-    """Whether the state of its trials is all that they need to go on with more bars; that of a portfolio is not."""
+    """Whether the state of its trials is all that they need to go on with more bars.
+
+    That of a portfolio is not, nor where the last bar closes positions (F9).
+    """
     job = recipe.job
-    return not (recipe.shared or recipe.switches or recipe.finer is not None or job.hours)
+    closes = (coded(job)["close_out"] != L.KEEP).any()
+    return not (closes or recipe.shared or recipe.switches or recipe.finer is not None or job.hours)
 
 
 def run_further(job: Job, label: str, results: Results, stems: np.ndarray, put: Put) -> tuple[Outcome, bool]:

@@ -105,6 +105,7 @@ def test_results_are_those_of_no_other_run(bars: xr.Dataset, tmp_path: Path) -> 
         {"account": kk.Account(interest=0.05)},
         {"fill_model": "zipline"},
         {"fill_model": ["conservative", "zipline"]},
+        {"fill_model": "backtesting.py"},
     ]
     for data in (bars, other):
         for own in settings:
@@ -128,6 +129,44 @@ def test_more_bars_go_on_from_the_last_one(bars: xr.Dataset, tmp_path: Path, mon
     changed["open"].values[100] = changed["low"].values[100]
     assert_same(run(changed, tmp_path, grid=SOME), run(changed, False, grid=SOME))
     assert len(begun) == 4
+
+
+@kk.strategy
+def waits(ctx, n=5):
+    ctx.target_percent(1.0 if ctx.i % 50 > 10.0 * n / 5.0 else 0.0)
+
+
+def test_a_parameter_of_another_type_is_another_trial(bars: xr.Dataset, tmp_path: Path) -> None:
+    part = bars.isel(time=slice(0, 9_000))
+    for data, grid in ((part, {"n": [1]}), (bars, {"n": [1, 2.5]}), (bars, {"n": [1]})):
+        found, plain = (kk.backtest(data, waits, grid=grid, cache=c, outputs=("metrics",)) for c in (tmp_path, False))
+        assert_same(found, plain)
+
+
+def test_a_folder_that_cannot_be_written_is_told_of_first(bars: xr.Dataset, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    before = len(kk.ledger.trials())
+    with pytest.raises(kk.errors.UsageError, match="wanted a folder that can be written"):
+        run(bars, tmp_path / "file" / "results", grid=SOME)
+    assert len(kk.ledger.trials()) == before
+
+
+def test_a_full_disk_costs_no_result(bars: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Results, "_write", full)
+    with pytest.warns(RuntimeWarning, match="results cannot be kept") as told:
+        found = run(bars, tmp_path, grid=GRID)
+    assert len(told) == 1
+    assert_same(found, run(bars, False, grid=GRID))
+
+
+@pytest.mark.parametrize("named", ["true", "1", "results"])
+def test_the_variable_says_on_off_or_a_folder(bars: xr.Dataset, monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    monkeypatch.setenv("KERNELKIT_RESULTS", named)
+    with pytest.raises(kk.errors.UsageError, match="wanted on, off or a folder"):
+        run(bars, None, grid=SOME)
 
 
 def test_a_damaged_pack_is_told_of_and_computed_again(bars: xr.Dataset, tmp_path: Path) -> None:

@@ -146,6 +146,9 @@ def log_returns(bars: xr.Dataset, what: str, asset: int = 0, *, several: bool = 
     from kernelkit.schema import check_bars
 
     check_bars(bars)
+    if "action_kind" in bars.variables and "split" in bars["action_kind"].values.tolist():
+        fix = "Fit to prices that are adjusted for splits, without actions."
+        raise DataError(message(what, "a split, at which the raw price jumps", "none", fix))
     if bars.sizes["asset"] > 1 and not several:
         fix = "Choose one: bars.isel(asset=[0])."
         raise UsageError(message(what, f"{bars.sizes['asset']} assets", "bars of one", fix))

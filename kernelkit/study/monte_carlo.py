@@ -11,7 +11,6 @@ import numpy as np
 from kernelkit.engine import backtest
 from kernelkit.errors import UsageError, arguments, message
 from kernelkit.kernels import layout as L
-from kernelkit.ledger import role
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.venue import Venue
@@ -19,7 +18,7 @@ from kernelkit.paths import Bootstrap
 from kernelkit.paths.model import Model
 from kernelkit.recipe import check_bars, resolve
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.study.run import Case, Common, run
+from kernelkit.study.run import Case, Common, free_of, run
 from kernelkit.working import Means
 
 if TYPE_CHECKING:
@@ -59,7 +58,9 @@ def monte_carlo(  # noqa: PLR0913  its settings are keywords of the public inter
     by ``metric``, and ``rank``: the share of paths at or below it (dim ``metric``). ``equity_band`` by ``quantile`` and
     ``block`` is what the account was worth at the end of each block of the clock (coord ``block_end``), as a multiple
     of its cash; ``drawdown_band`` the largest drawdown by ``quantile``; ``probability_of_ruin`` the share of paths on
-    which it was ever worth ``ruin`` times its cash or less at the end of a session. ``attrs["model"]`` says which.
+    which it was ever worth ``ruin`` times its cash or less at the end of a session.
+    ``attrs["model"]`` says which, ``attrs["without"]`` what of the bars no path has:
+    actions (dividends, funding), features, the universe.
     Raises UsageError, DataError, StrategyError, OrderError.
 
     >>> import kernelkit as kk
@@ -73,22 +74,26 @@ def monte_carlo(  # noqa: PLR0913  its settings are keywords of the public inter
     """
 
     bars, strategy = check_bars(bars), resolve(strategy)
-    _check(paths, ruin, quantiles)
+    _check(paths, ruin, quantiles, model)
+    free_of("monte_carlo", [*(grid or {}), *(params or {})], ("path", "block", "metric", "quantile"))
     model = Bootstrap.fit(bars) if model is None else model
     settings = {"account": account, "venue": venue, "fill_model": fill_model}
     means = Means(client, cache, memory_limit)
-    with role("path"):
-        seen = backtest(bars, strategy, params, grid=grid, where=where, **settings)
+    given = {"client": client, "cache": cache, "memory_limit": memory_limit}
+    seen = backtest(bars, strategy, params, grid=grid, where=where, **settings, **given)
     common = Common(None, strategy, params, grid, where, **settings)
-    alone = isinstance(strategy, Signal) or not strategy.shared
-    wide = 1 if len(model.assets) > 1 or not alone else max(1, BATCH_BARS // bars.sizes["time"])
+    together = not isinstance(strategy, Signal) and strategy.shared
+    named = any(repr(str(a)) in repr(settings) for a in bars["asset"].values)  # a batch has other names
+    wide = 1 if len(model.assets) > 1 or together or named else max(1, BATCH_BARS // bars.sizes["time"])
     count = -(-paths // wide)
     wide = -(-paths // count)
     cases = [Case(k, partial(_batch, model, bars, k * wide, wide, seed)) for k in range(count)]
     found = run("path", cases, common, role="path", blocks=("index", "n", "w", "lo"), means=means)
     if wide > 1:
         found = _apart(found).isel(path=slice(0, paths))
-    return _summed(found, seen, ruin, quantiles).assign_attrs(model=repr(model), seed=seed, study="monte_carlo")
+    return _summed(found, seen, ruin, quantiles).assign_attrs(
+        model=repr(model), seed=seed, study="monte_carlo", without=", ".join(lost_of(bars))
+    )
 
 
 def _batch(model: Model, bars: xr.Dataset, first: int, many: int, seed: int) -> xr.Dataset:
@@ -111,7 +116,7 @@ def _summed(found: xr.Dataset, seen: xr.Dataset, ruin: float, quantiles: Sequenc
     import xarray as xr
 
     w, low = (found["blocks"].sel(summary=name, drop=True) for name in ("w", "lo"))
-    after = w.fillna(1.0).cumprod("block")
+    after = w.fillna(1.0).cumprod("block").where(found["max_drawdown"].notnull())
     before = after.shift(block=1, fill_value=1.0)
     lowest = (before * low).min("block")
     levels = xr.DataArray(list(quantiles), dims="quantile", name="quantile")
@@ -152,12 +157,21 @@ def _largest(x: xr.DataArray) -> np.ndarray:
     return found
 
 
-def _check(paths: Any, ruin: Any, quantiles: Any) -> None:
+def lost_of(bars: xr.Dataset) -> list[str]:
+    """What of these bars a path does not have: actions, features, the universe."""
+    names = [n for n in map(str, bars.data_vars) if n.startswith("x.") or n == "universe"]
+    return [*(["actions"] if "action_kind" in bars.variables else []), *names]
+
+
+def _check(paths: Any, ruin: Any, quantiles: Any, model: Any) -> None:
     fix = "See help(kk.monte_carlo)."
-    if not (isinstance(paths, int) and paths >= 2):
+    if not (isinstance(paths, int | np.integer) and paths >= 2):
         raise UsageError(message("monte_carlo: paths", repr(paths), "a whole number from 2 on", fix))
     if not (isinstance(ruin, int | float) and 0.0 <= ruin < 1.0):
         raise UsageError(message("monte_carlo: ruin", repr(ruin), "a share of the cash, from 0 to below 1", fix))
+    if not (model is None or isinstance(model, Model)):
+        example = "Write model=kk.paths.GBM.fit(bars)."
+        raise UsageError(message("monte_carlo: model", repr(model), "a model of kk.paths", example))
     levels = np.asarray(quantiles, "f8").ravel()
     if levels.size == 0 or not ((levels >= 0.0) & (levels <= 1.0)).all():
         raise UsageError(message("monte_carlo: quantiles", repr(quantiles), "numbers from 0 to 1", fix))

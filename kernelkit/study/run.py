@@ -169,6 +169,20 @@ def run(  # noqa: PLR0913  its settings are keywords, and passed on
     return found.dataset()
 
 
+def free_of(study: str, parameters: Iterable[str], dims: Iterable[str]) -> None:
+    """Raise UsageError for a parameter with a name that the study's result has for something else.
+
+    >>> free_of("stress", ["fast", "scenario"], ["scenario"])
+    Traceback (most recent call last):
+    kernelkit.errors.UsageError: kk.stress: found a parameter 'scenario', wanted a name beside scenario. Give it ...
+    """
+    taken = tuple(dims)
+    for name in parameters:
+        if name in taken:
+            fix = f"Give it another name, such as {name}_wanted."
+            raise UsageError(message(f"kk.{study}", f"a parameter {name!r}", f"a name beside {', '.join(taken)}", fix))
+
+
 def lay(cases: Iterable[Case], common: Common) -> Iterator[Laid | Refused]:
     """Lay out cases in their order; those that make their own bars a few ahead, on other threads.
 

@@ -187,7 +187,8 @@ def stitched(
     with orders inert, and account and position carry on (without ``carry``: a target of zero is sent). Between windows
     that are apart a target of zero is sent, and orders are inert.
     """
-    types = {n: kind_of(n, axes.get(n, [scalars.get(n)]), d) for n, d in strategy.defaults.items()}
+    tried = {n: [*v, *(pick[n] for path in picks for pick in path if n in pick)] for n, v in axes.items()}
+    types = {n: kind_of(n, tried.get(n, [scalars.get(n)]), d) for n, d in strategy.defaults.items()}
     names = [[repr(sorted(pick.items())) for pick in path] for path in picks]
     distinct = {
         name: pick for path, own in zip(picks, names, strict=True) for pick, name in zip(path, own, strict=True)

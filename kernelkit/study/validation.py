@@ -24,6 +24,7 @@ from kernelkit.metrics.blocks import OUTPUTS, metrics_of
 from kernelkit.recipe import check_bars, plan_job, resolve, span
 from kernelkit.result import build
 from kernelkit.reuse import Cache
+from kernelkit.schema import covered
 from kernelkit.strategy import Strategy
 from kernelkit.study.run import Case, Common, run
 from kernelkit.study.splitters import Holdout, Run, Split, Splitter, combinatorial, places
@@ -149,7 +150,7 @@ def cross_validate(  # noqa: PLR0913  its settings are keywords of the public in
         found = [pooled(summed, [[number[r] for r in part] for part in own], periods) for own in nested]
         score = np.stack([risked(own["n_sessions"], own[metric]).mean(axis=0) for own in found])
     shape = tuple(len(v) for v in axes.values())
-    choice = Choice(metric, score, tuple(best_of(own, sign) for own in score))
+    choice = Choice(metric, score, tuple(best_of(own, sign, f"split {k}") for k, own in enumerate(score)))
     picked = [cell_at(axes, np.unravel_index(k, shape)) for k in choice.best]
     ds = assemble(axes, windows, bars, (trained, tested), choice, errors, parts)
     for name in axes:
@@ -175,7 +176,7 @@ def seal(bars: xr.Dataset, begin: int, stop: int) -> None:
     """Note in the ledger that the bars from a row on are sealed (J9), unless they are already, or there are none."""
     if begin < stop:
         ids = [str(i) for i in np.atleast_1d(bars["asset_id"].values).tolist()]
-        when = int(bars["time"].values[begin].astype("datetime64[ns]").astype("i8"))
+        when, _ = covered(bars, begin, stop)
         since, _ = ledger.looks(ids)
         if since is None or since > when:
             ledger.sealed(ids, when, "holdout of a cross-validation")
@@ -208,7 +209,8 @@ def sums(bars: xr.Dataset, common: Common, runs: Sequence[Run], means: Means) ->
     for k, (a, b) in enumerate(runs):
         if np.isnan(blocks[k, :, 0]).all():
             what, why = f"bars {times[a]} to {times[b - 1]}", next(filter(None, error[k]))
-            raise UsageError(message(what, why, "a run of at least one cell", "Take fewer, longer splits."))
+            fix = "Take fewer, longer splits." if "warm-up" in why else "See what the strategy does there."
+            raise UsageError(message(what, why, "a run of at least one cell", fix))
     return blocks, error
 
 

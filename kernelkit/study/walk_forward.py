@@ -24,7 +24,7 @@ from kernelkit.recipe import check_bars, resolve, span
 from kernelkit.result import Curves, build
 from kernelkit.reuse import Cache
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.study.run import Case, Common, run
+from kernelkit.study.run import Case, Common, free_of, run
 from kernelkit.study.splitters import Rolling
 from kernelkit.study.stitching import Traded, traded
 from kernelkit.working import Means
@@ -123,6 +123,7 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
     """
     bars, settings = check_bars(bars), Settings.of(account, venue, fill_model)
     strategy = check_walk(bars, resolve(strategy), settings.fill_model)
+    free_of("walk_forward", [*grid, *(params or {})], ("fold",))
     windows = folds(bars, Rolling(train, test, gap, step, anchored), start, end)
     scalars, axes = bind(strategy, params, grid)
     if not axes:
@@ -183,12 +184,17 @@ def metric_of(select: str, known: Sequence[str]) -> tuple[str, float]:
     return name, sign
 
 
-def best_of(values: np.ndarray, sign: float) -> int:
+def best_of(values: np.ndarray, sign: float, where: str) -> int:
     """The cell with the largest of these, times the sign, the earliest of equals; NaN is none.
 
-    >>> best_of(np.array([np.nan, 2.0, 3.0, 3.0]), 1.0)
+    Raises UsageError where all are, naming what they were trained on.
+
+    >>> best_of(np.array([np.nan, 2.0, 3.0, 3.0]), 1.0, "a window")
     2
     """
+    if np.isnan(values).all():
+        fix = "Train on more bars, widen the grid, or select= by another metric: without a trade there is no ratio."
+        raise UsageError(message(f"choice on {where}", "no cell with a number to choose by", "at least one", fix))
     return int(np.argmax(np.where(np.isnan(values), -np.inf, sign * values)))
 
 
@@ -207,12 +213,14 @@ def selections(
     name, sign = metric_of(select, L.HEADLINE)
     times = bars["time"].values
     cases = [Case(k, settings={"start": times[f.train], "end": times[f.trained - 1]}) for k, f in enumerate(windows)]
-    found = run("training window", cases, common, role="training", strict=True, means=means)
+    found = run("training window", cases, common, role="training", means=means)
+    if "interrupted" in found.attrs:
+        raise KeyboardInterrupt
     shape = tuple(len(v) for v in axes.values())
     values, sharpes = (found[n].values.reshape(len(windows), -1) for n in (name, SELECTED))
     out = []
-    for own, sharpe_ratios in zip(values, sharpes, strict=True):
-        best = best_of(own, sign)
+    for fold, own, sharpe_ratios in zip(windows, values, sharpes, strict=True):
+        best = best_of(own, sign, f"bars {times[fold.train]} to {times[fold.trained - 1]}")
         place = np.unravel_index(best, shape)
         params = {n: v[int(k)] for (n, v), k in zip(axes.items(), place, strict=True)}
         measured = {SELECTED: float(sharpe_ratios[best]), name: float(own[best])}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -87,11 +88,42 @@ def test_paths_of_several_assets_move_together() -> None:
         assert float(found["final_equity"][path]) == float(alone["final_equity"])
 
 
+@kk.strategy
+def dies(ctx, fast=1):
+    if ctx.close[0] < 0.55 * ctx.close.sma(100):
+        raise ValueError("too low")
+    ctx.target_percent(1.0)
+
+
+def test_paths_that_fail_count_in_no_band(bars: xr.Dataset) -> None:
+    model = kk.paths.GBM(drift=0.05, volatility=0.6)
+    found = kk.monte_carlo(bars, dies, paths=30, model=model, seed=3, quantiles=(0.25, 0.5))
+    alive = found["error"].values == ""
+    assert 3 < alive.sum() < 27
+    ends = found["final_equity"].values[alive] / kk.Account().cash
+    np.testing.assert_allclose(found["equity_band"].isel(block=-1), np.quantile(ends, [0.25, 0.5]), rtol=1e-9)
+
+
+def test_settings_by_name_hold_on_paths(bars: xr.Dataset) -> None:
+    venue = kk.Venue(instruments={"SPX": kk.Instrument(min_notional=1e12)})
+    found = kk.monte_carlo(bars, cross, paths=3, model=MODELS[1], venue=venue)
+    assert float(found["observed"].sel(metric="n_fills")) == 0.0
+    assert (found["n_fills"] == 0.0).all()
+
+
+def test_bars_with_a_split_are_refused() -> None:
+    bars = kk.data.synthetic.minute_bars(3000)
+    when = [bars["open_at"].values[1500]]
+    split = pd.DataFrame({"time": when, "asset": ["SYNTH"], "kind": ["split"], "value": [1.000001]})
+    with pytest.raises(kk.errors.DataError, match="found a split"):
+        kk.monte_carlo(kk.data.with_actions(bars, split), cross, paths=3)
+
+
 def test_paths_are_no_rivals(bars: xr.Dataset) -> None:
     before = kk.ledger.trials()
     kk.monte_carlo(bars, cross, paths=4, seed=9)
     after = kk.ledger.trials().iloc[len(before) :]
-    assert set(after["role"]) == {"path"}
+    assert after["role"].tolist() == ["rival", *["path"] * 4]  # the bars themselves were looked at
 
 
 @pytest.mark.parametrize(
@@ -102,6 +134,7 @@ def test_paths_are_no_rivals(bars: xr.Dataset) -> None:
         ({"ruin": 1.5}, "ruin: found 1.5, wanted a share of the cash"),
         ({"quantiles": [0.5, 2]}, "quantiles: found"),
         ({"sede": 3}, "found the argument sede"),
+        ({"model": "GBM"}, "model: found 'GBM', wanted a model of kk.paths"),
     ],
 )
 def test_what_does_not_fit_is_told(bars: xr.Dataset, wrong: dict[str, Any], text: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit import schema
+from kernelkit.engine import backtest
 from kernelkit.errors import KernelkitError, UsageError, arguments, message
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
@@ -18,7 +19,7 @@ from kernelkit.recipe import check_bars, span
 from kernelkit.result import Curves, trial_numbers
 from kernelkit.reuse import Cache
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.study.run import Case, Common, Refused, lay, run
+from kernelkit.study.run import Case, Common, Refused, free_of, lay, run
 from kernelkit.study.scenarios import standard
 from kernelkit.study.scenarios.world import Scenario, World
 from kernelkit.working import Means
@@ -117,6 +118,10 @@ def stress(  # noqa: PLR0913  its settings are keywords of the public interface
     common = Common(bars, strategy, params, grid, where, start, end, account, venue, fill_model)
     base = world_of(common)
     known = labelled(standard(base.bars) if scenarios is None else scenarios)
+    free_of("stress", [*(grid or {}), *(params or {})], ("scenario",))
+    settings = {"start": start, "end": end, "account": account, "venue": venue, "fill_model": fill_model}
+    given = {"outputs": ("metrics", "blocks"), "client": client, "cache": cache}
+    backtest(bars, strategy, params, grid=grid, where=where, **settings, **given)  # shown as base: it competes
 
     def cases() -> Iterator[Case]:
         yield Case(BASE)
