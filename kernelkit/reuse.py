@@ -46,7 +46,7 @@ def folder_of(cache: Literal[True] | str | os.PathLike[str]) -> Path:
     """The folder itself; True: ``results`` beside the compiled code, in $KERNELKIT_CACHE or the user's cache folder."""
     from kernelkit.kernels.cache import cache_dir
 
-    return cache_dir().parent / "results" if cache is True else Path(cache)
+    return cache_dir().parent / "results" if cache is True else Path(cache).expanduser()
 
 
 def store_of(cache: Cache) -> Results | None:
@@ -64,7 +64,8 @@ def store_of(cache: Cache) -> Results | None:
             fix = "Write the folder with its path: ./results."
             raise UsageError(message("$KERNELKIT_RESULTS", repr(named), "on, off or a folder", fix))
         cache = {"on": True, "off": False}.get(named, named)
-    if not isinstance(cache, (bool, str, os.PathLike)):
+    given = isinstance(cache, bool | str | os.PathLike)  # whatever the annotation says
+    if not given or str(cache) in ("", "on", "off"):
         raise UsageError(message("cache", repr(cache), "True, False or a folder", "Pass cache=True."))
     if cache is False:
         return None
@@ -133,6 +134,8 @@ class Results:
         for path in self.place.glob(f"{kind}-*{SUFFIX}"):
             with contextlib.suppress(FileNotFoundError):  # merged meanwhile
                 stat = path.stat()
+                if path.is_dir():
+                    continue
                 found.append(Pack(path, path.name.split("-")[0], stat.st_size, stat.st_mtime))
         return sorted(found, key=lambda pack: (pack.at, pack.path))
 
@@ -210,11 +213,14 @@ class Results:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return  # somebody else does
-            by_names: dict[frozenset[str], list[tuple[Pack, dict[str, Array]]]] = {}
+            by_names: dict[str, list[tuple[Pack, dict[str, Array]]]] = {}
             for pack in self.packs("trials"):
                 arrays = self._read(pack, ()) if pack.bytes < SMALL else None
                 if arrays is not None:
-                    by_names.setdefault(frozenset(arrays), []).append((pack, arrays))
+                    kind = repr(
+                        [(n, a.dtype, a.shape[1:] if n != "blocks" else a.shape[2:]) for n, a in arrays.items()]
+                    )
+                    by_names.setdefault(kind, []).append((pack, arrays))  # other versions of the engine have others
             for several in by_names.values():
                 if len(several) < 2:
                     continue
@@ -276,7 +282,8 @@ class Results:
                 return {n: np.asarray(group[n]) for n in sorted(names or have)}
         except FileNotFoundError:
             return None  # merged or pruned meanwhile
-        except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+        # whatever a damaged file makes of the readers of archives and codecs
+        except (OSError, ValueError, LookupError, RuntimeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
             if not quiet:
                 text = f"{pack.path} is damaged ({error}); what it held is computed again. `kernelkit cache prune`"
                 warnings.warn(f"{text} removes it.", RuntimeWarning, stacklevel=4)

@@ -40,7 +40,10 @@ def find(name: str | os.PathLike[str]) -> Strategy | Signal:
     >>> find("sma_cross").defaults
     {'fast': 20, 'slow': 100}
     """
-    text = os.fspath(name)
+    try:
+        text = os.fspath(name)
+    except TypeError:
+        raise UsageError(message("strategy", repr(name), "a name or a file", "See kk.strategies.names().")) from None
     path, _, wanted = text.partition(":")
     if Path(path).suffix in (".py", ".ipynb"):
         return _chosen(_defined(Path(path)), path, wanted)
@@ -100,7 +103,7 @@ def _defined(path: Path) -> dict[str, Any]:
     sys.path.insert(0, str(path.resolve().parent))  # its own imports
     try:
         exec(compile(text, file, "exec"), space)  # the user's own file
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         found = f"{type(error).__name__}: {error}"
         raise StrategyError(message(str(path), found, "code that runs", "Run it by itself.")) from error
     finally:
@@ -111,12 +114,11 @@ def _defined(path: Path) -> dict[str, Any]:
 def _definitions(text: str, path: Path) -> str:
     """The imports, constants and definitions of a notebook, with their decorators."""
     try:
-        cells = [c for c in json.loads(text)["cells"] if c["cell_type"] == "code"]
+        cells = ["".join(c["source"]) for c in json.loads(text)["cells"] if c["cell_type"] == "code"]
     except (ValueError, KeyError, TypeError):
         raise UsageError(message("strategy's file", str(path), "a notebook", "Save it from JupyterLab.")) from None
     out = []
-    for cell in cells:
-        source = "".join(cell["source"])
+    for source in cells:
         lines = [line for line in source.splitlines() if not line.lstrip().startswith(("%", "!"))]
         try:
             tree = ast.parse("\n".join(lines))

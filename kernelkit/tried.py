@@ -110,9 +110,11 @@ def in_common(recipe: Recipe) -> dict[str, Any]:
 
 def identities(recipe: Recipe, model: FillModel, shared: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What the trials of each account are under a fill model (J2), parameters apart."""
-    money = recipe.job.trials["cash"][: len(recipe.accounts)].tolist()
-    own = zip(digests(recipe, model), money, strict=True)
-    return [{**shared, "data": d, "cash": c, "fill_model": model.codes()} for d, c in own]
+    job, first = recipe.job, recipe.job.trials[: len(recipe.accounts)]
+    own = zip(digests(recipe, model), first["cash"].tolist(), first["venue"].tolist(), strict=True)
+    several = len(job.venues) > 1 and not recipe.shared  # then which of them is the account's
+    told = {"fill_model": model.codes()}
+    return [{**shared, "data": d, "cash": c, **told, **({"venue": v} if several else {})} for d, c, v in own]
 
 
 def cells_tried(recipe: Recipe) -> tuple[dict[str, list[Any]], np.ndarray]:

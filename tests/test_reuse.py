@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,41 @@ def test_a_damaged_pack_is_told_of_and_computed_again(bars: xr.Dataset, tmp_path
     assert [pack.path for pack in Results(tmp_path).prune()] == [damaged[0].path]
 
 
+@pytest.mark.parametrize("where", [b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06"])
+def test_a_damaged_archive_is_a_damaged_pack(bars: xr.Dataset, tmp_path: Path, where: bytes) -> None:
+    plain = run(bars, tmp_path, grid=GRID)
+    for pack in Results(tmp_path).packs("trials"):
+        content = bytearray(pack.path.read_bytes())
+        content[content.index(where)] ^= 1
+        pack.path.write_bytes(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        assert_same(run(bars, tmp_path, grid=GRID), plain)
+
+
+def test_equal_bars_at_several_venues_are_several_trials(bars: xr.Dataset, tmp_path: Path) -> None:
+    other = bars.assign_coords(asset=["B"], asset_id=("asset", ["B"]))
+    two = xr.concat([bars, other], "asset", data_vars="all", combine_attrs="override")
+    venue = {"SYNTH": kk.Venue("cheap"), "B": kk.Venue("dear", fees=kk.fees.fraction(0.001))}
+    plain = run(two, False, grid=SOME, venue=venue)
+    assert not np.array_equal(plain["fees"][..., 0], plain["fees"][..., 1])
+    for _ in range(2):
+        assert_same(run(two, tmp_path, grid=SOME, venue=venue), plain)
+
+
+def test_packs_of_another_version_are_left_alone(tmp_path: Path) -> None:
+    store, keys = Results(tmp_path), np.arange(6, dtype="u8").view("V16")
+    for k in range(3):
+        outcome = new_outcome(1, False)
+        outcome.done[:] = True
+        store.put(keys[k : k + 1], outcome)
+    wide = {"key": np.zeros((2, 2), "u8"), "headline": np.zeros((2, 99)), "meta": np.zeros((2, 3), "i8")}
+    store._write("trials", wide)
+    store.merge()
+    store.find(keys, found := new_outcome(3, False))
+    assert found.done.all()
+
+
 def test_a_flipped_bit_does_not_pass(bars: xr.Dataset, tmp_path: Path) -> None:
     run(bars, tmp_path, grid=GRID)
     (pack,) = Results(tmp_path).packs("trials")[:1]
@@ -270,7 +306,7 @@ def test_several_processes_share_a_folder(tmp_path: Path) -> None:
     assert_same(study(tmp_path / "results"), expected)
 
 
-@pytest.mark.parametrize("wrong", [3, 0.5, ["x"]])
+@pytest.mark.parametrize("wrong", [3, 0.5, ["x"], "", "on"])
 def test_what_no_cache_is(bars: xr.Dataset, wrong: Any) -> None:
     with pytest.raises(kk.errors.UsageError, match=r"cache: found .*wanted True, False or a folder"):
         run(bars, wrong)

@@ -133,10 +133,10 @@ def cache(action: str, folder: str | None, keep: str | None, older_than: str | N
     Prune deletes what is damaged, and what --keep and --older-than say. What is gone is computed again when it is asked
     for. verify has exit code 1 where a pack is damaged.
     """
-    from kernelkit.reuse import Results, folder_of
+    from kernelkit.reuse import Results, folder_of, store_of
     from kernelkit.working import size_of
 
-    store = Results(folder_of(folder or True))
+    store = Results(folder_of(folder)) if folder else store_of(None) or Results(folder_of(True))
     if action == "prune":
         found, said = (
             store.prune(keep_bytes=None if keep is None else size_of(keep, "keep"), older_than=_seconds(older_than)),
@@ -166,9 +166,12 @@ def _seconds(text: str | None) -> float | None:
     if text is None:
         return None
     try:
-        return float(pd.Timedelta(text).total_seconds())
+        seconds = float("nan") if text.strip().isdigit() else float(pd.Timedelta(text).total_seconds())
     except ValueError:
-        raise UsageError(message("--older-than", repr(text), "a time such as 90D or 12h", "Write 90D.")) from None
+        seconds = float("nan")
+    if not seconds > 0.0:
+        raise UsageError(message("--older-than", repr(text), "a time such as 90D or 12h", "Write 90D."))
+    return seconds
 
 
 @cli.command(short_help="Compile the engine now, not at the first backtest.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,8 @@ def plan(
 ) -> list[Job]:
     """The runs that `parameters` ask of `template`, checked and named; nothing is written.
 
-    A run's id is its name and a hash of what the template's cells say, all parameters and the versions.
+    A run's id is its name and a hash of what the template's cells say, all parameters, the files of code that these
+    name, and the versions.
     """
     found = read(template)
     if name is None:
@@ -62,7 +63,8 @@ def plan(
     planned = []
     for values in bind(found.parameters, parameters, found.path.name):
         job = Job(found, values, "", name, Path(out), force, hide_code)
-        digest = hashlib.sha256(canonical_json([found.digest, as_json(job.parameters), versions])).hexdigest()
+        said = [found.digest, as_json(job.parameters), versions, *named_files(job.parameters.values())]
+        digest = hashlib.sha256(canonical_json(said)).hexdigest()
         run_id = f"{name}-{digest[:10]}"
         planned.append(Job(found, values, run_id, name, Path(out) / run_id, force, hide_code))
     return planned
@@ -83,3 +85,10 @@ def _is_json(value: object) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def named_files(values: Iterable[Any]) -> list[str]:
+    """Hashes of the .py and .ipynb files that values name, ``trend.py`` or ``notes.ipynb:trend``."""
+    paths = [Path(value.partition(":")[0]) for value in values if isinstance(value, str)]
+    files = [path for path in paths if path.suffix in (".py", ".ipynb") and path.is_file()]
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]

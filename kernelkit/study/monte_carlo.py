@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit.engine import backtest
-from kernelkit.errors import UsageError, arguments, message
+from kernelkit.errors import OrderError, UsageError, arguments, message
 from kernelkit.kernels import layout as L
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
@@ -75,6 +75,8 @@ def monte_carlo(  # noqa: PLR0913  its settings are keywords of the public inter
 
     bars, strategy = check_bars(bars), resolve(strategy)
     _check(paths, ruin, quantiles, model)
+    if len(FillModel.several(fill_model)) > 1:
+        raise OrderError(message("fill_model", "several", "one at a time here", "Run the study once for each."))
     free_of("monte_carlo", [*(grid or {}), *(params or {})], ("path", "block", "metric", "quantile"))
     model = Bootstrap.fit(bars) if model is None else model
     settings = {"account": account, "venue": venue, "fill_model": fill_model}
@@ -167,11 +169,16 @@ def _check(paths: Any, ruin: Any, quantiles: Any, model: Any) -> None:
     fix = "See help(kk.monte_carlo)."
     if not (isinstance(paths, int | np.integer) and paths >= 2):
         raise UsageError(message("monte_carlo: paths", repr(paths), "a whole number from 2 on", fix))
-    if not (isinstance(ruin, int | float) and 0.0 <= ruin < 1.0):
+    if not (isinstance(ruin, int | float | np.number) and 0.0 <= ruin < 1.0):
         raise UsageError(message("monte_carlo: ruin", repr(ruin), "a share of the cash, from 0 to below 1", fix))
     if not (model is None or isinstance(model, Model)):
         example = "Write model=kk.paths.GBM.fit(bars)."
         raise UsageError(message("monte_carlo: model", repr(model), "a model of kk.paths", example))
-    levels = np.asarray(quantiles, "f8").ravel()
-    if levels.size == 0 or not ((levels >= 0.0) & (levels <= 1.0)).all():
+    levels = np.asarray(quantiles)
+    if (
+        levels.dtype.kind not in "iuf"
+        or levels.ndim != 1
+        or not len(levels)
+        or not ((levels >= 0) & (levels <= 1)).all()
+    ):
         raise UsageError(message("monte_carlo: quantiles", repr(quantiles), "numbers from 0 to 1", fix))

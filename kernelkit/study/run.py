@@ -16,7 +16,7 @@ import numpy as np
 from kernelkit import ledger, schema
 from kernelkit.binding import bind
 from kernelkit.engine import compiled, explain
-from kernelkit.errors import KernelkitError, UsageError, message
+from kernelkit.errors import KernelkitError, OrderError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Costs, Outcome, Table, new_outcome
 from kernelkit.market.fill_model import FillModel
@@ -221,7 +221,11 @@ def _lay(case: Case, common: Common, whole: Callable[[], Laid | Refused] | None 
                 return replace(laid, label=case.label, recipe=respanned(laid.recipe, limits))
         bars, strategy = check_bars(own.bars), resolve(own.strategy)
         scalars, axes = bind(strategy, own.params, own.grid)
-        settings = Settings.of(own.account, own.venue, FillModel.several(own.fill_model)[0])
+        models = FillModel.several(own.fill_model)
+        if len(models) > 1:
+            fix = "Run the study once for each."
+            raise OrderError(message("fill_model", f"{len(models)} of them", "one at a time here", fix))
+        settings = Settings.of(own.account, own.venue, models[0])
         limits = span(bars, own.start, own.end)
         recipe = plan_job(bars, strategy, scalars, axes, own.where, limits, settings, True)
     except KernelkitError as error:

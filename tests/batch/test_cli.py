@@ -215,7 +215,8 @@ def test_cache_lists_verifies_and_prunes(invoke: Invoke, tmp_path: Path) -> None
     ("arguments", "found"),
     [
         (("prune", "--keep", "2 apples"), "2 apples"),
-        (("prune", "--older-than", "x"), "x"),
+        (("prune", "--older-than", "-5D"), "-5D"),
+        (("prune", "--older-than", "180"), "180"),
         (("--keep", "1GB"), "prune"),
     ],
 )

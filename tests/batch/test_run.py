@@ -216,3 +216,13 @@ def test_papermill_itself_may_use_the_engine(tmp_path: Path, write_notebook: Any
     )
     assert found.cells[-1].outputs[0].data["text/plain"] == "3"
     assert (tmp_path / "out.ipynb").exists()
+
+
+def test_an_edited_strategy_is_another_run(tmp_path: Path, write_notebook: Any) -> None:
+    notebook = write_notebook(tmp_path / "one.ipynb", "1", parameters='strategy: str = "x"')
+    file = tmp_path / "my trend.py"
+    ids = []
+    for text in ("a = 1", "a = 2", "a = 1"):
+        file.write_text(text)
+        ids += [job.id for job in plan(notebook, {"strategy": f"{file}:trend"}, tmp_path)]
+    assert ids[0] == ids[2] != ids[1]
