@@ -15,7 +15,7 @@ import xarray as xr
 import kernelkit as kk
 import kernelkit.lazy
 import kernelkit.result
-from kernelkit import engine, schema
+from kernelkit import schema, working
 from kernelkit.errors import RunError, UsageError
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.session import Recorder
@@ -526,13 +526,13 @@ def test_a_signal_that_fails_stops_the_sweep() -> None:
 
 def test_targets_of_one_cell_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    whole = engine.with_target
+    whole = working.with_target
 
     def watched(recipe: Any, first: int, last: int) -> Any:
         asked.append(last - first)
         return whole(recipe, first, last)
 
-    monkeypatch.setattr(engine, "with_target", watched)
+    monkeypatch.setattr(working, "with_target", watched)
     res = kk.backtest(two_assets(), drifting, grid={"n": [10, 20, 30], "k": [0.1, 0.2, 0.3]})
     assert res["final_equity"].notnull().all()
     assert set(asked) == {2} or max(asked) <= 2

@@ -87,9 +87,14 @@ def model_of(work: Job) -> FillModel:
     return FillModel(**{n: names[n][code] for n, code in zip(L.FILL_MODEL.names, work.fill_models[0], strict=True)})
 
 
+def recipe_of(python: Any, *, shared: bool) -> Any:
+    """What is asked of a recipe here."""
+    return SimpleNamespace(python=python, shared=shared, switches=(), params={})
+
+
 def alone(case: Case) -> Any:
     venue = kk.Venue(fees=case.fee, slippage=case.slippage)
-    return SimpleNamespace(python=lambda job: Python(actor, {}, job, venue), shared=False, switches=())
+    return recipe_of(lambda job: Python(actor, {}, job, venue), shared=False)
 
 
 @settings(max_examples=25, **QUICK)
@@ -112,7 +117,9 @@ def test_r3_u1_every_order_of_a_portfolio_under_limits(pair: tuple[portfolios.Wo
     world, told = pair
     work = limited(world, told)
     venue = kk.Venue(fees=world.fee, slippage=world.slippage)
-    recipe: Any = SimpleNamespace(python=lambda job: Python(portfolios.actor, {}, job, venue), shared=True, switches=())
+    recipe: Any = SimpleNamespace(
+        python=lambda job: Python(portfolios.actor, {}, job, venue), shared=True, switches=(), params={}
+    )
     check(work, recipe, model_of(work))
 
 
@@ -127,5 +134,7 @@ def test_f16_every_order_in_finer_bars(pair: Pair) -> None:
 def test_every_order_of_a_portfolio(world: portfolios.World) -> None:
     work = portfolios.job(world)
     venue = kk.Venue(fees=world.fee, slippage=world.slippage)
-    recipe: Any = SimpleNamespace(python=lambda job: Python(portfolios.actor, {}, job, venue), shared=True, switches=())
+    recipe: Any = SimpleNamespace(
+        python=lambda job: Python(portfolios.actor, {}, job, venue), shared=True, switches=(), params={}
+    )
     check(work, recipe, model_of(work))

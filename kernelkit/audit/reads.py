@@ -106,7 +106,7 @@ def _is_asked_for(frame: FrameType | None, name: str) -> bool:
             return False
         if Path(file).is_relative_to(PACKAGE / "data"):
             loads = True
-        elif Path(file).is_relative_to(PACKAGE):
+        elif Path(file) != PACKAGE / "errors.py" and Path(file).is_relative_to(PACKAGE):  # which wraps what is public
             return False  # what the engine itself needs
         elif not (is_packaged(file) or file.startswith("<frozen")):
             return loads or not is_packaged(name)

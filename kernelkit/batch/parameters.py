@@ -20,9 +20,10 @@ MAX_RUNS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One assignment of the parameters cell; `kind` is bool, int, float, str, axis, list, tuple, dict, None or code.
+    """One assignment of a parameters cell; `kind` is bool, int, float, str, axis, grid, list, tuple, dict, None, code.
 
-    `axis` is text that is itself an axis (`fast = "5:50:5"`): the notebook sweeps it, so it stays one value here.
+    `axis` is text that is itself an axis (`fast = "5:50:5"`), `grid` such of several parameters (`"fast=5:50:5; n=9"`):
+    the notebook sweeps it, so it stays one value here.
     `code` is a default that is no literal; its type is not known.
     """
 
@@ -69,6 +70,8 @@ def _default(value: ast.expr, annotation: ast.expr | None) -> tuple[Any, str]:
         return ast.unparse(value), "code"
     if isinstance(default, str) and _is_axis(default):
         return default, "axis"
+    if isinstance(default, str) and _is_grid(default):
+        return default, "grid"
     if default is None and annotation is not None:
         names = [part.strip() for part in ast.unparse(annotation).split("|")]
         return default, next((name for name in names if name in ("bool", "int", "float", "str")), "None")
@@ -81,6 +84,13 @@ def _default(value: ast.expr, annotation: ast.expr | None) -> tuple[Any, str]:
 def _is_axis(text: str) -> bool:
     try:
         return isinstance(axis.parse(text), tuple)
+    except UsageError:
+        return False
+
+
+def _is_grid(text: str) -> bool:
+    try:
+        return bool(axis.grid(text))
     except UsageError:
         return False
 
@@ -120,6 +130,11 @@ def _values(parameter: Parameter, value: object) -> tuple[Any, ...]:
     name, kind = parameter.name, parameter.kind
     if kind == "axis":
         return (_axis_text(name, value),)
+    if kind == "grid":
+        if not isinstance(value, str):
+            raise UsageError(_not_its_kind(parameter, value))
+        axis.grid(value)
+        return (value,)
     if isinstance(value, str):
         if kind == "str":
             return _texts(name, value)

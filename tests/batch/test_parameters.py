@@ -140,3 +140,12 @@ def test_too_many_runs_are_refused_with_the_sizes() -> None:
 def test_a_notebook_without_parameters_says_so() -> None:
     with pytest.raises(UsageError, match=r"t\.ipynb takes no parameters: it has no cell tagged 'parameters'"):
         bind((), {"a": "1"}, "t.ipynb")
+
+
+def test_parameters_by_name_stay_one_value() -> None:
+    found = declared("params = 'fast=5:15:5; slow=60,100'  # of the strategy")
+    assert found[0].kind == "grid"
+    assert bind(found, {"params": "fast=1,2; slow=9"}, "x") == [{"params": "fast=1,2; slow=9"}]
+    for wrong in ("fast", "fast=1; fast=2", "fast=5:1", 3):
+        with pytest.raises(UsageError):
+            bind(found, {"params": wrong}, "x")
