@@ -357,7 +357,9 @@ def test_k5__portfolios_and_parameters_of_any_name() -> None:
             res = kk.backtest(bars, each, grid=grid, start=times[test[0]], end=times[test[-1]], venue=VENUE)
         for name in ("sharpe_ratio", "max_drawdown", "volatility"):
             np.testing.assert_allclose(found[f"oos_{name}"].values[k], res[name].values, rtol=1e-12)
-    wf = kk.walk_forward(bars, each, grid=grid, venue=VENUE, train=100, test=50, step=70)
+    with pytest.raises(UsageError, match="found a parameter 'fold', wanted a name beside fold"):
+        kk.walk_forward(bars, each, grid=grid, venue=VENUE, train=100, test=50)
+    wf = kk.walk_forward(bars, each, grid={"part": [0.2, 0.5]}, venue=VENUE, train=100, test=50, step=70)
     rests = wf["fold_of"].values == -1
     assert rests.sum() == 20 * (wf.sizes["fold"] - 1)
     assert (wf["position_oos"].values[51:70] == 0.0).all()  # closed at the next open

@@ -150,7 +150,7 @@ def cross_validate(  # noqa: PLR0913  its settings are keywords of the public in
         found = [pooled(summed, [[number[r] for r in part] for part in own], periods) for own in nested]
         score = np.stack([risked(own["n_sessions"], own[metric]).mean(axis=0) for own in found])
     shape = tuple(len(v) for v in axes.values())
-    choice = Choice(metric, score, tuple(best_of(own, sign, f"split {k}") for k, own in enumerate(score)))
+    choice = Choice(metric, score, tuple(best_of(own, sign) for own in score))
     picked = [cell_at(axes, np.unravel_index(k, shape)) for k in choice.best]
     ds = assemble(axes, windows, bars, (trained, tested), choice, errors, parts)
     for name in axes:

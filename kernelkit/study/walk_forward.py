@@ -184,17 +184,14 @@ def metric_of(select: str, known: Sequence[str]) -> tuple[str, float]:
     return name, sign
 
 
-def best_of(values: np.ndarray, sign: float, where: str) -> int:
+def best_of(values: np.ndarray, sign: float) -> int:
     """The cell with the largest of these, times the sign, the earliest of equals; NaN is none.
 
-    Raises UsageError where all are, naming what they were trained on.
+    Where all are it is the first: its metric in training is NaN, and the study says how many cells had one.
 
-    >>> best_of(np.array([np.nan, 2.0, 3.0, 3.0]), 1.0, "a window")
+    >>> best_of(np.array([np.nan, 2.0, 3.0, 3.0]), 1.0)
     2
     """
-    if np.isnan(values).all():
-        fix = "Train on more bars, widen the grid, or select= by another metric: without a trade there is no ratio."
-        raise UsageError(message(f"choice on {where}", "no cell with a number to choose by", "at least one", fix))
     return int(np.argmax(np.where(np.isnan(values), -np.inf, sign * values)))
 
 
@@ -219,8 +216,8 @@ def selections(
     shape = tuple(len(v) for v in axes.values())
     values, sharpes = (found[n].values.reshape(len(windows), -1) for n in (name, SELECTED))
     out = []
-    for fold, own, sharpe_ratios in zip(windows, values, sharpes, strict=True):
-        best = best_of(own, sign, f"bars {times[fold.train]} to {times[fold.trained - 1]}")
+    for own, sharpe_ratios in zip(values, sharpes, strict=True):
+        best = best_of(own, sign)
         place = np.unravel_index(best, shape)
         params = {n: v[int(k)] for (n, v), k in zip(axes.items(), place, strict=True)}
         measured = {SELECTED: float(sharpe_ratios[best]), name: float(own[best])}

@@ -125,11 +125,12 @@ def test_z17__windows_that_the_bars_do_not_cover_say_so() -> None:
     assert float(crisis["window_drawdown"]) == pytest.approx(float(plain["max_drawdown"]), rel=1e-12)
 
 
-def test_z17__stress_competes_in_no_family_and_counts_every_trial() -> None:
+def test_z17__scenarios_compete_in_no_family_and_every_trial_counts() -> None:
     found = kk.stress(ONE, trend, scenarios=SOME, grid={"n": [5, 20]})
     told = ledger.trials()
-    assert set(told["role"]) == {"scenario"}
-    assert len(told) == found.attrs["trials"] == 2 * (1 + len(SOME))
+    assert (told["role"] == "rival").sum() == 2  # the base, which is shown
+    assert (told["role"] == "scenario").sum() == found.attrs["trials"] == 2 * (1 + len(SOME))
+    assert len(told) == 2 * (2 + len(SOME))
 
 
 def test_z17__a_trial_that_fails_under_stress_has_its_reason() -> None:
