@@ -103,8 +103,8 @@ def stress(  # noqa: PLR0913  its settings are keywords of the public interface
     is evaluated over another span, or the base is ruined; ``window_drawdown``, the largest fall of equity from a peak
     within the bars in which the scenario is felt, beginning with the bar before; ``error``, why a scenario has no
     result (a window that the bars do not cover, for one). Coords ``what``, ``reference``, ``window_start`` and
-    ``window_end`` tell of each. In the ledger its trials have the role ``scenario`` (rule J3); the base is a rival. Raises UsageError, and
-    what `kk.backtest` raises where not even the base has a result.
+    ``window_end`` tell of each. In the ledger its trials have the role ``scenario`` (rule J3); the base is a rival.
+    Raises UsageError, and what `kk.backtest` raises where not even the base has a result.
 
     >>> import kernelkit as kk
     >>> @kk.strategy
