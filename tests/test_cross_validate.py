@@ -16,32 +16,12 @@ from kernelkit import ledger
 from kernelkit.errors import OrderError, UsageError
 from kernelkit.inference.overfitting import Sums, numbers
 from kernelkit.strategy import signal, strategy
+from tests.test_walk_forward import VENUE, bars_of, daily, home
+
+__all__ = ["home"]  # a fixture
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / ".kernelkit").mkdir()
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def daily(n: int = 419, seed: int = 1, drift: float = 0.0) -> pd.DataFrame:
-    draw = np.random.default_rng(seed)
-    close = 64.0 * np.exp(np.cumsum(draw.normal(drift, 0.012, n)))
-    opens = np.r_[close[0], close[:-1]] * np.exp(draw.normal(0.0, 0.003, n))
-    frame = pd.DataFrame({"open": opens, "close": close}, index=pd.date_range("2019-01-01", periods=n, freq="1D"))
-    frame["high"] = frame.max(axis=1) * (1.0 + draw.uniform(0.0, 0.01, n))
-    frame["low"] = frame.min(axis=1) * (1.0 - draw.uniform(0.0, 0.01, n))
-    return frame.assign(volume=1e5)
-
-
-def bars_of(frame: pd.DataFrame) -> xr.Dataset:
-    bars: xr.Dataset = kk.data.from_pandas(frame, label="open", bar="1D", calendar="24/7", lot_size=1.0)
-    return bars
-
-
-BARS = bars_of(daily())
-VENUE = kk.Venue("v", kk.fees.per_unit(0.005, 1.0), kk.slippage.fraction(0.0005))
+BARS = bars_of(daily(419))
 FIRST = 19  # the first decision: the largest warm-up
 GRID: dict[str, Any] = {"n": [5, 10, 20], "w": [1.0, 0.5]}
 
@@ -253,7 +233,7 @@ def test_walk_forward__chooses_by_any_metric_and_by_a_searcher() -> None:
 def test_k5__bars_after_a_run_change_nothing_of_it() -> None:
     splitter = kk.splits.combinatorial(5, 2, label=2, embargo=3)
     cut = FIRST + 240  # from the fourth group on
-    frame, other = daily(), daily(seed=99, drift=0.01)
+    frame, other = daily(419), daily(419, seed=99, drift=0.01)
     frame.iloc[cut:] = other.iloc[cut:]
     one = kk.cross_validate(BARS, trend, grid=GRID, splits=splitter)
     changed = kk.cross_validate(bars_of(frame), trend, grid=GRID, splits=splitter)
@@ -291,8 +271,8 @@ def test_k6__nested_choice_is_the_mean_over_inner_tests() -> None:
 
 
 def test_holdout__seals_what_is_left() -> None:
-    frame = daily()
-    frame.iloc[379:] = daily(seed=5).iloc[379:]
+    frame = daily(419)
+    frame.iloc[379:] = daily(419, seed=5).iloc[379:]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         one = kk.cross_validate(BARS, trend, grid=GRID, splits=kk.splits.holdout())
@@ -345,7 +325,7 @@ def each(ctx, part=0.5, fold=10):  # type: ignore[no-untyped-def]
 
 def test_k5__portfolios_and_parameters_of_any_name() -> None:
     """Its own runs, one by one; a parameter may be called as the studies call their dims inside."""
-    both = {"a": daily(), "b": daily(seed=7)}
+    both = {"a": daily(419), "b": daily(419, seed=7)}
     bars = kk.data.from_pandas(both, label="open", bar="1D", calendar="24/7", lot_size=1.0)
     grid = {"part": [0.2, 0.5], "fold": [5, 20]}
     splitter = kk.splits.purged(4, embargo=2)

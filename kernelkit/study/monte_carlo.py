@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit.engine import backtest
-from kernelkit.errors import OrderError, UsageError, arguments, message
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.kernels import layout as L
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
@@ -75,8 +75,7 @@ def monte_carlo(  # noqa: PLR0913  its settings are keywords of the public inter
 
     bars, strategy = check_bars(bars), resolve(strategy)
     _check(paths, ruin, quantiles, model)
-    if len(FillModel.several(fill_model)) > 1:
-        raise OrderError(message("fill_model", "several", "one at a time here", "Run the study once for each."))
+    FillModel.of(fill_model)  # one at a time, unlike `backtest`
     free_of("monte_carlo", [*(grid or {}), *(params or {})], ("path", "block", "metric", "quantile"))
     model = Bootstrap.fit(bars) if model is None else model
     settings = {"account": account, "venue": venue, "fill_model": fill_model}

@@ -16,15 +16,14 @@ import numpy as np
 from kernelkit import ledger, schema
 from kernelkit.binding import bind
 from kernelkit.engine import compiled, explain
-from kernelkit.errors import KernelkitError, OrderError, UsageError, message
+from kernelkit.errors import KernelkitError, UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Costs, Outcome, Table, new_outcome
-from kernelkit.market.fill_model import FillModel
 from kernelkit.market.settings import Settings
 from kernelkit.metrics.blocks import join
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, check_bars, plan_job, resolve, respanned, span
-from kernelkit.result import summaries, trial_numbers
+from kernelkit.result import trial_numbers
 from kernelkit.strategy import Signal, Strategy
 from kernelkit.tried import record_all, trial_keys
 from kernelkit.working import Means, run_trials
@@ -221,11 +220,7 @@ def _lay(case: Case, common: Common, whole: Callable[[], Laid | Refused] | None 
                 return replace(laid, label=case.label, recipe=respanned(laid.recipe, limits))
         bars, strategy = check_bars(own.bars), resolve(own.strategy)
         scalars, axes = bind(strategy, own.params, own.grid)
-        models = FillModel.several(own.fill_model)
-        if len(models) > 1:
-            fix = "Run the study once for each."
-            raise OrderError(message("fill_model", f"{len(models)} of them", "one at a time here", fix))
-        settings = Settings.of(own.account, own.venue, models[0])
+        settings = Settings.of(own.account, own.venue, own.fill_model)
         limits = span(bars, own.start, own.end)
         recipe = plan_job(bars, strategy, scalars, axes, own.where, limits, settings, True)
     except KernelkitError as error:
@@ -441,19 +436,23 @@ class _Found:
 
 def _summarised(part: Outcome, numbers: np.ndarray, fields: Sequence[str]) -> np.ndarray:
     """These fields of block summaries by cell, float64 (..., block, summary), NaN where there is none."""
-    chosen = [L.NODE_FIELDS.index(n) for n in fields]
-    out = np.full((*numbers.shape, L.MAX_CELLS, len(chosen)), np.nan)
-    for where, trial in np.ndenumerate(numbers):
-        if trial >= 0:
-            out[where] = summaries(part, int(trial), L.MAX_CELLS)[:, chosen]
-    return out
+    nodes = nodes_of(part)
+    rows = np.stack([nodes[name].astype("f8") for name in fields], axis=-1)
+    rows[np.arange(nodes.shape[1]) >= part.meta[:, :1]] = np.nan
+    found: np.ndarray = np.concatenate([rows, np.full((1, *rows.shape[1:]), np.nan)])[numbers]  # -1 finds the NaN row
+    return found
+
+
+def nodes_of(part: Outcome) -> np.ndarray:
+    """Block summaries (trial, block)."""
+    if part.blocks is None:
+        raise TypeError("blocks are kept where they are asked for")
+    return part.blocks
 
 
 def _joined(part: Outcome, numbers: np.ndarray, fields: Sequence[str]) -> np.ndarray:
     """As `_summarised`, all blocks of a trial joined into one."""
-    if part.blocks is None:
-        raise TypeError("blocks are kept where they are asked for")
-    nodes = part.blocks.copy()
+    nodes = nodes_of(part).copy()
     nodes["n"][np.arange(nodes.shape[1]) >= part.meta[:, :1]] = 0
     one, _ = join(nodes, 1.0)
     rows = np.stack([one[name].astype("f8") for name in fields], axis=1)

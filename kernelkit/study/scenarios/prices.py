@@ -100,7 +100,35 @@ def check_dip(what: str, fall: Any, recovery: Any, recovered: Any, shape: str) -
 
 
 @dataclass(frozen=True)
-class FlashCrash(Scenario):
+class Dip(Scenario):
+    """What falls by ``depth`` over ``fall`` bars from ``at`` on, and comes back over ``recovery`` bars."""
+
+    depth: float
+    at: Any = None
+    fall: int = 1
+    recovery: int = 5
+    recovered: float = 1.0
+    shape: Shape = "linear"
+    asset: str | None = None
+
+    @property
+    def label(self) -> str:
+        """With its depth."""
+        return f"{type(self).__name__}({100 * self.depth:.4g}%)"
+
+    @property
+    def how(self) -> tuple[int, int, float, Shape]:
+        """Its form, as `dip` takes it."""
+        return self.fall, self.recovery, self.recovered, self.shape
+
+    def felt(self, world: World) -> tuple[int, int]:
+        """The fall and the recovery."""
+        at = world.row(self.at, type(self).__name__)
+        return at, min(at + self.fall + self.recovery, world.bars.sizes["time"])
+
+
+@dataclass(frozen=True)
+class FlashCrash(Dip):
     """Z6: prices fall by ``depth`` over ``fall`` bars from ``at`` on and come back over ``recovery`` bars.
 
     ``recovered`` is the share (of the log of the fall) that comes back; ``shape`` says how: ``"linear"``, ``"early"``
@@ -111,17 +139,9 @@ class FlashCrash(Scenario):
     'FlashCrash(9%)'
     """
 
-    depth: float
-    at: Any = None
-    fall: int = 1
-    recovery: int = 5
-    recovered: float = 1.0
-    shape: Shape = "linear"
-    asset: str | None = None
-
     def __post_init__(self) -> None:
         check_number("depth of FlashCrash", self.depth, 0.0, 1.0, "0.1 is a fall of a tenth.")
-        check_dip("FlashCrash", self.fall, self.recovery, self.recovered, self.shape)
+        check_dip("FlashCrash", *self.how)
 
     @property
     def text(self) -> str:
@@ -134,23 +154,12 @@ class FlashCrash(Scenario):
         """Where such a crash is described."""
         return "CFTC and SEC, Findings regarding the market events of May 6, 2010 (2010)"
 
-    @property
-    def label(self) -> str:
-        """With its depth."""
-        return f"FlashCrash({100 * self.depth:.4g}%)"
-
-    def felt(self, world: World) -> tuple[int, int]:
-        """The fall and the recovery."""
-        at = world.row(self.at, "FlashCrash")
-        return at, min(at + self.fall + self.recovery, world.bars.sizes["time"])
-
     def apply(self, world: World) -> World:
         """The world with the crash."""
         at, depth, paths = world.row(self.at, "FlashCrash"), float(np.log1p(-self.depth)), {}
         for a in world.chosen(self.asset):
             known, k = prices_of(world, a), int(np.searchsorted(world.where(a), at))
-            how = (self.fall, self.recovery, self.recovered, self.shape)
-            first, last = dip(len(known.close), k, depth, *how)
+            first, last = dip(len(known.close), k, depth, *self.how)
             path = reshaped(known, known.open * np.exp(first), known.close * np.exp(last))
             bottom = k + self.fall - 1
             if bottom < len(known.low):
@@ -160,7 +169,7 @@ class FlashCrash(Scenario):
 
 
 @dataclass(frozen=True)
-class Depeg(Scenario):
+class Depeg(Dip):
     """Z7: a stablecoin loses ``depth`` of its peg over ``fall`` bars, and comes back as in `FlashCrash`.
 
     With ``asset`` that asset's price falls. Without, the coin is what the bars are quoted in: prices rise to
@@ -170,17 +179,11 @@ class Depeg(Scenario):
     'The quote currency loses 12% of its peg in the middle over 1 bars; 100% of it come back over 3 bars.'
     """
 
-    depth: float
-    at: Any = None
-    fall: int = 1
     recovery: int = 3
-    recovered: float = 1.0
-    shape: Shape = "linear"
-    asset: str | None = None
 
     def __post_init__(self) -> None:
         check_number("depth of Depeg", self.depth, 0.0, 1.0, "0.12 is a coin at 0.88.")
-        check_dip("Depeg", self.fall, self.recovery, self.recovered, self.shape)
+        check_dip("Depeg", *self.how)
 
     @property
     def text(self) -> str:
@@ -194,22 +197,11 @@ class Depeg(Scenario):
         """Where such losses are described."""
         return "Cornelli, Doerr, Frost and Gambacorta, Crypto shocks and retail losses, BIS Bulletin (2023)"
 
-    @property
-    def label(self) -> str:
-        """With its depth."""
-        return f"Depeg({100 * self.depth:.4g}%)"
-
-    def felt(self, world: World) -> tuple[int, int]:
-        """The loss and the recovery."""
-        at = world.row(self.at, "Depeg")
-        return at, min(at + self.fall + self.recovery, world.bars.sizes["time"])
-
     def apply(self, world: World) -> World:
         """The world with the peg lost."""
         sign = -1.0 if self.asset is None else 1.0
-        how = (self.fall, self.recovery, self.recovered, self.shape)
         at, size = world.row(self.at, "Depeg"), sign * float(np.log1p(-self.depth))
-        logs = dip(world.bars.sizes["time"], at, size, *how)
+        logs = dip(world.bars.sizes["time"], at, size, *self.how)
         return scaled(world, world.chosen(self.asset), *logs, self.text)
 
 
