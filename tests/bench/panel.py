@@ -42,7 +42,7 @@ def bars() -> xr.Dataset:
         f"A{k:03d}": pd.DataFrame({name: values[:, k] for name, values in prices().items()}, index=index)
         for k in range(ASSETS)
     }
-    return kk.data.from_pandas(frames, label="open", bar="1D", calendar="24/7", lot_size=1e-6)
+    return kk.data.from_pandas(frames, label="open", bar="1D", calendar="24/5", lot_size=1e-6)
 
 
 @njit(nogil=True, error_model="numpy")
