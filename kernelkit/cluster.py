@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
 import warnings
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -36,6 +35,8 @@ class Client(Protocol):
     """What is used of a dask.distributed Client."""
 
     asynchronous: bool
+    loop: Any
+    status: str
 
     def scatter(self, data: list[Any], *, broadcast: bool, hash: bool) -> list[Any]:
         """Send data to the workers."""
@@ -53,6 +54,7 @@ class Client(Protocol):
         """Forget these."""
 
 
+_connected: dict[str, Client] = {}  # by address, until this process ends: what was sent there is sent once
 _sent: WeakKeyDictionary[Client, OrderedDict[str, Any]] = WeakKeyDictionary()
 
 
@@ -74,13 +76,13 @@ def run_on(client: Any, recipe: Recipe, blocks: bool, take: Take, tick: Callable
     keep dying or the address does not answer. Warns once, naming them, of workers with another build of kernelkit.
     """
     distributed = extra("distributed", "cluster")
-    with _connected(distributed, client) as connected:
-        _check_builds(connected)
-        return _Feed(distributed, connected, recipe, blocks).run(take, tick)
+    connected = connect(distributed, client)
+    _check_builds(connected)
+    return _Feed(distributed, connected, recipe, blocks).run(take, tick)
 
 
-@contextlib.contextmanager
-def _connected(distributed: Any, client: Any) -> Iterator[Client]:
+def connect(distributed: Any, client: Any) -> Client:
+    """The client that is meant, of an address one for this process."""
     if not isinstance(client, str | distributed.Client):
         wanted = "a dask.distributed Client, or its scheduler's address"
         raise UsageError(message("client", type(client).__name__, wanted, "Pass client=Client('tcp://...')."))
@@ -88,15 +90,15 @@ def _connected(distributed: Any, client: Any) -> Iterator[Client]:
         if client.asynchronous:
             wanted, fix = "a synchronous Client", "Create it outside a coroutine."
             raise UsageError(message("client", "an asynchronous Client", wanted, fix))
-        yield client
-        return
-    try:
-        own = distributed.Client(client, set_as_default=False)
-    except (OSError, ValueError) as error:
-        fix = "Start it with `dask scheduler`, and check the address."
-        raise RunError(message(f"cluster at {client!r}", str(error), "a scheduler that answers", fix)) from error
-    with own:
-        yield own
+        return client  # type: ignore[no-any-return]
+    known = _connected.get(client)
+    if known is None or known.status != "running":
+        try:
+            known = _connected[client] = distributed.Client(client, set_as_default=False)
+        except (OSError, ValueError) as error:
+            fix = "Start it with `dask scheduler`, and check the address."
+            raise RunError(message(f"cluster at {client!r}", str(error), "a scheduler that answers", fix)) from error
+    return known
 
 
 def build() -> str:
@@ -151,7 +153,7 @@ class _Feed:
 
     def run(self, take: Take, tick: Callable[[int], None]) -> bool:
         """Feed until all is done; True when interrupted before that."""
-        arrivals = self.distributed.as_completed()
+        arrivals = self.distributed.as_completed(loop=self.client.loop)
         try:
             while self.todo or self.flying:
                 while self.todo and len(self.flying) < self.limit:

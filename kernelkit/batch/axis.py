@@ -13,6 +13,7 @@ import difflib
 import itertools
 import math
 import re
+import shlex
 from collections.abc import Mapping
 from decimal import Decimal, localcontext
 from fractions import Fraction
@@ -65,6 +66,33 @@ def grid(text: str, *, namespace: Mapping[str, object] | None = None) -> dict[st
         if name in out:
             raise UsageError(f"{name}: stands twice in {text!r}")
         out[name] = parse(spec, name=name, namespace=namespace)
+    return out
+
+
+def calls(text: str) -> dict[str, tuple[str, dict[str, Value]]]:
+    """Names with parameters, parted by semicolons, each a name and ``parameter=value`` behind it, by their own text.
+
+    >>> calls("sma_cross fast=20 slow=100; buy_and_hold")
+    {'sma_cross fast=20 slow=100': ('sma_cross', {'fast': 20, 'slow': 100}), 'buy_and_hold': ('buy_and_hold', {})}
+    """
+    out: dict[str, tuple[str, dict[str, Value]]] = {}
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        try:
+            name, *words = shlex.split(part)  # a file's path may hold a blank
+        except ValueError as error:
+            raise UsageError(f"{part!r}: {str(error).lower()}") from None
+        label, values = " ".join(part.split()), dict[str, Value]()
+        for word in words:
+            parameter, equals, spec = word.partition("=")
+            if not equals or not parameter.isidentifier() or parameter in values:
+                raise UsageError(f"{part!r}: a name is followed by parameter=value, each once; this has {word!r}")
+            found = parse(spec, name=parameter)
+            if isinstance(found, tuple):
+                raise UsageError(f"{part!r}: {word} is an axis; wanted one value")
+            values[parameter] = found
+        if label in out:
+            raise UsageError(f"{label!r} stands twice in {text!r}")
+        out[label] = name, values
     return out
 
 

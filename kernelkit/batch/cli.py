@@ -38,6 +38,7 @@ def cli() -> None:
 @click.option("--out", default="runs", show_default=True, help="Folder of the runs; each gets its own below it.")
 @click.option("--name", help="Name of the runs, instead of the template's.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Runs of a batch at a time.")
+@click.option("--cluster", metavar="ADDRESS", help="Scheduler of a Dask cluster that the trials of the runs go to.")
 @click.option("--force", is_flag=True, help="Run again what is done, from the start.")
 @click.option("--hide-code", is_flag=True, help="Leave the code out of report.html.")
 @click.option("--dry-run", is_flag=True, help="Print the runs that would be made.")

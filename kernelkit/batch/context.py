@@ -20,6 +20,7 @@ from kernelkit.batch.checkpoint import Checkpoint, checkpoint
 from kernelkit.files import write_atomic
 
 RUN_DIR = "KERNELKIT_RUN_DIR"
+CLUSTER = "DASK_SCHEDULER_ADDRESS"
 STORE = "result.zarr"
 CHECKPOINTS, CACHE = "checkpoints", "trials"
 HEADLINE = "headline.json"
@@ -43,13 +44,15 @@ def checkpoints() -> Checkpoint:
     return checkpoint(folder / CHECKPOINTS if folder else None)
 
 
-def cache() -> Path | None:
-    """Where a run keeps what its trials came to, for ``cache=``: a run that is taken up again goes on from there.
+def means() -> dict[str, Any]:
+    """What a study of this run works with, as its keywords ``client`` and ``cache``.
 
-    None in an interactive session, in which $KERNELKIT_RESULTS decides.
+    Trials go to the cluster whose scheduler $DASK_SCHEDULER_ADDRESS names, as `kernelkit run --cluster` and dask itself
+    have it; without one they run here. What they came to is kept in the folder of the run, so that one that is taken up
+    again goes on from there; in an interactive session $KERNELKIT_RESULTS decides.
     """
     folder = run_dir()
-    return folder / CACHE if folder else None
+    return {"client": os.environ.get(CLUSTER) or None, "cache": folder / CACHE if folder else None}
 
 
 def headline(

@@ -135,6 +135,8 @@ class _Execution:
 
         folder = self._job.folder
         environment = {**os.environ, context.RUN_DIR: str(folder.resolve())}
+        if self._job.cluster is not None:
+            environment[context.CLUSTER] = self._job.cluster
         papermill.execute_notebook(
             # papermill reads braces in a path as places to fill in
             str(self._job.template.path).replace("{", "{{").replace("}", "}}"),

@@ -30,6 +30,7 @@ class Job:
     folder: Path
     force: bool = False
     hide_code: bool = False
+    cluster: str | None = None
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -45,11 +46,12 @@ def plan(
     name: str | None = None,
     force: bool = False,
     hide_code: bool = False,
+    cluster: str | None = None,
 ) -> list[Job]:
     """The runs that `parameters` ask of `template`, checked and named; nothing is written.
 
     A run's id is its name and a hash of what the template's cells say, all parameters, the files of code that these
-    name, and the versions.
+    name, and the versions; not where it is run.
     """
     found = read(template)
     if name is None:
@@ -62,11 +64,11 @@ def plan(
     versions = provenance.versions()
     planned = []
     for values in bind(found.parameters, parameters, found.path.name):
-        job = Job(found, values, "", name, Path(out), force, hide_code)
+        job = Job(found, values, "", name, Path(out), force, hide_code, cluster)
         said = [found.digest, as_json(job.parameters), versions, *named_files(job.parameters.values())]
         digest = hashlib.sha256(canonical_json(said)).hexdigest()
         run_id = f"{name}-{digest[:10]}"
-        planned.append(Job(found, values, run_id, name, Path(out) / run_id, force, hide_code))
+        planned.append(Job(found, values, run_id, name, Path(out) / run_id, force, hide_code, cluster))
     return planned
 
 

@@ -22,7 +22,7 @@ class RunsFailedError(RunError):
         self.outcomes = outcomes
 
 
-def run(
+def run(  # noqa: PLR0913  its settings are keywords
     template: str | Path,
     parameters: Mapping[str, object] | None = None,
     out: str | Path = "runs",
@@ -31,18 +31,20 @@ def run(
     force: bool = False,
     jobs: int = 1,
     hide_code: bool = False,
+    cluster: str | None = None,
     on_change: OnChange | None = None,
 ) -> list[Outcome]:
     """Run `template` (a name or an .ipynb file) into folders below `out`; an axis for a scalar parameter makes a batch.
 
     The same notebook, parameters and versions give the same folder: a run that ended early goes on where its
-    checkpoints end, a finished one is returned as it is unless `force`. `jobs` runs work at a time. `on_change` gets
-    each new state of a record. UsageError comes before anything is written, RunsFailedError after all runs; a signal
-    raises KeyboardInterrupt.
+    kept trials end, a finished one is returned as it is unless `force`. `jobs` runs work at a time; trials go to the
+    Dask cluster whose scheduler has the address `cluster`, where a notebook works with `context.means()`. `on_change`
+    gets each new state of a record. UsageError comes before anything is written, RunsFailedError after all runs; a
+    signal raises KeyboardInterrupt.
     """
     if jobs < 1:
         raise UsageError(f"jobs is {jobs}, wanted at least 1")
-    planned = plan(template, parameters or {}, out, name=name, force=force, hide_code=hide_code)
+    planned = plan(template, parameters or {}, out, name=name, force=force, hide_code=hide_code, cluster=cluster)
     if jobs == 1 or len(planned) == 1:
         outcomes = [execute(job, on_change) for job in planned]
     else:

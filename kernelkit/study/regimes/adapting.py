@@ -22,6 +22,7 @@ from kernelkit.market.venue import Venue
 from kernelkit.metrics.equity import returns
 from kernelkit.progress import Meter
 from kernelkit.recipe import check_bars, resolve
+from kernelkit.reuse import Cache
 from kernelkit.strategy import Strategy
 from kernelkit.study.regimes.labels import NONE, Int64s, labels_of
 from kernelkit.study.regimes.reports import by
@@ -50,6 +51,7 @@ def adapt(  # noqa: PLR0913  its settings are keywords of the public interface, 
     venue: Venue | Venues | Mapping[str, Venue] | None = None,
     fill_model: FillModel | str | None = None,
     client: Any = None,
+    cache: Cache = None,
 ) -> xr.Dataset:
     """Walk forward with parameters of each regime: the cell with the highest training Sharpe ratio in it (Y10).
 
@@ -97,6 +99,7 @@ def adapt(  # noqa: PLR0913  its settings are keywords of the public interface, 
                     start=bars["time"].values[fold.train],
                     outputs=("metrics", "curves"),
                     client=client,
+                    cache=cache,
                     account=settings.account,
                     venue=settings.venue,
                     fill_model=settings.fill_model,
