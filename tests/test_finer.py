@@ -253,7 +253,7 @@ def test_f16_several_assets_a_grid_and_a_cluster(minutes: pd.DataFrame) -> None:
         one, own = pair_of(frame)
         alone = kk.backtest(one, mixed, grid=grid, fill_model=FINER, finer=own)
         np.testing.assert_array_equal(res["final_equity"].sel(asset=name), alone["final_equity"])
-    with LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster:
         with Client(cluster) as client:
             there = kk.backtest(bars, mixed, grid=grid, fill_model=["lean", FINER], finer=fine, client=client)
     np.testing.assert_array_equal(there["final_equity"].sel(fill_model="path=finer"), res["final_equity"])

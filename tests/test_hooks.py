@@ -472,7 +472,7 @@ def test_T7_a_cluster_runs_the_same() -> None:
     grid = dict(n=[3, 5, 8], k=[1.0, 4.0])
     here = kk.backtest(INDEX, busy(), grid=grid, venue=VENUE)
     with (
-        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster,
         distributed.Client(cluster) as client,
     ):
         there = kk.backtest(INDEX, busy(), grid=grid, venue=VENUE, client=client)

@@ -121,7 +121,7 @@ def client() -> Iterator[Any]:
     """A cluster of two processes on this machine."""
     distributed = pytest.importorskip("distributed", reason='needs pip install "kernelkit[cluster]"')
     with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as local,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as local,
         distributed.Client(local, set_as_default=False) as connected,  # as a client by address is
     ):
         yield connected

@@ -136,7 +136,7 @@ def test_cluster_and_threads_are_the_sequential_portfolio(bars: Any) -> None:
     grid = {"top": [1, 2, 3], "n": [5, 10]}
     local = kk.backtest(bars, momentum, grid=grid)
     with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         distributed.Client(cluster) as client,
     ):
         far = kk.backtest(bars, momentum, grid=grid, client=client)

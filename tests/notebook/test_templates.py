@@ -68,7 +68,7 @@ CASES = {
 def cluster() -> Iterator[str]:
     distributed = pytest.importorskip("distributed")
     # processes of their own, as on machines of their own
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as local:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as local:
         yield local.scheduler_address
 
 
