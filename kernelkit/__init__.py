@@ -70,6 +70,7 @@ _MODULES = {
     "paths": "paths",
     "regimes": "study.regimes",
     "scenarios": "study.scenarios",
+    "sensitivity": "study.sensitivity",
     "slippage": "market.slippage",
     "splits": "study.splitters",
     "strategies": "strategies",
