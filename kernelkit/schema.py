@@ -21,6 +21,9 @@ DIMS: Mapping[str, str] = {
     "scenario": "what is done to bars, venue and account; base is nothing",
     "size": "of a shock",
     "capital": "cash at the start",
+    "cost": "what is charged on top, or how many times what the venue charges",
+    "delay": "bars, or the time, until orders reach the venue",
+    "draw": "of noise on prices",
     "fill_model": "how orders meet bars: the name of a fill model (rule F13), or where it differs from conservative",
 }
 

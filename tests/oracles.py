@@ -87,7 +87,9 @@ ORACLES = {
     "Random123": Oracle("Random123 1.14, kat_vectors, philox4x32-10", BSD),
     "exchange_calendars": Oracle("exchange_calendars 4, schedules of New York, on SPY in hours of LEAN", APACHE),
     "pandas": Oracle("rolling windows and ewm; metrics of the curve", BSD),
-    "SciPy": Oracle("optimize.minimize; special.ndtri; stats.skew, kurtosis, chi2, binom, genpareto; quantiles", BSD),
+    "SciPy": Oracle(
+        "optimize.minimize; special.ndtri; stats.skew, kurtosis, chi2, binom, genpareto, sobol_indices; quantiles", BSD
+    ),
     "PerformanceAnalytics": Oracle("R PerformanceAnalytics 2.1.0 on Bacon, managers and edhec", "GPL-2.0 or GPL-3.0"),
     "statsmodels": Oracle(
         "statsmodels 0.14 and later: OLS with HAC errors and its predictions, lowess, het_arch, one regression a time; "
@@ -134,6 +136,7 @@ ORACLES = {
     ),
     "Crises of the S&P 500": Oracle("daily closes as skfolio has them, from peak to trough and of single days", BSD),
     "Politis and White": Oracle("arch 8.0, optimal_block_length; their program, by arch's tests", "NCSA"),
+    "Ishigami": Oracle("Ishigami and Homma (1990), Sobol indices in closed form; Saltelli et al. (2008)", "papers"),
     "Option prices": Oracle(
         "Fang and Oosterlee (2008); d'Halluin, Forsyth and Vetzal (2005); Kou (2002); Black and Scholes (1973)",
         "papers",

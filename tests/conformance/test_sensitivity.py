@@ -39,7 +39,7 @@ def test_n8__indices_are_those_of_scipy() -> None:
     for seed in range(20):
         values = ishigami(256, seed, 7.0, 0.1)
         theirs = scipy.stats.sobol_indices(
-            func={"f_A": values[0:1].values, "f_B": values[1:2].values, "f_AB": values[2:, None].values}, n=256
+            func={"f_A": values[0:1].values, "f_B": values[1:2].values, "f_AB": values[2:].values[:, None]}, n=256
         )
         ours = indices(*parts(values))
         np.testing.assert_allclose(ours[0], theirs.first_order, rtol=0, atol=1e-12)

@@ -24,6 +24,7 @@ PAGES = [
     "docs/paths.md",
     "docs/regimes.md",
     "docs/stress.md",
+    "docs/sensitivity.md",
     "docs/guide/studies.md",
 ]
 

@@ -49,6 +49,12 @@ CASES = {
         "window_drawdown",
         "What each scenario takes",
     ),
+    "sensitivity": Case(
+        {"strategy": "momentum", "params": "span=60", "ranges": "span=20,120", "rows": "32", "draws": "20"},
+        {"held_around", "stability", "break_even_bps", "left_a_bar_late", "held_under_noise"},
+        "total_order",
+        "What each parameter accounts for",
+    ),
     "regimes": Case(
         {"strategy": "momentum", "params": "span=60", "grid": "span=20,60", "labels": "volatility", "test": "4Y"},
         {"oos_sharpe_ratio", "walk_forward_sharpe_ratio", "p_value"},

@@ -110,7 +110,11 @@ def test_n1__ranges_have_the_type_of_their_ends() -> None:
     assert Range("n", 2, 3).drawn(u) == [2, 2, 3, 3]
     assert Range("b", False, True).drawn(u) == [False, False, True, True]
     assert Range("w", 1, 2.0).drawn(u)[:2] == [1.0, 1.49]
-    assert [type(Range("w", 1, 2.0).at(0.0)), type(Range("n", 1, 9).at(0.3)), Range("n", 1, 9).at(0.3)] == [float, int, 3]
+    assert [type(Range("w", 1, 2.0).at(0.0)), type(Range("n", 1, 9).at(0.3)), Range("n", 1, 9).at(0.3)] == [
+        float,
+        int,
+        3,
+    ]
 
 
 @given(st.integers(-50, 50), st.integers(1, 60))
@@ -364,7 +368,12 @@ def test_n4__runs_that_fail_are_told_of() -> None:
 # --- break-even
 
 # entries and exits of which a unit gains between 1 and 4 percent
-PAIRS = [(a, b) for a in range(30, 200, 11) for b in range(a + 5, a + 60, 9) if 1.01 < rise(ONE, a, b)[1] / rise(ONE, a, b)[0] < 1.04]
+PAIRS = [
+    (a, b)
+    for a in range(30, 200, 11)
+    for b in range(a + 5, a + 60, 9)
+    if 1.01 < rise(ONE, a, b)[1] / rise(ONE, a, b)[0] < 1.04
+]
 
 
 @pytest.mark.parametrize("pair", PAIRS[:4])
@@ -409,30 +418,28 @@ def test_n9__what_never_pays_and_what_always_does_is_told() -> None:
 
 
 def test_n9__several_crossings_are_told_and_the_first_is_the_answer() -> None:
-    """Where the first trip has cost much, a second one is larger: it pays again."""
-    enter, leave = PAIRS[0]
-    paid, got = rise(ONE, enter, leave)
-    truth = 1e4 * (got - paid) / (got + paid)
-    below = 1e6 - 100.0 * (paid + got) * 1e-4 * 20.0
+    """A trip from 100 to 102; where it has cost more than 100, a larger one from 102 to 110 comes after it."""
+    opened = np.interp(np.arange(60), [0, 10, 20, 21, 59], [100.0, 100.0, 102.0, 102.0, 110.0]).round(2)
+    frame = pd.DataFrame({"open": opened, "high": opened + 1.0, "low": opened - 1.0, "close": opened, "volume": 1e4})
+    frame.index = pd.date_range("2020-01-01", periods=60, freq="D")
+    bars = kk.data.from_pandas({"A": frame}, label="open", bar="1D", calendar="24/7", tick_size=0.01)
 
     @kk.strategy
-    def again(ctx, enter=30, leave=90, below=0.0):
-        if ctx.i == enter:
+    def again(ctx):
+        if ctx.i == 4:
             ctx.buy(100.0)
-        if ctx.i == leave:
+        if ctx.i == 19:
             ctx.sell(100.0)
-        if ctx.i == leave + 2 and ctx.equity < below:
+        if ctx.i == 20 and ctx.equity < 1e6 - 100.0:
             ctx.buy(1000.0)
 
-    opened = ONE["open"].values[:, 0]
-    if float(ONE["close"].values[-1, 0]) < 1.06 * opened[leave + 3]:
-        pytest.skip("these bars do not rise after it")
-    params = {"enter": enter, "leave": leave, "below": below}
-    found = S.break_even(ONE, again, params, of="fees", tolerance=0.01)
-    assert float(found["break_even"]) == pytest.approx(truth, abs=0.02)
-    assert int(found["crossings"]) >= 2
+    found = S.break_even(bars, again, of="fees")
+    assert float(found["break_even"]) == pytest.approx(1e4 * 2.0 / 202.0, abs=0.01)
+    pays = found["total_return"].values > 0.0
+    assert int(found["crossings"]) == 2 == int(np.abs(np.diff(pays.astype(int))).sum())
+    assert float(found["cost"].values[~pays].max()) == pytest.approx(1e4 * 3.0 / 202.0, abs=16.0)
     assert not bool(found["monotone"])
-    assert "times: break_even is the first" in found.attrs["note"]
+    assert found.attrs["note"] == "total_return crosses 0 2 times: break_even is the first."
 
 
 # --- delay
@@ -480,11 +487,17 @@ def test_n10__actions_stay_between_the_bars_that_they_were_between() -> None:
 
 
 def test_n10__what_asks_the_time_takes_durations() -> None:
-    half = SPX["known_at"].values[2500].astype("i8")
-    dear = kk.Venue("v", slippage=kk.slippage.fraction(0.01).during(0, int(half), 5.0))
+    """Each day a trade, and slippage that falls on a day that the even clock has at another row."""
+
+    @kk.strategy
+    def flip(ctx):
+        ctx.target_percent(1.0 if ctx.i % 2 == 0 else 0.0)
+
+    until = int(SPX["known_at"].values[703].astype("i8"))
+    dear = {"venue": kk.Venue("v", slippage=kk.slippage.fraction(0.0001).during(0, until, 5.0))}
     with pytest.raises(UsageError, match="on an even clock, wanted a strategy, a venue and an account that do not ask"):
-        S.delay(SPX, trend, venue=dear)
-    assert S.delay(SPX, trend, venue=dear, delays=["0s", "1D"])["sharpe_ratio"].notnull().all()
+        S.delay(SPX, flip, **dear)
+    assert S.delay(SPX, flip, delays=["0s", "1D"], **dear)["sharpe_ratio"].notnull().all()
 
 
 # --- noise
@@ -564,7 +577,10 @@ WRONG: list[tuple[Any, str]] = [
     (lambda: S.sobol(ONE, trend, ranges=RANGES, n=100), "sobol: n: found 100, wanted a power of two. Write n=128"),
     (lambda: S.sobol(ONE, trend, ranges=RANGES, metric="profit"), "sobol: metric: found 'profit'"),
     (lambda: S.sobol(ONE, trend, ranges=RANGES, level=95), "level: found 95"),
-    (lambda: S.sobol(ONE, trend, {"fast": [3, 5]}, ranges={"slow": (9, 20)}), "sobol: fast: found 2 values, wanted one"),
+    (
+        lambda: S.sobol(ONE, trend, {"fast": [3, 5]}, ranges={"slow": (9, 20)}),
+        "sobol: fast: found 2 values, wanted one",
+    ),
     (lambda: S.morris(ONE, trend, ranges=RANGES, levels=5), "morris: levels: found 5, wanted an even number"),
     (lambda: S.morris(ONE, trend, ranges=RANGES, trajectories=1), "trajectories: found 1"),
     (lambda: S.one_at_a_time(ONE, trend, ranges=RANGES, steps=1), "steps: found 1"),

@@ -103,8 +103,8 @@ def delay(  # noqa: PLR0913  its settings are keywords of the public interface
     A duration passes while the market is closed, too: a day after Friday's close is before Monday's open. Bars do not:
     for them the study runs on an even clock, on which each row follows the one before after the same time, and the
     venue is always open. That is the same account for whoever does not ask what time it is; the study compares both
-    without a delay, and refuses with UsageError where they differ (interest, funding, hours, moments of the day): these
-    take durations.
+    without a delay, and refuses with UsageError where they differ (funding, costs that change by date, moments of the
+    day): these take durations.
 
     A Dataset with dim ``delay``: the scalar metrics of `kk.backtest` (of bars without ``max_drawdown_duration``, which
     counts days), ``error``, and of ``metric`` ``base``, as it is, and ``left``, each delay's over it; NaN where base is

@@ -119,10 +119,9 @@ def neighbours(name: str, value: Any, by: float, steps: int) -> list[Any]:
     >>> neighbours("n", 3, 0.1, 3), neighbours("w", 0.5, 0.2, 1)
     ([1, 2, 3, 4, 5, 6], [0.4, 0.5, 0.6])
     """
-    if isinstance(value, (int, np.integer)):
+    if isinstance(value, int):
         step = max(1, round(by * abs(value)))
-        found = [int(value) + k * step for k in range(-steps, steps + 1)]
-        return [v for v in found if v * value > 0]
+        return [v for v in (value + k * step for k in range(-steps, steps + 1)) if v * value > 0]
     if by * steps >= 1.0:
         found, wanted = f"{steps} steps of {by:g}", "steps that stay on one side of 0"
         raise UsageError(message(f"kk.sensitivity.around: {name}", found, wanted, "Take fewer, or smaller ones."))

@@ -184,5 +184,3 @@ def morris(  # noqa: PLR0913  its settings are keywords of the public interface
     ds["effect"] = effect
     told = {"study": "morris", "metric": metric, "levels": grid, "level": level}
     return ds.assign_attrs(told | {"replications": replications, "seed": seed} | found.attrs)
-
-
