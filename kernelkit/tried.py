@@ -38,15 +38,16 @@ def record_all(
 ) -> list[str]:
     """`record` of several calls of one strategy, many rows in one write; the ids of their first rows."""
     found, rows, ends = list[str](), list[Row](), dict[tuple[str, ...], int]()
-    text = calls[0][0].strategy.identity
+    text, size = calls[0][0].strategy.identity, 0
     for recipe, outcome, venue, models in calls:
         first = ""
         for row in rows_of(recipe, outcome, venue, models, role):
             rows.append(row)
             first = first or str(row["call"])
-            if sum(len(one["key"]) for one in rows) >= WRITTEN:
+            size += len(row["key"])
+            if size >= WRITTEN:
                 ledger.record_trials(text, rows)
-                rows = []
+                rows, size = [], 0
         found.append(first)
         ids, end = tuple(asset_ids(recipe)), covered(recipe.bars, recipe.start, recipe.stop)[1]
         ends[ids] = max(ends.get(ids, end), end)

@@ -19,10 +19,11 @@ from kernelkit.data.actions import with_actions
 from kernelkit.errors import KernelkitError, UsageError
 from kernelkit.inference import Resampling, parameter_plateau
 from kernelkit.kernels import layout as L
-from kernelkit.study.run import Common
+from kernelkit.study.run import Case, Common, lay
 from kernelkit.study.scenarios.stress import world_of
+from kernelkit.study.sensitivity.local import neighbours
 from kernelkit.study.sensitivity.morris import effects, measures, screened, walks
-from kernelkit.study.sensitivity.points import Range
+from kernelkit.study.sensitivity.points import Range, longest
 from kernelkit.study.sensitivity.prices import noisy
 from kernelkit.study.sensitivity.sobol import design, estimated, stacked
 from tests.study.test_scenarios import ONE, THREE, assert_sound
@@ -70,6 +71,11 @@ def fails(ctx, lots=10, below=60):
 @kk.strategy
 def hold(ctx, weight=1.0):
     ctx.target_percent(weight)
+
+
+@kk.strategy(warmup=lambda p: 100 - p.n)
+def late(ctx, n=5):
+    ctx.target_percent(1.0)
 
 
 @kk.portfolio
@@ -183,6 +189,33 @@ def test_n2__what_is_kept_is_found_again(tmp_path: Path, monkeypatch: pytest.Mon
         xr.testing.assert_identical(one, other)
 
 
+def test_n2__an_interrupt_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No index is of a part of its runs."""
+    from kernelkit.study import run as runner
+
+    def interrupted(*args: Any) -> Any:
+        outcome, _ = run_trials(*args)
+        return outcome, True
+
+    run_trials = runner.run_trials
+    monkeypatch.setattr(runner, "run_trials", interrupted)
+    for call in (S.sobol, S.morris, S.one_at_a_time):
+        with pytest.raises(KeyboardInterrupt):
+            call(ONE, trend, ranges=RANGES)
+    assert "interrupted" in S.noise(ONE, trend, bps=5.0, draws=3).attrs
+
+
+@pytest.mark.parametrize("strategy", [trend, above, equal, late])
+def test_n2__the_longest_warm_up_is_among_few(strategy: Any) -> None:
+    points = [{n: a * v for n, v in strategy.defaults.items()} for a in (2, 7, 3)]
+    cases = [Case(k, settings={"params": p}) for k, p in enumerate(points)]
+    bars = THREE if strategy is equal else ONE
+    begun = [one.recipe.start for one in lay(cases, Common(bars, strategy))]
+    few = [one.recipe.start for one in lay(longest(cases, strategy), Common(bars, strategy))]
+    assert max(few) == max(begun)
+    assert len(few) == {late: 3}.get(strategy, 1)
+
+
 # --- around, one at a time
 
 
@@ -225,7 +258,7 @@ def test_n3__failures_do_not_hold_and_what_is_excluded_does_not_count() -> None:
 
 @given(st.integers(-200, 200).filter(bool), st.floats(0.01, 0.3), st.integers(1, 3))
 def test_n5__neighbours_of_whole_numbers_are_whole_distinct_and_of_its_sign(v: int, by: float, steps: int) -> None:
-    found = S.local.neighbours("n", v, by, steps)
+    found = neighbours("n", v, by, steps)
     assert v in found
     assert len(set(found)) == len(found) <= 2 * steps + 1
     assert all(isinstance(x, int) and x * v > 0 for x in found)
@@ -404,6 +437,19 @@ def test_n9__each_cost_is_its_backtest_and_0_is_the_venue_as_it_is() -> None:
     assert_is(found.isel(cost=0), kk.backtest(ONE, trend, venue=VENUE))
     dear = kk.Venue("v", kk.fees.fraction(0.001) + kk.fees.fraction(1e-4 * 20.0), kk.slippage.fraction(0.0005))
     assert_is(found.sel(cost=20.0), kk.backtest(ONE, trend, venue=dear))
+
+
+def test_n9__of_several_venues_each_is_dearer() -> None:
+    def both(more: float) -> dict[str, kk.Venue]:
+        fee = kk.fees.fraction(0.001)
+        far = kk.Venue("far", kk.fees.fraction(1e-4 * more) if more else None)
+        near = kk.Venue("near", fee + kk.fees.fraction(1e-4 * more) if more else fee)
+        return {"A": near, "B": far, "C": near}
+
+    given: dict[str, Any] = {"of": "fees", "steps": 2, "largest": 60.0, "tolerance": 60.0}
+    found = S.break_even(THREE, equal, venue=both(0.0), **given)
+    for cost in (0.0, 30.0, 60.0):
+        assert_is(found.sel(cost=cost), kk.backtest(THREE, equal, venue=both(cost)))
 
 
 def test_n9__what_never_pays_and_what_always_does_is_told() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelkit.binding import bind
+from kernelkit.binding import bind, extremes
 from kernelkit.errors import UsageError, message
 from kernelkit.inference.checks import is_number
 from kernelkit.recipe import check_bars, resolve
@@ -131,7 +131,7 @@ def evaluated(points: Sequence[Point], common: Common, means: Means) -> xr.Datas
     numbers: dict[tuple[Any, ...], int] = {}
     index = [numbers.setdefault(tuple(point.items()), len(numbers)) for point in points]
     cases = [Case(k, settings={"params": dict(point)}) for k, point in enumerate(numbers)]
-    begun = [one.recipe.start for one in lay(cases, common) if isinstance(one, Laid)]
+    begun = [one.recipe.start for one in lay(longest(cases, common.strategy), common) if isinstance(one, Laid)]
     if begun:
         common = replace(common, start=check_bars(common.bars)["time"].values[max(begun)])
     found = uninterrupted(run(SAMPLE, cases, common, role="sensitivity", means=means))
@@ -139,6 +139,16 @@ def evaluated(points: Sequence[Point], common: Common, means: Means) -> xr.Datas
     out.attrs |= {"failed": int((out["error"].values != "").sum())}
     out.attrs.pop("params")
     return out
+
+
+def longest(cases: Sequence[Case], strategy: Strategy | Signal) -> list[Case]:
+    """Cases of which one has the longest warm-up of all: those with the largest value of each parameter."""
+    if isinstance(strategy, Signal):
+        return [*cases[:1]]
+    if callable(strategy.warmup):
+        return [*cases]
+    kept = extremes([tuple(case.settings["params"].values()) for case in cases]) if cases[0].settings["params"] else ()
+    return [case for case in cases if tuple(case.settings["params"].values()) in kept]
 
 
 def left_of(values: xr.DataArray, base: xr.DataArray) -> xr.DataArray:
