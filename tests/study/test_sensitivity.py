@@ -510,15 +510,16 @@ def test_n10__without_a_delay_it_is_the_backtest() -> None:
                 np.testing.assert_allclose(found[name].values, plain[name].values, rtol=1e-9, err_msg=name)
 
 
-def test_n10__bars_without_gaps_take_durations_as_well() -> None:
-    one = S.delay(ONE, trend, delays=[0, 1, 2], venue=VENUE)
-    other = S.delay(ONE, trend, delays=["0s", "1D", "2D"], venue=VENUE)
+@pytest.mark.parametrize(("bars", "strategy"), [(ONE, trend), (THREE, trend), (THREE, equal)])
+def test_n10__bars_without_gaps_take_durations_as_well(bars: xr.Dataset, strategy: Any) -> None:
+    one = S.delay(bars, strategy, delays=[0, 1, 2], venue=VENUE)
+    other = S.delay(bars, strategy, delays=["0s", "1D", "2D"], venue=VENUE)
     for name in L.HEADLINE:
         if name != "max_drawdown_duration":
             np.testing.assert_array_equal(one[name].values, other[name].values, err_msg=name)
     assert other["delay"].values.tolist() == ["0s", "1D", "2D"]
-    own = S.delay(ONE, trend, delays=["0s"], venue=kk.Venue("v", VENUE.fees, VENUE.slippage, latency="1D"))
-    assert float(own["final_equity"][0]) == float(other["final_equity"][1])
+    own = S.delay(bars, strategy, delays=["0s"], venue=kk.Venue("v", VENUE.fees, VENUE.slippage, latency="1D"))
+    np.testing.assert_array_equal(own["final_equity"].values[0], other["final_equity"].values[1])
 
 
 def test_n10__actions_stay_between_the_bars_that_they_were_between() -> None:
@@ -602,6 +603,26 @@ def test_n11__a_strategy_on_the_last_digit_does_not_hold() -> None:
     assert float(found["held"]) < 0.7
 
 
+def test_n3__where_all_draws_fail_none_holds() -> None:
+    @kk.strategy
+    def exact(ctx, close=1.0):
+        if ctx.i == 50 and ctx.close[0] != close:
+            raise ValueError("another price")
+        ctx.target_percent(0.5)
+
+    found = S.noise(ONE, exact, {"close": float(ONE["close"][50, 0])}, bps=50.0, draws=5, metric="final_equity")
+    assert float(found["held"]) == 0.0
+    assert found.attrs["failed"] == 5
+    assert found["left"].isnull().all()
+    assert "another price" in str(found["error"].values[0])
+
+
+def test_n2__what_has_too_few_bars_to_warm_up_is_left_out_of_the_span() -> None:
+    found = S.one_at_a_time(ONE, trend, {"fast": 5, "slow": 20}, ranges={"slow": (20, 1000)}, steps=3)
+    assert [bool(e) for e in found["error"].values[0]] == [False, True, True]
+    assert_is(found.isel(parameter=0, step=0), kk.backtest(ONE, trend, {"fast": 5, "slow": 20}))
+
+
 # --- misuse
 
 
@@ -649,6 +670,10 @@ WRONG: list[tuple[Any, str]] = [
     (lambda: S.noise(ONE, trend), "kk.sensitivity.noise: found no noise"),
     (lambda: S.noise(ONE, trend, bps=-1), "noise: bps: found -1"),
     (lambda: S.noise(ONE, trend, bps=1, draws=0), "draws: found 0"),
+    (lambda: S.noise(ONE, trend, bps=1, seed=-1), r"noise: seed: found -1, .* See help\(kk.sensitivity.noise\)"),
+    (lambda: S.sobol(ONE, trend, ranges=RANGES, seed=-1), "sobol: seed: found -1"),
+    (lambda: S.morris(ONE, trend, ranges=RANGES, seed=0.5), "morris: seed: found 0.5"),
+    (lambda: S.sobol(ONE, trend, ranges=RANGES, replications=0), "replications: found 0"),
     (lambda: S.noise(ONE, trend, bps=1, share=80), "share: found 80"),
 ]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from kernelkit.errors import UsageError, arguments, message
-from kernelkit.inference.checks import choice, is_number, whole
+from kernelkit.inference.checks import is_number
 from kernelkit.market import fees, slippage
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
@@ -24,7 +24,11 @@ from kernelkit.study.scenarios.reverse import uninterrupted
 from kernelkit.study.scenarios.stress import world_of
 from kernelkit.study.scenarios.trading import at_venue
 from kernelkit.study.scenarios.world import World
-from kernelkit.study.sensitivity.points import check_metric, point_of
+from kernelkit.study.sensitivity.points import (
+    check_metric,
+    point_of,
+    whole,
+)
 from kernelkit.working import Means
 
 if TYPE_CHECKING:
@@ -109,7 +113,9 @@ def break_even(  # noqa: PLR0913  its settings are keywords of the public interf
     True
     """
     check_metric("break_even", metric, better=True)
-    choice("break_even", of=(of, Of))
+    if of not in UNITS:
+        fix = "Choose what is to rise."
+        raise UsageError(message("kk.sensitivity.break_even: of", repr(of), f"one of {', '.join(UNITS)}", fix))
     many, most = whole("break_even", "steps", steps, 2), LARGEST[of] if largest is None else largest
     limit = np.inf if of == "costs" else 1e4
     for name, value, top in (("largest", most, limit), ("tolerance", tolerance, np.inf)):

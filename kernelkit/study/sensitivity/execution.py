@@ -125,7 +125,7 @@ def delay(  # noqa: PLR0913  its settings are keywords of the public interface
     cases = [Case(REAL)]
     if of_bars:
         begun = [one.recipe.start for one in lay(cases, common) if isinstance(one, Laid)]
-        even, step = even_clock(world.bars, max(0, *begun, 0), world.stop - 1)
+        even, step = even_clock(world.bars, max(begun, default=0), world.stop - 1)
         always = replace(world, venue=at_venue(world, None, lambda venue: replace(venue, hours=None)))
         cases += [Case(k, even, {"venue": sent_later(always, k * step)}) for k in dict.fromkeys([0, *known])]
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit.errors import UsageError, arguments, message
-from kernelkit.inference.checks import fraction, is_number, whole
+from kernelkit.inference.checks import is_number
 from kernelkit.inference.stability import parameter_plateau
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
@@ -23,13 +23,14 @@ from kernelkit.study.sensitivity.points import (
     Point,
     Ranges,
     check_metric,
+    check_share,
     evaluated,
     held_of,
     left_of,
     named_apart,
     point_of,
-    ran_of,
     ranges_of,
+    whole,
 )
 from kernelkit.working import Means
 
@@ -75,15 +76,16 @@ def around(  # noqa: PLR0913  its settings are keywords of the public interface
     ([18, 20, 22], [90, 100, 110], 1.0)
     """
     check_metric("around", metric, better=True)
-    fraction("around", "share", share)
+    check_share("around", "share", share)
     point, reach = point_of("around", strategy, params), whole("around", "steps", steps, 1)
     grid = {name: neighbours(name, point[name], size, reach) for name, size in sizes_of(point, by).items()}
     named_apart("around", list(grid), ("left", "held", "stability", "plateau"))
     common = Common(bars, resolve(strategy), point, grid, where, start, end, account, venue, fill_model)
     ds = run("around", [Case(0)], common, role="sensitivity", means=Means(client, cache)).isel(around=0, drop=True)
     here, over = {name: point[name] for name in grid}, list(grid)
-    ds["left"] = left_of(ds[metric], ds[metric].sel(here, drop=True))
-    ds["held"] = held_of(ds["left"], ran_of(ds), share, over)
+    base = ds[metric].sel(here, drop=True)
+    ds["left"] = left_of(ds[metric], base)
+    ds["held"] = held_of(ds, base, share, over)
     found = parameter_plateau(ds[metric], over=over, share=share)
     ds["stability"], ds["plateau"] = found["stability"].sel(here, drop=True), found["plateau"]
     ds.attrs |= {"point": here, "metric": metric, "share": share}
@@ -164,7 +166,7 @@ def one_at_a_time(  # noqa: PLR0913  its settings are keywords of the public int
     [80.0, 120.0, 160.0]
     """
     check_metric("one_at_a_time", metric, better=True)
-    fraction("one_at_a_time", "share", share)
+    check_share("one_at_a_time", "share", share)
     strategy, many = resolve(strategy), whole("one_at_a_time", "steps", steps, 2)
     known = ranges_of("one_at_a_time", strategy, params, ranges)
     point = point_of("one_at_a_time", strategy, params, known)
@@ -182,7 +184,7 @@ def one_at_a_time(  # noqa: PLR0913  its settings are keywords of the public int
     ds["value"] = dims, np.array(values).reshape(index.shape), {"long_name": "of the parameter"}
     ds["base"] = found[metric].isel({SAMPLE: 0}, drop=True).assign_attrs(long_name=f"{metric} of the point")
     ds["left"] = left_of(ds[metric], ds["base"])
-    ds["held"] = held_of(ds["left"], ran_of(ds), share, ["step"])
+    ds["held"] = held_of(ds, ds["base"], share, ["step"])
     ds["swing"] = (ds[metric].max("step") - ds[metric].min("step")).assign_attrs(long_name=f"range of {metric}")
     ds.attrs |= {"study": "one_at_a_time", "point": point, "metric": metric, "share": share}
     return ds

@@ -9,7 +9,6 @@ import numpy as np
 
 from kernelkit import rng
 from kernelkit.errors import UsageError, arguments, message
-from kernelkit.inference.checks import fraction, whole
 from kernelkit.inference.intervals import interval
 from kernelkit.inference.resampling import Resampling
 from kernelkit.market.account import Account
@@ -25,11 +24,13 @@ from kernelkit.study.sensitivity.points import (
     Floats,
     Ranges,
     check_metric,
+    check_share,
     evaluated,
     gaps_told,
     named_apart,
     point_of,
     ranges_of,
+    whole,
     without_gaps,
 )
 from kernelkit.study.sensitivity.sobol import stacked
@@ -159,18 +160,19 @@ def morris(  # noqa: PLR0913  its settings are keywords of the public interface
     (24, True)
     """
     check_metric("morris", metric, better=False)
-    fraction("morris", "level", level)
+    check_share("morris", "level", level)
     many, grid = whole("morris", "trajectories", trajectories, 2), whole("morris", "levels", levels, 2)
     if grid % 2:
         fix = "With an even number a step of half of them makes all values equally likely."
         raise UsageError(message("kk.sensitivity.morris: levels", grid, "an even number", fix))
-    resampling = Resampling("iid", replications=replications, seed=seed)
+    number = whole("morris", "seed", seed, 0)
+    resampling = Resampling("iid", replications=replications, seed=number)
     strategy = resolve(strategy)
     known = ranges_of("morris", strategy, params, ranges)
     names = [r.name for r in known]
     named_apart("morris", names, (SAMPLE, PATH, "parameter", "effect", *MEASURES))
     point = point_of("morris", strategy, params, known)
-    cube, moved = walks(many, len(known), grid, seed)
+    cube, moved = walks(many, len(known), grid, number)
     rows = cube.reshape(-1, len(known))
     columns = {r.name: [r.at(u) for u in rows[:, k]] for k, r in enumerate(known)}
     points = [{**point, **dict(zip(names, row, strict=True))} for row in zip(*columns.values(), strict=True)]

@@ -15,7 +15,7 @@ from kernelkit.inference.checks import is_number
 from kernelkit.recipe import check_bars, resolve
 from kernelkit.schema import METRICS
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.study.run import Case, Common, Laid, free_of, lay, run
+from kernelkit.study.run import Case, Common, Laid, Refused, free_of, lay, run
 from kernelkit.study.scenarios.reverse import uninterrupted
 from kernelkit.working import Means
 
@@ -117,6 +117,28 @@ def check_metric(study: str, metric: Any, better: bool) -> None:
         raise UsageError(message(f"kk.sensitivity.{study}: metric", repr(metric), wanted, "Choose what is compared."))
 
 
+def whole(study: str, name: str, value: Any, least: int) -> int:
+    """This whole number; UsageError where it is none, or below ``least``.
+
+    >>> whole("noise", "draws", 100.0, 1)
+    100
+    """
+    if not (is_number(value) and value == int(value) and value >= least):
+        wanted, fix = f"a whole number of at least {least}", f"See help(kk.sensitivity.{study})."
+        raise UsageError(message(f"kk.sensitivity.{study}: {name}", repr(value), wanted, fix))
+    return int(value)
+
+
+def check_share(study: str, name: str, value: Any) -> None:
+    """Raise UsageError for what is no number between 0 and 1.
+
+    >>> check_share("noise", "share", 0.8)
+    """
+    if not (is_number(value) and 0.0 < value < 1.0):
+        fix = f"See help(kk.sensitivity.{study})."
+        raise UsageError(message(f"kk.sensitivity.{study}: {name}", repr(value), "a number between 0 and 1", fix))
+
+
 def named_apart(study: str, names: Sequence[str], dims: Sequence[str]) -> None:
     """Raise UsageError for a parameter with a name that the result has for something else."""
     free_of(f"sensitivity.{study}", names, (*dims, *METRICS, "error", "asset"))
@@ -131,7 +153,10 @@ def evaluated(points: Sequence[Point], common: Common, means: Means) -> xr.Datas
     numbers: dict[tuple[Any, ...], int] = {}
     index = [numbers.setdefault(tuple(point.items()), len(numbers)) for point in points]
     cases = [Case(k, settings={"params": dict(point)}) for k, point in enumerate(numbers)]
-    begun = [one.recipe.start for one in lay(longest(cases, common.strategy), common) if isinstance(one, Laid)]
+    laid = [*lay(longest(cases, common.strategy), common)]
+    if any(isinstance(one, Refused) for one in laid):
+        laid = [*lay(cases, common)]
+    begun = [one.recipe.start for one in laid if isinstance(one, Laid)]
     if begun:
         common = replace(common, start=check_bars(common.bars)["time"].values[max(begun)])
     found = uninterrupted(run(SAMPLE, cases, common, role="sensitivity", means=means))
@@ -157,10 +182,10 @@ def left_of(values: xr.DataArray, base: xr.DataArray) -> xr.DataArray:
     return found.assign_attrs(long_name=f"{values.name} over that of the point", units="1")
 
 
-def held_of(left: xr.DataArray, ran: xr.DataArray, share: float, over: Sequence[str]) -> xr.DataArray:
+def held_of(ds: xr.Dataset, base: xr.DataArray, share: float, over: Sequence[str]) -> xr.DataArray:
     """N3: the share of what was run of which at least ``share`` is left; NaN where the point's own is not above 0."""
-    good = ((left >= share) & ran).sum(over) / ran.sum(over)
-    found: xr.DataArray = good.where(left.notnull().any(over))
+    good = (ds["left"] >= share).sum(over) / ran_of(ds).sum(over)
+    found: xr.DataArray = good.where(base > 0.0)
     return found.assign_attrs(long_name=f"share of runs with {share:g} or more of the point's", units="1")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from kernelkit import rng
 from kernelkit.errors import UsageError, arguments, message
-from kernelkit.inference.checks import fraction, is_number, whole
+from kernelkit.inference.checks import is_number
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.several import Accounts, Venues
@@ -21,7 +21,14 @@ from kernelkit.strategy import Signal, Strategy
 from kernelkit.study.run import Case, Common, run
 from kernelkit.study.scenarios.stress import world_of
 from kernelkit.study.scenarios.world import Floats, World, prices_of, repriced, reshaped
-from kernelkit.study.sensitivity.points import check_metric, held_of, left_of, point_of, ran_of
+from kernelkit.study.sensitivity.points import (
+    check_metric,
+    check_share,
+    held_of,
+    left_of,
+    point_of,
+    whole,
+)
 from kernelkit.working import Means
 
 if TYPE_CHECKING:
@@ -75,9 +82,10 @@ def noise(  # noqa: PLR0913  its settings are keywords of the public interface
     """Run a strategy on the bars with noise on their prices, ``draws`` times; what is real does not mind a little.
 
     ``bps`` (basis points of the price) or ``ticks`` of the asset's tick is the standard deviation of what each open and
-    each close is moved by, independently; highs and lows go with them, and bars stay bars on their tick grid. Draw i is
-    the same whatever their number. Noise of opens and closes also adds to the volatility of returns, and gives whatever
-    buys low within bars something to earn: keep it small beside the bars' own range.
+    each close is moved by, independently; highs and lows go with them, and bars stay bars on their tick grid (where no
+    tick size was given a tick is too small to matter). Draw i is the same whatever their number. Noise also adds to the
+    volatility of returns, and gives whoever buys low within bars something to earn: keep it small beside the bars' own
+    range.
 
     A Dataset with dim ``draw``: the scalar metrics of `kk.backtest`, ``error``, and of ``metric`` ``base``, that of the
     bars as they are, ``left``, each draw's over it, and ``held``, the share of draws on which at least ``share`` is
@@ -91,8 +99,8 @@ def noise(  # noqa: PLR0913  its settings are keywords of the public interface
     (10, True)
     """
     check_metric("noise", metric, better=True)
-    fraction("noise", "share", share)
-    many, fix = whole("noise", "draws", draws, 1), "Write bps=5, or ticks=1."
+    check_share("noise", "share", share)
+    many, number, fix = whole("noise", "draws", draws, 1), whole("noise", "seed", seed, 0), "Write bps=5, or ticks=1."
     for name, value in (("bps", bps), ("ticks", ticks)):
         if not (is_number(value) and 0.0 <= value <= 1e4):
             raise UsageError(message(f"kk.sensitivity.noise: {name}", repr(value), "a number from 0 to 10000", fix))
@@ -101,11 +109,11 @@ def noise(  # noqa: PLR0913  its settings are keywords of the public interface
     point = point_of("noise", strategy, params)
     common = Common(bars, resolve(strategy), point, None, None, start, end, account, venue, fill_model)
     world = world_of(common)
-    cases = [Case(-1), *(Case(k, partial(noisy, world, k, seed, bps, ticks)) for k in range(many))]
+    cases = [Case(-1), *(Case(k, partial(noisy, world, k, number, bps, ticks)) for k in range(many))]
     found = run("draw", cases, common, role="sensitivity", means=Means(client, cache))
     ds = found.isel(draw=slice(1, None))
     ds["base"] = found[metric].isel(draw=0, drop=True).assign_attrs(long_name=f"{metric} of the bars as they are")
     ds["left"] = left_of(ds[metric], ds["base"])
-    ds["held"] = held_of(ds["left"], ran_of(ds), share, ["draw"])
+    ds["held"] = held_of(ds, ds["base"], share, ["draw"])
     told = {"study": "noise", "metric": metric, "share": share, "bps": bps, "ticks": ticks, "seed": seed}
     return ds.assign_attrs(told | {"failed": int((ds["error"].values != "").sum())})

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit.errors import UsageError, arguments, message
-from kernelkit.inference.checks import fraction, whole
 from kernelkit.inference.intervals import interval
 from kernelkit.inference.resampling import Resampling
 from kernelkit.market.account import Account
@@ -24,11 +23,13 @@ from kernelkit.study.sensitivity.points import (
     Floats,
     Ranges,
     check_metric,
+    check_share,
     evaluated,
     gaps_told,
     named_apart,
     point_of,
     ranges_of,
+    whole,
     without_gaps,
 )
 from kernelkit.working import Means
@@ -153,18 +154,19 @@ def sobol(  # noqa: PLR0913  its settings are keywords of the public interface
     (64, ('parameter',), True)
     """
     check_metric("sobol", metric, better=False)
-    fraction("sobol", "level", level)
+    check_share("sobol", "level", level)
     size = whole("sobol", "n", n, 8)
     if size & (size - 1):
         fix = f"Write n={2 ** round(np.log2(size))}: the points are balanced in powers of two."
         raise UsageError(message("kk.sensitivity.sobol: n", size, "a power of two", fix))
-    resampling = Resampling("iid", replications=replications, seed=seed)
+    number = whole("sobol", "seed", seed, 0)
+    resampling = Resampling("iid", replications=replications, seed=number)
     strategy = resolve(strategy)
     known = ranges_of("sobol", strategy, params, ranges)
     names = [r.name for r in known]
     named_apart("sobol", names, (SAMPLE, "parameter", *ORDERS))
     point = point_of("sobol", strategy, params, known)
-    cube = design(size, len(known), seed).reshape(-1, len(known))
+    cube = design(size, len(known), number).reshape(-1, len(known))
     columns = {r.name: r.drawn(cube[:, k]) for k, r in enumerate(known)}
     points = [{**point, **dict(zip(names, row, strict=True))} for row in zip(*columns.values(), strict=True)]
     common = Common(bars, strategy, point, None, None, start, end, account, venue, fill_model)
