@@ -23,9 +23,9 @@ from kernelkit.study.run import Case, Common, lay
 from kernelkit.study.scenarios.stress import world_of
 from kernelkit.study.sensitivity.local import neighbours
 from kernelkit.study.sensitivity.morris import effects, measures, screened, walks
-from kernelkit.study.sensitivity.points import Range, longest
+from kernelkit.study.sensitivity.points import Range, longest, stacked
 from kernelkit.study.sensitivity.prices import noisy
-from kernelkit.study.sensitivity.sobol import design, estimated, stacked
+from kernelkit.study.sensitivity.sobol import design, estimated
 from tests.study.test_scenarios import ONE, THREE, assert_sound
 
 S = kk.sensitivity
@@ -377,6 +377,17 @@ def test_n4_n8__rows_with_a_gap_are_left_out_and_told_of() -> None:
     assert nothing.isnull().all().to_dataarray().all()
     assert nothing.attrs["left_out"] == 40
     assert estimated(0.0 * additive(64, (1.0,)) + 0.1, "a", 0.9, how).isnull().all().to_dataarray().all()
+
+
+def test_n8__of_several_assets_each_has_its_own() -> None:
+    one, how = additive(64, (1.0, 2.0)), Resampling("iid", replications=99)
+    two = xr.concat([one, 0.0 * one + 0.1, 3.0 - one], "asset").assign_coords(asset=["a", "still", "b"])
+    found = estimated(two.transpose("matrix", "row", "asset"), "xy", 0.9, how)
+    assert found["first_order"].dims == ("parameter", "asset")
+    assert found.sel(asset="still").isnull().all().to_dataarray().all()
+    alone = estimated(one, "xy", 0.9, how)
+    for asset in ("a", "b"):
+        xr.testing.assert_allclose(found.sel(asset=asset, drop=True), alone)
 
 
 def test_n8__of_a_purchase_all_the_variance_is_its_size() -> None:

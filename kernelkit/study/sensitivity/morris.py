@@ -30,10 +30,10 @@ from kernelkit.study.sensitivity.points import (
     named_apart,
     point_of,
     ranges_of,
+    stacked,
     whole,
     without_gaps,
 )
-from kernelkit.study.sensitivity.sobol import stacked
 from kernelkit.working import Means
 
 if TYPE_CHECKING:

@@ -176,6 +176,17 @@ def longest(cases: Sequence[Case], strategy: Strategy | Signal) -> list[Case]:
     return [case for case in cases if tuple(case.settings["params"].values()) in kept]
 
 
+def stacked(values: xr.DataArray, many: int, outer: str, inner: str) -> xr.DataArray:
+    """Dim ``evaluation``, which is ``many`` runs of equal length, as two dims."""
+    import xarray as xr
+
+    rest = [d for d in values.dims if d != SAMPLE]
+    table = values.transpose(SAMPLE, *rest).values
+    shape = (many, table.shape[0] // many, *table.shape[1:])
+    coords = {d: values[d] for d in rest if d in values.coords}
+    return xr.DataArray(table.reshape(shape), coords, (outer, inner, *rest), values.name)
+
+
 def left_of(values: xr.DataArray, base: xr.DataArray) -> xr.DataArray:
     """N3: what is left of a metric, as a share of what it is at the point; NaN where that is not above 0."""
     found: xr.DataArray = values / base.where(base > 0.0)

@@ -29,6 +29,7 @@ from kernelkit.study.sensitivity.points import (
     named_apart,
     point_of,
     ranges_of,
+    stacked,
     whole,
     without_gaps,
 )
@@ -85,25 +86,23 @@ def indices(a: xr.DataArray, b: xr.DataArray, ab: xr.DataArray, over: str = ROW)
 def estimated(values: xr.DataArray, names: Sequence[str], level: float, resampling: Resampling) -> xr.Dataset:
     """N4, N8: indices by ``parameter``, with intervals, of values of dims ``matrix`` (A, B, AB ...) and ``row``.
 
-    Rows with a NaN are left out; where fewer than half are whole, or the values do not vary, all is NaN.
+    Rows with a NaN are left out; where fewer than half are whole all is NaN, and so is what does not vary.
     """
     import xarray as xr
 
-    whole_rows = without_gaps(values, ROW)
-    kept = values.isel({ROW: np.flatnonzero(whole_rows.values)})
-    enough = 2 * kept.sizes[ROW] >= values.sizes[ROW]
+    kept = values.isel({ROW: np.flatnonzero(without_gaps(values, ROW).values)})
     out: dict[str, xr.DataArray] = {}
     empty = xr.full_like(values.isel({ROW: 0, "matrix": slice(2, None)}, drop=True).rename(matrix="parameter"), np.nan)
-    if enough:
-        kept = kept - kept.isel(matrix=slice(0, 2)).mean(("matrix", ROW))
-        a, b = (kept.isel(matrix=k, drop=True) for k in (0, 1))
-        enough = bool(((a - a.isel({ROW: 0})) != 0.0).any(ROW).all())
-    if enough:
-        ab = kept.isel(matrix=slice(2, None)).rename(matrix="parameter")
-        found = interval(indices, a, b, ab, dim=ROW, level=level, resampling=resampling)
+    found = None
+    if 2 * kept.sizes[ROW] >= values.sizes[ROW]:
+        base = kept.isel(matrix=slice(0, 2))
+        varies = base.max(("matrix", ROW)) > base.min(("matrix", ROW))
+        a, b, *_ = centred = kept - base.mean(("matrix", ROW))
+        ab = centred[2:].rename(matrix="parameter")
+        found = interval(indices, a, b, ab, dim=ROW, level=level, resampling=resampling).where(varies)
     for k, name in enumerate(ORDERS):
-        for end, text in (("", ""), ("_low", "lower end: "), ("_high", "upper end: ")):
-            one = found[{"": "estimate", "_low": "low", "_high": "high"}[end]].isel({ORDER: k}) if enough else empty
+        for end, what, text in (("", "estimate", ""), ("_low", "low", "lower end: "), ("_high", "high", "upper end: ")):
+            one = empty if found is None else found[what].isel({ORDER: k})
             attrs = {"long_name": text + TEXTS[name], "units": "1"}
             out[name + end] = one.drop_attrs().assign_attrs(attrs).transpose("parameter", ...)
     ds = xr.Dataset(out).assign_coords(parameter=list(names))
@@ -176,14 +175,3 @@ def sobol(  # noqa: PLR0913  its settings are keywords of the public interface
     ds = ds.assign_coords({name: (SAMPLE, column) for name, column in columns.items()}).merge(found)
     told = {"study": "sobol", "metric": metric, "n": size, "level": level, "replications": replications, "seed": seed}
     return ds.assign_attrs(told | found.attrs)
-
-
-def stacked(values: xr.DataArray, many: int, outer: str, inner: str) -> xr.DataArray:
-    """Dim ``evaluation``, which is ``many`` runs of equal length, as two dims."""
-    import xarray as xr
-
-    rest = [d for d in values.dims if d != SAMPLE]
-    table = values.transpose(SAMPLE, *rest).values
-    shape = (many, table.shape[0] // many, *table.shape[1:])
-    coords = {d: values[d] for d in rest if d in values.coords}
-    return xr.DataArray(table.reshape(shape), coords, (outer, inner, *rest), values.name)
