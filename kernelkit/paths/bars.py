@@ -12,7 +12,8 @@ from kernelkit.data import grid as grids
 from kernelkit.data import lineage
 from kernelkit.data.sessions import ALWAYS
 from kernelkit.errors import UsageError, message
-from kernelkit.paths.model import PATHS, Draws, Float64s, Model, check_counts, steps_a_year
+from kernelkit.paths.model import PATHS, Draws, Float64s, Kind, Model, check_counts, steps_a_year
+from kernelkit.paths.sobol import draws_of
 from kernelkit.schema import PRICES, check_bars
 from kernelkit.schema import label as add_labels
 
@@ -26,7 +27,7 @@ INSTRUMENT = ("tick", "inverse", "lot", "multiplier", "currency")
 KEPT = ("calendar", "tz", "bar", "label", "derived_ticks", "max_snap_error", "licence")
 
 
-def one(model: Model, n: int | None, path: int, seed: int, like: xr.Dataset | None) -> xr.Dataset:
+def one(model: Model, n: int | None, path: int, seed: int, like: xr.Dataset | None, draws: Kind) -> xr.Dataset:
     """`Model.bars`."""
     check_counts("bars", seed, path=(path, 0, PATHS - 1))
     template = _template(model, n, like)
@@ -35,10 +36,13 @@ def one(model: Model, n: int | None, path: int, seed: int, like: xr.Dataset | No
         found, wanted = f"{len(assets)} assets", f"{len(model.assets)}, as many as the model has"
         raise UsageError(message("bars: like", found, wanted, "Choose them: like.isel(asset=[0])."))
     place = np.arange(len(assets)) if like is not None else np.zeros(len(assets), np.int64)
-    return _dataset(model, template, assets, place, Draws(seed, path, 1))
+    own = draws_of("bars", model, draws, template.sizes["time"], seed, path, 1)
+    return _dataset(model, template, assets, place, own)
 
 
-def several(model: Model, n: int | None, paths: Sequence[int], seed: int, like: xr.Dataset | None) -> xr.Dataset:
+def several(
+    model: Model, n: int | None, paths: Sequence[int], seed: int, like: xr.Dataset | None, draws: Kind
+) -> xr.Dataset:
     """`Model.many`."""
     numbers = [int(p) for p in paths]
     if not numbers or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
@@ -50,7 +54,8 @@ def several(model: Model, n: int | None, paths: Sequence[int], seed: int, like: 
         found = f"{len(model.assets)} assets of the model, {template.sizes['asset']} of the bars"
         raise UsageError(message("many", found, "one", "Call model.bars(path=i) for each path."))
     place = np.zeros(len(numbers), np.int64)
-    return _dataset(model, template, [str(p) for p in numbers], place, Draws(seed, numbers[0], len(numbers)))
+    own = draws_of("many", model, draws, template.sizes["time"], seed, numbers[0], len(numbers))
+    return _dataset(model, template, [str(p) for p in numbers], place, own)
 
 
 def _template(model: Model, n: int | None, like: xr.Dataset | None) -> xr.Dataset:

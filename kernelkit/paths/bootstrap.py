@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, message
 from kernelkit.inference.block_length import block_length
 from kernelkit.inference.draws import Blocks, Plan, block_indices, blocks_plan
 from kernelkit.paths.model import Draws, Float64s, Model, log_returns, steps_a_year
@@ -40,6 +40,8 @@ class Bootstrap(Model):
     scheme: Blocks = "stationary"
     periods: float = 252.0
     names: tuple[str, ...] = field(default=("Bootstrap",), repr=False)
+
+    kinds = ("independent",)  # blocks have no mirror image
 
     @property
     def assets(self) -> tuple[str, ...]:
@@ -91,14 +93,10 @@ class Bootstrap(Model):
         return tables
 
     def reduced(self, draws: Draws, steps: int) -> Float64s:
-        """G7, from the tables; raises `UsageError` for antithetic draws."""
+        """G7, from the tables."""
         from kernelkit.kernels.compile import kernel
         from kernelkit.kernels.resample import WANDER_TYPES
 
-        if draws.antithetic:
-            raise UsageError(
-                message("simulate: draws", "'antithetic'", "'independent'", "Blocks have no mirror image.")
-            )
         plan, wander = self.plan(steps, draws.seed), kernel("resample", "wander", WANDER_TYPES)
         out = np.empty((len(self.names), 4, draws.many))
         for table, own in zip(self.tables, out, strict=True):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from kernelkit.errors import DataError, message
-from kernelkit.paths.model import Draws, Float64s, check, log_returns, steps_a_year
+from kernelkit.paths.model import KINDS, Draws, Float64s, check, log_returns, steps_a_year
 from kernelkit.paths.walk import MIXTURE, Moves, Walk
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class GARCH(Walk):
     df: float | None = None
     variance: float | None = None
     periods: float = 252.0
+
+    kinds = KINDS
 
     def __post_init__(self) -> None:
         check(
@@ -146,11 +148,15 @@ class GARCH(Walk):
         g = gammaincinv(0.5 * (self.df + 1.0), u) * 2.0 / (1.0 + z2 / (self.df - 2.0))
         np.multiply(moves.variance, (self.df - 2.0) / g, out=moves.variance)
 
-    def innovations(self, x: Float64s) -> Float64s:
-        """Standardised log returns; the variance before the first is the sample's, as in `fit`."""
+    def deviations(self, x: Float64s) -> tuple[Float64s, float]:
+        """Of each log return, and the variance of the one after them; before the first the sample's, as in `fit`."""
         e = x - self.mean
         h, out = self.omega + self.persistence * float(np.mean(e * e)), np.empty_like(e)
         for t, one in enumerate(e.tolist()):
-            out[t] = one / math.sqrt(h)
+            out[t] = math.sqrt(h)
             h = self.omega + (self.alpha + (self.gamma if one < 0.0 else 0.0)) * one * one + self.beta * h
-        return out
+        return out, h
+
+    def innovations(self, x: Float64s) -> Float64s:
+        """Standardised log returns."""
+        return (x - self.mean) / self.deviations(x)[0]

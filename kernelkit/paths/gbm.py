@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernelkit.paths.model import Draws, Float64s, check, log_returns, steps_a_year
+from kernelkit.paths.model import KINDS, Draws, Float64s, check, log_returns, steps_a_year
 from kernelkit.paths.walk import Moves, Walk
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ class GBM(Walk):
     drift: float
     volatility: float
     periods: float = 252.0
+
+    kinds = KINDS
 
     def __post_init__(self) -> None:
         check(self, volatility=(self.volatility >= 0.0, "at least 0"))

@@ -7,7 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Float64s = NDArray[np.float64]
+
+Kind = Literal["independent", "antithetic", "sobol"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 PATHS = 2**32  # beyond, there are no counters
 
@@ -79,6 +82,7 @@ class Model(ABC):
     """A model of log prices in steps; `periods` of them are a year. Models are frozen dataclasses."""
 
     periods: float
+    kinds: ClassVar[tuple[Kind, ...]] = ("independent", "antithetic")  # of draws that it can take
 
     @property
     def assets(self) -> tuple[str, ...]:
@@ -97,13 +101,22 @@ class Model(ABC):
     def log_bars(self, draws: Draws, n: int) -> tuple[Float64s, Float64s | None]:
         """Log prices (open high low close, step, path and asset) of `n` bars from 0 on, and the volume if any."""
 
-    def bars(self, n: int | None = None, *, path: int = 0, seed: int = 0, like: xr.Dataset | None = None) -> xr.Dataset:
+    def bars(
+        self,
+        n: int | None = None,
+        *,
+        path: int = 0,
+        seed: int = 0,
+        like: xr.Dataset | None = None,
+        draws: Kind = "independent",
+    ) -> xr.Dataset:
         """Return `n` bars of one path, with dims (time, asset), on which a strategy runs as on any others.
 
         ``like`` gives the clock, the price grid and the first open; without it bars are days from 2000 on and begin
         at 100. Bars are on the tick; the highest and lowest price within each are those of the walk itself (G8). The
-        volume is the mean of that of ``like``, else missing. More bars of a path begin with the fewer ones. Raises
-        `UsageError` where ``like`` is too short, or its bars are not those of the model's ``periods``.
+        volume is the mean of that of ``like``, else missing. More bars of a path begin with the fewer ones, but
+        for Sobol points, which decide the end first. ``draws`` are those of `simulate`. Raises `UsageError` where
+        ``like`` is too short, or its bars are not those of the model's ``periods``.
 
         >>> from kernelkit.paths import GBM
         >>> bars = GBM(drift=0.05, volatility=0.2).bars(3, path=7, seed=1)
@@ -112,10 +125,16 @@ class Model(ABC):
         """
         from kernelkit.paths.bars import one
 
-        return one(self, n, path, seed, like)
+        return one(self, n, path, seed, like, draws)
 
     def many(
-        self, n: int | None = None, *, paths: Sequence[int] = range(100), seed: int = 0, like: xr.Dataset | None = None
+        self,
+        n: int | None = None,
+        *,
+        paths: Sequence[int] = range(100),
+        seed: int = 0,
+        like: xr.Dataset | None = None,
+        draws: Kind = "independent",
     ) -> xr.Dataset:
         """Return bars of several paths in a row, each an asset named by its number: one backtest runs all of them.
 
@@ -127,7 +146,7 @@ class Model(ABC):
         """
         from kernelkit.paths.bars import several
 
-        return several(self, n, paths, seed, like)
+        return several(self, n, paths, seed, like, draws)
 
 
 def steps_a_year(bars: xr.Dataset) -> float:

@@ -15,7 +15,7 @@ from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.venue import Venue
 from kernelkit.paths import Bootstrap
-from kernelkit.paths.model import Model
+from kernelkit.paths.model import Kind, Model
 from kernelkit.recipe import check_bars, resolve
 from kernelkit.strategy import Signal, Strategy
 from kernelkit.study.run import Case, Common, free_of, run
@@ -37,6 +37,7 @@ def monte_carlo(  # noqa: PLR0913  its settings are keywords of the public inter
     paths: int = 1000,
     model: Model | None = None,
     seed: int = 0,
+    draws: Kind = "independent",
     grid: Mapping[str, Any] | None = None,
     where: str | Callable[..., Any] | None = None,
     ruin: float = 0.5,
@@ -52,7 +53,9 @@ def monte_carlo(  # noqa: PLR0913  its settings are keywords of the public inter
 
     ``model`` is one of `kk.paths`, by default `kk.paths.Bootstrap.fit(bars)`: the bars themselves in blocks drawn anew,
     so that whatever the strategy found is there as often as chance has it, but nothing repeats in the order in which it
-    was found; of several assets together. Path i is the same whatever their number (G1). Rule G13.
+    was found; of several assets together. Path i is the same whatever their number (G1). ``draws`` are those of
+    `kk.paths.simulate`: ``"antithetic"`` pairs make means of what rises and falls with the prices more exact, and
+    ``"sobol"`` points (of `GBM`, `GARCH`, `IID`) those of what hangs on where the path ends. Rule G13.
 
     Returns the metrics of `kk.backtest` with dims ``path`` and those of the grid; of the bars themselves ``observed``
     by ``metric``, and ``rank``: the share of paths at or below it (dim ``metric``). ``equity_band`` by ``quantile`` and
@@ -88,20 +91,20 @@ def monte_carlo(  # noqa: PLR0913  its settings are keywords of the public inter
     wide = 1 if len(model.assets) > 1 or together or named else max(1, BATCH_BARS // bars.sizes["time"])
     count = -(-paths // wide)
     wide = -(-paths // count)
-    cases = [Case(k, partial(_batch, model, bars, k * wide, wide, seed)) for k in range(count)]
+    cases = [Case(k, partial(_batch, model, bars, k * wide, wide, seed, draws)) for k in range(count)]
     found = run("path", cases, common, role="path", blocks=("index", "n", "w", "lo"), means=means)
     if wide > 1:
         found = _apart(found).isel(path=slice(0, paths))
     return _summed(found, seen, ruin, quantiles).assign_attrs(
-        model=repr(model), seed=seed, study="monte_carlo", without=", ".join(lost_of(bars))
+        model=repr(model), seed=seed, draws=draws, study="monte_carlo", without=", ".join(lost_of(bars))
     )
 
 
-def _batch(model: Model, bars: xr.Dataset, first: int, many: int, seed: int) -> xr.Dataset:
+def _batch(model: Model, bars: xr.Dataset, first: int, many: int, seed: int, draws: Kind) -> xr.Dataset:
     """Bars of so many paths, assets of equal names in each batch."""
     if many == 1:
-        return model.bars(path=first, seed=seed, like=bars)
-    found = model.many(paths=range(first, first + many), seed=seed, like=bars)
+        return model.bars(path=first, seed=seed, like=bars, draws=draws)
+    found = model.many(paths=range(first, first + many), seed=seed, like=bars, draws=draws)
     return found.assign_coords(asset=[str(k) for k in range(many)])
 
 

@@ -18,7 +18,7 @@ from kernelkit.paths import simulation
 from kernelkit.paths.copula import definite, kendall, likely_df
 from kernelkit.paths.jumps import log_density
 from kernelkit.paths.model import Draws, Model
-from kernelkit.paths.simulation import bridge
+from kernelkit.paths.sobol import bridge
 
 p = kk.paths
 GBM = p.GBM(0.08, 0.25)
@@ -27,7 +27,8 @@ MERTON = p.Merton(0.05, 0.15, intensity=20.0, jump_mean=-0.02, jump_deviation=0.
 KOU = p.Kou(0.05, 0.16, intensity=25.0, up=0.4, up_rate=60.0, down_rate=40.0)
 HESTON = p.Heston(0.05, 0.04, reversion=3.0, mean_variance=0.05, vol_of_variance=0.6, correlation=-0.7)
 COPULA = p.Copula({"A": GBM, "B": GARCH}, correlation=[[1.0, 0.6], [0.6, 1.0]], df=4.0)
-MODELS = [GBM, GARCH, MERTON, KOU, HESTON, COPULA]
+IID = p.IID(p.SkewT(5e-4, 0.007, df=4.0, skew=-0.1))
+MODELS = [GBM, GARCH, MERTON, KOU, HESTON, COPULA, IID]
 ids = [type(m).__name__ for m in MODELS]
 
 
@@ -322,7 +323,7 @@ def test_definite__keeps_a_matrix_that_is_and_mends_one_that_is_not() -> None:
         (lambda: p.simulate(GBM, paths=5, steps=5, seed=-1), "seed"),
         (lambda: p.simulate(GBM, paths=5, steps=2.5), "steps"),  # type: ignore[arg-type]
         (lambda: p.simulate(GBM, paths=5, steps=5, draws="sobel"), "draws"),  # type: ignore[arg-type]
-        (lambda: p.simulate(GARCH, paths=5, steps=5, draws="sobol"), "sobol"),
+        (lambda: p.simulate(MERTON, paths=5, steps=5, draws="sobol"), "sobol"),
         (lambda: p.simulate(GBM, paths=5, steps=30_000, draws="sobol"), "sobol"),
     ],
 )
