@@ -42,6 +42,7 @@ _PUBLIC = {
     "orders": "result",
     "plan": "inference.planning",
     "portfolio": "strategy",
+    "reshuffle": "study.reshuffle",
     "resume": "run",
     "reverse_stress": "study.scenarios.reverse",
     "ring": "strategy",

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,11 +20,16 @@ MIME = "application/vnd.kernelkit.progress.v1+json"
 
 # Ten events a second look continuous to a person and cost nothing beside the computation.
 INTERVAL_S = 0.1
+# A look at the process and its children takes some milliseconds.
+USAGE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """One event: `done` of `total` steps of `label`; seconds left and candles per second where they are known.
+
+    ``failed`` trials have no result. ``cpu_percent`` (100 is one core) and ``memory_bytes`` are of the process that
+    counts and of its children, where they are known (`Usage`); events are equal whatever these are.
 
     >>> Progress("grid", 30, 40).fraction
     0.75
@@ -35,6 +40,9 @@ class Progress:
     total: int
     eta_s: float | None = None
     candles_per_s: float | None = None
+    failed: int = 0
+    cpu_percent: float | None = field(default=None, compare=False)
+    memory_bytes: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.done <= self.total:
@@ -56,7 +64,7 @@ class Progress:
         """Read a MIME payload; ValueError says what is wrong with it (it may come from anybody's notebook).
 
         >>> Progress.from_json({"label": "grid", "done": 1, "total": 4})
-        Progress(label='grid', done=1, total=4, eta_s=None, candles_per_s=None)
+        Progress(label='grid', done=1, total=4, eta_s=None, candles_per_s=None, failed=0, cpu_percent=None, ...)
         """
         if not isinstance(event, Mapping):
             raise ValueError(f"a progress event is a JSON object, not {type(event).__name__}")
@@ -65,7 +73,9 @@ class Progress:
             raise ValueError(
                 f"a progress event has text 'label' and whole 'done', 'total'; got {label!r}, {done!r}, {total!r}"
             )
-        return cls(label, done, total, _number(event, "eta_s"), _number(event, "candles_per_s"))
+        failed, memory = _whole(event, "failed"), _whole(event, "memory_bytes")
+        eta, speed, cpu = (_number(event, name) for name in ("eta_s", "candles_per_s", "cpu_percent"))
+        return cls(label, done, total, eta, speed, failed or 0, cpu, memory)
 
 
 def _number(event: Mapping[str, Any], name: str) -> float | None:
@@ -75,6 +85,46 @@ def _number(event: Mapping[str, Any], name: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         raise ValueError(f"{name!r} of a progress event is a finite number >= 0 or null, not {value!r}")
     return float(value)
+
+
+def _whole(event: Mapping[str, Any], name: str) -> int | None:
+    value = event.get(name)
+    if value is not None and (type(value) is not int or value < 0):
+        raise ValueError(f"{name!r} of a progress event is a whole number >= 0 or null, not {value!r}")
+    return value
+
+
+class Usage:
+    """How busy this process and its children have been since this was made or last asked, and what memory they hold.
+
+    Of a child, time before it was first seen does not count, nor what it did after it was last seen.
+
+    >>> busy = Usage()
+    >>> cpu, memory = busy()
+    >>> cpu >= 0.0, memory > 10_000_000
+    (True, True)
+    """
+
+    def __init__(self) -> None:
+        self._at, self._own = time.monotonic(), time.process_time()
+        self._children: dict[tuple[int, float], float] = {}
+
+    def __call__(self) -> tuple[float, int]:
+        """Per cent of one core, and bytes."""
+        import psutil
+
+        this = psutil.Process()
+        now, own, memory = time.monotonic(), time.process_time(), this.memory_info().rss
+        spent, children = own - self._own, dict[tuple[int, float], float]()
+        for child in this.children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # it has ended since
+                key, times = (child.pid, child.create_time()), child.cpu_times()
+                memory += child.memory_info().rss
+                children[key] = times.user + times.system
+                spent += children[key] - self._children.get(key, children[key])
+        share = 100.0 * spent / max(now - self._at, 1e-9)
+        self._at, self._own, self._children = now, own, children
+        return share, memory
 
 
 Listener = Callable[[Progress], None]
@@ -138,6 +188,9 @@ class Meter:
         self._lock = threading.RLock()
         self._sent: Progress | None = None
         self._sent_at = -math.inf
+        self._usage = Usage()
+        self._measured: tuple[float, int] | None = None
+        self._measured_at = clock()
         self.start()
 
     def start(self) -> None:
@@ -157,6 +210,11 @@ class Meter:
             if now - self._sent_at >= INTERVAL_S or self._now.done == self._now.total:
                 self._send(now)
 
+    def fail(self, trials: int) -> None:
+        """Count so many trials without a result; the next event tells it."""
+        with self._lock:
+            self._now = replace(self._now, failed=self._now.failed + trials)
+
     def _hear(self, inner: Progress) -> None:
         """Take an event of another meter as a part of the current step."""
         with self._lock:
@@ -173,13 +231,16 @@ class Meter:
                 self._send(self._clock())
 
     def _estimate(self, done: int, part: float, now: float, speed: float | None) -> Progress:
-        label, total, fresh = self._now.label, self._now.total, done + part - self._done_before
-        if done == total:
-            return Progress(label, done, total, 0.0, speed)
+        total, fresh = self._now.total, done + part - self._done_before
         eta = (now - self._started) / fresh * (total - done - part) if fresh > 0 else None
-        return Progress(label, done, total, eta, speed)
+        return replace(self._now, done=done, eta_s=0.0 if done == total else eta, candles_per_s=speed)
 
     def _send(self, now: float) -> None:
+        if self._listeners and now - self._measured_at >= USAGE_S:
+            self._measured, self._measured_at = self._usage(), now
+        if self._measured is not None:
+            cpu, memory = self._measured
+            self._now = replace(self._now, cpu_percent=cpu, memory_bytes=memory)
         self._sent, self._sent_at = self._now, now
         _send(self._listeners, self._now)
 

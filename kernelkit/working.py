@@ -141,6 +141,8 @@ def run(
 
     def arrive(a: int, _: int, part: Outcome) -> None:
         settle(outcome, a, part)
+        if part.errors:
+            meter.fail(len(part.errors))
         if put is not None:
             put(a, part)
 
@@ -233,6 +235,7 @@ def run_further(job: Job, label: str, results: Results, stems: np.ndarray, put: 
                 session.advance(at)
         except Failed as failure:
             outcome.errors[k] = failure.status, failure.i, failure.argument
+            meter.fail(1)
         else:
             if at == end:
                 part = session.ended(end)

@@ -201,6 +201,31 @@ def test_cluster__warns_once_of_another_build(bars, client, monkeypatch):
     assert all(worker in text for worker in client.nthreads())
 
 
+@kk.strategy
+def picky(ctx, fast=20, slow=100):
+    if ctx.i > 150 and fast % 3 == 0:
+        raise ValueError("three at a time")
+    ctx.target_percent(1.0 if ctx.close.sma(fast) > ctx.close.sma(slow) else 0.0)
+
+
+@pytest.mark.parametrize("where", ["eight threads", "two processes"])
+def test_progress__counts_every_trial_and_every_failure(bars, request, many_blocks, where):
+    recipe = recipe_of(bars, picky, GRID)
+    n = len(recipe.job.trials)
+    heard: list[Progress] = []
+    means = Means(request.getfixturevalue("client")) if where == "two processes" else Means()
+    with listen(heard.append):
+        outcome = new_outcome(n, True)
+        assert not run(recipe, outcome, means, "grid", workers=8)
+    failing = int((recipe.job.params[:, 0] % 3 == 0).sum())
+    assert 0 < failing < n
+    assert len(outcome.errors) == failing
+    assert (heard[-1].done, heard[-1].total, heard[-1].failed) == (n, n, failing)
+    counts = [(event.done, event.failed) for event in heard]
+    assert counts == sorted(counts)
+    assert len(counts) > 4
+
+
 def test_cluster__errors_come_back(bars, client):
     @kk.strategy
     def broken(ctx, n=5):

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import contextvars
+import subprocess
+import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelkit.progress import INTERVAL_S, Meter, Progress, emit, listen
+from kernelkit.progress import INTERVAL_S, USAGE_S, Meter, Progress, Usage, emit, listen
 
 
 class Clock:
@@ -72,6 +75,30 @@ def test_a_meter_may_be_advanced_from_many_threads() -> None:
     assert [event.done for event in heard] == sorted({event.done for event in heard})
     assert heard[-1].done == 4000
     assert heard[-1].eta_s == 0.0
+
+
+def test_eight_threads_count_to_the_last_trial_and_candle() -> None:
+    """More switches between threads than there ever are: an update that is lost shows in a total."""
+    clock = Clock()
+    heard: list[Progress] = []
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    def work(_: int) -> None:
+        for k in range(1000):
+            meter.advance(1, candles=3)
+            if k % 10 == 0:
+                meter.fail(1)
+
+    try:
+        with listen(heard.append), Meter("grid", 8001, clock=clock) as meter, ThreadPoolExecutor(8) as pool:
+            list(pool.map(work, range(8)))
+            clock.now += 2.0
+            meter.advance(1, candles=0)
+    finally:
+        sys.setswitchinterval(before)
+    assert (heard[-1].done, heard[-1].failed) == (8001, 800)
+    assert heard[-1].candles_per_s == 3 * 8000 / 2.0
 
 
 def test_estimates() -> None:
@@ -166,10 +193,75 @@ def test_a_step_too_many_is_an_error() -> None:
         st.integers(10, 20),
         st.none() | st.floats(0, 1e9),
         st.none() | st.floats(0, 1e12),
+        st.integers(0, 99),
+        st.none() | st.floats(0, 1e5),
+        st.none() | st.integers(0, 2**50),
     )
 )
 def test_json_round_trip(event: Progress) -> None:
-    assert Progress.from_json(event.to_json()) == event
+    assert Progress.from_json(event.to_json()).to_json() == event.to_json()
+
+
+def test_an_event_of_an_earlier_version_is_read() -> None:
+    old = {"label": "grid", "done": 1, "total": 4, "eta_s": 2.0, "candles_per_s": None}
+    assert Progress.from_json(old) == Progress("grid", 1, 4, 2.0)
+
+
+def test_failed_trials_are_told_by_the_next_event_and_at_the_end() -> None:
+    clock = Clock()
+    heard: list[tuple[int, int]] = []
+    with listen(lambda event: heard.append((event.done, event.failed))), Meter("grid", 3, clock=clock) as meter:
+        meter.fail(1)
+        meter.advance()
+        clock.now += 2 * INTERVAL_S
+        meter.advance(2)
+        meter.fail(2)
+    assert heard == [(1, 1), (3, 1), (3, 3)]
+
+
+def burn(seconds: float) -> None:
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+def test_usage_is_that_of_this_process_and_its_children() -> None:
+    ready = "import sys, time; a = bytearray(80_000_000); print(flush=True); sys.stdin.readline()\n"
+    ready += "end = time.process_time() + 0.4\nwhile time.process_time() < end: pass\nprint(flush=True); time.sleep(60)"
+    usage = Usage()
+    alone = usage()[1]
+    child = subprocess.Popen([sys.executable, "-c", ready], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdout.readline()
+        assert usage()[1] > alone + 75_000_000
+        began = time.monotonic()
+        child.stdin.write("\n")
+        child.stdin.flush()
+        child.stdout.readline()
+        burn(0.2)
+        cpu, _ = usage()
+        took = time.monotonic() - began
+    finally:
+        child.kill()
+        child.communicate()
+    assert 0.5 / took * 100.0 < cpu < 1.0 / took * 100.0  # 0.4 s and 0.2 s of processors
+    assert usage()[1] < alone + 75_000_000
+
+
+def test_events_tell_the_usage_once_they_have_run_for_a_second() -> None:
+    clock = Clock()
+    heard: list[Progress] = []
+    with listen(heard.append), Meter("grid", 3, clock=clock) as meter:
+        meter.advance()
+        clock.now += USAGE_S
+        meter.advance()
+        clock.now += INTERVAL_S
+        meter.advance()
+    assert [event.memory_bytes is None for event in heard] == [True, False, False]
+    assert heard[1].memory_bytes == heard[2].memory_bytes  # measured once a second at most
+    assert heard[1].cpu_percent is not None
 
 
 @pytest.mark.parametrize(
@@ -182,6 +274,9 @@ def test_json_round_trip(event: Progress) -> None:
         ({"label": "a", "done": 3, "total": 2}, "done is 3"),
         ({"label": "a", "done": 1, "total": 2, "eta_s": float("nan")}, "'eta_s'"),
         ({"label": "a", "done": 1, "total": 2, "candles_per_s": "fast"}, "'candles_per_s'"),
+        ({"label": "a", "done": 1, "total": 2, "failed": -1}, "'failed'"),
+        ({"label": "a", "done": 1, "total": 2, "memory_bytes": 1.5}, "'memory_bytes'"),
+        ({"label": "a", "done": 1, "total": 2, "cpu_percent": "all"}, "'cpu_percent'"),
     ],
 )
 def test_a_malformed_event_is_refused(payload: object, complaint: str) -> None:

@@ -50,7 +50,7 @@ function headline(run: IRun): HTMLElement | null {
 function runningText(run: IRun): string {
   const cells = run.cells === 0 ? '' : `cell ${run.cell} of ${run.cells}`;
   const share = `${Math.floor(100 * run.progress)} %`;
-  return [share, cells, paceText(run.eta_s, run.candles_per_s)].filter(text => text !== '').join(' · ');
+  return [share, cells, paceText(run)].filter(text => text !== '').join(' · ');
 }
 
 /** What became of the run, in a few words. */
@@ -60,7 +60,8 @@ function outcome(run: IRun): string {
       return runningText(run);
     case 'done': {
       const took = run.finished === null ? null : parseTime(run.finished) - parseTime(run.created);
-      return took === null ? 'finished' : `finished in ${durationText(took / 1000)}`;
+      const failed = run.failed ? ` · ${run.failed.toLocaleString('en-US')} trials failed` : '';
+      return (took === null ? 'finished' : `finished in ${durationText(took / 1000)}`) + failed;
     }
     case 'interrupted':
       return `stopped at ${Math.floor(100 * run.progress)} %; start it again to resume`;

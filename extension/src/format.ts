@@ -106,6 +106,11 @@ export function compact(value: number): string {
   return String(Number(value.toPrecision(4))).replace('-', '−');
 }
 
+/** So many bytes: "1.2 GB", "88 MB". */
+export function sizeText(count: number): string {
+  return count >= 1e9 ? `${(count / 1e9).toFixed(1)} GB` : `${(count / 1e6).toFixed(0)} MB`;
+}
+
 /** Parameters as `fast=20, slow=100`. */
 export function paramsText(params: Record<string, unknown>): string {
   return Object.entries(params)

@@ -1,16 +1,23 @@
 /** The progress event, `application/vnd.kernelkit.progress.v1+json`. */
 
 import { html } from './dom';
-import { compact, durationText } from './format';
+import { compact, durationText, sizeText } from './format';
 
 export const PROGRESS_MIME = 'application/vnd.kernelkit.progress.v1+json';
 
-export interface IProgress {
+/** What an event and a run tell of work that goes on; what earlier versions did not say is not there. */
+export interface IPace {
+  eta_s: number | null;
+  candles_per_s: number | null;
+  failed?: number | null;
+  cpu_percent?: number | null;
+  memory_bytes?: number | null;
+}
+
+export interface IProgress extends IPace {
   label: string;
   done: number;
   total: number;
-  eta_s: number | null;
-  candles_per_s: number | null;
 }
 
 /** A bar filled to `share` (0 to 1). */
@@ -22,11 +29,16 @@ export function drawBar(share: number): HTMLElement {
   return html('div', { class: 'kk-Bar', ...aria }, fill);
 }
 
-/** What is left to wait, and how fast it goes: "12 s left · 25.3M candles/s". */
-export function paceText(eta: number | null, speed: number | null): string {
+/** What failed, what is left to wait, how fast it goes: "2 failed · 12 s left · 25.3M candles/s · CPU 187 % · 1.2 GB". */
+export function paceText(pace: IPace): string {
+  const { eta_s: eta, candles_per_s: speed } = pace;
+  const [failed, cpu, memory] = [pace.failed ?? 0, pace.cpu_percent ?? null, pace.memory_bytes ?? null];
   return [
+    failed === 0 ? '' : `${failed.toLocaleString('en-US')} failed`,
     eta === null ? '' : `${durationText(eta)} left`,
-    speed === null ? '' : `${compact(speed)} candles/s`
+    speed === null ? '' : `${compact(speed)} candles/s`,
+    cpu === null ? '' : `CPU ${cpu.toFixed(0)} %`,
+    memory === null ? '' : sizeText(memory)
   ]
     .filter(text => text !== '')
     .join(' · ');
@@ -37,7 +49,7 @@ export function drawProgress(event: IProgress): HTMLElement[] {
   const [done, total] = [event.done, event.total].map(n => n.toLocaleString('en-US'));
   const count = event.total === 1 ? '' : `${done} of ${total}`;
   const over = event.done >= event.total;
-  const pace = paceText(over ? null : event.eta_s, event.candles_per_s);
+  const pace = paceText(over ? { ...event, eta_s: null } : event);
   const line = [event.label, count, pace].filter(text => text !== '').join(' · ');
   return [html('div', { class: 'kk-Progress-line' }, line), drawBar(event.done / (event.total || 1))];
 }

@@ -3,13 +3,15 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
+import type { IPace } from './progress';
+
 export type Status = 'running' | 'done' | 'failed' | 'interrupted' | 'lost';
 
 /**
  * One run; times are ISO-8601 UTC or empty, `progress` is 0 to 1, `cells` is 0 until it is known, a link is null where
  * there is no such file in reach.
  */
-export interface IRun {
+export interface IRun extends IPace {
   id: string;
   name: string;
   template: string;
@@ -17,8 +19,6 @@ export interface IRun {
   created: string;
   finished: string | null;
   progress: number;
-  eta_s: number | null;
-  candles_per_s: number | null;
   cell: number;
   cells: number;
   metrics: Record<string, number | null>;

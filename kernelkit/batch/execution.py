@@ -97,6 +97,8 @@ class _Execution:
         self._record = record
         self._on_change = on_change
         self._started = time.monotonic()
+        self._failed = 0  # trials, of the meters before that of the last event
+        self._event: Progress | None = None
         self._headline = job.folder / context.HEADLINE
         self._headline.unlink(missing_ok=True)
 
@@ -157,13 +159,25 @@ class _Execution:
         """Code cell `cell` of `cells` (from 1) starts."""
         done = max(self._record.run.progress, (cell - 1) / cells)
         said = self._said()
-        self._update(cell=cell, cells=cells, progress=done, eta_s=None, candles_per_s=None, notebook=NOTEBOOK, **said)
+        self._failed, self._event = self._record.run.failed or 0, None
+        nothing = dict.fromkeys(("eta_s", "candles_per_s", "cpu_percent", "memory_bytes"))
+        self._update(cell=cell, cells=cells, progress=done, notebook=NOTEBOOK, **nothing, **said)
 
     def on_progress(self, event: Progress) -> None:
         """Something inside the current cell went on; all cells count alike, and progress never goes back."""
         run = self._record.run
         done = max(run.progress, (run.cell - 1 + event.fraction) / run.cells)
-        self._update(progress=done, eta_s=event.eta_s, candles_per_s=event.candles_per_s)
+        before, self._event = self._event, event
+        if before is not None and (before.label != event.label or before.done > event.done):  # of another meter
+            self._failed += before.failed
+        self._update(
+            progress=done,
+            eta_s=event.eta_s,
+            candles_per_s=event.candles_per_s,
+            failed=self._failed + event.failed,
+            cpu_percent=event.cpu_percent,
+            memory_bytes=event.memory_bytes,
+        )
 
     def on_result(self, payload: Mapping[str, Any]) -> None:
         """A result was displayed: its best trial and data stand in the record unless the notebook itself says more."""

@@ -54,6 +54,9 @@ class Run:
     progress: float = 0.0
     eta_s: float | None = None
     candles_per_s: float | None = None
+    failed: int | None = None
+    cpu_percent: float | None = None
+    memory_bytes: int | None = None
     cell: int = 0
     cells: int = 0
     metrics: Mapping[str, float | None] = field(default_factory=dict)
@@ -79,7 +82,8 @@ _KINDS: dict[str, Any] = {
     **dict.fromkeys(("metrics", "parameters", "versions"), dict),
     **dict.fromkeys(("finished", "notebook", "report", "store", "error"), str | None),
     **dict.fromkeys(("data", "git"), dict | None),
-    **dict.fromkeys(("eta_s", "candles_per_s"), int | float | None),
+    **dict.fromkeys(("eta_s", "candles_per_s", "cpu_percent"), int | float | None),
+    **dict.fromkeys(("failed", "memory_bytes"), int | None),
     "progress": int | float,
     "seed": int | None,
 }
@@ -193,7 +197,7 @@ class Recorder:
             self._thread.join()
         now = utc_now()
         progress = 1.0 if status == "done" else self._run.progress
-        self.update(status=status, error=error, finished=now, progress=progress, eta_s=None)
+        self.update(status=status, error=error, finished=now, progress=progress, eta_s=None, cpu_percent=None)
         self._write()
         self._finished = True
         return self._run

@@ -7,6 +7,7 @@ import time
 from typing import TextIO
 
 from kernelkit.batch.runs import Run
+from kernelkit.report.words import size
 
 # A log gets a line per cell, and at least this many seconds apart inside a cell.
 LOG_S = 10.0
@@ -71,11 +72,17 @@ def line(run: Run) -> str:
     filled = int(run.progress * _BAR)
     cell = f"cell {run.cell}/{run.cells}" if run.cells else "starting"
     parts = [f"[{'#' * filled}{'.' * (_BAR - filled)}] {run.progress:4.0%}", cell]
+    if run.failed:
+        parts.append(f"{run.failed:,} failed")
     if run.eta_s is not None:
         parts.append(f"{_clock(run.eta_s)} left in this cell")
     if run.candles_per_s is not None:
         million = run.candles_per_s >= 1e6
         parts.append(f"{run.candles_per_s / (1e6 if million else 1e3):.1f}{'M' if million else 'k'} candles/s")
+    if run.cpu_percent is not None:
+        parts.append(f"CPU {run.cpu_percent:.0f}%")
+    if run.memory_bytes is not None:
+        parts.append(size(run.memory_bytes))
     return "  ".join(parts)
 
 

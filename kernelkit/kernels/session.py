@@ -420,7 +420,7 @@ class Session:
         tick: Callable[[int], None] | None = None,
         pace: Pace | None = None,
     ) -> None:
-        """Run trials [first, last), group by group, in slices of about SLICE_S; `tick` hears how many are done."""
+        """Run trials [first, last), group by group, in slices of about SLICE_S; `tick` hears how many have ended."""
         own = self.trials[first:last]
         longest = max(1, int((own["i1"] - own["trade_from"]).max()))  # before that it is not called
         pace = pace or Pace()
@@ -447,7 +447,7 @@ class Session:
             self.call(outcome, until)
             pace.show((until - before) * (last - first), time.perf_counter() - began)
             status = self.statuses()
-            ended = int((status == L.DONE).sum())
+            ended = int((status != L.PAUSED).sum())  # one that failed has, too
             if tick is not None:
                 tick(ended - done)
             done = ended

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kernelkit.progress import MIME, Progress, listen
-from kernelkit.report.words import compact
+from kernelkit.report.words import compact, size
 
 # What is over sooner needs no bar: it would only flicker.
 QUIET_S = 1.0
@@ -56,12 +56,20 @@ def text(event: Progress) -> str:
 
     >>> text(Progress("sma: 80 trials", 30, 80, eta_s=75.2, candles_per_s=5.2e7))
     'sma: 80 trials: 30 of 80 done, 1 min 15 s left, 52M candles/s'
+    >>> text(Progress("sma: 80 trials", 80, 80, failed=2, cpu_percent=187.4, memory_bytes=1_234_000_000))
+    'sma: 80 trials: 80 of 80 done, 2 failed, CPU 187 %, 1.2 GB'
     """
     parts = [f"{event.label}: {event.done:,} of {event.total:,} done"]
+    if event.failed:
+        parts.append(f"{event.failed:,} failed")
     if event.eta_s is not None and event.done < event.total:
         parts.append(f"{_duration(event.eta_s)} left")
     if event.candles_per_s is not None:
         parts.append(f"{compact(float(f'{event.candles_per_s:.3g}'))} candles/s")
+    if event.cpu_percent is not None:
+        parts.append(f"CPU {event.cpu_percent:.0f} %")
+    if event.memory_bytes is not None:
+        parts.append(size(event.memory_bytes))
     return ", ".join(parts)
 
 

@@ -194,9 +194,9 @@ class StudentT(Law):
 class SkewT(Law):
     """Student's t, its side above `location` stretched by `1 + skew` and the one below by `1 - skew`.
 
-    The density is `t((x - location) / (scale (1 ± skew))) / scale`. That is the law of Hansen (1994) and, but for the name of its skew, of Fernández and Steel (1998). `location` is
-    its mode and `scale` that of the t, so that with ``skew=0`` it is `StudentT`; Hansen's has mean 0 and variance 1,
-    and more than two degrees of freedom.
+    The density is `t((x - location) / (scale (1 ± skew))) / scale`. That is the law of Hansen (1994) and, but for the
+    name of its skew, of Fernández and Steel (1998). `location` is its mode and `scale` that of the t, so that with
+    ``skew=0`` it is `StudentT`; Hansen's has mean 0, variance 1 and more than two degrees of freedom.
 
     >>> bool(SkewT(0.0, 1.0, df=5.0, skew=-0.2).distribution(np.array([0.0]))[0] == 0.6)
     True

@@ -53,6 +53,15 @@ def _is(metric: str, kind: Sequence[str]) -> bool:
     return any(metric == name or metric.endswith(f"_{name}") for name in kind)
 
 
+def size(count: float) -> str:
+    """So many bytes.
+
+    >>> size(1_234_000_000), size(87_600_000)
+    ('1.2 GB', '88 MB')
+    """
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
 def known(metric: str) -> bool:
     """Whether the unit of a metric shows in its name.
 

@@ -154,12 +154,14 @@ def run(  # noqa: PLR0913  its settings are keywords, and passed on
                     if strict:
                         raise several.error
                     found.refuse(several)
+                    meter.fail(1)
                     continue
                 parts, reasons, interrupted = outcomes(several, role, bool(blocks), means)
                 for case, part, why in zip(several, parts, reasons, strict=True):
                     if strict and part.errors:
                         explain(case.recipe, part, case.settings.venue)
                     found.take(case, part, why)
+                    meter.fail(len(part.errors))
                 if interrupted and strict:
                     raise KeyboardInterrupt
                 if interrupted:

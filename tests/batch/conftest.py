@@ -21,7 +21,8 @@ STEPS = f"""
 import time
 from IPython.display import display, update_display
 for done in range(steps + 1):
-    event = {{"label": "grid", "done": done, "total": steps, "eta_s": (steps - done) * delay, "candles_per_s": 5e7}}
+    event = {{"label": "grid", "done": done, "total": steps, "eta_s": (steps - done) * delay, "candles_per_s": 5e7,
+              "failed": done // 4, "cpu_percent": 150.0, "memory_bytes": 10**9}}
     show = update_display if done else display
     show({{"{progress.MIME}": event, "text/plain": "grid"}}, raw=True, display_id="grid")
     time.sleep(delay)

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from kernelkit.batch import offline, runs
-from kernelkit.batch.execution import Outcome, RunWarning
+from kernelkit.batch.execution import Outcome, RunWarning, _Execution
 from kernelkit.batch.plan import plan
 from kernelkit.batch.run import RunsFailedError, run
 from kernelkit.errors import RunError, UsageError
+from kernelkit.progress import Progress
 
 from .conftest import STEPS
 
@@ -88,8 +89,27 @@ def test_progress_is_live_inside_cells_and_across_them(finished: tuple[Outcome, 
     assert inside[-1].progress == pytest.approx(3 / 6)
     assert inside[3].progress == pytest.approx((2 + 3 / 8) / 6)
     assert inside[3].eta_s == pytest.approx(5 * 0.02)
+    assert (inside[3].cpu_percent, inside[3].memory_bytes) == (150.0, 10**9)
+    assert [state.failed for state in inside] == sorted(state.failed or 0 for state in inside)
+    assert (inside[-1].failed, states[-1].failed) == (2, 4)  # of one cell, of both that tell
+    assert (states[-1].cpu_percent, states[-1].memory_bytes) == (None, None)
     assert {state.cell for state in states} == {0, 1, 2, 3, 4, 5, 6} - {0}
     assert states[-1].status == "done"
+
+
+def test_failed_trials_are_those_of_all_meters(tmp_path: Path, write_notebook: Any) -> None:
+    job = plan(write_notebook(tmp_path / "grid.ipynb", "pass"), {}, tmp_path / "runs")[0]
+    job.folder.mkdir(parents=True)
+    record = runs.Recorder(job.folder, runs.Run(id="a-1", name="a", template="a"))
+    watch = _Execution(job, record, None)
+    watch.on_cell(1, 2)
+    for label, done, failed in (("a", 3, 1), ("a", 9, 2), ("a", 9, 3), ("a", 1, 0), ("b", 1, 1), ("b", 2, 2)):
+        watch.on_progress(Progress(label, done, 9, failed=failed))
+    assert record.run.failed == 3 + 0 + 2
+    watch.on_cell(2, 2)
+    assert record.run.failed == 5
+    watch.on_progress(Progress("b", 2, 9, failed=1))
+    assert record.run.failed == 6
 
 
 def test_the_executed_notebook(finished: tuple[Outcome, list[runs.Run], Path]) -> None:

@@ -49,6 +49,11 @@ def test_the_time_left_is_that_of_the_cell() -> None:
     assert line(dataclasses.replace(RUN, cell=1, eta_s=253.0)).endswith("cell 1/4  4:13 left in this cell")
 
 
+def test_a_line_tells_what_failed_and_what_the_machine_does() -> None:
+    run = dataclasses.replace(RUN, cell=1, failed=3, cpu_percent=187.4, memory_bytes=88_000_000)
+    assert line(run).endswith("cell 1/4  3 failed  CPU 187%  88 MB")
+
+
 def test_a_line_is_never_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "30")
     screen = Screen()

@@ -80,6 +80,8 @@ def test_live__nothing_is_compiling_once_trials_are_done(screen, clock):
         (Progress("a", 1, 2, 7.4), "a: 1 of 2 done, 7 s left"),
         (Progress("a", 1, 2, 7384.0), "a: 1 of 2 done, 2 h 3 min left"),
         (Progress("a", 2, 2, 0.0, 3.1e8), "a: 2 of 2 done, 310M candles/s"),
+        (Progress("a", 1, 2, failed=1234), "a: 1 of 2 done, 1,234 failed"),
+        (Progress("a", 1, 2, cpu_percent=187.4, memory_bytes=2 * 10**9), "a: 1 of 2 done, CPU 187 %, 2.0 GB"),
     ],
 )
 def test_text(event, said):

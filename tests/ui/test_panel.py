@@ -41,6 +41,7 @@ def at_work(lab) -> Iterator[runs.Recorder]:
         created=day(4),
         finished="2026-01-04T09:02:11.000Z",
         progress=1.0,
+        failed=3,
         notebook="notebook.ipynb",
         report="report.html",
     )
@@ -58,7 +59,8 @@ def at_work(lab) -> Iterator[runs.Recorder]:
     data = {"name": "aapl"}
     run = runs.Run(id="grid-1", name="momentum-grid", template="walk_forward", data=data, cells=12, metrics=METRICS)
     with runs.Recorder(folder, run) as recorder:
-        recorder.update(progress=0.42, cell=5, eta_s=73.0, candles_per_s=85.3e6)
+        usage = {"failed": 2, "cpu_percent": 187.4, "memory_bytes": 1_234_000_000}
+        recorder.update(progress=0.42, cell=5, eta_s=73.0, candles_per_s=85.3e6, **usage)
         yield recorder
 
 
@@ -76,7 +78,8 @@ def test_panel__lists_every_run_with_its_status(session, panel):
     shown = {name: panel.locator(f'[data-run="{name}"]') for name in ("grid-1", "typo-1", "stopped-1", "killed-1")}
     assert panel.locator(".kk-Status").all_inner_texts() == ["running", "done", "failed", "interrupted", "lost"]
     running = shown["grid-1"]
-    running.get_by_text("42 % · cell 5 of 12 · 1 min 13 s left · 85.3M candles/s").wait_for()
+    pace = "2 failed · 1 min 13 s left · 85.3M candles/s · CPU 187 % · 1.2 GB"
+    running.get_by_text(f"42 % · cell 5 of 12 · {pace}").wait_for()
     assert running.locator(".kk-Bar").get_attribute("aria-valuenow") == "42"
     assert "did you mean sp500_index?" in shown["typo-1"].inner_text()
     assert "stopped at 55 %" in shown["stopped-1"].inner_text()
@@ -84,14 +87,14 @@ def test_panel__lists_every_run_with_its_status(session, panel):
     done = panel.locator('[data-run="walk_forward-0a1b2c3d4e"]')
     assert done.locator("dt").all_inner_texts() == ["Sharpe", "CAGR", "Max DD"]
     assert done.locator("dd").all_inner_texts() == ["0.83", "7.1 %", "21.4 %"]
-    assert "finished in 2 min 11 s" in done.inner_text()
+    assert "finished in 2 min 11 s · 3 trials failed" in done.inner_text()
     session.shoot("panel")
     assert session.problems == []
 
 
 def test_panel__follows_a_run(panel, at_work):
     at_work.update(progress=0.61, cell=7, eta_s=40.0)
-    panel.get_by_text("61 % · cell 7 of 12 · 40 s left").wait_for()
+    panel.get_by_text("61 % · cell 7 of 12 · 2 failed · 40 s left").wait_for()
 
 
 def test_panel__filters(session, panel):

@@ -74,7 +74,9 @@ WRONG = {
 }
 MARKUP = "<img src=x onerror=\"document.title='hacked'\">"
 SINGLE = {"params": {}, "metrics": {"sharpe_ratio": 0.649, "final_equity": 1.0}}
-EVENT = progress.Progress("grid", 30, 40, eta_s=12.0, candles_per_s=85.3e6)
+EVENT = progress.Progress(
+    "grid", 30, 40, eta_s=12.0, candles_per_s=85.3e6, failed=2, cpu_percent=187.4, memory_bytes=1_234_000_000
+)
 
 OUTPUTS: dict[str, dict[str, object]] = {
     "grid": {RESULT: bundle()},
@@ -171,7 +173,8 @@ def test_result__names_are_text_and_never_markup(output):
 
 def test_progress__is_a_bar_with_its_pace(session, output):
     shown = output("progress")
-    shown.get_by_text("grid · 30 of 40 · 12 s left · 85.3M candles/s").wait_for()
+    pace = "2 failed · 12 s left · 85.3M candles/s · CPU 187 % · 1.2 GB"
+    shown.get_by_text(f"grid · 30 of 40 · {pace}").wait_for()
     assert shown.locator(".kk-Bar").get_attribute("aria-valuenow") == "75"
     session.shoot("progress")
 
