@@ -141,6 +141,11 @@ ORACLES = {
         "Fang and Oosterlee (2008); d'Halluin, Forsyth and Vetzal (2005); Kou (2002); Black and Scholes (1973)",
         "papers",
     ),
+    "Laws of returns": Oracle(
+        "scipy's stable and t laws and its fit of a t; arch's SkewStudent; McCulloch (1986), table III; Lilliefors "
+        "(1967) and Stephens (1986), critical values of fitted normal laws",
+        f"{BSD}, NCSA, papers",
+    ),
     "Copulas, closed forms": Oracle("McNeil, Frey and Embrechts (2005), table 5.1; Nelsen (2006)", "books"),
 }
 HEAD = """# Conformance

@@ -19,6 +19,7 @@ from kernelkit.paths.copula import definite, kendall, likely_df
 from kernelkit.paths.jumps import log_density
 from kernelkit.paths.model import Draws, Model
 from kernelkit.paths.sobol import bridge
+from kernelkit.schema import check_bars
 
 p = kk.paths
 GBM = p.GBM(0.08, 0.25)
@@ -260,6 +261,70 @@ def test_g10__assets_are_drawn_together(history: Any) -> None:
     np.testing.assert_allclose(many["terminal"].sel(path=5), np.exp(found.sum(axis=0)), rtol=1e-11)
 
 
+@pytest.fixture(scope="module")
+def two(history: Any) -> Any:
+    """Bars of two assets, the second of which moves with the first."""
+    other = history.copy(deep=True)
+    for name in ("open", "high", "low", "close"):
+        other[name].values[:] = np.round(history[name].values ** 1.5 * 2**20 / 40) / 2**20
+    both = xr.concat([history, other.assign_coords(asset=["b"], asset_id=("asset", ["b"]))], "asset", data_vars="all")
+    both.attrs = history.attrs
+    return both
+
+
+@pytest.mark.parametrize("scheme", ["iid", "circular"])
+def test_g17__paths_are_filtered_from_innovations_of_bars(two: Any, scheme: Any) -> None:
+    length = 1 if scheme == "iid" else 7
+    model = p.FilteredBootstrap.fit(two, length=length, scheme=scheme)
+    x = np.diff(np.log(two["close"].values), axis=0)
+    at = block_indices(len(x), np.array([5]), length=length, scheme=scheme, seed=2, places=300)[0]
+    found = model.returns(Draws(2, 5, 1), 300)
+    for a in range(2):
+        g = p.GARCH.fit(two.isel(asset=[a]), innovations="normal")
+        e, h = x[:, a] - g.mean, np.empty(len(x))
+        before = float(np.mean(e**2))
+        now = g.omega + g.persistence * before
+        for t in range(len(x)):
+            h[t] = now
+            now = g.omega + (g.alpha + g.gamma * (e[t] < 0)) * e[t] ** 2 + g.beta * now
+        z = e / np.sqrt(h)
+        z = (z - z.mean()) / z.std()
+        now, slow = g.stationary, []
+        for k in at:
+            move = now**0.5 * z[k]
+            slow.append(g.mean + move)
+            now = g.omega + (g.alpha + g.gamma * (move < 0)) * move**2 + g.beta * now
+        np.testing.assert_allclose(found[:, a], slow, rtol=1e-9, atol=1e-13)
+        last = p.FilteredBootstrap.fit(two, begin="last").margins[a].variance
+        np.testing.assert_allclose(last, h_after(g, e, h), rtol=1e-12)
+    many = p.simulate(model, paths=6, steps=301, seed=2)
+    np.testing.assert_allclose(
+        many["terminal"].sel(path=5), np.exp(model.returns(Draws(2, 5, 1), 301).sum(axis=0)), rtol=1e-11
+    )
+    bars = model.bars(300, path=5, seed=2, like=two)
+    check_bars(bars)
+    np.testing.assert_allclose(np.diff(np.log(bars["close"].values), axis=0), found[1:], atol=2e-6)
+
+
+def h_after(g: Any, e: np.ndarray, h: np.ndarray) -> float:
+    return float(g.omega + (g.alpha + g.gamma * (e[-1] < 0)) * e[-1] ** 2 + g.beta * h[-1])
+
+
+def test_g17__pieces_of_paths_are_the_same(two: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = p.FilteredBootstrap.fit(two)
+    whole = p.simulate(model, paths=30, steps=50, seed=2)
+    monkeypatch.setattr("kernelkit.paths.filtered.CELLS", 700)
+    assert p.simulate(model, paths=30, steps=50, seed=2).equals(whole)
+
+
+def test_g17__volatility_comes_in_clusters_without_blocks(history: Any) -> None:
+    plain, filtered = p.Bootstrap.fit(history, length=1, scheme="iid"), p.FilteredBootstrap.fit(history)
+    size = [np.abs(m.returns(Draws(1, 0, 20), 2000)) for m in (plain, filtered)]
+    remembered = [np.mean([np.corrcoef(x[5:, k], x[:-5, k])[0, 1] for k in range(20)]) for x in size]
+    assert abs(remembered[0]) < 0.02
+    assert remembered[1] > 0.1
+
+
 def test_g10__length_is_that_of_squared_returns(history: Any) -> None:
     x = np.diff(np.log(history["close"].values[:, 0]))
     squared = (x - x.mean()) ** 2
@@ -267,6 +332,31 @@ def test_g10__length_is_that_of_squared_returns(history: Any) -> None:
     whole = p.Bootstrap.fit(history, scheme="moving").length
     assert whole == np.ceil(float(kk.inference.block_length(squared, scheme="circular")))
     assert p.Bootstrap.fit(history, scheme="iid").length == 1.0
+
+
+@pytest.mark.parametrize("model", [GARCH, p.GARCH(mean=0.0, omega=2e-6, alpha=0.05, beta=0.9), IID])
+def test_g9__sobol_moves_have_the_model_s_law(model: Any) -> None:
+    n = 2**12
+    found, other = (p.simulate(model, paths=n, steps=16, seed=5, draws=kind) for kind in ("sobol", "independent"))
+    both = [np.log(x["terminal"].values) for x in (found, other)]
+    assert scipy.stats.ks_2samp(*both).pvalue > 1e-3
+
+    def mean(kind: Any, seed: int) -> float:
+        return float(np.log(p.simulate(model, paths=256, steps=16, seed=seed, draws=kind)["terminal"]).mean())
+
+    spread = [np.std([mean(kind, seed) for seed in range(16)]) for kind in ("sobol", "independent")]
+    assert spread[0] < 0.5 * spread[1]
+
+
+@pytest.mark.parametrize("draws", ["antithetic", "sobol"])
+def test_g2__bars_of_a_path_take_its_draws(draws: Any) -> None:
+    reduced = p.simulate(GARCH, paths=8, steps=40, seed=5, draws=draws)
+    together = GARCH.many(40, paths=range(2, 8), seed=5, draws=draws)
+    for path in (2, 3, 7):
+        one = GARCH.bars(40, path=path, seed=5, draws=draws)
+        np.testing.assert_array_equal(one["close"].values[:, 0], together["close"].sel(asset=str(path)).values)
+        terminal = float(reduced["terminal"].sel(path=path))
+        assert float(one["close"][-1, 0]) / 100.0 == pytest.approx(terminal, rel=1e-8)
 
 
 def test_g11__margins_are_their_own_models() -> None:
@@ -339,5 +429,10 @@ def test_errors__fits_say_what_they_need(history: Any) -> None:
         p.GBM.fit(COPULA.bars(200))
     with pytest.raises(DataError, match="never changes"):
         p.GBM.fit(p.GBM(0.0, 0.0).bars(200))
-    with pytest.raises(UsageError, match="antithetic"):
-        p.simulate(p.Bootstrap.fit(history), paths=3, steps=3, draws="antithetic")
+    for model in (p.Bootstrap.fit(history), p.FilteredBootstrap.fit(history)):
+        with pytest.raises(UsageError, match="antithetic"):
+            p.simulate(model, paths=3, steps=3, draws="antithetic")
+        with pytest.raises(UsageError, match="antithetic"):
+            model.bars(30, draws="antithetic")
+    with pytest.raises(UsageError, match="begin"):
+        p.FilteredBootstrap.fit(history, begin="first")  # type: ignore[arg-type]

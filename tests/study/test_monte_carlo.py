@@ -48,6 +48,19 @@ def test_each_path_is_its_backtest(bars: xr.Dataset, monkeypatch: pytest.MonkeyP
             np.testing.assert_array_equal(mine.values, alone[name].values, err_msg=name)
 
 
+@pytest.mark.parametrize("draws", ["antithetic", "sobol"])
+def test_paths_take_the_draws_that_are_asked_for(bars: xr.Dataset, monkeypatch: pytest.MonkeyPatch, draws: Any) -> None:
+    monkeypatch.setattr(module, "BATCH_BARS", 3000)
+    model = kk.paths.GBM(drift=0.05, volatility=0.2)
+    found = kk.monte_carlo(bars, cross, paths=7, model=model, seed=3, draws=draws)
+    for path in (0, 3, 6):
+        alone = kk.backtest(model.bars(path=path, seed=3, like=bars, draws=draws), cross)
+        assert float(found["total_return"].sel(path=path)) == float(alone["total_return"])
+    assert found.attrs["draws"] == draws
+    with pytest.raises(kk.errors.UsageError, match="of Bootstrap"):
+        kk.monte_carlo(bars, cross, paths=7, draws=draws)
+
+
 def test_more_paths_begin_with_the_fewer_ones(bars: xr.Dataset) -> None:
     few, many = (kk.monte_carlo(bars, cross, paths=n, seed=3) for n in (5, 12))
     for name in L.HEADLINE:
