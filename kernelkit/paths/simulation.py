@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kernelkit.paths.model import PATHS, Kind, Model, check_counts
-from kernelkit.paths.sobol import draws_of, sobol_points
+from kernelkit.paths.sobol import CELLS, draws_of, sobol_points
 
 if TYPE_CHECKING:
     import xarray as xr
 
 BATCH = 2048  # paths at a time: a piece of 32 steps of them stays in the cache
-SOBOL_CELLS = 2**21
 
 
 def simulate(model: Model, *, paths: int, steps: int, seed: int = 0, draws: Kind = "independent") -> xr.Dataset:
@@ -39,7 +38,7 @@ def simulate(model: Model, *, paths: int, steps: int, seed: int = 0, draws: Kind
     wide, batch = len(model.assets), BATCH
     points = sobol_points("simulate", model, steps, seed) if draws == "sobol" else None
     if points is not None:
-        batch = max(1, SOBOL_CELLS // steps)
+        batch = max(1, CELLS // steps)
     out = np.empty((4, paths * wide))
     for first in range(0, paths, batch):
         some = draws_of("simulate", model, draws, steps, seed, first, min(batch, paths - first), points)

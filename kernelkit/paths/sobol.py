@@ -13,6 +13,8 @@ from kernelkit import rng
 from kernelkit.errors import UsageError, message
 from kernelkit.paths.model import KINDS, Draws, Float64s, Kind, Model
 
+CELLS = 2**21  # numbers at a time
+
 
 @dataclass(frozen=True)
 class SobolDraws(Draws):
@@ -54,10 +56,10 @@ def draws_of(
         return Draws(seed, first, many, kind == "antithetic")
     if points is None:
         points = sobol_points(what, model, steps, seed)
-        if first:
-            points.fast_forward(first)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that a number of points is no power of two
+        while points.num_generated < first:  # SciPy's own fast_forward knows 32 bits alone
+            points.random(min(first - points.num_generated, max(1, CELLS // steps)))
         u = points.random(many)
     walk = bridge(rng.normal_quantile(np.clip(u, 2.0**-53, 1.0 - 2.0**-53)).T)
     return SobolDraws(seed, first, many, moves=np.diff(walk, axis=0, prepend=0.0))

@@ -94,7 +94,7 @@ def test_g9__a_bridge_is_a_brownian_motion(n: int) -> None:
 
 def test_g9__sobol_points_are_the_same_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = p.simulate(GBM, paths=256, steps=10, seed=1, draws="sobol")
-    monkeypatch.setattr(simulation, "SOBOL_CELLS", 300)
+    monkeypatch.setattr(simulation, "CELLS", 300)
     pieces = p.simulate(GBM, paths=256, steps=10, seed=1, draws="sobol")
     np.testing.assert_allclose(whole["terminal"], pieces["terminal"], rtol=1e-14)
 
