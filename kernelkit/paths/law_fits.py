@@ -152,12 +152,13 @@ def plot_laws(found: xr.Dataset) -> Any:
     >>> type(plot_laws(fit_laws(np.random.default_rng(1).normal(size=100), replications=0))).__name__
     'Overlay'
     """
-    import holoviews as hv
     import hvplot.pandas  # noqa: F401 - what it adds to pandas
+    import pandas as pd
 
     frame = found[["observed", "quantile"]].to_dataframe().reset_index()
     low, high = float(found["observed"].min()), float(found["observed"].max())
     points = frame.hvplot.scatter(
         x="quantile", y="observed", by="law", size=8, title="Returns against fitted laws", ylabel="return"
     )
-    return points.opts(xlim=(low, high)) * hv.Curve([(low, low), (high, high)]).opts(color="black", line_width=1)
+    line = pd.DataFrame({"quantile": [low, high], "observed": [low, high]})
+    return points.opts(xlim=(low, high)) * line.hvplot.line(x="quantile", y="observed", color="black", line_width=1)
