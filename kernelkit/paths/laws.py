@@ -44,19 +44,22 @@ class Law(ABC):
 
     def log_density(self, x: Float64s) -> Float64s:
         """The logarithm of the density at `x`, of any shape."""
-        return self._log_density((x - self.location) / self.scale) - math.log(self.scale)
+        return self._log_density(self._standard(x)).reshape(np.shape(x)) - math.log(self.scale)
 
     def distribution(self, x: Float64s) -> Float64s:
         """The chance of `x` or less."""
-        return self._distribution((x - self.location) / self.scale)
+        return self._distribution(self._standard(x)).reshape(np.shape(x))
 
     def survival(self, x: Float64s) -> Float64s:
         """The chance of more than `x`, exact where that is small."""
-        return self.mirror().distribution(-x)
+        return self.mirror().distribution(np.negative(x))
 
     def mirror(self) -> Self:
         """The law of the number's opposite."""
         return dataclasses.replace(self, location=-self.location)
+
+    def _standard(self, x: Float64s) -> Float64s:
+        return np.atleast_1d((np.asarray(x, np.float64) - self.location) / self.scale)
 
     def at_normal(self, z: Float64s) -> Float64s:
         """The number that is as likely not exceeded as `z` is of a standard normal law, exact in both tails."""

@@ -100,6 +100,15 @@ def test_g14__a_law_agrees_with_itself(law: Law) -> None:
     np.testing.assert_allclose(np.exp(law.log_density(inner)), slope, rtol=1e-4)
 
 
+@pytest.mark.parametrize("law", EACH, ids=ids)
+def test_g14__numbers_may_have_any_shape(law: Law) -> None:
+    x = law.quantile(np.array([[0.01, 0.3], [0.6, 0.9999]]))
+    for of in (law.log_density, law.distribution, law.survival):
+        whole = of(x)
+        assert whole.shape == (2, 2)
+        assert float(of(float(x[1, 1]))) == whole[1, 1]  # type: ignore[arg-type]
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.floats(1.1, 1.999), st.floats(-0.99, 0.99))
 def test_g14__stable_laws_have_no_seam(alpha: float, beta: float) -> None:
