@@ -118,11 +118,13 @@ class Bootstrap(Model):
 
     def log_bars(self, draws: Draws, n: int) -> tuple[Float64s, Float64s | None]:
         """Log prices (open high low close, step, path and asset) of `n` bars from 0 on, and the volume if any."""
-        places = self._places(draws, n)
-        gap, up, down, move, volume = (row[places].reshape(n, -1) for row in self.history)
-        closes = np.cumsum(move, axis=0)
-        opened = closes - move + gap
-        out = np.stack([opened, opened + up, opened + down, closes])
+        from kernelkit.kernels.compile import kernel
+        from kernelkit.kernels.resample import FOLLOW_TYPES
+
+        wide = draws.many * len(self.names)
+        out, volume = np.empty((4, n, wide)), np.empty((n, wide))
+        follow = kernel("resample", "follow", FOLLOW_TYPES)
+        follow(np.ascontiguousarray(self._places(draws, n).T), self.history, np.zeros(wide), out, volume)
         return out, None if np.isnan(self.history[4]).all() else volume
 
 

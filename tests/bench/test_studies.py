@@ -1,4 +1,4 @@
-"""Walk-forward and cross-validation, beside one backtest of the same grid: what choosing costs beyond its trials."""
+"""Walk-forward, cross-validation and Monte Carlo, beside one backtest of the same grid: what they cost beyond it."""
 
 from __future__ import annotations
 
@@ -49,6 +49,19 @@ def test_cross_validate__trades_at_the_speed_of_the_engine(bars, compare, hold):
     )
     rate = 100 * BARS * pair.yardstick_rate / n
     hold("cross_validate", pair.ratio, f"{pair.rate / 1e6:.0f} M candles/s per core", f"{rate / 1e6:.0f} M candles/s")
+
+
+def test_monte_carlo__trades_at_the_speed_of_the_engine(bars, compare, hold):
+    model = kk.paths.Bootstrap.fit(bars, length=50)
+    n = 5 * 100 * BARS
+    pair = compare(
+        "monte_carlo",
+        lambda: kk.monte_carlo(bars, strategies.sweep, grid=GRID, paths=4, model=model, **SETTINGS),
+        lambda: one_grid(bars),
+        n,
+    )
+    rate = 100 * BARS * pair.yardstick_rate / n
+    hold("monte_carlo", pair.ratio, f"{pair.rate / 1e6:.0f} M candles/s per core", f"{rate / 1e6:.0f} M candles/s")
 
 
 def test_walk_forward__a_thousand_folds(bars, compare, hold):
