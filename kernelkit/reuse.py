@@ -3,12 +3,15 @@
 A folder of packs, each a Zarr group in one file that is written whole or not at all and never changed. Its name begins
 with its kind and the hash of what is in it: ``trials`` have ``key`` (trial, byte), ``headline``, ``meta`` and perhaps
 ``blocks``, as `kernels.job.Outcome` has them; ``states`` have ``key``, ``bars``, ``seen`` and ``state``, as `State`
-has them. Notebooks, jobs and clients of a cluster share the folder; who finds a pack damaged goes on without it.
+has them. Notebooks, jobs and clients of a cluster share the folder, on one machine or, where it lies on a disk that
+they share, on several; who finds a pack damaged goes on without it. A cluster's workers need not see the folder: the
+client writes what they send as it arrives, and what it loses when it is killed is what was on its way.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -18,10 +21,10 @@ import threading
 import time
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +32,10 @@ from numpy.typing import NDArray
 from kernelkit.errors import UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Outcome
+from kernelkit.spilling import let_go
 
 Array = NDArray[Any]
+Found = TypeVar("Found")
 Cache = bool | str | os.PathLike[str] | None
 
 WORTH = 1e7  # candles: about 0.2 s of work, below which a run is made again sooner than it is looked up
@@ -38,8 +43,10 @@ PIECE_S = 2.0  # a kill loses what is in flight, so a piece takes about this lon
 CANDLES_PER_S = 5e7  # of a core, about
 KEY_BYTES = 16
 MANY = 64  # small packs: they are merged
+ROWS = 1 << 11  # trials that are read or written at once: 16 MB of block summaries
 SMALL = 1 << 24  # bytes
 SUFFIX, PART = ".zarr.zip", ".part"
+DIGITS = 32  # of a hash
 
 
 def folder_of(cache: Literal[True] | str | os.PathLike[str]) -> Path:
@@ -141,19 +148,22 @@ class Results:
 
     def find(self, keys: Array, out: Outcome) -> None:
         """Write into ``out`` what is known of trials of these keys; if it has blocks, only such as have theirs."""
+        names = ("headline", "meta", *(("blocks",) if out.blocks is not None else ()))
         for pack, own in self._known("trials"):
             left = np.flatnonzero(~out.done)
             place, row = matches(keys[left], own)
-            if len(place) == 0:
-                continue
-            arrays = self._read(pack, ("headline", "meta", *(("blocks",) if out.blocks is not None else ())))
-            if arrays is None:
-                continue
-            mine = left[place]
-            out.headline[mine], out.meta[mine], out.done[mine] = arrays["headline"][row], arrays["meta"][row], True
-            if out.blocks is not None:
-                found = arrays["blocks"][row].view(L.NODE)[..., 0]
-                out.blocks[mine[:, None], np.arange(found.shape[1])] = found
+            order = np.argsort(row, kind="stable")
+            for k in range(0, len(row), ROWS):
+                some = order[k : k + ROWS]
+                arrays = self._read(pack, names, row[some])
+                if arrays is None:
+                    break
+                mine = left[place[some]]
+                out.headline[mine], out.meta[mine], out.done[mine] = arrays["headline"], arrays["meta"], True
+                if out.blocks is not None:
+                    found = arrays["blocks"].view(L.NODE)[..., 0]
+                    out.blocks[mine[:, None], np.arange(found.shape[1])] = found
+                    let_go(out.blocks)
 
     def put(self, keys: Array, outcome: Outcome) -> None:
         """Keep what is done of an outcome, whole or not at all."""
@@ -181,19 +191,39 @@ class Results:
                 out.append(State(int(arrays["bars"][k]), arrays["seen"][k].tobytes().hex(), arrays["state"][k]))
         return sorted(out, key=lambda state: -state.bars)
 
-    def keep(self, states: Mapping[bytes, State]) -> None:
-        """Keep these states, by key."""
-        for size in {len(s.block) for s in states.values()}:
-            own = {k: s for k, s in states.items() if len(s.block) == size}
-            seen = [np.frombuffer(bytes.fromhex(s.seen), "u1") for s in own.values()]
-            arrays = {
-                "key": np.frombuffer(b"".join(own), "u8").reshape(len(own), -1),
-                "bars": np.array([s.bars for s in own.values()], "i8"),
-                "seen": np.stack(seen),
-                "state": np.stack([s.block for s in own.values()]),
-            }
-            with self._forgiving():
+    def keep(self, states: Mapping[bytes, State], gone: Mapping[bytes, State]) -> None:
+        """Keep these states, by key, in the place of those that they went on from."""
+        with self._forgiving():
+            for size in {len(s.block) for s in states.values()}:
+                own = {k: s for k, s in states.items() if len(s.block) == size}
+                seen = [np.frombuffer(bytes.fromhex(s.seen), "u1") for s in own.values()]
+                arrays = {
+                    "key": np.frombuffer(b"".join(own), "u8").reshape(len(own), -1),
+                    "bars": np.array([s.bars for s in own.values()], "i8"),
+                    "seen": np.stack(seen),
+                    "state": np.stack([s.block for s in own.values()]),
+                }
                 self._write("states", arrays)
+            if gone:
+                self._leave_out({(key, state.seen) for key, state in gone.items()})
+            if len(self.packs("states")) > MANY:
+                self.merge()
+
+    def _leave_out(self, gone: set[tuple[bytes, str]]) -> None:
+        """Write packs without the states of these keys and digests; nothing where somebody else is at it."""
+        with self._alone() as alone:
+            for pack in self.packs("states") if alone else ():
+                arrays = self._read(pack, ("key", "seen"))
+                if arrays is None:
+                    continue
+                pairs = zip(arrays["key"], arrays["seen"], strict=True)
+                left = np.flatnonzero([(k.tobytes(), s.tobytes().hex()) not in gone for k, s in pairs])
+                if len(left) == len(arrays["key"]):
+                    continue
+                kept = self._read(pack, (), left) if len(left) else None
+                if kept is not None:
+                    self._dated(self._write("states", kept), pack.at)
+                pack.path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _forgiving(self) -> Iterator[None]:
@@ -205,34 +235,73 @@ class Results:
                 warnings.warn(f"results cannot be kept in {self.place}: {error}", RuntimeWarning, stacklevel=4)
             self._told = True
 
-    def merge(self) -> None:
-        """Join small packs of trials into one; whoever reads meanwhile finds each trial in the old or the new one."""
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """Whether nobody else is at taking packs away: then nobody is as long as this lasts."""
         self.place.mkdir(parents=True, exist_ok=True)
         with (self.place / "merging").open("w") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                return  # somebody else does
-            by_names: dict[str, list[tuple[Pack, dict[str, Array]]]] = {}
-            for pack in self.packs("trials"):
-                arrays = self._read(pack, ()) if pack.bytes < SMALL else None
-                if arrays is not None:
-                    kind = repr(
-                        [(n, a.dtype, a.shape[1:] if n != "blocks" else a.shape[2:]) for n, a in arrays.items()]
-                    )
-                    by_names.setdefault(kind, []).append((pack, arrays))  # other versions of the engine have others
-            for several in by_names.values():
+                yield False
+                return
+            yield True
+
+    def _dated(self, path: Path, at: float) -> None:
+        os.utime(path, (at, at))  # what is old stays so
+
+    def merge(self) -> None:
+        """Join small packs of a kind into one, piece by piece.
+
+        Whoever reads meanwhile finds each trial in the old or the new one.
+        """
+        with self._alone() as alone:
+            by_form: dict[str, list[tuple[Pack, dict[str, Column]]]] = {}
+            for pack in self.packs() if alone else ():
+                columns = self._open(pack, columns_of) if pack.bytes < SMALL else None
+                if columns is not None and self.sound(pack):  # other versions of the engine have others
+                    forms = [(n, c.dtype, c.shape[1:] if n != "blocks" else c.shape[2:]) for n, c in columns.items()]
+                    by_form.setdefault(repr((pack.kind, forms)), []).append((pack, columns))
+            for several in by_form.values():
                 if len(several) < 2:
                     continue
-                merged = self._write("trials", {n: stacked([a[n] for _, a in several]) for n in several[0][1]})
-                newest = max(pack.at for pack, _ in several)
-                os.utime(merged, (newest, newest))  # what is old stays so
-                for pack, _ in several:
-                    pack.path.unlink(missing_ok=True)
+                packs = [pack for pack, _ in several]
+                merged = self._write(
+                    packs[0].kind, {n: self._joined(packs, n, [c[n] for _, c in several]) for n in several[0][1]}
+                )
+                self._dated(merged, max(pack.at for pack in packs))
+                for pack in packs:
+                    if pack.path != merged:
+                        pack.path.unlink(missing_ok=True)
+
+    def _joined(self, packs: Sequence[Pack], name: str, columns: Sequence[Column]) -> Column:
+        """A column of several packs, one behind the other; those of fewer blocks are filled up with zeros."""
+        most = tuple(max(sizes) for sizes in zip(*(c.shape[1:] for c in columns), strict=True))
+
+        def pieces() -> Iterator[Array]:
+            held, rows = list[Array](), 0
+            for pack in packs:
+                arrays = self._read(pack, (name,))
+                if arrays is None:
+                    raise FileNotFoundError(errno.ENOENT, "a pack was taken away while it was merged", str(pack.path))
+                held.append(filled(arrays[name], most))
+                rows += len(arrays[name])
+                while rows >= ROWS:
+                    whole = np.concatenate(held)
+                    yield whole[:ROWS]
+                    held, rows = [whole[ROWS:]], rows - ROWS
+            if rows:
+                yield np.concatenate(held)
+
+        return Column(columns[0].dtype, (sum(c.shape[0] for c in columns), *most), pieces)
 
     def verify(self) -> list[Pack]:
         """The packs whose content is not what their name says."""
-        return [p for p in self.packs() if (a := self._read(p, (), quiet=True)) is None or digest(a) != p.hash]
+        return [pack for pack in self.packs() if not self.sound(pack)]
+
+    def sound(self, pack: Pack) -> bool:
+        """Whether the content of a pack is what its name says."""
+        return self._open(pack, lambda group: digest(columns_of(group)), quiet=True) == pack.hash
 
     def prune(self, *, keep_bytes: int | None = None, older_than: float | None = None) -> list[Pack]:
         """Delete what is damaged, packs older than so many seconds, and the oldest beyond so many bytes; what went."""
@@ -266,8 +335,20 @@ class Results:
             out.append((pack, keys))
         return out
 
-    def _read(self, pack: Pack, names: Sequence[str], *, quiet: bool = False) -> dict[str, Array] | None:
-        """Arrays of a pack (all, where none are named); None where it lacks one, is gone, or is damaged."""
+    def _read(self, pack: Pack, names: Sequence[str], rows: Array | None = None) -> dict[str, Array] | None:
+        """Arrays of a pack (all, where none are named), or these rows; None where it lacks one, is gone, or damaged."""
+
+        def read(group: Any) -> dict[str, Array] | None:
+            have = set(group.array_keys())
+            if not have.issuperset(names):
+                return None
+            each = {n: group[n] for n in sorted(names or have)}
+            return {n: np.asarray(a[:] if rows is None else a.oindex[rows]) for n, a in each.items()}
+
+        return self._open(pack, read)
+
+    def _open(self, pack: Pack, use: Callable[[Any], Found], *, quiet: bool = False) -> Found | None:
+        """What ``use`` makes of a pack's arrays; None where it is gone, or damaged."""
         import zarr
 
         try:
@@ -275,49 +356,82 @@ class Results:
                 if not zipfile.is_zipfile(file):
                     raise zipfile.BadZipFile("its end is missing")
             with zarr.storage.ZipStore(pack.path, mode="r") as store:
-                group = zarr.open_group(store, mode="r")
-                have = set(group.array_keys())
-                if not have.issuperset(names):
-                    return None
-                return {n: np.asarray(group[n]) for n in sorted(names or have)}
-        except FileNotFoundError:
-            return None  # merged or pruned meanwhile
+                return use(zarr.open_group(store, mode="r"))
         # whatever a damaged file makes of the readers of archives and codecs
         except (OSError, ValueError, LookupError, RuntimeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-            if not quiet:
+            gone = isinstance(error, OSError) and error.errno in (errno.ENOENT, errno.ESTALE)
+            if not (quiet or gone):  # merged or pruned meanwhile, perhaps by another machine
                 text = f"{pack.path} is damaged ({error}); what it held is computed again. `kernelkit cache prune`"
                 warnings.warn(f"{text} removes it.", RuntimeWarning, stacklevel=4)
             return None
 
-    def _write(self, kind: str, arrays: Mapping[str, Array]) -> Path:
+    def _write(self, kind: str, arrays: Mapping[str, Array | Column]) -> Path:
         import zarr
 
         self.place.mkdir(parents=True, exist_ok=True)
-        target = self.place / f"{kind}-{digest(arrays)}{SUFFIX}"
-        part = self.place / f".{secrets.token_hex(8)}{PART}"
+        part, found = self.place / f".{secrets.token_hex(8)}{PART}", hashlib.sha256()
         try:
             with zarr.storage.ZipStore(part, mode="w") as store:
                 group = zarr.open_group(store, mode="w")
-                for name, values in arrays.items():
-                    group.create_array(name, data=values, chunks=values.shape)
+                for name, column in ordered(arrays):
+                    found.update(column.told(name))
+                    chunks = min(ROWS, column.shape[0]), *column.shape[1:]
+                    array = group.create_array(name, shape=column.shape, dtype=column.dtype, chunks=chunks)
+                    at = 0
+                    for piece in column.pieces():
+                        found.update(np.ascontiguousarray(piece).tobytes())
+                        array[at : at + len(piece)] = piece
+                        at += len(piece)
+            target = self.place / f"{kind}-{found.hexdigest()[:DIGITS]}{SUFFIX}"
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
         return target
 
 
-def digest(arrays: Mapping[str, Array]) -> str:
+@dataclass(frozen=True)
+class Column:
+    """An array that comes in pieces of `ROWS` rows."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    pieces: Callable[[], Iterator[Array]]
+
+    @classmethod
+    def of(cls, values: Any) -> Column:
+        """Of an array, or one on the disk."""
+        cut = range(0, values.shape[0], ROWS)
+        return cls(values.dtype, values.shape, lambda: (np.asarray(values[k : k + ROWS]) for k in cut))
+
+    def told(self, name: str) -> bytes:
+        """What a hash begins with."""
+        return f"{name} {self.dtype.str} {self.shape}".encode()
+
+
+def columns_of(group: Any) -> dict[str, Column]:
+    """The arrays of a pack."""
+    return {n: Column.of(group[n]) for n in sorted(group.array_keys())}
+
+
+def ordered(arrays: Mapping[str, Array | Column]) -> Iterator[tuple[str, Column]]:
+    """Arrays by name, in the order of these."""
+    for name in sorted(arrays):
+        values = arrays[name]
+        yield name, values if isinstance(values, Column) else Column.of(values)
+
+
+def digest(arrays: Mapping[str, Array | Column]) -> str:
     """Hash of arrays by name.
 
     >>> digest({"a": np.arange(3)}) == digest({"a": np.arange(4)})
     False
     """
     found = hashlib.sha256()
-    for name in sorted(arrays):
-        values = np.ascontiguousarray(arrays[name])
-        found.update(f"{name} {values.dtype.str} {values.shape}".encode())
-        found.update(values.tobytes())
-    return found.hexdigest()[:32]
+    for name, column in ordered(arrays):
+        found.update(column.told(name))
+        for piece in column.pieces():
+            found.update(np.ascontiguousarray(piece).tobytes())
+    return found.hexdigest()[:DIGITS]
 
 
 def halves(keys: Array) -> Array:
@@ -341,12 +455,10 @@ def matches(keys: Array, known: Array) -> tuple[Array, Array]:
     return place, row[place]
 
 
-def stacked(parts: Sequence[Array]) -> Array:
-    """Arrays one behind the other; those of fewer blocks are filled up with zeros, as blocks are."""
-    most = tuple(max(sizes) for sizes in zip(*(p.shape[1:] for p in parts), strict=True))
-    out = np.zeros((sum(map(len, parts)), *most), parts[0].dtype)
-    at = 0
-    for part in parts:
-        out[(slice(at, at + len(part)), *(slice(0, n) for n in part.shape[1:]))] = part
-        at += len(part)
+def filled(values: Array, most: tuple[int, ...]) -> Array:
+    """An array with more zeros in each row, so that rows have this shape."""
+    if values.shape[1:] == most:
+        return values
+    out = np.zeros((len(values), *most), values.dtype)
+    out[(slice(None), *(slice(0, n) for n in values.shape[1:]))] = values
     return out

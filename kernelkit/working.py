@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import mmap
 import os
-import re
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -14,54 +11,40 @@ from typing import Any
 import numpy as np
 
 from kernelkit import reuse
-from kernelkit.errors import UsageError, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job, Outcome, new_outcome, spread
 from kernelkit.kernels.session import ENDLESS, Failed, Pace, Session, Stop, coded, simulate
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, with_target
-from kernelkit.reuse import CANDLES_PER_S, PIECE_S, Cache, Results, State, folder_of, store_of
+from kernelkit.reuse import CANDLES_PER_S, PIECE_S, Cache, Results, State, store_of
+from kernelkit.spilling import ample, let_go, room, size_of
 
 FEW = 16  # trials whose states are kept, each some 40 kB
 STEP = 1 << 20  # bars between two looks at an interrupt, some 10 ms
 LEAST_BARS = 2e5, 2e6  # of a piece that is worth a thread; of one of several that a thread gets
 SPILLED = 4  # a piece holds at most this part of the memory limit, over all threads
 
-Put = Callable[[int, Outcome], None]
+Put = Callable[[np.ndarray, Outcome], None]
 
 
 @dataclass(frozen=True)
 class Means:
     """What trials are run with: a cluster's client, what is known of them already, and how much memory is theirs.
 
-    ``memory_limit`` is in bytes, or text such as ``"2GB"``; block summaries beyond it lie in a file. Raises UsageError
-    for what is no size, and what no cache.
+    ``memory_limit`` is in bytes, or text such as ``"2GB"`` (None: a quarter of the machine's): what results take beyond
+    it lies in a file. Raises UsageError for what is no size, and what no cache.
     """
 
     client: Any = None
     cache: Cache = None
     memory_limit: int | str | None = None
     results: Results | None = field(init=False)  # that `cache` means
-    bytes: float = field(init=False)  # the memory limit, infinite where there is none
+    bytes: int = field(init=False)  # the memory limit
 
     def __post_init__(self) -> None:
-        most = float("inf") if self.memory_limit is None else size_of(self.memory_limit, "memory_limit")
+        most = ample() if self.memory_limit is None else size_of(self.memory_limit, "memory_limit")
         object.__setattr__(self, "bytes", most)
         object.__setattr__(self, "results", store_of(self.cache))
-
-
-def size_of(size: int | str, what: str) -> int:
-    """A size in bytes; raises UsageError for what is none.
-
-    >>> size_of("1.5GB", "memory_limit")
-    1500000000
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B", str(size).strip())
-    if found is not None:
-        return int(float(found[1]) * 1000 ** "_kMGT".index(found[2] or "_"))
-    if isinstance(size, int) and not isinstance(size, bool) and size >= 0:
-        return size
-    raise UsageError(message(what, repr(size), "a size such as 500MB or 2GB", f"Write {what}='2GB'."))
 
 
 def run_trials(
@@ -72,8 +55,7 @@ def run_trials(
     ``keys(ends)`` are those of the trials (`tried.trial_keys`). Returns the outcome and whether it was interrupted;
     trials that were done by then are in it.
     """
-    n = len(recipe.job.trials)
-    outcome = room(n, blocks, means.bytes)
+    outcome = outcome_for(len(recipe.job.trials), blocks, means.bytes)
     worth = float((recipe.job.trials["i1"] - recipe.job.trials["i0"]).sum())
     results = means.results
     if results is None or recipe.signal is not None or worth < reuse.WORTH:
@@ -85,50 +67,33 @@ def run_trials(
         return outcome, False
     job = replace(recipe.job, trials=recipe.job.trials[left], params=recipe.job.params[left])
 
-    def put(first: int, part: Outcome) -> None:
-        results.put(own[left[first : first + len(part.done)]], part)
+    def arrive(rows: np.ndarray, part: Outcome) -> None:
+        results.put(own[rows], part)
 
     if means.client is None and len(left) <= FEW and goes_on(recipe):
-        fresh, interrupted = run_further(job, label, results, keys(False)[left], put)
-    else:
-        fresh = outcome if len(left) == n else room(len(left), blocks, means.bytes)
-        interrupted = run(replace(recipe, job=job), fresh, means, label, put=put)
-    if fresh is not outcome:
-        outcome.headline[left], outcome.meta[left], outcome.done[left] = fresh.headline, fresh.meta, fresh.done
-        if outcome.blocks is not None and fresh.blocks is not None:
-            outcome.blocks[left] = fresh.blocks
-        outcome.errors.update({int(left[k]): error for k, error in fresh.errors.items()})
-    return outcome, interrupted
+        return outcome, run_further(job, outcome, left, label, results, keys(False)[left], arrive)
+    return outcome, run(replace(recipe, job=job), outcome, means, label, rows=left, put=arrive)
 
 
-def room(n: int, blocks: bool, most: float) -> Outcome:
-    """Room for the outcome of ``n`` trials; block summaries beyond ``most`` bytes lie in a file without a name."""
-    size = n * L.MAX_CELLS * L.NODE.itemsize
-    if not blocks or size <= most:
-        return new_outcome(n, blocks)
-    place = folder_of(True)  # on a disk: where temporary files go may be memory itself
-    place.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=place) as file:
-        os.posix_fallocate(file.fileno(), 0, size)  # a disk without room says so here, not where it is written
-        spilled = np.memmap(file, L.NODE, "r+", shape=(n, L.MAX_CELLS))
-    return replace(new_outcome(n, False), blocks=spilled)
-
-
-def settle(outcome: Outcome, first: int, part: Outcome) -> None:
-    """Write a part where it belongs; what lies in a file leaves the memory."""
-    outcome.take(first, part)
-    if isinstance(outcome.blocks, np.memmap):
-        outcome.blocks.flush()
-        outcome.blocks._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+def outcome_for(n: int, blocks: bool, most: float) -> Outcome:
+    """Room for the outcome of ``n`` trials; block summaries beyond ``most`` bytes lie in a file."""
+    return replace(new_outcome(n, False), blocks=room((n, L.MAX_CELLS), L.NODE, most) if blocks else None)
 
 
 def run(
-    recipe: Recipe, outcome: Outcome, means: Means, label: str, *, workers: int | None = None, put: Put | None = None
+    recipe: Recipe,
+    outcome: Outcome,
+    means: Means,
+    label: str,
+    *,
+    workers: int | None = None,
+    rows: np.ndarray | None = None,
+    put: Put | None = None,
 ) -> bool:
     """Run all trials of a recipe into ``outcome``, on ``workers`` threads (None: one for each core), or on a cluster.
 
-    Returns whether it was interrupted; trials that were done by then are in it. ``put`` is handed each piece as it
-    ends, and its first trial, from any thread; pieces then take about `PIECE_S`.
+    They are its ``rows`` (None: all). Returns whether it was interrupted; trials that were done by then are in it.
+    ``put`` is handed each piece as it ends, and its rows, from any thread; pieces then take about `PIECE_S`.
     """
     job, blocks, n = recipe.job, outcome.blocks is not None, len(recipe.job.trials)
     stop, pace = Stop(), Pace()
@@ -139,12 +104,15 @@ def run(
         if finished:
             meter.advance(finished, finished * per_trial)
 
-    def arrive(a: int, _: int, part: Outcome) -> None:
-        settle(outcome, a, part)
+    places = np.arange(n) if rows is None else rows
+
+    def arrive(a: int, b: int, part: Outcome) -> None:
+        outcome.take(a if rows is None else places[a:b], part)
+        let_go(outcome.blocks)
         if part.errors:
             meter.fail(len(part.errors))
         if put is not None:
-            put(a, part)
+            put(places[a:b], part)
 
     def piece(a: int, b: int) -> None:
         if recipe.signal is None:
@@ -181,7 +149,7 @@ def run(
     most = n
     if put is not None:
         most = max(1, int(PIECE_S * CANDLES_PER_S / max(1, per_trial)))
-    if blocks and means.bytes < float("inf"):
+    if blocks:
         most = max(1, min(most, int(means.bytes / (SPILLED * workers * L.MAX_CELLS * L.NODE.itemsize))))
     pieces = [(k, min(k + most, b)) for a, b in spread(n, workers, least, ample) for k in range(a, b, most)]
     with ThreadPoolExecutor(workers) as pool:
@@ -210,20 +178,23 @@ def goes_on(recipe: Recipe) -> bool:
     return not (closes or recipe.shared or recipe.switches or recipe.finer is not None or job.hours)
 
 
-def run_further(job: Job, label: str, results: Results, stems: np.ndarray, put: Put) -> tuple[Outcome, bool]:
-    """A few trials, each from the last state that is kept of it; their states at the end are kept.
+def run_further(
+    job: Job, outcome: Outcome, rows: np.ndarray, label: str, results: Results, stems: np.ndarray, put: Put
+) -> bool:
+    """Run a few trials into these rows of ``outcome``, each from the last state that is kept of it.
 
-    Returns the outcome and whether it was interrupted.
+    Their states at the end are kept, in the place of those that they went on from. Returns whether it was interrupted.
     """
-    outcome, stop = new_outcome(len(job.trials), True), Stop()
-    meter, states = Meter(label, len(job.trials)), dict[bytes, State]()
+    stop, meter = Stop(), Meter(label, len(job.trials))
+    states, gone = dict[bytes, State](), dict[bytes, State]()
 
     def one(k: int) -> None:
+        stem = stems[k].tobytes()
         end, table = int(job.trials[k]["i1"]), job.tables[int(job.trials[k]["dataset"])]
         trials = job.trials[k : k + 1].copy()
         trials["i1"] = ENDLESS
         session = Session(replace(job, trials=trials, params=job.params[k : k + 1]), timed=False)
-        at, before = 0, results.states(stems[k].tobytes())
+        at, before = 0, results.states(stem)
         known = next((s for s in before if s.bars <= end and s.seen == table.digest_of(s.bars)), None)
         if known is not None:
             session.restore(known.block)
@@ -234,14 +205,16 @@ def run_further(job: Job, label: str, results: Results, stems: np.ndarray, put: 
                 at = min(end, at + STEP)
                 session.advance(at)
         except Failed as failure:
-            outcome.errors[k] = failure.status, failure.i, failure.argument
+            outcome.errors[int(rows[k])] = failure.status, failure.i, failure.argument
             meter.fail(1)
         else:
             if at == end:
                 part = session.ended(end)
-                outcome.take(k, part)
-                put(k, part)
-                states[stems[k].tobytes()] = State(end, table.digest_of(end), session.block.copy())
+                outcome.take(int(rows[k]), part)
+                put(rows[k : k + 1], part)
+                states[stem] = State(end, table.digest_of(end), session.block.copy())
+                if known is not None and known.bars < end:
+                    gone[stem] = known
         meter.advance(1, at - begun)
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -254,6 +227,6 @@ def run_further(job: Job, label: str, results: Results, stems: np.ndarray, put: 
             interrupted = True
         for future in futures:
             future.result()
-    results.keep(states)
+    results.keep(states, gone)
     meter.close()
-    return outcome, interrupted
+    return interrupted

@@ -135,7 +135,7 @@ def cache(action: str, folder: str | None, keep: str | None, older_than: str | N
     for. verify has exit code 1 where a pack is damaged.
     """
     from kernelkit.reuse import Results, folder_of, store_of
-    from kernelkit.working import size_of
+    from kernelkit.spilling import size_of
 
     store = Results(folder_of(folder)) if folder else store_of(None) or Results(folder_of(True))
     if action == "prune":

@@ -356,13 +356,13 @@ class Outcome:
         errors = {k - first: e for k, e in self.errors.items() if first <= k < last}
         return Outcome(self.headline[first:last], blocks, self.meta[first:last], self.done[first:last], errors)
 
-    def take(self, first: int, part: Outcome) -> None:
-        """Write the outcome of the trials from `first` on into this one."""
-        rows = slice(first, first + len(part.done))
+    def take(self, at: int | np.ndarray, part: Outcome) -> None:
+        """Write the outcome of other trials into this one: into the rows from ``at`` on, or those that it names."""
+        rows = slice(at, at + len(part.done)) if isinstance(at, int) else at
         self.headline[rows], self.meta[rows], self.done[rows] = part.headline, part.meta, part.done
         if self.blocks is not None and part.blocks is not None:
             self.blocks[rows] = part.blocks
-        self.errors.update({first + k: e for k, e in part.errors.items()})
+        self.errors.update({at + k if isinstance(at, int) else int(at[k]): e for k, e in part.errors.items()})
 
 
 @dataclass
