@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,14 +12,17 @@ import numpy as np
 from kernelkit.engine import backtest
 from kernelkit.errors import UsageError, arguments, message
 from kernelkit.kernels import layout as L
+from kernelkit.kernels.job import Outcome
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
+from kernelkit.market.several import Accounts, Venues
 from kernelkit.market.venue import Venue
 from kernelkit.paths import Bootstrap
 from kernelkit.paths.model import Kind, Model
 from kernelkit.recipe import check_bars, resolve
+from kernelkit.spilling import Array, columns, let_go, room
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.study.run import Case, Common, free_of, run
+from kernelkit.study.run import Case, Common, free_of, nodes_of, run
 from kernelkit.working import Means
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 BATCH_BARS = 2**19  # of the paths that are made at once
+BANDS_BYTES = 1 << 26  # of what paths are worth by block, beyond which it lies in a file
 
 
 @arguments(account=Account, venue=Venue, fill_model=FillModel)
@@ -87,17 +92,93 @@ def monte_carlo(  # noqa: PLR0913  its settings are keywords of the public inter
     seen = backtest(bars, strategy, params, grid=grid, where=where, **settings, **given)
     common = Common(None, strategy, params, grid, where, **settings)
     together = not isinstance(strategy, Signal) and strategy.shared
-    named = any(repr(str(a)) in repr(settings) for a in bars["asset"].values)  # a batch has other names
-    wide = 1 if len(model.assets) > 1 or together or named else max(1, BATCH_BARS // bars.sizes["time"])
+    alone = len(model.assets) > 1 or together or names_assets(venue, account)  # assets of a batch have other names
+    wide = 1 if alone else max(1, BATCH_BARS // bars.sizes["time"])
     count = -(-paths // wide)
     wide = -(-paths // count)
-    cases = [Case(k, partial(_batch, model, bars, k * wide, wide, seed, draws)) for k in range(count)]
-    found = run("path", cases, common, role="path", blocks=("index", "n", "w", "lo"), means=means)
+    cases = (Case(k, partial(_batch, model, bars, k * wide, wide, seed, draws)) for k in range(count))
+    bands = Bands(count, wide, min(means.bytes, BANDS_BYTES))
+    found = run("path", cases, common, role="path", total=count, means=means, each=bands.take)
     if wide > 1:
         found = _apart(found).isel(path=slice(0, paths))
-    return _summed(found, seen, ruin, quantiles).assign_attrs(
+    return _summed(found, bands, seen, ruin, quantiles).assign_attrs(
         model=repr(model), seed=seed, draws=draws, study="monte_carlo", without=", ".join(lost_of(bars))
     )
+
+
+def names_assets(venue: Any, account: Any) -> bool:
+    """Whether settings hold for assets by their names: then no other name will do.
+
+    >>> import kernelkit as kk
+    >>> names_assets(kk.Venue(), None), names_assets({"SPX": kk.Venue()}, None)
+    (False, True)
+    """
+    venues = venue.by_asset if isinstance(venue, Venues) else venue
+    if isinstance(venues, Mapping) or isinstance(account, Accounts):
+        return True
+    return isinstance(venues, Venue) and bool(venues.instruments)
+
+
+class Bands:
+    """What accounts were worth at the end of each block on each path, as a multiple of their cash, as paths arrive.
+
+    Paths come in ``count`` batches of ``wide``; beyond ``most`` bytes it lies in a file.
+    """
+
+    def __init__(self, count: int, wide: int, most: float) -> None:
+        self.count, self.wide, self.most = count, wide, most
+        self.worth: Array | None = None  # (path, cell and block)
+        self.lowest: Array | None = None  # (path, cell)
+        self.shape: tuple[int, ...] = ()  # of the cells
+        self.index = self.n = np.zeros(L.MAX_CELLS, "i8")  # of each block: where it is on the clock, its samples
+        self.paths = 0
+
+    def take(self, batch: int, part: Outcome, numbers: np.ndarray) -> None:
+        """Add a batch; ``numbers`` are the trials of its cells, of a batch of several paths with these at last."""
+        nodes, inside = nodes_of(part), np.arange(L.MAX_CELLS) < part.meta[:, :1]
+        after = np.cumprod(np.where(inside, nodes["w"], 1.0), axis=1)
+        before = np.concatenate([np.ones((len(after), 1)), after[:, :-1]], axis=1)
+        lowest = np.where(inside, before * nodes["lo"], np.inf).min(axis=1)
+        after[~part.done], lowest[~part.done] = np.nan, np.nan
+        self.index, self.n = (
+            np.maximum(known, np.where(inside, nodes[name], 0).max(axis=0, initial=0))
+            for known, name in ((self.index, "index"), (self.n, "n"))
+        )
+        cells = np.moveaxis(numbers, -1, 0) if self.wide > 1 else numbers[None]  # path first
+        if self.worth is None or self.lowest is None:
+            self.shape = cells.shape[1:]
+            many, n = self.count * self.wide, int(np.prod(self.shape, dtype="i8"))
+            self.worth = room((many, n * L.MAX_CELLS), "f8", self.most)
+            self.lowest = room((many, n), "f8", self.most)
+        rows = slice(batch * self.wide, (batch + 1) * self.wide)
+        place = cells.reshape(self.wide, -1)
+        self.worth[rows] = np.where(place[..., None] < 0, np.nan, after[place]).reshape(self.wide, -1)
+        self.lowest[rows] = np.where(place < 0, np.nan, lowest[place])
+        self.paths = rows.stop
+        for array in (self.worth, self.lowest):
+            let_go(array)
+
+    def quantiles(self, levels: Sequence[float], paths: int) -> np.ndarray:
+        """Linear quantiles over the paths that have come to an end, float64 (quantile, cell..., block)."""
+
+        def among(worth: np.ndarray) -> np.ndarray:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # of a cell without any path
+                found: np.ndarray = np.nanquantile(worth, levels, axis=0)
+            return found
+
+        found = columns(self._all(self.worth)[:paths], self.most, among)
+        return found.reshape(len(levels), *self.shape, L.MAX_CELLS)
+
+    def ruined(self, level: float, paths: int) -> np.ndarray:
+        """How many of these paths were ever worth that or less at the end of a session, by cell."""
+        found = columns(self._all(self.lowest)[:paths], self.most, lambda worth: (worth <= level).sum(axis=0))
+        return found.reshape(self.shape)
+
+    def _all(self, array: Array | None) -> Array:
+        if array is None:
+            raise TypeError("no path has a result, which the study has said")
+        return array
 
 
 def _batch(model: Model, bars: xr.Dataset, first: int, many: int, seed: int, draws: Kind) -> xr.Dataset:
@@ -111,34 +192,31 @@ def _batch(model: Model, bars: xr.Dataset, first: int, many: int, seed: int, dra
 def _apart(found: xr.Dataset) -> xr.Dataset:
     """Batches of paths, assets of a batch, as paths in a row."""
     stacked = found.stack(one=("path", "asset")).reset_index("one", drop=True).rename(one="path")
-    stacked = stacked.transpose("path", ..., "block", "summary").drop_vars(("path", "asset"), errors="ignore")
+    stacked = stacked.transpose("path", ...).drop_vars(("path", "asset"), errors="ignore")
     return stacked.assign_coords(path=np.arange(stacked.sizes["path"]))
 
 
-def _summed(found: xr.Dataset, seen: xr.Dataset, ruin: float, quantiles: Sequence[float]) -> xr.Dataset:
-    """What the paths say together (G13); their block summaries are no longer needed."""
+def _summed(
+    found: xr.Dataset, bands: Bands, seen: xr.Dataset, ruin: float, quantiles: Sequence[float]
+) -> xr.Dataset:
+    """What the paths say together (G13)."""
     import xarray as xr
 
-    w, low = (found["blocks"].sel(summary=name, drop=True) for name in ("w", "lo"))
-    after = w.fillna(1.0).cumprod("block").where(found["max_drawdown"].notnull())
-    before = after.shift(block=1, fill_value=1.0)
-    lowest = (before * low).min("block")
+    out, paths = found, found.sizes["path"]
     levels = xr.DataArray(list(quantiles), dims="quantile", name="quantile")
-    out = found.drop_vars(["blocks", "summary"])
-    there = out["max_drawdown"].notnull().any("path")  # not of cells that `where` excludes
-
-    def among(x: xr.DataArray) -> xr.DataArray:
-        return x.where(there, 0.0).quantile(levels.values, "path").where(there)
-
-    out["equity_band"], out["drawdown_band"] = among(after), among(out["max_drawdown"])
-    out["probability_of_ruin"] = (lowest <= ruin).sum("path") / found["max_drawdown"].notnull().sum("path").clip(1)
-    out["probability_of_ruin"] = out["probability_of_ruin"].where(there)
+    known = found["max_drawdown"].notnull()
+    there = known.any("path")  # not of cells that `where` excludes
+    cells = [str(d) for d in found["max_drawdown"].dims if d != "path"]
+    count = int(np.count_nonzero(bands.n))
+    worth = bands.quantiles(levels.values.tolist(), paths)[..., :count]
+    out["equity_band"] = ("quantile", *cells, "block"), worth
+    falls = found["max_drawdown"].where(there, 0.0).quantile(levels.values, "path").where(there)
+    out["drawdown_band"] = falls
+    ruined = xr.DataArray(bands.ruined(ruin, paths), dims=cells)
+    out["probability_of_ruin"] = (ruined / known.sum("path").clip(1)).where(there)
     names = [n for n in L.HEADLINE if n in seen and n in found]
-    each = found[names].to_dataarray("metric")
     out["observed"] = observed = seen[names].to_dataarray("metric").drop_vars("asset", errors="ignore")
-    known = each.notnull()
-    out["rank"] = ((each <= observed) & known).sum("path") / known.sum("path").clip(1)
-    out["rank"] = out["rank"].where(observed.notnull() & known.any("path"))
+    out["rank"] = xr.concat([_rank(found[name], observed.sel(metric=name)) for name in names], "metric")
     texts = {
         "equity_band": "equity at the end of each block over the cash at first, by quantile of the paths",
         "drawdown_band": "largest drawdown, by quantile of the paths",
@@ -148,17 +226,18 @@ def _summed(found: xr.Dataset, seen: xr.Dataset, ruin: float, quantiles: Sequenc
     }
     for name, text in texts.items():
         out[name].attrs = {"long_name": text, "units": "1"}
-    index, count = (_largest(found["blocks"].sel(summary=name, drop=True)) for name in ("index", "n"))
     last = np.flatnonzero(np.diff(seen["session"].values, append=-1))  # bars that end a session
-    ends = last[np.cumsum(count) - 1 + len(last) - count.sum()]
-    out = out.assign_coords(block=index, block_end=("block", seen["time"].values[ends]))
+    n = bands.n[:count]
+    ends = last[np.cumsum(n) - 1 + len(last) - n.sum()]
+    out = out.assign_coords(block=bands.index[:count], block_end=("block", seen["time"].values[ends]))
     return out.assign_attrs(ruin=ruin, periods_per_year=seen["blocks"].attrs["periods_per_year"])
 
 
-def _largest(x: xr.DataArray) -> np.ndarray:
-    """Over all dims but ``block``, int64."""
-    found: np.ndarray = x.max([d for d in x.dims if d != "block"]).values.astype("i8")
-    return found
+def _rank(values: xr.DataArray, observed: xr.DataArray) -> xr.DataArray:
+    """The share of paths at or below what was observed, NaN where there is nothing to compare."""
+    many = values.notnull().sum("path")
+    share = (values <= observed).sum("path") / many.clip(1)
+    return share.where(observed.notnull() & (many > 0))
 
 
 def lost_of(bars: xr.Dataset) -> list[str]:

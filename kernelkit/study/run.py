@@ -7,13 +7,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, replace
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kernelkit import ledger, schema
+from kernelkit.agenda import worthless
 from kernelkit.binding import bind
 from kernelkit.engine import compiled, explain
 from kernelkit.errors import KernelkitError, UsageError, message
@@ -24,12 +25,15 @@ from kernelkit.metrics.blocks import join
 from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, check_bars, plan_job, resolve, respanned, span
 from kernelkit.result import trial_numbers
+from kernelkit.spilling import Array, let_go, room
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.tried import record_all, trial_keys
+from kernelkit.tried import record, record_all, trial_keys
 from kernelkit.working import Means, run_trials
 
 if TYPE_CHECKING:
     import xarray as xr
+
+Each = Callable[[int, Outcome, np.ndarray], None]
 
 BATCH_BYTES = 1 << 28  # of the bars that are laid out at once
 BATCH_TRIALS = 1 << 14
@@ -41,7 +45,7 @@ class Case:
 
     ``bars`` are its own bars, or a function without arguments that makes them when their turn comes (None: the
     study's); ``settings`` are keywords of `kk.backtest`: ``params start end account venue fill_model``, and
-    ``strategy``.
+    ``strategy``. ``role`` is its own in the ledger (None: the study's).
 
     >>> Case(2008, settings={"start": "2008", "end": "2008"}).label
     2008
@@ -50,6 +54,7 @@ class Case:
     label: Any
     bars: xr.Dataset | Callable[[], xr.Dataset] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    role: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,7 @@ class Laid:
     label: Any
     recipe: Recipe
     settings: Settings
+    role: str | None = None
 
     @property
     def tables(self) -> list[Table]:
@@ -116,23 +122,27 @@ def run(  # noqa: PLR0913  its settings are keywords, and passed on
     common: Common,
     *,
     role: str,
-    blocks: bool | Sequence[str] = False,
+    blocks: bool = False,
     whole: bool = False,
     strict: bool = False,
     total: int | None = None,
     means: Means | None = None,
+    each: Each | None = None,
 ) -> xr.Dataset:
     """Backtest every case with its whole grid; a Dataset with ``dim`` before the axes of the grid, and ``asset``.
 
     Its variables are the scalar metrics of `kk.backtest`, ``error`` (text, empty where there is none: a case, or one
     of its trials, that fails is NaN with its reason, and the study goes on; with ``strict`` it is raised, as an
-    interrupt is), and with ``blocks`` (all, or those named) the block summaries, with ``whole`` all of a trial's joined
-    into one (M3).
+    interrupt is), and with ``blocks`` the block summaries, with ``whole`` all of a trial's joined into one (M3).
+    ``each`` is handed the number of a case, its outcome with block summaries and the number of each cell's trial (-1:
+    none) as they arrive, and keeps of it what it wants: the study then has no more of a case than its metrics.
+
     Cases are laid out one after the other, as many at a time as fit `BATCH_BYTES`; those that differ in bars, span,
     parameters, account or venue alone run side by side. ``role`` is theirs in the ledger; ``total`` says how many
     there are where ``cases`` has no length. With a cache among ``means`` a study that was stopped, at whatever moment,
     goes on from the blocks of trials that have ended; an interrupt keeps what is done, and ``attrs["interrupted"]``
-    says so. Raises UsageError where there is no case, or where two of them have different axes or assets.
+    says so. What results take beyond the memory limit lies in files. Raises UsageError where there is no case, or where
+    two of them have different axes or assets.
 
     >>> import kernelkit as kk
     >>> @kk.strategy
@@ -146,7 +156,8 @@ def run(  # noqa: PLR0913  its settings are keywords, and passed on
     if total is None:
         cases = list(cases)
         total = len(cases)
-    found, means = _Found(dim, blocks, whole), means or Means()
+    means = means or Means()
+    found, keeps = _Found(dim, total, blocks, whole, means.bytes), blocks or each is not None
     with Meter(f"{dim}: {total} cases", total) as meter:
         for batch in batches(lay(cases, common)):
             for several in alike(batch):
@@ -156,10 +167,12 @@ def run(  # noqa: PLR0913  its settings are keywords, and passed on
                     found.refuse(several)
                     meter.fail(1)
                     continue
-                parts, reasons, interrupted = outcomes(several, role, bool(blocks), means)
+                parts, reasons, interrupted = outcomes(several, role, keeps, means)
                 for case, part, why in zip(several, parts, reasons, strict=True):
                     if strict and part.errors:
                         explain(case.recipe, part, case.settings.venue)
+                    if each is not None:
+                        each(len(found.labels), part, trial_numbers(case.recipe))
                     found.take(case, part, why)
                     meter.fail(len(part.errors))
                 if interrupted and strict:
@@ -219,7 +232,7 @@ def _lay(case: Case, common: Common, whole: Callable[[], Laid | Refused] | None 
             laid = whole()
             if isinstance(laid, Laid) and laid.recipe.signal is None and not laid.recipe.shared:
                 limits = span(laid.recipe.bars, own.start, own.end)
-                return replace(laid, label=case.label, recipe=respanned(laid.recipe, limits))
+                return replace(laid, label=case.label, recipe=respanned(laid.recipe, limits), role=case.role)
         bars, strategy = check_bars(own.bars), resolve(own.strategy)
         scalars, axes = bind(strategy, own.params, own.grid)
         settings = Settings.of(own.account, own.venue, own.fill_model)
@@ -227,7 +240,7 @@ def _lay(case: Case, common: Common, whole: Callable[[], Laid | Refused] | None 
         recipe = plan_job(bars, strategy, scalars, axes, own.where, limits, settings, True)
     except KernelkitError as error:
         return Refused(case.label, error)
-    return Laid(case.label, recipe, settings)
+    return Laid(case.label, recipe, settings, case.role)
 
 
 def batches(cases: Iterable[Laid | Refused]) -> Iterator[list[Laid | Refused]]:
@@ -258,7 +271,7 @@ def alike(batch: Sequence[Laid | Refused]) -> list[list[Laid] | Refused]:
             continue
         job, key = case.recipe.job, None
         if case.recipe.signal is None and not case.recipe.shared and not job.hours:
-            key = case.recipe.strategy, job.text, job.plan, job.custom_state
+            key = case.recipe.strategy, job.text, job.plan, job.custom_state, case.role
         if key is not None and key == last and isinstance(out[-1], list):
             out[-1].append(case)
         else:
@@ -307,7 +320,7 @@ def outcomes(
 ) -> tuple[list[Outcome], list[dict[int, str]], bool]:
     """What alike cases came to, why their failed trials failed, and whether they were interrupted.
 
-    The ledger has them all.
+    The ledger has them all; of rivals also what they come to where delistings of unknown value paid nothing (E4).
     """
     recipes = [case.recipe for case in several]
     whole = recipes[0] if len(recipes) == 1 else joined(recipes)
@@ -316,7 +329,7 @@ def outcomes(
     def keys(ends: bool) -> np.ndarray:
         return np.concatenate([trial_keys(c.recipe, [c.settings.fill_model], ends) for c in several])
 
-    with ledger.role(role):
+    with ledger.role(several[0].role or role):
         for case in several:
             compiled(whole, case.settings.venue)
         keep, label = blocks or ledger.competing(), whole.strategy.name
@@ -327,7 +340,20 @@ def outcomes(
         pairs = [*zip(several, parts, strict=True)]
         record_all([(case.recipe, part, case.settings.venue, [case.settings.fill_model]) for case, part in pairs])
         reasons = [{k: reason(c.recipe, c.settings, k, e) for k, e in part.errors.items()} for c, part in pairs]
+        for case in several if ledger.competing() and not interrupted else ():
+            interrupted = interrupted or at_zero(case, means)
     return parts, reasons, interrupted
+
+
+def at_zero(case: Laid, means: Means) -> bool:
+    """E4: record a case as it is where unknown delistings paid nothing, if there are any; whether it was interrupted."""
+    tables, models = worthless(case.recipe.job.tables), [case.settings.fill_model]
+    if tables is None:
+        return False
+    other = replace(case.recipe, job=replace(case.recipe.job, tables=tables))
+    zero, interrupted = run_trials(other, False, means, other.strategy.name, partial(trial_keys, other, models))
+    record(other, zero, case.settings.venue, models, "delisting")
+    return interrupted
 
 
 def reason(recipe: Recipe, settings: Settings, trial: int, error: tuple[int, int, int]) -> str:
@@ -351,20 +377,24 @@ def told(error: BaseException | None) -> str:
 
 
 class _Found:
-    """The result of a study as it grows, case by case."""
+    """The result of a study as it grows, case by case; what is beyond ``most`` bytes lies in files."""
 
-    def __init__(self, dim: str, blocks: bool | Sequence[str], whole: bool) -> None:
-        self.dim, self.whole = dim, whole
-        self.fields = [n for n in L.NODE_FIELDS if blocks is True or (blocks and n in blocks)]
+    def __init__(self, dim: str, total: int, blocks: bool, whole: bool, most: float) -> None:
+        self.dim, self.total, self.whole, self.most = dim, total, whole, most
+        self.fields = list(L.NODE_FIELDS) if blocks else []
         self.labels: list[Any] = []
-        self.rows: list[dict[str, np.ndarray] | KernelkitError] = []
+        self.errors: dict[tuple[int, ...], str] = {}  # by case and cell
+        self.refused: dict[int, KernelkitError] = {}
         self.first: Recipe | None = None
+        self.metrics: Array | None = None  # (metric, case, cell...)
+        self.blocks: Array | None = None  # (case, cell..., block, summary)
+        self.cells = 1  # blocks that any trial has
         self.trials = self.done = 0
 
     def refuse(self, case: Refused) -> None:
         """Add a case without a result."""
+        self.refused[len(self.labels)] = case.error
         self.labels.append(case.label)
-        self.rows.append(case.error)
 
     def take(self, case: Laid, part: Outcome, reasons: Mapping[int, str]) -> None:
         """Add a case; raises UsageError where its axes or assets are not those of the cases before."""
@@ -372,16 +402,21 @@ class _Found:
         if case.recipe.axes != first.axes or case.recipe.accounts != first.accounts:
             what, fix = f"case {case.label!r}", "Give all cases the same grid and the same assets."
             raise UsageError(message(what, "other axes or assets", "those of the first case", fix))
-        numbers = trial_numbers(case.recipe)
-        failed = np.array([*(reasons.get(k, "") for k in range(case.trials)), ""], object)  # -1 finds the last row
-        row = {
-            "metrics": np.vstack([part.headline, np.full(part.headline.shape[1], np.nan)])[numbers],
-            "error": failed[numbers],
-        }
-        if self.fields:
-            row["blocks"] = (_joined if self.whole else _summarised)(part, numbers, self.fields)
+        numbers, at = trial_numbers(case.recipe), len(self.labels)
+        if self.metrics is None:
+            self.metrics = room((len(L.HEADLINE), self.total, *numbers.shape), "f8", self.most)
+            if self.fields:
+                wide = 1 if self.whole else L.MAX_CELLS
+                self.blocks = room((self.total, *numbers.shape, wide, len(self.fields)), "f8", self.most)
+        self.metrics[:, at] = np.vstack([part.headline, np.full(part.headline.shape[1], np.nan)]).T[:, numbers]
+        let_go(self.metrics)
+        if self.blocks is not None:
+            self.blocks[at] = (_joined if self.whole else _summarised)(part, numbers, self.fields)
+            self.cells = 1 if self.whole else max(self.cells, int(part.meta[:, 0].max(initial=1)))
+            let_go(self.blocks)
+        if reasons:
+            self.errors |= {(at, *cell): reasons[k] for cell, k in np.ndenumerate(numbers) if k in reasons}
         self.labels.append(case.label)
-        self.rows.append(row)
         self.trials += case.trials
         self.done += int(part.done.sum())
 
@@ -389,39 +424,29 @@ class _Found:
         """All of it; raises the first case's error where no case has a result, UsageError where there is no case."""
         import xarray as xr
 
-        recipe = self.first
-        if recipe is None:
-            for row in self.rows:
-                if isinstance(row, KernelkitError):
-                    raise row
+        recipe, metrics, n = self.first, self.metrics, len(self.labels)
+        if recipe is None or metrics is None:
+            if self.refused:
+                raise self.refused[min(self.refused)]
             raise UsageError(message(f"cases of {self.dim}", "none", "at least one", "Check what is to be studied."))
-        shape = trial_numbers(recipe).shape
         dims = (self.dim, *recipe.axes, *(("asset",) if len(recipe.accounts) > 1 else ()))
-        nothing = {
-            "metrics": np.full((*shape, len(L.HEADLINE)), np.nan),
-            "error": np.full(shape, "", object),
-            "blocks": np.full((*shape, 1 if self.whole else L.MAX_CELLS, len(self.fields)), np.nan),
-        }
-
-        def column(name: str) -> np.ndarray:
-            return np.stack([nothing[name] if isinstance(row, KernelkitError) else row[name] for row in self.rows])
-
-        metrics, error = column("metrics"), column("error")
-        for k, row in enumerate(self.rows):
-            if isinstance(row, KernelkitError):
-                error[k] = told(row)
+        longest = max(map(len, (*self.errors.values(), *map(told, self.refused.values()))), default=1)
+        error = np.zeros((n, *metrics.shape[2:]), f"U{longest}")
+        for cell, why in self.errors.items():
+            error[cell] = why
+        for k, refusal in self.refused.items():
+            error[k], metrics[:, k] = told(refusal), np.nan
         coords: dict[str, Any] = {self.dim: (self.dim, np.array(self.labels))}
         coords |= {n: (n, np.array(v), {"role": "param"}) for n, v in recipe.axes.items()}
         several = len(recipe.assets) > 1
         coords["asset"] = ("asset", recipe.assets) if several or recipe.shared else recipe.assets[0]
-        variables: dict[str, Any] = {n: (dims, metrics[..., k]) for k, n in enumerate(L.HEADLINE)}
-        variables["error"] = dims, error.astype(str), {"long_name": "why a trial has no result"}
-        if self.fields:
-            blocks = column("blocks")
-            most = max(1, int((~np.isnan(blocks[..., 0])).any(axis=tuple(range(blocks.ndim - 2))).sum()))
+        variables: dict[str, Any] = {name: (dims, metrics[k, :n]) for k, name in enumerate(L.HEADLINE)}
+        variables["error"] = dims, error, {"long_name": "why a trial has no result"}
+        if self.blocks is not None:
+            self.blocks[list(self.refused)] = np.nan
             coords["summary"] = ("summary", self.fields)
             year = {"periods_per_year": float(recipe.bars.attrs["periods_per_year"])}
-            variables["blocks"] = (*dims, "block", "summary"), blocks[..., :most, :], year
+            variables["blocks"] = (*dims, "block", "summary"), self.blocks[:n, ..., : self.cells, :], year
         ds = xr.Dataset(variables, coords)
         schema.label(ds)
         ds.attrs = {
