@@ -67,6 +67,7 @@ def capacity(  # noqa: PLR0913  its settings are keywords of the public interfac
     fill_model: FillModel | str | None = None,
     client: Any = None,
     cache: Cache = None,
+    memory_limit: int | str | None = None,
 ) -> xr.Dataset:
     """Backtest a strategy with more and more capital, each with its own impact (rule Z20); otherwise as `kk.backtest`.
 
@@ -102,7 +103,7 @@ def capacity(  # noqa: PLR0913  its settings are keywords of the public interfac
     dearer = replace(at, slippage=model if at.slippage is None else at.slippage + model)
     common = Common(bars, strategy, params, grid, where, start, end, own, dearer, fill_model)
     cases = [Case(c, settings={"account": replace(own, cash=c)}) for c in sizes.tolist()]
-    ds = run("capital", cases, common, role="sensitivity", means=Means(client, cache))
+    ds = run("capital", cases, common, role="sensitivity", means=Means(client, cache, memory_limit))
     ds["net_profit"] = ds["final_equity"] - ds["capital"]
     ratios = ds["sharpe_ratio"]
     dims, known = ratios.dims[1:], ds["capital"].values

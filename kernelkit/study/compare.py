@@ -65,6 +65,7 @@ def compare(  # noqa: PLR0913  its settings are keywords of the public interface
     fill_model: FillModel | str | None = None,
     client: Any = None,
     cache: Cache = None,
+    memory_limit: int | str | None = None,
 ) -> xr.Dataset:
     """Backtest strategies over the same span: from where all of them have warmed up.
 
@@ -100,7 +101,7 @@ def compare(  # noqa: PLR0913  its settings are keywords of the public interface
     cases = [Case(n, settings={"strategy": s, "params": dict(given.get(n, {}))}) for n, s in known.items()]
     begin = max(one.recipe.start for one in _laid(cases, common))
     common = Common(bars, first, None, None, None, bars["time"].values[begin], end, account, venue, fill_model)
-    ds = run("strategy", cases, common, role="rival", means=Means(client, cache))
+    ds = run("strategy", cases, common, role="rival", means=Means(client, cache, memory_limit))
     if "interrupted" in ds.attrs:
         raise KeyboardInterrupt
     series = xr.concat([_returns(one) for one in _laid(cases, common)], "strategy")

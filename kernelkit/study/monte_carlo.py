@@ -20,9 +20,10 @@ from kernelkit.market.venue import Venue
 from kernelkit.paths import Bootstrap
 from kernelkit.paths.model import Kind, Model
 from kernelkit.recipe import check_bars, resolve
+from kernelkit.result import trial_numbers
 from kernelkit.spilling import Array, columns, let_go, room
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.study.run import Case, Common, free_of, nodes_of, run
+from kernelkit.study.run import Case, Common, Laid, free_of, nodes_of, run
 from kernelkit.working import Means
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def monte_carlo(  # noqa: PLR0913  its settings are keywords of the public inter
     wide = -(-paths // count)
     cases = (Case(k, partial(_batch, model, bars, k * wide, wide, seed, draws)) for k in range(count))
     bands = Bands(count, wide, min(means.bytes, BANDS_BYTES))
-    found = run("path", cases, common, role="path", total=count, means=means, each=bands.take)
+    found = run("path", cases, common, role="path", total=count, blocks=True, means=means, each=bands.take)
     if wide > 1:
         found = _apart(found).isel(path=slice(0, paths))
     return _summed(found, bands, seen, ruin, quantiles).assign_attrs(
@@ -113,10 +114,13 @@ def names_assets(venue: Any, account: Any) -> bool:
     >>> names_assets(kk.Venue(), None), names_assets({"SPX": kk.Venue()}, None)
     (False, True)
     """
-    venues = venue.by_asset if isinstance(venue, Venues) else venue
-    if isinstance(venues, Mapping) or isinstance(account, Accounts):
+    if isinstance(venue, Mapping | Venues) or isinstance(account, Accounts):
         return True
-    return isinstance(venues, Venue) and bool(venues.instruments)
+    if isinstance(account, Account):
+        limits = account.limits
+        if isinstance(account.borrow, Mapping) or (limits is not None and not isinstance(limits.short, bool)):
+            return True
+    return isinstance(venue, Venue) and bool(venue.instruments)
 
 
 class Bands:
@@ -131,10 +135,10 @@ class Bands:
         self.lowest: Array | None = None  # (path, cell)
         self.shape: tuple[int, ...] = ()  # of the cells
         self.index = self.n = np.zeros(L.MAX_CELLS, "i8")  # of each block: where it is on the clock, its samples
-        self.paths = 0
 
-    def take(self, batch: int, part: Outcome, numbers: np.ndarray) -> None:
-        """Add a batch; ``numbers`` are the trials of its cells, of a batch of several paths with these at last."""
+    def take(self, batch: Laid, part: Outcome) -> None:
+        """Add a batch, whose label is its number; of several paths these are its assets."""
+        numbers = trial_numbers(batch.recipe)
         nodes, inside = nodes_of(part), np.arange(L.MAX_CELLS) < part.meta[:, :1]
         after = np.cumprod(np.where(inside, nodes["w"], 1.0), axis=1)
         before = np.concatenate([np.ones((len(after), 1)), after[:, :-1]], axis=1)
@@ -150,11 +154,10 @@ class Bands:
             many, n = self.count * self.wide, int(np.prod(self.shape, dtype="i8"))
             self.worth = room((many, n * L.MAX_CELLS), "f8", self.most)
             self.lowest = room((many, n), "f8", self.most)
-        rows = slice(batch * self.wide, (batch + 1) * self.wide)
+        rows = slice(batch.label * self.wide, (batch.label + 1) * self.wide)
         place = cells.reshape(self.wide, -1)
         self.worth[rows] = np.where(place[..., None] < 0, np.nan, after[place]).reshape(self.wide, -1)
         self.lowest[rows] = np.where(place < 0, np.nan, lowest[place])
-        self.paths = rows.stop
         for array in (self.worth, self.lowest):
             let_go(array)
 
@@ -196,9 +199,7 @@ def _apart(found: xr.Dataset) -> xr.Dataset:
     return stacked.assign_coords(path=np.arange(stacked.sizes["path"]))
 
 
-def _summed(
-    found: xr.Dataset, bands: Bands, seen: xr.Dataset, ruin: float, quantiles: Sequence[float]
-) -> xr.Dataset:
+def _summed(found: xr.Dataset, bands: Bands, seen: xr.Dataset, ruin: float, quantiles: Sequence[float]) -> xr.Dataset:
     """What the paths say together (G13)."""
     import xarray as xr
 

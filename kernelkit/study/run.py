@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, replace
 from functools import cache, partial
@@ -32,8 +32,6 @@ from kernelkit.working import Means, run_trials
 
 if TYPE_CHECKING:
     import xarray as xr
-
-Each = Callable[[int, Outcome, np.ndarray], None]
 
 BATCH_BYTES = 1 << 28  # of the bars that are laid out at once
 BATCH_TRIALS = 1 << 14
@@ -106,6 +104,9 @@ class Laid:
         return len(self.recipe.job.trials)
 
 
+Each = Callable[[Laid, Outcome], None]
+
+
 @dataclass(frozen=True)
 class Refused:
     """A case that could not be laid out, and why."""
@@ -124,7 +125,7 @@ def run(  # noqa: PLR0913  its settings are keywords, and passed on
     role: str,
     blocks: bool = False,
     whole: bool = False,
-    strict: bool = False,
+    strict: bool | Collection[Any] = False,
     total: int | None = None,
     means: Means | None = None,
     each: Each | None = None,
@@ -133,16 +134,16 @@ def run(  # noqa: PLR0913  its settings are keywords, and passed on
 
     Its variables are the scalar metrics of `kk.backtest`, ``error`` (text, empty where there is none: a case, or one
     of its trials, that fails is NaN with its reason, and the study goes on; with ``strict`` it is raised, as an
-    interrupt is), and with ``blocks`` the block summaries, with ``whole`` all of a trial's joined into one (M3).
-    ``each`` is handed the number of a case, its outcome with block summaries and the number of each cell's trial (-1:
-    none) as they arrive, and keeps of it what it wants: the study then has no more of a case than its metrics.
+    interrupt is, or of the cases with these labels), and with ``blocks`` the block summaries, with ``whole`` all of a
+    trial's joined into one (M3). ``each`` is handed each case and its outcome as they arrive, in order, and keeps of
+    the block summaries what it wants: the study then has no more of a case than its metrics.
 
     Cases are laid out one after the other, as many at a time as fit `BATCH_BYTES`; those that differ in bars, span,
     parameters, account or venue alone run side by side. ``role`` is theirs in the ledger; ``total`` says how many
     there are where ``cases`` has no length. With a cache among ``means`` a study that was stopped, at whatever moment,
-    goes on from the blocks of trials that have ended; an interrupt keeps what is done, and ``attrs["interrupted"]``
-    says so. What results take beyond the memory limit lies in files. Raises UsageError where there is no case, or where
-    two of them have different axes or assets.
+    goes on from the blocks of trials that have ended; an interrupt keeps what is done, if anything is, and
+    ``attrs["interrupted"]`` says so. What results take beyond the memory limit lies in files. Raises UsageError where
+    there is no case, or where two of them have different axes or assets.
 
     >>> import kernelkit as kk
     >>> @kk.strategy
@@ -157,30 +158,40 @@ def run(  # noqa: PLR0913  its settings are keywords, and passed on
         cases = list(cases)
         total = len(cases)
     means = means or Means()
-    found, keeps = _Found(dim, total, blocks, whole, means.bytes), blocks or each is not None
-    with Meter(f"{dim}: {total} cases", total) as meter:
-        for batch in batches(lay(cases, common)):
-            for several in alike(batch):
-                if isinstance(several, Refused):
-                    if strict:
-                        raise several.error
-                    found.refuse(several)
-                    meter.fail(1)
-                    continue
-                parts, reasons, interrupted = outcomes(several, role, keeps, means)
-                for case, part, why in zip(several, parts, reasons, strict=True):
-                    if strict and part.errors:
-                        explain(case.recipe, part, case.settings.venue)
-                    if each is not None:
-                        each(len(found.labels), part, trial_numbers(case.recipe))
-                    found.take(case, part, why)
-                    meter.fail(len(part.errors))
-                if interrupted and strict:
-                    raise KeyboardInterrupt
-                if interrupted:
-                    return found.dataset(f"{found.done} trials of {len(found.labels)} cases done, of {total} cases")
-            meter.advance(len(batch))
+    found = _Found(dim, total, blocks and each is None, whole, means.bytes)
+
+    def must(case: Laid | Refused) -> bool:
+        return strict if isinstance(strict, bool) else case.label in strict
+
+    try:
+        with Meter(f"{dim}: {total} cases", total) as meter:
+            for batch in batches(lay(cases, common)):
+                for several in alike(batch):
+                    if isinstance(several, Refused):
+                        if must(several):
+                            raise several.error
+                        found.refuse(several)
+                        continue
+                    parts, reasons, interrupted = outcomes(several, role, blocks, means)
+                    for case, part, why in zip(several, parts, reasons, strict=True):
+                        if must(case) and part.errors:
+                            explain(case.recipe, part, case.settings.venue)
+                        if each is not None:
+                            each(case, part)
+                        found.take(case, part, why)
+                    if interrupted:
+                        raise KeyboardInterrupt
+                meter.advance(len(batch))
+    except KeyboardInterrupt:
+        if strict is True or not found.done:
+            raise
+        return found.dataset(f"{found.done} trials of {len(found.labels)} cases done, of {total} cases")
     return found.dataset()
+
+
+def ended(ds: xr.Dataset) -> int:
+    """How many cases of a study, from the first on, have come to their end: all, where nobody interrupted it."""
+    return int(ds.attrs.get("ended", len(ds[ds.attrs["study"]])))
 
 
 def free_of(study: str, parameters: Iterable[str], dims: Iterable[str]) -> None:
@@ -346,7 +357,7 @@ def outcomes(
 
 
 def at_zero(case: Laid, means: Means) -> bool:
-    """E4: record a case as it is where unknown delistings paid nothing, if there are any; whether it was interrupted."""
+    """E4: record a case as it is where unknown delistings, if any, paid nothing; whether it was interrupted."""
     tables, models = worthless(case.recipe.job.tables), [case.settings.fill_model]
     if tables is None:
         return False
@@ -389,12 +400,12 @@ class _Found:
         self.metrics: Array | None = None  # (metric, case, cell...)
         self.blocks: Array | None = None  # (case, cell..., block, summary)
         self.cells = 1  # blocks that any trial has
-        self.trials = self.done = 0
+        self.trials = self.done = self.ended = 0
 
     def refuse(self, case: Refused) -> None:
         """Add a case without a result."""
         self.refused[len(self.labels)] = case.error
-        self.labels.append(case.label)
+        self._end(case, True)
 
     def take(self, case: Laid, part: Outcome, reasons: Mapping[int, str]) -> None:
         """Add a case; raises UsageError where its axes or assets are not those of the cases before."""
@@ -416,9 +427,14 @@ class _Found:
             let_go(self.blocks)
         if reasons:
             self.errors |= {(at, *cell): reasons[k] for cell, k in np.ndenumerate(numbers) if k in reasons}
-        self.labels.append(case.label)
+        self._end(case, bool(part.done.sum() + len(part.errors) == case.trials))
         self.trials += case.trials
         self.done += int(part.done.sum())
+
+    def _end(self, case: Laid | Refused, whole: bool) -> None:
+        if whole and self.ended == len(self.labels):
+            self.ended += 1
+        self.labels.append(case.label)
 
     def dataset(self, interrupted: str = "") -> xr.Dataset:
         """All of it; raises the first case's error where no case has a result, UsageError where there is no case."""
@@ -456,7 +472,7 @@ class _Found:
             "periods_per_year": float(recipe.bars.attrs["periods_per_year"]),
             "failed": int((error != "").sum()),
             "trials": self.trials,
-            **({"interrupted": interrupted} if interrupted else {}),
+            **({"interrupted": interrupted, "ended": self.ended} if interrupted else {}),
         }
         return ds
 

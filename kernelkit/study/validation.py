@@ -83,6 +83,7 @@ def cross_validate(  # noqa: PLR0913  its settings are keywords of the public in
     fill_model: FillModel | str | None = None,
     client: Any = None,
     cache: Cache = None,
+    memory_limit: int | str | None = None,
 ) -> xr.Dataset:
     """Cross-validate a grid: each split chooses a cell on what it trains on; its test windows trade that cell.
 
@@ -141,7 +142,7 @@ def cross_validate(  # noqa: PLR0913  its settings are keywords of the public in
     parts = Parts.of([w.train for w in windows], [w.test for w in windows])
     nested = [inside(bars, w, inner) for w in windows] if inner is not None else []
     tests = sorted({one for own in nested for part in own for one in part} - set(parts.runs))
-    summed, errors = sums(bars, common, [*parts.runs, *tests], Means(client, cache))
+    summed, errors = sums(bars, common, [*parts.runs, *tests], Means(client, cache, memory_limit))
     periods = float(bars.attrs["periods_per_year"])
     trained, tested = (pooled(summed, side, periods) for side in (parts.train, parts.test))
     score = trained[metric]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from kernelkit.recipe import check_bars, resolve, span
 from kernelkit.result import Curves, build
 from kernelkit.reuse import Cache
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.study.run import Case, Common, free_of, run
+from kernelkit.study.run import Case, Common, ended, free_of, run
 from kernelkit.study.splitters import Rolling
 from kernelkit.study.stitching import Traded, traded
 from kernelkit.working import Means
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 SELECTED = "sharpe_ratio"
 Searcher = Callable[..., Mapping[str, Any]]
+Choice = TypeVar("Choice")
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
     fill_model: FillModel | str | None = None,
     client: Any = None,
     cache: Cache = None,
+    memory_limit: int | str | None = None,
 ) -> xr.Dataset:
     """Walk forward through one asset, or a portfolio: each fold trades the cell with the best training metric.
 
@@ -102,7 +104,8 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
 
     ``searcher(seen, strategy, grid, settings)`` may choose in place of the grid: it gets the bars up to the end of a
     training window, and its ``start`` and what else was given as keywords of `kk.backtest`, and returns parameters.
-    ``cache`` is that of `kk.backtest`: a study that was stopped goes on where it was.
+    ``cache`` and ``memory_limit`` are those of `kk.backtest`: a study that was stopped goes on where it was. After an
+    interrupt the first folds, whose training had ended, are traded, and ``attrs["interrupted"]`` says how many.
 
     Returns a Dataset with dim ``fold`` (coords ``train_start train_end test_start test_end``; the chosen parameters,
     ``is_sharpe_ratio``, ``oos_sharpe_ratio``, ``efficiency`` = OOS / IS, NaN where IS <= 0; ``is_`` and the metric
@@ -131,16 +134,35 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
             message("grid of a walk-forward", "no axis", "at least one", "Write grid=dict(fast=range(5, 55, 5)).")
         )
     common = Common(bars, strategy, params, grid, where, None, None, account, venue, fill_model)
-    means = Means(client, cache)
+    means = Means(client, cache, memory_limit)
     if searcher is None:
         chosen = selections(bars, common, axes, windows, select, means)
     else:
-        chosen = [searched(bars, common, axes, fold, select, searcher, means) for fold in windows]
+        chosen = each_of(windows, lambda fold: searched(bars, common, axes, fold, select, searcher, means))
+    whole, windows = len(windows), windows[: len(chosen)]
     spans = [(fold.test, fold.stop) for fold in windows]
     one = traded(bars, strategy, scalars, axes, spans, [c["params"] for c in chosen], carry, settings)
     ds = assemble(one, windows, chosen, axes, settings)
     ds.attrs |= {"ledger": one.call, "study": "walk_forward", "selected_by": select}
-    return ds
+    return stopped_at(ds, whole)
+
+
+def each_of(windows: Sequence[Fold], choose: Callable[[Fold], Choice]) -> list[Choice]:
+    """What is chosen in each window, or in those before an interrupt, which is raised where there are none."""
+    chosen: list[Choice] = []
+    try:
+        for fold in windows:
+            chosen.append(choose(fold))
+    except KeyboardInterrupt:
+        if not chosen:
+            raise
+    return chosen
+
+
+def stopped_at(ds: xr.Dataset, folds: int) -> xr.Dataset:
+    """The same, which says so where it has fewer than so many folds."""
+    done = ds.sizes["fold"]
+    return ds if done == folds else ds.assign_attrs(interrupted=f"{done} of {folds} folds done")
 
 
 def check_walk(bars: xr.Dataset, strategy: Strategy | Signal, fill_model: FillModel) -> Strategy:
@@ -205,16 +227,18 @@ def selections(
 ) -> list[dict[str, Any]]:
     """The best cell of each training window, whose runs end with it; all windows are one job.
 
-    Of each its parameters, its annual Sharpe ratio, the metric it was chosen by, and how many cells have one.
+    After an interrupt of the first ones, whose runs had ended; it is raised where there are none. Of each its
+    parameters, its annual Sharpe ratio, the metric it was chosen by, and how many cells have one.
     """
     name, sign = metric_of(select, L.HEADLINE)
     times = bars["time"].values
     cases = [Case(k, settings={"start": times[f.train], "end": times[f.trained - 1]}) for k, f in enumerate(windows)]
     found = run("training window", cases, common, role="training", means=means)
-    if "interrupted" in found.attrs:
+    many = ended(found)
+    if not many:
         raise KeyboardInterrupt
     shape = tuple(len(v) for v in axes.values())
-    values, sharpes = (found[n].values.reshape(len(windows), -1) for n in (name, SELECTED))
+    values, sharpes = (found[n].values[:many].reshape(many, -1) for n in (name, SELECTED))
     out = []
     for own, sharpe_ratios in zip(values, sharpes, strict=True):
         best = best_of(own, sign)

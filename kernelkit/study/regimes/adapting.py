@@ -23,12 +23,14 @@ from kernelkit.metrics.equity import returns
 from kernelkit.progress import Meter
 from kernelkit.recipe import check_bars, resolve
 from kernelkit.reuse import Cache
+from kernelkit.spilling import let_go, room
 from kernelkit.strategy import Strategy
 from kernelkit.study.regimes.labels import NONE, Int64s, labels_of
 from kernelkit.study.regimes.reports import by
 from kernelkit.study.splitters import Rolling, Run
 from kernelkit.study.stitching import traded
-from kernelkit.study.walk_forward import SELECTED, Fold, check_walk, folds, walked
+from kernelkit.study.walk_forward import SELECTED, Fold, check_walk, each_of, folds, stopped_at, walked
+from kernelkit.working import Means
 
 
 @arguments(account=Account, venue=Venue, fill_model=FillModel)
@@ -52,6 +54,7 @@ def adapt(  # noqa: PLR0913  its settings are keywords of the public interface, 
     fill_model: FillModel | str | None = None,
     client: Any = None,
     cache: Cache = None,
+    memory_limit: int | str | None = None,
 ) -> xr.Dataset:
     """Walk forward with parameters of each regime: the cell with the highest training Sharpe ratio in it (Y10).
 
@@ -86,9 +89,10 @@ def adapt(  # noqa: PLR0913  its settings are keywords of the public interface, 
         raise UsageError(message("grid of adapt", "no axis", "at least one", "Write grid=dict(fast=range(5, 55, 5))."))
     known = given.shift(time=1, fill_value=NONE)  # the label in force at each bar's decision
     regimes = np.arange(NONE, int(given.max()) + 1)
-    chosen: list[list[dict[str, Any]]] = []
-    with Meter(f"regimes: {len(windows)} folds", len(windows)) as meter:
-        for fold in windows:
+    means, whole = Means(client, cache, memory_limit), len(windows)
+    with Meter(f"regimes: {whole} folds", whole) as meter:
+
+        def choose(fold: Fold) -> list[dict[str, Any]]:
             with ledger.role("training"):
                 res = backtest(
                     bars.isel(time=slice(0, fold.test)),
@@ -100,12 +104,19 @@ def adapt(  # noqa: PLR0913  its settings are keywords of the public interface, 
                     outputs=("metrics", "curves"),
                     client=client,
                     cache=cache,
+                    memory_limit=memory_limit,
                     account=settings.account,
                     venue=settings.venue,
                     fill_model=settings.fill_model,
                 )
-            chosen.append(_choices(res, known, regimes, axes, fewest))
+            if "interrupted" in res.attrs:
+                raise KeyboardInterrupt
+            found = _choices(res, session_returns(res, axes, means.bytes), known, regimes, axes, fewest)
             meter.advance()
+            return found
+
+        chosen = each_of(windows, choose)
+    windows = windows[: len(chosen)]
     pieces, picks = _stretches(windows, known.values, chosen)
     one = traded(bars, strategy, scalars, axes, pieces, picks, carry, settings)
     ds = walked(one, windows, settings).assign_coords(regime=regimes)
@@ -117,7 +128,7 @@ def adapt(  # noqa: PLR0913  its settings are keywords of the public interface, 
         ds[own] = (both, np.array([[one[name] for one in row] for row in chosen]), {"long_name": text, "units": "1"})
     ds["regime_of"] = known.sel(time=ds["time"]).assign_attrs(long_name="regime in force", units="1")
     ds.attrs |= {"study": "regimes", "selected_by": SELECTED, "fewest": fewest, "ledger": one.call}
-    return ds
+    return stopped_at(ds, whole)
 
 
 def _labels(labels: Any, bars: xr.Dataset) -> xr.DataArray:
@@ -132,12 +143,29 @@ def _labels(labels: Any, bars: xr.Dataset) -> xr.DataArray:
     return given
 
 
+def session_returns(res: xr.Dataset, axes: Mapping[str, Sequence[Any]], most: float) -> xr.DataArray:
+    """Session returns (M1) of each cell, whose curves are simulated one after the other; beyond ``most`` in a file."""
+    dims = tuple(axes)
+    shape = tuple(res.sizes[d] for d in dims)
+    first = returns(res["equity"].isel(dict.fromkeys(dims, 0)))
+    out = room((*shape, first.sizes["time"]), "f8", most)
+    for cell in np.ndindex(shape):
+        out[cell] = returns(res["equity"].isel(dict(zip(dims, cell, strict=True)))).values
+        let_go(out)
+    coords = {n: c for n, c in first.coords.items() if "time" in c.dims} | {d: res[d] for d in dims}
+    return xr.DataArray(out, coords, (*dims, "time"), attrs=first.attrs)
+
+
 def _choices(
-    res: xr.Dataset, known: xr.DataArray, regimes: Int64s, axes: Mapping[str, Sequence[Any]], fewest: int
+    res: xr.Dataset,
+    x: xr.DataArray,
+    known: xr.DataArray,
+    regimes: Int64s,
+    axes: Mapping[str, Sequence[Any]],
+    fewest: int,
 ) -> list[dict[str, Any]]:
     """Y10: each regime's best cell of a training window; without a label, or with too few returns, that of all."""
-    overall = {"params": _best(res[SELECTED].values, axes), SELECTED: float(res[SELECTED].max()), "samples": 0}
-    x = returns(res["equity"])
+    overall: dict[str, Any] = {"params": _best(res[SELECTED].values, axes), SELECTED: float(res[SELECTED].max())}
     overall["samples"] = x.sizes["time"]
     out = [overall]
     inside = by(x, known) if bool((known.sel(time=res["time"]) >= 0).any()) else None

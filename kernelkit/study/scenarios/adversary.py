@@ -17,8 +17,7 @@ from kernelkit.market.several import Accounts, Venues
 from kernelkit.market.venue import Venue
 from kernelkit.reuse import Cache
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.study.run import Case, Common, run
-from kernelkit.study.scenarios.reverse import uninterrupted
+from kernelkit.study.run import Case, Common, ended, run
 from kernelkit.study.scenarios.stress import world_of
 from kernelkit.study.scenarios.world import Floats, World, check_number, log_closes, scaled
 from kernelkit.working import Means
@@ -125,6 +124,7 @@ def adversarial(  # noqa: PLR0913  its settings are keywords of the public inter
     fill_model: FillModel | str | None = None,
     client: Any = None,
     cache: Cache = None,
+    memory_limit: int | str | None = None,
 ) -> Worst:
     """Search for the plausible path on which a strategy does worst; ``n`` paths are tried at most.
 
@@ -139,7 +139,8 @@ def adversarial(  # noqa: PLR0913  its settings are keywords of the public inter
     belongs to the first. ``objective`` is what is to be worst: ``"total_return"``, ``"sharpe_ratio"`` or
     ``"max_drawdown"``. Returns a `Worst`: ``bars``, ``result`` as `kk.backtest` has it, and ``search`` with dim
     ``evaluation``: metrics, ``distance`` (nats) and ``coefficient`` by ``block``. Each evaluation is in the ledger
-    under the role ``scenario``. What is found is a bound from below on what can be: another search may find worse.
+    under the role ``scenario``. What is found is a bound from below on what can be: another search may find worse. So
+    it is after an interrupt, which ends the search; ``search.attrs["interrupted"]`` says so.
 
     Raises UsageError for numbers out of their ranges and for what is not one account, DataError for gaps in the bars.
 
@@ -171,6 +172,7 @@ def adversarial(  # noqa: PLR0913  its settings are keywords of the public inter
     radius = float(np.sqrt(chi2.ppf(budget, blocks)))
     text = f"The worst path found within {0.5 * radius**2:.3g} nats of the most likely one."
     tried: list[xr.Dataset] = []
+    means = Means(client, cache, memory_limit)
 
     def badness(points: Floats) -> Floats:
         """What is minimised, of the columns of ``points``."""
@@ -180,12 +182,15 @@ def adversarial(  # noqa: PLR0913  its settings are keywords of the public inter
             Case(done + k, lambda row=row: innovations.path(world, row, text))  # type: ignore[misc]
             for k, row in enumerate(coefficients)
         ]
-        ds = uninterrupted(run("evaluation", cases, common, role="scenario", means=Means(client, cache)))
+        ds = run("evaluation", cases, common, role="scenario", means=means)
         if ds["total_return"].dims != ("evaluation",):
             fix = "Choose one asset and scalar params, or use @kk.portfolio."
             raise UsageError(message("the adversary", f"dims {ds['total_return'].dims[1:]}", "one account", fix))
-        ds["coefficient"] = ("evaluation", "block"), coefficients
-        tried.append(ds)
+        whole = ds.isel(evaluation=slice(0, ended(ds)))
+        whole["coefficient"] = ("evaluation", "block"), coefficients[: ended(ds)]
+        tried.append(whole)
+        if "interrupted" in ds.attrs:
+            raise KeyboardInterrupt
         values = SIGNS[objective] * ds[objective].values
         return np.where(np.isnan(values), 1e9, values)  # what fails is not what is looked for
 
@@ -194,6 +199,7 @@ def adversarial(  # noqa: PLR0913  its settings are keywords of the public inter
     size = max(5, min(n // 5, 4 * blocks))
     draws = rng.normal(seed, np.arange(size)[:, None], np.arange(blocks)[None, :])
     first = np.clip(within(draws / np.sqrt(blocks), 1.0), -1.0, 1.0)
+    stopped = dict[str, str]()
     first[0] = innovations.own / max(radius, float(np.sqrt(innovations.own @ innovations.own)))
     try:
         differential_evolution(
@@ -211,6 +217,10 @@ def adversarial(  # noqa: PLR0913  its settings are keywords of the public inter
         if isinstance(error.__cause__, KernelkitError):
             raise error.__cause__ from None
         raise
+    except KeyboardInterrupt:
+        if not any(ds[objective].notnull().any() for ds in tried):
+            raise
+        stopped = {"interrupted": f"{sum(ds.sizes['evaluation'] for ds in tried)} of {n} paths tried"}
     search = xr.concat(tried, "evaluation")
     search["distance"] = 0.5 * (search["coefficient"] ** 2).sum("block")
     search["distance"].attrs = {"units": "1", "long_name": "log-likelihood below the most likely, nats"}
@@ -219,7 +229,9 @@ def adversarial(  # noqa: PLR0913  its settings are keywords of the public inter
         "long_name": "sum of a block's innovations over the root of its length",
     }
     told = {"objective": objective, "budget": budget, "nats": 0.5 * radius**2, "seed": seed}
-    search.attrs |= told | {"trials": search.sizes["evaluation"], "failed": int((search["error"].values != "").sum())}
+    search.attrs |= (
+        told | stopped | {"trials": search.sizes["evaluation"], "failed": int((search["error"].values != "").sum())}
+    )
     worst = int((SIGNS[objective] * search[objective]).argmin("evaluation"))
     path = innovations.path(world, search["coefficient"].values[worst], text)
     with ledger.role("scenario"):
@@ -232,6 +244,8 @@ def adversarial(  # noqa: PLR0913  its settings are keywords of the public inter
             account=account,
             venue=venue,
             fill_model=fill_model,
+            client=client,
             cache=cache,
+            memory_limit=memory_limit,
         )
     return Worst(path, result, search)

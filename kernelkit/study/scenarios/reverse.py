@@ -15,7 +15,7 @@ from kernelkit.market.several import Accounts, Venues
 from kernelkit.market.venue import Venue
 from kernelkit.reuse import Cache
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.study.run import Case, Common, run
+from kernelkit.study.run import Case, Common, ended, run
 from kernelkit.study.scenarios.stress import case_of, world_of
 from kernelkit.study.scenarios.world import Scenario, check_number
 from kernelkit.working import Means
@@ -25,13 +25,6 @@ if TYPE_CHECKING:
 
 By = Literal["loss", "total", "drawdown"]
 BY = ("loss", "total", "drawdown")
-
-
-def uninterrupted(ds: xr.Dataset) -> xr.Dataset:
-    """The same study; raises KeyboardInterrupt where it was interrupted, as a search cannot go on from a part of it."""
-    if "interrupted" in ds.attrs:
-        raise KeyboardInterrupt
-    return ds
 
 
 def lost(ds: xr.Dataset, base: xr.Dataset, by: By) -> np.ndarray:
@@ -71,6 +64,7 @@ def reverse_stress(  # noqa: PLR0913  its settings are keywords of the public in
     fill_model: FillModel | str | None = None,
     client: Any = None,
     cache: Cache = None,
+    memory_limit: int | str | None = None,
 ) -> xr.Dataset:
     """Find the smallest size of a shock at which an account loses the share ``ruin``: 1 is all of it.
 
@@ -83,7 +77,8 @@ def reverse_stress(  # noqa: PLR0913  its settings are keywords of the public in
     A Dataset with dim ``size``, all that were run in ascending order: the scalar metrics of `kk.backtest`, ``lost``,
     ``error`` (a size that fails ruins nobody), and ``smallest``, NaN where the largest does not ruin either. In the
     ledger all have the role ``scenario``. One account is asked: raises UsageError for a grid and for several assets
-    that share none, for numbers out of their ranges, and what `kk.stress` raises.
+    that share none, for numbers out of their ranges, and what `kk.stress` raises. After an interrupt ``smallest`` is
+    the smallest size that a whole scan has found, NaN before the first, and ``attrs["interrupted"]`` says so.
 
     Source: Basel Committee, Stress testing principles (2018), on reverse stress tests.
 
@@ -107,26 +102,35 @@ def reverse_stress(  # noqa: PLR0913  its settings are keywords of the public in
     import xarray as xr
 
     common = Common(bars, strategy, params, None, None, start, end, account, venue, fill_model)
-    world = world_of(common)
+    world, means = world_of(common), Means(client, cache, memory_limit)
 
     def at(sizes: Sequence[float]) -> xr.Dataset:
         cases = [Case(s) if s == 0.0 else case_of(s, shock(s), world) for s in sizes]
-        return uninterrupted(run("size", cases, common, role="scenario", means=Means(client, cache)))
+        return run("size", cases, common, role="scenario", means=means)
 
     base = at([0.0])
+    if "interrupted" in base.attrs:
+        raise KeyboardInterrupt
     axes = [str(d) for d in base.dims if d != "size"]
     if axes:
         fix = "Choose one asset and scalar params, or use @kk.portfolio."
         raise UsageError(message("reverse stress", f"dims {', '.join(axes)}", "one account", fix))
-    found, low, high, smallest = [base], 0.0, float(largest), np.nan
+    found, low, high, smallest, stopped = [base], 0.0, float(largest), np.nan, ""
     if lost(base, base, by)[0] >= ruin:
         high, smallest = 0.0, 0.0
     while high - low > tolerance:
         sizes = np.linspace(low, high, steps + 1)[1:]
         if not np.isnan(smallest):  # the last of them is known
             sizes = sizes[:-1]
-        ds = at(sizes.tolist())
-        found.append(ds)
+        try:
+            ds = at(sizes.tolist())
+        except KeyboardInterrupt:
+            stopped = f"{len(found) - 1} scans done"
+            break
+        found.append(ds.isel(size=slice(0, ended(ds))))
+        if "interrupted" in ds.attrs:
+            stopped = f"{len(found) - 2} scans done, and a part of another"
+            break
         over = np.flatnonzero(lost(ds, base, by) >= ruin)
         if not len(over) and np.isnan(smallest):
             break
@@ -137,6 +141,8 @@ def reverse_stress(  # noqa: PLR0913  its settings are keywords of the public in
     out["lost"] = "size", lost(out, base, by)
     out["smallest"] = smallest
     schema.label(out)
+    if stopped:
+        out.attrs["interrupted"] = stopped
     out.attrs |= {"by": by, "ruin": ruin, "tolerance": tolerance, "trials": out.sizes["size"]}
     out.attrs["failed"] = int((out["error"].values != "").sum())
     return out

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernelkit import schema
-from kernelkit.engine import backtest
+from kernelkit import ledger, schema
 from kernelkit.errors import KernelkitError, UsageError, arguments, message
+from kernelkit.kernels.job import Outcome
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.settings import Settings
@@ -19,7 +21,7 @@ from kernelkit.recipe import check_bars, span
 from kernelkit.result import Curves, trial_numbers
 from kernelkit.reuse import Cache
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.study.run import Case, Common, Refused, free_of, lay, run
+from kernelkit.study.run import Case, Common, Laid, free_of, run
 from kernelkit.study.scenarios import standard
 from kernelkit.study.scenarios.world import Scenario, World
 from kernelkit.working import Means
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 BASE = "base"
+NOT = (np.datetime64("NaT", "ns"),) * 2
 
 
 def world_of(common: Common) -> World:
@@ -95,6 +98,7 @@ def stress(  # noqa: PLR0913  its settings are keywords of the public interface
     fill_model: FillModel | str | None = None,
     client: Any = None,
     cache: Cache = None,
+    memory_limit: int | str | None = None,
 ) -> xr.Dataset:
     """Backtest under each of ``scenarios`` (None: `kk.scenarios.standard`), with the whole grid, as `kk.backtest` does.
 
@@ -119,33 +123,32 @@ def stress(  # noqa: PLR0913  its settings are keywords of the public interface
     base = world_of(common)
     known = labelled(standard(base.bars) if scenarios is None else scenarios)
     free_of("stress", [*(grid or {}), *(params or {})], ("scenario",))
-    settings = {"start": start, "end": end, "account": account, "venue": venue, "fill_model": fill_model}
-    given = {"outputs": ("metrics", "blocks"), "client": client, "cache": cache}
-    backtest(bars, strategy, params, grid=grid, where=where, **settings, **given)  # shown as base: it competes
+    windows = {BASE: (base.start, base.stop)} | {label: _felt(s, base) for label, s in known.items()}
+    apart, falls = set[str](), dict[str, np.ndarray]()
 
     def cases() -> Iterator[Case]:
-        yield Case(BASE)
+        yield Case(BASE, role="rival" if ledger.competing() else None)
         for label, scenario in known.items():
-            yield case_of(label, scenario, base)
+            case = case_of(label, scenario, base)
+            if {"start", "end"} & set(case.settings):
+                apart.add(label)
+            yield case
 
-    ds = run("scenario", cases(), common, role="scenario", total=len(known) + 1, means=Means(client, cache))
-    known = {label: known[label] for label in ds["scenario"].values.tolist()[1:]}  # fewer where it was interrupted
+    def fall(case: Laid, part: Outcome) -> None:
+        falls[case.label] = window_drawdown(case, part, windows[case.label])
+
+    means, many = Means(client, cache, memory_limit), len(known) + 1
+    ds = run("scenario", cases(), common, role="scenario", strict={BASE}, total=many, means=means, each=fall)
+    labels = ds["scenario"].values.tolist()  # fewer where it was interrupted
     final = ds["final_equity"]
     left = final.sel(scenario=BASE, drop=True)
     ds["loss"] = 1.0 - final / left.where(left > 0.0)
-    drawdowns, windows = np.full(final.shape, np.nan), [(base.start, base.stop)]
-    for k, (label, scenario) in enumerate([(BASE, None), *known.items()]):
-        case = Case(BASE) if scenario is None else case_of(label, scenario, base)
-        if scenario is not None:
-            windows.append(_felt(scenario, base))
-        if {"start", "end"} & set(case.settings):
-            ds["loss"][k] = np.nan
-        if windows[k][1] > windows[k][0]:
-            drawdowns[k] = window_drawdown(case, common, windows[k], final.shape[1:])
-    ds["window_drawdown"] = final.dims, drawdowns
+    ds["loss"][[label in apart for label in labels]] = np.nan
+    nothing = np.full(final.shape[1:], np.nan)
+    ds["window_drawdown"] = final.dims, np.stack([falls.get(label, nothing) for label in labels])
     times = base.bars["time"].values
-    ends = [(times[a], times[b - 1]) if b > a else (np.datetime64("NaT", "ns"),) * 2 for a, b in windows]
-    told = [("Nothing is changed.", ""), *((s.text, s.reference) for s in known.values())]
+    ends = [(times[a], times[b - 1]) if b > a else NOT for a, b in (windows[n] for n in labels)]
+    told = [("Nothing is changed.", ""), *((known[n].text, known[n].reference) for n in labels[1:])]
     ds = ds.assign_coords(
         {
             "what": ("scenario", [text for text, _ in told]),
@@ -166,22 +169,21 @@ def _felt(scenario: Scenario, base: World) -> tuple[int, int]:
         return 0, 0
 
 
-def window_drawdown(case: Case, common: Common, window: tuple[int, int], shape: tuple[int, ...]) -> np.ndarray:
+def window_drawdown(case: Laid, part: Outcome, window: tuple[int, int]) -> np.ndarray:
     """Z17: the largest fall of equity from a peak within these rows and the one before them; of each cell.
 
-    The trials are simulated again for their curves. NaN where there is no trial, or where it fails.
+    The trials are simulated again for their curves. NaN where there is no trial, or it failed.
     """
-    (laid,) = lay([case], common)
-    out = np.full(shape, np.nan)
-    if isinstance(laid, Refused):
-        return out
-    curves, recipe = Curves(laid.recipe), laid.recipe
+    recipe, numbers = case.recipe, trial_numbers(case.recipe)
     first, last = max(window[0] - 1 - recipe.start, 0), window[1] - recipe.start
-    for where, trial in np.ndenumerate(trial_numbers(recipe)):
-        if trial >= 0 and last > first:
-            try:
-                equity = curves.curve("equity", int(trial))[first:last]
-            except KernelkitError:  # the study has its reason
-                continue
-            out[where] = float(np.max(1.0 - equity / np.maximum.accumulate(equity)))
-    return out
+    curves, falls = Curves(recipe), np.full(case.trials + 1, np.nan)  # the last one is that of no trial
+
+    def one(trial: int) -> None:
+        equity = curves.curve("equity", trial)[first:last]
+        falls[trial] = float(np.max(1.0 - equity / np.maximum.accumulate(equity)))
+
+    if last > first:
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            list(pool.map(one, np.flatnonzero(part.done).tolist()))
+    found: np.ndarray = falls[numbers]
+    return found
