@@ -412,6 +412,10 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
     >>> float(run.result()["final_equity"]) == float(kk.backtest(bars, hold)["final_equity"])
     True
     """
+    given: Any = path
+    if not isinstance(given, str | os.PathLike):
+        fix = "Pass what run.save(path) has returned."
+        raise UsageError(message("path of a run", repr(path), "the folder of a saved one", fix))
     folder = Path(path)
     document, state = saved.read(folder)
     if strategy is not None and strategy.identity != document["identity"]:

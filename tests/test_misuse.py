@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +14,8 @@ import xarray as xr
 import kernelkit as kk
 from kernelkit.errors import DataError, KernelkitError, UsageError
 
-MODULES = ("data", "inference", "metrics", "venues", "limits", "margins")
+MODULES = ("data", "inference", "metrics", "venues", "limits", "margins", "fees", "slippage", "paths", "splits")
+MODULES += ("scenarios", "regimes")
 LEDGER = ("trials", "export", "summary", "declare", "looks", "lineage", "proxy", "compact", "verify")
 X = xr.DataArray(np.random.default_rng(1).normal(0.0, 0.01, 300), dims="time")
 X = X.assign_coords(time=np.arange("2020-01-01", "2020-10-27", dtype="M8[D]").astype("M8[ns]"))
@@ -40,21 +42,23 @@ def res(home: None) -> xr.Dataset:
 
 
 def functions() -> Iterator[tuple[str, Callable[..., Any]]]:
-    """Every public function, by how it is called."""
+    """Every public function, and every class that is made of arguments, by how it is called."""
     homes = [("kk", kk, [n for n in kk.__all__ if not inspect.ismodule(getattr(kk, n))])]
     homes += [(f"kk.{name}", getattr(kk, name), dir(getattr(kk, name))) for name in MODULES]
     homes += [("kk.ledger", kk.ledger, list(LEDGER))]
     for home, module, names in homes:
         for name in names:
             one = getattr(module, name)
-            if inspect.isfunction(one) and name[0] != "_" and one.__module__.startswith("kernelkit"):
+            ours = name[0] != "_" and str(getattr(one, "__module__", "")).startswith("kernelkit")
+            made = dataclasses.is_dataclass(one) and not inspect.isabstract(one)
+            if ours and (inspect.isfunction(one) or made):
                 yield f"{home}.{name}", one
 
 
 @pytest.mark.parametrize(("name", "function"), [pytest.param(*one, id=one[0]) for one in functions()])
 def test_an_argument_that_it_does_not_have(name: str, function: Callable[..., Any]) -> None:
     takes = inspect.signature(function).parameters.values()
-    name = {"kk.data.feature": "kk.feature"}.get(name, name)
+    name = {"kk.data.feature": "kk.feature", "kk.margins.Margin": "kk.Margin"}.get(name, name)
     needed = any(p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in takes)
     if any(p.kind is p.VAR_KEYWORD for p in takes) and needed:
         with pytest.raises(UsageError, match=f"^{name}: found no "):

@@ -106,6 +106,9 @@ def audit(  # noqa: PLR0913  the settings of a backtest, and its own
     (True, False)
     """
     recipes.check_bars(bars)
+    drawn: Any = seed
+    if not (isinstance(drawn, int) and not isinstance(drawn, bool) and drawn >= 0):
+        raise UsageError(message("kk.audit: seed", repr(seed), "a whole number, 0 or more", "Write seed=1."))
     frames = check_tables(tables)
     fine = None if finer is None else (bars, recipes.check_bars(finer))
     limits = recipes.span(bars, start, end)

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
 from kernelkit.inference.block_length import block_length
 from kernelkit.inference.checks import choice, differ, whole
 from kernelkit.inference.draws import block_indices
@@ -26,6 +26,7 @@ CELLS = 2**22  # samples drawn at a time: 32 MB
 BURN = 500  # samples of an autoregression before the first that counts
 
 
+@arguments()
 @dataclass(frozen=True)
 class Resampling:
     """How series are drawn anew; I11.

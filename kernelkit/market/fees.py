@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 from kernelkit.errors import StrategyError, arguments, message
 from kernelkit.market.models import CostModel, Rate, Trade, cost_model
@@ -76,6 +77,11 @@ def tiered(volumes: Sequence[float], maker: Sequence[float], taker: Sequence[flo
     >>> tiered((0, 1e6), maker=(0.001, 0.0009), taker=(0.001, 0.001))
     tiered(volumes=(0, 1e+06), maker=(0.001, 0.0009), taker=(0.001, 0.001))
     """
+    given: dict[str, Any] = {"volumes": volumes, "maker": maker, "taker": taker}
+    for what, one in given.items():
+        if isinstance(one, str) or not isinstance(one, Iterable):
+            fix = "Write fees.tiered((0, 1e6), maker=(0.001, 0.0009), taker=(0.001, 0.001))."
+            raise StrategyError(message(f"{what} of fees.tiered", repr(one), "a sequence of numbers", fix))
     model = replace(_tiered(tuple(volumes), tuple(maker), tuple(taker)), name="tiered")
     if not len(volumes) == len(maker) == len(taker):
         found = f"{len(volumes)} volumes, {len(maker)} maker and {len(taker)} taker rates"

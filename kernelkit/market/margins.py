@@ -12,6 +12,7 @@ from kernelkit.kernels.layout import TIERS
 from kernelkit.market.limits import is_number
 
 
+@arguments()
 @dataclass(frozen=True)
 class Tiers:
     """Maintenance margin by notional value: from ``floors[k]`` on the rate is ``rates[k]``.

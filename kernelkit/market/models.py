@@ -13,7 +13,7 @@ from operator import add
 from types import ModuleType
 from typing import Annotated, Any, Protocol
 
-from kernelkit.errors import StrategyError, arguments, message
+from kernelkit.errors import StrategyError, UsageError, arguments, message, misfit
 from kernelkit.kernels.layout import MODEL_SLOTS
 from kernelkit.kernels.source import Source, read_source
 from kernelkit.kernels.tools import during_text, model_text, total_text
@@ -224,7 +224,10 @@ def cost_model(function: Callable[..., float]) -> Callable[..., CostModel]:
     signature = inspect.Signature(parameters[1:])
 
     def factory(*args: Value, **kwargs: Value) -> CostModel:
-        bound = signature.bind(*args, **kwargs)
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError:
+            raise UsageError(misfit(factory, factory, args, kwargs, {})) from None
         bound.apply_defaults()
         values = _finite(function.__name__, bound.arguments, tables)
         for name, value in values:
@@ -236,6 +239,7 @@ def cost_model(function: Callable[..., float]) -> Callable[..., CostModel]:
 
     factory.__name__, factory.__doc__, factory.__qualname__ = function.__name__, function.__doc__, function.__qualname__
     factory.__module__ = function.__module__
+    factory.__signature__ = signature  # type: ignore[attr-defined]
     return factory
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from math import sqrt
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kernelkit.errors import StrategyError, arguments, message
+from kernelkit.market.limits import is_number
 from kernelkit.market.models import CostModel, Rate, Trade, cost_model
 
 
@@ -187,9 +188,10 @@ def learned(regressor: Any, participation: Sequence[float], volatility: Sequence
         wanted, fix = "a fitted regressor with predict(X)", "scikit-learn's have it."
         raise StrategyError(message("regressor of slippage.learned", repr(regressor), wanted, fix))
     for name, points in (("participation", participation), ("volatility", volatility)):
-        if len(points) < 2 or any(a >= b for a, b in pairwise(points)):
+        known = all(is_number(p) for p in points) if isinstance(points, Iterable) else False
+        if not known or len(points) < 2 or any(a >= b for a, b in pairwise(points)):
             wanted, fix = "two or more rising points", f"Write {name}=(0.0, 0.01, 0.05)."
-            raise StrategyError(message(f"{name} of slippage.learned", tuple(points), wanted, fix))
+            raise StrategyError(message(f"{name} of slippage.learned", points, wanted, fix))
     grid = np.array([(a, b) for a in participation for b in volatility], "f8")
     answer = np.asarray(regressor.predict(grid), "f8").reshape(-1)
     wrong = np.flatnonzero(~(np.isfinite(answer) & (answer >= 0.0)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelkit.errors import DataError, message
+from kernelkit.errors import DataError, arguments, message
 from kernelkit.inference.block_length import block_length
 from kernelkit.inference.draws import Blocks, Plan, block_indices, blocks_plan
 from kernelkit.paths.model import Draws, Float64s, Model, log_returns, steps_a_year
@@ -22,6 +22,7 @@ FEWEST = 102  # bars of a history
 TABLE = 2**23  # numbers in the table of blocks at most: 64 MB
 
 
+@arguments()
 @dataclass(frozen=True)
 class Bootstrap(Model):
     """Bars of a history in blocks of `length`, with the draws of I5 by ``scheme`` (G10); made by `fit`.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.paths.garch import GARCH
 from kernelkit.paths.gbm import GBM
 from kernelkit.paths.model import Draws, Float64s, check, log_returns
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+@arguments()
 @dataclass(frozen=True)
 class Copula(Walk):
     """Assets with a model each, whose innovations of a step have a t copula of ``df`` degrees of freedom (G11).
@@ -37,8 +38,13 @@ class Copula(Walk):
     df: float | None = None
 
     def __post_init__(self) -> None:
-        matrix, n = np.array(self.correlation, dtype=np.float64), len(self.margins)
         fix = "See help(kk.paths.Copula)."
+        if not isinstance(self.margins, Mapping):
+            raise UsageError(message("margins", repr(self.margins), "a model for each asset", fix))
+        try:
+            matrix, n = np.array(self.correlation, dtype=np.float64), len(self.margins)
+        except (TypeError, ValueError):
+            raise UsageError(message("correlation", repr(self.correlation), "a matrix of numbers", fix)) from None
         if n < 2 or any(not isinstance(m, GBM | GARCH) for m in self.margins.values()):
             found = ", ".join(type(m).__name__ for m in self.margins.values()) or "none"
             raise UsageError(message("margins", found, "a GBM or GARCH for each of at least two assets", fix))

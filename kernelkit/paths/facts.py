@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.paths.model import Draws, Float64s, Model, check_counts, log_returns
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def _together(x: Float64s, share: float) -> float:
     return float((both.sum() - np.trace(both)) / (n * (n - 1)))
 
 
+@arguments()
 def stylised_facts(
     bars: xr.Dataset, model: Model, *, paths: int = 200, seed: int = 0, level: float = 0.9
 ) -> xr.Dataset:
@@ -105,6 +106,7 @@ def stylised_facts(
     return xr.Dataset({k: ("fact", v) for k, v in columns_of.items()}, {"fact": list(real)}, attrs)
 
 
+@arguments()
 def plot_facts(found: xr.Dataset) -> Any:
     """Draw what `stylised_facts` found: the band of the model's paths, and the real series as a point (hvplot).
 

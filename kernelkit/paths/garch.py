@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from kernelkit.errors import DataError, message
+from kernelkit.errors import DataError, arguments, message
 from kernelkit.paths.model import KINDS, Draws, Float64s, check, log_returns, steps_a_year
 from kernelkit.paths.walk import MIXTURE, Moves, Walk
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+@arguments()
 @dataclass(frozen=True)
 class GARCH(Walk):
     """GARCH(1,1), with ``gamma`` GJR, of log returns a step (G4); Bollerslev (1987), Glosten et al. (1993).

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kernelkit.errors import arguments
 from kernelkit.paths.model import KINDS, Draws, Float64s, check, log_returns, steps_a_year
 from kernelkit.paths.walk import Moves, Walk
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+@arguments()
 @dataclass(frozen=True)
 class GBM(Walk):
     """Geometric Brownian motion: `dS = drift S dt + volatility S dW`, both of a year of ``periods`` steps (G3).

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernelkit.errors import DataError, message
+from kernelkit.errors import DataError, arguments, message
 from kernelkit.paths.model import Draws, Float64s, check, log_returns, steps_a_year
 from kernelkit.paths.walk import Moves, Walk
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 LAGS = 60  # of the squared returns' autocovariance, for a fit
 
 
+@arguments()
 @dataclass(frozen=True)
 class Heston(Walk):
     """Heston (1993): `dS = drift S dt + sqrt(v) S dW`, with a variance `v` that reverts (G6).

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelkit.errors import DataError, message
+from kernelkit.errors import DataError, arguments, message
 from kernelkit.paths.model import Draws, Float64s, check, log_returns, steps_a_year
 from kernelkit.paths.walk import Moves, Walk
 
@@ -72,6 +72,7 @@ class _Jumps(Walk):
         moves.variance[:] = self.deviation**2
 
 
+@arguments()
 @dataclass(frozen=True)
 class Merton(_Jumps):
     """Merton's (1976) jump diffusion: ``intensity`` jumps a year add normal numbers to the log price (G5).
@@ -131,6 +132,7 @@ class Merton(_Jumps):
         return np.asarray(np.exp(1j * u * self.jump_mean - 0.5 * (u * self.jump_deviation) ** 2))
 
 
+@arguments()
 @dataclass(frozen=True)
 class Kou(_Jumps):
     """Kou's (2002) jump diffusion: jumps of the log price are exponential, up with probability ``up`` (G5).

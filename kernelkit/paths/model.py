@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -83,6 +84,19 @@ class Model(ABC):
 
     periods: float
     kinds: ClassVar[tuple[Kind, ...]] = ("independent", "antithetic")  # of draws that it can take
+
+    def __init_subclass__(cls) -> None:
+        """Let what a model makes of its fields begin with numbers."""
+        super().__init_subclass__()
+        own = cls.__dict__.get("__post_init__")
+        if own is not None:
+
+            @functools.wraps(own)
+            def begun(self: Model) -> None:
+                check_numbers(self)
+                own(self)
+
+            cls.__post_init__ = begun  # type: ignore[attr-defined]
 
     @property
     def assets(self) -> tuple[str, ...]:
@@ -180,13 +194,20 @@ def log_returns(bars: xr.Dataset, what: str, asset: int = 0, *, several: bool = 
     return np.asarray(out)
 
 
-def check(model: Any, **wanted: tuple[bool, str]) -> None:
-    """Raise `UsageError` naming the first field that is not as wanted, or any that is not finite."""
+def check_numbers(model: Any) -> None:
+    """Raise `UsageError` naming the first field that should be a number and is none, or is not finite."""
     fix = f"See help(kk.paths.{type(model).__name__})."
     for field in dataclasses.fields(model):
-        value = getattr(model, field.name)
-        if isinstance(value, int | float) and not math.isfinite(value):
-            raise UsageError(message(field.name, value, "a finite number", fix))
+        value, wanted = getattr(model, field.name), str(field.type)
+        if wanted in ("float", "float | None") and not (value is None and "None" in wanted):
+            number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+            if not (number and math.isfinite(value)):
+                raise UsageError(message(field.name, repr(value), "a finite number", fix))
+
+
+def check(model: Any, **wanted: tuple[bool, str]) -> None:
+    """Raise `UsageError` naming the first field that is not as wanted."""
+    fix = f"See help(kk.paths.{type(model).__name__})."
     for name, (fits, text) in {"periods": (model.periods > 0.0, "above 0"), **wanted}.items():
         if not fits:
             raise UsageError(message(name, getattr(model, name), text, fix))

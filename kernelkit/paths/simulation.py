@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kernelkit.errors import arguments
 from kernelkit.paths.model import PATHS, Kind, Model, check_counts
 from kernelkit.paths.sobol import CELLS, draws_of, sobol_points
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 BATCH = 2048  # paths at a time: a piece of 32 steps of them stays in the cache
 
 
+@arguments()
 def simulate(model: Model, *, paths: int, steps: int, seed: int = 0, draws: Kind = "independent") -> xr.Dataset:
     """Return what becomes of so many paths, dim ``path`` (and ``asset`` where the model has several), in float64.
 

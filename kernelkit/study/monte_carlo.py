@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-BATCH_BARS = 2**19  # of the paths that are made at once
+BATCH_BARS = 2**16  # of the paths that are made at once
 BANDS_BYTES = 1 << 26  # of what paths are worth by block, beyond which it lies in a file
 
 

@@ -33,7 +33,7 @@ from kernelkit.working import Means, run_trials
 if TYPE_CHECKING:
     import xarray as xr
 
-BATCH_BYTES = 1 << 28  # of the bars that are laid out at once
+BATCH_BYTES = 1 << 25  # of the bars that are laid out at once
 BATCH_TRIALS = 1 << 14
 
 
@@ -163,25 +163,31 @@ def run(  # noqa: PLR0913  its settings are keywords, and passed on
     def must(case: Laid | Refused) -> bool:
         return strict if isinstance(strict, bool) else case.label in strict
 
+    def finish(several: list[Laid] | Refused) -> None:
+        if isinstance(several, Refused):
+            if must(several):
+                raise several.error
+            found.refuse(several)
+            return
+        parts, reasons, interrupted = outcomes(several, role, blocks, means)
+        for case, part, why in zip(several, parts, reasons, strict=True):
+            if must(case) and part.errors:
+                explain(case.recipe, part, case.settings.venue)
+            if each is not None:
+                each(case, part)
+            found.take(case, part, why)
+        if interrupted:
+            raise KeyboardInterrupt
+
     try:
         with Meter(f"{dim}: {total} cases", total) as meter:
             for batch in batches(lay(cases, common)):
-                for several in alike(batch):
-                    if isinstance(several, Refused):
-                        if must(several):
-                            raise several.error
-                        found.refuse(several)
-                        continue
-                    parts, reasons, interrupted = outcomes(several, role, blocks, means)
-                    for case, part, why in zip(several, parts, reasons, strict=True):
-                        if must(case) and part.errors:
-                            explain(case.recipe, part, case.settings.venue)
-                        if each is not None:
-                            each(case, part)
-                        found.take(case, part, why)
-                    if interrupted:
-                        raise KeyboardInterrupt
-                meter.advance(len(batch))
+                many = len(batch)
+                several = alike(batch)
+                batch.clear()  # nothing is held while the next one is laid out
+                while several:
+                    finish(several.pop(0))
+                meter.advance(many)
     except KeyboardInterrupt:
         if strict is True or not found.done:
             raise

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelkit.data.durations import duration
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.study import purged as masking
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Rolling(Splitter):
         return out
 
     def _by_number(self, n: int) -> Iterator[tuple[int, int, int]]:
-        train, test, step = (int(one) for one in (self.train, self.test, self.step or self.test))
+        train, test, step = (int(n) for n in (self.train, self.test, self.test if self.step is None else self.step))
         if min(train, test, step) < 1:
             fix = "Write train=500, test=100."
             raise UsageError(message("windows", f"{self.train}, {self.test}, {self.step}", "numbers above 0", fix))
@@ -136,10 +136,13 @@ class Expanding(Splitter):
     n: int
     gap: int | str = 0
 
+    def __post_init__(self) -> None:
+        _count(self.n, "n")
+
     def windows(self, samples: Any) -> list[Split]:
         """As many as asked for; UsageError where there are too few samples."""
         n = length(samples)
-        size = n // (_count(self.n, "n") + 1)
+        size = n // (self.n + 1)
         cuts = [n - size * k for k in range(self.n, 0, -1)]
         ends = [before(samples, cut, self.gap) for cut in cuts] if size else [0]
         if min(ends) < 1:
@@ -160,11 +163,14 @@ class Blocked(Splitter):
     test: float = 0.2
     gap: int | str = 0
 
+    def __post_init__(self) -> None:
+        _count(self.n, "n")
+        if not (_share(self.test) and self.test < 1.0):
+            raise UsageError(message("test", repr(self.test), "a share between 0 and 1", "Write test=0.2."))
+
     def windows(self, samples: Any) -> list[Split]:
         """One of each block."""
-        if not 0.0 < self.test < 1.0:
-            raise UsageError(message("test", self.test, "a share between 0 and 1", "Write test=0.2."))
-        bounds = masking.bounds_of(length(samples), _count(self.n, "n"))
+        bounds = masking.bounds_of(length(samples), self.n)
         out = []
         for first, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
             cut = stop - max(1, int((stop - first) * self.test + 0.5))
@@ -188,12 +194,15 @@ class Holdout(Splitter):
     validation: float = 0.2
     gap: int | str = 0
 
+    def __post_init__(self) -> None:
+        both = _share(self.train) and _share(self.validation)
+        if not (both and self.train + self.validation <= 1.0 + 1e-9):
+            found = f"{self.train!r} and {self.validation!r}"
+            raise UsageError(message("train and validation", found, "shares of at most 1 together", "Write 0.7, 0.2."))
+
     def cuts(self, samples: Any) -> tuple[int, int]:
         """The first sample of the validation, and the first that is sealed."""
         n = length(samples)
-        if not (self.train > 0.0 and self.validation > 0.0 and self.train + self.validation <= 1.0 + 1e-9):
-            found = f"{self.train} and {self.validation}"
-            raise UsageError(message("train and validation", found, "shares of at most 1 together", "Write 0.7, 0.2."))
         a, b = (min(n, int(n * share + 0.5)) for share in (self.train, self.train + self.validation))
         return a, b
 
@@ -219,6 +228,10 @@ class Combinatorial(Splitter):
     tests: int
     label: Any = 0
     embargo: Any = 0
+
+    def __post_init__(self) -> None:
+        _count(self.groups, "groups")
+        _count(self.tests, "tests")
 
     def windows(self, samples: Any) -> list[Split]:
         """K1, K2: runs end where groups do."""
@@ -264,6 +277,7 @@ class Combinatorial(Splitter):
         return at, used, exact(self.embargo, "embargo")
 
 
+@arguments()
 def rolling(train: int | str, test: int | str, *, gap: int | str = 0, step: int | str | None = None) -> Rolling:
     """Train on a window, test on the next one, move on by ``step`` (the test window, if not said). Rule K4.
 
@@ -276,6 +290,7 @@ def rolling(train: int | str, test: int | str, *, gap: int | str = 0, step: int 
     return Rolling(train, test, gap, step)
 
 
+@arguments()
 def anchored(train: int | str, test: int | str, *, gap: int | str = 0, step: int | str | None = None) -> Rolling:
     """As `rolling`, but each training window begins with the first sample: ``train`` is the length of the first one.
 
@@ -285,6 +300,7 @@ def anchored(train: int | str, test: int | str, *, gap: int | str = 0, step: int
     return Rolling(train, test, gap, step, True)
 
 
+@arguments()
 def expanding(n: int, *, gap: int | str = 0) -> Expanding:
     """``n`` test windows of equal length up to the last sample, each after all that lies before it, less the ``gap``.
 
@@ -296,6 +312,7 @@ def expanding(n: int, *, gap: int | str = 0) -> Expanding:
     return Expanding(n, gap)
 
 
+@arguments()
 def blocked(n: int, *, test: float = 0.2, gap: int | str = 0) -> Blocked:
     """``n`` blocks that share nothing: each trains on its beginning, less the ``gap``, and tests the rest, a share.
 
@@ -305,6 +322,7 @@ def blocked(n: int, *, test: float = 0.2, gap: int | str = 0) -> Blocked:
     return Blocked(n, test, gap)
 
 
+@arguments()
 def holdout(train: float = 0.7, validation: float = 0.2, *, gap: int | str = 0) -> Holdout:
     """Train on the first share, validate on the next; what is left, the newest, is sealed: no split has it.
 
@@ -316,6 +334,7 @@ def holdout(train: float = 0.7, validation: float = 0.2, *, gap: int | str = 0) 
     return Holdout(train, validation, gap)
 
 
+@arguments()
 def purged(n: int, *, label: Any = 0, embargo: Any = 0) -> Combinatorial:
     """``n`` groups, each tested once by a split that trains on the others, purged and embargoed. Rules K1, K2.
 
@@ -329,6 +348,7 @@ def purged(n: int, *, label: Any = 0, embargo: Any = 0) -> Combinatorial:
     return Combinatorial(n, 1, label, embargo)
 
 
+@arguments()
 def combinatorial(groups: int = 6, tests: int = 2, *, label: Any = 0, embargo: Any = 0) -> Combinatorial:
     """All ways to test ``tests`` of ``groups``, purged and embargoed as `purged` is. Rules K1-K3.
 
@@ -427,6 +447,11 @@ def _count(n: Any, name: str) -> int:
     if not is_number(n) or n < 1:
         raise UsageError(message(name, repr(n), "a whole number above 0", f"Write {name}=5."))
     return int(n)
+
+
+def _share(value: Any) -> bool:
+    """Whether it is a number above 0."""
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and value > 0.0
 
 
 def _told(samples: Any) -> str:

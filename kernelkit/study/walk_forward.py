@@ -199,7 +199,9 @@ def metric_of(select: str, known: Sequence[str]) -> tuple[str, float]:
     >>> metric_of("-max_drawdown", ["max_drawdown"])
     ('max_drawdown', -1.0)
     """
-    name, sign = (select[1:], -1.0) if select.startswith("-") else (select, 1.0)
+    given: Any = select
+    text = given if isinstance(given, str) else ""
+    name, sign = (text[1:], -1.0) if text.startswith("-") else (text, 1.0)
     if name not in known:
         wanted, fix = f"one of {', '.join(known)}", 'Write select="sortino_ratio", or "-max_drawdown" for the smallest.'
         raise UsageError(message("select", repr(select), wanted, fix))
@@ -263,11 +265,16 @@ def searched(
     settings = {n: getattr(common, n) for n in ("params", "where", "account", "venue", "fill_model")}
     settings = {n: v for n, v in settings.items() if v is not None} | {"start": times[fold.train]}
     seen = bars.isel(time=slice(0, fold.trained))
+    fix = "Return a value for each axis: {'fast': 10, 'slow': 50}."
+    if not callable(searcher):
+        raise UsageError(message("searcher", repr(searcher), "a function that returns parameters", fix))
     with ledger.role("training"):
-        picked = dict(searcher(seen, common.strategy, dict(common.grid or {}), settings))
+        given = searcher(seen, common.strategy, dict(common.grid or {}), settings)
+    if not isinstance(given, Mapping):
+        raise UsageError(message("what the searcher returned", repr(given), f"a dict of {', '.join(axes)}", fix))
+    picked = dict(given)
     lost = set(axes) ^ set(picked)
     if lost:
-        fix = "Return a value for each axis: {'fast': 10, 'slow': 50}."
         raise UsageError(
             message("what the searcher returned", f"{', '.join(picked) or 'nothing'}", ", ".join(axes), fix)
         )

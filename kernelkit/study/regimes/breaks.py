@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.metrics.changes import Change, criterion, one_break
 from kernelkit.study.regimes.labels import NONE, Fit, Floats, Found, Int64s, Schedule, check_whole, labelled, series_of
 
 
+@arguments()
 def change_points(
     data: xr.Dataset | xr.DataArray,
     *,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
 from kernelkit.metrics.labels import check_dims, check_labels
 from kernelkit.study.regimes.labels import (
     NONE,
@@ -27,6 +27,7 @@ ROUNDS = 100  # steps of the descent, which ends by itself as it has finitely ma
 DOWNSIDE, RATIOS = 10, (20, 60)  # half-lives of the features that are made of returns
 
 
+@arguments()
 def jump_model(
     data: xr.Dataset | xr.DataArray,
     *,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from kernelkit.errors import DataError, message
+from kernelkit.errors import DataError, arguments, message
 from kernelkit.metrics.equity import returns as returns_of
 from kernelkit.metrics.labels import named
 from kernelkit.metrics.overview import summary
@@ -17,6 +17,7 @@ from kernelkit.study.regimes.labels import NONE, Int64s, labels_of
 LEVELS = ("equity", "equity_oos")  # of a backtest, of a walk-forward
 
 
+@arguments()
 def transition(labels: Any) -> xr.Dataset:
     """How regimes follow one another, from each bar to the next (Y8).
 
@@ -62,6 +63,7 @@ def transition(labels: Any) -> xr.Dataset:
     return xr.Dataset(arrays).assign_coords(regime=np.arange(n), to=np.arange(n))
 
 
+@arguments()
 def by(res: xr.Dataset | xr.DataArray, labels: Any, *, periods: float | None = None) -> xr.Dataset:
     """The fifteen metrics of `kk.metrics.summary` for the returns in each regime, along a new dim `regime` (Y9).
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.study.regimes.labels import (
     NONE,
     Fit,
@@ -64,6 +64,7 @@ class Model:
         return (*own, *self.lags)
 
 
+@arguments()
 def hmm(
     data: xr.Dataset | xr.DataArray,
     *,
@@ -103,6 +104,7 @@ def hmm(
     return labelled("hmm", series, schedule, formula, _BESIDE, _FITTED, states, order=order)
 
 
+@arguments()
 def markov(
     data: xr.Dataset | xr.DataArray,
     *,

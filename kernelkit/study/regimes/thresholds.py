@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.study.regimes.labels import (
     NONE,
     Fit,
@@ -22,6 +22,7 @@ from kernelkit.study.regimes.labels import (
 )
 
 
+@arguments()
 def volatility(
     data: xr.Dataset | xr.DataArray,
     *,
@@ -75,6 +76,7 @@ def volatility(
     )
 
 
+@arguments()
 def trend(
     data: xr.Dataset | xr.DataArray,
     *,

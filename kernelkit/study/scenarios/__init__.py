@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kernelkit.errors import arguments
 from kernelkit.study.scenarios.joint import Correlation, FactorShock, nearest_correlation
 from kernelkit.study.scenarios.prices import BlackSwan, Depeg, FatTails, FlashCrash, Gap, Volatility
 from kernelkit.study.scenarios.trading import Down, Funding, Liquidity, Spread
@@ -37,6 +38,7 @@ __all__ = (
 )
 
 
+@arguments()
 def standard(bars: xr.Dataset) -> list[Scenario]:
     """The scenarios that `kk.stress` runs unless it is told which: windows of the bars' market, and common shocks.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
 from kernelkit.metrics.regression import least_squares
 from kernelkit.study.scenarios.prices import jump
 from kernelkit.study.scenarios.world import (
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 TOLERANCE, ROUNDS = 1e-12, 10_000
 
 
+@arguments()
 def nearest_correlation(matrix: Any) -> Floats:
     """The correlation matrix nearest to a symmetric one, by the sum of squared differences; float64 (n, n).
 
@@ -72,6 +73,7 @@ def root(matrix: Floats, power: float) -> Floats:
     return out
 
 
+@arguments()
 @dataclass(frozen=True)
 class Correlation(Scenario):
     """Z15: in the window the correlations of the assets' returns go towards ``to``, and all else stays.
@@ -157,6 +159,7 @@ class Correlation(Scenario):
         return scaled(world, assets, opened, logs, self.text)
 
 
+@arguments()
 @dataclass(frozen=True)
 class FactorShock(Scenario):
     """Z16: factors move by ``sizes`` (fractions) at once; each asset gaps by its betas to them, from bar ``at`` on.

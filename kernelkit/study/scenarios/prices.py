@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
 from kernelkit.metrics.risk import value_at_risk
 from kernelkit.study.scenarios.world import (
     Floats,
@@ -35,6 +35,7 @@ def jump(world: World, at: int, size: Floats | float) -> tuple[Floats, Floats]:
     return after, after
 
 
+@arguments()
 @dataclass(frozen=True)
 class Gap(Scenario):
     """Z5: prices are ``size`` higher (a fraction; -0.1 is a fall of a tenth) from the open of the bar ``at`` on.
@@ -127,6 +128,7 @@ class Dip(Scenario):
         return at, min(at + self.fall + self.recovery, world.bars.sizes["time"])
 
 
+@arguments()
 @dataclass(frozen=True)
 class FlashCrash(Dip):
     """Z6: prices fall by ``depth`` over ``fall`` bars from ``at`` on and come back over ``recovery`` bars.
@@ -168,6 +170,7 @@ class FlashCrash(Dip):
         return replace(world, bars=repriced(world.bars, paths, self.text))
 
 
+@arguments()
 @dataclass(frozen=True)
 class Depeg(Dip):
     """Z7: a stablecoin loses ``depth`` of its peg over ``fall`` bars, and comes back as in `FlashCrash`.
@@ -205,6 +208,7 @@ class Depeg(Dip):
         return scaled(world, world.chosen(self.asset), *logs, self.text)
 
 
+@arguments()
 @dataclass(frozen=True)
 class BlackSwan(Scenario):
     """Z8: a gap as large as the bars before ``at`` let expect once in ``years``, by their extreme values.
@@ -290,6 +294,7 @@ def _in_window(world: World, a: int, first: int, last: int) -> tuple[int, int]:
     return max(1, int(np.searchsorted(rows, first))), int(np.searchsorted(rows, last))
 
 
+@arguments()
 @dataclass(frozen=True)
 class Volatility(Scenario):
     """Z9: in the window log moves from the close before, less the mean return, are ``factor`` times what they were.
@@ -344,6 +349,7 @@ class Volatility(Scenario):
         return replace(world, bars=repriced(world.bars, paths, self.text))
 
 
+@arguments()
 @dataclass(frozen=True)
 class FatTails(Scenario):
     """Z10: returns of closes in the window keep their order, mean and standard deviation, and get Student's tails.

@@ -27,6 +27,15 @@ By = Literal["loss", "total", "drawdown"]
 BY = ("loss", "total", "drawdown")
 
 
+def shocked(shock: Any, size: float) -> Scenario:
+    """The scenario of a size; raises UsageError for what is none."""
+    made = shock(size) if callable(shock) else shock
+    if not isinstance(made, Scenario):
+        fix = "Write shock=lambda size: kk.scenarios.Gap(-size)."
+        raise UsageError(message("shock", repr(made), "a function of a size that returns one of kk.scenarios", fix))
+    return made
+
+
 def lost(ds: xr.Dataset, base: xr.Dataset, by: By) -> np.ndarray:
     """The share that is lost at each size, float64 (size,).
 
@@ -105,7 +114,7 @@ def reverse_stress(  # noqa: PLR0913  its settings are keywords of the public in
     world, means = world_of(common), Means(client, cache, memory_limit)
 
     def at(sizes: Sequence[float]) -> xr.Dataset:
-        cases = [Case(s) if s == 0.0 else case_of(s, shock(s), world) for s in sizes]
+        cases = [Case(s) if s == 0.0 else case_of(s, shocked(shock, s), world) for s in sizes]
         return run("size", cases, common, role="scenario", means=means)
 
     base = at([0.0])

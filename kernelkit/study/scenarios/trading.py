@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kernelkit.data.actions import NAMES, with_actions
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.market.halts import Outage, duration
 from kernelkit.market.several import Venues
 from kernelkit.market.slippage import fraction
@@ -17,6 +17,7 @@ from kernelkit.market.venue import Venue
 from kernelkit.study.scenarios.world import Scenario, World, check_number, lasting, marked, place
 
 
+@arguments()
 @dataclass(frozen=True)
 class Liquidity(Scenario):
     """Z11: volumes in the window are ``factor`` times what they were, down to whole lots.
@@ -61,6 +62,7 @@ class Liquidity(Scenario):
         return replace(world, bars=marked(bars, self.text))
 
 
+@arguments()
 @dataclass(frozen=True)
 class Spread(Scenario):
     """Z12: slippage in the window is ``factor`` times what the venue's model answers, and ``add`` (a fraction) more.
@@ -111,6 +113,7 @@ class Spread(Scenario):
         return replace(world, venue=at_venue(world, self.venue, dearer))
 
 
+@arguments()
 @dataclass(frozen=True)
 class Down(Scenario):
     """Z13: the venue is down for ``length`` from the open of the bar ``at`` on (rule H2).
@@ -160,6 +163,7 @@ class Down(Scenario):
         return replace(world, venue=at_venue(world, self.venue, lambda v: replace(v, outages=(*v.outages, outage))))
 
 
+@arguments()
 @dataclass(frozen=True)
 class Funding(Scenario):
     """Z14: in the window holders of long positions pay ``rate`` of their value every so often; below 0 they get it.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
 from kernelkit.recipe import span
 from kernelkit.schema import PRICES
 from kernelkit.study.scenarios.world import Path, Scenario, World, check_number, prices_of, repriced
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+@arguments()
 @dataclass(frozen=True)
 class Window:
     """A time of stress, from the close of ``start`` to the close of ``end`` (dates), in a ``market``."""
@@ -134,6 +135,7 @@ def covered(bars: xr.Dataset, window: Window) -> tuple[int, int]:
     return first, last
 
 
+@arguments()
 @dataclass(frozen=True)
 class Replay(Scenario):
     """A real window again. Without ``source`` the strategy is run over it, on its own bars, which must reach over it.

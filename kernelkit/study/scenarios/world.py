@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kernelkit.data import grid as grids
 from kernelkit.data import lineage
 from kernelkit.data.actions import NAMES
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
 from kernelkit.market.account import Account
 from kernelkit.market.limits import is_number
 from kernelkit.market.several import Accounts, Venues
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 
+@arguments()
 @dataclass(frozen=True)
 class World:
     """What a strategy is run in: bars, venue, account, and the rows [start, stop) of ``time`` that are evaluated."""
@@ -108,6 +109,7 @@ class Scenario(ABC):
         return Combined((*parts[0], *parts[1]))
 
 
+@arguments()
 @dataclass(frozen=True)
 class Combined(Scenario):
     """Several scenarios, one after the other: each is applied to what the ones before have left.
