@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 import kernelkit as kk
-from kernelkit.errors import DataError, KernelkitError, UsageError
+from kernelkit.errors import DataError, KernelkitError, StrategyError, UsageError
 
 MODULES = ("data", "inference", "metrics", "venues", "limits", "margins", "fees", "slippage", "paths", "splits")
 MODULES += ("scenarios", "regimes")
@@ -148,3 +148,62 @@ def test_orders_of_one_venue_are_of_one_venue(res: xr.Dataset) -> None:
     found = kk.metrics.best_execution(kk.executions(res))
     assert found["venue"].values.tolist() == ["all"]
     assert int(found["n_orders"][0]) == len(kk.orders(res))
+
+
+def shock_of(made: Any) -> Callable[[xr.Dataset], Any]:
+    return lambda res: kk.reverse_stress(kk.data.load("sp500_index"), hold, shock=made)
+
+
+def forward(**settings: Any) -> Callable[[xr.Dataset], Any]:
+    return lambda res: kk.walk_forward(kk.data.load("sp500_index"), hold, grid={"w": [0.5, 1.0]}, **settings)
+
+
+def validated(**settings: Any) -> Callable[[xr.Dataset], Any]:
+    return lambda res: kk.cross_validate(kk.data.load("sp500_index"), hold, grid={"w": [0.5, 1.0]}, **settings)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (shock_of(lambda size: None), UsageError, "shock: found None, wanted a function of a size"),
+        (shock_of("gap"), UsageError, "shock: found 'gap'"),
+        (forward(searcher="x"), UsageError, "searcher: found 'x', wanted a function"),
+        (forward(searcher=lambda *a: None), UsageError, "what the searcher returned: found None, wanted a dict of w"),
+        (forward(select=None), UsageError, "select: found None, wanted one of"),
+        (forward(step=0, train=500, test=100), UsageError, "windows: found 500, 100, 0, wanted numbers above 0"),
+        (validated(select=None), UsageError, "select: found None"),
+        (validated(select="nonsense"), UsageError, "select: found 'nonsense'"),
+        (lambda res: kk.splits.combinatorial(6.0, 2), UsageError, "groups: found 6.0, wanted a whole number"),
+        (lambda res: kk.splits.combinatorial(6, True), UsageError, "tests: found True"),
+        (lambda res: kk.splits.purged("5"), UsageError, "groups: found '5'"),
+        (lambda res: kk.splits.expanding(2.5), UsageError, "n: found 2.5"),
+        (lambda res: kk.splits.blocked(3, test="a"), UsageError, "test: found 'a', wanted a share"),
+        (lambda res: kk.splits.holdout("a"), UsageError, "train and validation: found 'a' and 0.2"),
+        (lambda res: kk.paths.GBM("a", 0.2), UsageError, "drift: found 'a', wanted a finite number"),
+        (lambda res: kk.paths.GBM(0.1, None), UsageError, "volatility: found None"),
+        (lambda res: kk.paths.GBM(0.1, 0.2, True), UsageError, "periods: found True"),
+        (lambda res: kk.paths.GARCH(0.0, "a", 0.1, 0.8), UsageError, "omega: found 'a'"),
+        (lambda res: kk.paths.Heston(0.0, 0.04, 1.0, 0.04, 0.3, "a"), UsageError, "correlation: found 'a'"),
+        (lambda res: kk.paths.Copula("ab", ((1.0,),)), UsageError, "margins: found 'ab'"),
+        (lambda res: kk.paths.Copula({}, "a"), UsageError, "correlation: found 'a'"),
+        (lambda res: kk.audit(kk.data.load("sp500_index"), hold, seed="abc"), UsageError, "seed: found 'abc'"),
+        (lambda res: kk.resume(object()), UsageError, "path of a run: found <object"),
+        (lambda res: kk.fees.fraction(), UsageError, "kk.fees.fraction: found no rate"),
+        (lambda res: kk.fees.fraction("a"), StrategyError, "rate of fraction: found a, wanted a finite number"),
+        (lambda res: kk.fees.tiered(5, 1, 2), StrategyError, "volumes of fees.tiered: found 5"),
+        (lambda res: kk.slippage.spread(tick=1), UsageError, "kk.slippage.spread: found the argument tick"),
+        (lambda res: kk.slippage.learned(None, 1, 2), StrategyError, "regressor of slippage.learned: found None"),
+    ],
+)
+def test_what_does_not_fit_in_studies(
+    res: xr.Dataset, call: Callable[..., Any], error: type[KernelkitError], text: str
+) -> None:
+    with pytest.raises(error, match=text):
+        call(res)
+
+
+@pytest.mark.parametrize("fewest", [-1, "a", True, 0.5])
+def test_fewest_is_a_number_of_returns(fewest: Any) -> None:
+    bars = kk.data.load("sp500_index").isel(time=slice(0, 900))
+    with pytest.raises(UsageError, match="adapt: fewest: found "):
+        kk.regimes.adapt(bars, hold, kk.regimes.volatility(bars), grid={"w": [0.5, 1.0]}, fewest=fewest)

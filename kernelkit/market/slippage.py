@@ -188,7 +188,8 @@ def learned(regressor: Any, participation: Sequence[float], volatility: Sequence
         wanted, fix = "a fitted regressor with predict(X)", "scikit-learn's have it."
         raise StrategyError(message("regressor of slippage.learned", repr(regressor), wanted, fix))
     for name, points in (("participation", participation), ("volatility", volatility)):
-        known = all(is_number(p) for p in points) if isinstance(points, Iterable) else False
+        given: Any = points
+        known = isinstance(given, Iterable) and all(is_number(p) for p in given)
         if not known or len(points) < 2 or any(a >= b for a, b in pairwise(points)):
             wanted, fix = "two or more rising points", f"Write {name}=(0.0, 0.01, 0.05)."
             raise StrategyError(message(f"{name} of slippage.learned", points, wanted, fix))

@@ -451,7 +451,7 @@ def _count(n: Any, name: str) -> int:
 
 def _share(value: Any) -> bool:
     """Whether it is a number above 0."""
-    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and value > 0.0
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and bool(value > 0.0)
 
 
 def _told(samples: Any) -> str:

@@ -80,15 +80,15 @@ def adapt(  # noqa: PLR0913  its settings are keywords of the public interface, 
     >>> found["n"].dims, found["regime"].values
     (('fold', 'regime'), array([-1,  0,  1]))
     """
+    least: Any = fewest
+    if not (isinstance(least, int) and not isinstance(least, bool) and least >= 0):
+        fix = "60 is a quarter of a year of days."
+        raise UsageError(message("adapt: fewest", repr(fewest), "a number of returns, 0 or more", fix))
     bars, settings = check_bars(bars), Settings.of(account, venue, fill_model)
     strategy = check_walk(bars, resolve(strategy), settings.fill_model)
     given = _labels(labels, bars)
     windows = folds(bars, Rolling(train, test, anchored=anchored), start, end)
     scalars, axes = bind(strategy, params, grid)
-    least: Any = fewest
-    if not (isinstance(least, int) and not isinstance(least, bool) and least >= 0):
-        fix = "60 is a quarter of a year of days."
-        raise UsageError(message("adapt: fewest", repr(fewest), "a number of returns, 0 or more", fix))
     if not axes:
         raise UsageError(message("grid of adapt", "no axis", "at least one", "Write grid=dict(fast=range(5, 55, 5))."))
     known = given.shift(time=1, fill_value=NONE)  # the label in force at each bar's decision
