@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import copy
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
+
+import numpy as np
 
 from kernelkit.indicator import Indicator
 from kernelkit.kernels.context import CODES
@@ -151,21 +153,50 @@ def snapshot(function: FunctionType) -> tuple[Hashable, list[Any]]:
 
 
 def code_of(function: Any, seen: frozenset[Any] = frozenset()) -> str:
-    """What a function does, as far as its bytecode, the numbers and text it captures and its helpers say.
+    """What a function does, as far as its bytecode, the numbers, text and tables it captures and its helpers say.
 
     A lambda has no source of its own.
     """
-    code = function.__code__
+    code, *inner = nested(function.__code__)
     cells = dict(zip(code.co_freevars, (c.cell_contents for c in function.__closure__ or ()), strict=True))
-    captures = {n: function.__globals__[n] for n in code.co_names if n in function.__globals__} | cells
+    names = {n for one in (code, *inner) for n in one.co_names}
+    captures = {n: function.__globals__[n] for n in names if n in function.__globals__} | cells
+    said = [f"{c.co_code.hex()} {[k for k in c.co_consts if not isinstance(k, CodeType)]} {c.co_names}" for c in inner]
     constants = [c for c in code.co_consts if not isinstance(c, CodeType)]
-    parts = [f"{code.co_code.hex()} {constants} {code.co_names} {function.__defaults__!r}"]
+    parts = [f"{code.co_code.hex()} {constants} {code.co_names} {function.__defaults__!r}", *said]
     for name, value in sorted(captures.items()):
-        if isinstance(value, (*SCALARS, str)):
-            parts.append(f"{name} = {value!r}")
+        if (text := literal(value)) is not None:
+            parts.append(f"{name} = {text}")
         elif isinstance(value, FunctionType) and value not in seen:
             parts.append(f"{name}: {code_of(value, seen | {function, value})}")
     return "\n".join(parts)
+
+
+def nested(code: CodeType) -> list[CodeType]:
+    """The code of a function, and of all that is defined inside it."""
+    return [code, *(own for c in code.co_consts if isinstance(c, CodeType) for own in nested(c))]
+
+
+def literal(value: Any) -> str | None:
+    """What a scalar, a text, or a table of these holds, the same in every process; None of anything else.
+
+    >>> literal({"b": [1, 2.5], "a": None}), literal(object())
+    ("{'b': [1, 2.5], 'a': None}", None)
+    """
+    if value is None or isinstance(value, (*SCALARS, str)):
+        return repr(value)
+    if isinstance(value, np.ndarray):
+        return f"array({value.dtype} {value.tolist()!r})" if value.dtype.kind in "biufUSM" else None
+    if isinstance(value, Mapping):
+        pairs = [(literal(k), literal(v)) for k, v in value.items()]
+        return None if any(None in pair for pair in pairs) else f"{{{', '.join(f'{k}: {v}' for k, v in pairs)}}}"
+    if isinstance(value, list | tuple | set | frozenset):
+        texts = [literal(v) for v in value]
+        known = [text for text in texts if text is not None]
+        ends = "[]" if isinstance(value, list) else "()" if isinstance(value, tuple) else "{}"
+        inside = sorted(known) if ends == "{}" else known
+        return f"{ends[0]}{', '.join(inside)}{ends[1]}" if len(known) == len(texts) else None
+    return None
 
 
 def first_use(tree: ast.FunctionDef, name: str) -> ast.AST:

@@ -228,6 +228,9 @@ def test_walk_forward__chooses_by_any_metric_and_by_a_searcher() -> None:
         kk.walk_forward(BARS, trend, **asked, select="luck")
     with pytest.raises(UsageError, match="what the searcher returned: found n, wanted n, w"):
         kk.walk_forward(BARS, trend, **asked, searcher=lambda *_: {"n": 5})
+    outside = dict(zip(GRID, (values[-1] for values in GRID.values()), strict=True))
+    with pytest.raises(UsageError, match="where"):  # which holds for what a searcher picks, too
+        kk.walk_forward(BARS, trend, **asked, where=f"n < {GRID['n'][-1]}", searcher=lambda *_: outside)
 
 
 def test_k5__bars_after_a_run_change_nothing_of_it() -> None:

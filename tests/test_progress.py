@@ -282,3 +282,26 @@ def test_events_tell_the_usage_once_they_have_run_for_a_second() -> None:
 def test_a_malformed_event_is_refused(payload: object, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         Progress.from_json(payload)
+
+
+def test_counters_that_many_threads_share_lose_no_step_and_never_go_back() -> None:
+    """A study's meter and those of its cases, advanced at once: every step is counted, every event is in order."""
+    heard: list[Progress] = []
+    threads, cases, steps = 16, 25, 40
+    with listen(heard.append), Meter("study", threads * cases, clock=iter(range(10**9)).__next__) as outer:
+        context = contextvars.copy_context()
+
+        def one(_: int) -> None:
+            for _ in range(cases):
+                inner = Meter("case", steps, clock=iter(range(10**9)).__next__)
+                for _ in range(steps):
+                    inner.advance(1, candles=3)
+                outer.advance()
+
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda k: context.copy().run(one, k), range(threads)))
+    done = [event.done for event in heard]
+    assert {event.label for event in heard} == {"study"}
+    assert done == sorted(done)
+    assert done[-1] == threads * cases
+    assert sorted(set(done)) == list(range(threads * cases + 1))  # each step was told of, as the clock is slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ import kernelkit as kk
 from kernelkit import ledger
 from kernelkit.errors import DataError, KernelkitError, UsageError
 from kernelkit.study import walk_forward as study
-from kernelkit.study.regimes import adapting
 from kernelkit.study.splitters import Rolling
 from tests.test_walk_forward import BARS, VENUE, WINDOWS, bars_of, counted, daily, follow, kk_metrics, trend
 
@@ -224,9 +224,12 @@ PICKS: list[dict[str, Any]] = [{"n": n, "k": k} for n, k in ((12, 1), (5, 1), (3
 @pytest.mark.parametrize("carry", [True, False])
 def test_y10__the_account_is_one_run_with_switched_parameters(monkeypatch: pytest.MonkeyPatch, carry: bool) -> None:
     """Bit for bit: the parameters of the regime at bar t decide at bar t + 1 first; orders end at a change alone."""
-    monkeypatch.setattr(
-        adapting, "_choices", lambda *_: [{"params": p, "sharpe_ratio": 1.0, "samples": 99} for p in PICKS]
+    # of the function that is called: who collects doctests too has imported its module twice
+    own, picked = (
+        inspect.unwrap(r.adapt).__globals__,
+        [{"params": p, "sharpe_ratio": 1.0, "samples": 99} for p in PICKS],
     )
+    monkeypatch.setitem(own, "_choices", lambda *_: picked)
     labels = some_labels(11, 3, unknown=300)
     grid = {"n": [5, 12, 30], "k": [1, 2.5]}
     found = r.adapt(BARS, counted, labels, grid=grid, carry=carry, venue=VENUE, **WINDOWS)

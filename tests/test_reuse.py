@@ -241,6 +241,78 @@ def test_small_packs_are_merged_without_loss(tmp_path: Path) -> None:
     assert found.headline[:, 0].tolist() == list(range(300))
 
 
+def test_states_that_a_newer_one_goes_on_from_are_left_out(bars: xr.Dataset, tmp_path: Path) -> None:
+    store = Results(tmp_path)
+    for stop in range(12_000, 20_000, 1_000):
+        run(bars.isel(time=slice(0, stop)), tmp_path, grid=SOME)
+        (pack,) = store.packs("states")
+        arrays = store._read(pack, ("bars",))
+        assert arrays is not None
+        assert arrays["bars"].tolist() == [stop] * 2
+    part = bars.isel(time=slice(0, 19_500))
+    run(part, tmp_path, params={"fast": 5, "slow": 40})  # one of both goes on
+    assert sorted(len(store._read(p, ("bars",))["bars"]) for p in store.packs("states")) == [1, 1]  # type: ignore[index]
+    assert store.verify() == []
+    assert_same(run(bars, tmp_path, grid=SOME), run(bars, False, grid=SOME))
+
+
+def test_many_packs_of_states_become_one(tmp_path: Path) -> None:
+    store = Results(tmp_path)
+    for k in range(reuse.MANY + 2):
+        block = np.full(100, k, "u1")
+        store.keep({k.to_bytes(16, "little"): reuse.State(k, "ab" * 32, block)}, {})
+    assert len(store.packs("states")) <= 2
+    for k in (0, reuse.MANY):
+        (found,) = Results(tmp_path).states(k.to_bytes(16, "little"))
+        assert (found.bars, found.seen, found.block.tolist()) == (k, "ab" * 32, [k] * 100)
+
+
+def test_packs_are_merged_and_found_by_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reuse, "ROWS", 7)
+    store, keys, rng = Results(tmp_path), np.arange(2 * 60, dtype="u8").view("V16"), np.random.default_rng(1)
+    outcome = new_outcome(60, True)
+    outcome.done[:], outcome.meta[:, 0] = True, rng.integers(1, 9, 60)
+    outcome.headline[:] = rng.normal(size=outcome.headline.shape)
+    assert outcome.blocks is not None
+    outcome.blocks["w"] = np.where(np.arange(outcome.blocks.shape[1]) < outcome.meta[:, :1], 1.5, 0.0)
+    for a, b in ((0, 20), (20, 25), (25, 60)):
+        store.put(keys[a:b], outcome.part(a, b))
+    store.merge()
+    (pack,) = store.packs()
+    assert store.verify() == []
+    asked = rng.permutation(60)[:41]
+    store.find(keys[asked], found := new_outcome(41, True))
+    assert found.done.all()
+    np.testing.assert_array_equal(found.headline, outcome.headline[asked])
+    np.testing.assert_array_equal(found.blocks, outcome.blocks[asked])  # type: ignore[arg-type]
+    content = bytearray(pack.path.read_bytes())
+    content[len(content) // 2] ^= 1
+    pack.path.write_bytes(content)
+    store.put(keys[:5], outcome.part(0, 5))
+    store.merge()  # which joins nothing with what is damaged
+    assert len(store.packs()) == 2
+
+
+def decide(ds: xr.Dataset) -> dict[str, Any]:
+    """A pipeline that knows the whole: what is bought on the first bar hangs on the last."""
+    best = max((5, 50), key=lambda n: float(kk.backtest(ds, cross, {"fast": n})["total_return"]))
+    return {"position": ds["close"] * 0.0 + best}
+
+
+def test_what_an_audit_is_told_hangs_on_no_result_that_is_kept(
+    bars: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bars with another future are other bars: their trials are found as those of no others, before and after."""
+    part, found = bars.isel(time=slice(0, 400)), []
+    for named in ("off", str(tmp_path / "results"), str(tmp_path / "results")):
+        monkeypatch.setenv("KERNELKIT_RESULTS", named)
+        found.append([kk.audit(part, subject, cuts=2, start=part["time"].values[200]) for subject in (decide, cross)])
+    for leaky, blind in found:
+        assert (leaky.blind, blind.blind) == (False, True)
+        assert leaky.leaks.to_dict() == found[0][0].leaks.to_dict()
+    assert Results(tmp_path / "results").packs("trials")
+
+
 def test_prune_takes_the_oldest(tmp_path: Path) -> None:
     store, keys = Results(tmp_path), np.arange(20, dtype="u8").view("V16")
     for k in range(10):

@@ -489,6 +489,23 @@ def test_a_helper_that_was_reloaded_in_place(tmp_path: Path) -> None:
     assert names["f"].identity != known
 
 
+def test_a_table_that_a_warm_up_reads_is_a_part_of_what_it_is(tmp_path: Path) -> None:
+    text = """
+        import kernelkit as kk
+
+        NEED = {5: 10, 7: [14]}
+
+        @kk.strategy(warmup=lambda p: max(NEED[k] for k in (p.n,)))
+        def f(ctx, n=5):
+            ctx.target(1.0)
+    """
+    one, same = (from_file(tmp_path / name, text)["f"].identity for name in ("own.py", "own.py"))
+    other = from_file(tmp_path / "other.py", text.replace("5: 10", "5: 11"))["f"].identity
+    deeper = from_file(tmp_path / "deeper.py", text.replace("NEED[k] for", "NEED[k] + 1 for"))["f"].identity
+    assert one == same
+    assert len({one, other, deeper}) == 3
+
+
 def test_numpys_numbers_are_numbers() -> None:
     """As default, as state, as a bound value: never read as the integer of their bits."""
 

@@ -278,7 +278,7 @@ def searched(
         raise UsageError(
             message("what the searcher returned", f"{', '.join(picked) or 'nothing'}", ", ".join(axes), fix)
         )
-    alone = Common(**{**vars(common), "params": {**(common.params or {}), **picked}, "grid": None, "where": None})
+    alone = Common(**{**vars(common), "params": {**(common.params or {}), **picked}, "grid": None})
     name, _ = metric_of(select, L.HEADLINE)
     case = Case(0, settings={"start": times[fold.train], "end": times[fold.trained - 1]})
     found = run("training window", [case], alone, role="training", strict=True, means=means)
