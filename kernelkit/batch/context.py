@@ -1,8 +1,8 @@
 """What the running notebook knows of its run: a folder to keep things in, and the numbers that the lists of runs show.
 
-One code path for both ways of working: interactively there is no folder, and checkpoints stay in memory.
+One code path for both ways of working: interactively there is no folder, and nothing is kept but what is asked for.
 
-    store = context.checkpoints()
+    res = kk.walk_forward(..., **context.means())
     context.headline({"sharpe_ratio": 1.2})
     if (path := context.result_path()) is not None:
         kk.save(res, path)
@@ -16,13 +16,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kernelkit.batch.checkpoint import Checkpoint, checkpoint
 from kernelkit.files import write_atomic
 
 RUN_DIR = "KERNELKIT_RUN_DIR"
 CLUSTER = "DASK_SCHEDULER_ADDRESS"
 STORE = "result.zarr"
-CHECKPOINTS, CACHE = "checkpoints", "trials"
+CACHE = "trials"
 HEADLINE = "headline.json"
 
 
@@ -36,12 +35,6 @@ def result_path() -> Path | None:
     """Where the run keeps its result store (Zarr), None in an interactive session."""
     folder = run_dir()
     return folder / STORE if folder else None
-
-
-def checkpoints() -> Checkpoint:
-    """The run's store of finished parts; in an interactive session one in memory, which lives while it is held."""
-    folder = run_dir()
-    return checkpoint(folder / CHECKPOINTS if folder else None)
 
 
 def means() -> dict[str, Any]:

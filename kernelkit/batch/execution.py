@@ -66,7 +66,7 @@ def execute(job: Job, on_change: OnChange | None = None) -> Outcome:
 
 
 def _clear(folder: Path) -> None:
-    for name in (context.CHECKPOINTS, context.STORE):
+    for name in (context.CACHE, context.STORE):
         if (folder / name).exists():
             shutil.rmtree(folder / name)
     for name in (NOTEBOOK, REPORT):
