@@ -138,10 +138,7 @@ def test_k2__ends_may_be_said_in_samples_durations_and_times():
         (kk.splits.rolling(500, 100), range(99), "wanted windows that fit into 99 samples"),
         (kk.splits.rolling("5Y", "1Y"), DAYS, r"wanted windows that fit into 2019-01-01 \.\.\. 2020-11-30"),
         (kk.splits.expanding(9), range(9), "splits: found 9 of 9 samples"),
-        (kk.splits.expanding(0), range(9), "n: found 0"),
-        (kk.splits.blocked(3, test=1.0), range(9), "test: found 1.0"),
         (kk.splits.blocked(3, gap=3), range(9), "none to train on"),
-        (kk.splits.holdout(0.9, 0.2), range(9), "train and validation: found 0.9 and 0.2"),
         (kk.splits.holdout(0.1, 0.1), range(3), "samples: found 3"),
         (kk.splits.purged(3, label=-1), range(9), "label: found -1"),
         (kk.splits.purged(3, label="soon"), DAYS, "label: found 'soon'"),
@@ -154,6 +151,19 @@ def test_k2__ends_may_be_said_in_samples_durations_and_times():
 def test_splitters__refuse(splitter, samples, text):
     with pytest.raises(UsageError, match=text):
         splitter.windows(samples)
+
+
+@pytest.mark.parametrize(
+    ("made", "text"),
+    [
+        (lambda: kk.splits.expanding(0), "n: found 0"),
+        (lambda: kk.splits.blocked(3, test=1.0), "test: found 1.0"),
+        (lambda: kk.splits.holdout(0.9, 0.2), "train and validation: found 0.9 and 0.2"),
+    ],
+)
+def test_splitters__that_no_samples_fit_are_not_made(made, text):
+    with pytest.raises(UsageError, match=text):
+        made()
 
 
 def test_get_n_splits__needs_the_samples_where_they_count():

@@ -446,3 +446,30 @@ def test_standard_scenarios_all_apply_or_say_what_they_lack(bars: xr.Dataset) ->
         if isinstance(scenario, S.Replay):
             continue
         assert_sound(under(scenario, bars))
+
+
+SOURCE = S.Window("late", "2020-09-01", "2020-10-01", "crypto", "", "")
+OF_RETURNS = {
+    "volatility": lambda bars: S.Volatility(2.0),
+    "tails": lambda bars: S.FatTails(3.0),
+    "swan": lambda bars: S.BlackSwan(10.0, at="2020-11-01"),
+    "replay": lambda bars: S.Replay(SOURCE, source=bars, at="2020-09-05"),
+    "correlation": lambda bars: S.Correlation(0.9),
+    "factor": lambda bars: S.FactorShock({"B": -0.2}, at="2020-11-01"),
+}
+
+
+@pytest.mark.parametrize("name", OF_RETURNS)
+def test_z2__a_split_is_no_return(name: str) -> None:
+    """Raw bars with a split come to what bars in the units before it come to."""
+    several = name in ("correlation", "factor")
+    old = made(("A", "B") if several else ("A",), tick=None)
+    row = int(np.searchsorted(old.indexes["time"], pd.Timestamp("2020-09-15")))
+    units = np.where(np.arange(N) < row, 1.0, 4.0)[:, None] ** (np.arange(1 + several) == 0)
+    raw = old.assign({n: old[n] / units for n in (*PRICES, "vwap")})
+    split = {"time": [old["open_at"].values[row]], "asset": ["A"], "kind": ["split"], "value": [4.0]}
+    raw = kk.data.with_actions(raw, pd.DataFrame(split))
+    expected, found = (under(OF_RETURNS[name](bars), bars) for bars in (old, raw))
+    for price in PRICES:
+        np.testing.assert_allclose(found[price] * units, expected[price], rtol=1e-6)
+        assert not np.allclose(expected[price], old[price], rtol=1e-3)

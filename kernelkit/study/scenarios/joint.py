@@ -218,7 +218,7 @@ class FactorShock(Scenario):
         columns = np.column_stack([np.ones(at - 1), self._returns(world, names, at)])
         out = np.full((len(names), n), np.nan)
         for a in range(len(names)):
-            own = np.diff(np.log(world.bars["close"].values[:at, a]))
+            own = np.diff(world.logs(a)[:at])
             known = np.isfinite(own) & np.isfinite(columns).all(axis=1)
             out[a] = least_squares(own[known], columns[known]).coefficients[1:]
             if np.isnan(out[a]).any():
@@ -234,7 +234,7 @@ class FactorShock(Scenario):
                 fix = "Give factors=, a frame of their log returns, or betas=."
                 raise UsageError(message("factor", unknown[0], f"one of {', '.join(names)}", fix))
             numbers = [names.index(f) for f in self.sizes]
-            return np.diff(np.log(world.bars["close"].values[:at, numbers]), axis=0)
+            return np.diff(np.stack([world.logs(a)[:at] for a in numbers], axis=1), axis=0)
         unknown = [f for f in self.sizes if f not in self.factors]
         if unknown:
             columns = ", ".join(map(str, self.factors.columns))

@@ -21,6 +21,7 @@ from kernelkit.study.scenarios.world import (
     repriced,
     reshaped,
     scaled,
+    split_factor,
 )
 
 Shape = Literal["linear", "early", "late"]
@@ -261,7 +262,7 @@ class BlackSwan(Scenario):
         sign = 1.0 if self.side == "down" else -1.0
         for a in world.chosen(self.asset):
             rows = world.where(a)
-            returns = np.diff(np.log(world.bars["close"].values[rows[rows < at], a]))
+            returns = np.diff(world.logs(a)[rows[rows < at]])
             level = 1.0 - 1.0 / (self.years * year)
             size = float("nan")
             if len(returns) >= 2 and level > 0.0:
@@ -336,7 +337,8 @@ class Volatility(Scenario):
             known = prices_of(world, a)
             if m - k < 2:
                 continue
-            logs = {n: np.log(getattr(known, n)) for n in ("open", "high", "low", "close")}
+            units = split_factor(world.bars, a)
+            logs = {n: np.log(getattr(known, n) * units) for n in ("open", "high", "low", "close")}
             before = logs["close"][k - 1 : m - 1]
             returns = logs["close"][k:m] - before
             mean = returns.mean()
@@ -344,7 +346,7 @@ class Volatility(Scenario):
             start = np.concatenate([logs["close"][k - 1 : k], closes[:-1]])
             own = {n: getattr(known, n).copy() for n in logs}
             for name, values in own.items():
-                values[k:m] = np.exp(start + mean + self.factor * (logs[name][k:m] - before - mean))
+                values[k:m] = np.exp(start + mean + self.factor * (logs[name][k:m] - before - mean)) / units[k:m]
             paths[a] = Path(**own)
         return replace(world, bars=repriced(world.bars, paths, self.text))
 
@@ -400,7 +402,7 @@ class FatTails(Scenario):
             if m - k < 3:
                 continue
             known = prices_of(world, a)
-            returns = np.diff(np.log(known.close))[k - 1 : m - 1]
+            returns = np.diff(world.logs(a)[world.where(a)])[k - 1 : m - 1]
             drawn = stdtrit(self.df, (rankdata(returns, method="ordinal") - 0.5) / len(returns))
             moved = returns.mean() + drawn / drawn.std() * returns.std()
             logs = np.zeros(len(known.close))

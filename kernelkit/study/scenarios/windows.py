@@ -11,7 +11,7 @@ import numpy as np
 from kernelkit.errors import DataError, UsageError, arguments, message
 from kernelkit.recipe import span
 from kernelkit.schema import PRICES
-from kernelkit.study.scenarios.world import Path, Scenario, World, check_number, prices_of, repriced
+from kernelkit.study.scenarios.world import Path, Scenario, World, check_number, prices_of, repriced, split_factor
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -214,7 +214,8 @@ class Replay(Scenario):
             raise DataError(message(f"bars of the source of {self.label}", there, f"{here}, as the others", fix))
         first, last = covered(self.source, self.real)
         valid = np.flatnonzero(self.source["valid"].values[first:last, 0]) + first
-        prices = {n: np.log(self.source[n].values[valid, 0]) for n in PRICES}
+        units = split_factor(self.source, 0)[np.searchsorted(np.flatnonzero(self.source["valid"].values[:, 0]), valid)]
+        prices = {n: np.log(self.source[n].values[valid, 0] * units) for n in PRICES}
         moves = {n: self.beta * (p[1:] - prices["close"][:-1]) for n, p in prices.items()}
         if self.beta < 0.0:
             moves["high"], moves["low"] = moves["low"], moves["high"]
@@ -226,15 +227,16 @@ def _grafted(world: World, replay: Replay, moves: Mapping[str, np.ndarray]) -> x
     n, at, paths = len(moves["close"]), world.row(replay.at, replay.label), {}
     for a in world.chosen(replay.asset):
         k, known = int(np.searchsorted(world.where(a), at)), prices_of(world, a)
-        own = {name: getattr(known, name).copy() for name in PRICES}
+        own, units = {name: getattr(known, name).copy() for name in PRICES}, split_factor(world.bars, a)
         if k == 0 or k + n > len(known.close):
             found, wanted = f"{k} before it, {len(known.close) - k} from it on", f"1 before it, {n} from it on"
             raise DataError(message(f"bars for {replay.label}", found, wanted, "Move at=, or load more bars."))
-        closes = np.log(known.close[k - 1]) + np.cumsum(moves["close"])
-        before = np.concatenate([[np.log(known.close[k - 1])], closes[:-1]])
-        after = np.exp(closes[-1] - np.log(known.close[k + n - 1]))
+        first, last = (np.log(known.close[row] * units[row]) for row in (k - 1, k + n - 1))
+        closes = first + np.cumsum(moves["close"])
+        before = np.concatenate([[first], closes[:-1]])
+        after = np.exp(closes[-1] - last)
         for name, move in moves.items():
-            own[name][k : k + n] = np.exp(before + move)
+            own[name][k : k + n] = np.exp(before + move) / units[k : k + n]
             own[name][k + n :] *= after
         paths[a] = Path(**own)
     return repriced(world.bars, paths, replay.text)

@@ -75,6 +75,12 @@ class World:
         """The rows at which asset ``a`` has a bar."""
         return np.flatnonzero(self.bars["valid"].values[:, a])
 
+    def logs(self, a: int) -> Floats:
+        """Log closes of asset ``a`` as its splits leave them (Z2), float64 (time,), NaN where it has no bar."""
+        rows, out = self.where(a), np.full(self.bars.sizes["time"], np.nan)
+        out[rows] = np.log(self.bars["close"].values[rows, a] * split_factor(self.bars, a))
+        return out
+
 
 class Scenario(ABC):
     """A pure transformation of a `World`; the same scenario of the same world is the same world. ``a + b`` is both."""
@@ -201,6 +207,19 @@ def prices_of(world: World, a: int) -> Path:
     return Path(*(world.bars[n].values[rows, a] for n in PRICES))
 
 
+def split_factor(bars: xr.Dataset, a: int) -> Floats:
+    """E2: how many units a unit of asset ``a`` has become by each of its bars, float64 (bar,): 1 before any split."""
+    rows = np.flatnonzero(bars["valid"].values[:, a])
+    out = np.ones(len(rows))
+    if NAMES[0] in bars.variables:
+        when, whose, what, value, _ = (bars[name].values for name in NAMES)
+        opened = bars["open_at"].values[rows].astype("datetime64[ns]")
+        mine = (whose.astype(str) == str(bars["asset"].values[a])) & (what.astype(str) == "split")
+        for k in np.flatnonzero(mine):
+            out[int(np.searchsorted(opened, when[k].astype("datetime64[ns]"), side="left")) :] *= float(value[k])
+    return out
+
+
 def reshaped(bars: Path, opened: Floats, closed: Floats, shadow: float = 1.0) -> Path:
     """Z2: bars that open and close elsewhere; their shadows keep the ratio to the body, to the power ``shadow``.
 
@@ -291,5 +310,5 @@ def log_closes(world: World, assets: Sequence[int], first: int, last: int, what:
     if not world.bars["valid"].values[first - 1 : last, assets].all():
         fix = "Choose a window, or assets, without gaps."
         raise DataError(message(f"bars in the window of {what}", "gaps", "a bar of each asset at each time", fix))
-    logs: Floats = np.log(world.bars["close"].values[first - 1 : last, assets])
+    logs: Floats = np.stack([world.logs(a)[first - 1 : last] for a in assets], axis=1)
     return np.diff(logs, axis=0)
