@@ -19,7 +19,7 @@ from kernelkit.recipe import check_bars, resolve
 from kernelkit.result import Curves
 from kernelkit.reuse import Cache
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.study.run import Case, Common, Laid, Refused, lay, run
+from kernelkit.study.run import Case, Common, Laid, Refused, lay, run, uninterrupted
 from kernelkit.working import Means
 
 if TYPE_CHECKING:
@@ -101,9 +101,7 @@ def compare(  # noqa: PLR0913  its settings are keywords of the public interface
     cases = [Case(n, settings={"strategy": s, "params": dict(given.get(n, {}))}) for n, s in known.items()]
     begin = max(one.recipe.start for one in _laid(cases, common))
     common = Common(bars, first, None, None, None, bars["time"].values[begin], end, account, venue, fill_model)
-    ds = run("strategy", cases, common, role="rival", means=Means(client, cache, memory_limit))
-    if "interrupted" in ds.attrs:
-        raise KeyboardInterrupt
+    ds = uninterrupted(run("strategy", cases, common, role="rival", means=Means(client, cache, memory_limit)))
     series = xr.concat([_returns(one) for one in _laid(cases, common)], "strategy")
     series = series.assign_coords(strategy=list(known)).transpose("strategy", "time")
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -168,6 +168,7 @@ def run(  # noqa: PLR0913  its settings are keywords, and passed on
             if must(several):
                 raise several.error
             found.refuse(several)
+            meter.fail(1)
             return
         parts, reasons, interrupted = outcomes(several, role, blocks, means)
         for case, part, why in zip(several, parts, reasons, strict=True):
@@ -176,6 +177,7 @@ def run(  # noqa: PLR0913  its settings are keywords, and passed on
             if each is not None:
                 each(case, part)
             found.take(case, part, why)
+            meter.fail(len(part.errors))
         if interrupted:
             raise KeyboardInterrupt
 
@@ -193,6 +195,13 @@ def run(  # noqa: PLR0913  its settings are keywords, and passed on
             raise
         return found.dataset(f"{found.done} trials of {len(found.labels)} cases done, of {total} cases")
     return found.dataset()
+
+
+def uninterrupted(ds: xr.Dataset) -> xr.Dataset:
+    """The same study; raises KeyboardInterrupt where it was interrupted, as nothing follows from a part of it."""
+    if "interrupted" in ds.attrs:
+        raise KeyboardInterrupt
+    return ds
 
 
 def ended(ds: xr.Dataset) -> int:

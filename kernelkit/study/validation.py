@@ -26,7 +26,7 @@ from kernelkit.result import build
 from kernelkit.reuse import Cache
 from kernelkit.schema import covered
 from kernelkit.strategy import Strategy
-from kernelkit.study.run import Case, Common, run
+from kernelkit.study.run import Case, Common, run, uninterrupted
 from kernelkit.study.splitters import Holdout, Run, Split, Splitter, combinatorial, places
 from kernelkit.study.stitching import Stitched, stitched
 from kernelkit.study.walk_forward import SELECTED, best_of, check_walk, metric_of
@@ -202,9 +202,7 @@ def sums(bars: xr.Dataset, common: Common, runs: Sequence[Run], means: Means) ->
     """What each cell came to in each run, block summaries (run, cell, summary), and why it has none (run, cell)."""
     times = bars["time"].values
     cases = [Case(k, settings={"start": times[a], "end": times[b - 1]}) for k, (a, b) in enumerate(runs)]
-    found = run("run of bars", cases, common, role="training", blocks=True, whole=True, means=means)
-    if "interrupted" in found.attrs:
-        raise KeyboardInterrupt
+    found = uninterrupted(run("run of bars", cases, common, role="training", blocks=True, whole=True, means=means))
     blocks = found["blocks"].values.reshape(len(runs), -1, len(L.NODE_FIELDS))
     error = found["error"].values.reshape(len(runs), -1)
     for k, (a, b) in enumerate(runs):

@@ -15,7 +15,7 @@ from kernelkit.market.several import Accounts, Venues
 from kernelkit.market.venue import Venue
 from kernelkit.reuse import Cache
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.study.run import Case, Common, ended, run
+from kernelkit.study.run import Case, Common, ended, run, uninterrupted
 from kernelkit.study.scenarios.stress import case_of, world_of
 from kernelkit.study.scenarios.world import Scenario, check_number
 from kernelkit.working import Means
@@ -117,9 +117,7 @@ def reverse_stress(  # noqa: PLR0913  its settings are keywords of the public in
         cases = [Case(s) if s == 0.0 else case_of(s, shocked(shock, s), world) for s in sizes]
         return run("size", cases, common, role="scenario", means=means)
 
-    base = at([0.0])
-    if "interrupted" in base.attrs:
-        raise KeyboardInterrupt
+    base = uninterrupted(at([0.0]))
     axes = [str(d) for d in base.dims if d != "size"]
     if axes:
         fix = "Choose one asset and scalar params, or use @kk.portfolio."

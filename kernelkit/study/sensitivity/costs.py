@@ -19,8 +19,7 @@ from kernelkit.market.venue import Venue
 from kernelkit.recipe import resolve
 from kernelkit.reuse import Cache
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.study.run import Case, Common, run
-from kernelkit.study.scenarios.reverse import uninterrupted
+from kernelkit.study.run import Case, Common, run, uninterrupted
 from kernelkit.study.scenarios.stress import world_of
 from kernelkit.study.scenarios.trading import at_venue
 from kernelkit.study.scenarios.world import World
@@ -87,6 +86,7 @@ def break_even(  # noqa: PLR0913  its settings are keywords of the public interf
     fill_model: FillModel | str | None = None,
     client: Any = None,
     cache: Cache = None,
+    memory_limit: int | str | None = None,
 ) -> xr.Dataset:
     """Find the cost at which a strategy no longer pays: at which ``metric`` falls to ``above``, or below.
 
@@ -137,7 +137,7 @@ def break_even(  # noqa: PLR0913  its settings are keywords of the public interf
 
     def at(costs: Sequence[float]) -> xr.Dataset:
         cases = [Case(c, settings={"venue": dearer(world, of, c)}) for c in costs]
-        ds = uninterrupted(run("cost", cases, common, role="sensitivity", means=Means(client, cache)))
+        ds = uninterrupted(run("cost", cases, common, role="sensitivity", means=Means(client, cache, memory_limit)))
         if ds[metric].dims != ("cost",):
             fix = "Choose one asset, bars.sel(asset=[name]), or use @kk.portfolio."
             raise UsageError(message("kk.sensitivity.break_even", f"{ds.sizes['asset']} accounts", "one", fix))

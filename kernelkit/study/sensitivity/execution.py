@@ -96,6 +96,7 @@ def delay(  # noqa: PLR0913  its settings are keywords of the public interface
     fill_model: FillModel | str | None = None,
     client: Any = None,
     cache: Cache = None,
+    memory_limit: int | str | None = None,
 ) -> xr.Dataset:
     """Run a strategy whose orders reach the venue later, as rule H5 has it, than they do.
 
@@ -131,7 +132,7 @@ def delay(  # noqa: PLR0913  its settings are keywords of the public interface
     else:
         lengths = [duration(text, "delay", 'Write delays=("1s", "5min").') for text in known]
         cases += [Case(k, settings={"venue": sent_later(world, ns)}) for k, ns in enumerate(lengths)]
-    found = run("delay", cases, common, role="sensitivity", means=Means(client, cache))
+    found = run("delay", cases, common, role="sensitivity", means=Means(client, cache, memory_limit))
     base = found.isel(delay=0, drop=True)
     if of_bars:
         found = found.drop_vars(OF_CLOCK)

@@ -56,6 +56,7 @@ def around(  # noqa: PLR0913  its settings are keywords of the public interface
     fill_model: FillModel | str | None = None,
     client: Any = None,
     cache: Cache = None,
+    memory_limit: int | str | None = None,
 ) -> xr.Dataset:
     """Run a strategy at a point of its parameters and at all neighbours up to ``steps`` steps away in each of them.
 
@@ -81,7 +82,9 @@ def around(  # noqa: PLR0913  its settings are keywords of the public interface
     grid = {name: neighbours(name, point[name], size, reach) for name, size in sizes_of(point, by).items()}
     named_apart("around", list(grid), ("left", "held", "stability", "plateau"))
     common = Common(bars, resolve(strategy), point, grid, where, start, end, account, venue, fill_model)
-    ds = run("around", [Case(0)], common, role="sensitivity", means=Means(client, cache)).isel(around=0, drop=True)
+    ds = run("around", [Case(0)], common, role="sensitivity", means=Means(client, cache, memory_limit)).isel(
+        around=0, drop=True
+    )
     here, over = {name: point[name] for name in grid}, list(grid)
     base = ds[metric].sel(here, drop=True)
     ds["left"] = left_of(ds[metric], base)
@@ -147,6 +150,7 @@ def one_at_a_time(  # noqa: PLR0913  its settings are keywords of the public int
     fill_model: FillModel | str | None = None,
     client: Any = None,
     cache: Cache = None,
+    memory_limit: int | str | None = None,
 ) -> xr.Dataset:
     """Move each parameter through its range while the others stay at the point ``params``.
 
@@ -174,7 +178,7 @@ def one_at_a_time(  # noqa: PLR0913  its settings are keywords of the public int
     for one in known:
         points += [{**point, one.name: one.at(k / (many - 1))} for k in range(many)]
     common = Common(bars, strategy, point, None, None, start, end, account, venue, fill_model)
-    found = evaluated(points, common, Means(client, cache))
+    found = evaluated(points, common, Means(client, cache, memory_limit))
     import xarray as xr
 
     dims, names = ("parameter", "step"), [r.name for r in known]

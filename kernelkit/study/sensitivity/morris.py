@@ -134,6 +134,7 @@ def morris(  # noqa: PLR0913  its settings are keywords of the public interface
     fill_model: FillModel | str | None = None,
     client: Any = None,
     cache: Cache = None,
+    memory_limit: int | str | None = None,
 ) -> xr.Dataset:
     """Screen parameters by elementary effects: each of ``trajectories`` moves every parameter once, in random order.
 
@@ -177,7 +178,7 @@ def morris(  # noqa: PLR0913  its settings are keywords of the public interface
     columns = {r.name: [r.at(u) for u in rows[:, k]] for k, r in enumerate(known)}
     points = [{**point, **dict(zip(names, row, strict=True))} for row in zip(*columns.values(), strict=True)]
     common = Common(bars, strategy, point, None, None, start, end, account, venue, fill_model)
-    ds = evaluated(points, common, Means(client, cache))
+    ds = evaluated(points, common, Means(client, cache, memory_limit))
     made = np.stack([(np.array(columns[r.name], "f8") - float(r.low)) / r.width for r in known], axis=-1)
     values = stacked(ds[metric].drop_vars(SAMPLE), many, PATH, "move")
     effect = effects(values, made.reshape(cube.shape), moved, names)

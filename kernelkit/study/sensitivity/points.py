@@ -15,8 +15,7 @@ from kernelkit.inference.checks import is_number
 from kernelkit.recipe import check_bars, resolve
 from kernelkit.schema import METRICS
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.study.run import Case, Common, Laid, Refused, free_of, lay, run
-from kernelkit.study.scenarios.reverse import uninterrupted
+from kernelkit.study.run import Case, Common, Laid, Refused, free_of, lay, run, uninterrupted
 from kernelkit.working import Means
 
 if TYPE_CHECKING:

@@ -78,6 +78,7 @@ def noise(  # noqa: PLR0913  its settings are keywords of the public interface
     fill_model: FillModel | str | None = None,
     client: Any = None,
     cache: Cache = None,
+    memory_limit: int | str | None = None,
 ) -> xr.Dataset:
     """Run a strategy on the bars with noise on their prices, ``draws`` times; what is real does not mind a little.
 
@@ -110,7 +111,7 @@ def noise(  # noqa: PLR0913  its settings are keywords of the public interface
     common = Common(bars, resolve(strategy), point, None, None, start, end, account, venue, fill_model)
     world = world_of(common)
     cases = [Case(-1), *(Case(k, partial(noisy, world, k, number, bps, ticks)) for k in range(many))]
-    found = run("draw", cases, common, role="sensitivity", means=Means(client, cache))
+    found = run("draw", cases, common, role="sensitivity", means=Means(client, cache, memory_limit))
     ds = found.isel(draw=slice(1, None))
     ds["base"] = found[metric].isel(draw=0, drop=True).assign_attrs(long_name=f"{metric} of the bars as they are")
     ds["left"] = left_of(ds[metric], ds["base"])

@@ -128,6 +128,7 @@ def sobol(  # noqa: PLR0913  its settings are keywords of the public interface
     fill_model: FillModel | str | None = None,
     client: Any = None,
     cache: Cache = None,
+    memory_limit: int | str | None = None,
 ) -> xr.Dataset:
     """Part the variance of ``metric`` over ``ranges`` of parameters among them: Sobol indices, with intervals.
 
@@ -169,7 +170,7 @@ def sobol(  # noqa: PLR0913  its settings are keywords of the public interface
     columns = {r.name: r.drawn(cube[:, k]) for k, r in enumerate(known)}
     points = [{**point, **dict(zip(names, row, strict=True))} for row in zip(*columns.values(), strict=True)]
     common = Common(bars, strategy, point, None, None, start, end, account, venue, fill_model)
-    ds = evaluated(points, common, Means(client, cache))
+    ds = evaluated(points, common, Means(client, cache, memory_limit))
     values = ds[metric].drop_vars(SAMPLE)
     found = estimated(stacked(values, len(known) + 2, "matrix", ROW), names, level, resampling)
     ds = ds.assign_coords({name: (SAMPLE, column) for name, column in columns.items()}).merge(found)
