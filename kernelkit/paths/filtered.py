@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.inference.draws import Blocks
 from kernelkit.paths.bootstrap import Bootstrap
 from kernelkit.paths.garch import GARCH
@@ -21,6 +21,7 @@ Begin = Literal["stationary", "last"]
 CELLS = 2**22  # returns at a time, 32 MB a column
 
 
+@arguments()
 @dataclass(frozen=True)
 class FilteredBootstrap(Bootstrap):
     """Bars of a history over the volatility that they had, drawn anew, times that of the path (G17); made by `fit`.

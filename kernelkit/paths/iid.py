@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.paths.law_fits import fit_laws, law_of
 from kernelkit.paths.laws import Law
 from kernelkit.paths.model import KINDS, Draws, Float64s, check, log_returns, steps_a_year
@@ -22,6 +22,7 @@ REACH, NODES = 6.8, 3401  # of normal numbers, which end at 6.76 (G1)
 QUARTILE = 0.6744897501960817  # of the standard normal law
 
 
+@arguments()
 @dataclass(frozen=True)
 class IID(Walk):
     """Log returns that are independent draws of a law, one a step (G16): fat tails, and nothing else that is real.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit import rng
-from kernelkit.errors import DataError, UsageError, message
+from kernelkit.errors import DataError, UsageError, arguments, message
 from kernelkit.paths.laws import Law, Normal, SkewT, StudentT
 from kernelkit.paths.model import Float64s, check_counts, log_returns
 from kernelkit.paths.stable import Stable
@@ -36,6 +36,7 @@ TEXTS = {
 }
 
 
+@arguments()
 def fit_laws(
     returns: xr.Dataset | xr.DataArray | Float64s,
     laws: Sequence[str] = tuple(LAWS),
@@ -144,6 +145,7 @@ def _chances(law: Law, x: Float64s, replications: int, seed: int) -> tuple[float
     return tuple(((1.0 + far) / (1.0 + replications)).tolist())
 
 
+@arguments()
 def plot_laws(found: xr.Dataset) -> Any:
     """Draw the QQ plot of `fit_laws`: returns against what each law has in their place; a law that fits is a line.
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.paths.model import Float64s
 
 
@@ -129,6 +129,7 @@ class Law(ABC):
         return cls(float(middle) + unit * best.location, unit * best.scale, *best.shape)
 
 
+@arguments()
 @dataclass(frozen=True)
 class Normal(Law):
     """The normal law of mean `location` and standard deviation `scale`.
@@ -161,6 +162,7 @@ class Normal(Law):
         return z
 
 
+@arguments()
 @dataclass(frozen=True)
 class StudentT(Law):
     """Student's t of ``df`` degrees of freedom about `location`, `scale` times the standard one.
@@ -193,6 +195,7 @@ class StudentT(Law):
         return np.asarray(np.copysign(stdtrit(self.df, ndtr(-np.abs(z))), z))
 
 
+@arguments()
 @dataclass(frozen=True)
 class SkewT(Law):
     """Student's t, its side above `location` stretched by `1 + skew` and the one below by `1 - skew`.

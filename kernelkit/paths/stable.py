@@ -11,6 +11,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelkit.errors import arguments
 from kernelkit.paths.laws import Law
 from kernelkit.paths.model import Float64s
 
@@ -23,6 +24,7 @@ FAR = 1e13  # the last node of quantiles, which normal numbers of 6.8 deviations
 LEVELS = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 
 
+@arguments()
 @dataclass(frozen=True)
 class Stable(Law):
     """The stable law of index ``alpha`` and skewness ``beta``, `location` and `scale` as in Nolan's S0.
