@@ -92,6 +92,7 @@ def fit_laws(
     return out.assign_attrs(best=best, samples=n, replications=replications, seed=seed)
 
 
+@arguments()
 def law_of(found: xr.Dataset, name: str | None = None) -> Law:
     """A law that `fit_laws` has found, the best by ``aic`` where none is named.
 
