@@ -643,7 +643,7 @@ def test_an_argument_that_it_does_not_have(name: str) -> None:
         getattr(S, name)(no_such_name=1)
     takes = list(inspect.signature(getattr(S, name)).parameters)
     assert takes[:3] == ["bars", "strategy", "params"]
-    assert takes[-7:] == ["start", "end", "account", "venue", "fill_model", "client", "cache"]
+    assert takes[-8:] == ["start", "end", "account", "venue", "fill_model", "client", "cache", "memory_limit"]
 
 
 WRONG: list[tuple[Any, str]] = [
