@@ -62,6 +62,7 @@ class Recipe:
     finer: Any = None  # the bars in which those of ``bars`` are matched (F16)
     hooks: tuple[Hook, ...] | None = None  # the strategy's when its trials were laid out: it may get more later
     switches: tuple[Switch, ...] = ()  # of a walk-forward: when its only trial gets other parameters
+    listed: dict[str, list[Any]] | None = None  # parameters by label of its only axis, `trial`, where that is no grid
 
     def __post_init__(self) -> None:
         if self.hooks is None:
@@ -177,12 +178,23 @@ def plan_job(
     settings: Settings,
     measure: bool,
 ) -> Recipe:
+    """`plan_sweep` of the cells of a grid that ``where`` leaves; raises UsageError where that is none."""
+    return plan_sweep(bars, strategy, Sweep(scalars, axes, *chosen(axes, scalars, where)), limits, settings, measure)
+
+
+def plan_sweep(
+    bars: xr.Dataset,
+    strategy: Strategy | Signal,
+    sweep: Sweep,
+    limits: tuple[int, int],
+    settings: Settings,
+    measure: bool,
+) -> Recipe:
     """Lay out all trials over the rows ``limits`` of ``time``: cells x assets, asset fastest.
 
-    Raises UsageError for a text parameter on an axis, a ``where`` that leaves nothing, and bars too few to warm up.
+    Raises UsageError for a text parameter on an axis, and bars too few to warm up.
     """
-    sweep = Sweep(scalars, axes, *chosen(axes, scalars, where))
-    combos, last = sweep.combos, limits[1]
+    scalars, axes, combos, last = sweep.scalars, sweep.axes, sweep.combos, limits[1]
     if isinstance(strategy, Signal):
         return plan_signal(bars, strategy, sweep, limits, settings, measure)
     types = {n: kind_of(n, axes.get(n, [scalars.get(n)]), d) for n, d in strategy.defaults.items()}

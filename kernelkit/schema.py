@@ -18,6 +18,7 @@ Kind = Literal["coord", "bar", "extra", "mask", "metric", "curve", "study"]
 DIMS: Mapping[str, str] = {
     "time": "bar, labelled as the user labelled it, in UTC",
     "asset": "instrument",
+    "trial": "distinct proposal of a search, in the order in which they were made",
     "scenario": "what is done to bars, venue and account; base is nothing",
     "size": "of a shock",
     "capital": "cash at the start",

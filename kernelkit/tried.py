@@ -24,24 +24,34 @@ WRITTEN = 1 << 14  # trials of the rows of one write, about 50 MB
 
 
 def record(
-    recipe: Recipe, outcome: Outcome, venue: Venue | Venues, models: Sequence[FillModel], role: str | None = None
+    recipe: Recipe,
+    outcome: Outcome,
+    venue: Venue | Venues,
+    models: Sequence[FillModel],
+    role: str | None = None,
+    pruned: bool = False,
 ) -> str:
     """Write every trial to the ledger, before anybody sees it: under the first fill model as what was tried.
 
     Under the others as what tells how much of that is an assumption. Returns the id of the first one's row.
     """
-    return record_all([(recipe, outcome, venue, models)], role)[0]
+    return record_all([(recipe, outcome, venue, models)], role, pruned)[0]
 
 
 def record_all(
-    calls: Sequence[tuple[Recipe, Outcome, Venue | Venues, Sequence[FillModel]]], role: str | None = None
+    calls: Sequence[tuple[Recipe, Outcome, Venue | Venues, Sequence[FillModel]]],
+    role: str | None = None,
+    pruned: bool = False,
 ) -> list[str]:
-    """`record` of several calls of one strategy, many rows in one write; the ids of their first rows."""
+    """`record` of several calls of one strategy, many rows in one write; the ids of their first rows.
+
+    What is done of them was ``pruned`` where that is said: it has come no further.
+    """
     found, rows, ends = list[str](), list[Row](), dict[tuple[str, ...], int]()
     text, size = calls[0][0].strategy.identity, 0
     for recipe, outcome, venue, models in calls:
         first = ""
-        for row in rows_of(recipe, outcome, venue, models, role):
+        for row in rows_of(recipe, outcome, venue, models, role, pruned):
             rows.append(row)
             first = first or str(row["call"])
             size += len(row["key"])
@@ -60,7 +70,12 @@ def record_all(
 
 
 def rows_of(
-    recipe: Recipe, outcome: Outcome, venue: Venue | Venues, models: Sequence[FillModel], role: str | None
+    recipe: Recipe,
+    outcome: Outcome,
+    venue: Venue | Venues,
+    models: Sequence[FillModel],
+    role: str | None,
+    pruned: bool = False,
 ) -> Iterator[Row]:
     """What the ledger is told of a call, row by row, as those of a million trials do not fit into memory."""
     axes, kept = cells_tried(recipe)
@@ -74,6 +89,7 @@ def rows_of(
         "interest": interest(recipe, times[recipe.start : recipe.stop]),
         "bound": recipe.params,
         "axes": axes,
+        **({"listed": True} if recipe.listed is not None else {}),
         "assets": recipe.assets,
         "asset_ids": asset_ids(recipe),
         "together": recipe.shared,
@@ -88,7 +104,17 @@ def rows_of(
         known = role or ("fill_model" if k else None)
         with ledger.role(known) if known else nullcontext():
             told = header | {"fill_model": model.codes()}
-            yield from ledger.trials_rows(told, identities(recipe, model, shared), kept, part, opaque)
+            yield from ledger.trials_rows(told, identities(recipe, model, shared), kept, part, opaque, pruned)
+
+
+def recorded_keys(recipe: Recipe, outcome: Outcome, model: FillModel) -> list[str]:
+    """The keys, hexadecimal, under which a call's trials are in the ledger."""
+    axes, kept = cells_tried(recipe)
+    identity = identities(recipe, model, in_common(recipe))
+    keys = ledger.keys_of(identity, recipe.params, axes, kept, recipe.listed is not None)
+    if isinstance(recipe.strategy, Signal):
+        keys = ledger.with_results(keys, outcome)
+    return [key.hex() for key in keys.tolist()]
 
 
 def asset_ids(recipe: Recipe) -> list[str]:
@@ -120,6 +146,8 @@ def identities(recipe: Recipe, model: FillModel, shared: Mapping[str, Any]) -> l
 
 def cells_tried(recipe: Recipe) -> tuple[dict[str, list[Any]], np.ndarray]:
     """The axes of parameters, and the number of each of their cells that `where` has left."""
+    if recipe.listed is not None:
+        return recipe.listed, np.arange(recipe.cells.size)
     axes = {name: values for name, values in recipe.axes.items() if name != "fill_model"}
     cells = recipe.cells[0] if "fill_model" in recipe.axes else recipe.cells
     return axes, np.flatnonzero(cells.ravel() >= 0)
@@ -145,7 +173,7 @@ def trial_keys(recipe: Recipe, models: Sequence[FillModel], ends: bool = True) -
         each = identities(recipe, model, shared)
         if not ends:
             each = [one | {"data": "", "span": one["span"][:1]} for one in each]
-        known.append(ledger.keys_of(each, recipe.params, axes, kept))
+        known.append(ledger.keys_of(each, recipe.params, axes, kept, recipe.listed is not None))
     trials = job.trials
     rows = (
         np.stack([trials["trade_from"], trials["i1"] if ends else 0 * trials["i1"]], axis=1)

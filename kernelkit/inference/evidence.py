@@ -26,6 +26,7 @@ from kernelkit.rng import uniform
 if TYPE_CHECKING:
     import xarray as xr
 
+SHARPE = "sharpe_ratio"
 PBO_BLOCKS, PBO_LEAST = 16, 10
 ALIKE = 200  # trials whose correlations are looked at: every k-th of more
 PBO_WORK = 15_000  # trials x worlds without skill
@@ -96,6 +97,8 @@ def chosen(res: xr.Dataset) -> Chosen:
 
     Raises RunError for a result that is not in the ledger, or whose summaries are not, UsageError for one of no trial.
     """
+    if res.attrs.get("study") == "search":
+        return _proposed(res)
     row = ledger.call(str(res.attrs.get("ledger", "")))
     if row is None or "blocks" not in row:
         found_ = "a result that it does not have" if row is None else "a result without block summaries"
@@ -117,6 +120,21 @@ def chosen(res: xr.Dataset) -> Chosen:
     sharpe = np.where(kept, np.nan_to_num(row["sharpe_ratio"], nan=-np.inf), -np.inf)
     best = int(np.argmax(sharpe)) if np.isfinite(sharpe).any() else int(np.argmax(kept))
     return Chosen(row, best)
+
+
+def _proposed(res: xr.Dataset) -> Chosen:
+    """`chosen` of a search, whose trials are known by their keys."""
+    sharpe, keys = np.atleast_1d(res[SHARPE].values), np.atleast_1d(res["key"].values)
+    done = np.isfinite(np.atleast_1d(res["final_equity"].values))
+    if not done.any():
+        fix = "Choose other labels."
+        raise UsageError(message("result", "no trial that has come to its end", "one at least", fix))
+    best = int(np.argmax(np.where(done, np.nan_to_num(sharpe, nan=-np.finfo("f8").max), -np.inf)))
+    found = ledger.call_of(str(keys[best]), str(res.attrs.get("ledger", "")).split())
+    if found is None:
+        fix = "Verdicts are on what kk.search has returned in this project."
+        raise RunError(message(f"ledger at {ledger.place()}", "no such trial", "the trials of the result", fix))
+    return Chosen(*found)
 
 
 def _left(res: xr.Dataset, names: Sequence[str]) -> set[tuple[Any, ...]]:

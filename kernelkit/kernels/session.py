@@ -337,18 +337,23 @@ class Session:
         self.share()
         self.frame["last"] = int(header_of(block)["i"])
 
+    def running(self) -> tuple[np.ndarray, np.ndarray, int]:
+        """Of the trials that run: where their blocks lie, what they are, and where their outcomes begin."""
+        first, last = self.group
+        return self.blocks, self.trials[first:last], first
+
     def call(self, outcome: Outcome, until: int) -> None:
         """Bring the group to bar `until`, with room for all that it asks for."""
-        first, last = self.group
         while True:
+            blocks, trials, first = self.running()
             status = self.sweep(
                 self.frame.ctypes.data,
-                self.blocks.ctypes.data,
-                self.trials[first:].ctypes.data,
+                blocks.ctypes.data,
+                trials.ctypes.data,
                 outcome.headline[first:].ctypes.data,
                 0 if outcome.blocks is None else outcome.blocks[first:].ctypes.data,
                 outcome.meta[first:].ctypes.data,
-                last - first,
+                len(blocks),
                 until,
             )
             self.check()

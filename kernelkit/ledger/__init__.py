@@ -13,7 +13,7 @@ from kernelkit.ledger.parquet import covered
 from kernelkit.ledger.place import place, root
 from kernelkit.ledger.seals import SealedWarning, looks, warn_of_looks
 from kernelkit.ledger.store import compact, rows, verify
-from kernelkit.ledger.tables import call, export, summary, trials
+from kernelkit.ledger.tables import call, call_of, export, summary, trials
 from kernelkit.ledger.trials import (
     KEY_BYTES,
     ROLES,
@@ -25,6 +25,7 @@ from kernelkit.ledger.trials import (
     record_trials,
     role,
     trials_rows,
+    with_results,
 )
 from kernelkit.ledger.writing import record
 
@@ -37,6 +38,7 @@ __all__ = (
     "SealedWarning",
     "audit_row",
     "call",
+    "call_of",
     "compact",
     "competing",
     "covered",
@@ -62,4 +64,5 @@ __all__ = (
     "trials_rows",
     "verify",
     "warn_of_looks",
+    "with_results",
 )

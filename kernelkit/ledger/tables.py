@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from kernelkit.errors import UsageError, arguments, message
 from kernelkit.ledger.log import Row
 from kernelkit.ledger.store import rows
-from kernelkit.ledger.trials import FAILED, PRUNED, STATUSES, UNTOUCHED, accounts_of
+from kernelkit.ledger.trials import DONE, FAILED, PRUNED, STATUSES, UNTOUCHED, accounts_of, values_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ NAMES = (
     *("at", "notebook", "strategy", "source", "role", "asset", "start", "end", "venue", "params"),
     *("status", "final_equity", "sharpe_ratio", "key", "parent"),
 )
-PART_OF = ("cell", "key", "status", "final_equity", "sharpe_ratio", "blocks")  # arrays by trial
+PART_OF = ("cell", "key", "status", "final_equity", "sharpe_ratio", "parents", "blocks")  # arrays by trial
 
 
 @arguments()
@@ -98,7 +98,10 @@ def _columns(row: Row) -> dict[str, Any]:
     kept = np.flatnonzero(row["status"] != UNTOUCHED)
     params = list(params_of(row))
     names = [", ".join(row["assets"])] if row["together"] else row["assets"]
-    same = {"parent": row.get("parent", ""), "start": row["span"][0], "end": row["span"][1]}
+    parents = [row.get("parent", "")] * len(kept)
+    if "parents" in row:
+        parents = [key.hex() if any(key) else "" for key in row["parents"][kept].tolist()]
+    same = {"start": row["span"][0], "end": row["span"][1]}
     same |= {n: row[n] for n in ("at", "notebook", "strategy", "source", "role", "venue")}
     own = {
         "asset": [names[k % n_account] for k in kept],
@@ -107,6 +110,7 @@ def _columns(row: Row) -> dict[str, Any]:
         "final_equity": row["final_equity"][kept],
         "sharpe_ratio": row["sharpe_ratio"][kept],
         "key": [k.hex() for k in row["key"][kept].tolist()],
+        "parent": parents,
     }
     columns = {n: [v] * len(kept) for n, v in same.items()} | own
     return {n: columns[n] for n in NAMES}
@@ -115,9 +119,9 @@ def _columns(row: Row) -> dict[str, Any]:
 def params_of(row: Row) -> Iterator[dict[str, Any]]:
     """The parameters of each cell of a row of trials, those that all share among them."""
     cells, axes = row["cell"][:: accounts_of(row)], row["axes"]
-    at = np.unravel_index(cells, [len(v) for v in axes.values()]) if axes else ()
+    at = values_at(axes, cells, bool(row.get("listed")))
     for k in range(len(cells)):
-        yield row["bound"] | {n: v[int(at[j][k])] for j, (n, v) in enumerate(axes.items())}
+        yield row["bound"] | {n: v[int(at[n][k])] for n, v in axes.items()}
 
 
 def call(digest: str, *, role: str = "rival") -> Row | None:
@@ -139,6 +143,25 @@ def call(digest: str, *, role: str = "rival") -> Row | None:
         return last[0] if last else None
     joined = {n: np.concatenate([row[n] for row in last]) for n in PART_OF if n in last[0]}
     return last[0] | joined | {"trials": sum(row["trials"] for row in last)}
+
+
+def call_of(key: str, calls: Sequence[str], *, role: str = "rival") -> tuple[Row, int] | None:
+    """Of these calls the last that has a result of the trial of this key and its blocks, and the trial's place there.
+
+    >>> call_of("00", ["none of that name"]) is None
+    True
+    """
+    import pyarrow.compute as pc
+
+    found, wanted = None, bytes.fromhex(key)
+    for row in sorted(rows("trials", where=pc.field("call").isin([*calls]) & (pc.field("role") == role)), key=_at):
+        places = [k for k, own in enumerate(row["key"].tolist()) if own == wanted and row["status"][k] == DONE]
+        found = (row, places[0]) if places and "blocks" in row else found
+    return found
+
+
+def _at(row: Row) -> float:
+    return float(row["at"])
 
 
 @arguments()

@@ -40,6 +40,7 @@ UNTOUCHED, DONE, FAILED, PRUNED = range(len(STATUSES))
 # fields of a block summary (M2) that differ between trials; wealth as logarithms, NaN after ruin
 FIELDS = ("active", "s1", "s2", "s3", "s4", "d2", "log_w", "log_hi", "log_lo", "mdd", "sxb")
 SHARED = ("n", "sb", "sbb")
+RESULTS = ("final_equity", "sharpe_ratio")
 ROLES = {
     "rival": "computed for the user or an optimiser: it competes",
     "training": "a cell of a walk-forward or a cross-validation; the stitched curve is the rival",
@@ -54,7 +55,7 @@ ROLES = {
     "sensitivity": "around a point, to see how steep it is",
 }
 _role: ContextVar[str] = ContextVar("role", default="rival")
-_parent: ContextVar[str] = ContextVar("parent", default="")
+_parent: ContextVar[str | tuple[str, ...]] = ContextVar("parent", default="")
 _told: set[tuple[str, str]] = set()  # places, and sources that this process has recorded there
 
 
@@ -83,9 +84,12 @@ def competing() -> bool:
 
 
 @contextmanager
-def proposed_from(key: str) -> Iterator[None]:
-    """Trials recorded inside were proposed because of the trial of this key (`trials`): its children in the lineage."""
-    token = _parent.set(key)
+def proposed_from(key: str | Sequence[str]) -> Iterator[None]:
+    """Trials recorded inside were proposed because of the trial of this key (`trials`): its children in the lineage.
+
+    Several keys, "" for none, are of each cell of one call.
+    """
+    token = _parent.set(key if isinstance(key, str) else tuple(key))
     try:
         yield
     finally:
@@ -113,10 +117,12 @@ def keys_of(
     bound: Mapping[str, Any],
     axes: Mapping[str, Sequence[Any]],
     cells: np.ndarray,
+    listed: bool = False,
 ) -> np.ndarray:
     """The key of each trial, bytes (trial,): what it was, whether alone or as a cell of a grid.
 
-    ``identity`` says for each account what was tried but for parameters; ``cells`` are those that were tried.
+    ``identity`` says for each account what was tried but for parameters; ``cells`` are those that were tried, and
+    ``axes`` as in `values_at`.
 
     >>> one = keys_of([{"strategy": "x"}], {"n": 1}, {}, np.array([0]))
     >>> grid = keys_of([{"strategy": "x"}], {}, {"n": [0, 1]}, np.array([0, 1]))
@@ -124,8 +130,7 @@ def keys_of(
     True
     """
     begun = [hashlib.blake2b(json.dumps(i, sort_keys=True).encode(), digest_size=KEY_BYTES) for i in identity]
-    sizes = [len(v) for v in axes.values()]
-    at = dict(zip(axes, np.unravel_index(cells, sizes) if sizes else (), strict=True))
+    at = values_at(axes, cells, listed)
     texts: list[list[bytes]] = []
     for name in sorted({*bound, *axes}):
         values = [f"{name}={told(v)};".encode() for v in (axes[name] if name in axes else [bound[name]])]
@@ -138,6 +143,27 @@ def keys_of(
             mine.update(text)
             out.append(mine.digest())
     return np.frombuffer(b"".join(out), f"V{KEY_BYTES}")
+
+
+def with_results(keys: np.ndarray, outcome: Outcome) -> np.ndarray:
+    """The keys of trials that are told apart by what they came to as well."""
+    results = zip(keys.tolist(), outcome.headline, strict=True)
+    both = [hashlib.blake2b(k + h.tobytes(), digest_size=KEY_BYTES).digest() for k, h in results]
+    return np.array(both, keys.dtype)
+
+
+def values_at(axes: Mapping[str, Sequence[Any]], cells: np.ndarray, listed: bool) -> dict[str, np.ndarray]:
+    """For each axis which of its values each cell has: cells count through a grid, or ``listed``, along the values.
+
+    >>> values_at({"fast": [5, 9], "slow": [20, 30]}, np.array([1]), False)
+    {'fast': array([0]), 'slow': array([1])}
+    >>> values_at({"fast": [5, 9], "slow": [20, 30]}, np.array([1]), True)
+    {'fast': array([1]), 'slow': array([1])}
+    """
+    if listed:
+        return dict.fromkeys(axes, cells)
+    sizes = [len(v) for v in axes.values()]
+    return dict(zip(axes, np.unravel_index(cells, sizes) if sizes else (), strict=True))
 
 
 def told(value: Any) -> str:
@@ -208,29 +234,28 @@ def trials_rows(
     cells: np.ndarray,
     outcome: Outcome,
     by_result: bool = False,
+    pruned: bool = False,
 ) -> Iterator[Row]:
     """The rows of a call's trials: one for each `PART` of them, numbered by ``part`` where there are several.
 
     One after the other, as a million trials' do not fit into memory beside their results.
 
-    ``header`` has what they share, ``bound`` and ``axes`` among it; ``call`` is the hash of all their keys; ``errors``
+    ``header`` has what they share, ``bound`` and ``axes`` among it (``listed``: as in `values_at`); ``call`` is the hash of all their keys; ``errors``
     says of failed ones, by their place in the row, [status, bar, argument]. With ``by_result`` what a trial came to is
-    part of its key.
+    part of its key. Those that are done were ``pruned``: their blocks are those so far, and they have no result.
     """
-    keys = keys_of(identity, header["bound"], header["axes"], cells)
+    keys = keys_of(identity, header["bound"], header["axes"], cells, bool(header.get("listed")))
     if by_result:
-        results = zip(keys.tolist(), outcome.headline, strict=True)
-        both = [hashlib.blake2b(k + h.tobytes(), digest_size=KEY_BYTES).digest() for k, h in results]
-        keys = np.array(both, keys.dtype)
-    status = np.where(outcome.done, DONE, UNTOUCHED).astype("u1")
+        keys = with_results(keys, outcome)
+    status = np.where(outcome.done, PRUNED if pruned else DONE, UNTOUCHED).astype("u1")
     status[list(outcome.errors)] = FAILED
-    role = _role.get()
+    role, parent = _role.get(), _parent.get()
     shared = {
         "kind": "trials",
         "at": moment("seal"),
         "role": role,
         "notebook": os.environ.get("JPY_SESSION_NAME", ""),
-        **({"parent": _parent.get()} if _parent.get() else {}),
+        **({"parent": parent} if parent and isinstance(parent, str) else {}),
         **header,
         "bound": {n: kept(v) for n, v in header["bound"].items()},
         "axes": {n: [kept(v) for v in values] for n, values in header["axes"].items()},
@@ -240,9 +265,11 @@ def trials_rows(
         "cell": np.repeat(cells, len(identity)).astype("u4"),
         "key": keys,
         "status": status,
-        "final_equity": outcome.headline[:, L.HEADLINE.index("final_equity")],
-        "sharpe_ratio": outcome.headline[:, L.HEADLINE.index("sharpe_ratio")],
+        **{n: np.where(pruned, np.nan, outcome.headline[:, L.HEADLINE.index(n)]) for n in RESULTS},
     }
+    if not isinstance(parent, str):
+        texts = [bytes.fromhex(key).ljust(KEY_BYTES, b"\0") for key in parent]
+        each["parents"] = np.repeat(np.frombuffer(b"".join(texts), f"V{KEY_BYTES}"), len(identity))
     keeps = role == "rival" and outcome.blocks is not None and bool(outcome.done.any())
     if keeps:
         shared |= _in_common(outcome, len(identity))

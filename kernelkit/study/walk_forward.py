@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -35,6 +35,14 @@ if TYPE_CHECKING:
 SELECTED = "sharpe_ratio"
 Searcher = Callable[..., Mapping[str, Any]]
 Choice = TypeVar("Choice")
+
+
+@runtime_checkable
+class SpaceSearcher(Protocol):
+    """A searcher that says itself between which values it chooses."""
+
+    def ends(self) -> dict[str, list[Any]]:
+        """Of each parameter, the smallest and the largest."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,7 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
     bars: xr.Dataset,
     strategy: Strategy,
     *,
-    grid: Mapping[str, Any],
+    grid: Mapping[str, Any] | None = None,
     params: Mapping[str, Any] | None = None,
     where: str | Callable[..., Any] | None = None,
     train: str | int = "5Y",
@@ -104,6 +112,7 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
 
     ``searcher(seen, strategy, grid, settings)`` may choose in place of the grid: it gets the bars up to the end of a
     training window, and its ``start`` and what else was given as keywords of `kk.backtest`, and returns parameters.
+    `kk.searcher` makes one, which has a space of its own in place of a grid.
     ``cache`` and ``memory_limit`` are those of `kk.backtest`: a study that was stopped goes on where it was. After an
     interrupt the first folds, whose training had ended, are traded, and ``attrs["interrupted"]`` says how many.
 
@@ -126,7 +135,9 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
     """
     bars, settings = check_bars(bars), Settings.of(account, venue, fill_model)
     strategy = check_walk(bars, resolve(strategy), settings.fill_model)
-    free_of("walk_forward", [*grid, *(params or {})], ("fold",))
+    if isinstance(searcher, SpaceSearcher) and grid is None:
+        grid = searcher.ends()
+    free_of("walk_forward", [*(grid or {}), *(params or {})], ("fold",))
     windows = folds(bars, Rolling(train, test, gap, step, anchored), start, end)
     scalars, axes = bind(strategy, params, grid)
     if not axes:

@@ -1,0 +1,230 @@
+"""Who proposes: sequences of points, Optuna's samplers, CMA-ES, differential evolution, a Gaussian process (rule D3)."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from kernelkit import rng
+from kernelkit.errors import extra
+from kernelkit.study.proposals import NOBODY, Point, Trials
+from kernelkit.study.spaces import MISSES, Choice, Floats, Integer
+from kernelkit.study.surrogate import Surrogate
+
+START, NORMAL, SPREAD, AGAIN = range(1, 5)  # streams of random numbers; 0 are the points of `random`
+DRAWN = 256  # points of a sequence at a time: Sobol's are balanced in powers of two
+STARTUP = 10  # random proposals before there is a model
+CANDIDATES = 1024  # points that a model is asked about
+STEP = 0.3  # of CMA-ES at the beginning, in widths of the space
+
+
+def in_sequence(trials: Trials, points: Iterator[Point], batch: int) -> None:
+    """Propose these points until there are no more."""
+    while several := list(itertools.islice(points, min(batch, trials.left))):
+        trials.evaluate(several)
+
+
+def grid(trials: Trials, seed: int, batch: int) -> None:
+    """Every cell, in the order of a grid."""
+    in_sequence(trials, trials.space.cells(), batch)
+
+
+def random(trials: Trials, seed: int, batch: int) -> None:
+    """Points drawn at random: proposal k is the same whatever their number."""
+    in_sequence(trials, (trials.space.sample(seed, k) for k in itertools.count()), batch)
+
+
+def sobol(trials: Trials, seed: int, batch: int) -> None:
+    """Sobol's sequence, scrambled by Owen's method (SciPy's)."""
+    _filling(trials, "Sobol", seed, batch)
+
+
+def halton(trials: Trials, seed: int, batch: int) -> None:
+    """Halton's sequence, scrambled (SciPy's)."""
+    _filling(trials, "Halton", seed, batch)
+
+
+def _filling(trials: Trials, kind: str, seed: int, batch: int) -> None:
+    from scipy.stats import qmc
+
+    space = trials.space
+    engine = getattr(qmc, kind)(len(space.axes), scramble=True, rng=np.random.default_rng(seed))
+
+    def points() -> Iterator[Point]:
+        missed = 0
+        while missed < MISSES:
+            for point in engine.random(DRAWN):
+                values = space.at(point)
+                missed = missed + 1 if values is None else 0
+                if values is not None:
+                    yield values
+        raise space.empty()
+
+    in_sequence(trials, points(), batch)
+
+
+def tpe(trials: Trials, seed: int, batch: int) -> None:
+    """Optuna's tree-structured Parzen estimator, ``batch`` proposals before any is told (the others count as bad)."""
+    with _optuna() as optuna:
+        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP, constant_liar=True)
+        _asked(trials, optuna, sampler, batch, lambda: trials.proposed < STARTUP)
+
+
+def nsga2(trials: Trials, seed: int, batch: int) -> None:
+    """Optuna's NSGA-II, generations of ``batch``."""
+    with _optuna() as optuna:
+        sampler = optuna.samplers.NSGAIISampler(seed=seed, population_size=max(2, batch))
+        _asked(trials, optuna, sampler, max(2, batch), lambda: trials.proposed < batch)
+
+
+class _optuna:  # noqa: N801  used as a with statement
+    """Optuna without its lines of log."""
+
+    def __enter__(self) -> Any:
+        self.module = extra("optuna", "optimize")
+        self.before = self.module.logging.get_verbosity()
+        self.module.logging.set_verbosity(self.module.logging.WARNING)
+        return self.module
+
+    def __exit__(self, *_: object) -> None:
+        self.module.logging.set_verbosity(self.before)
+
+
+def _asked(trials: Trials, optuna: Any, sampler: Any, batch: int, blind: Callable[[], bool]) -> None:
+    """Ask a sampler for batches and tell it what they came to; the first ones, that it makes ``blind``, have no parent."""
+    space = trials.space
+    study = optuna.create_study(sampler=sampler, directions=["maximize"] * len(trials.objectives))
+    failed, missed = optuna.trial.TrialState.FAIL, 0
+    while trials.left:
+        asked, points = list[Any](), list[Point]()
+        while len(asked) < batch:
+            trial = study.ask()
+            point = space.chosen(lambda name, axis, trial=trial: _suggested(trial, name, axis))  # type: ignore[misc]
+            if space.fits(point):
+                asked.append(trial)
+                points.append(point)
+                missed = 0
+                continue
+            study.tell(trial, state=failed)
+            missed += 1
+            if missed >= MISSES:
+                raise space.empty()
+        values = trials.evaluate(points, NOBODY if blind() else trials.best)
+        for trial, told in zip(asked, values, strict=True):
+            study.tell(trial, told.tolist())
+
+
+def _suggested(trial: Any, name: str, axis: Any) -> Any:
+    if isinstance(axis, Choice):
+        return trial.suggest_categorical(name, axis.values)
+    if isinstance(axis, Integer):
+        return trial.suggest_int(name, axis.low, axis.high, step=axis.step, log=axis.log)
+    return trial.suggest_float(name, axis.low, axis.high, log=axis.log)
+
+
+def placed(trials: Trials, points: Floats, parents: Sequence[int] | int) -> Floats:
+    """First objectives of points of the unit cube; what does not fit is not tried, and as bad as the worst (D4)."""
+    space, found = trials.space, np.full(len(points), np.nan)
+    values = [space.at(point) for point in points]
+    fit = [k for k, one in enumerate(values) if one is not None]
+    if fit:
+        own = parents if isinstance(parents, int) else [parents[k] for k in fit]
+        found[fit] = trials.evaluate([v for v in values if v is not None], own)[:, 0]
+    worst = np.nanmin(found) if fit else 0.0
+    if np.isfinite(trials.values).any():
+        worst = min(worst, float(np.nanmin(trials.values[:, 0])))
+    return np.where(np.isnan(found), worst, found)
+
+
+def cma(trials: Trials, seed: int, batch: int) -> None:
+    """CMA-ES (the package cma's), generations of ``batch``; where it has converged it begins anew elsewhere."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Could not import matplotlib")  # which it would draw with
+        module = extra("cma", "optimize")
+    d, size, drawn = len(trials.space.axes), max(4, batch), itertools.count()
+
+    def normals(*shape: int) -> Floats:
+        many = int(np.prod(shape))
+        return rng.normal(seed, next(drawn), np.arange(many), NORMAL).reshape(shape)
+
+    for start in itertools.count():
+        middle = [0.5] * d if start == 0 else rng.uniform(seed, start, np.arange(d), AGAIN)
+        options = {"bounds": [0.0, 1.0], "popsize": size, "randn": normals, "seed": float("nan"), "verbose": -9}
+        # A population of one axis has no covariance: a second one, which nobody reads, gives it some.
+        strategy = module.CMAEvolutionStrategy([*middle, 0.5][: max(2, d)], STEP, options)
+        parent, idle = NOBODY, 0
+        while not strategy.stop() and idle < MISSES // size:
+            asked = strategy.ask()
+            before = trials.proposed
+            found = placed(trials, np.array(asked)[:, :d], parent)
+            strategy.tell(asked, (-found).tolist())
+            parent, idle = trials.best, 0 if trials.proposed > before else idle + 1
+        if idle:
+            raise trials.space.empty()
+
+
+def de(trials: Trials, seed: int, batch: int) -> None:
+    """Differential evolution (SciPy's), generations of ``batch``; a proposal's parent is the member it challenges."""
+    from scipy.optimize import differential_evolution
+
+    d, size = len(trials.space.axes), max(5, batch)
+    first = [trials.space.place(trials.space.sample(seed, k, START)) for k in range(size)]
+    holders, best = [NOBODY] * size, np.full(size, -np.inf)
+
+    def badness(points: Floats) -> Floats:
+        columns = points.T
+        found = placed(trials, columns, holders)
+        for k, values in enumerate(map(trials.space.at, columns)):
+            if values is not None and found[k] >= best[k]:
+                holders[k], best[k] = trials.known[values], found[k]
+        return -found
+
+    differential_evolution(
+        badness,
+        [(0.0, 1.0)] * d,
+        init=np.array(first),
+        maxiter=trials.n,
+        rng=np.random.default_rng(seed),
+        vectorized=True,
+        updating="deferred",
+        polish=False,
+        tol=0.0,
+    )
+
+
+def gp(trials: Trials, seed: int, batch: int) -> None:
+    """A Gaussian process and its expected improvement, ``batch`` proposals before any is told (believed as foreseen)."""
+    space, startup = trials.space, max(STARTUP, 2 * len(trials.space.axes))
+    trials.evaluate([space.sample(seed, k) for k in range(min(startup, trials.left))])
+    for turn in itertools.count(1):
+        if not trials.left:
+            return
+        tried = [*range(len(trials.points))]
+        places = np.array([space.place(trials.points[k]) for k in tried])
+        model = Surrogate.fit(places, trials.told(tried)[:, 0])
+        near = space.place(trials.points[trials.best]) if trials.best != NOBODY else [0.5] * len(space.axes)
+        candidates = _candidates(trials, near, seed, turn)
+        points = list[Point]()
+        while len(points) < min(batch, trials.left) and candidates:
+            at = np.array([space.place(point) for point in candidates])
+            k = int(np.argmax(model.improvement(at)))
+            points.append(candidates.pop(k))
+            model = model.believing(at[k])
+        if not points:
+            return
+        trials.evaluate(points, trials.best)
+
+
+def _candidates(trials: Trials, near: Sequence[float], seed: int, turn: int) -> list[Point]:
+    """Points that have not been tried: anywhere, and around the best of all."""
+    d, half = len(near), CANDIDATES // 2
+    draws = rng.uniform(seed, turn, np.arange(half * d), SPREAD).reshape(half, d)
+    steps = rng.normal(seed, turn, np.arange(half * d), NORMAL).reshape(half, d)
+    widths = 0.5 ** (1 + np.arange(half)[:, None] % 5)  # from a quarter of the space to a few hundredths
+    around = np.clip(np.array(near) + 0.5 * widths * steps, 0.0, 1.0)
+    found = dict.fromkeys(trials.space.at(point) for point in np.vstack([draws, around]))
+    return [point for point in found if point is not None and point not in trials.known]
