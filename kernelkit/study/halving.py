@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from kernelkit.engine import compiled
 from kernelkit.errors import OrderError, UsageError, message
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.job import Outcome, new_outcome
+from kernelkit.kernels.job import Job, Outcome, new_outcome
 from kernelkit.kernels.rungs import Rungs
 from kernelkit.kernels.session import Stop, coded
 from kernelkit.recipe import Recipe
@@ -21,7 +22,7 @@ from kernelkit.study.proposals import NOBODY, Trials
 from kernelkit.tried import trial_keys
 
 
-def halving(trials: Trials, seed: int, eta: float, rungs: int) -> None:
+def halving(trials: Trials, seed: int, eta: float, rungs: Any) -> None:
     """Give up all but one in ``eta`` at each of ``rungs`` bars, from the same state on; random points."""
     check(trials, eta, rungs)
     space = trials.space
@@ -53,7 +54,7 @@ def halving(trials: Trials, seed: int, eta: float, rungs: int) -> None:
     trials.meter.advance(trials.n)
 
 
-def check(trials: Trials, eta: float, rungs: int) -> None:
+def check(trials: Trials, eta: float, rungs: Any) -> None:
     """Raise UsageError, or OrderError, for what cannot be halved."""
     recipe = next(iter(trials.layouts.values())).recipe
     if isinstance(recipe.strategy, Signal):
@@ -150,9 +151,9 @@ class _Group:
         return replace(recipe, job=job, axes={"trial": [*range(n)]}, listed=listed, cells=np.arange(n))
 
 
-def _shares(recipe: Recipe) -> Sequence:  # type: ignore[type-arg]
+def _shares(recipe: Recipe) -> list[Job]:
     """The job's trials in as many parts as there are threads."""
     job, n = recipe.job, len(recipe.job.trials)
     workers = min(os.cpu_count() or 1, n)
     edges = [n * k // workers for k in range(workers + 1)]
-    return [replace(job, trials=job.trials[a:b], params=job.params[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    return [replace(job, trials=job.trials[a:b], params=job.params[a:b]) for a, b in pairwise(edges)]

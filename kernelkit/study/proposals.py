@@ -265,7 +265,11 @@ class Trials:
             rows = recipe.rows(0)[[self.pruned.get(k, 1) - 1 for k in kept]]
             times = recipe.bars["time"].values[rows].copy()
             times[[k not in self.pruned for k in kept]] = np.datetime64("NaT")
-            ds["pruned_at"] = "trial", times, {"long_name": "last bar before a trial was given up, NaT where it was not"}
+            ds["pruned_at"] = (
+                "trial",
+                times,
+                {"long_name": "last bar before a trial was given up, NaT where it was not"},
+            )
         if len(self.objectives) > 1:
             front = undominated(self.values[kept])
             ds["pareto"] = "trial", front, {"long_name": "no other trial is better in one objective and as good in all"}

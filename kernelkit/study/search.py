@@ -149,7 +149,7 @@ def _checked(method: str, n: Any, batch: Any, objective: str | Sequence[str], se
 class Searcher:
     """What `kk.walk_forward` asks for parameters: a search of ``space`` on the bars of each training window."""
 
-    method: str
+    method: Method
     space: Mapping[str, Axis]
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -177,7 +177,7 @@ class Searcher:
 
 @arguments(account=Account, venue=Venue, fill_model=FillModel)
 def searcher(method: Method, space: Mapping[str, Axis], **settings: Any) -> Searcher:
-    """A search for each fold of `kk.walk_forward`: ``kk.walk_forward(bars, strategy, searcher=kk.searcher("tpe", ...))``.
+    """A search for each fold: ``kk.walk_forward(bars, strategy, searcher=kk.searcher("tpe", space, n=50))``.
 
     ``settings`` are keywords of `kk.search`, such as ``n``, ``objective`` (one), ``seed`` and ``where``. Its trials are
     in the ledger as ``training``. Raises UsageError for an unknown method.

@@ -1,10 +1,11 @@
-"""Who proposes: sequences of points, Optuna's samplers, CMA-ES, differential evolution, a Gaussian process (rule D3)."""
+"""Who proposes: sequences of points, Optuna's samplers, CMA-ES, differential evolution, Gaussian processes (D3)."""
 
 from __future__ import annotations
 
 import itertools
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -81,21 +82,20 @@ def nsga2(trials: Trials, seed: int, batch: int) -> None:
         _asked(trials, optuna, sampler, max(2, batch), lambda: trials.proposed < batch)
 
 
-class _optuna:  # noqa: N801  used as a with statement
+@contextmanager
+def _optuna() -> Iterator[Any]:
     """Optuna without its lines of log."""
-
-    def __enter__(self) -> Any:
-        self.module = extra("optuna", "optimize")
-        self.before = self.module.logging.get_verbosity()
-        self.module.logging.set_verbosity(self.module.logging.WARNING)
-        return self.module
-
-    def __exit__(self, *_: object) -> None:
-        self.module.logging.set_verbosity(self.before)
+    module = extra("optuna", "optimize")
+    before = module.logging.get_verbosity()
+    module.logging.set_verbosity(module.logging.WARNING)
+    try:
+        yield module
+    finally:
+        module.logging.set_verbosity(before)
 
 
 def _asked(trials: Trials, optuna: Any, sampler: Any, batch: int, blind: Callable[[], bool]) -> None:
-    """Ask a sampler for batches and tell it what they came to; the first ones, that it makes ``blind``, have no parent."""
+    """Ask a sampler for batches, and tell it what they came to; what it makes ``blind`` has no parent."""
     space = trials.space
     study = optuna.create_study(sampler=sampler, directions=["maximize"] * len(trials.objectives))
     failed, missed = optuna.trial.TrialState.FAIL, 0
@@ -197,7 +197,7 @@ def de(trials: Trials, seed: int, batch: int) -> None:
 
 
 def gp(trials: Trials, seed: int, batch: int) -> None:
-    """A Gaussian process and its expected improvement, ``batch`` proposals before any is told (believed as foreseen)."""
+    """A Gaussian process and its expected improvement; each of a batch is believed as foreseen until it is told."""
     space, startup = trials.space, max(STARTUP, 2 * len(trials.space.axes))
     trials.evaluate([space.sample(seed, k) for k in range(min(startup, trials.left))])
     for turn in itertools.count(1):

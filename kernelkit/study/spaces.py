@@ -78,7 +78,7 @@ class Real:
     def at(self, u: float) -> float:
         """The value at a place of the unit interval."""
         if self.log:
-            return min(max(self.low * (self.high / self.low) ** u, self.low), self.high)
+            return min(max(self.low * math.pow(self.high / self.low, u), self.low), self.high)
         return min(max(self.low + u * (self.high - self.low), self.low), self.high)
 
     def place(self, value: float) -> float:
@@ -129,7 +129,8 @@ def integer(low: int, high: int, *, step: int = 1, log: bool = False, when: Cond
     >>> list(integer(5, 22, step=5).values)
     [5, 10, 15, 20]
     """
-    whole = [isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in (low, high, step)]
+    given: list[Any] = [low, high, step]  # whatever the annotations say
+    whole = [isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in given]
     fits = all(whole) and step >= 1 and low + step <= high and not (log and (low < 1 or step != 1))
     if not fits:
         wanted = "whole numbers, low + step <= high; with log=True low >= 1 and step=1"
@@ -148,7 +149,8 @@ def real(low: float, high: float, *, log: bool = False, when: Condition = None) 
     >>> real(0.01, 1.0, log=True).at(0.5).__round__(6)
     0.1
     """
-    numbers = all(isinstance(v, (int, float, np.integer, np.floating)) and math.isfinite(v) for v in (low, high))
+    given: list[Any] = [low, high]
+    numbers = all(isinstance(v, (int, float, np.integer, np.floating)) and math.isfinite(v) for v in given)
     if not numbers or not low < high or (log and not low > 0.0):
         wanted = "finite numbers, low < high; with log=True low > 0"
         raise UsageError(message("kk.real", f"({low!r}, {high!r})", wanted, "Write kk.real(0.1, 2.0, log=True)."))
@@ -186,10 +188,11 @@ class Space:
         cls, strategy: Strategy | Signal, axes: Mapping[str, Axis], params: Mapping[str, Any] | None, where: Condition
     ) -> Space:
         """A strategy's; raises UsageError for what is no axis, an unknown parameter, and one that lacks a value."""
-        if not isinstance(axes, Mapping) or not axes:
+        told: Any = axes
+        if not isinstance(told, Mapping) or not told:
             fix = "Write dict(fast=kk.integer(5, 50), slow=kk.integer(60, 200))."
             raise UsageError(message("space of a search", repr(axes), "a dict of parameters and what they may be", fix))
-        for name, axis in axes.items():
+        for name, axis in told.items():
             if not isinstance(axis, Axis):
                 fix = f"Write {name}=kk.choice([...]); what is fixed belongs to params=."
                 wanted = "kk.integer, kk.real or kk.choice"

@@ -20,8 +20,8 @@ ROOT5 = math.sqrt(5.0)
 class Surrogate:
     """Values at points of the unit cube, standardised, as draws of one Gaussian process (Matérn 5/2, a length an axis).
 
-    Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), chapters 2, 4 and 5; the expected improvement
-    of Jones, Schonlau and Welch, Journal of Global Optimization 13 (1998).
+    Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), chapters 2, 4 and 5; the expected
+    improvement of Jones, Schonlau and Welch, Journal of Global Optimization 13 (1998).
     """
 
     points: Floats

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -35,14 +35,6 @@ if TYPE_CHECKING:
 SELECTED = "sharpe_ratio"
 Searcher = Callable[..., Mapping[str, Any]]
 Choice = TypeVar("Choice")
-
-
-@runtime_checkable
-class SpaceSearcher(Protocol):
-    """A searcher that says itself between which values it chooses."""
-
-    def ends(self) -> dict[str, list[Any]]:
-        """Of each parameter, the smallest and the largest."""
 
 
 @dataclass(frozen=True)
@@ -135,8 +127,9 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
     """
     bars, settings = check_bars(bars), Settings.of(account, venue, fill_model)
     strategy = check_walk(bars, resolve(strategy), settings.fill_model)
-    if isinstance(searcher, SpaceSearcher) and grid is None:
-        grid = searcher.ends()
+    ends = getattr(searcher, "ends", None)  # of one that has a space of its own
+    if grid is None and ends is not None:
+        grid = ends()
     free_of("walk_forward", [*(grid or {}), *(params or {})], ("fold",))
     windows = folds(bars, Rolling(train, test, gap, step, anchored), start, end)
     scalars, axes = bind(strategy, params, grid)
