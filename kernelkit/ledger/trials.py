@@ -242,7 +242,8 @@ def trials_rows(
 
     ``header`` has what they share, ``bound`` and ``axes`` among it (``listed``: as in `values_at`); ``call`` is the
     hash of all their keys; ``errors`` says of failed ones, by their place in the row, [status, bar, argument]. With
-    ``by_result`` what a trial came to is part of its key. Those that are done were ``pruned``: their blocks are those so far, and they have no result.
+    ``by_result`` what a trial came to is part of its key. Those that are done were ``pruned``, where that is said:
+    their blocks are those so far, and they have no result.
     """
     keys = keys_of(identity, header["bound"], header["axes"], cells, bool(header.get("listed")))
     if by_result:

@@ -107,6 +107,8 @@ def search(  # noqa: PLR0913  its settings are keywords of the public interface
     free_of("search", [*strategy.defaults], OWN)
     known = Space.of(strategy, space, params, where)
     many = n if n is not None else len([*known.cells()]) if method == "grid" else PROPOSALS
+    if method != "grid":
+        known.sample(seed, 0)  # or says at once that hardly anything fits
     batch = batch or (TOGETHER if method in SEQUENCES else BATCH)
     laid = layouts(bars, strategy, known, span(bars, start, end), settings)
     with Meter(f"{method}: {many} proposals", many) as meter:

@@ -20,6 +20,7 @@ START, NORMAL, SPREAD, AGAIN = range(1, 5)  # streams of random numbers; 0 are t
 DRAWN = 256  # points of a sequence at a time: Sobol's are balanced in powers of two
 STARTUP = 10  # random proposals before there is a model
 CANDIDATES = 1024  # points that a model is asked about
+PATIENCE = 100  # proposals, or generations, in a row that do not fit: it is then helped to one that does
 STEP = 0.3  # of CMA-ES at the beginning, in widths of the space
 
 
@@ -72,14 +73,14 @@ def tpe(trials: Trials, seed: int, batch: int) -> None:
     """Optuna's tree-structured Parzen estimator, ``batch`` proposals before any is told (the others count as bad)."""
     with _optuna() as optuna:
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP, constant_liar=True)
-        _asked(trials, optuna, sampler, batch, lambda: trials.proposed < STARTUP)
+        _asked(trials, optuna, sampler, seed, batch, lambda: trials.proposed < STARTUP)
 
 
 def nsga2(trials: Trials, seed: int, batch: int) -> None:
     """Optuna's NSGA-II, generations of ``batch``."""
     with _optuna() as optuna:
         sampler = optuna.samplers.NSGAIISampler(seed=seed, population_size=max(2, batch))
-        _asked(trials, optuna, sampler, max(2, batch), lambda: trials.proposed < batch)
+        _asked(trials, optuna, sampler, seed, max(2, batch), lambda: trials.proposed < batch)
 
 
 @contextmanager
@@ -94,7 +95,7 @@ def _optuna() -> Iterator[Any]:
         module.logging.set_verbosity(before)
 
 
-def _asked(trials: Trials, optuna: Any, sampler: Any, batch: int, blind: Callable[[], bool]) -> None:
+def _asked(trials: Trials, optuna: Any, sampler: Any, seed: int, batch: int, blind: Callable[[], bool]) -> None:
     """Ask a sampler for batches, and tell it what they came to; what it makes ``blind`` has no parent."""
     space = trials.space
     study = optuna.create_study(sampler=sampler, directions=["maximize"] * len(trials.objectives))
@@ -102,17 +103,17 @@ def _asked(trials: Trials, optuna: Any, sampler: Any, batch: int, blind: Callabl
     while trials.left:
         asked, points = list[Any](), list[Point]()
         while len(asked) < batch:
+            if missed >= PATIENCE:  # it does not find where points fit: it is given one that does
+                point = space.sample(seed, trials.proposed + len(asked), START)
+                study.enqueue_trial(space.named(point))
             trial = study.ask()
             point = space.chosen(lambda name, axis, trial=trial: _suggested(trial, name, axis))  # type: ignore[misc]
-            if space.fits(point):
-                asked.append(trial)
-                points.append(point)
-                missed = 0
+            missed = 0 if space.fits(point) else missed + 1
+            if missed:
+                study.tell(trial, state=failed)
                 continue
-            study.tell(trial, state=failed)
-            missed += 1
-            if missed >= MISSES:
-                raise space.empty()
+            asked.append(trial)
+            points.append(point)
         values = trials.evaluate(points, NOBODY if blind() else trials.best)
         for trial, told in zip(asked, values, strict=True):
             study.tell(trial, told.tolist())
@@ -151,19 +152,22 @@ def cma(trials: Trials, seed: int, batch: int) -> None:
         many = int(np.prod(shape))
         return rng.normal(seed, next(drawn), np.arange(many), NORMAL).reshape(shape)
 
+    idle = 0  # generations of which nothing fits
     for start in itertools.count():
-        middle = [0.5] * d if start == 0 else rng.uniform(seed, start, np.arange(d), AGAIN)
+        middle: Sequence[float] = [0.5] * d
+        if start or trials.space.at(middle) is None:
+            middle = trials.space.place(trials.space.sample(seed, start, AGAIN))
         options = {"bounds": [0.0, 1.0], "popsize": size, "randn": normals, "seed": float("nan"), "verbose": -9}
         # A population of one axis has no covariance: a second one, which nobody reads, gives it some.
         strategy = module.CMAEvolutionStrategy([*middle, 0.5][: max(2, d)], STEP, options)
-        parent, idle = NOBODY, 0
-        while not strategy.stop() and idle < MISSES // size:
+        parent, begun = NOBODY, idle
+        while not strategy.stop() and idle < begun + PATIENCE:
             asked = strategy.ask()
             before = trials.proposed
             found = placed(trials, np.array(asked)[:, :d], parent)
             strategy.tell(asked, (-found).tolist())
-            parent, idle = trials.best, 0 if trials.proposed > before else idle + 1
-        if idle:
+            parent, idle = trials.best, idle + (trials.proposed == before)
+        if idle > MISSES:
             raise trials.space.empty()
 
 
@@ -208,11 +212,12 @@ def gp(trials: Trials, seed: int, batch: int) -> None:
         model = Surrogate.fit(places, trials.told(tried)[:, 0])
         near = space.place(trials.points[trials.best]) if trials.best != NOBODY else [0.5] * len(space.axes)
         candidates = _candidates(trials, near, seed, turn)
-        points = list[Point]()
-        while len(points) < min(batch, trials.left) and candidates:
-            at = np.array([space.place(point) for point in candidates])
-            k = int(np.argmax(model.improvement(at)))
-            points.append(candidates.pop(k))
+        at = np.array([space.place(point) for point in candidates])
+        points, open_ = list[Point](), np.ones(len(candidates), bool)
+        while len(points) < min(batch, trials.left, len(candidates)):
+            k = int(np.argmax(np.where(open_, model.improvement(at), -np.inf)))
+            points.append(candidates[k])
+            open_[k] = False
             model = model.believing(at[k])
         if not points:
             return

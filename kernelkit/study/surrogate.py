@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,26 +49,36 @@ class Surrogate:
         d = points.shape[1]
         bounds = [tuple(np.log(SCALES))] * d + [tuple(np.log(NOISE))]
 
-        def badness(theta: Floats) -> float:
+        def badness(theta: Floats) -> tuple[float, Floats]:
             one = cls(points, scores, np.exp(theta[:d]), float(np.exp(theta[d])))
-            # a weak prior: lengths near a third of the space, little noise
-            prior = 0.5 * float(np.sum((theta[:d] - math.log(0.5)) ** 2)) + 0.05 * float(theta[d] - math.log(1e-3)) ** 2
-            return prior - one.log_likelihood()
+            off = theta - middle
+            return 0.5 * float(off @ (off / spread_of)) - one.log_likelihood(), off / spread_of - one.gradient()
 
-        starts = [np.r_[np.full(d, np.log(length)), np.log(1e-3)] for length in (0.2, 1.0)]
-        found = min((minimize(badness, x0, method="L-BFGS-B", bounds=bounds) for x0 in starts), key=lambda r: r.fun)
+        # a weak prior: lengths near half of the space, little noise
+        middle = np.r_[np.full(d, np.log(0.5)), np.log(1e-3)]
+        spread_of = np.r_[np.ones(d), 10.0]
+        starts = [np.r_[np.full(d, np.log(length)), middle[d]] for length in (0.2, 1.0)]
+        tried = (minimize(badness, x0, jac=True, method="L-BFGS-B", bounds=bounds) for x0 in starts)
+        found = min(tried, key=lambda r: r.fun)
         return cls(points, scores, np.exp(found.x[:d]), float(np.exp(found.x[d])))
 
-    def covariance(self, a: Floats, b: Floats) -> Floats:
-        """Matérn 5/2 of the distance in lengths: `(1 + r + r^2 / 3) e^-r`, `r = sqrt(5) |a - b|`."""
+    def distance(self, a: Floats, b: Floats) -> Floats:
+        """`r = sqrt(5) |a - b|`, each axis in its length."""
         square = np.zeros((len(a), len(b)))
         for j, length in enumerate(self.lengths):
             square += ((a[:, None, j] - b[None, :, j]) / length) ** 2
-        r = ROOT5 * np.sqrt(square)
+        found: Floats = ROOT5 * np.sqrt(square)
+        return found
+
+    def covariance(self, a: Floats, b: Floats) -> Floats:
+        """Matérn 5/2: `(1 + r + r^2 / 3) e^-r`."""
+        r = self.distance(a, b)
         found: Floats = (1.0 + r + r * r / 3.0) * np.exp(-r)
         return found
 
-    def _factor(self) -> tuple[Floats, Floats]:
+    @cached_property
+    def factor(self) -> tuple[Floats, Floats]:
+        """The lower root of the covariance of the values, and the covariance's inverse times them."""
         from scipy.linalg import cho_solve, cholesky
 
         own = self.covariance(self.points, self.points) + self.noise * np.eye(len(self.points))
@@ -78,17 +89,29 @@ class Surrogate:
         """Of the values, less a constant.
 
         >>> two = Surrogate(np.array([[0.0], [9.0]]), np.array([1.0, 0.0]), np.array([0.01]), 1.0)
-        >>> round(two.log_likelihood(), 6) == round(-0.25 - np.log(2.0), 6)
-        True
+        >>> round(float(two.log_likelihood() + 0.25 + np.log(2.0)), 6)
+        0.0
         """
-        root, weights = self._factor()
+        root, weights = self.factor
         return -0.5 * float(self.values @ weights) - float(np.log(np.diag(root)).sum())
+
+    def gradient(self) -> Floats:
+        """Of the log-likelihood, by the logarithms of the lengths and of the noise."""
+        from scipy.linalg import cho_solve
+
+        root, weights = self.factor
+        inner = np.outer(weights, weights) - cho_solve((root, True), np.eye(len(root)))
+        r = self.distance(self.points, self.points)
+        common = 5.0 / 3.0 * (1.0 + r) * np.exp(-r) * inner
+        steps = [(self.points[:, None, j] - self.points[None, :, j]) / n for j, n in enumerate(self.lengths)]
+        each = [0.5 * float(np.sum(common * step * step)) for step in steps]
+        return np.array([*each, 0.5 * self.noise * float(np.trace(inner))])
 
     def foreseen(self, points: Floats) -> tuple[Floats, Floats]:
         """Mean and standard deviation at points (n, axis)."""
         from scipy.linalg import solve_triangular
 
-        root, weights = self._factor()
+        root, weights = self.factor
         cross = self.covariance(points, self.points)
         part = solve_triangular(root, cross.T, lower=True)
         return cross @ weights, np.sqrt(np.maximum(1.0 - (part * part).sum(axis=0), 1e-12))
