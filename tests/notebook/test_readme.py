@@ -25,6 +25,7 @@ PAGES = [
     "docs/regimes.md",
     "docs/stress.md",
     "docs/sensitivity.md",
+    "docs/search.md",
     "docs/guide/studies.md",
 ]
 
