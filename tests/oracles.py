@@ -88,7 +88,9 @@ ORACLES = {
     "exchange_calendars": Oracle("exchange_calendars 4, schedules of New York, on SPY in hours of LEAN", APACHE),
     "pandas": Oracle("rolling windows and ewm; metrics of the curve", BSD),
     "SciPy": Oracle(
-        "optimize.minimize; special.ndtri; stats.skew, kurtosis, chi2, binom, genpareto, sobol_indices; quantiles", BSD
+        "optimize.minimize; integrate.quad; special.ndtri; stats.skew, kurtosis, chi2, binom, genpareto, "
+        "multivariate_normal, sobol_indices; quantiles",
+        BSD,
     ),
     "PerformanceAnalytics": Oracle("R PerformanceAnalytics 2.1.0 on Bacon, managers and edhec", "GPL-2.0 or GPL-3.0"),
     "statsmodels": Oracle(

@@ -29,6 +29,7 @@ def halving(trials: Trials, seed: int, eta: float, rungs: Any) -> None:
     points = [space.sample(seed, k) for k in range(trials.n)]
     _, fresh = trials.enter(points, [NOBODY] * len(points))
     trials.proposed = trials.n
+    trials.meter.advance(trials.n - len(fresh))
     groups = [_Group(numbers, recipe, trials) for numbers, recipe in trials.grouped(fresh)]
     row = groups[0].recipe.job.trials[0]
     first, end = int(row["trade_from"]), int(row["i1"])
@@ -51,7 +52,6 @@ def halving(trials: Trials, seed: int, eta: float, rungs: Any) -> None:
             group.settle(np.zeros(len(group.numbers), bool), group.climb(end), None)
     except KeyboardInterrupt:
         trials.interrupted = True
-    trials.meter.advance(trials.n)
 
 
 def check(trials: Trials, eta: float, rungs: Any) -> None:
@@ -136,6 +136,7 @@ class _Group:
                 {k: found.errors[int(g)] for k, g in enumerate(gone) if int(g) in found.errors},
             )
             self.trials.take(self.numbers[gone], points, part, bar)
+            self.trials.meter.advance(len(gone))
         left, at = np.flatnonzero(kept), 0
         for session in self.sessions or ():
             n = len(session.alive)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from kernelkit.engine import NOT_FINER
-from kernelkit.errors import RunError, UsageError, arguments, message
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.kernels import layout as L
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
@@ -20,7 +20,7 @@ from kernelkit.reuse import Cache
 from kernelkit.strategy import Signal, Strategy
 from kernelkit.study import searchers
 from kernelkit.study.halving import halving
-from kernelkit.study.proposals import NOBODY, Enough, Trials, layouts
+from kernelkit.study.proposals import Enough, Trials, layouts
 from kernelkit.study.run import free_of
 from kernelkit.study.spaces import Axis, Choice, Space
 from kernelkit.study.walk_forward import SELECTED, metric_of
@@ -59,7 +59,6 @@ def search(  # noqa: PLR0913  its settings are keywords of the public interface
     fill_model: FillModel | str | None = None,
     client: Any = None,
     cache: Cache = None,
-    memory_limit: int | str | None = None,
 ) -> xr.Dataset:
     """Search a ``space`` of parameters for the largest ``objective``: ``n`` proposals (128; of a grid all its cells).
 
@@ -72,8 +71,8 @@ def search(  # noqa: PLR0913  its settings are keywords of the public interface
     - ``"cma"`` (Hansen's CMA-ES; the package cma), ``"de"`` (Storn and Price 1997; SciPy), ``"nsga2"`` (Deb et al.
       2002; Optuna), which breed generations;
     - ``"halving"`` (Jamieson and Talwalkar 2016): ``n`` random points, of which one in ``eta`` goes on after each of
-      ``rungs`` stops, at ``1 / eta**rungs`` of the bars and so on, from the same state: who ends has the bits of a
-      backtest.
+      ``rungs`` stops, at ``1 / eta**rungs`` of the bars and so on, from the same state, some 40 kB a trial: who ends
+      has the bits of a backtest.
 
     Several objectives are for the points, ``"tpe"`` and ``"nsga2"``. ``batch`` proposals (16) are made before any of
     them is told, and run as one job; it is part of what a search is, as ``seed`` is, and nothing else is: threads,
@@ -112,7 +111,7 @@ def search(  # noqa: PLR0913  its settings are keywords of the public interface
     batch = batch or (TOGETHER if method in SEQUENCES else BATCH)
     laid = layouts(bars, strategy, known, span(bars, start, end), settings)
     with Meter(f"{method}: {many} proposals", many) as meter:
-        trials = Trials(laid, known, settings, Means(client, cache, memory_limit), objectives, many, meter)
+        trials = Trials(laid, known, settings, Means(client, cache), objectives, many, meter)
         try:
             if method == "halving":
                 halving(trials, seed, eta, rungs)
@@ -166,15 +165,11 @@ class Searcher:
     def __call__(
         self, seen: xr.Dataset, strategy: Strategy, grid: Mapping[str, Any], settings: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The parameters of the best trial; raises RunError where none has the objective, or it was interrupted."""
+        """The parameters of the best trial, of the first where none has the objective."""
         found = search(seen, strategy, self.space, method=self.method, **{**settings, **self.settings})
         if "interrupted" in found.attrs:
             raise KeyboardInterrupt
-        best = found.attrs.get("best", NOBODY)
-        if best == NOBODY:
-            what, wanted = f"search up to {seen['time'].values[-1]}", f"a trial with {found.attrs['objective']}"
-            raise RunError(message(what, "none", wanted, "Look at what fails: kk.search on these bars says why."))
-        return {name: found[name].values[best].item() for name in self.space}
+        return {name: found[name].values[found.attrs.get("best", 0)].item() for name in self.space}
 
 
 @arguments(account=Account, venue=Venue, fill_model=FillModel)

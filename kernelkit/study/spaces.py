@@ -115,6 +115,21 @@ class Choice:
 
 
 Axis = Integer | Real | Choice
+
+
+def written(axis: Axis) -> str:
+    """An axis as the call that makes it.
+
+    >>> written(choice(["a", "b"], when="n > 5"))
+    "choice(['a', 'b'], when='n > 5')"
+    """
+    ends = [repr([*axis.values])] if isinstance(axis, Choice) else [repr(end) for end in axis.ends]
+    named = [f"step={axis.step}"] if isinstance(axis, Integer) and axis.step != 1 else []
+    named += ["log=True"] if not isinstance(axis, Choice) and axis.log else []
+    named += [f"when={axis.when!r}"] if axis.when is not None else []
+    return f"{type(axis).__name__.lower()}({', '.join((*ends, *named))})"
+
+
 known = lru_cache(condition)  # it is asked for every point
 
 
@@ -303,9 +318,13 @@ class Space:
         return [low, *((*low[:k], high[k], *low[k + 1 :]) for k in range(len(ends))), high]
 
     def text(self) -> str:
-        """The space as its author would write it, for the record."""
-        told = [f"{n}={axis!r}" for n, axis in self.axes.items()]
-        return ", ".join(told) + (f"; where {self.where!r}" if self.where is not None else "")
+        """The space as its author would write it, for the record.
+
+        >>> Space({"n": integer(5, 50, step=5)}, {}, "n > 5").text()
+        "n=integer(5, 50, step=5); where='n > 5'"
+        """
+        told = ", ".join(f"{n}={written(axis)}" for n, axis in self.axes.items())
+        return told + (f"; where={self.where!r}" if self.where is not None else "")
 
     def _holds(self, what: str, asked: str | Callable[..., Any], values: Mapping[str, Any]) -> bool:
         try:

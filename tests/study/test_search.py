@@ -373,6 +373,38 @@ def test_who_ends_a_halving_has_the_bits_of_a_backtest_and_who_does_not_is_told(
     assert np.isnan(found["equity"].isel(trial=int(np.argmin(done)))).all()
 
 
+@kk.indicator(state=dict(e=0.0))
+def smooth(s, x, n):
+    s.e += (x - s.e) / n
+    return s.e
+
+
+@kk.strategy(state=dict(up=0, last=kk.ring(5)))
+def rich(ctx, s, n=10, deep=0.01):
+    """Orders that nobody fills: more than a block has room for at first; an own indicator, hours, and a memory."""
+    s.last.push(ctx.close[0])
+    if ctx.close[0] > smooth(ctx.close[0], n) and ctx.tf("1h").close[0] > 0.0:
+        s.up += 1
+    ctx.target_percent(0.1 * (s.up % 7))
+    if ctx.i % 3 == 0:
+        ctx.limit(1.0, ctx.close[0] * (1.0 - deep * (1 + s.up % 5)))
+        ctx.limit(1.0, 0.01 * s.last[-1])
+
+
+def test_states_of_any_kind_go_on() -> None:
+    space = {"n": kk.integer(2, 60), "deep": kk.real(0.0001, 0.01)}
+    found = kk.search(WORLD, rich, space, method="halving", n=40, eta=2.0, rungs=3, seed=1, venue=VENUE)
+    done = np.flatnonzero(np.isfinite(found["final_equity"].values))
+    assert len(done) == 5
+    for k in done:
+        params = {name: found[name].values[k].item() for name in space}
+        alone = kk.backtest(WORLD, rich, params, start=found["time"].values[0], venue=VENUE)
+        for name in L.HEADLINE:
+            np.testing.assert_array_equal(found[name].values[k], alone[name].values)
+        np.testing.assert_array_equal(found["blocks"].values[k, : alone.sizes["block"]], alone["blocks"].values)
+    assert len(kk.orders(alone)) > 1000
+
+
 def test_what_is_pruned_counts_and_has_its_blocks() -> None:
     found = kk.search(WORLD, cross, SPACE, method="halving", n=27, eta=3, rungs=2, seed=1)
     told = kk.ledger.trials("cross", role="rival")

@@ -21,6 +21,7 @@ def matern(a: np.ndarray, b: np.ndarray) -> float:
     return (1.0 + r + r * r / 3.0) * math.exp(-r)
 
 
+@pytest.mark.oracle("SciPy", covers="D7")
 def test_the_likelihood_is_scipys() -> None:
     covariance = np.array([[matern(a, b) for b in POINTS] for a in POINTS]) + 0.02 * np.eye(9)
     expected = multivariate_normal(np.zeros(9), covariance).logpdf(VALUES) + 4.5 * math.log(2.0 * math.pi)
@@ -49,6 +50,7 @@ def test_the_gradient_is_that_of_the_likelihood() -> None:
     np.testing.assert_allclose(MODEL.gradient(), expected, rtol=1e-6)
 
 
+@pytest.mark.oracle("SciPy", covers="D7", cases=2)
 def test_expected_improvement_is_the_integral() -> None:
     new = np.array([[0.3, 0.9], [0.01, 0.99]])
     best = MODEL.foreseen(POINTS)[0].max()
