@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from kernelkit import reuse
 from kernelkit.engine import compiled
 from kernelkit.errors import OrderError, UsageError, message
 from kernelkit.kernels import layout as L
@@ -19,10 +21,11 @@ from kernelkit.kernels.session import Stop, coded
 from kernelkit.recipe import Recipe
 from kernelkit.strategy import Signal
 from kernelkit.study.proposals import NOBODY, Trials
+from kernelkit.study.run import nodes_of
 from kernelkit.tried import trial_keys
 
 
-def halving(trials: Trials, seed: int, eta: float, rungs: Any) -> None:
+def halving(trials: Trials, seed: int, eta: Any, rungs: Any) -> None:
     """Give up all but one in ``eta`` at each of ``rungs`` bars, from the same state on; random points."""
     check(trials, eta, rungs)
     space = trials.space
@@ -35,26 +38,24 @@ def halving(trials: Trials, seed: int, eta: float, rungs: Any) -> None:
     first, end = int(row["trade_from"]), int(row["i1"])
     bars = [first + max(1, int((end - first) / eta ** (rungs - k))) for k in range(rungs)]
     name, sign = trials.objectives[0]
-    alive = len(fresh)
     try:
         for bar in [b for b in dict.fromkeys(bars) if b < end]:
             found = [group.climb(bar) for group in groups]
             values = np.concatenate([sign * one.headline[:, L.HEADLINE.index(name)] for one in found])
-            order = np.argsort(np.where(np.isnan(values), np.inf, -values), kind="stable")
-            alive = max(1, -(-alive // int(eta)) if eta == int(eta) else int(np.ceil(alive / eta)))
+            numbers = np.concatenate([group.numbers for group in groups])
+            order = np.lexsort((numbers, np.where(np.isnan(values), np.inf, -values)))
             kept, at = np.zeros(len(values), bool), 0
-            kept[order[:alive]] = True
+            kept[order[: math.ceil(len(values) / eta)]] = True
             for group, one in zip(groups, found, strict=True):
                 group.settle(kept[at : at + len(one.done)], one, bar)
                 at += len(one.done)
-            alive = int(kept.sum())
         for group in groups:
             group.settle(np.zeros(len(group.numbers), bool), group.climb(end), None)
     except KeyboardInterrupt:
         trials.interrupted = True
 
 
-def check(trials: Trials, eta: float, rungs: Any) -> None:
+def check(trials: Trials, eta: Any, rungs: Any) -> None:
     """Raise UsageError, or OrderError, for what cannot be halved."""
     recipe = next(iter(trials.layouts.values())).recipe
     if isinstance(recipe.strategy, Signal):
@@ -65,7 +66,7 @@ def check(trials: Trials, eta: float, rungs: Any) -> None:
         raise UsageError(message("halving", "a cluster", "this machine, where the states of trials stay", fix))
     if len(trials.objectives) != 1:
         raise UsageError(message("halving", f"{len(trials.objectives)} objectives", "one", 'Choose method="nsga2".'))
-    if not eta > 1.0 or not isinstance(rungs, int) or rungs < 1:
+    if not isinstance(eta, (int, float)) or not eta > 1.0 or not isinstance(rungs, int) or rungs < 1:
         wanted = "eta above 1, and one rung or more"
         raise UsageError(message("halving", f"eta={eta!r}, rungs={rungs!r}", wanted, "The defaults are 3 and 3."))
     if (coded(recipe.job)["close_out"] != L.KEEP).any():
@@ -91,12 +92,13 @@ class _Group:
         until.job.trials["i1"] = bar
         found = new_outcome(len(self.numbers), True)
         keys = trial_keys(until, [self.trials.settings.fill_model])
-        if results is not None and self.sessions is None:
+        if results is None or bar * len(keys) < reuse.WORTH:
+            self._run(bar, found)
+            return found
+        if self.sessions is None:
             results.find(keys, found)
-            if found.done.all():
-                return found
-        self._run(bar, found)
-        if results is not None:
+        if not found.done.all():
+            self._run(bar, found)
             results.put(keys, found)
         return found
 
@@ -127,15 +129,14 @@ class _Group:
         """Record those that end here (given up before a bar, None: at their end), and go on with the others."""
         gone = np.flatnonzero(~kept)
         if len(gone):
-            points = self._some(gone)
             part = Outcome(
                 found.headline[gone],
-                found.blocks[gone] if found.blocks is not None else None,
+                nodes_of(found)[gone],
                 found.meta[gone],
                 found.done[gone],
                 {k: found.errors[int(g)] for k, g in enumerate(gone) if int(g) in found.errors},
             )
-            self.trials.take(self.numbers[gone], points, part, bar)
+            self.trials.take(self.numbers[gone], self._some(gone), part, bar)
             self.trials.meter.advance(len(gone))
         left, at = np.flatnonzero(kept), 0
         for session in self.sessions or ():

@@ -21,7 +21,7 @@ from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, plan_signal, plan_sweep
 from kernelkit.result import Curves, build
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.study.run import reason
+from kernelkit.study.run import nodes_of, reason
 from kernelkit.study.spaces import Floats, Space
 from kernelkit.tried import record, recorded_keys, trial_keys
 from kernelkit.working import Means, run_trials
@@ -217,12 +217,11 @@ class Trials:
         whole = new_outcome(len(self.points), True)
         for numbers, part in self.parts:
             whole.headline[numbers], whole.meta[numbers], whole.done[numbers] = part.headline, part.meta, part.done
-            whole.blocks[numbers] = part.blocks  # type: ignore[index]
+            nodes_of(whole)[numbers] = nodes_of(part)
         kept = [k for k in range(len(self.points)) if whole.done[k] or k in self.errors or k in self.pruned]
         if not kept:
             raise KeyboardInterrupt
-        blocks = whole.blocks[kept]  # type: ignore[index]
-        outcome = Outcome(whole.headline[kept], blocks, whole.meta[kept], whole.done[kept], {})
+        outcome = Outcome(whole.headline[kept], nodes_of(whole)[kept], whole.meta[kept], whole.done[kept], {})
         curves = self._curves(kept, outcome.done)
         ds = build(curves.recipe, outcome, OUTPUTS, self.settings.venue, [self.settings.fill_model], None, curves)
         return self._labelled(ds, kept, curves.recipe)

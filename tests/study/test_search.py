@@ -383,7 +383,7 @@ def smooth(s, x, n):
 def rich(ctx, s, n=10, deep=0.01):
     """Orders that nobody fills: more than a block has room for at first; an own indicator, hours, and a memory."""
     s.last.push(ctx.close[0])
-    if ctx.close[0] > smooth(ctx.close[0], n) and ctx.tf("1h").close[0] > 0.0:
+    if ctx.close[0] > smooth(ctx.close, n) and ctx.tf("1h").close[0] > 0.0:
         s.up += 1
     ctx.target_percent(0.1 * (s.up % 7))
     if ctx.i % 3 == 0:
@@ -618,6 +618,7 @@ def test_what_is_not_installed_is_named(method: str, module: str, monkeypatch: p
         ({"objective": ["cagr", "sharpe_ratio"], "method": "cma"}, "objectives of cma: found 2"),
         ({"objective": ["cagr", "sharpe_ratio"], "method": "halving"}, "objectives of halving: found 2"),
         ({"method": "halving", "eta": 1.0}, "halving: found eta=1.0"),
+        ({"method": "halving", "eta": "3"}, "halving: found eta='3'"),
         ({"method": "halving", "rungs": 0}, "halving: found .*rungs=0"),
         ({"where": "fast > 90"}, "no point in 10,000 that fits"),
         ({"finer": 1}, "argument finer"),
