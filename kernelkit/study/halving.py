@@ -28,8 +28,7 @@ from kernelkit.tried import trial_keys
 def halving(trials: Trials, seed: int, eta: Any, rungs: Any) -> None:
     """Give up all but one in ``eta`` at each of ``rungs`` bars, from the same state on; random points."""
     check(trials, eta, rungs)
-    space = trials.space
-    points = [space.sample(seed, k) for k in range(trials.n)]
+    points = trials.space.samples(seed, range(trials.n))
     _, fresh = trials.enter(points, [NOBODY] * len(points))
     trials.proposed = trials.n
     trials.meter.advance(trials.n - len(fresh))

@@ -37,7 +37,9 @@ def grid(trials: Trials, seed: int, batch: int) -> None:
 
 def random(trials: Trials, seed: int, batch: int) -> None:
     """Points drawn at random: proposal k is the same whatever their number."""
-    in_sequence(trials, (trials.space.sample(seed, k) for k in itertools.count()), batch)
+    pieces = (range(k, k + DRAWN) for k in itertools.count(0, DRAWN))
+    points = itertools.chain.from_iterable(trials.space.samples(seed, piece) for piece in pieces)
+    in_sequence(trials, points, batch)
 
 
 def sobol(trials: Trials, seed: int, batch: int) -> None:
@@ -176,7 +178,7 @@ def de(trials: Trials, seed: int, batch: int) -> None:
     from scipy.optimize import differential_evolution
 
     d, size = len(trials.space.axes), max(5, batch)
-    first = [trials.space.place(trials.space.sample(seed, k, START)) for k in range(size)]
+    first = [trials.space.place(point) for point in trials.space.samples(seed, range(size), START)]
     holders, best = [NOBODY] * size, np.full(size, -np.inf)
 
     def badness(points: Floats) -> Floats:
@@ -203,7 +205,7 @@ def de(trials: Trials, seed: int, batch: int) -> None:
 def gp(trials: Trials, seed: int, batch: int) -> None:
     """A Gaussian process and its expected improvement; each of a batch is believed as foreseen until it is told."""
     space, startup = trials.space, max(STARTUP, 2 * len(trials.space.axes))
-    trials.evaluate([space.sample(seed, k) for k in range(min(startup, trials.left))])
+    trials.evaluate(space.samples(seed, range(min(startup, trials.left))))
     for turn in itertools.count(1):
         if not trials.left:
             return

@@ -280,6 +280,13 @@ class Space:
                     return values
         raise self.empty()
 
+    def samples(self, seed: int, numbers: Sequence[int], stream: int = 0) -> list[tuple[Any, ...]]:
+        """The random points of these numbers; the first attempts of all are drawn at once."""
+        paths = np.asarray(numbers, "i8")[:, None]
+        first = rng.uniform(seed, paths, np.arange(len(self.axes)), stream)
+        found = zip(numbers, map(self.at, first), strict=True)
+        return [self.sample(seed, k, stream) if values is None else values for k, values in found]
+
     def empty(self) -> UsageError:
         """That hardly anything fits."""
         found = f"no point in {MISSES:,} that fits"

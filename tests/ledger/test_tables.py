@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,26 @@ def test_j2__numbers_of_numpy_are_numbers() -> None:
     ledger.record([a])
     (row,) = ledger.rows("trials")
     assert row["bound"] == {"x": 0.5, "n": 3}
+
+
+def test_listed_trials_have_their_values_and_parents(new_process: Callable[[], None]) -> None:
+    mother, other = "0f" * 16, "10" * 16
+    axes: dict[str, list[Any]] = {"n": [3, 3, 5], "kind": ["a", "b", "b"]}
+    with ledger.proposed_from([mother, "", other]):
+        listed = tried(call_of(3), axes=axes, listed=True)
+    plain = {n: v for n, v in listed[0].items() if n != "parents"} | {"axes": {}, "listed": False}
+    (pruned,) = ledger.trials_rows(plain, [{}], np.array([0]), call_of(1), False, True)
+    ledger.record([*listed, pruned])
+    new_process()
+    for _ in range(2):
+        found = kk.ledger.trials()
+        assert found["params"].tolist() == [{"n": 3, "kind": "a"}, {"n": 3, "kind": "b"}, {"n": 5, "kind": "b"}, {}]
+        assert found["parent"].tolist() == [mother, "", other, ""]
+        assert found["status"].tolist() == ["done"] * 3 + ["pruned"]
+        assert found["sharpe_ratio"].isna().tolist() == [False] * 3 + [True]
+        kk.ledger.compact()
+    (single,) = tried(call_of(1), axes={}, bound={"n": 3, "kind": "b"})
+    assert single["key"].tolist() == listed[0]["key"].tolist()[1:2]  # it is the same trial
 
 
 def test_export__refuses_other_endings() -> None:

@@ -60,8 +60,10 @@ def test_a_random_point_hangs_on_seed_and_number_alone() -> None:
     alone = [free.sample(3, k) for k in (7, 2)]
     assert alone == [[free.sample(3, k) for k in range(10)][k] for k in (7, 2)]
     assert free.sample(4, 7) != free.sample(3, 7)
+    assert free.samples(3, [7, 2]) == alone
     bound = space("fast < slow", fast=kk.integer(5, 50), slow=kk.integer(5, 50))
     drawn = [bound.sample(1, k) for k in range(300)]
+    assert bound.samples(1, range(300)) == drawn
     assert all(fast < slow for fast, slow in drawn)
     pairs = {(a, b) for a, b in itertools.product(range(5, 51), repeat=2) if a < b}
     assert len(set(drawn)) > 200
