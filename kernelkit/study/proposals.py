@@ -203,6 +203,7 @@ class Trials:
         parents = [self.parents[k] for k in numbers]
         with ledger.proposed_from([self.keys[p] if p != NOBODY else "" for p in parents]):
             self.calls.append(record(recipe, outcome, venue, [model], pruned=pruned is not None))
+        self.meter.fail(len(outcome.errors))
         for k, error in outcome.errors.items():
             self.errors[int(numbers[k])] = reason(recipe, self.settings, k, error)
         if pruned is not None:

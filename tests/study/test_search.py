@@ -445,7 +445,10 @@ def fragile(ctx, n=5, dies=0):
 @pytest.mark.parametrize("method", ["random", *LEARNING, "halving"])
 def test_a_trial_that_fails_is_told_and_is_the_worst(method: str) -> None:
     space = {"n": kk.integer(2, 60), "dies": kk.choice([0, 1])}
-    found = kk.search(WORLD, fragile, space, method=method, n=30, batch=6, seed=1, **HALVED.get(method, {}))
+    events = list[Progress]()
+    with listen(events.append):
+        found = kk.search(WORLD, fragile, space, method=method, n=30, batch=6, seed=1, **HALVED.get(method, {}))
+    assert (events[-1].done, events[-1].failed) == (30, found.attrs["failed"])
     failed = found["error"].values != ""
     assert 0 < failed.sum() < len(failed)
     assert failed.sum() == found.attrs["failed"]
