@@ -284,7 +284,7 @@ class Session:
         assets = self.job.n_asset
         self.owners = np.repeat(self.owners, assets)
         count = len(self.owners)
-        width = 1 if self.python else max(LEAST_TILE, min(TILE // max(1, assets // 8), PANEL_WORDS // max(1, count)))
+        width = self.tile(count)
         # A row begins with the last two values before the tile; kernels write in fours. Of a higher timeframe one bar
         # more than a tile has may close in it.
         row = 2 + -(-(width + bool(plan.timeframes)) // 4) * 4
@@ -317,6 +317,12 @@ class Session:
         self.frame["values"], self.frame["width"] = self.panel.ctypes.data, width
         self.frame["row_bytes"] = 8 * row
         self.frame["rows"], self.frame["n_rows"] = rows.ctypes.data, count
+
+    def tile(self, count: int) -> int:
+        """How many bars of so many indicators are computed before trials run over them."""
+        if self.python:
+            return 1
+        return max(LEAST_TILE, min(TILE // max(1, self.job.n_asset // 8), PANEL_WORDS // max(1, count)))
 
     def locate(self) -> None:
         """Tell the indicators where their slots are: in the blocks of the trials that lend them."""
