@@ -13,6 +13,7 @@ import numpy as np
 from kernelkit.agenda import worthless
 from kernelkit.binding import bind
 from kernelkit.errors import LookaheadError, OrderError, RunError, StrategyError, UsageError, arguments, message
+from kernelkit.gpu import Gpu, choose
 from kernelkit.intrabar import with_finer
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Outcome, new_outcome
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 NOT_FINER = "Only kk.backtest and kk.audit match orders in finer bars."
+WORTH, LEAST_TRIALS = 1e10, 10_000  # bars, trials: a device's program takes half a minute to compile
 OUTPUTS = ("metrics", "blocks", "curves")
 
 
@@ -53,6 +55,7 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     client: Any = None,
     cache: Cache = None,
     memory_limit: int | str | None = None,
+    gpu: Gpu = False,
     debug: bool = False,
 ) -> xr.Dataset:
     """Backtest a strategy over bars: every cell of ``grid`` is one trial, every sequence in it one dim of the result.
@@ -68,7 +71,9 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     ``client`` is a dask.distributed Client or its address. ``cache`` keeps what trials came to and finds it again:
     True for the user's folder, a path for that one, False for none, None for what $KERNELKIT_RESULTS says; runs of
     less than 0.2 s, and signals, are not kept. ``memory_limit`` (bytes, or ``"2GB"``) is what block summaries may take,
-    which are 8 kB a trial: beyond it they lie in a file. ``debug=True`` runs the strategy in plain Python: breakpoints,
+    which are 8 kB a trial: beyond it they lie in a file. ``gpu=True`` runs each trial on a thread of a CUDA device,
+    with the same bits; ``"auto"`` does where there is one, it can and it is worth it, and ``attrs["gpu"]`` says what
+    was done (docs/performance.md). ``debug=True`` runs the strategy in plain Python: breakpoints,
     prints and tracebacks in your own lines.
 
     Returns a Dataset: scalar metrics over the swept parameters (fractions, quote currency, days; see each ``attrs``),
@@ -112,6 +117,7 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     began = time.perf_counter()
     if not debug:
         compiled(recipe, traded_at)
+    means, said = devised(recipe, means, gpu, debug)
     outcome, interrupted, ready = new_outcome(len(recipe.job.trials), False), False, time.perf_counter()
     try:
         if debug:
@@ -138,6 +144,7 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
         record(other, at_zero, traded_at, models, "delisting")
     ds = build(recipe, outcome, outputs, traded_at, models, at_zero)
     ds.attrs["ledger"] = call
+    ds.attrs |= said
     if interrupted:
         ds.attrs["interrupted"] = f"{int(outcome.done.sum())} of {len(outcome.done)} trials done"
     if not debug:
@@ -163,6 +170,26 @@ def compiled(recipe: Recipe, venue: Venue | Venues) -> None:
             explained = Program(f"cost model {model.name}", model.text, job.plan).explain(str(error))
             raise StrategyError(explained) from None
     prepare(job)
+
+
+def devised(recipe: Recipe, means: Means, gpu: Gpu, debug: bool) -> tuple[Means, dict[str, str]]:
+    """The means with or without the CUDA device, and the `attrs` that say so (`gpu.choose`)."""
+    job = recipe.job
+
+    def obstacle() -> str:
+        from kernelkit.kernels import fleet
+
+        found = {"debug": debug, "a cluster's client": means.client is not None, "a signal": recipe.signal is not None}
+        return next((text for text, there in found.items() if there), "") or fleet.obstacle(job)
+
+    def uncompilable() -> str:
+        from kernelkit.kernels import cuda
+
+        return cuda.refusal(job)
+
+    worth = float((job.trials["i1"] - job.trials["i0"]).sum()) >= WORTH and len(job.trials) >= LEAST_TRIALS
+    device, said = choose("backtest", gpu, obstacle, worth, uncompilable)
+    return replace(means, device=device) if device else means, said
 
 
 def explain(recipe: Recipe, outcome: Outcome, venue: Venue | Venues) -> None:

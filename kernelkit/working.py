@@ -38,6 +38,7 @@ class Means:
     client: Any = None
     cache: Cache = None
     memory_limit: int | str | None = None
+    device: bool = False  # trials run on the CUDA device
     results: Results | None = field(init=False)  # that `cache` means
     bytes: int = field(init=False)  # the memory limit
 
@@ -70,7 +71,7 @@ def run_trials(
     def arrive(rows: np.ndarray, part: Outcome) -> None:
         results.put(own[rows], part)
 
-    if means.client is None and len(left) <= FEW and goes_on(recipe):
+    if means.client is None and not means.device and len(left) <= FEW and goes_on(recipe):
         return outcome, run_further(job, outcome, left, label, results, keys(False)[left], arrive)
     return outcome, run(replace(recipe, job=job), outcome, means, label, rows=left, put=arrive)
 
@@ -125,6 +126,13 @@ def run(
             a = end
 
     interrupted = False
+    if means.device:
+        meter.start()
+        fresh = new_outcome(n, blocks)
+        interrupted = on_device(job, fresh, tick)
+        arrive(0, n, fresh)
+        meter.close()
+        return interrupted
     if means.client is not None:
         from kernelkit.cluster import run_on
 
@@ -166,6 +174,27 @@ def run(
             f.result()
     meter.close()
     return interrupted
+
+
+def on_device(job: Job, outcome: Outcome, tick: Callable[[int], None]) -> bool:
+    """Run all trials of a job on the CUDA device; those that fail there, or need more room, run here.
+
+    Returns whether it was interrupted; trials that were done by then are in the outcome.
+    """
+    from kernelkit.kernels.cuda import Card
+    from kernelkit.kernels.fleet import Fleet
+
+    stop = Stop()
+    try:
+        left = np.flatnonzero(Fleet(job, Card()).run_all(outcome, stop, tick))
+        if len(left):
+            rest = replace(job, trials=job.trials[left], params=job.params[left])
+            part = simulate(rest, 0, len(left), outcome.blocks is not None, stop, tick)
+            for k, trial in enumerate(left.tolist()):
+                outcome.take(trial, part.part(k, k + 1))
+    except KeyboardInterrupt:
+        return True
+    return False
 
 
 def goes_on(recipe: Recipe) -> bool:

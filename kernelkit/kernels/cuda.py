@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numba
@@ -21,7 +21,8 @@ from llvmlite import ir
 from numba import cuda
 
 from kernelkit.kernels import device, memory
-from kernelkit.kernels.compile import RARE, UNITS, signature
+from kernelkit.kernels.compile import RARE, UNITS, compile_errors, signature
+from kernelkit.kernels.job import Job
 
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
 THREADS = 128  # of a block
@@ -203,8 +204,7 @@ def path_kernel(one: Any) -> Any:
 KERNELS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "one_row": (row_kernel, f"void({', '.join(['int64'] * 5)})"),
     "one_trial": (trial_kernel, f"void({', '.join(['int64'] * 11)})"),
-    "one_path": (path_kernel, "void(int64, int64, int64, int64, int64, int64, float64, float64, "
-    "float64[::1], float64[:, ::1])"),
+    "one_path": (path_kernel, f"void({'int64, ' * 6}float64, float64, float64[::1], float64[:, ::1])"),
 }
 
 
@@ -248,8 +248,14 @@ class Card:
 
     def launcher(self, made: device.Device) -> Callable[..., None]:
         """What starts threads."""
-        kernels = {entry: kernel(made.program, entry) for entry in ("one_row", "one_trial")}
+        kernels = of_trials(made)
         return lambda entry, n, *arguments: launch(kernels[entry], n, n, *arguments)
+
+
+@lru_cache(maxsize=8)
+def of_trials(made: device.Device) -> dict[str, Any]:
+    """The kernels of a job's program."""
+    return {entry: kernel(made.program, entry) for entry in ("one_row", "one_trial")}
 
 
 @cache
@@ -271,3 +277,14 @@ def reduced(kind: str, p: np.ndarray, size: float, begin: float, place: tuple[in
         launch(run, n, low, high, first + at, n, pairs, steps, size, begin, numbers, there)
         out[:, at : at + n] = there.copy_to_host()
     return out
+
+
+def refusal(job: Job) -> str:
+    """What keeps a job's program from being compiled for the device, "" where it is."""
+    made = device.device_of(job, binding())
+    try:
+        of_trials(made)
+    except (*compile_errors(), NotImplementedError) as error:
+        said = next((line for line in str(error).splitlines() if line and not line.startswith("Failed in")), "")
+        return f"code that cannot be compiled for a device: {said or type(error).__name__}"
+    return ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -31,7 +32,7 @@ def copied(function: Any, names: Mapping[str, Any]) -> Any:
     return FunctionType(function.__code__, {**function.__globals__, **names})
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Binding:
     """How a program is made: what stands for the operations of `memory`, and what makes a function of a plain one.
 
@@ -42,7 +43,12 @@ class Binding:
     made: Callable[[ast.FunctionDef, Any], Any]
 
 
-PYTHON = Binding(vars(memory), lambda node, function: function)
+def whole_number(address: int) -> int:
+    """The int64 at an address as Python's own: user code divides by it, and is asked what it is."""
+    return int(memory.i8(address))
+
+
+PYTHON = Binding({**vars(memory), "i8": whole_number}, lambda node, function: function)
 
 
 class Direct(ast.NodeTransformer):
@@ -141,25 +147,44 @@ def paths(kind: str, binding: Binding) -> Program:
 
 
 class Device:
-    """The program of a job: engine, strategy, indicators and cost models, and their numbers."""
+    """The program of a strategy: engine, decision, indicators and cost models, and their numbers.
 
-    def __init__(self, job: Job, binding: Binding) -> None:
-        functions = {name: name for name in FUNCTIONS} | units_of(job)
-        self.models = list(dict.fromkeys(t for v in job.venues for t in (v.fee, v.slippage) if t))
-        kinds = [kind or f"_own_{k}" for k, kind in enumerate(job.plan.kinds)]
-        each = list(dict.fromkeys(kinds))
-        self.kernels = [1 + each.index(kind) for kind in kinds]
+    `kinds` are those of its plan, `units` FRAME's functions by field as `session.units_of` has them.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        kinds: tuple[str, ...],
+        models: tuple[str, ...],
+        units: tuple[tuple[str, str], ...],
+        binding: Binding,
+    ) -> None:
+        functions = {name: name for name in FUNCTIONS} | dict(units)
+        self.models = models
+        kernels = [kind or f"_own_{k}" for k, kind in enumerate(kinds)]
+        each = list(dict.fromkeys(kernels))
+        self.kernels = [1 + each.index(kind) for kind in kernels]
         self.addresses = dict.fromkeys(functions, 1)  # FRAME is asked whether they are there
-        entries = [f"entry_{k + 1}" for k in range(len(self.models))]
+        entries = [f"entry_{k + 1}" for k in range(len(models))]
         threads = ast.unparse(bare((Path(__file__).parent / "threads.py").read_text()))
         chains = [chain("model", "which: int, model: int", "float", entries), chain("indicator", KERNEL, "None", each)]
         engine = Module("engine", "\n".join([core(), threads, *chains]), functions)
-        strategy = Module("strategy", job.text, functions)
-        models = {name: Module(name, text, functions) for name, text in zip(entries, self.models, strict=True)}
+        strategy = Module("strategy", text, functions)
+        costs = {name: Module(name, model, functions) for name, model in zip(entries, models, strict=True)}
         shared = {name: (strategy, name) for name in strategy.nodes} | {n: (engine, n) for n in engine.nodes}
-        shared |= {name: (module, "entry") for name, module in models.items()}
-        self.program = Program(binding, [engine, strategy, *models.values()], shared)
+        shared |= {name: (module, "entry") for name, module in costs.items()}
+        self.program = Program(binding, [engine, strategy, *costs.values()], shared)
 
     def model(self, text: str) -> int:
         """What VENUE says of a cost model."""
         return 1 + self.models.index(text)
+
+
+_made = lru_cache(maxsize=8)(Device)
+
+
+def device_of(job: Job, binding: Binding) -> Device:
+    """The program of a job; the last few are kept, with what has been compiled of them."""
+    models = dict.fromkeys(t for v in job.venues for t in (v.fee, v.slippage) if t)
+    return _made(job.text, job.plan.kinds, tuple(models), tuple(sorted(units_of(job).items())), binding)

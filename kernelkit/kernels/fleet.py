@@ -6,20 +6,19 @@ copies that go there point to those places.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.device import Binding, Device
-from kernelkit.kernels.job import Job, Outcome, Table
+from kernelkit.kernels.device import Binding, Device, device_of
+from kernelkit.kernels.job import Job, Outcome
 from kernelkit.kernels.session import Session, Stop, coded
 from kernelkit.kernels.threads import FRAME_WORDS, MODEL_BYTES, SCRATCH
 
 PANEL_BYTES = 1 << 30  # of indicators' values at once
 STATE_BYTES = 8 << 30  # of trials' states at once, about
-LAUNCH_BARS = 1 << 16  # between two looks at an interrupt
 ADDRESSES = {
     "instruments": ("columns", "actions", "vwap", "higher", "closed"),
     "venues": ("sizes",),
@@ -55,8 +54,10 @@ def obstacle(job: Job) -> str:
     found = {
         "a portfolio, whose assets share an account": plan.shared or job.homes is not None,
         f"a strategy that only debug mode accepts: {plan.uncompilable}": plan.uncompilable,
-        "a decision or an indicator that can raise": plan.raises or plan.risky or "except" in job.text,
-        "a cost model that can raise": any("except" in (t or "") for v in job.venues for t in (v.fee, v.slippage)),
+        "a decision or an indicator that can raise": plan.raises or plan.risky,
+        "a cost model that can raise": any(
+            "\n    try:" in text for v in job.venues for text in (v.fee, v.slippage) if text
+        ),
         "hooks": plan.told or plan.moments,
         "a venue with limits, hours, outages or latency": job.hours or any(v.rules for v in job.venues),
         "orders that are matched in finer bars": (coded(job)["path"] == L.FINER).any(),
@@ -103,7 +104,7 @@ class Fleet(Session):
     """A session whose trials run on a device."""
 
     def __init__(self, job: Job, backend: Backend) -> None:
-        self.backend, self.device = backend, Device(job, backend.binding)
+        self.backend, self.device = backend, device_of(job, backend.binding)
         super().__init__(job, python=self, timed=False)
         self.python = None  # its kernels are compiled
         self.launch = backend.launcher(self.device)
@@ -117,12 +118,6 @@ class Fleet(Session):
         longest = max(table.n_bars for table in self.job.tables)
         return max(1, min(longest, PANEL_BYTES // (8 * max(1, count))))
 
-    def columns(self) -> Iterator[Table]:
-        """The tables, and those of their higher timeframes."""
-        for table in self.job.tables:
-            yield table
-            yield from (h.table for h in table.higher)
-
     def run_all(self, outcome: Outcome, stop: Stop, tick: Callable[[int], None]) -> np.ndarray:
         """Run all trials; which of them have to run elsewhere, bool (trial,): they failed, or need more room."""
         n, left = len(self.trials), np.ones(len(self.trials), bool)
@@ -132,57 +127,57 @@ class Fleet(Session):
                 break
             last = min(n, first + most)
             self.lay(first, last)
-            status = self.fly(outcome, stop)
-            left[first:last] = status != L.DONE
-            outcome.done[first:last] = status == L.DONE
-            tick(int((status == L.DONE).sum()))
+            done = self.fly(outcome, stop) == L.DONE
+            left[first:last], outcome.done[first:last] = ~done, done
+            tick(int(done.sum()))
         return left
 
     def fly(self, outcome: Outcome, stop: Stop) -> np.ndarray:
         """Run the group that is laid out; how each trial stands, int64 (trial,)."""
         first, last = self.group
         n, rows = last - first, len(self.rows)
-        trials, meta = self.trials[first:last], outcome.meta[first:last]
-        outs, status = outcome.headline[first:last], np.full(n, L.PAUSED)
         cells = np.zeros(0, L.NODE) if outcome.blocks is None else outcome.blocks[first:last]
+        outs, meta, status = outcome.headline[first:last], outcome.meta[first:last], np.full(n, L.PAUSED)
+        trials = self.trials[first:last]
+        places = self.landed([trials, outs, cells, meta, status])
         thread = 8 * FRAME_WORDS + MODEL_BYTES + 8 * SCRATCH * self.job.n_asset
-        tables = list(self.columns())
-        pointers = [table.pointers for table in tables]
-        plain = [c for table in tables for c in table.columns] + [table.actions for table in tables]
-        plain += [table.vwap for table in tables if table.vwap is not None]
-        plain += [h.closed for table in tables for h in table.higher]
-        plain += [*self.sizes, self.fill_models, self.stop.word, self.state, self.panel, trials, meta, outs, status, cells]
-        patched = {name: getattr(self, name) for name in ADDRESSES}
         frames = self.backend.empty(max(n, rows) * thread)
-        places = Places(self.backend, [*plain, *pointers, *patched.values(), self.blocks])
-        for array in plain:
-            places.put(array)
-        for table in pointers:
-            own = table.copy()
-            own[:, 0] = places.translated(own[:, 0])
-            places.put(table, own)
-        for name, array in patched.items():
-            own = array.copy()
-            for field in ADDRESSES[name]:
-                own[field] = places.translated(own[field])
-            if name == "rows":
-                own["n"][self.own] = places.translated(own["n"][self.own])
-            places.put(array, own)
-        places.put(self.blocks, places.translated(self.blocks))
-        frame, frames_at = places.of(self.frame), self.backend.address(frames)
-        at = [places.of(a) for a in (self.blocks, trials, outs)]
-        at += [0 if outcome.blocks is None else places.of(cells), places.of(meta), places.of(status)]
+        head = places.of(self.frame), self.backend.address(frames)
+        at = [places.of(a) for a in (self.blocks, trials, outs, cells, meta, status)]
+        if outcome.blocks is None:
+            at[3] = 0
         end, width = int(trials["i1"].max()), int(self.frame["width"][0])
         for begin in range(0, end, width):
             until = min(end, begin + width)
             if rows:
-                self.launch("one_row", rows, frame, frames_at, begin, until)
-            self.launch("one_trial", n, frame, frames_at, *at, begin, until)
+                self.launch("one_row", rows, *head, begin, until)
+            self.launch("one_trial", n, *head, *at, begin, until)
             if stop.is_set():
                 break
-        places.get(status)
-        for array in (outs, meta, *([] if outcome.blocks is None else [cells])):
+        for array in (outs, cells, meta, status):
             places.get(array)
-        failed = status != L.DONE
-        outs[failed], meta[failed] = np.nan, 0
+        outs[status != L.DONE], meta[status != L.DONE] = np.nan, 0
         return status
+
+    def landed(self, own: list[np.ndarray]) -> Places:
+        """All that a trial can reach, and these arrays, copied to the device, each address as it is there."""
+        tables = [*self.job.tables, *(h.table for table in self.job.tables for h in table.higher)]
+        pointers, records = [t.pointers for t in tables], {name: getattr(self, name) for name in ADDRESSES}
+        plain = [*own, *(c for t in tables for c in t.columns), *(t.actions for t in tables)]
+        plain += [t.vwap for t in tables if t.vwap is not None]
+        plain += [h.closed for table in self.job.tables for h in table.higher]
+        plain += [*self.sizes, self.fill_models, self.stop.word, self.state, self.panel]
+        places = Places(self.backend, [*plain, *pointers, *records.values(), self.blocks])
+        for array in plain:
+            places.put(array)
+        for table in pointers:
+            places.put(table, np.column_stack([places.translated(table[:, 0]), table[:, 1]]))
+        for name, record in records.items():
+            copy = record.copy()
+            for field in ADDRESSES[name]:
+                copy[field] = places.translated(copy[field])
+            if name == "rows":  # an own indicator is shown the strategy's words there
+                copy["n"][self.own] = places.translated(copy["n"][self.own])
+            places.put(record, copy)
+        places.put(self.blocks, places.translated(self.blocks))
+        return places

@@ -35,6 +35,9 @@ def lane_students(low, high, path, pairs, step, scale, p, carry, w, room, move, 
     garch(p, carry, move, variance)
 
 
+lane = lane_gbm  # a program has that of its model here
+
+
 def one_path(low, high, path, pairs, steps, size, begin, p, scale, carry, w, room, move, gap, variance, own):
     """G7: own is (log price, its highest, its lowest, the largest fall); `begin` is the path's memory at first."""
     scale[0] = -size if pairs == 1 and path % 2 == 1 else size
@@ -44,7 +47,8 @@ def one_path(low, high, path, pairs, steps, size, begin, p, scale, carry, w, roo
     step = 0
     while step < steps:
         lane(low, high, path, pairs, step, scale, p, carry, w, room, move, gap, variance)
-        for j in range(max(0, steps - step), 4):
-            move[j, 0] = 0.0
+        for j in range(4):  # an index that is known keeps `move` in registers
+            if step + j >= steps:
+                move[j, 0] = 0.0
         summarise(move, own)
         step += 4

@@ -37,7 +37,7 @@ def jump(kind, p, count, low, high, path, step):
     if kind == 0.0:
         w0, w1, _, _ = philox(step & LOW, step >> 32, path, JUMP, low, high)
         c, _ = turn(w1)
-        z = unbits(bits(sqrt(less_log(w0)) * c) ^ (w1 & 0x80000000) << 32)
+        z = unbits(bits(sqrt(less_log(w0)) * c) ^ -(w1 & 0x80000000) << 32)  # the sign bit, also of Python's integers
         return count * p[3] + sqrt(count) * p[4] * z
     total = 0.0
     for j in range(count):

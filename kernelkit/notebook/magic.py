@@ -10,6 +10,7 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_
 from IPython.display import display
 
 from kernelkit.errors import KernelkitError
+from kernelkit.gpu import UNUSED
 from kernelkit.notebook import bundle, fault, options, settings, verdict
 from kernelkit.notebook import cell as cells
 
@@ -89,6 +90,7 @@ class BacktestMagics(Magics):
             "venue": settings.venue(given, namespace),
             "fill_model": settings.fill_model(given, namespace),
             "client": settings.client(given, namespace),
+            "gpu": "auto" if "gpu" in given.flags else False,
             "debug": "debug" in given.flags,
         }
         found = cells.execute(self.shell, line, cell)
@@ -136,11 +138,12 @@ def simulate(given: options.Given, found: Any, data: Any, namespace: Any, argume
 
 
 def notice(given: options.Given, res: xr.Dataset) -> None:
-    """What has to be said before the result: that it is partial, or that there is no device."""
+    """What has to be said before the result: that it is partial, or that no device ran it."""
     if "interrupted" in res.attrs:
         say(f"interrupted: {res.attrs['interrupted']}; the result holds these, the other cells are NaN")
-    if "gpu" in given.flags:
-        say(f"--gpu: this version has no engine for CUDA devices; ran on {os.cpu_count() or 1} threads")
+    said = res.attrs.get("gpu", "")
+    if said.startswith(UNUSED):
+        say(f"--gpu: {said.removeprefix(UNUSED)}; ran on {os.cpu_count() or 1} threads")
 
 
 def say(text: str) -> None:

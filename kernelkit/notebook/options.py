@@ -40,7 +40,7 @@ OPTIONS = (
         "how orders meet bars, as in lean or @variable; several (conservative,lean) are a dim",
     ),
     Option("client", "ADDRESS", "run on a dask cluster: its address, or @variable (a Client)"),
-    Option("gpu", "", "run on a CUDA device: not in this version, which says so and takes the processor"),
+    Option("gpu", "", "run on a CUDA device where there is one and it is worth it; else one line says why not"),
     Option("debug", "", "run in plain Python: slow; breakpoints and prints work, and any Python is accepted"),
 )
 BY_NAME = {option.name: option for option in OPTIONS}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from kernelkit.errors import DataError, arguments, message
-from kernelkit.paths.model import KINDS, Draws, Float64s, check, log_returns, steps_a_year
+from kernelkit.paths.model import KINDS, Draws, Float64s, Lane, check, log_returns, steps_a_year
 from kernelkit.paths.walk import MIXTURE, Moves, Walk
 
 if TYPE_CHECKING:
@@ -118,9 +118,16 @@ class GARCH(Walk):
             periods=periods,
         )
 
+    @property
+    def lane(self) -> Lane:
+        """G4."""
+        p = self.mean, self.omega, self.alpha, self.gamma, self.beta
+        kind, more = ("garch", ()) if self.df is None else ("students", (self.df,))
+        return Lane(kind, (*p, *more), begin=self.stationary if self.variance is None else self.variance)
+
     def begin(self, many: int) -> Float64s:
         """The first variance."""
-        return np.full((1, many), self.stationary if self.variance is None else self.variance)
+        return np.full((1, many), self.lane.begin)
 
     def advance(self, draws: Draws, step: int, carry: Float64s, moves: Moves) -> None:
         """G4."""
@@ -135,7 +142,7 @@ class GARCH(Walk):
         from kernelkit.kernels.compile import kernel  # numba: only those wait for it who ask for this
         from kernelkit.kernels.walks import GARCH_TYPES
 
-        p = np.array([self.mean, self.omega, self.alpha, self.gamma, self.beta])
+        p = np.array(self.lane.numbers[:5])
         kernel("walks", "garch", GARCH_TYPES)(p, carry, z, variance)
 
     def spread(self, draws: Draws, step: int, moves: Moves) -> None:

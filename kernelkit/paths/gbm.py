@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kernelkit.errors import arguments
-from kernelkit.paths.model import KINDS, Draws, Float64s, check, log_returns, steps_a_year
+from kernelkit.paths.model import KINDS, Draws, Float64s, Lane, check, log_returns, steps_a_year
 from kernelkit.paths.walk import Moves, Walk
 
 if TYPE_CHECKING:
@@ -58,6 +58,11 @@ class GBM(Walk):
     def deviation(self) -> float:
         """The standard deviation of a step."""
         return self.volatility / math.sqrt(self.periods)
+
+    @property
+    def lane(self) -> Lane:
+        """G3."""
+        return Lane("gbm", (self.mean,), self.deviation)
 
     def begin(self, many: int) -> Float64s:
         """No memory."""

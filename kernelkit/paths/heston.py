@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kernelkit.errors import DataError, arguments, message
-from kernelkit.paths.model import Draws, Float64s, check, log_returns, steps_a_year
+from kernelkit.paths.model import Draws, Float64s, Lane, check, log_returns, steps_a_year
 from kernelkit.paths.walk import Moves, Walk
 
 if TYPE_CHECKING:
@@ -91,11 +91,9 @@ class Heston(Walk):
         """The first variance."""
         return np.full((1, many), self.variance)
 
-    def advance(self, draws: Draws, step: int, carry: Float64s, moves: Moves) -> None:
+    @property
+    def lane(self) -> Lane:
         """G6."""
-        from kernelkit.kernels.compile import kernel  # numba: only those wait for it who ask for this
-        from kernelkit.kernels.walks import HESTON_TYPES
-
         dt, xi, rho = 1.0 / self.periods, self.vol_of_variance, self.correlation
         e = math.exp(-self.reversion * dt)
         c1 = xi * xi * e * (1.0 - e) / self.reversion
@@ -103,10 +101,17 @@ class Heston(Walk):
         half = 0.5 * dt * (self.reversion * rho / xi - 0.5)
         k3 = 0.5 * dt * (1.0 - rho * rho)
         k0 = -rho * self.reversion * self.mean_variance * dt / xi
-        p = [self.drift * dt, e, self.mean_variance, c1, c2, half - rho / xi, half + rho / xi, k3, k3, k0]
-        room = np.empty((3, *moves.move.shape))
+        p = self.drift * dt, e, self.mean_variance, c1, c2, half - rho / xi, half + rho / xi, k3, k3, k0
+        return Lane("heston", p, begin=self.variance)
+
+    def advance(self, draws: Draws, step: int, carry: Float64s, moves: Moves) -> None:
+        """G6."""
+        from kernelkit.kernels.compile import kernel  # numba: only those wait for it who ask for this
+        from kernelkit.kernels.walks import HESTON_TYPES
+
+        p, room = np.array(self.lane.numbers), np.empty((3, *moves.move.shape))
         run = kernel("walks", "heston", HESTON_TYPES)
-        run(*draws.place(step), draws.signs(), np.array(p), carry, draws.words(), room, moves.move, moves.variance)
+        run(*draws.place(step), draws.signs(), p, carry, draws.words(), room, moves.move, moves.variance)
 
     def spread(self, draws: Draws, step: int, moves: Moves) -> None:
         """A bar's variance is the mean of those at its ends."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelkit.errors import DataError, arguments, message
-from kernelkit.paths.model import Draws, Float64s, check, log_returns, steps_a_year
+from kernelkit.paths.model import Draws, Float64s, Lane, check, log_returns, steps_a_year
 from kernelkit.paths.walk import Moves, Walk
 
 if TYPE_CHECKING:
@@ -54,6 +54,11 @@ class _Jumps(Walk):
         """The standard deviation of a step, jumps aside."""
         return self.volatility / math.sqrt(self.periods)
 
+    @property
+    def lane(self) -> Lane:
+        """G5."""
+        return Lane("jumps", (self.mean, self.intensity / self.periods, *self._kind), self.deviation)
+
     def begin(self, many: int) -> Float64s:
         """No memory."""
         return np.empty((0, many))
@@ -63,8 +68,7 @@ class _Jumps(Walk):
         from kernelkit.kernels.compile import kernel  # numba: only those wait for it who ask for this
         from kernelkit.kernels.walks import JUMP_TYPES
 
-        p = np.array([self.mean, self.intensity / self.periods, *self._kind])
-        signs = draws.signs(self.deviation)
+        p, signs = np.array(self.lane.numbers), draws.signs(self.deviation)
         kernel("walks", "jumps", JUMP_TYPES)(*draws.place(step), signs, p, draws.words(), moves.move, moves.gap)
 
     def spread(self, draws: Draws, step: int, moves: Moves) -> None:

@@ -8,7 +8,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +79,18 @@ class Draws:
         return out
 
 
+class Lane(NamedTuple):
+    """What a device makes one path with, step by step: the kind of `kernels.device.LANES`, and its numbers.
+
+    Normal numbers are multiplied by `size`; `begin` is the path's memory before its first step.
+    """
+
+    kind: str
+    numbers: tuple[float, ...]
+    size: float = 1.0
+    begin: float = 0.0
+
+
 class Model(ABC):
     """A model of log prices in steps; `periods` of them are a year. Models are frozen dataclasses."""
 
@@ -102,6 +114,11 @@ class Model(ABC):
     def assets(self) -> tuple[str, ...]:
         """Names of what the model has prices of; paths of several lie asset by asset within each path."""
         return (type(self).__name__,)
+
+    @property
+    def lane(self) -> Lane | None:
+        """What a device makes paths with; None where only the processor can."""
+        return None
 
     @abstractmethod
     def reduced(self, draws: Draws, steps: int) -> Float64s:

@@ -1,0 +1,49 @@
+"""Programs as PTX, which needs numba-cuda and libnvvm but no device."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
+
+from kernelkit.kernels import cuda
+from kernelkit.kernels.device import LANES, Program, paths
+
+CAPABILITY = 9, 0  # that of an H100
+# What takes part in a contraction, or is not rounded as IEEE 754 says: the processor never does that.
+LOOSE = re.compile(r"\b(?:fma\.\w+\.f64|(?:mul|add|sub|div|sqrt)(?:\.approx|\.full)?(?:\.ftz)?\.f64|\w+\.ftz\.f64)\b")
+FLOATS = re.compile(r"\b((?:mul|add|sub|div|sqrt|fma)\.[\w.]*f64)\b")
+
+
+def compiled(program: Program, entry: str) -> str:
+    """The PTX of an entry's kernel."""
+    from numba import cuda as numba_cuda
+    from numba.cuda import dispatcher
+    from numba.cuda.core import sigutils
+
+    # Device functions are compiled for the device at hand; this says what it would be.
+    card = SimpleNamespace(compute_capability=CAPABILITY)
+    start, types_text = cuda.KERNELS[entry]
+    with cuda.uncontracted(), patch.object(dispatcher, "get_current_device", lambda: card):
+        types, _ = sigutils.normalize_signature(types_text)
+        return numba_cuda.compile_ptx(start(program.entry(entry)), types, cc=CAPABILITY)[0]
+
+
+def main() -> int:
+    """The operations of each kernel of paths; how many are contracted."""
+    loose = 0
+    for kind in LANES:
+        text = compiled(paths(kind, cuda.binding()), "one_path")
+        loose += len(LOOSE.findall(text))
+        local = len(re.findall(r"\b(?:ld|st)\.local", text))
+        sys.stdout.write(f"{kind}: {dict(Counter(FLOATS.findall(text)))}, {local} of local memory, {len(text)} bytes\n")
+        if len(sys.argv) > 1:
+            Path(f"{sys.argv[1]}_{kind}.ptx").write_text(text)
+    return loose
+
+
+if __name__ == "__main__":
+    raise SystemExit(min(main(), 1))

@@ -1,0 +1,208 @@
+"""Trials on a device, one thread each, are those of the processor, bit for bit; what it cannot run is told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import assume, given, settings
+
+import kernelkit as kk
+from kernelkit.binding import bind
+from kernelkit.errors import UsageError
+from kernelkit.kernels import device, fleet
+from kernelkit.kernels.job import Job, Outcome
+from kernelkit.kernels.session import simulate
+from kernelkit.market.settings import Settings
+from kernelkit.recipe import plan_job
+from tests.gpu.host import Host, flown
+from tests.programs import Case, job
+from tests.test_engine_is_reference import cases
+
+ROOT = Path(__file__).parents[2]
+
+
+@kk.strategy(state={"win": kk.ring(5), "days": 0})
+def crossing(ctx, s, fast=20, slow=100):  # type: ignore[no-untyped-def]
+    s.win.push(ctx.close[0])
+    s.days += 1
+    if ctx.close.sma(fast) > ctx.close.ema(slow):
+        ctx.bracket(ctx.size.risk(0.01, stop=2.0 * ctx.atr(14)), stop_loss=0.03, take_profit=0.05)
+    elif ctx.position > 0.0 and s.win[0] < s.win[-4]:
+        ctx.target_percent(0.0)
+    elif s.days % 7 == 0:
+        ctx.target_percent(-0.5)
+
+
+@kk.strategy
+def crowd(ctx, many=1):  # type: ignore[no-untyped-def]
+    for k in range(many):
+        ctx.limit(1.0, 0.5 * ctx.close[0] - k)
+
+
+@kk.strategy
+def weeks(ctx, n=5):  # type: ignore[no-untyped-def]
+    week = ctx.tf("1W")
+    if week.close.sma(n) < ctx.close[0]:
+        ctx.target_percent(1.0)
+    else:
+        ctx.target_percent(0.0)
+
+
+@kk.strategy
+def half(ctx, n=3):  # type: ignore[no-untyped-def]
+    if 7 // (n - 3) > 0:
+        ctx.target_percent(1.0)
+
+
+@kk.portfolio
+def evenly(ctx):  # type: ignore[no-untyped-def]
+    for k in ctx.tradable:
+        ctx[k].target_percent(0.1)
+
+
+@pytest.fixture(scope="module")
+def bars() -> xr.Dataset:
+    return kk.data.load("sp500_index")
+
+
+def job_of(bars: xr.Dataset, strategy: Any, grid: dict[str, Any] | None = None, **how: Any) -> Job:
+    scalars, axes = bind(strategy, None, grid)
+    found = Settings.of(how.get("account"), how.get("venue", kk.venues.us_equity()), how.get("fill_model"))
+    return plan_job(bars, strategy, scalars, axes, None, (0, bars.sizes["time"]), found, True).job
+
+
+def assert_same(found: Outcome, wanted: Outcome) -> None:
+    assert found.done.all()
+    assert found.blocks is not None
+    assert wanted.blocks is not None
+    assert found.headline.tobytes() == wanted.headline.tobytes()
+    assert found.blocks.tobytes() == wanted.blocks.tobytes()
+    assert found.meta.tobytes() == wanted.meta.tobytes()
+
+
+def plainly(one: Job) -> Job:
+    """The job at venues without what a device cannot do."""
+    free = [replace(v, rules=None, fee=None, slippage=None) for v in one.venues]
+    return replace(one, venues=free, hours={})
+
+
+@given(cases())
+@settings(max_examples=25, deadline=None)
+def test_device__runs_random_order_programs_as_the_processor_does(case: Case) -> None:
+    one = plainly(job(case))
+    assume(not fleet.obstacle(one))
+    wanted = simulate(one, 0, 1)
+    found, left = flown(one)
+    if wanted.done.all() and not left.any():
+        assert_same(found, wanted)
+    else:
+        assert left.all()  # it failed here, too, or needs more room
+        assert not found.done.any()
+
+
+def test_device__has_a_thread_for_each_row_and_each_trial(bars: xr.Dataset) -> None:
+    one = job_of(bars.isel(time=slice(0, 300)), crossing, {"fast": [5, 20], "slow": [50, 90, 130]})
+    host = Host()
+    found, left = flown(one, host)
+    assert not left.any()
+    assert_same(found, simulate(one, 0, 6))
+    assert host.launches == [("one_row", 6), ("one_trial", 6)]  # 2 + 3 averages, 1 range
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"venue": kk.Venue(fees=kk.fees.fraction(0.001), slippage=kk.slippage.square_root(0.1))},
+        {"venue": None, "fill_model": "lean"},
+        {"account": kk.Account(cash=1e4, margin=kk.Margin(initial=0.5, maintenance=0.25))},
+    ],
+    ids=["models", "another fill model", "margin"],
+)
+def test_device__runs_what_venues_and_accounts_ask(bars: xr.Dataset, how: dict[str, Any]) -> None:
+    one = job_of(bars.isel(time=slice(0, 260)), crossing, {"fast": [5, 20], "slow": [50]}, **how)
+    found, left = flown(one)
+    assert not left.any()
+    assert_same(found, simulate(one, 0, 2))
+
+
+def test_device__takes_bars_of_a_higher_timeframe(bars: xr.Dataset) -> None:
+    one = job_of(bars.isel(time=slice(0, 200)), weeks, {"n": [3, 5]})
+    found, left = flown(one)
+    assert not left.any()
+    assert_same(found, simulate(one, 0, 2))
+
+
+def test_device__panels_that_are_too_large_come_in_pieces(bars: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = job_of(bars.isel(time=slice(0, 260)), crossing, {"fast": [5, 20], "slow": [50]})
+    host = Host()
+    monkeypatch.setattr(fleet, "PANEL_BYTES", 8 * 4 * 100)
+    found, _ = flown(one, host)
+    assert_same(found, simulate(one, 0, 2))
+    assert len(host.launches) == 6
+    monkeypatch.setattr(fleet, "STATE_BYTES", 1)
+    found, _ = flown(one)
+    assert_same(found, simulate(one, 0, 2))
+
+
+def test_device__leaves_trials_that_need_more_room_or_fail(bars: xr.Dataset) -> None:
+    one = job_of(bars.isel(time=slice(0, 60)), crowd, {"many": [1, 10, 60]}, venue=None)
+    found, left = flown(one)
+    wanted = simulate(one, 0, 3)
+    assert left.tolist() == [False, True, True]
+    assert found.done.tolist() == [True, False, False]
+    assert found.headline[0].tobytes() == wanted.headline[0].tobytes()
+    failing = job_of(bars.isel(time=slice(0, 60)), half, {"n": [2, 3, 4]}, venue=None)
+    found, left = flown(failing)
+    assert left.tolist() == [False, True, False]
+
+
+def test_device__refuses_addresses_that_it_does_not_know() -> None:
+    known = np.zeros(4)
+    places = fleet.Places(Host(), [known])
+    assert places.translated(np.array([0, known.ctypes.data + 8])).tolist() == [0, places.of(known) + 8]
+    with pytest.raises(ValueError, match="an address that no array here has"):
+        places.translated(np.array([known.ctypes.data + known.nbytes]))
+
+
+def test_direct__names_what_was_called_by_address() -> None:
+    import ast
+
+    text = "call(f.meet, frame) + call(f.judge, frame) + call_model(v.fee, m) + max(a, b, c) + call_act(x, frame, 1)"
+    made = ast.unparse(device.Direct({"meet": "meet_all"}).visit(ast.parse(text)))
+    assert made == "meet_all(frame) + 0 + model(v.fee, m) + max(max(a, b), c) + act(frame, 1)"
+
+
+def test_gpu__what_it_cannot_run_is_refused_or_runs_on_the_processor(bars: xr.Dataset) -> None:
+    some = bars.isel(time=slice(0, 60))
+    for strategy, how, why in (
+        (evenly, {}, "a portfolio"),
+        (crowd, {"venue": kk.Venue(hours="XNYS")}, "a venue with limits, hours"),
+        (crowd, {"debug": True}, "debug"),
+    ):
+        with pytest.raises(UsageError, match=f"gpu=True: found {why}"):
+            kk.backtest(some, strategy, gpu=True, **how)
+        assert kk.backtest(some, strategy, gpu="auto", **how).attrs["gpu"].startswith(f"not used: {why}")
+    with pytest.raises(UsageError, match=r"found 'yes', wanted True, False or 'auto'"):
+        kk.backtest(some, crowd, gpu="yes")
+    assert "gpu" not in kk.backtest(some, crowd).attrs
+    assert kk.backtest(some, crowd, gpu="auto").attrs["gpu"] == "not used: too little work for a device"
+
+
+def test_simulator__runs_the_same_trials_and_paths() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "tests.gpu.check_device"],
+        cwd=ROOT,
+        env=os.environ | {"NUMBA_ENABLE_CUDASIM": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "all agree"
