@@ -88,7 +88,9 @@ def _svml() -> Finding:
 
 def _gpu() -> Finding:
     if importlib.util.find_spec("cupy") is None:
-        return Finding("gpu", "absent", "cupy is not installed; only metrics of arrays on a device need it")
+        return Finding(
+            "gpu", "absent", "cupy is not installed; what runs on a device needs the extra gpu"
+        )
     cupy: Any = importlib.import_module("cupy")
 
     if not cupy.cuda.is_available():
@@ -97,7 +99,10 @@ def _gpu() -> Finding:
         )
     device = cupy.cuda.runtime.getDeviceProperties(0)
     name, memory = device["name"].decode(), device["totalGlobalMem"] / 2**30
-    return Finding("gpu", "ok", f"{name}, {memory:.0f} GiB, cupy {cupy.__version__}; for metrics of arrays on it")
+    runs = "paths and trials with gpu=" if importlib.util.find_spec("numba_cuda") else "without numba-cuda no gpu="
+    return Finding(
+        "gpu", "ok", f"{name}, {memory:.0f} GiB, cupy {cupy.__version__}; for metrics of arrays on it, {runs}"
+    )
 
 
 def _cache() -> Finding:

@@ -16,6 +16,7 @@ from kernelkit.kernels.fleet import Fleet
 from kernelkit.kernels.job import Job, Outcome, new_outcome
 from kernelkit.kernels.session import Stop
 
+
 class Host:
     binding = PYTHON
 
@@ -51,5 +52,3 @@ def flown(job: Job, host: Host | None = None) -> tuple[Outcome, np.ndarray]:
     outcome = new_outcome(len(job.trials), True)
     left = Fleet(job, host or Host()).run_all(outcome, Stop(), lambda n: None)
     return outcome, left
-
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -16,6 +17,19 @@ CAPABILITY = 9, 0  # that of an H100
 # What takes part in a contraction, or is not rounded as IEEE 754 says: the processor never does that.
 LOOSE = re.compile(r"\b(?:fma\.\w+\.f64|(?:mul|add|sub|div|sqrt)(?:\.approx|\.full)?(?:\.ftz)?\.f64|\w+\.ftz\.f64)\b")
 FLOATS = re.compile(r"\b((?:mul|add|sub|div|sqrt|fma)\.[\w.]*f64)\b")
+
+
+def missing() -> str:
+    """Why there can be no PTX here, "" where there can."""
+    if find_spec("numba_cuda") is None or cuda.SIMULATED:
+        return 'needs pip install "numba-cuda[cu13]"'
+    from numba.cuda.cudadrv import nvvm
+
+    try:
+        nvvm.NVVM()
+    except (nvvm.NvvmSupportError, OSError, RuntimeError) as error:
+        return f"needs libnvvm: {error}"
+    return ""
 
 
 def compiled(program: Program, entry: str) -> str:
