@@ -88,9 +88,7 @@ def _svml() -> Finding:
 
 def _gpu() -> Finding:
     if importlib.util.find_spec("cupy") is None:
-        return Finding(
-            "gpu", "absent", "cupy is not installed; what runs on a device needs the extra gpu"
-        )
+        return Finding("gpu", "absent", "cupy is not installed; what runs on a device needs the extra gpu")
     cupy: Any = importlib.import_module("cupy")
 
     if not cupy.cuda.is_available():

@@ -24,6 +24,9 @@ FUNCTIONS = ("coast", "meet", "ruin", "match", "steer", "act")  # FRAME's that e
 NAMED = {"call_act": "act", "call_steer": "steer"}
 NUMBERED = {"call_kernel": "indicator", "call_model": "model"}
 KERNEL = "which: int, frame: int, slot: int, column: int, first: int, last: int, out: int, n: int"
+# FRAME's other functions, and what is 0 in all trials on a device. No other record has fields of these names.
+ENTRIES = frozenset("walk log happen guard judge tell arrive guard_all twice weigh".split())
+OFF = frozenset("logging keeps told shared own curve".split())
 LANES = ("gbm", "jumps", "heston", "garch", "students")
 
 
@@ -52,16 +55,56 @@ PYTHON = Binding({**vars(memory), "i8": whole_number}, lambda node, function: fu
 
 
 class Direct(ast.NodeTransformer):
-    """Names the function in each call by address; `functions` are FRAME's by field: one without is never called."""
+    """Names the function in each call by address; `functions` are FRAME's by field: one without is never called.
+
+    What only others would call is left out: a third of a program, which takes long to compile.
+    """
 
     def __init__(self, functions: Mapping[str, str]) -> None:
         self.functions = functions
+        self.zeros = (ENTRIES - functions.keys()) | OFF
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        """A field of FRAME that is 0 in all trials."""
+        self.generic_visit(node)
+        if isinstance(node.ctx, ast.Load) and node.attr in self.zeros:
+            return ast.copy_location(ast.Constant(0), node)
+        return node
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        """`f.guard != 0` where there is none."""
+        self.generic_visit(node)
+        a, b = node.left, node.comparators[0]
+        if isinstance(a, ast.Constant) and isinstance(b, ast.Constant) and isinstance(node.ops[0], ast.NotEq | ast.Eq):
+            equal = a.value == b.value
+            return ast.copy_location(ast.Constant(equal == isinstance(node.ops[0], ast.Eq)), node)
+        return node
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
+        """What a known condition decides, or leaves to the others."""
+        self.generic_visit(node)
+        ends = isinstance(node.op, ast.Or)  # a condition of this value decides
+        left = [v for v in node.values if not (isinstance(v, ast.Constant) and v.value is not ends)]
+        if any(isinstance(v, ast.Constant) and v.value is ends for v in left[:1]):
+            return ast.copy_location(ast.Constant(ends), node)
+        if not left:
+            return ast.copy_location(ast.Constant(not ends), node)
+        node.values = left
+        return node if len(left) > 1 else left[0]
+
+    def visit_If(self, node: ast.If) -> Any:
+        """The branch that is taken."""
+        self.generic_visit(node)
+        if not isinstance(node.test, ast.Constant):
+            return node
+        return (node.body if node.test.value else node.orelse) or ast.copy_location(ast.Pass(), node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """`call(f.meet, frame)` is `meet(frame)`."""
-        self.generic_visit(node)
         name, given = node.func.id if isinstance(node.func, ast.Name) else "", node.args
         entry = given[0].attr if given and isinstance(given[0], ast.Attribute) else ""
+        self.generic_visit(node)
+        given = node.args
         if name == "call" or (name == "call_kernel" and entry == "tell"):
             if entry not in self.functions:
                 return ast.copy_location(ast.Constant(L.DONE), node)

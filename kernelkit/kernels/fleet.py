@@ -15,7 +15,7 @@ from kernelkit.kernels import layout as L
 from kernelkit.kernels.device import Binding, Device, device_of
 from kernelkit.kernels.job import Job, Outcome
 from kernelkit.kernels.session import Session, Stop, coded
-from kernelkit.kernels.threads import FRAME_WORDS, MODEL_BYTES, SCRATCH
+from kernelkit.kernels.threads import FRAME_WORDS, MODEL_BYTES
 
 PANEL_BYTES = 1 << 30  # of indicators' values at once
 STATE_BYTES = 8 << 30  # of trials' states at once, about
@@ -140,7 +140,7 @@ class Fleet(Session):
         outs, meta, status = outcome.headline[first:last], outcome.meta[first:last], np.full(n, L.PAUSED)
         trials = self.trials[first:last]
         places = self.landed([trials, outs, cells, meta, status])
-        thread = 8 * FRAME_WORDS + MODEL_BYTES + 8 * SCRATCH * self.job.n_asset
+        thread = 8 * FRAME_WORDS + MODEL_BYTES + 8 * L.SCRATCH * self.job.n_asset
         frames = self.backend.empty(max(n, rows) * thread)
         head = places.of(self.frame), self.backend.address(frames)
         at = [places.of(a) for a in (self.blocks, trials, outs, cells, meta, status)]

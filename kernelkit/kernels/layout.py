@@ -19,6 +19,7 @@ TRIPS = 16  # day trades that an account remembers (R6)
 MODEL_SLOTS = 128  # numbers of a cost model, tables included
 TIERS = 24  # of maintenance margin, at most
 MOVING = 64  # transfers under way at once, at most (V5)
+SCRATCH, HELD_AT, LATE_AT, WAY_AT = 12, 4, 7, 8  # rows of FRAME.scratch, a word for each asset, and where some begin
 TRADED_DAYS = 31  # C3: of the account's trading, today and the 30 days before
 FAR = 1 << 62
 AHEAD = 16  # bars: how early opens are fetched where an order may fill; waiting for one takes as long as its fill

@@ -193,9 +193,9 @@ class Session:
         timed, frame["told"] = timed or job.plan.timed, job.plan.told
         frame["keeps"] = job.plan.told
         frame["timed"], frame["n_asset"], frame["shared"] = timed, job.n_asset, job.plan.shared
-        self.scratch = np.zeros((12, job.n_asset), "i8")
-        frame["scratch"], frame["held"] = self.scratch.ctypes.data, self.scratch[4:].ctypes.data
-        frame["late"], frame["way"] = self.scratch[7:].ctypes.data, self.scratch[8:].ctypes.data
+        self.scratch = np.zeros((L.SCRATCH, job.n_asset), "i8")
+        frame["scratch"], frame["held"] = self.scratch.ctypes.data, self.scratch[L.HELD_AT :].ctypes.data
+        frame["late"], frame["way"] = self.scratch[L.LATE_AT :].ctypes.data, self.scratch[L.WAY_AT :].ctypes.data
         if job.bars is not None:
             frame["bars"] = job.bars.ctypes.data
         if job.plan.shared and job.tables[0].finer is not None:

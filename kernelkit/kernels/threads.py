@@ -5,13 +5,24 @@ one that the driver has filled in, and behind it what a frame points to and a tr
 """
 
 from kernelkit.kernels.bars import BLOCKS_BYTES, HEADLINE_BYTES, refresh, sweep
-from kernelkit.kernels.layout import DONE, FRAME, HEADER, MODEL, PAUSED, ROW_BYTES, TRIAL_BYTES
+from kernelkit.kernels.layout import (
+    DONE,
+    FRAME,
+    HEADER,
+    HELD_AT,
+    LATE_AT,
+    MODEL,
+    PAUSED,
+    ROW_BYTES,
+    SCRATCH,
+    TRIAL_BYTES,
+    WAY_AT,
+)
 from kernelkit.kernels.memory import at, i8, put_i8
 from kernelkit.kernels.scan import copy_words
 
 FRAME_WORDS = FRAME.itemsize // 8
 MODEL_BYTES = MODEL.itemsize
-SCRATCH = 12  # rows of a number for each asset
 
 
 def own_frame(k: int, frame: int, frames: int, first: int, last: int) -> int:
@@ -22,9 +33,9 @@ def own_frame(k: int, frame: int, frames: int, first: int, last: int) -> int:
     f = at(mine, FRAME)
     f.model = mine + 8 * FRAME_WORDS
     f.scratch = f.model + MODEL_BYTES
-    f.held = f.scratch + 32 * n
-    f.late = f.scratch + 56 * n
-    f.way = f.scratch + 64 * n
+    f.held = f.scratch + 8 * HELD_AT * n
+    f.late = f.scratch + 8 * LATE_AT * n
+    f.way = f.scratch + 8 * WAY_AT * n
     f.first = first
     f.last = last
     f.panel = f.values + 16 - 8 * first

@@ -18,6 +18,8 @@ from kernelkit.kernels.session import Stop
 
 
 class Host:
+    """The device; `launches` are the threads that were started, by entry."""
+
     binding = PYTHON
 
     def __init__(self) -> None:
