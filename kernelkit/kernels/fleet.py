@@ -17,8 +17,8 @@ from kernelkit.kernels.job import Job, Outcome
 from kernelkit.kernels.session import Session, Stop, coded
 from kernelkit.kernels.threads import FRAME_WORDS, MODEL_BYTES
 
-PANEL_BYTES = 1 << 30  # of indicators' values at once
-STATE_BYTES = 8 << 30  # of trials' states at once, about
+PANEL_BYTES = 1 << 28  # of indicators' values at once
+STATE_BYTES = 1 << 30  # of trials' states at once, about
 ADDRESSES = {
     "instruments": ("columns", "actions", "vwap", "higher", "closed"),
     "venues": ("sizes",),

@@ -16,11 +16,12 @@ import xarray as xr
 from hypothesis import assume, given, settings
 
 import kernelkit as kk
+from kernelkit import working
 from kernelkit.binding import bind
 from kernelkit.errors import UsageError
 from kernelkit.kernels import device, fleet
 from kernelkit.kernels import layout as L
-from kernelkit.kernels.job import Job, Outcome
+from kernelkit.kernels.job import Job, Outcome, new_outcome
 from kernelkit.kernels.session import simulate
 from kernelkit.market.settings import Settings
 from kernelkit.recipe import plan_job
@@ -164,6 +165,31 @@ def test_device__leaves_trials_that_need_more_room_or_fail(bars: xr.Dataset) -> 
     failing = job_of(bars.isel(time=slice(0, 60)), half, {"n": [2, 3, 4]}, venue=None)
     found, left = flown(failing)
     assert left.tolist() == [False, True, False]
+
+
+def test_run__takes_from_the_processor_what_the_device_leaves(
+    bars: xr.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kernelkit.kernels.cuda.Card", Host)
+    scalars, axes = bind(crowd, None, {"many": [1, 10, 60]})
+    some = bars.isel(time=slice(0, 60))
+    recipe = plan_job(some, crowd, scalars, axes, None, (0, 60), Settings.of(None, None, None), True)
+    outcome, kept = new_outcome(3, True), []
+    put = lambda first, part: kept.append((first, part.done.all()))  # noqa: E731
+    assert not working.run(recipe, outcome, working.Means(device=True), "crowd", put=put)
+    assert kept == [(0, True)]
+    assert_same(outcome, simulate(recipe.job, 0, 3))
+
+
+def test_simulate__says_which_paths_a_device_does_not_make() -> None:
+    gbm = kk.paths.GBM(0.05, 0.2)
+    both = kk.paths.Copula({"A": gbm, "B": gbm}, correlation=[[1.0, 0.5], [0.5, 1.0]])
+    for model, draws, why in ((both, "independent", "Copula, whose paths"), (gbm, "sobol", "Sobol points")):
+        with pytest.raises(UsageError, match=f"gpu=True: found {why}"):
+            kk.paths.simulate(model, paths=4, steps=8, draws=draws, gpu=True)
+        found = kk.paths.simulate(model, paths=4, steps=8, draws=draws, gpu="auto")
+        assert found.attrs["gpu"].startswith(f"not used: {why}")
+    assert "gpu" not in kk.paths.simulate(gbm, paths=4, steps=8).attrs
 
 
 def test_device__refuses_addresses_that_it_does_not_know() -> None:
