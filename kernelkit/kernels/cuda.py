@@ -213,7 +213,8 @@ def kernel(program: device.Program, entry: str) -> Any:
     start, types_text = KERNELS[entry]
     with uncontracted():
         started = start(program.entry(entry))
-        return cuda.jit(started) if SIMULATED else cuda.jit(types_text)(started)
+        # Linked with optimisation, as numba-cuda does by itself, it would be compiled again, and contracted.
+        return cuda.jit(started) if SIMULATED else cuda.jit(types_text, lto=False)(started)
 
 
 def launch(kernel: Any, n: int, *arguments: Any) -> None:

@@ -33,17 +33,22 @@ def missing() -> str:
 
 
 def compiled(program: Program, entry: str) -> str:
-    """The PTX of an entry's kernel."""
-    from numba import cuda as numba_cuda
-    from numba.cuda import dispatcher
-    from numba.cuda.core import sigutils
+    """The PTX of an entry's kernel, made as for a launch."""
+    from numba.cuda import codegen, dispatcher
 
-    # Device functions are compiled for the device at hand; this says what it would be.
+    # The device at hand is asked what to compile for; this says what it would be.
     card = SimpleNamespace(compute_capability=CAPABILITY)
-    start, types_text = cuda.KERNELS[entry]
-    with cuda.uncontracted(), patch.object(dispatcher, "get_current_device", lambda: card):
-        types, _ = sigutils.normalize_signature(types_text)
-        return numba_cuda.compile_ptx(start(program.entry(entry)), types, cc=CAPABILITY)[0]
+    with (
+        patch.object(dispatcher, "get_current_device", lambda: card),
+        patch.object(dispatcher._Kernel, "bind", lambda self: None),
+        patch.object(codegen.CUDACodeLibrary, "_ensure_cc", lambda self, cc=None: CAPABILITY),
+    ):
+        (kernel,) = cuda.kernel(program, entry).overloads.values()
+        library = kernel._codelibrary
+        # Linked with optimisation, or compiled once more when it is loaded, it would be another text than this one.
+        assert not library._lto
+        assert list(library._ptx_cache) == [CAPABILITY]
+        return str(library.get_asm_str())
 
 
 def main() -> int:

@@ -31,6 +31,7 @@ def test_trials__become_ptx() -> None:
         text = compiled(made.program, entry)
         assert LOOSE.findall(text) == []
         assert ".entry" in text
+    assert len(re.findall(r"\.func\b", text)) > 10  # what has many callers is called, not copied
 
 
 def test_contraction__would_be_seen() -> None:
