@@ -175,9 +175,9 @@ def test_run__takes_from_the_processor_what_the_device_leaves(
     some = bars.isel(time=slice(0, 60))
     recipe = plan_job(some, crowd, scalars, axes, None, (0, 60), Settings.of(None, None, None), True)
     outcome, kept = new_outcome(3, True), []
-    put = lambda first, part: kept.append((first, part.done.all()))  # noqa: E731
+    put = lambda rows, part: kept.append((rows.tolist(), part.done.all()))  # noqa: E731
     assert not working.run(recipe, outcome, working.Means(device=True), "crowd", put=put)
-    assert kept == [(0, True)]
+    assert kept == [([0, 1, 2], True)]
     assert_same(outcome, simulate(recipe.job, 0, 3))
 
 
