@@ -17,6 +17,7 @@ import shlex
 from collections.abc import Mapping
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from typing import Any
 
 from kernelkit.errors import UsageError
 
@@ -58,14 +59,44 @@ def grid(text: str, *, namespace: Mapping[str, object] | None = None) -> dict[st
     >>> grid("fast=5:15:5; slow=60,100")
     {'fast': (5, 10, 15), 'slow': (60, 100)}
     """
-    out: dict[str, Value | tuple[Value, ...]] = {}
+    return {name: parse(spec, name=name, namespace=namespace) for name, spec in _parts(text).items()}
+
+
+def _parts(text: str) -> dict[str, str]:
+    out: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(";"))):
         name, equals, spec = (word.strip() for word in part.partition("="))
         if not equals or not name.isidentifier():
             raise UsageError(f"{part!r}: a parameter is name=values; several are parted by semicolons")
         if name in out:
             raise UsageError(f"{name}: stands twice in {text!r}")
-        out[name] = parse(spec, name=name, namespace=namespace)
+        out[name] = spec
+    return out
+
+
+def space(text: str) -> dict[str, Any]:
+    """What `kk.search` searches, one for each part between semicolons, each ``name=`` and what `parse` reads.
+
+    A range of whole numbers is those, of other numbers all from its start to its stop; a list is its values; what is
+    one value is not searched.
+
+    >>> found = space("fast=5:15:5; weight=0.2:1:0.1; slow=100")
+    >>> list(found), found["fast"].ends, found["weight"].ends
+    (['fast', 'weight'], (5, 15), (0.2, 1.0))
+    """
+    from kernelkit.study.spaces import choice, integer, real
+
+    out: dict[str, Any] = {}
+    for name, spec in _parts(text).items():
+        found = parse(spec, name=name)
+        if not isinstance(found, tuple) or len(found) == 1:
+            continue
+        if ":" not in _unquoted(spec):
+            out[name] = choice(list(found))
+        elif isinstance(found[0], int):
+            out[name] = integer(min(found), max(found), step=abs(found[1] - found[0]))
+        else:
+            out[name] = real(min(found), max(found))
     return out
 
 

@@ -61,6 +61,12 @@ CASES = {
         "regime_of",
         "Sharpe ratio by regime",
     ),
+    "optimize": Case(
+        {"space": "fast=10:30:5; slow=60:200:20", "method": "sobol", "n": "32"},
+        {"is_sharpe_ratio", "oos_sharpe_ratio", "trials"},
+        "sharpe_ratio",
+        "bars that the search has not seen",
+    ),
     "compare": Case(
         {"strategies": "momentum; momentum span=60; buy_and_hold weight=0.5"},
         {"best_sharpe_ratio", "smallest_p_value", "strategies"},
