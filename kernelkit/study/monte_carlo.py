@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -163,14 +162,7 @@ class Bands:
 
     def quantiles(self, levels: Sequence[float], paths: int) -> np.ndarray:
         """Linear quantiles over the paths that have come to an end, float64 (quantile, cell..., block)."""
-
-        def among(worth: np.ndarray) -> np.ndarray:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)  # of a cell without any path
-                found: np.ndarray = np.nanquantile(worth, levels, axis=0)
-            return found
-
-        found = columns(self._all(self.worth)[:paths], self.most, among)
+        found = columns(self._all(self.worth)[:paths], self.most, lambda worth: quantiles_of(worth, levels))
         return found.reshape(len(levels), *self.shape, L.MAX_CELLS)
 
     def ruined(self, level: float, paths: int) -> np.ndarray:
@@ -182,6 +174,26 @@ class Bands:
         if array is None:
             raise TypeError("no path has a result, which the study has said")
         return array
+
+
+def quantiles_of(x: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+    """Linear quantiles of the numbers along the first axis, NaN apart: `numpy.nanquantile`, all columns at once.
+
+    >>> quantiles_of(np.array([[1.0, np.nan], [2.0, np.nan], [np.nan, np.nan]]), [0.0, 0.5]).tolist()
+    [[1.0, nan], [1.5, nan]]
+    """
+    ordered = np.sort(x, axis=0)  # NaN last
+    last = np.maximum((~np.isnan(x)).sum(axis=0) - 1, 0)
+    found = np.empty((len(levels), *x.shape[1:]))
+    for k, level in enumerate(levels):
+        place = level * last
+        low = place.astype("i8")
+        part = place - low
+        below = np.take_along_axis(ordered, low[None], 0)[0]
+        above = np.take_along_axis(ordered, np.minimum(low + 1, last)[None], 0)[0]
+        step = above - below
+        found[k] = np.where(part < 0.5, below + step * part, above - step * (1.0 - part))
+    return found
 
 
 def _batch(model: Model, bars: xr.Dataset, first: int, many: int, seed: int, draws: Kind) -> xr.Dataset:
@@ -204,15 +216,15 @@ def _summed(found: xr.Dataset, bands: Bands, seen: xr.Dataset, ruin: float, quan
     import xarray as xr
 
     out, paths = found, found.sizes["path"]
-    levels = xr.DataArray(list(quantiles), dims="quantile", name="quantile")
+    levels = [float(level) for level in quantiles]
     known = found["max_drawdown"].notnull()
     there = known.any("path")  # not of cells that `where` excludes
     cells = [str(d) for d in found["max_drawdown"].dims if d != "path"]
     count = int(np.count_nonzero(bands.n))
-    worth = bands.quantiles(levels.values.tolist(), paths)[..., :count]
+    worth = bands.quantiles(levels, paths)[..., :count]
     out["equity_band"] = ("quantile", *cells, "block"), worth
-    falls = found["max_drawdown"].where(there, 0.0).quantile(levels.values, "path").where(there)
-    out["drawdown_band"] = falls
+    falls = found["max_drawdown"].transpose("path", ...).values
+    out["drawdown_band"] = ("quantile", *cells), quantiles_of(falls, levels)
     ruined = xr.DataArray(bands.ruined(ruin, paths), dims=cells)
     out["probability_of_ruin"] = (ruined / known.sum("path").clip(1)).where(there)
     names = [n for n in L.HEADLINE if n in seen and n in found]
@@ -230,7 +242,7 @@ def _summed(found: xr.Dataset, bands: Bands, seen: xr.Dataset, ruin: float, quan
     last = np.flatnonzero(np.diff(seen["session"].values, append=-1))  # bars that end a session
     n = bands.n[:count]
     ends = last[np.cumsum(n) - 1 + len(last) - n.sum()]
-    out = out.assign_coords(block=bands.index[:count], block_end=("block", seen["time"].values[ends]))
+    out = out.assign_coords(quantile=levels, block=bands.index[:count], block_end=("block", seen["time"].values[ends]))
     return out.assign_attrs(ruin=ruin, periods_per_year=seen["blocks"].attrs["periods_per_year"])
 
 

@@ -270,11 +270,15 @@ def _lay(case: Case, common: Common, whole: Callable[[], Laid | Refused] | None 
 
 
 def batches(cases: Iterable[Laid | Refused]) -> Iterator[list[Laid | Refused]]:
-    """Consecutive cases: a batch ends with `BATCH_TRIALS`, or with the case whose bars go beyond `BATCH_BYTES`."""
+    """Consecutive cases: a batch ends with `BATCH_TRIALS`, and before more bars where there are `BATCH_BYTES` of them.
+
+    Cases on the same bars share them, and their indicators.
+    """
     batch: list[Laid | Refused] = []
     known, size, trials = set[int](), 0, 0
     for case in cases:
-        if batch and (size > BATCH_BYTES or trials + case.trials > BATCH_TRIALS):
+        fresh = any(id(table) not in known for table in case.tables)
+        if batch and ((fresh and size > BATCH_BYTES) or trials + case.trials > BATCH_TRIALS):
             yield batch
             batch, known, size, trials = [], set(), 0, 0
         batch.append(case)
