@@ -1,0 +1,1 @@
+"""The commands of `kernelkit`, a module for each group of them."""
