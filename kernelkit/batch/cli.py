@@ -23,7 +23,11 @@ def cli() -> None:
     """Backtests in notebooks, and the same notebooks as jobs."""
 
 
-for _command in (running.run, looking.runs, machine.doctor, machine.cache, machine.warmup):
+for _command in (
+    *(running.run,),
+    *(looking.runs, looking.show, looking.compare),
+    *(machine.doctor, machine.cache, machine.warmup),
+):
     cli.add_command(_command)
 
 

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, cast
 
 from kernelkit.batch import _process
+from kernelkit.batch.columns import columns
 from kernelkit.errors import RunError
 from kernelkit.files import write_atomic
 
@@ -269,10 +270,6 @@ def table(runs: Iterable[Run]) -> str:
     rows = [("STATUS", "PROGRESS", "CREATED", "ID", "NOTE")]
     for run in runs:
         created = run.created[:19].replace("T", " ")
-        note = run.error or ("type the same command to go on" if run.status == "lost" else headline(run, 4))
+        note = run.error or ("kernelkit resume goes on with it" if run.status == "lost" else headline(run, 4))
         rows.append((run.status, f"{run.progress:.0%}", created, run.id, note))
-    width = [max(len(row[i]) for row in rows) for i in range(4)]
-    lines = (
-        f"{a:<{width[0]}}  {b:>{width[1]}}  {c:<{width[2]}}  {d:<{width[3]}}  {e}".rstrip() for a, b, c, d, e in rows
-    )
-    return "\n".join(lines)
+    return columns(rows, right=(1,))

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from kernelkit import progress
+from kernelkit.batch import cli
 
 Write = Callable[..., Path]
+Invoke = Callable[..., tuple[int, str, str]]
 
 # A cell that reports `steps` steps as the notebook display does: one display, updated in place.
 STEPS = f"""
@@ -95,3 +97,20 @@ def wait_for() -> Callable[..., None]:
             time.sleep(0.05)
 
     return wait
+
+
+@pytest.fixture
+def invoke(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Invoke:
+    """invoke(*arguments): exit code, standard output and error of the command, in this process, in tmp_path."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["kernelkit", *arguments])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return code, *capsys.readouterr()
+
+    return call

@@ -10,28 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kernelkit.batch import cli, runs
+from kernelkit.batch import runs
 from kernelkit.kernels.job import new_outcome
 from kernelkit.reuse import Results
 
 Invoke = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def invoke(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Invoke:
-    """invoke(*arguments): exit code, standard output and error of the command, in this process, in tmp_path."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["kernelkit", *arguments])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return code, *capsys.readouterr()
-
-    return call
 
 
 def test_a_batch_in_two_processes(tmp_path: Path, write_notebook: Any, command: Any) -> None:
@@ -149,7 +132,7 @@ def test_a_lost_run_says_how_to_go_on(tmp_path: Path, invoke: Invoke) -> None:
     (folder / runs.FILE).write_text(json.dumps(run.to_json()))
     out = invoke("runs")[1].splitlines()[1]
     assert out.startswith("lost")
-    assert out.endswith("a-1  type the same command to go on")
+    assert out.endswith("a-1  kernelkit resume goes on with it")
 
 
 def test_runs_of_a_folder(tmp_path: Path, invoke: Invoke) -> None:

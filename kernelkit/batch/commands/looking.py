@@ -1,9 +1,8 @@
-"""The commands that look at runs: `kernelkit runs`."""
+"""The commands that look at runs: `kernelkit runs|show|compare`."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 
@@ -15,12 +14,52 @@ from kernelkit.errors import UsageError
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
 def runs(out: str, as_json: bool) -> None:
     """List the runs below a folder, newest first."""
+    from kernelkit.batch.finding import root
     from kernelkit.batch.runs import list_runs, table
 
-    if not Path(out).is_dir():
-        raise UsageError(f"{out}: there is no such folder; --out is where 'kernelkit run' keeps its runs")
-    found = list_runs(out)
+    found = list_runs(root(out))
     if as_json:
         click.echo(json.dumps([one.to_json() for one in found], indent=1))
     else:
         click.echo(table(found) if found else f"{out}: no runs")
+
+
+@click.command(short_help="Show one run in full.")
+@click.argument("run", metavar="ID|FOLDER")
+@click.option("--out", default="runs", show_default=True, help="Folder of the runs, where an id is looked for.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def show(run: str, out: str, as_json: bool) -> None:
+    """Show one run: its state, parameters, headline, data, versions, error and files.
+
+    An id may be cut off where only one begins so; its hash may stand alone.
+    """
+    from kernelkit.batch import show as showing
+    from kernelkit.batch.finding import find
+    from kernelkit.batch.runs import read_run
+
+    folder = find(run, out)
+    found = read_run(folder)
+    click.echo(json.dumps(showing.to_json(found, folder), indent=1) if as_json else showing.text(found, folder))
+
+
+@click.command(short_help="Put runs side by side.")
+@click.argument("runs", metavar="ID|FOLDER...", nargs=-1, required=True)
+@click.option("--out", default="runs", show_default=True, help="Folder of the runs, where ids are looked for.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def compare(runs: tuple[str, ...], out: str, as_json: bool) -> None:
+    """Put runs side by side: their headlines, the parameters that differ, and what else is not the same.
+
+    That is the template, the data and their lineage, the code's commit, and the versions of what computes.
+    """
+    from kernelkit.batch import compare as comparing
+    from kernelkit.batch.finding import find
+    from kernelkit.batch.runs import read_run
+
+    folders = [find(run, out).resolve() for run in runs]
+    for given, folder in zip(runs, folders, strict=True):
+        if folders.count(folder) > 1:
+            raise UsageError(f"{given}: the run {folder.name} is given twice")
+    if len(folders) < 2:
+        raise UsageError(f"{runs[0]} is one run; wanted at least two: 'kernelkit show' shows one")
+    found = [read_run(folder) for folder in folders]
+    click.echo(json.dumps(comparing.to_json(found), indent=1) if as_json else comparing.text(found))
