@@ -91,6 +91,32 @@ def stoppable() -> Iterator[None]:
             signal.signal(signum, handler)
 
 
+def tell_to_stop(pid: int, token: str) -> bool:
+    """Send SIGTERM to the process that `started` knows by `token`, and never to another that has its number by now.
+
+    False where it has ended. PermissionError where it is another user's.
+    """
+    if not hasattr(os, "pidfd_open"):
+        alive = started(pid) == token
+        if alive:
+            os.kill(pid, signal.SIGTERM)
+        return alive
+    try:
+        # what the descriptor means stays the same process, whatever becomes of the number
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        if started(pid) != token:
+            return False
+        signal.pidfd_send_signal(process, signal.SIGTERM)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(process)
+    return True
+
+
 @contextlib.contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
     """Hold `folder` for this process alone, at most until it dies; RunError if another one holds it."""

@@ -24,7 +24,7 @@ def cli() -> None:
 
 
 for _command in (
-    *(running.run,),
+    *(running.run, running.batch, running.resume, running.cancel),
     *(looking.runs, looking.show, looking.compare),
     *(machine.doctor, machine.cache, machine.warmup),
 ):

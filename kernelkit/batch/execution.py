@@ -86,6 +86,7 @@ def _first(job: Job, before: runs.Run | None) -> runs.Run:
         data=None if data is None else {"name": data, "lineage": None},
         seed=seed if type(seed) is int else None,
         git=provenance.git_state(Path.cwd()),
+        origin=job.origin,
     )
 
 

@@ -99,7 +99,8 @@ def bind(parameters: Sequence[Parameter], given: Mapping[str, object], source: s
     """The values of every run that `given` asks for: one dict per point of the Cartesian product of its axes.
 
     Text is read by the type of the default (`axis.parse` for numbers and bools, a comma list for text); other values
-    are checked against it. UsageError names the parameter, what was found, and what the notebook `source` wants.
+    are checked against it, and a list of them is an axis, unless the default is one too. UsageError names the
+    parameter, what was found, and what the notebook `source` wants.
     """
     known = {parameter.name: parameter for parameter in parameters}
     axes: dict[str, tuple[Any, ...]] = {}
@@ -131,10 +132,7 @@ def _values(parameter: Parameter, value: object) -> tuple[Any, ...]:
     if kind == "axis":
         return (_axis_text(name, value),)
     if kind == "grid":
-        if not isinstance(value, str):
-            raise UsageError(_not_its_kind(parameter, value))
-        axis.grid(value)
-        return (value,)
+        return tuple(_grid_text(parameter, one) for one in (value if isinstance(value, list | tuple) else (value,)))
     if isinstance(value, str):
         if kind == "str":
             return _texts(name, value)
@@ -150,6 +148,13 @@ def _values(parameter: Parameter, value: object) -> tuple[Any, ...]:
         _check_literal(parameter, value)
         return (value,)
     return tuple(_typed(parameter, one) for one in (found if isinstance(found, tuple) else (found,)))
+
+
+def _grid_text(parameter: Parameter, value: object) -> str:
+    if not isinstance(value, str):
+        raise UsageError(_not_its_kind(parameter, value))
+    axis.grid(value)
+    return value
 
 
 def _axis_text(name: str, value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
@@ -11,7 +12,7 @@ from typing import Any
 
 from kernelkit.batch import provenance
 from kernelkit.batch.parameters import bind
-from kernelkit.batch.template import Template, read
+from kernelkit.batch.template import Template, read, templates
 from kernelkit.errors import UsageError
 from kernelkit.files import canonical_json
 
@@ -37,6 +38,18 @@ class Job:
         """All parameters of the notebook: its defaults, and this job's values over them."""
         return {**{parameter.name: parameter.default for parameter in self.template.parameters}, **self.values}
 
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What it is made from, for its record; a notebook by its path, a template of the package by its name."""
+        shipped = templates().get(self.template.name) == self.template.path
+        return {
+            "notebook": self.template.name if shipped else str(self.template.path),
+            "folder": str(Path.cwd()),
+            "values": {name: repr(value) for name, value in self.values.items()},
+            "cluster": self.cluster,
+            "hide_code": self.hide_code,
+        }
+
 
 def plan(
     template: str | Path,
@@ -61,15 +74,18 @@ def plan(
         raise UsageError(
             f"the name {name!r} is none for a folder; wanted letters, digits, '.', '_', '-', at most 80 of them"
         )
+    return [
+        named(Job(found, values, "", name, Path(out), force, hide_code, cluster))
+        for values in bind(found.parameters, parameters, found.path.name)
+    ]
+
+
+def named(job: Job) -> Job:
+    """`job`, whose folder is that of the runs, with the id that its content gives it, and the folder of that name."""
     versions = provenance.versions()
-    planned = []
-    for values in bind(found.parameters, parameters, found.path.name):
-        job = Job(found, values, "", name, Path(out), force, hide_code, cluster)
-        said = [found.digest, as_json(job.parameters), versions, *named_files(job.parameters.values())]
-        digest = hashlib.sha256(canonical_json(said)).hexdigest()
-        run_id = f"{name}-{digest[:10]}"
-        planned.append(Job(found, values, run_id, name, Path(out) / run_id, force, hide_code, cluster))
-    return planned
+    said = [job.template.digest, as_json(job.parameters), versions, *named_files(job.parameters.values())]
+    run_id = f"{job.name}-{hashlib.sha256(canonical_json(said)).hexdigest()[:10]}"
+    return dataclasses.replace(job, id=run_id, folder=job.folder / run_id)
 
 
 def as_json(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kernelkit.batch.execution import OnChange, Outcome, execute
-from kernelkit.batch.plan import plan
+from kernelkit.batch.plan import Job, plan
 from kernelkit.batch.pool import execute_all
 from kernelkit.errors import RunError, UsageError
 
@@ -42,9 +42,14 @@ def run(  # noqa: PLR0913  its settings are keywords
     gets each new state of a record. UsageError comes before anything is written, RunsFailedError after all runs; a
     signal raises KeyboardInterrupt.
     """
+    planned = plan(template, parameters or {}, out, name=name, force=force, hide_code=hide_code, cluster=cluster)
+    return run_planned(planned, jobs, on_change)
+
+
+def run_planned(planned: Sequence[Job], jobs: int = 1, on_change: OnChange | None = None) -> list[Outcome]:
+    """Run what was planned, `jobs` at a time; errors as of `run`."""
     if jobs < 1:
         raise UsageError(f"jobs is {jobs}, wanted at least 1")
-    planned = plan(template, parameters or {}, out, name=name, force=force, hide_code=hide_code, cluster=cluster)
     if jobs == 1 or len(planned) == 1:
         outcomes = [execute(job, on_change) for job in planned]
     else:

@@ -40,7 +40,11 @@ def utc_now() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What a record says; the status is `lost` where it says running and nobody is at work any more."""
+    """What a record says; the status is `lost` where it says running and nobody is at work any more.
+
+    `origin` is what the run was started with, as `again.job_of` reads it: `notebook`, `folder` (where it was started),
+    `values` (as Python spells them), `cluster` and `hide_code`; None in the records of versions that did not keep it.
+    """
 
     id: str
     name: str
@@ -69,6 +73,7 @@ class Run:
     data: Mapping[str, Any] | None = None
     seed: int | None = None
     git: Mapping[str, Any] | None = None
+    origin: Mapping[str, Any] | None = None
     error: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -82,7 +87,7 @@ _KINDS: dict[str, Any] = {
     **dict.fromkeys(("pid", "cell", "cells"), int),
     **dict.fromkeys(("metrics", "parameters", "versions"), dict),
     **dict.fromkeys(("finished", "notebook", "report", "store", "error"), str | None),
-    **dict.fromkeys(("data", "git"), dict | None),
+    **dict.fromkeys(("data", "git", "origin"), dict | None),
     **dict.fromkeys(("eta_s", "candles_per_s", "cpu_percent"), int | float | None),
     **dict.fromkeys(("failed", "memory_bytes"), int | None),
     "progress": int | float,

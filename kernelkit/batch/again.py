@@ -1,0 +1,99 @@
+"""From the record of a run to the job that makes it again, or takes it up where it was left."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from kernelkit.batch import provenance
+from kernelkit.batch.execution import OnChange, Outcome
+from kernelkit.batch.plan import Job, named
+from kernelkit.batch.run import RunsFailedError, run_planned
+from kernelkit.batch.runs import Run, list_runs, read_run
+from kernelkit.batch.template import read
+from kernelkit.errors import RunError, message
+
+# What --all takes up; what failed is taken up when it is asked for by its id.
+LEFT = ("interrupted", "lost")
+
+
+def job_of(run: Run, folder: Path, *, force: bool = False, cluster: str | None = None) -> Job:
+    """The job whose record `run` is, in its `folder`; `cluster` takes the place of the one that it went to.
+
+    Call it where the run was started. RunError where it would be another run today: its notebook, a file that its
+    parameters name, or a version changed.
+    """
+    origin = run.origin or {}
+    try:
+        values = {name: ast.literal_eval(text) for name, text in origin["values"].items()}
+        notebook, hide_code, before = origin["notebook"], bool(origin["hide_code"]), origin["cluster"]
+    except (AttributeError, KeyError, SyntaxError, TypeError, ValueError) as error:
+        fix = "Type the command again that it was made with."
+        wanted = "notebook, folder, values, cluster and hide_code"
+        raise RunError(message(f"origin of {run.id}", f"{type(error).__name__}: {error}", wanted, fix)) from None
+    job = named(Job(read(notebook), values, "", run.name, folder.parent, force, hide_code, cluster or before))
+    if job.id != run.id:
+        raise RunError(message(run.id, _changed(run), "what it was made with", "kernelkit run makes it as a new run."))
+    return dataclasses.replace(job, folder=folder)
+
+
+def _changed(run: Run) -> str:
+    now = provenance.versions()
+    found = [f"{name} {now.get(name)}, which was {was}," for name, was in run.versions.items() if now.get(name) != was]
+    return " ".join(found).rstrip(",") or "another notebook, or another file that its parameters name"
+
+
+def place_of(run: Run) -> Path:
+    """The folder where `run` was started: its files and its ledger count from there; RunError where there is none."""
+    if not isinstance(there := (run.origin or {}).get("folder"), str):
+        fix = "Type the command again that it was made with."
+        raise RunError(message(f"origin of {run.id}", "none", "the folder where it was started", fix))
+    if not Path(there).is_dir():
+        fix = "Put the project there again, or make a new run with kernelkit run."
+        raise RunError(message(f"folder where {run.id} was started", f"no {there}", "one that is there", fix))
+    return Path(there)
+
+
+def left_below(out: Path) -> list[Path]:
+    """The folders of all runs below `out` that were stopped or lost, oldest first."""
+    return [out / run.id for run in reversed(list_runs(out)) if run.status in LEFT]
+
+
+def resume(
+    folders: Sequence[Path],
+    *,
+    jobs: int = 1,
+    force: bool = False,
+    cluster: str | None = None,
+    on_change: OnChange | None = None,
+) -> list[Outcome]:
+    """Go on with the runs in `folders`, each from the folder where it was started; what is done is not repeated.
+
+    ``force`` makes them again from the start, with the same numbers. All are checked before the first is run. Errors as
+    of `job_of` and of `run.run`; not for threads, as the current folder is the process's.
+    """
+    places: dict[Path, list[Job]] = {}
+    for folder in [folder.resolve() for folder in folders]:
+        run = read_run(folder)
+        there = place_of(run)
+        with contextlib.chdir(there):
+            places.setdefault(there, []).append(job_of(run, folder, force=force, cluster=cluster))
+    outcomes: dict[Path, Outcome] = {}
+    for there, planned in places.items():
+        with contextlib.chdir(there):
+            outcomes |= {outcome.folder: outcome for outcome in _made(planned, jobs, on_change)}
+    ordered = [outcomes[folder.resolve()] for folder in folders]
+    if any(outcome.run.status != "done" for outcome in ordered):
+        raise RunsFailedError(ordered)
+    return ordered
+
+
+def _made(planned: Sequence[Job], jobs: int, on_change: OnChange | None) -> list[Outcome]:
+    """The outcomes of all, those that failed among them: the other places have their turn too."""
+    try:
+        return run_planned(planned, jobs, on_change)
+    except RunsFailedError as failure:
+        return failure.outcomes
