@@ -29,9 +29,10 @@ _SPELT: dict[Any, str] = {
     str | list: "a text or a list of texts",
     str: "a text",
     dict: "names with values",
+    list: "a list of names with values",
+    int: "a whole number from 1",
     bool: "true or false",
 }
-_SPELT |= {list: "a list of names with values", int: "a whole number from 1"}
 
 
 def read_batch(path: str | Path) -> dict[str, Any]:
