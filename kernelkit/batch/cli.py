@@ -1,7 +1,4 @@
-"""The command line, `kernelkit run|runs|cache|doctor|warmup`.
-
-Exit codes: 0 done, 1 failed, 2 usage, 128 + signal stopped.
-"""
+"""The command line `kernelkit`: its commands, and what it exits with."""
 
 from __future__ import annotations
 
@@ -13,19 +10,28 @@ from typing import TextIO
 
 import click
 
-from kernelkit.batch.commands import looking, machine, running
+from kernelkit.batch.commands import looking, machine, project, running
 from kernelkit.errors import KernelkitError, UsageError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="kernelkit")
 def cli() -> None:
-    """Backtests in notebooks, and the same notebooks as jobs."""
+    """Backtests in notebooks, and the same notebooks as jobs.
+
+    \b
+    Exit codes:
+      0    done
+      1    a run failed, or what was asked for cannot be done
+      2    the command is wrong; nothing was written
+      130  stopped by Ctrl-C, 143 by SIGTERM: 128 + the signal; the same command goes on
+    """
 
 
 for _command in (
     *(running.run, running.batch, running.resume, running.cancel),
     *(looking.runs, looking.show, looking.compare),
+    *(project.ledger, project.new),
     *(machine.doctor, machine.cache, machine.warmup),
 ):
     cli.add_command(_command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 import shutil
 import time
@@ -140,6 +141,8 @@ class _Execution:
         environment = {**os.environ, context.RUN_DIR: str(folder.resolve())}
         if self._job.cluster is not None:
             environment[context.CLUSTER] = self._job.cluster
+        # its own look at the parameters cell misses some, and warns of them; `declared` has read them all
+        logging.getLogger("papermill").setLevel(logging.ERROR)
         papermill.execute_notebook(
             # papermill reads braces in a path as places to fill in
             str(self._job.template.path).replace("{", "{{").replace("}", "}}"),

@@ -13,7 +13,7 @@ from kernelkit.ledger.parquet import covered
 from kernelkit.ledger.place import place, root
 from kernelkit.ledger.seals import SealedWarning, looks, warn_of_looks
 from kernelkit.ledger.store import compact, rows, verify
-from kernelkit.ledger.tables import call, call_of, export, summary, trials
+from kernelkit.ledger.tables import call, call_of, export, families, summary, trials
 from kernelkit.ledger.trials import (
     KEY_BYTES,
     ROLES,
@@ -45,6 +45,7 @@ __all__ = (
     "declare",
     "digest_of",
     "export",
+    "families",
     "family",
     "keys_of",
     "lineage",

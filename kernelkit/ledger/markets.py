@@ -84,6 +84,28 @@ def markets_of(asset_ids: Sequence[str], at: str | None = None) -> Markets:
             found.setdefault(asset_id, set()).update(prints)
         if not found:  # nothing but these assets was ever tried
             return same
+    _join_equal(same, found)
+    return same
+
+
+def every_market(at: str | None = None) -> Markets:
+    """The markets of `markets_of` over all that rivals ever ran on.
+
+    >>> every_market("memory://nothing").of("index:SPX")
+    'index:SPX'
+    """
+    import pyarrow.compute as pc
+
+    same = declared_markets(at)
+    found: dict[str, set[Print]] = {}
+    for asset_id, prints in _prints(pc.field("role") == "rival", at):
+        found.setdefault(asset_id, set()).update(prints)
+    _join_equal(same, found)
+    return same
+
+
+def _join_equal(same: Markets, found: dict[str, set[Print]]) -> None:
+    """Join the ids whose prints say that their data are the same."""
     owners: dict[Print, list[str]] = {}
     for asset_id, own in found.items():
         for each in own:
@@ -93,7 +115,6 @@ def markets_of(asset_ids: Sequence[str], at: str | None = None) -> Markets:
         both = {p[:2] for p in found[one]} & {p[:2] for p in found[other]}
         if equal >= EQUAL and 2 * equal >= len(both):
             same.join(one, other)
-    return same
 
 
 def holding(ids: Sequence[str]) -> pc.Expression:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kernelkit.errors import UsageError, arguments, message
+from kernelkit.ledger.family import declared
 from kernelkit.ledger.log import Row
+from kernelkit.ledger.markets import every_market
 from kernelkit.ledger.store import rows
 from kernelkit.ledger.trials import DONE, FAILED, PRUNED, STATUSES, UNTOUCHED, accounts_of, values_at
 
@@ -22,6 +25,7 @@ NAMES = (
     *("at", "notebook", "strategy", "source", "role", "asset", "start", "end", "venue", "params"),
     *("status", "final_equity", "sharpe_ratio", "key", "parent"),
 )
+FAMILY = ("market", "assets", "generated", "start", "end", "runs", "distinct", "failed", "declared")
 PART_OF = ("cell", "key", "status", "final_equity", "sharpe_ratio", "parents", "blocks")  # arrays by trial
 
 
@@ -54,6 +58,70 @@ def summary() -> pd.DataFrame:
     for name in ("first", "last"):
         table[name] = pd.to_datetime(table[name], unit="s", utc=True)
     return table
+
+
+@arguments()
+def families() -> pd.DataFrame:
+    """What was tried in this project so far, by market: one row for the family of all its time, real or generated.
+
+    Columns: ``market`` (its first id), ``assets`` (the permanent ids that are this market, J7), ``generated``,
+    ``start`` and ``end`` of what was covered (UTC), ``runs`` of rivals, ``distinct``, ``failed`` and ``declared`` as of
+    J8. A call on several assets in one account is of every market that it holds.
+
+    >>> list(families())
+    ['market', 'assets', 'generated', 'start', 'end', 'runs', 'distinct', 'failed', 'declared']
+    """
+    import pandas as pd
+    import pyarrow.compute as pc
+
+    same = every_market()
+    found: dict[tuple[str, int], _Tried] = {}
+    for row in rows("trials", where=pc.field("role") == "rival", heavy=False):
+        n_account, ids = accounts_of(row), row["asset_ids"]
+        for a in range(n_account):
+            places = slice(a, None, n_account)
+            for asset_id in ids if row["together"] else [ids[a]]:
+                tried = found.setdefault((same.of(asset_id), row["synthetic"]), _Tried())
+                tried.assets.add(asset_id)
+                tried.spans.append(row["span"])
+            for market in {same.of(i) for i in (ids if row["together"] else [ids[a]])}:
+                found[market, row["synthetic"]].take(row["key"][places], row["status"][places])
+    lines = [
+        {
+            "market": market,
+            "assets": sorted(tried.assets),
+            "generated": bool(synthetic),
+            "start": min(begin for begin, _ in tried.spans),
+            "end": max(end for _, end in tried.spans),
+            "runs": tried.runs,
+            "distinct": len(tried.keys),
+            "failed": len(tried.keys - tried.ended),
+            "declared": declared({market}, same, synthetic=synthetic),
+        }
+        for (market, synthetic), tried in sorted(found.items())
+    ]
+    table = pd.DataFrame(lines, columns=[*FAMILY])
+    for name in ("start", "end"):
+        table[name] = pd.to_datetime(table[name], unit="ns", utc=True)
+    return table
+
+
+@dataclass
+class _Tried:
+    """What was tried on a market."""
+
+    assets: set[str] = field(default_factory=set)
+    spans: list[tuple[int, int]] = field(default_factory=list)
+    keys: set[bytes] = field(default_factory=set)
+    ended: set[bytes] = field(default_factory=set)
+    runs: int = 0
+
+    def take(self, key: np.ndarray, status: np.ndarray) -> None:
+        """Add the trials of one account of a call."""
+        reached = key[status != UNTOUCHED].tolist()
+        self.runs += len(reached)
+        self.keys.update(reached)
+        self.ended.update(key[status == DONE].tolist())
 
 
 @arguments()

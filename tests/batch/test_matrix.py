@@ -18,9 +18,15 @@ from kernelkit.batch.matrix import plan_batch, read_batch
 
 Invoke = Callable[..., tuple[int, str, str]]
 
-DECLARES = (
-    "data: str = 'spx'\nn: int = 1\nfast = '5:20:5'\ngrid: str = 'fast=5:15:5; slow=60'\nweights = [1, 2]\nx = 0.5"
-)
+DECLARES = """data: str = 'spx'
+n: int = 1
+fast = '5:20:5'
+grid: str = 'fast=5:15:5; slow=60'
+weights = [1, 2]
+x = 0.5
+"""
+# What YAML and JSON spell alike; of other characters JSON escapes some, and YAML folds some.
+TEXT = st.text("abc :,#'\"\\\n\t-[]{}0123456789.eE~éä–")
 
 
 @pytest.fixture

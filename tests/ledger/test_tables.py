@@ -196,3 +196,29 @@ def test_listed_trials_have_their_values_and_parents(new_process: Callable[[], N
 def test_export__refuses_other_endings() -> None:
     with pytest.raises(UsageError, match="path of an export"):
         kk.ledger.export("trials.txt")
+
+
+def test_families__count_as_each_market_does_by_itself() -> None:
+    """Against `ledger.family`, which asks for one market and reads the block summaries too."""
+    some = call_of(4)
+    some.done[2:], some.errors[2] = False, (1, 0, 0)
+    ledger.record(tried(some))
+    for _ in range(2):  # run again: no other trials
+        ledger.record(tried(call_of(6, 1), assets=["B", "C"], asset_ids=["B", "C"], span=[50, 300]))
+    ledger.record(tried(call_of(2, 2), assets=["A", "B"], asset_ids=["A", "B"], together=True))
+    ledger.record(tried(call_of(5, 3), synthetic=1))
+    with ledger.role("training"):
+        ledger.record(tried(call_of(3, 4)))
+    kk.ledger.declare(7, "on paper")
+    kk.ledger.declare(2, "on paper", asset="C")
+    kk.ledger.proxy("C", like="A")
+    found = kk.ledger.families()
+    assert found["assets"].tolist() == [["A", "C"], ["A"], ["B"]]
+    assert found["generated"].tolist() == [False, True, False]
+    for row in found.itertuples():
+        alone = ledger.family(row.assets, (0, 1000), synthetic=int(row.generated))
+        counts = (alone.runs, alone.distinct, alone.failed, alone.declared)
+        assert (row.runs, row.distinct, row.failed, row.declared) == counts
+    assert found["declared"].tolist() == [9, 2, 7]
+    assert found["failed"].tolist() == [1, 0, 0]
+    assert [t.value for t in found.loc[0, ["start", "end"]]] == [0, 300]
