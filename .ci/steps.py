@@ -32,7 +32,7 @@ LINTS = {
     "format": ["ruff", "format", "--check", "."],
     "mypy": ["mypy"],
     "imports": ["lint-imports"],
-    "templates": ["nbstripout", "--verify", "templates/*.ipynb"],
+    "templates": ["nbstripout", "--verify", "templates/*.ipynb", "templates/*/*.ipynb"],
     "typescript": ["extension/node_modules/.bin/tsc", "--noEmit", "--project", "extension"],
 }
 BENCHES = {"bench": ["--table", "README.md", "--clone", "tests/bench"]}
