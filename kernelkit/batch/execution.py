@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import logging
 import os
 import shutil
 import time
@@ -136,13 +135,12 @@ class _Execution:
         import papermill
 
         from kernelkit.batch._client import Surroundings
+        from kernelkit.batch._translator import LANGUAGE
 
         folder = self._job.folder
         environment = {**os.environ, context.RUN_DIR: str(folder.resolve())}
         if self._job.cluster is not None:
             environment[context.CLUSTER] = self._job.cluster
-        # its own look at the parameters cell misses some, and warns of them; `declared` has read them all
-        logging.getLogger("papermill").setLevel(logging.ERROR)
         papermill.execute_notebook(
             # papermill reads braces in a path as places to fill in
             str(self._job.template.path).replace("{", "{{").replace("}", "}}"),
@@ -150,7 +148,7 @@ class _Execution:
             parameters=dict(self._job.values),
             engine_name="kernelkit",
             kernel_name="python3",
-            language="python",
+            language=LANGUAGE,
             progress_bar=False,
             where=Surroundings(folder / NOTEBOOK, folder / LOG, environment),
             watch=self,

@@ -238,6 +238,20 @@ def test_papermill_itself_may_use_the_engine(tmp_path: Path, write_notebook: Any
     assert (tmp_path / "out.ipynb").exists()
 
 
+def test_values_arrive_as_they_were_given(
+    tmp_path: Path, write_notebook: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    cell = "from kernelkit.batch import context\n(context.run_dir() / 'told').write_text(repr((a, b, c, d, e)))"
+    declares = "a = (0,)\nb = {}\nc = ''\nd = []\ne: str = 'n=1'  # one; two"
+    path = write_notebook(tmp_path / "a.ipynb", cell, parameters=declares)
+    given = {"a": (1, ("x", 2.5), ()), "b": {1: (True,), 2: None}, "c": 'a"b\n', "d": [(3,)], "e": "n=2"}
+    (outcome,) = run(path, given, tmp_path / "runs")
+    assert ast.literal_eval((outcome.folder / "told").read_text()) == tuple(given.values())
+    assert outcome.run.origin is not None
+    assert {name: ast.literal_eval(text) for name, text in outcome.run.origin["values"].items()} == given
+    assert [record for record in caplog.records if record.name.startswith("papermill")] == []
+
+
 def test_an_edited_strategy_is_another_run(tmp_path: Path, write_notebook: Any) -> None:
     notebook = write_notebook(tmp_path / "one.ipynb", "1", parameters='strategy: str = "x"')
     file = tmp_path / "my trend.py"
