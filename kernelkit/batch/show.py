@@ -38,7 +38,7 @@ def text(run: Run, folder: Path) -> str:
         _section("parameters", {name: spelt(value) for name, value in run.parameters.items()}),
         _section("headline", {name: "no value" if v is None else f"{v:.6g}" for name, v in run.metrics.items()}),
         _section("versions", run.versions),
-        _section("files", {name: f"{size:,} bytes" for name, size in files(folder).items()}),
+        _section("files", {name: f"{count:,} bytes" for name, count in files(folder).items()}),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -53,6 +53,7 @@ def _state(run: Run, folder: Path) -> dict[str, str]:
         "id": run.id,
         "state": f"{run.status}{at}",
         "error": run.error or "",
+        "trials": f"{run.failed:,} failed" if run.failed else "",
         "template": run.template,
         "created": run.created[:19].replace("T", " "),
         "ended": f"{run.finished[:19].replace('T', ' ')}, {_elapsed(run)} after" if run.finished else "",

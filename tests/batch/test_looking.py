@@ -34,6 +34,7 @@ def three(tmp_path: Path) -> Path:
         out / "walk-9f00",
         parameters={"data": "spx", "note": "a\nb"},
         status="failed",
+        failed=1200,
         error="cell 2: ValueError: no bars",
         data={"name": "spx", "lineage": "cd"},
         versions={"numba": "0.68"},
@@ -90,6 +91,7 @@ def test_show_tells_all_of_a_run(three: Path, invoke: Invoke) -> None:
     lines = [" ".join(line.split()) for line in out.splitlines()]
     for line in (
         "state failed",
+        "trials 1,200 failed",
         "error cell 2: ValueError: no bars",
         "data spx, lineage cd",
         r"note 'a\nb'",

@@ -244,7 +244,7 @@ def test_values_arrive_as_they_were_given(
     cell = "from kernelkit.batch import context\n(context.run_dir() / 'told').write_text(repr((a, b, c, d, e)))"
     declares = "a = (0,)\nb = {}\nc = ''\nd = []\ne: str = 'n=1'  # one; two"
     path = write_notebook(tmp_path / "a.ipynb", cell, parameters=declares)
-    given = {"a": (1, ("x", 2.5), ()), "b": {1: (True,), 2: None}, "c": 'a"b\n', "d": [(3,)], "e": "n=2"}
+    given = {"a": (1, ("x", 2.5), ()), "b": {1: (True,), 2: None}, "c": 'a"b', "d": [(3,)], "e": "n=2"}
     (outcome,) = run(path, given, tmp_path / "runs")
     assert ast.literal_eval((outcome.folder / "told").read_text()) == tuple(given.values())
     assert outcome.run.origin is not None
