@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kernelkit.batch import runs, yaml_core
@@ -190,6 +190,7 @@ def test_plain_values_are_those_of_the_core_schema(tmp_path: Path, text: str, va
     assert yaml_core.load(tmp_path / "a.yaml") == {"a": value}
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
