@@ -81,6 +81,18 @@ exclude:
     ]
 
 
+def test_the_example_of_the_guide_is_what_it_says(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/guide/batch.md").read_text(encoding="utf-8")
+    (tmp_path / "a.yaml").write_text(page.partition("```yaml\n")[2].partition("```")[0])
+    made = plan_batch(read_batch(tmp_path / "a.yaml"), "a.yaml")
+    assert [(job.template.name, job.values["strategy"], job.values["data"]) for job in made] == [
+        ("walk_forward", "sma_cross", "sp500_index"),
+        ("walk_forward", "sma_cross", "nasdaq_index"),
+        ("walk_forward", "momentum", "sp500_index"),
+        ("monte_carlo", "momentum", "sp500_index"),
+    ]
+
+
 def test_templates_by_a_list_and_exclude_by_a_default(notebooks: Path) -> None:
     text = "template: [a.ipynb, b.ipynb]\nparameters: {data: [spx, ndx]}\nexclude:\n  - {n: 1, data: spx}\n"
     assert planned(text) == [("a", {"data": "ndx"}), ("b", {"data": "spx"}), ("b", {"data": "ndx"})]
