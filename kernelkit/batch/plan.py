@@ -106,7 +106,12 @@ def _is_json(value: object) -> bool:
 
 
 def named_files(values: Iterable[Any]) -> list[str]:
-    """Hashes of the .py and .ipynb files that values name, ``trend.py`` or ``notes.ipynb:trend``."""
-    paths = [Path(value.partition(":")[0]) for value in values if isinstance(value, str)]
-    files = [path for path in paths if path.suffix in (".py", ".ipynb") and path.is_file()]
+    """Hashes of what values name: files ``trend.py``, ``notes.ipynb:trend``, also as words of text, bars ``own.zarr``.
+
+    Bars are told by their digest, which stands in the ``zarr.json`` of their folder.
+    """
+    words = [word for value in values if isinstance(value, str) for word in (value, *re.split(r"[\s;]+", value))]
+    paths = [Path(word.partition(":")[0]) for word in dict.fromkeys(words)]
+    paths = [path / "zarr.json" if path.suffix == ".zarr" else path for path in paths]
+    files = [path for path in paths if path.suffix in (".py", ".ipynb", ".json") and path.is_file()]
     return [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]

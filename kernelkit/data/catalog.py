@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ _INDEX_NOTE = (
     "Index level: price only (no dividends), not tradable as such, and not its constituents; "
     "a fund that tracks it has costs and dividends that this series does not show."
 )
+SAVED = ".zarr"
 _AAPL_NOTE = "Prices are adjusted for splits, not for dividends, so no traded price grid remains."
 
 
@@ -25,16 +27,18 @@ _AAPL_NOTE = "Prices are adjusted for splits, not for dividends, so no traded pr
 def load(name: str, **options: Any) -> xr.Dataset:
     """Return the bars called ``name``; `names` lists them. Only generated bars take options (``n``, ``seed``).
 
+    A name that ends with ``.zarr`` is a folder that `kk.data.store.save` has written: own bars by name.
     Raises `DataError` for a name that does not exist, `UsageError` for an option that it does not have.
 
     >>> bars = load("sp500_index")
     >>> bars.attrs["tradable"], bars.sizes["time"]
     (0, 5031)
     """
-    if name not in list(_LOADERS):
-        fix = 'Own data: kk.data.from_pandas(df, calendar="XNYS").'
-        raise DataError(message("data", repr(name), f"one of {', '.join(_LOADERS)}", fix))
-    loader = _LOADERS[name]
+    stored = isinstance(name, str) and name.endswith(SAVED)
+    if not stored and name not in list(_LOADERS):
+        fix = 'Own data: kk.data.store.save(kk.data.from_pandas(df, calendar="XNYS"), "own.zarr"), then "own.zarr".'
+        raise DataError(message("data", repr(name), f"one of {', '.join(_LOADERS)}, or a folder {SAVED}", fix))
+    loader = partial(_saved, name) if stored else _LOADERS[name]
     known = inspect.signature(loader).parameters
     strange = [key for key in options if key not in known]
     if strange:
@@ -51,6 +55,12 @@ def names() -> tuple[str, ...]:
     ('sp500_index', 'nasdaq_index', 'aapl', 'synthetic_minute')
     """
     return tuple(_LOADERS)
+
+
+def _saved(path: str) -> xr.Dataset:
+    from kernelkit.data.store import load as open_store
+
+    return open_store(path)
 
 
 def sp500_index() -> xr.Dataset:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SHARPE = "sharpe_ratio"
 PBO_BLOCKS, PBO_LEAST = 16, 10
+PRUNED_PART = 20  # of a family, the part that may be pruned without a word on the others
 ALIKE = 200  # trials whose correlations are looked at: every k-th of more
 PBO_WORK = 15_000  # trials x worlds without skill
 PBO_MOST = 500  # trials in these worlds: every k-th of more
@@ -259,7 +260,7 @@ class Evidence:
     @property
     def unseen(self) -> int:
         """Trials that count although their returns cannot be bootstrapped."""
-        return self.family.declared + self.family.apart + self.family.failed
+        return self.family.declared + self.family.apart + self.family.failed + self.family.pruned
 
     @property
     def n_trials(self) -> int:
@@ -288,13 +289,18 @@ class Evidence:
         variance = spread / self.trial.periods
         return float(s.deflated(np.float64(sharpe), n, skew, kurt, n_trials, variance, convention))
 
+    @property
+    def chosen_by_life(self) -> bool:
+        """Whether so many were pruned that those which ended are a choice: they then tell nothing of all (D6)."""
+        return self.family.pruned * PRUNED_PART > len(self.family)
+
     @cached_property
     def effective(self) -> dict[str, float]:
         """How many independent trials the family is worth, by three estimators (B12), from at most `ALIKE` of them."""
         from kernelkit.inference.clustering import effective_rank, grouped, trials_of_correlation
 
         rows, whole = self._alongside
-        if whole.sum() < 2:
+        if whole.sum() < 2 or 2 * whole.sum() < self.family.distinct or self.chosen_by_life:  # a few tell nothing of the others
             return {}
         sums = self.family.s1[np.ix_(rows, whole)] / self.family.n[np.ix_(rows, whole)]
         varying = sums[:, np.ptp(sums, axis=0) > 0.0]
@@ -308,10 +314,11 @@ class Evidence:
 
     @cached_property
     def _alongside(self) -> tuple[np.ndarray, np.ndarray]:
-        """The chosen trial's blocks (places), and which trials were there for all of them."""
+        """The chosen trial's blocks (places), and which trials have as many sessions in each of them."""
         n = self.family.n
         rows = np.flatnonzero(n[:, self.place] > 0) if self.place is not None else np.arange(len(n))
-        whole = (n[rows] == n[rows].max(axis=1, keepdims=True)).all(axis=0) if len(rows) else np.zeros(n.shape[1], bool)
+        own = n[rows].max(axis=1, keepdims=True) if self.place is None else n[rows, self.place, None]
+        whole = (n[rows] == own).all(axis=0) if len(rows) else np.zeros(n.shape[1], bool)
         return rows, whole & np.isfinite(self.annual)
 
     @property
@@ -334,7 +341,7 @@ class Evidence:
         """
         f, (rows, full) = self.family, self._alongside
         per = len(rows) // PBO_BLOCKS
-        if per == 0 or full.sum() < PBO_LEAST:
+        if per == 0 or full.sum() < PBO_LEAST or self.chosen_by_life:
             return None
         rows = rows[len(rows) - per * PBO_BLOCKS :]
         n, s1, s2 = (a[np.ix_(rows, full)].reshape(PBO_BLOCKS, per, -1).sum(axis=1) for a in (f.n, f.s1, f.s2))

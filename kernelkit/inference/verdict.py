@@ -169,11 +169,13 @@ class Verdict:
     def _tried(self) -> list[tuple[str, str]]:
         e, f = self.evidence, self.evidence.family
         found = [
-            ("runs", f"{f.runs:,} of {_count(f.distinct, 'distinct trial')} on this market and span"),
+            ("runs", f"{_count(f.runs, 'run')}, {_count(f.distinct, 'distinct trial')} on this market and span"),
             ("identical results", f"{f.alike:,}, counted once in the tests" if f.alike else "none"),
         ]
         if f.declared:
             found.append(("declared", f"{f.declared:,} made elsewhere"))
+        if f.pruned:
+            found.append(("pruned", f"{f.pruned:,} before their end: they count, without returns"))
         if f.failed or f.apart:
             found.append(("without returns", f"{f.failed:,} failed, {f.apart:,} without block summaries that fit"))
         if e.effective:
@@ -246,6 +248,9 @@ class Verdict:
     def _overfitting(self) -> list[tuple[str, str]]:
         e = self.evidence
         found = []
+        if e.chosen_by_life:
+            found.append(("DSR and PBO", "not known: those that were not pruned were chosen for it"))
+            return found
         if e.n_trials > 1 and np.isfinite(e.annual).sum() > 1:
             raw = f"{e.dsr('2014', e.n_trials):.3f} (2014), {e.dsr('2025', e.n_trials):.3f} (2025), N = {e.n_trials:,}"
             found.append(("DSR", raw))

@@ -14,7 +14,7 @@ from kernelkit.kernels.scan import DAY_NS
 from kernelkit.ledger.log import Row
 from kernelkit.ledger.markets import Markets, holding, markets_of
 from kernelkit.ledger.store import rows
-from kernelkit.ledger.trials import DONE, FIELDS, KEY_BYTES, NONE, SHARED, UNTOUCHED, accounts_of
+from kernelkit.ledger.trials import DONE, FIELDS, KEY_BYTES, NONE, PRUNED, SHARED, UNTOUCHED, accounts_of
 
 TOLD: dict[str, Any] = {
     "key": f"V{KEY_BYTES}",
@@ -36,8 +36,8 @@ class Family:
     what its cash earned over its span without risk, a fraction) or (block, trial): ``n`` sessions, of them ``active``,
     sums ``s1 s2`` of their returns, ``sb sbb`` of the asset's own,
     ``sxb`` of both. A block that a trial has no sessions in is 0 throughout. ``runs`` counts every recorded run of a
-    rival, ``distinct`` their keys, ``failed`` keys that never came to a result, ``alike`` those whose summaries
-    another one has too, ``apart`` distinct ones whose summaries are missing or too coarse to join these blocks,
+    rival, ``distinct`` their keys, ``failed`` keys that never came to a result, ``pruned`` those that a search
+    ended before their time, ``alike`` those whose summaries another one has too, ``apart`` distinct ones whose summaries are missing or too coarse to join these blocks,
     ``declared`` trials made elsewhere.
     """
 
@@ -60,6 +60,7 @@ class Family:
     runs: int
     distinct: int
     failed: int
+    pruned: int
     alike: int
     apart: int
     declared: int
@@ -80,7 +81,7 @@ class Family:
             )
         n = int(kept.sum())
         arrays = {name: getattr(self, name)[..., kept] for name in (*TOLD, *SUMS, *SHARED)}
-        return replace(self, **arrays, runs=n, distinct=n, failed=0, alike=0, apart=0)
+        return replace(self, **arrays, runs=n, distinct=n, failed=0, pruned=0, alike=0, apart=0)
 
 
 @dataclass
@@ -136,6 +137,7 @@ def family(
     where &= (pc.field("begin") <= span[1]) & (pc.field("end") >= span[0])
     groups: dict[bytes, _Group] = {}
     tried: set[bytes] = set()
+    pruned: set[bytes] = set()
     ended: set[bytes] = set()  # with a result, whether or not its blocks join
     joined: set[bytes] = set()
     had: set[bytes] = set()
@@ -151,6 +153,7 @@ def family(
             runs += len(own)
             tried.update([keys[k] for k in own])
             ended.update([keys[k] for k in done])
+            pruned.update([keys[k] for k in places[status[places] == PRUNED].tolist()])
             if "blocks" not in row or not 0 <= row["level"][a] <= coarsest:
                 continue
             fresh = list({keys[k]: k for k in reversed(done) if keys[k] not in joined}.values())[::-1]
@@ -160,7 +163,9 @@ def family(
             if fresh and known not in groups:
                 groups[known] = _Group(edges[edges > NONE], level)
             alike += groups[known].take(row, a, fresh, had) if fresh else 0
-    counts = {"runs": runs, "distinct": len(tried), "failed": len(tried - ended), "apart": len(ended - joined)}
+    pruned -= ended
+    counts = {"runs": runs, "distinct": len(tried), "pruned": len(pruned), "failed": len(tried - ended - pruned)}
+    counts["apart"] = len(ended - joined)
     return _joined([*groups.values()], **counts, alike=alike, declared=declared(mine, same, at, synthetic))
 
 

@@ -33,12 +33,12 @@ PART_OF = ("cell", "key", "status", "final_equity", "sharpe_ratio", "parents", "
 def summary() -> pd.DataFrame:
     """What was tried in this project so far, by strategy and role, and what was declared, by its note.
 
-    ``calls`` and ``trials`` count every run, ``distinct`` each trial once, ``failed`` the runs that came to no result;
-    ``first`` and ``last`` are times (UTC). A log that is torn or was altered counts as far as it can be read, with a
+    ``calls`` and ``trials`` count every run, ``distinct`` each trial once, ``failed`` the runs that came to no result,
+    ``pruned`` those that a search ended; ``first`` and ``last`` are times (UTC). A log that is torn or was altered counts as far as it can be read, with a
     warning.
 
     >>> list(summary())
-    ['strategy', 'role', 'calls', 'trials', 'distinct', 'failed', 'first', 'last']
+    ['strategy', 'role', 'calls', 'trials', 'distinct', 'failed', 'pruned', 'first', 'last']
     """
     import pandas as pd
 
@@ -47,11 +47,11 @@ def summary() -> pd.DataFrame:
     for row in rows("trials", heavy=False):
         own, status = (row["strategy"], row["role"]), row["status"]
         keys.setdefault(own, set()).update(row["key"][status != UNTOUCHED].tolist())
-        failed = int(np.isin(status, (FAILED, PRUNED)).sum())
-        lines.append((*own, int(row.get("part", [0])[0] == 0), row["trials"], failed, row["at"], row["at"]))
-    lines += [(row["note"], "declared", 1, row["trials"], 0, row["at"], row["at"]) for row in rows("declared")]
-    told = pd.DataFrame(lines, columns=["strategy", "role", "calls", "trials", "failed", "first", "last"])
-    how = {"calls": "sum", "trials": "sum", "failed": "sum", "first": "min", "last": "max"}
+        ended = int((status == FAILED).sum()), int((status == PRUNED).sum())
+        lines.append((*own, int(row.get("part", [0])[0] == 0), row["trials"], *ended, row["at"], row["at"]))
+    lines += [(row["note"], "declared", 1, row["trials"], 0, 0, row["at"], row["at"]) for row in rows("declared")]
+    told = pd.DataFrame(lines, columns=["strategy", "role", "calls", "trials", "failed", "pruned", "first", "last"])
+    how = {"calls": "sum", "trials": "sum", "failed": "sum", "pruned": "sum", "first": "min", "last": "max"}
     table = told.groupby(["strategy", "role"], as_index=False).agg(how)
     many = [len(keys.get((s, r), ())) or n for s, r, n in table[["strategy", "role", "trials"]].itertuples(index=False)]
     table.insert(4, "distinct", many)
