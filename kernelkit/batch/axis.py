@@ -75,28 +75,30 @@ def _parts(text: str) -> dict[str, str]:
 
 
 def space(text: str) -> dict[str, Any]:
-    """What `kk.search` searches, one for each part between semicolons, each ``name=`` and what `parse` reads.
+    """What `kk.search` searches, one for each part between semicolons, each ``name=`` and what it may be.
 
-    A range of whole numbers is those, of other numbers all from its start to its stop; a list is its values; what is
-    one value is not searched.
+    ``5:50`` is every whole number from 5 to 50, ``0.1:2`` every number, all else what `parse` reads: ``5:50:5`` and
+    ``1,2,4`` are these values. What is one value is not searched.
 
-    >>> found = space("fast=5:15:5; weight=0.2:1:0.1; slow=100")
-    >>> list(found), found["fast"].ends, found["weight"].ends
-    (['fast', 'weight'], (5, 15), (0.2, 1.0))
+    >>> found = space("fast=5:15:5; weight=0.2:1; n=5:9; slow=100")
+    >>> [found[n].ends for n in found]
+    [(5, 15), (0.2, 1.0), (5, 9)]
     """
     from kernelkit.study.spaces import choice, integer, real
 
     out: dict[str, Any] = {}
     for name, spec in _parts(text).items():
-        found = parse(spec, name=name)
-        if not isinstance(found, tuple) or len(found) == 1:
+        low, _, high = spec.partition(":")
+        if _is_number(low.strip()) and _is_number(high.strip()):
+            ends = _INT.match(low.strip()) and _INT.match(high.strip())
+            out[name] = integer(int(low), int(high)) if ends else real(float(low), float(high))
             continue
-        if ":" not in _unquoted(spec):
+        found = parse(spec, name=name)
+        if isinstance(found, tuple) and len(found) > 1:
             out[name] = choice(list(found))
-        elif isinstance(found[0], int):
-            out[name] = integer(min(found), max(found), step=abs(found[1] - found[0]))
-        else:
-            out[name] = real(min(found), max(found))
+            whole = [v for v in found if type(v) is int]
+            if ":" in _unquoted(spec) and len(whole) == len(found):
+                out[name] = integer(min(whole), max(whole), step=abs(whole[1] - whole[0]))
     return out
 
 

@@ -36,9 +36,9 @@ class Family:
     what its cash earned over its span without risk, a fraction) or (block, trial): ``n`` sessions, of them ``active``,
     sums ``s1 s2`` of their returns, ``sb sbb`` of the asset's own,
     ``sxb`` of both. A block that a trial has no sessions in is 0 throughout. ``runs`` counts every recorded run of a
-    rival, ``distinct`` their keys, ``failed`` keys that never came to a result, ``pruned`` those that a search
-    ended before their time, ``alike`` those whose summaries another one has too, ``apart`` distinct ones whose summaries are missing or too coarse to join these blocks,
-    ``declared`` trials made elsewhere.
+    rival, ``distinct`` their keys, ``failed`` keys that never came to a result, ``pruned`` those that a search ended
+    before their time, ``alike`` those whose summaries another one has too, ``apart`` distinct ones whose summaries are
+    missing or too coarse to join these blocks, ``declared`` trials made elsewhere.
     """
 
     key: np.ndarray

@@ -34,8 +34,8 @@ def summary() -> pd.DataFrame:
     """What was tried in this project so far, by strategy and role, and what was declared, by its note.
 
     ``calls`` and ``trials`` count every run, ``distinct`` each trial once, ``failed`` the runs that came to no result,
-    ``pruned`` those that a search ended; ``first`` and ``last`` are times (UTC). A log that is torn or was altered counts as far as it can be read, with a
-    warning.
+    ``pruned`` those that a search ended; ``first`` and ``last`` are times (UTC). A log that is torn or was altered
+    counts as far as it can be read, with a warning.
 
     >>> list(summary())
     ['strategy', 'role', 'calls', 'trials', 'distinct', 'failed', 'pruned', 'first', 'last']
