@@ -101,9 +101,12 @@ def chosen(res: xr.Dataset) -> Chosen:
     if res.attrs.get("study") == "search":
         return _proposed(res)
     row = ledger.call(str(res.attrs.get("ledger", "")))
+    if "ledger" not in res.attrs and "study" in res.attrs:
+        found_, wanted = f"the cases of a study of {res.attrs['study']}", "the result of one choice"
+        raise UsageError(message("kk.verdict", found_, wanted, "Pass kk.backtest(...) of the one that you mean."))
     if row is None or "blocks" not in row:
         found_ = "a result that it does not have" if row is None else "a result without block summaries"
-        fix = "Verdicts are on what kk.backtest or kk.walk_forward has returned, with its metrics, in this project."
+        fix = "Verdicts are on what backtests, searches and walk-forwards have returned in this project, with metrics."
         raise RunError(message(f"ledger at {ledger.place()}", found_, "the trials of the result", fix))
     n_account = accounts_of(row)
     axes = row["axes"] | ({"asset": row["assets"]} if n_account > 1 else {})

@@ -287,3 +287,34 @@ def test_i8__blocks_of_a_length_that_is_told() -> None:
         assert other is not None
         np.testing.assert_allclose(one.p, other.p)
         assert (one.merged, one.blocks) == (k, 128 // k)
+
+
+SPACE: dict[str, Any] = {"fast": kk.integer(5, 40), "slow": kk.integer(50, 150)}
+
+
+def test_a_verdict_on_survivors_says_what_it_cannot_know(bars: xr.Dataset) -> None:
+    sma_cross = kk.strategies.find("sma_cross")
+    halved = kk.search(bars, sma_cross, SPACE, method="halving", n=81, eta=3, rungs=2, seed=1)
+    pruned = int(halved["pruned_at"].notnull().sum())
+    assert 60 < pruned < 75
+    told = str(kk.verdict(halved))
+    assert f"{pruned} before their end" in told
+    assert "not known: those that were not pruned were chosen for it" in told
+    assert "failed" not in told
+    row = kk.ledger.summary().set_index("role").loc["rival"]
+    assert (row["pruned"], row["failed"]) == (pruned, 0)
+
+
+def test_an_earlier_run_with_a_shorter_warm_up_hides_no_overfitting(bars: xr.Dataset) -> None:
+    sma_cross = kk.strategies.find("sma_cross")
+    found = kk.search(bars, sma_cross, SPACE, method="random", n=64, seed=1)
+    before = dict(kk.verdict(found).sections["Luck of the draw"])["PBO"]
+    kk.backtest(bars, sma_cross, {"fast": 2, "slow": 10})
+    assert "too few" not in before
+    assert "too few" not in dict(kk.verdict(found).sections["Luck of the draw"])["PBO"]
+
+
+def test_a_study_of_cases_is_no_result_of_one_choice(bars: xr.Dataset) -> None:
+    two = {name: kk.strategies.find(name) for name in ("momentum", "buy_and_hold")}
+    with pytest.raises(UsageError, match="found the cases of a study of strategy, wanted the result of one choice"):
+        kk.verdict(kk.compare(two, bars))
