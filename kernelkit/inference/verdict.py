@@ -169,7 +169,7 @@ class Verdict:
     def _tried(self) -> list[tuple[str, str]]:
         e, f = self.evidence, self.evidence.family
         found = [
-            ("runs", f"{_count(f.runs, 'run')}, {_count(f.distinct, 'distinct trial')} on this market and span"),
+            ("runs", f"{f.runs:,}, of {_count(f.distinct, 'distinct trial')} on this market and span"),
             ("identical results", f"{f.alike:,}, counted once in the tests" if f.alike else "none"),
         ]
         if f.declared:
