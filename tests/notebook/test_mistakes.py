@@ -37,7 +37,7 @@ MISTAKES = [
     ("-p fast=5 --cash -1", "--cash -1: wanted an amount above 0"),
     ("-p fast=5 --fee 2%", "--fee 2%: unknown; wanted a number, fraction, per_unit, fixed, maker_taker, "),
     ("-p fast=5 --fee peer_unit(1)", "did you mean 'per_unit'?"),
-    ("-p fast=5 --fee per_unit()", "missing a required argument: 'rate'"),
+    ("-p fast=5 --fee per_unit()", "kk.fees.per_unit: found no rate, wanted rate="),
     ("-p fast=5 --fee fixed(now)", "--fee fixed(now): now is not a plain value"),
     ("-p fast=5 --fee per_unit(1)(2)", "--fee per_unit(1)(2): not a list of values between one pair of brackets"),
     ("-p fast=5)", "-p fast=5): 5) is no number and no axis; quote it if it is text"),
