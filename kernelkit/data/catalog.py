@@ -34,7 +34,7 @@ def load(name: str, **options: Any) -> xr.Dataset:
     >>> bars.attrs["tradable"], bars.sizes["time"]
     (0, 5031)
     """
-    stored = name.endswith(SAVED)
+    stored = str(name).endswith(SAVED)
     if not stored and name not in list(_LOADERS):
         fix = 'Own data: kk.data.store.save(kk.data.from_pandas(df, calendar="XNYS"), "own.zarr"), then "own.zarr".'
         raise DataError(message("data", repr(name), f"one of {', '.join(_LOADERS)}, or a folder {SAVED}", fix))

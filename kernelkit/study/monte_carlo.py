@@ -102,7 +102,11 @@ def monte_carlo(  # noqa: PLR0913  its settings are keywords of the public inter
     if wide > 1:
         found = _apart(found).isel(path=slice(0, paths))
     return _summed(found, bands, seen, ruin, quantiles).assign_attrs(
-        model=repr(model), seed=seed, draws=draws, study="monte_carlo", without=", ".join(lost_of(bars)),
+        model=repr(model),
+        seed=seed,
+        draws=draws,
+        study="monte_carlo",
+        without=", ".join(lost_of(bars)),
         trials=found.attrs["trials"] * paths // (count * wide),
     )
 
