@@ -148,18 +148,18 @@ def run(
         meter.close()
         return interrupted
     workers = workers or os.cpu_count() or 1
-    least = ample = 1
+    least = enough = 1
     if recipe.signal is None:
         # Of trials that begin late most bars are their indicators' alone, and each piece computes those anew.
         active = max(1.0, float((job.trials["i1"] - job.trials["trade_from"]).mean()))
-        least, ample = (max(1, int(many / active)) for many in LEAST_BARS)
-        ample = int(ample * max(1.0, float(job.trials["i1"].max()) / active))
+        least, enough = (max(1, int(many / active)) for many in LEAST_BARS)
+        enough = int(enough * max(1.0, float(job.trials["i1"].max()) / active))
     most = n
     if put is not None:
         most = max(1, int(PIECE_S * CANDLES_PER_S / max(1, per_trial)))
     if blocks:
         most = max(1, min(most, int(means.bytes / (SPILLED * workers * L.MAX_CELLS * L.NODE.itemsize))))
-    pieces = [(k, min(k + most, b)) for a, b in spread(n, workers, least, ample) for k in range(a, b, most)]
+    pieces = [(k, min(k + most, b)) for a, b in spread(n, workers, least, enough) for k in range(a, b, most)]
     with ThreadPoolExecutor(workers) as pool:
         futures: list[Future[None]] = []
         try:
