@@ -130,8 +130,8 @@ def trials(strategy: str | None = None, *, role: str | None = None) -> pd.DataFr
 
     Columns: ``at`` (UTC), ``notebook``, ``strategy``, ``source`` (hash), ``role``, ``asset``, ``start`` and ``end`` of
     the span, ``venue``, ``params`` (dict), ``status``, ``final_equity`` (quote currency), ``sharpe_ratio`` (annual),
-    ``key``, ``parent`` (the key of the trial that it was proposed from) and ``seen``: 1 for the first run of a trial,
-    2 for the second.
+    ``key``, ``parent`` (the key of the trial that it was proposed from, or of what a search says in its place) and
+    ``seen``: 1 for the first run of a trial, 2 for the second.
 
     >>> list(trials("none of that name"))[:5]
     ['at', 'notebook', 'strategy', 'source', 'role']

@@ -101,7 +101,7 @@ class Trials:
     """What a search has tried so far; larger is better in each of ``objectives``, metrics with a sign.
 
     By trial: ``points``, ``parents`` (trial, `NOBODY` for none), ``generations``, ``keys``, ``errors``, and
-    ``pruned`` (the bar before which a trial was given up).
+    ``pruned`` (the bar before which a trial was given up). ``ended`` is why there are fewer than ``n`` proposals.
     """
 
     layouts: Mapping[tuple[str, ...], Layout]
@@ -120,7 +120,7 @@ class Trials:
         self.parts = list[tuple[np.ndarray, Outcome]]()
         self.values = np.zeros((0, len(self.objectives)))
         self.proposed = self.generation = 0
-        self.interrupted = False
+        self.interrupted, self.ended = False, ""
 
     @property
     def left(self) -> int:
@@ -133,12 +133,17 @@ class Trials:
         first = self.values[:, 0]
         return int(np.nanargmax(first)) if np.isfinite(first).any() else NOBODY
 
-    def told(self, numbers: Sequence[int]) -> Floats:
-        """Values of these trials by objective; where there is none, the worst of all so far (0 without any), D4."""
+    @property
+    def worst(self) -> Floats:
+        """The smallest value so far of each objective, 0 where there is none (D4)."""
         known = np.where(np.isfinite(self.values), self.values, np.inf)
-        worst = known.min(axis=0, initial=np.inf)
+        least = known.min(axis=0, initial=np.inf)
+        return np.where(np.isfinite(least), least, 0.0)
+
+    def told(self, numbers: Sequence[int]) -> Floats:
+        """Values of these trials by objective; where there is none, the worst of all so far."""
         found = self.values[[*numbers]]
-        return np.where(np.isfinite(found), found, np.where(np.isfinite(worst), worst, 0.0))
+        return np.where(np.isfinite(found), found, self.worst)
 
     def evaluate(self, points: Sequence[Point], parents: Sequence[int] | int = NOBODY) -> Floats:
         """Run what is new of these proposals, at once, and tell the values of all, by objective.
@@ -256,7 +261,7 @@ class Trials:
         }
         ds = ds.assign_coords(coords)
         ds["trial"].attrs = {"role": "param", "long_name": "distinct proposal, in the order in which they were made"}
-        ds["parent"].attrs = {"long_name": f"trial that it was proposed from, {NOBODY} for none"}
+        ds["parent"].attrs = {"long_name": f"trial before it, which one attrs tells, {NOBODY} for none"}
         ds["generation"].attrs = {"long_name": "which of the batches of proposals it was made in"}
         ds["key"].attrs = {"long_name": "key of the trial in the ledger"}
         errors = np.array([self.errors.get(k, "") for k in kept])
@@ -284,6 +289,8 @@ class Trials:
         }
         if self.best != NOBODY:
             ds.attrs["best"] = place[self.best]
+        if self.ended:
+            ds.attrs["ended"] = f"{self.ended}: {self.proposed} of {self.n} proposals made"
         if self.interrupted:
             ds.attrs["interrupted"] = f"{len(kept)} trials done, {self.proposed} of {self.n} proposals made"
         return ds

@@ -33,6 +33,8 @@ def in_sequence(trials: Trials, points: Iterator[Point], batch: int) -> None:
 def grid(trials: Trials, seed: int, batch: int) -> None:
     """Every cell, in the order of a grid."""
     in_sequence(trials, trials.space.cells(), batch)
+    if trials.left:
+        trials.ended = "the grid has no more cells"
 
 
 def random(trials: Trials, seed: int, batch: int) -> None:
@@ -130,17 +132,14 @@ def _suggested(trial: Any, name: str, axis: Any) -> Any:
 
 
 def placed(trials: Trials, points: Floats, parents: Sequence[int] | int) -> Floats:
-    """First objectives of points of the unit cube; what does not fit is not tried, and as bad as the worst (D4)."""
+    """First objectives of points of the unit cube; what does not fit is not tried, and NaN."""
     space, found = trials.space, np.full(len(points), np.nan)
     values = [space.at(point) for point in points]
     fit = [k for k, one in enumerate(values) if one is not None]
     if fit:
         own = parents if isinstance(parents, int) else [parents[k] for k in fit]
         found[fit] = trials.evaluate([v for v in values if v is not None], own)[:, 0]
-    worst = np.nanmin(found) if fit else 0.0
-    if np.isfinite(trials.values).any():
-        worst = min(worst, float(np.nanmin(trials.values[:, 0])))
-    return np.where(np.isnan(found), worst, found)
+    return found
 
 
 def cma(trials: Trials, seed: int, batch: int) -> None:
@@ -167,34 +166,45 @@ def cma(trials: Trials, seed: int, batch: int) -> None:
             asked = strategy.ask()
             before = trials.proposed
             found = placed(trials, np.array(asked)[:, :d], parent)
-            strategy.tell(asked, (-found).tolist())
+            strategy.tell(asked, (-np.where(np.isnan(found), trials.worst[0], found)).tolist())
             parent, idle = trials.best, idle + (trials.proposed == before)
         if idle > MISSES:
             raise trials.space.empty()
 
 
 def de(trials: Trials, seed: int, batch: int) -> None:
-    """Differential evolution (SciPy's), generations of ``batch``; a proposal's parent is the member it challenges."""
+    """Differential evolution (SciPy's), generations of ``batch``; where all members are equal it begins anew elsewhere.
+
+    A proposal's parent is the member that it challenges.
+    """
+    size, draws = max(5, batch), np.random.default_rng(seed)
+    for start in itertools.count():
+        points = trials.space.samples(seed, range(start * size, (start + 1) * size), START)
+        _bred(trials, [trials.space.place(point) for point in points], draws)
+
+
+def _bred(trials: Trials, members: Sequence[Sequence[float]], draws: np.random.Generator) -> None:
+    """Generations of these members, until all are equal."""
     from scipy.optimize import differential_evolution
 
-    d, size = len(trials.space.axes), max(5, batch)
-    first = [trials.space.place(point) for point in trials.space.samples(seed, range(size), START)]
-    holders, best = [NOBODY] * size, np.full(size, -np.inf)
+    holders, best = [NOBODY] * len(members), np.full(len(members), -np.inf)  # by row of SciPy's population
 
-    def badness(points: Floats) -> Floats:
-        columns = points.T
-        found = placed(trials, columns, holders)
-        for k, values in enumerate(map(trials.space.at, columns)):
-            if values is not None and found[k] >= best[k]:
-                holders[k], best[k] = trials.known[values], found[k]
-        return -found
+    def badness(columns: Floats) -> Floats:
+        points = columns.T
+        found = placed(trials, points, holders)
+        for k in np.flatnonzero(found >= best):
+            holders[k], best[k] = trials.known[trials.space.at(points[k])], found[k]  # type: ignore[index]
+        first = int(np.argmax(best))  # SciPy swaps it into its first row
+        holders[0], holders[first] = holders[first], holders[0]
+        best[[0, first]] = best[[first, 0]]
+        return np.where(np.isnan(found), np.inf, -found)  # what does not fit takes no member's place
 
     differential_evolution(
         badness,
-        [(0.0, 1.0)] * d,
-        init=np.array(first),
+        [(0.0, 1.0)] * len(trials.space.axes),
+        init=np.array(members),
         maxiter=trials.n,
-        rng=np.random.default_rng(seed),
+        rng=draws,
         vectorized=True,
         updating="deferred",
         polish=False,
@@ -222,6 +232,7 @@ def gp(trials: Trials, seed: int, batch: int) -> None:
             open_[k] = False
             model = model.believing(at[k])
         if not points:
+            trials.ended = f"none of {CANDIDATES:,} points drawn was new"
             return
         trials.evaluate(points, trials.best)
 
