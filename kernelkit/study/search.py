@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+import numpy as np
+
 from kernelkit.engine import NOT_FINER
 from kernelkit.errors import UsageError, arguments, message
 from kernelkit.kernels import layout as L
@@ -34,6 +36,7 @@ SEQUENCES = ("grid", "random", "sobol", "halton")  # nothing is learnt from one 
 SEVERAL = (*SEQUENCES, "tpe", "nsga2")  # know several objectives
 BATCH, TOGETHER = 16, 1 << 12  # proposals at a time, of those who learn and those who do not
 PROPOSALS = 128
+PARENT = {"de": "the member that it challenged"} | dict.fromkeys(("tpe", "gp", "cma", "nsga2"), "the best told before")
 OWN = ("trial", "parent", "generation", "key", "error", "pareto", "pruned_at")  # of the result
 
 
@@ -59,6 +62,7 @@ def search(  # noqa: PLR0913  its settings are keywords of the public interface
     fill_model: FillModel | str | None = None,
     client: Any = None,
     cache: Cache = None,
+    memory_limit: int | str | None = None,
 ) -> xr.Dataset:
     """Search a ``space`` of parameters for the largest ``objective``: ``n`` proposals (128; of a grid all its cells).
 
@@ -75,17 +79,20 @@ def search(  # noqa: PLR0913  its settings are keywords of the public interface
       has the bits of a backtest.
 
     Several objectives are for the points, ``"tpe"`` and ``"nsga2"``. ``batch`` proposals (16) are made before any of
-    them is told, and run as one job; it is part of what a search is, as ``seed`` is, and nothing else is: threads,
-    cluster and cache change no proposal. Points do not depend on it. All are evaluated from the bar on at which every
-    point of the space has warmed up.
+    them is told, and run as one job; it is part of what a search is, as ``seed`` is, and nothing else is: ``client``,
+    ``cache`` and ``memory_limit``, those of `kk.backtest`, and threads change no proposal. Points do not depend on the
+    batch. All are evaluated from the bar on at which every point of the space has warmed up.
 
     Returns a Dataset of one dim, ``trial``: each point once, however often it was proposed, with coords of its
-    parameters, its ``parent`` (the trial that it was proposed from, -1 for none: the best until then; of ``"de"`` the
-    member that it challenges), ``generation`` (batch) and ``key`` in the ledger; the metrics, blocks and lazy curves of
-    `kk.backtest`; ``error``, why a trial has no result, which a searcher takes for the worst; of several objectives
-    ``pareto``, the front; of halving ``pruned_at``, NaT for those that went on to the end, the others are NaN.
-    ``attrs["best"]`` is the trial with the largest (first) objective. In the ledger each is a rival; so is what was
-    pruned, with the blocks it had by then. An interrupt keeps what is done: ``attrs["interrupted"]``.
+    parameters, its ``parent`` (-1 for none), ``generation`` (batch) and ``key`` in the ledger; the metrics, blocks and
+    lazy curves of `kk.backtest`; ``error``, why a trial has no result, which a searcher takes for the worst; of several
+    objectives ``pareto``, the front; of halving ``pruned_at``, NaT for those that went on to the end, the others are
+    NaN. What the parent is says ``attrs["parent"]``: of ``"de"`` the member that was challenged; of ``"tpe"``,
+    ``"gp"``, ``"cma"`` and ``"nsga2"``, of which it is not known what a proposal was made from, the best told before.
+    ``attrs["best"]`` is the trial with the largest (first) objective. There are fewer than ``n`` proposals only where a
+    grid has no more cells or ``"gp"`` finds no new point, as ``attrs["ended"]`` says, and after an interrupt, which
+    keeps what is done: ``attrs["interrupted"]``. In the ledger each is a rival; so is what was pruned, with the blocks
+    it had by then.
 
     Raises UsageError for what does not fit together, and where hardly a point fits, MissingExtraError without Optuna
     or cma, and what `kk.backtest` raises where the strategy cannot be run at all.
@@ -111,7 +118,7 @@ def search(  # noqa: PLR0913  its settings are keywords of the public interface
     batch = batch or (TOGETHER if method in SEQUENCES else BATCH)
     laid = layouts(bars, strategy, known, span(bars, start, end), settings)
     with Meter(f"{method}: {many} proposals", many) as meter:
-        trials = Trials(laid, known, settings, Means(client, cache), objectives, many, meter)
+        trials = Trials(laid, known, settings, Means(client, cache, memory_limit), objectives, many, meter)
         try:
             if method == "halving":
                 halving(trials, seed, eta, rungs)
@@ -123,7 +130,7 @@ def search(  # noqa: PLR0913  its settings are keywords of the public interface
             trials.interrupted = True
     ds = trials.dataset()
     told = {"eta": eta, "rungs": rungs} if method == "halving" else {"batch": batch}
-    ds.attrs |= {"method": method, "seed": seed, **told}
+    ds.attrs |= {"method": method, "seed": seed, "parent": PARENT.get(method, "none"), **told}
     return ds
 
 
@@ -143,7 +150,7 @@ def _checked(method: str, n: Any, batch: Any, objective: str | Sequence[str], se
     if len(names) > 1 and method not in SEVERAL:
         wanted, fix = f"one, or another of {', '.join(SEVERAL)}", 'Choose method="nsga2".'
         raise UsageError(message(f"objectives of {method}", len(names), wanted, fix))
-    return [metric_of(name, L.HEADLINE) for name in names]
+    return [metric_of(name, L.HEADLINE, "objective") for name in names]
 
 
 @dataclass(frozen=True)
@@ -162,26 +169,39 @@ class Searcher:
             raise UsageError(message(f"{texts[0]!r} of a walk-forward", "texts", "numbers", fix))
         return {name: [*axis.ends] for name, axis in self.space.items()}
 
-    def __call__(
-        self, seen: xr.Dataset, strategy: Strategy, grid: Mapping[str, Any], settings: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """The parameters of the best trial, of the first where none has the objective."""
+    def chooses_by(self, select: str) -> str:
+        """Its own objective, or else this one."""
+        return str(self.settings.get("objective", select))
+
+    def best(
+        self, seen: xr.Dataset, strategy: Strategy | Signal, settings: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], int]:
+        """The parameters of the best trial, of the first where none has the objective, and how many have it."""
         found = search(seen, strategy, self.space, method=self.method, **{**settings, **self.settings})
         if "interrupted" in found.attrs:
             raise KeyboardInterrupt
-        return {name: found[name].values[found.attrs.get("best", 0)].item() for name in self.space}
+        best = found.attrs.get("best", 0)
+        many = int(np.isfinite(found[found.attrs["objective"].removeprefix("-")]).sum())
+        return {name: found[name].values[best].item() for name in self.space}, many
 
 
 @arguments(account=Account, venue=Venue, fill_model=FillModel)
 def searcher(method: Method, space: Mapping[str, Axis], **settings: Any) -> Searcher:
     """A search for each fold: ``kk.walk_forward(bars, strategy, searcher=kk.searcher("tpe", space, n=50))``.
 
-    ``settings`` are keywords of `kk.search`, such as ``n``, ``objective`` (one), ``seed`` and ``where``. Its trials are
-    in the ledger as ``training``. Raises UsageError for an unknown method.
+    ``settings`` are keywords of `kk.search`, such as ``n``, ``seed``, ``where`` and ``objective`` (one; else it is
+    ``select`` of the walk-forward). Its trials are in the ledger as ``training``. Raises UsageError for an unknown
+    method, and for an objective that is no metric or several.
 
     >>> searcher("random", {}, n=10).method
     'random'
     """
     if method not in get_args(Method):
         raise UsageError(message("method", repr(method), f"one of {', '.join(get_args(Method))}", "Write 'tpe'."))
+    if "objective" in settings:
+        objective = settings["objective"]
+        if not isinstance(objective, str):
+            fix = 'Write objective="sharpe_ratio"; kk.search finds fronts.'
+            raise UsageError(message("objective of kk.searcher", repr(objective), "one metric", fix))
+        metric_of(objective, L.HEADLINE, "objective")
     return Searcher(method, dict(space), settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -33,8 +33,24 @@ if TYPE_CHECKING:
     import xarray as xr
 
 SELECTED = "sharpe_ratio"
-Searcher = Callable[..., Mapping[str, Any]]
-Choice = TypeVar("Choice")
+Chooser = Callable[..., Mapping[str, Any]]
+Chosen = TypeVar("Chosen")
+
+
+@runtime_checkable
+class Search(Protocol):
+    """A searcher with a space in place of the grid, and perhaps an objective of its own, as `kk.searcher` makes it."""
+
+    def ends(self) -> dict[str, list[Any]]:
+        """Of each parameter, the smallest and the largest value."""
+
+    def chooses_by(self, select: str) -> str:
+        """Its own objective, or else this one."""
+
+    def best(
+        self, seen: xr.Dataset, strategy: Strategy | Signal, settings: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], int]:
+        """The parameters that it finds on these bars, and how many trials had the objective."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +97,7 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
     anchored: bool = False,
     carry: bool = True,
     select: str = SELECTED,
-    searcher: Searcher | None = None,
+    searcher: Chooser | Search | None = None,
     start: Any = None,
     end: Any = None,
     account: Account | Accounts | None = None,
@@ -104,13 +120,14 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
 
     ``searcher(seen, strategy, grid, settings)`` may choose in place of the grid: it gets the bars up to the end of a
     training window, and its ``start`` and what else was given as keywords of `kk.backtest`, and returns parameters.
-    `kk.searcher` makes one, which has a space of its own in place of a grid.
+    `kk.searcher` makes one, which has a space in place of a grid and searches for ``select``, unless it has an
+    ``objective`` of its own. ``attrs["selected_by"]`` is the metric chosen by, or ``"searcher"`` for a function.
     ``cache`` and ``memory_limit`` are those of `kk.backtest`: a study that was stopped goes on where it was. After an
     interrupt the first folds, whose training had ended, are traded, and ``attrs["interrupted"]`` says how many.
 
     Returns a Dataset with dim ``fold`` (coords ``train_start train_end test_start test_end``; the chosen parameters,
     ``is_sharpe_ratio``, ``oos_sharpe_ratio``, ``efficiency`` = OOS / IS, NaN where IS <= 0; ``is_`` and the metric
-    chosen by, where that is another; ``training_trials``, how many had one), the stitched
+    chosen by, where that is another; ``training_trials``, how many had one, of a function's choice 1), the stitched
     ``equity_oos`` (quote currency), ``drawdown_oos``, ``position_oos`` (base units; of a portfolio by asset) and
     ``fold_of`` over ``time``, with an account at each venue ``account_equity_oos`` and ``account_cash_oos`` by venue
     (V3), and the out-of-sample headline metrics as scalars (``total_return_at_zero`` as in `backtest`); ``kk.trades``,
@@ -127,9 +144,10 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
     """
     bars, settings = check_bars(bars), Settings.of(account, venue, fill_model)
     strategy = check_walk(bars, resolve(strategy), settings.fill_model)
-    ends = getattr(searcher, "ends", None)  # of one that has a space of its own
-    if grid is None and ends is not None:
-        grid = ends()
+    metric_of(select, L.HEADLINE)  # or says at once that it is none
+    if isinstance(searcher, Search):
+        select = searcher.chooses_by(select)
+        grid = searcher.ends() if grid is None else grid
     free_of("walk_forward", [*(grid or {}), *(params or {})], ("fold",))
     windows = folds(bars, Rolling(train, test, gap, step, anchored), start, end)
     scalars, axes = bind(strategy, params, grid)
@@ -147,13 +165,14 @@ def walk_forward(  # noqa: PLR0913  its settings are keywords of the public inte
     spans = [(fold.test, fold.stop) for fold in windows]
     one = traded(bars, strategy, scalars, axes, spans, [c["params"] for c in chosen], carry, settings)
     ds = assemble(one, windows, chosen, axes, settings)
-    ds.attrs |= {"ledger": one.call, "study": "walk_forward", "selected_by": select}
+    by = select if searcher is None or isinstance(searcher, Search) else "searcher"
+    ds.attrs |= {"ledger": one.call, "study": "walk_forward", "selected_by": by}
     return stopped_at(ds, whole)
 
 
-def each_of(windows: Sequence[Fold], choose: Callable[[Fold], Choice]) -> list[Choice]:
+def each_of(windows: Sequence[Fold], choose: Callable[[Fold], Chosen]) -> list[Chosen]:
     """What is chosen in each window, or in those before an interrupt, which is raised where there are none."""
-    chosen: list[Choice] = []
+    chosen: list[Chosen] = []
     try:
         for fold in windows:
             chosen.append(choose(fold))
@@ -197,8 +216,8 @@ def check_walk(bars: xr.Dataset, strategy: Strategy | Signal, fill_model: FillMo
     return strategy
 
 
-def metric_of(select: str, known: Sequence[str]) -> tuple[str, float]:
-    """What is chosen by, and its sign; raises UsageError for what is no metric.
+def metric_of(select: str, known: Sequence[str], argument: str = "select") -> tuple[str, float]:
+    """What is chosen by, and its sign; raises UsageError, which names the argument, for what is no metric.
 
     >>> metric_of("-max_drawdown", ["max_drawdown"])
     ('max_drawdown', -1.0)
@@ -207,8 +226,8 @@ def metric_of(select: str, known: Sequence[str]) -> tuple[str, float]:
     text = given if isinstance(given, str) else ""
     name, sign = (text[1:], -1.0) if text.startswith("-") else (text, 1.0)
     if name not in known:
-        wanted, fix = f"one of {', '.join(known)}", 'Write select="sortino_ratio", or "-max_drawdown" for the smallest.'
-        raise UsageError(message("select", repr(select), wanted, fix))
+        fix = f'Write {argument}="sortino_ratio", or "-max_drawdown" for the smallest.'
+        raise UsageError(message(argument, repr(select), f"one of {', '.join(known)}", fix))
     return name, sign
 
 
@@ -261,19 +280,25 @@ def searched(
     axes: Mapping[str, Sequence[Any]],
     fold: Fold,
     select: str,
-    searcher: Searcher,
+    searcher: Chooser | Search,
     means: Means,
 ) -> dict[str, Any]:
     """What a searcher has chosen on a training window, measured as `selections` does."""
     times = bars["time"].values
     settings = {n: getattr(common, n) for n in ("params", "where", "account", "venue", "fill_model")}
+    settings |= {n: getattr(means, n) for n in ("client", "cache", "memory_limit")}
     settings = {n: v for n, v in settings.items() if v is not None} | {"start": times[fold.train]}
     seen = bars.isel(time=slice(0, fold.trained))
     fix = "Return a value for each axis: {'fast': 10, 'slow': 50}."
-    if not callable(searcher):
-        raise UsageError(message("searcher", repr(searcher), "a function that returns parameters", fix))
+    given: Mapping[str, Any]
+    many: int | None = None
     with ledger.role("training"):
-        given = searcher(seen, common.strategy, dict(common.grid or {}), settings)
+        if isinstance(searcher, Search):
+            given, many = searcher.best(seen, common.strategy, {**settings, "objective": select})
+        elif callable(searcher):
+            given = searcher(seen, common.strategy, dict(common.grid or {}), settings)
+        else:
+            raise UsageError(message("searcher", repr(searcher), "a function that returns parameters", fix))
     if not isinstance(given, Mapping):
         raise UsageError(message("what the searcher returned", repr(given), f"a dict of {', '.join(axes)}", fix))
     picked = dict(given)
@@ -287,7 +312,7 @@ def searched(
     case = Case(0, settings={"start": times[fold.train], "end": times[fold.trained - 1]})
     found = run("training window", [case], alone, role="training", strict=True, means=means)
     measured = {n: float(found[n].values.ravel()[0]) for n in (SELECTED, name)}
-    return {"params": picked, **measured, "trials": int(np.isfinite(measured[name]))}
+    return {"params": picked, **measured, "trials": int(np.isfinite(measured[name])) if many is None else many}
 
 
 def assemble(

@@ -23,6 +23,7 @@ from kernelkit.progress import Progress, listen
 from kernelkit.reuse import Results
 from kernelkit.study import proposals
 from kernelkit.study.proposals import Trials, undominated
+from kernelkit.study.spaces import Space
 
 ROOT = Path(__file__).parents[2]
 LEARNING = ("tpe", "gp", "cma", "de", "nsga2")
@@ -225,8 +226,6 @@ def test_the_ledger_knows_where_a_proposal_comes_from() -> None:
     assert (parents < np.arange(len(parents))).all()
     for key, parent in zip(keys, parents, strict=True):
         assert told.loc[key, "parent"] == ("" if parent < 0 else keys[parent])
-    first = found["generation"].values == 1
-    assert parents[first].tolist() == list(range(8))  # each challenges a member
     learnt = kk.search(WORLD, cross, SPACE, method="tpe", n=40, batch=8, seed=1)
     values = learnt["sharpe_ratio"].values
     for k, parent in enumerate(learnt["parent"].values):
@@ -234,6 +233,85 @@ def test_the_ledger_knows_where_a_proposal_comes_from() -> None:
             seen = values[learnt["generation"].values < learnt["generation"].values[k]]
             assert parent == int(np.nanargmax(seen))
     assert kk.ledger.trials("cross")["params"].iloc[-1].keys() == SPACE.keys()
+
+
+@pytest.mark.parametrize(
+    ("method", "text"),
+    [("de", "the member that it challenged"), ("halving", "none"), ("random", "none")]
+    + [(method, "the best told before") for method in ("tpe", "gp", "cma", "nsga2")],
+)
+def test_what_a_parent_is_is_told(method: str, text: str) -> None:
+    found = kk.search(WORLD, cross, SPACE, method=method, n=36, batch=6, seed=1)
+    assert found.attrs["parent"] == text
+    parents, generations, values = (found[n].values for n in ("parent", "generation", "sharpe_ratio"))
+    assert (parents >= 0).any() == (text != "none")
+    if text == "the best told before":
+        for k in np.flatnonzero(parents >= 0):
+            assert parents[k] == int(np.nanargmax(values[generations < generations[k]]))
+
+
+@pytest.mark.parametrize("where", [None, "fast < slow - 20"])
+def test_the_parent_of_de_is_the_member_in_its_row(where: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from scipy import optimize
+    from scipy.optimize._differentialevolution import DifferentialEvolutionSolver
+
+    rows = list[tuple[np.ndarray, np.ndarray]]()  # of the population and of who challenges it, in each generation
+
+    def watched(badness: Any, bounds: Any, **settings: Any) -> Any:
+        def seen(columns: np.ndarray) -> Any:
+            members = np.array([solver._scale_parameters(member) for member in solver.population])
+            if np.isfinite(solver.population_energies).all():
+                rows.append((members, columns.T.copy()))
+            return badness(columns)
+
+        solver = DifferentialEvolutionSolver(seen, bounds, **settings)
+        return solver.solve()
+
+    monkeypatch.setattr(optimize, "differential_evolution", watched)
+    found = kk.search(WORLD, cross, SPACE, method="de", n=80, batch=8, seed=1, where=where)
+    space = Space.of(cross, SPACE, None, where)
+    number = {tuple(found[n].values[k].item() for n in SPACE): k for k in range(found.sizes["trial"])}
+    places, swapped = set[int](), 0
+    for members, challengers in rows:
+        held = [number[space.at(member)] for member in members]
+        swapped += held[:8] != sorted(held)
+        for parent, challenger in zip(held, challengers, strict=True):
+            k = number.get(space.at(challenger))
+            if k is not None and k not in places:
+                assert found["parent"].values[k] == parent
+                places.add(k)
+    assert swapped
+    assert len(places) >= 60
+    assert (found["parent"].values >= 0).sum() == len(places)
+
+
+@pytest.mark.parametrize("method", [*POINTS, *LEARNING, "halving"])
+def test_n_proposals_are_made_or_it_is_told_why_not(method: str) -> None:
+    tiny = {"fast": kk.integer(2, 12)}
+    found = kk.search(WORLD, cross, tiny, method=method, n=40, batch=5, seed=1)
+    made = found.attrs["proposals"]
+    if method == "gp":  # which proposes no point twice
+        random = Space.of(cross, tiny, None, None).samples(1, range(10))
+        assert (found.sizes["trial"], made) == (11, 10 + 11 - len({*random}))
+        assert found.attrs["ended"] == f"none of 1,024 points drawn was new: {made} of 40 proposals made"
+    else:
+        assert made == 40
+        assert "ended" not in found.attrs
+
+
+def test_differential_evolution_goes_on_where_all_are_equal() -> None:
+    alike = {"x": kk.real(0.1, 0.9), "y": kk.real(0.1, 0.9)}
+    found = kk.search(bars_of([64.0] * 20), bowl, alike, method="de", n=48, batch=6, seed=1, objective="total_return")
+    assert found["total_return"].values.tolist() == [0.0] * 48
+    assert (found["parent"].values >= 0).tolist() == ([False] * 6 + [True] * 6) * 4
+
+
+def test_a_grid_that_is_asked_for_more_says_that_it_has_no_more() -> None:
+    tiny = {"fast": kk.integer(2, 12)}
+    ended = kk.search(WORLD, cross, tiny, method="grid", n=20).attrs["ended"]
+    assert ended == "the grid has no more cells: 11 of 20 proposals made"
+    for n in (None, 11, 4):
+        assert "ended" not in kk.search(WORLD, cross, tiny, method="grid", n=n).attrs
 
 
 def test_a_verdict_is_on_what_is_left() -> None:
@@ -592,6 +670,86 @@ def test_a_walk_forward_searches_in_each_fold() -> None:
         kk.walk_forward(bars, either, searcher=kk.searcher("random", texts))
 
 
+YEARS: dict[str, Any] = {"train": "2Y", "test": "1Y", "start": "2002", "end": "2007"}
+CELLS: dict[str, Any] = {"fast": kk.integer(2, 20, step=9), "slow": kk.integer(30, 90, step=30)}
+
+
+def test_a_walk_forward_searches_for_what_it_selects_by() -> None:
+    bars = kk.data.load("sp500_index")
+    grid = {"fast": [2, 11, 20], "slow": [30, 60, 90]}
+    asked: dict[str, Any] = {**YEARS, "params": {"share": 0.5}, "venue": VENUE}
+    chosen = dict[str, list[tuple[int, int]]]()
+    for select in ("sharpe_ratio", "-max_drawdown"):
+        by_grid = kk.walk_forward(bars, cross, grid=grid, select=select, **asked)
+        own = kk.searcher("grid", CELLS, objective=select)
+        for ds in (
+            kk.walk_forward(bars, cross, searcher=kk.searcher("grid", CELLS), select=select, **asked),
+            kk.walk_forward(bars, cross, searcher=own, select="cagr", **asked),
+        ):
+            assert ds.attrs["selected_by"] == select
+            for name in ("fast", "slow", f"is_{select.removeprefix('-')}", "training_trials", "equity_oos"):
+                np.testing.assert_array_equal(ds[name].values, by_grid[name].values, err_msg=name)
+            assert (ds["training_trials"].values == 9).all()
+            assert "is_cagr" not in ds
+        chosen[select] = list(zip(by_grid["fast"].values, by_grid["slow"].values, strict=True))
+    assert chosen["sharpe_ratio"] != chosen["-max_drawdown"]
+    by_hand = kk.walk_forward(bars, cross, grid=grid, searcher=lambda *_: {"fast": 2, "slow": 30}, **asked)
+    assert by_hand.attrs["selected_by"] == "searcher"
+    with pytest.raises(UsageError, match=r"objective of kk.searcher: found \['cagr', 'sharpe_ratio'\], wanted one"):
+        kk.searcher("nsga2", CELLS, objective=["cagr", "sharpe_ratio"])
+    with pytest.raises(UsageError, match="objective: found 'luck'"):
+        kk.searcher("grid", CELLS, objective="luck")
+    with pytest.raises(UsageError, match="select: found 'luck'"):
+        kk.walk_forward(bars, cross, searcher=kk.searcher("grid", CELLS), select="luck", **YEARS)
+
+
+def test_a_walk_forward_by_a_searcher_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bars, work = kk.data.load("sp500_index"), working.run
+    monkeypatch.setattr(reuse, "WORTH", 0.0)
+    searcher = kk.searcher("de", {"fast": kk.integer(2, 20), "slow": kk.integer(30, 90)}, n=60, batch=20, seed=1)
+    simulated = list[int]()
+    last = 1 << 30
+
+    def counted(recipe: Any, *more: Any, **settings: Any) -> bool:
+        if len(simulated) == last:
+            return True  # as after an interrupt, with nothing done
+        simulated.append(len(recipe.job.trials))
+        return work(recipe, *more, **settings)
+
+    monkeypatch.setattr(working, "run", counted)
+    expected = kk.walk_forward(bars, cross, searcher=searcher, **YEARS)
+    whole, calls = sum(simulated), len(simulated)
+    simulated.clear()
+    last = calls // 2
+    stopped = kk.walk_forward(bars, cross, searcher=searcher, cache=tmp_path / "results", **YEARS)
+    assert 0 < stopped.sizes["fold"] < expected.sizes["fold"]
+    last, before = 1 << 30, sum(simulated)
+    simulated.clear()
+    found = kk.walk_forward(bars, cross, searcher=searcher, cache=tmp_path / "results", **YEARS)
+    assert sum(simulated) <= whole - before
+    for name in ("fast", "slow", "is_sharpe_ratio", "training_trials", "equity_oos"):
+        np.testing.assert_array_equal(found[name].values, expected[name].values)
+    simulated.clear()
+    kk.walk_forward(bars, cross, searcher=searcher, cache=tmp_path / "results", memory_limit="1GB", **YEARS)
+    assert simulated == []
+
+
+def test_the_means_of_a_walk_forward_are_those_of_its_searches(monkeypatch: pytest.MonkeyPatch) -> None:
+    means = list[Any]()
+    told = proposals.run_trials
+
+    def watched(recipe: Any, blocks: bool, given: Any, *more: Any) -> Any:
+        means.append((given.client, given.bytes))
+        return told(recipe, blocks, working.Means(), *more)
+
+    monkeypatch.setattr(proposals, "run_trials", watched)
+    monkeypatch.setattr("kernelkit.study.run.run_trials", watched)
+    bars, client = kk.data.load("sp500_index"), object()
+    kk.walk_forward(bars, cross, searcher=kk.searcher("grid", CELLS), client=client, memory_limit="64MB", **YEARS)
+    assert len(means) >= 6
+    assert set(means) == {(client, 64_000_000)}
+
+
 # --- errors ---
 
 
@@ -616,7 +774,7 @@ def test_what_is_not_installed_is_named(method: str, module: str, monkeypatch: p
         ({"n": 0}, "n: found 0, wanted a whole number above 0"),
         ({"batch": 2.5}, "batch: found 2.5"),
         ({"seed": -1}, "seed: found -1"),
-        ({"objective": "sharpe"}, "found 'sharpe'"),
+        ({"objective": "sharpe"}, "objective: found 'sharpe', .* Write objective="),
         ({"objective": []}, "objective: found"),
         ({"objective": ["cagr", "sharpe_ratio"], "method": "cma"}, "objectives of cma: found 2"),
         ({"objective": ["cagr", "sharpe_ratio"], "method": "halving"}, "objectives of halving: found 2"),
