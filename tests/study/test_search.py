@@ -502,9 +502,10 @@ def test_what_is_pruned_counts_and_has_its_blocks() -> None:
         np.testing.assert_array_equal(row["blocks"][2, :m, list(row_fields()).index("s1")], expected)
     verdict = kk.verdict(found)
     assert verdict.n_trials == 27 + 2  # the two looks above ended earlier: they are other trials
-    assert verdict.evidence.family.failed == 24
+    family = verdict.evidence.family
+    assert (family.pruned, family.failed) == (24, 0)
     kk.backtest(WORLD, cross, params, start=found["time"].values[0])  # what was pruned has a result now
-    assert kk.verdict(found).evidence.family.failed == 23
+    assert kk.verdict(found).evidence.family.pruned == 23
 
 
 def row_fields() -> tuple[str, ...]:
