@@ -57,45 +57,55 @@ PYTHON = Binding({**vars(memory), "i8": whole_number}, lambda node, function: fu
 class Direct(ast.NodeTransformer):
     """Names the function in each call by address; `functions` are FRAME's by field: one without is never called.
 
-    What only others would call is left out: a third of a program, which takes long to compile.
+    What only others would call is left out of the `engine`'s text: a third of a program, which takes long to compile.
+    Strategies and models stay as they were written: a 0 there is a number.
     """
 
-    def __init__(self, functions: Mapping[str, str]) -> None:
+    def __init__(self, functions: Mapping[str, str], engine: bool) -> None:
         self.functions = functions
-        self.zeros = (ENTRIES - functions.keys()) | OFF
+        self.zeros = (ENTRIES - functions.keys()) | OFF if engine else frozenset[str]()
+        self.known = set[ast.AST]()  # fields that are 0, and what follows from them
+
+    def told(self, value: int, node: ast.AST) -> ast.AST:
+        """What stands for a node whose value is known."""
+        new = ast.copy_location(ast.Constant(value), node)
+        self.known.add(new)
+        return new
+
+    def is_known(self, node: ast.AST, value: bool) -> bool:
+        """Whether a node is known to be this truth value, and no number."""
+        return isinstance(node, ast.Constant) and node in self.known and node.value is value
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         """A field of FRAME that is 0 in all trials."""
         self.generic_visit(node)
-        if isinstance(node.ctx, ast.Load) and node.attr in self.zeros:
-            return ast.copy_location(ast.Constant(0), node)
-        return node
+        return self.told(0, node) if isinstance(node.ctx, ast.Load) and node.attr in self.zeros else node
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         """`f.guard != 0` where there is none."""
         self.generic_visit(node)
-        a, b = node.left, node.comparators[0]
-        if isinstance(a, ast.Constant) and isinstance(b, ast.Constant) and isinstance(node.ops[0], ast.NotEq | ast.Eq):
-            equal = a.value == b.value
-            return ast.copy_location(ast.Constant(equal == isinstance(node.ops[0], ast.Eq)), node)
+        match node:
+            case ast.Compare(ast.Constant(a), [ast.Eq() | ast.NotEq() as how], [ast.Constant(b)]):
+                if node.left in self.known:
+                    return self.told((a == b) == isinstance(how, ast.Eq), node)
         return node
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
-        """What a known condition decides, or leaves to the others."""
+        """What a known condition decides, or leaves to the others: the engine asks conditions only for their truth."""
         self.generic_visit(node)
         ends = isinstance(node.op, ast.Or)  # a condition of this value decides
-        left = [v for v in node.values if not (isinstance(v, ast.Constant) and v.value is not ends)]
-        if any(isinstance(v, ast.Constant) and v.value is ends for v in left[:1]):
-            return ast.copy_location(ast.Constant(ends), node)
+        left = [v for v in node.values if not self.is_known(v, not ends)]
         if not left:
-            return ast.copy_location(ast.Constant(not ends), node)
+            return self.told(not ends, node)
+        if self.is_known(left[0], ends):
+            return self.told(ends, node)
         node.values = left
         return node if len(left) > 1 else left[0]
 
     def visit_If(self, node: ast.If) -> Any:
         """The branch that is taken."""
         self.generic_visit(node)
-        if not isinstance(node.test, ast.Constant):
+        if not (isinstance(node.test, ast.Constant) and node.test in self.known):
             return node
         return (node.body if node.test.value else node.orelse) or ast.copy_location(ast.Pass(), node)
 
@@ -144,9 +154,10 @@ class Module:
     name: str
     text: str
     functions: Mapping[str, str] = field(default_factory=dict)
+    engine: bool = True  # else what a user wrote is in it
 
     def __post_init__(self) -> None:
-        tree = ast.fix_missing_locations(Direct(self.functions).visit(ast.parse(self.text)))
+        tree = ast.fix_missing_locations(Direct(self.functions, self.engine).visit(ast.parse(self.text)))
         self.nodes = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
         self.done: set[str] = set()
         self.home: dict[str, Any] = {"__name__": f"kernelkit_device_{self.name}"}
@@ -213,8 +224,10 @@ class Device:
         threads = ast.unparse(bare((Path(__file__).parent / "threads.py").read_text()))
         chains = [chain("model", "which: int, model: int", "float", entries), chain("indicator", KERNEL, "None", each)]
         engine = Module("engine", "\n".join([core(), threads, *chains]), functions)
-        strategy = Module("strategy", text, functions)
-        costs = {name: Module(name, model, functions) for name, model in zip(entries, models, strict=True)}
+        strategy = Module("strategy", text, functions, engine=False)
+        costs = {
+            name: Module(name, model, functions, engine=False) for name, model in zip(entries, models, strict=True)
+        }
         shared = {name: (strategy, name) for name in strategy.nodes} | {n: (engine, n) for n in engine.nodes}
         shared |= {name: (module, "entry") for name, module in costs.items()}
         self.program = Program(binding, [engine, strategy, *costs.values()], shared)

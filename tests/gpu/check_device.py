@@ -24,9 +24,9 @@ MODELS = (
 
 
 @kk.strategy
-def cross(ctx, fast=5, slow=20):  # type: ignore[no-untyped-def]
-    if ctx.close.sma(fast) > ctx.close.ema(slow):
-        ctx.target_percent(1.0)
+def cross(ctx, fast=5, slow=20, share=0.0):  # type: ignore[no-untyped-def]
+    if ctx.close.sma(fast) > ctx.close.ema(slow) and 1 == 1 < fast:
+        ctx.target_percent(share or 0.9)
     elif ctx.position > 0.0:
         ctx.stop(-ctx.position, ctx.close[0] - 2.0 * ctx.atr(14))
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,17 @@ import xarray as xr
 from hypothesis import assume, given, settings
 
 import kernelkit as kk
-from kernelkit import working
+from kernelkit import reuse, working
 from kernelkit.binding import bind
 from kernelkit.errors import UsageError
 from kernelkit.kernels import device, fleet
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job, Outcome, new_outcome
 from kernelkit.kernels.session import simulate
+from kernelkit.market.fill_model import FillModel
 from kernelkit.market.settings import Settings
 from kernelkit.recipe import plan_job
+from kernelkit.tried import trial_keys
 from tests.gpu.host import Host, flown
 from tests.programs import Case, job
 from tests.test_engine_is_reference import cases
@@ -63,6 +66,44 @@ def weeks(ctx, n=5):  # type: ignore[no-untyped-def]
 def half(ctx, n=3):  # type: ignore[no-untyped-def]
     if 7 // (n - 3) > 0:
         ctx.target_percent(1.0)
+
+
+@kk.strategy
+def default(ctx, n=3, w=0.0):  # type: ignore[no-untyped-def]
+    if ctx.close.sma(n) > ctx.close.sma(9):
+        ctx.target_percent(w or 0.5)
+    else:
+        ctx.target_percent((w and 0.7) or (0 or 0.25))
+
+
+@kk.strategy
+def never(ctx, n=3):  # type: ignore[no-untyped-def]
+    up = ctx.close.sma(n) > ctx.close.sma(9)
+    if up and 0:
+        ctx.target_percent(0.9)
+    elif (up and 0.0) or (not up and 1):
+        ctx.target_percent(-0.3)
+    elif up or 0:
+        ctx.target_percent(0.4)
+
+
+@kk.strategy
+def chained(ctx, n=3):  # type: ignore[no-untyped-def]
+    if 1 == 1 < n and ctx.close.sma(n) > ctx.close.sma(9):
+        ctx.target_percent(0.6)
+    elif 0 != 1 == n or (1 == 1 > n and True):
+        ctx.target_percent(0.2)
+    elif 1 == 2 or False:
+        ctx.target_percent(0.8)
+    else:
+        ctx.target_percent(0.1)
+
+
+@kk.cost_model
+def at_least(ctx, rate=0.0):  # type: ignore[no-untyped-def]
+    if rate > 0.0 and 0:
+        return 0.0
+    return (rate or 0.002) * ctx.price * ctx.quantity
 
 
 @kk.portfolio
@@ -136,6 +177,25 @@ def test_device__runs_what_venues_and_accounts_ask(bars: xr.Dataset, how: dict[s
     assert_same(found, simulate(one, 0, 2))
 
 
+@pytest.mark.parametrize("strategy", [default, never, chained], ids=lambda s: s.name)
+def test_device__takes_a_constant_of_a_condition_for_what_it_is(bars: xr.Dataset, strategy: Any) -> None:
+    grid = {"n": [1, 3], **({"w": [0.0, 0.3]} if strategy is default else {})}
+    one = job_of(bars.isel(time=slice(0, 120)), strategy, grid, venue=kk.Venue(fees=at_least(rate=0.0)))
+    found, left = flown(one)
+    assert not left.any()
+    wanted = simulate(one, 0, len(one.trials))
+    assert_same(found, wanted)
+    assert len(np.unique(wanted.headline, axis=0)) == len(one.trials)  # the arguments count
+
+
+def test_device__takes_a_constant_of_a_cost_model_for_what_it_is(bars: xr.Dataset) -> None:
+    some = bars.isel(time=slice(0, 120))
+    for rate in (0.0, 0.01):
+        one = job_of(some, weeks, venue=kk.Venue(fees=at_least(rate=rate)))
+        found, _ = flown(one)
+        assert_same(found, simulate(one, 0, 1))
+
+
 def test_device__takes_bars_of_a_higher_timeframe(bars: xr.Dataset) -> None:
     one = job_of(bars.isel(time=slice(0, 200)), weeks, {"n": [3, 5]})
     found, left = flown(one)
@@ -181,6 +241,53 @@ def test_run__takes_from_the_processor_what_the_device_leaves(
     assert_same(outcome, simulate(recipe.job, 0, 3))
 
 
+def test_run_trials__neither_keeps_what_a_device_computes_nor_finds_it(
+    bars: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = list[Host]()
+
+    def card() -> Host:
+        hosts.append(Host())
+        return hosts[-1]
+
+    monkeypatch.setattr("kernelkit.kernels.cuda.Card", card)
+    monkeypatch.setattr(reuse, "WORTH", 0.0)
+    scalars, axes = bind(default, None, {"n": [1, 3]})
+    recipe = plan_job(
+        bars.isel(time=slice(0, 60)), default, scalars, axes, None, (0, 60), Settings.of(None, None, None), True
+    )
+    keys = partial(trial_keys, recipe, [FillModel()])
+    for there, kept in ((True, 0), (False, 2), (True, 2)):
+        means = working.Means(cache=tmp_path, device=there)
+        outcome, interrupted = working.run_trials(recipe, True, means, "default", keys)
+        assert outcome.done.all()
+        assert not interrupted
+        assert means.results is not None
+        assert len(means.results.packs("trials")) == kept
+    assert [len(host.launches) for host in hosts] == [2, 2]
+
+
+def test_run__obeys_a_memory_limit_on_a_device(bars: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kernelkit.kernels.cuda.Card", Host)
+    made = list[int]()
+
+    def room(n: int, blocks: bool) -> Outcome:
+        made.append(n)
+        return new_outcome(n, blocks)
+
+    monkeypatch.setattr(working, "new_outcome", room)
+    scalars, axes = bind(crowd, None, {"many": [1, 60, 10, 2, 3]})
+    some = bars.isel(time=slice(0, 60))
+    recipe = plan_job(some, crowd, scalars, axes, None, (0, 60), Settings.of(None, None, None), True)
+    limit = 2 * working.SPILLED * L.MAX_CELLS * L.NODE.itemsize
+    outcome, parts = new_outcome(5, True), []
+    put = lambda rows, part: parts.append(rows.tolist())  # noqa: E731
+    assert not working.run(recipe, outcome, working.Means(device=True, memory_limit=limit), "crowd", put=put)
+    assert parts == [[0, 1], [2, 3], [4]]
+    assert made == [2, 2, 1]
+    assert_same(outcome, simulate(recipe.job, 0, 5))
+
+
 def test_simulate__says_which_paths_a_device_does_not_make() -> None:
     gbm = kk.paths.GBM(0.05, 0.2)
     both = kk.paths.Copula({"A": gbm, "B": gbm}, correlation=[[1.0, 0.5], [0.5, 1.0]])
@@ -202,7 +309,7 @@ def test_device__refuses_addresses_that_it_does_not_know() -> None:
 
 def test_direct__names_what_was_called_by_address() -> None:
     text = "call(f.meet, frame) + call(f.judge, frame) + call_model(v.fee, m) + max(a, b, c) + call_act(x, frame, 1)"
-    made = ast.unparse(device.Direct({"meet": "meet_all"}).visit(ast.parse(text)))
+    made = ast.unparse(device.Direct({"meet": "meet_all"}, True).visit(ast.parse(text)))
     assert made == "meet_all(frame) + 0 + model(v.fee, m) + max(max(a, b), c) + act(frame, 1)"
 
 
@@ -222,9 +329,19 @@ def test_direct__leaves_out_what_is_never_there() -> None:
         ("def g():\n    if f.curve != 0:\n        y()", "def g():\n    pass"),
         ("f.curve = f.cash", "f.curve = f.cash"),
     ):
-        assert ast.unparse(device.Direct({}).visit(ast.parse(text))) == wanted
+        assert ast.unparse(device.Direct({}, True).visit(ast.parse(text))) == wanted
+        assert ast.unparse(device.Direct({}, False).visit(ast.parse(text))) == text  # of a user
+    for text in (
+        "x = w or 0.5",
+        "x = w and 0",
+        "x = 0 or w",
+        "x = 1 == 1 < n",
+        "x = f.log == 0 < n",
+        "x = y or 1 == 1",
+    ):
+        assert ast.unparse(device.Direct({}, True).visit(ast.parse(text))) == text.replace("f.log", "0")
     guarded = "if f.guard != 0:\n    y()"
-    assert ast.unparse(device.Direct({"guard": "guard"}).visit(ast.parse(guarded))) == guarded
+    assert ast.unparse(device.Direct({"guard": "guard"}, True).visit(ast.parse(guarded))) == guarded
     records = [r for r in vars(L).values() if isinstance(r, np.dtype) and r.names]
     for name in device.ENTRIES | device.OFF:
         assert [r for r in records if name in r.names] == [L.FRAME]
