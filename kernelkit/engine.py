@@ -70,11 +70,12 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     ``outputs`` is any of ``"metrics"``, ``"blocks"``, ``"curves"``, or ``("final_equity",)`` for that number alone.
     ``client`` is a dask.distributed Client or its address. ``cache`` keeps what trials came to and finds it again:
     True for the user's folder, a path for that one, False for none, None for what $KERNELKIT_RESULTS says; runs of
-    less than 0.2 s, and signals, are not kept. ``memory_limit`` (bytes, or ``"2GB"``) is what block summaries may take,
-    which are 8 kB a trial: beyond it they lie in a file. ``gpu=True`` runs each trial on a thread of a CUDA device,
-    with the same bits; ``"auto"`` does where there is one, it can and it is worth it, and ``attrs["gpu"]`` says what
-    was done (docs/performance.md). ``debug=True`` runs the strategy in plain Python: breakpoints,
-    prints and tracebacks in your own lines.
+    less than 0.2 s, signals, and what a device computes are not kept. ``memory_limit`` (bytes, or ``"2GB"``) is what
+    block summaries may take, which are 8 kB a trial: beyond it they lie in a file. ``gpu=True`` runs each trial on a
+    thread of a CUDA device, with the same bits as far as the strategy and its cost models call no library's function
+    (`math.exp`, a power); ``"auto"`` does where there is one, it can and it is worth it, and ``attrs["gpu"]`` says what
+    was done (docs/performance.md). ``debug=True`` runs the strategy in plain Python: breakpoints, prints and tracebacks
+    in your own lines.
 
     Returns a Dataset: scalar metrics over the swept parameters (fractions, quote currency, days; see each ``attrs``),
     ``total_return_at_zero`` where an asset was delisted and nobody knows what its holders got (rule E4),

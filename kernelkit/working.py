@@ -53,13 +53,14 @@ def run_trials(
 ) -> tuple[Outcome, bool]:
     """All trials of a recipe, each only where its result is not kept.
 
-    ``keys(ends)`` are those of the trials (`tried.trial_keys`). Returns the outcome and whether it was interrupted;
-    trials that were done by then are in it.
+    What a device computes is neither looked up nor kept: a key says of which build the numbers are, and where user code
+    calls a library's functions, the device's are others. ``keys(ends)`` are those of the trials (`tried.trial_keys`).
+    Returns the outcome and whether it was interrupted; trials that were done by then are in it.
     """
     outcome = outcome_for(len(recipe.job.trials), blocks, means.bytes)
     worth = float((recipe.job.trials["i1"] - recipe.job.trials["i0"]).sum())
     results = means.results
-    if results is None or recipe.signal is not None or worth < reuse.WORTH:
+    if results is None or means.device or recipe.signal is not None or worth < reuse.WORTH:
         return outcome, run(recipe, outcome, means, label)
     own = keys(True)
     results.find(own, outcome)
@@ -71,7 +72,7 @@ def run_trials(
     def arrive(rows: np.ndarray, part: Outcome) -> None:
         results.put(own[rows], part)
 
-    if means.client is None and not means.device and len(left) <= FEW and goes_on(recipe):
+    if means.client is None and len(left) <= FEW and goes_on(recipe):
         return outcome, run_further(job, outcome, left, label, results, keys(False)[left], arrive)
     return outcome, run(replace(recipe, job=job), outcome, means, label, rows=left, put=arrive)
 
@@ -128,9 +129,14 @@ def run(
     interrupted = False
     if means.device:
         meter.start()
-        fresh = new_outcome(n, blocks)
-        interrupted = on_device(job, fresh, tick)
-        arrive(0, n, fresh)
+        most = trials_of(means.bytes / SPILLED) if blocks else n
+        for a in range(0, n, most):
+            b = min(n, a + most)
+            part = new_outcome(b - a, blocks)
+            interrupted = on_device(replace(job, trials=job.trials[a:b], params=job.params[a:b]), part, tick)
+            arrive(a, b, part)
+            if interrupted:
+                break
         meter.close()
         return interrupted
     if means.client is not None:
@@ -158,7 +164,7 @@ def run(
     if put is not None:
         most = max(1, int(PIECE_S * CANDLES_PER_S / max(1, per_trial)))
     if blocks:
-        most = max(1, min(most, int(means.bytes / (SPILLED * workers * L.MAX_CELLS * L.NODE.itemsize))))
+        most = min(most, trials_of(means.bytes / (SPILLED * workers)))
     pieces = [(k, min(k + most, b)) for a, b in spread(n, workers, least, enough) for k in range(a, b, most)]
     with ThreadPoolExecutor(workers) as pool:
         futures: list[Future[None]] = []
@@ -174,6 +180,11 @@ def run(
             f.result()
     meter.close()
     return interrupted
+
+
+def trials_of(size: float) -> int:
+    """How many trials have block summaries of so many bytes, one at least."""
+    return max(1, int(size / (L.MAX_CELLS * L.NODE.itemsize)))
 
 
 def on_device(job: Job, outcome: Outcome, tick: Callable[[int], None]) -> bool:
