@@ -306,7 +306,8 @@ def one_trial(res: xr.Dataset, sel: Mapping[str, Any] | None = None) -> tuple[Cu
         where.append(recipe.assets.index(str(res["asset"].values.ravel()[0])))
     trial = int(trial_numbers(recipe)[tuple(where)])
     if trial < 0:
-        raise UsageError(message("this cell", "excluded by where=", "a trial that was run", "Choose another cell."))
+        found = "no result, as it failed or was pruned" if recipe.listed is not None else "excluded by where="
+        raise UsageError(message("this cell", found, "a trial that was run", "Choose another cell."))
     return curves, trial
 
 

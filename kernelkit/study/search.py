@@ -24,7 +24,7 @@ from kernelkit.study import searchers
 from kernelkit.study.halving import halving
 from kernelkit.study.proposals import Enough, Trials, layouts
 from kernelkit.study.run import free_of
-from kernelkit.study.spaces import Axis, Choice, Space
+from kernelkit.study.spaces import Axis, Choice, Integer, Real, Space
 from kernelkit.study.walk_forward import SELECTED, metric_of
 from kernelkit.working import Means
 
@@ -112,10 +112,12 @@ def search(  # noqa: PLR0913  its settings are keywords of the public interface
     objectives = _checked(method, n, batch, objective, seed)
     free_of("search", [*strategy.defaults], OWN)
     known = Space.of(strategy, space, params, where)
-    many = n if n is not None else len([*known.cells()]) if method == "grid" else PROPOSALS
+    many = int(n) if n is not None else len([*known.cells()]) if method == "grid" else PROPOSALS
     if method != "grid":
         known.sample(seed, 0)  # or says at once that hardly anything fits
-    batch = batch or (TOGETHER if method in SEQUENCES else BATCH)
+    elif next(iter(known.cells()), None) is None:
+        raise known.empty()
+    seed, batch = int(seed), int(batch or 0) or (TOGETHER if method in SEQUENCES else BATCH)
     laid = layouts(bars, strategy, known, span(bars, start, end), settings)
     with Meter(f"{method}: {many} proposals", many) as meter:
         trials = Trials(laid, known, settings, Means(client, cache, memory_limit), objectives, many, meter)
@@ -134,18 +136,24 @@ def search(  # noqa: PLR0913  its settings are keywords of the public interface
     return ds
 
 
+def is_whole(value: Any) -> bool:
+    """Whether it is a whole number, and no truth value."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def _checked(method: str, n: Any, batch: Any, objective: str | Sequence[str], seed: Any) -> list[tuple[str, float]]:
     """The objectives, each with its sign; raises UsageError for what does not fit together."""
     if method not in get_args(Method):
         fix = "Leave it out for tpe."
         raise UsageError(message("method", repr(method), f"one of {', '.join(get_args(Method))}", fix))
     for name, value in (("n", n), ("batch", batch)):
-        if value is not None and not (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        if value is not None and not (is_whole(value) and value > 0):
             raise UsageError(message(name, repr(value), "a whole number above 0", "Leave it out for the default."))
-    if not isinstance(seed, int) or not 0 <= seed < 1 << 32:
+    if not is_whole(seed) or not 0 <= seed < 1 << 32:
         raise UsageError(message("seed", repr(seed), "a whole number from 0 to 2^32 - 1", "Write seed=1."))
-    names = [objective] if isinstance(objective, str) else [*objective]
-    if not names or len(set(names)) < len(names):
+    several = isinstance(objective, list | tuple)
+    names: list[Any] = [*objective] if several else [objective]
+    if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise UsageError(message("objective", repr(objective), "one metric or several", 'Write "sharpe_ratio".'))
     if len(names) > 1 and method not in SEVERAL:
         wanted, fix = f"one, or another of {', '.join(SEVERAL)}", 'Choose method="nsga2".'
@@ -204,4 +212,8 @@ def searcher(method: Method, space: Mapping[str, Axis], **settings: Any) -> Sear
             fix = 'Write objective="sharpe_ratio"; kk.search finds fronts.'
             raise UsageError(message("objective of kk.searcher", repr(objective), "one metric", fix))
         metric_of(objective, L.HEADLINE, "objective")
+    fits = isinstance(space, Mapping) and all(isinstance(axis, Integer | Real | Choice) for axis in space.values())
+    if not fits:
+        fix = 'Write {"n": kk.integer(5, 50)}.'
+        raise UsageError(message("space of kk.searcher", repr(space), "axes by name of parameter", fix))
     return Searcher(method, dict(space), settings)

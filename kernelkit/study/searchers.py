@@ -39,9 +39,15 @@ def grid(trials: Trials, seed: int, batch: int) -> None:
 
 def random(trials: Trials, seed: int, batch: int) -> None:
     """Points drawn at random: proposal k is the same whatever their number."""
-    pieces = (range(k, k + DRAWN) for k in itertools.count(0, DRAWN))
-    points = itertools.chain.from_iterable(trials.space.samples(seed, piece) for piece in pieces)
-    in_sequence(trials, points, batch)
+
+    def points() -> Iterator[Point]:
+        k = 0
+        while True:
+            many = min(DRAWN, max(1, trials.left))  # one that is not asked for may not fit, and need not
+            yield from trials.space.samples(seed, range(k, k + many))
+            k += many
+
+    in_sequence(trials, points(), batch)
 
 
 def sobol(trials: Trials, seed: int, batch: int) -> None:

@@ -834,3 +834,39 @@ def test_a_point_that_needs_more_than_the_corners_is_told() -> None:
         kk.search(WORLD, humped, {"n": kk.integer(20, 40)}, method="grid")
     later = WORLD["time"].values[300]
     assert kk.search(WORLD, humped, {"n": kk.integer(20, 40)}, method="grid", start=later).sizes["trial"] == 21
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"method": "grid", "space": {"n": kk.integer(10, 60)}, "where": "n > 1000"}, "found no point"),
+        ({"objective": None}, "objective: found None"),
+        ({"objective": [["a"]]}, "objective: found"),
+        ({"n": True}, "n: found True"),
+        ({"seed": True}, "seed: found True"),
+    ],
+)
+def test_a_slip_is_told(more: dict[str, Any], said: str) -> None:
+    @kk.strategy
+    def above(ctx, n=20):  # type: ignore[no-untyped-def]
+        ctx.target_percent(1.0 if ctx.close[0] > ctx.close.sma(n) else 0.0)
+
+    given = {"space": {"n": kk.integer(10, 60)}, "method": "random", "n": 4} | more
+    with pytest.raises(UsageError, match=said):
+        kk.search(WORLD, above, **given)
+
+
+@pytest.mark.parametrize("space", [None, 3, {"n": [1, 2]}])
+def test_a_searchers_space_is_checked_when_it_is_made(space: Any) -> None:
+    with pytest.raises(UsageError, match=r"space of kk\.searcher"):
+        kk.searcher("tpe", space)
+
+
+def test_a_point_that_nobody_asked_for_need_not_fit() -> None:
+    @kk.strategy
+    def part(ctx, weight=0.5):  # type: ignore[no-untyped-def]
+        ctx.target_percent(weight)
+
+    space = {"weight": kk.real(0.0, 1.0)}
+    found = kk.search(WORLD, part, space, where="weight < 0.0003", method="random", n=np.int64(1), seed=1)
+    assert found.sizes["trial"] == 1
