@@ -212,7 +212,8 @@ def searcher(method: Method, space: Mapping[str, Axis], **settings: Any) -> Sear
             fix = 'Write objective="sharpe_ratio"; kk.search finds fronts.'
             raise UsageError(message("objective of kk.searcher", repr(objective), "one metric", fix))
         metric_of(objective, L.HEADLINE, "objective")
-    fits = isinstance(space, Mapping) and all(isinstance(axis, Integer | Real | Choice) for axis in space.values())
+    given: Any = space
+    fits = isinstance(given, Mapping) and all(isinstance(axis, Integer | Real | Choice) for axis in given.values())
     if not fits:
         fix = 'Write {"n": kk.integer(5, 50)}.'
         raise UsageError(message("space of kk.searcher", repr(space), "axes by name of parameter", fix))
