@@ -47,6 +47,17 @@ class Sweep:
         return self.scalars | dict(zip(self.axes, self.combos[trial], strict=True))
 
 
+def checked(what: str, given: Any, fix: str = "Write params={'n': 20}.") -> Mapping[str, Any]:
+    """This dict of names and values, an empty one for None; raises UsageError for anything else.
+
+    >>> checked("params of hold", {"n": 20})
+    {'n': 20}
+    """
+    if given is not None and not isinstance(given, Mapping):
+        raise UsageError(message(what, repr(given), "a dict of names and values", fix))
+    return {} if given is None else given
+
+
 def bind(
     strategy: Strategy | Signal, params: Mapping[str, Any] | None, grid: Mapping[str, Any] | None
 ) -> tuple[dict[str, Any], dict[str, list[Any]]]:
@@ -64,12 +75,9 @@ def bind(
     """
     scalars = {n: d for n, d in strategy.defaults.items() if d is not inspect.Parameter.empty}
     axes: dict[str, list[Any]] = {}
-    told: dict[str, Any] = {"params": params, "grid": grid}
-    for what, given in told.items():
-        if given is not None and not isinstance(given, Mapping):
-            fix = f"Write {what}={{'n': 20}}."
-            raise UsageError(message(f"{what} of {strategy.name}", repr(given), "a dict of names and values", fix))
-    for source in (params or {}, grid or {}):
+    params = checked(f"params of {strategy.name}", params)
+    grid = checked(f"grid of {strategy.name}", grid, "Write grid={'n': 20}.")
+    for source in (params, grid):
         for name, value in source.items():
             if name not in strategy.defaults:
                 raise UsageError(
@@ -82,7 +90,7 @@ def bind(
                 )
             if isinstance(value, Fixed):
                 scalars[name] = value.value
-            elif source is (grid or {}) or (isinstance(value, Iterable) and not isinstance(value, str)):
+            elif source is grid or (isinstance(value, Iterable) and not isinstance(value, str)):
                 values = [
                     plain(v) for v in (value if isinstance(value, Iterable) and not isinstance(value, str) else [value])
                 ]

@@ -14,8 +14,10 @@ from kernelkit.errors import UsageError, message
 MOST_CELLS = 10_000_000  # of a grid: each is laid out in memory, about 1 kB with its result
 
 
-def condition(where: str | Callable[..., Any]) -> Callable[..., Any]:
+def condition(where: str | Callable[..., Any], what: str = "where") -> Callable[..., Any]:
     """``where`` as a function of the parameters; text is compiled once, and sees nothing but them.
+
+    ``what`` is what a message calls it.
 
     Raises UsageError for what is neither a function nor an expression.
 
@@ -24,14 +26,23 @@ def condition(where: str | Callable[..., Any]) -> Callable[..., Any]:
     """
     if not isinstance(where, str):
         if not callable(where):
-            raise UsageError(message("where", repr(where), "text or a function", 'Write where="fast < slow".'))
+            raise UsageError(message(what, repr(where), "text or a function", f'Write {what}="fast < slow".'))
         return where
     try:
-        code = compile(where.strip(), "<where>", "eval")
+        code = compile(where.strip(), f"<{what}>", "eval")
     except SyntaxError as error:
         found = f"{error.msg} at {error.offset}"
-        raise UsageError(message(f"where={where!r}", found, "an expression", 'Write where="fast < slow".')) from None
+        raise UsageError(message(f"{what}={where!r}", found, "an expression", f'Write {what}="fast < slow".')) from None
     return lambda **names: eval(code, {"__builtins__": {}}, names)  # the user's own expression
+
+
+def told(error: Exception) -> str:
+    """What an error of somebody's condition says, its name where it says nothing.
+
+    >>> told(RuntimeError()), told(ValueError("no"))
+    ('RuntimeError', 'no')
+    """
+    return str(error) or type(error).__name__
 
 
 def chosen(
@@ -58,10 +69,10 @@ def chosen(
             names = dict(scalars) | dict(zip(axes, combo, strict=True))
             try:
                 keep[k] = bool(holds(**names))
-            except (ArithmeticError, AttributeError, LookupError, NameError, TypeError, ValueError) as error:
+            except Exception as error:
                 given = ", ".join(f"{n}={v!r}" for n, v in names.items())
                 fix = 'Write where="fast < slow"; a function takes all of them by name.'
-                raise UsageError(message(f"where={where!r}", str(error), f"a condition on {given}", fix)) from error
+                raise UsageError(message(f"where={where!r}", told(error), f"a condition on {given}", fix)) from error
         if not keep.any():
             raise UsageError(message(f"where={where!r}", "no cell left", "at least one", "Check the condition."))
     cells = np.where(keep, np.cumsum(keep) - 1, -1).reshape(shape)

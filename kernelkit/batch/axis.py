@@ -33,6 +33,8 @@ _CALL = re.compile(r"(\w+)\s*\((.*)\)\Z", re.DOTALL)
 # a quote opens at the start of an item only: O'Neil is a name
 _QUOTED = re.compile(r"""(^|,)(\s*)('[^']*'|"[^"]*")""")
 _OPEN_QUOTE = re.compile(r"""(^|,)\s*['"]""")
+# what shlex takes for a word, with its quotes
+_WORD = re.compile(r"""(?:\\.|[^\s'"\\]|'[^']*'|"(?:\\.|[^"\\])*")+""", re.DOTALL)
 # a slip in a number, or the syntax of another tool; text that means it is quoted
 _STRAY = re.compile(r"[][(){}$;=]")
 _BOOLS = {"true": True, "True": True, "false": False, "False": False}
@@ -105,6 +107,8 @@ def space(text: str) -> dict[str, Any]:
 def calls(text: str) -> dict[str, tuple[str, dict[str, Value]]]:
     """Names with parameters, parted by semicolons, each a name and ``parameter=value`` behind it, by their own text.
 
+    A value in quotes is text, as ``kind="10"``.
+
     >>> calls("sma_cross fast=20 slow=100; buy_and_hold")
     {'sma_cross fast=20 slow=100': ('sma_cross', {'fast': 20, 'slow': 100}), 'buy_and_hold': ('buy_and_hold', {})}
     """
@@ -112,14 +116,16 @@ def calls(text: str) -> dict[str, tuple[str, dict[str, Value]]]:
     for part in filter(None, (part.strip() for part in text.split(";"))):
         try:
             name, *words = shlex.split(part)  # a file's path may hold a blank
+            _, *spelt = _WORD.findall(part)
         except ValueError as error:
             raise UsageError(f"{part!r}: {str(error).lower()}") from None
         label, values = " ".join(part.split()), dict[str, Value]()
-        for word in words:
+        for word, own in zip(words, spelt, strict=True):
             parameter, equals, spec = word.partition("=")
             if not equals or not parameter.isidentifier() or parameter in values:
                 raise UsageError(f"{part!r}: a name is followed by parameter=value, each once; this has {word!r}")
-            found = parse(spec, name=parameter)
+            quoted = own.removeprefix(f"{parameter}=")
+            found = spec if quoted[:1] in ("'", '"') and quoted != own else parse(spec, name=parameter)
             if isinstance(found, tuple):
                 raise UsageError(f"{part!r}: {word} is an axis; wanted one value")
             values[parameter] = found

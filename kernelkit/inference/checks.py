@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Hashable
 from numbers import Real
 from typing import Any, get_args
@@ -33,14 +34,14 @@ def fraction(function: str, name: str, value: float) -> None:
         raise UsageError(message(f"{function}: {name}", repr(value), "a number between 0 and 1", _help(function)))
 
 
-def whole(function: str, name: str, value: float, least: int) -> int:
-    """This whole number; `UsageError` where it is none, or below `least`.
+def whole(function: str, name: str, value: float, least: int, most: int | None = None) -> int:
+    """This whole number; `UsageError` where it is none, below `least`, or above `most`.
 
     >>> whole("f", "lags", 3.0, 0)
     3
     """
-    if not (is_number(value) and value == math.floor(value) and value >= least):
-        wanted = f"a whole number of at least {least}"
+    if not (is_number(value) and value == math.floor(value) and value >= least and (most is None or value <= most)):
+        wanted = f"a whole number of at least {least}" if most is None else f"a whole number from {least} to {most}"
         raise UsageError(message(f"{function}: {name}", repr(value), wanted, _help(function)))
     return int(value)
 
@@ -51,7 +52,9 @@ def is_number(value: Any) -> bool:
     >>> is_number(0.5), is_number("10%"), is_number(float("nan"))
     (True, False, False)
     """
-    return type(value) is not bool and isinstance(value, Real) and math.isfinite(value)
+    if isinstance(value, int):
+        return type(value) is not bool and abs(value) < 2**1023  # beyond, there is no float
+    return isinstance(value, Real) and math.isfinite(value)
 
 
 def along(function: str, dims: tuple[str, ...], *given: Any) -> list[xr.DataArray]:
@@ -83,4 +86,5 @@ def differ(function: str) -> DataError:
 
 
 def _help(function: str) -> str:
-    return f"See help(kk.inference.{function})."
+    public: Any = sys.modules["kernelkit"]
+    return f"See help(kk.{function if function in public.__all__ else f'inference.{function}'})."

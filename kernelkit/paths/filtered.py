@@ -58,7 +58,8 @@ class FilteredBootstrap(Bootstrap):
         shared = bars.isel(time=np.flatnonzero(bars["valid"].values.all(axis=1)))
         history, margins = plain.history.copy(), []
         for a in range(len(plain.names)):
-            model = GARCH.fit(shared.isel(asset=[a]), innovations="normal")
+            own = shared.isel(asset=[a])
+            model = GARCH.of_bars("FilteredBootstrap.fit", own, asymmetric=True, students=False, sample=True)
             deviation, after = model.deviations(plain.history[3, :, a])
             history[:4, :, a] /= deviation
             z = (plain.history[3, :, a] - model.mean) / deviation

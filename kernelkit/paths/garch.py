@@ -85,15 +85,16 @@ class GARCH(Walk):
         >>> fitted.gamma > fitted.alpha, 0.97 < fitted.persistence < 1.0
         (True, True)
         """
-        x = log_returns(bars, "GARCH.fit")
-        return cls._of_returns(x, steps_a_year(bars), asymmetric, innovations == "t", presample == "sample")
+        return cls.of_bars("GARCH.fit", bars, asymmetric, innovations == "t", presample == "sample")
 
     @classmethod
-    def _of_returns(cls, x: Float64s, periods: float, asymmetric: bool, students: bool, sample: bool) -> GARCH:
+    def of_bars(cls, what: str, bars: xr.Dataset, asymmetric: bool, students: bool, sample: bool) -> GARCH:
+        """`fit`, for ``what``, which errors name."""
         from arch.univariate import GARCH as Volatility
         from arch.univariate import ConstantMean, Normal, StudentsT
         from arch.utility.exceptions import ConvergenceWarning
 
+        x = log_returns(bars, what)
         unit = 1.0 / float(x.std())
         model = ConstantMean(x * unit, rescale=False)
         model.volatility = Volatility(1, int(asymmetric), 1)
@@ -106,8 +107,9 @@ class GARCH(Walk):
         gamma = p.get("gamma[1]", 0.0)
         stays = p["alpha[1]"] + p["beta[1]"] + 0.5 * gamma
         if found.convergence_flag or not stays < 1.0:
-            what = "no maximum" if found.convergence_flag else f"a persistence of {stays:.6f}"
-            raise DataError(message("GARCH.fit", what, "a stationary variance", "Give more bars, or state parameters."))
+            best = "no maximum" if found.convergence_flag else f"a persistence of {stays:.6f}"
+            fix = "Give a longer span, state parameters, or take kk.paths.Bootstrap or IID, which fit no variance."
+            raise DataError(message(what, best, "a stationary variance", fix))
         return cls(
             mean=p["mu"] / unit,
             omega=p["omega"] / unit**2,
@@ -115,7 +117,7 @@ class GARCH(Walk):
             beta=p["beta[1]"],
             gamma=gamma,
             df=p.get("nu"),
-            periods=periods,
+            periods=steps_a_year(bars),
         )
 
     @property

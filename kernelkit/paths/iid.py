@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernelkit.errors import UsageError, arguments, message
-from kernelkit.paths.law_fits import fit_laws, law_of
+from kernelkit.paths.law_fits import LAWS, fit_laws, law_of
 from kernelkit.paths.laws import Law
 from kernelkit.paths.model import KINDS, Draws, Float64s, check, log_returns, steps_a_year
 from kernelkit.paths.walk import Moves, Walk
@@ -58,6 +58,9 @@ class IID(Walk):
         >>> type(IID.fit(kk.data.load("sp500_index")).law).__name__
         'SkewT'
         """
+        if law is not None and not (isinstance(law, str) and law in LAWS):
+            wanted = f"None, or one of {', '.join(LAWS)}"
+            raise UsageError(message("IID.fit: law", repr(law), wanted, "Leave it out for the most likely one."))
         x = log_returns(bars, "IID.fit")
         found = fit_laws(x, replications=0) if law is None else fit_laws(x, [law], replications=0)
         return cls(law_of(found), periods=steps_a_year(bars))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,8 +66,9 @@ def fit_laws(
     import xarray as xr
 
     check_counts("fit_laws", seed, replications=(replications, 0, 10**6))
-    names = [laws] if isinstance(laws, str) else list(laws)
-    if not names or not set(names) <= set(LAWS) or len(set(names)) < len(names):
+    names = [laws] if isinstance(laws, str) else list(laws) if isinstance(laws, Iterable) else []
+    known = bool(names) and all(isinstance(name, str) and name in LAWS for name in names)
+    if not known or len(set(names)) < len(names):
         raise UsageError(message("fit_laws: laws", repr(laws), f"some of {', '.join(LAWS)}", "Check the names."))
     x = np.sort(samples(returns))
     n = len(x)
@@ -100,6 +101,7 @@ def law_of(found: xr.Dataset, name: str | None = None) -> Law:
     >>> type(law_of(found)).__name__, type(law_of(found, "normal")).__name__
     ('StudentT', 'Normal')
     """
+    check_found("law_of", found)
     names = found["law"].values.tolist()
     name = str(found.attrs["best"]) if name is None else name
     if name not in names:
@@ -108,11 +110,28 @@ def law_of(found: xr.Dataset, name: str | None = None) -> Law:
     return law(*(float(own.sel(parameter=field.name)) for field in dataclasses.fields(law)))
 
 
+def check_found(what: str, found: Any) -> None:
+    """Raise UsageError for what `fit_laws` has not returned."""
+    if not {"parameters", "observed", "quantile"} <= set(getattr(found, "data_vars", ())):
+        wanted, fix = "what kk.paths.fit_laws returns", "Fit first: found = kk.paths.fit_laws(bars)."
+        raise UsageError(message(what, type(found).__name__, wanted, fix))
+
+
 def samples(returns: Any) -> Float64s:
-    """The returns that are there; raises DataError where they are too few, UsageError where they lie along two dims."""
+    """The returns that are there.
+
+    Raises DataError where they are too few, UsageError where they lie along two dims, or are no real numbers.
+    """
     if hasattr(returns, "data_vars"):
         return log_returns(returns, "fit_laws")
-    x = np.asarray(returns, dtype=np.float64)
+    try:
+        x = np.asarray(returns)
+        if x.dtype.kind not in "iufO":
+            raise TypeError(f"of {x.dtype}")
+        x = x.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        found, fix = f"{type(returns).__name__} ({error})", "Give returns of one asset or account, or its bars."
+        raise UsageError(message("fit_laws: returns", found, "real numbers", fix)) from None
     if x.ndim != 1:
         fix = "Choose one series: returns.sel(asset='A')."
         raise UsageError(message("fit_laws: returns", f"{x.ndim} dims", "returns along one", fix))
@@ -158,6 +177,7 @@ def plot_laws(found: xr.Dataset) -> Any:
     import hvplot.pandas  # noqa: F401 - what it adds to pandas
     import pandas as pd
 
+    check_found("plot_laws", found)
     frame = found[["observed", "quantile"]].to_dataframe().reset_index()
     low, high = float(found["observed"].min()), float(found["observed"].max())
     points = frame.hvplot.scatter(

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from kernelkit.errors import UsageError, arguments, message
-from kernelkit.paths.model import Float64s
+from kernelkit.paths.model import Float64s, check_numbers
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,7 @@ class Law(ABC):
 
     def __post_init__(self) -> None:
         fix = f"See help(kk.paths.{type(self).__name__})."
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if not math.isfinite(value):
-                raise UsageError(message(field.name, value, "a finite number", fix))
+        check_numbers(self)
         if not self.scale > 0.0:
             raise UsageError(message("scale", self.scale, "above 0", fix))
         for field, (low, high) in zip(dataclasses.fields(self)[2:], self.bounds, strict=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelkit.errors import DataError, UsageError, message
+from kernelkit.inference.checks import is_number
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -217,8 +217,7 @@ def check_numbers(model: Any) -> None:
     for field in dataclasses.fields(model):
         value, wanted = getattr(model, field.name), str(field.type)
         if wanted in ("float", "float | None") and not (value is None and "None" in wanted):
-            number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-            if not (number and math.isfinite(value)):
+            if not is_number(value):
                 raise UsageError(message(field.name, repr(value), "a finite number", fix))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from kernelkit import gpu as devices
-from kernelkit.errors import arguments
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.gpu import Gpu
 from kernelkit.paths.model import PATHS, Draws, Float64s, Kind, Lane, Model, check_counts
 from kernelkit.paths.sobol import CELLS, draws_of, sobol_points
@@ -45,6 +45,10 @@ def simulate(
     """
     import xarray as xr
 
+    given: object = model
+    if not isinstance(given, Model):
+        fix = "Write kk.paths.GBM(drift=0.05, volatility=0.2), or fit one: kk.paths.GBM.fit(bars)."
+        raise UsageError(message("simulate: model", repr(given), "a model of kk.paths", fix))
     check_counts("simulate", seed, paths=(paths, 1, PATHS), steps=(steps, 1, 2**40))
     device, said = devices.choose("simulate", gpu, partial(_obstacle, model, draws), paths * steps >= WORTH)
     if device:

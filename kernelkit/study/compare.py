@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kernelkit.binding import checked
 from kernelkit.errors import UsageError, arguments, message
 from kernelkit.inference.comparison import CIRCULAR, sharpe_difference
 from kernelkit.inference.resampling import Resampling
@@ -73,7 +74,8 @@ def compare(  # noqa: PLR0913  its settings are keywords of the public interface
     ``returns`` of sessions (strategy, time), and by strategy and ``other``: ``correlation`` of these, and of
     `kk.inference.sharpe_difference` ``difference`` (of the annual Sharpe ratio, strategy less other), ``p_value``,
     two-sided and of this pair alone, ``low`` and ``high`` at ``level``; NaN of a strategy with itself. Many pairs want
-    `kk.inference.adjusted_p_values`. All compete in the ledger: they are rivals.
+    `kk.inference.adjusted_p_values`. All compete in the ledger: they are rivals. One that fails is NaN with its reason
+    in ``error``, and so are its pairs; where all do, the first one's error is raised.
 
     One account is asked of each. Raises UsageError for fewer than two strategies, unknown names in ``params`` and
     several assets that share no account, and what `kk.backtest` raises where a strategy cannot be run.
@@ -92,24 +94,32 @@ def compare(  # noqa: PLR0913  its settings are keywords of the public interface
     """
     import xarray as xr
 
-    bars, known, given = check_bars(bars), named(strategies), dict(params or {})
+    bars, known = check_bars(bars), named(strategies)
+    given = checked("params of kk.compare", params, 'Write params={"fast": {"n": 20}}.')
     unknown = [name for name in given if name not in known]
     if unknown:
         raise UsageError(message("params", f"some of {unknown[0]!r}", f"of {', '.join(known)}", "Check the name."))
     first = next(iter(known.values()))
     common = Common(bars, first, None, None, None, start, end, account, venue, fill_model)
-    cases = [Case(n, settings={"strategy": s, "params": dict(given.get(n, {}))}) for n, s in known.items()]
+    own = {n: checked(f"params of {n}", given.get(n)) for n in known}
+    cases = [Case(n, settings={"strategy": s, "params": dict(own[n])}) for n, s in known.items()]
     begin = max(one.recipe.start for one in _laid(cases, common))
     common = Common(bars, first, None, None, None, bars["time"].values[begin], end, account, venue, fill_model)
-    ds = uninterrupted(run("strategy", cases, common, role="rival", means=Means(client, cache, memory_limit)))
-    series = xr.concat([_returns(one) for one in _laid(cases, common)], "strategy")
+    means = Means(client, cache, memory_limit)
+    ds = uninterrupted(run("strategy", cases, common, role="rival", means=means))
+    failed = ds["error"].values != ""
+    if failed.all():
+        run("strategy", cases[:1], common, role="rival", strict=True, means=means)  # raises what it raises
+    own = [None if no else _returns(one) for one, no in zip(_laid(cases, common), failed, strict=True)]
+    empty = xr.full_like(next(one for one in own if one is not None), np.nan)
+    series = xr.concat([empty if one is None else one for one in own], "strategy")
     series = series.assign_coords(strategy=list(known)).transpose("strategy", "time")
     with np.errstate(invalid="ignore", divide="ignore"):
         correlation = np.corrcoef(series.values)
     names = list(known)
     found = {name: np.full((len(names),) * 2, np.nan) for name in ("estimate", "p_value", "low", "high")}
     for i in range(len(names)):
-        for j in range(i):
+        for j in (j for j in range(i) if not failed[i] and not failed[j]):
             pair = (series[k].drop_vars("strategy") for k in (i, j))
             test = sharpe_difference(*pair, level=level, resampling=resampling)
             for name, values in found.items():

@@ -14,6 +14,7 @@ import numpy as np
 from kernelkit import reuse
 from kernelkit.engine import compiled
 from kernelkit.errors import OrderError, UsageError, message
+from kernelkit.inference.checks import is_number
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.job import Job, Outcome, new_outcome
 from kernelkit.kernels.rungs import Rungs
@@ -24,10 +25,12 @@ from kernelkit.study.proposals import NOBODY, Trials
 from kernelkit.study.run import nodes_of
 from kernelkit.tried import trial_keys
 
+MOST_ETA, MOST_RUNGS = 10_000, 64  # a float has their power, and hardly any bars are left long before
+
 
 def halving(trials: Trials, seed: int, eta: Any, rungs: Any) -> None:
     """Give up all but one in ``eta`` at each of ``rungs`` bars, from the same state on; random points."""
-    check(trials, eta, rungs)
+    eta, rungs = check(trials, eta, rungs)
     points = trials.space.samples(seed, range(trials.n))
     _, fresh = trials.enter(points, [NOBODY] * len(points))
     trials.proposed = trials.n
@@ -54,8 +57,8 @@ def halving(trials: Trials, seed: int, eta: Any, rungs: Any) -> None:
         trials.interrupted = True
 
 
-def check(trials: Trials, eta: Any, rungs: Any) -> None:
-    """Raise UsageError, or OrderError, for what cannot be halved."""
+def check(trials: Trials, eta: Any, rungs: Any) -> tuple[float, int]:
+    """These numbers; raises UsageError, or OrderError, for what cannot be halved."""
     recipe = next(iter(trials.layouts.values())).recipe
     if isinstance(recipe.strategy, Signal):
         fix = "Choose another method."
@@ -65,12 +68,14 @@ def check(trials: Trials, eta: Any, rungs: Any) -> None:
         raise UsageError(message("halving", "a cluster", "this machine, where the states of trials stay", fix))
     if len(trials.objectives) != 1:
         raise UsageError(message("halving", f"{len(trials.objectives)} objectives", "one", 'Choose method="nsga2".'))
-    if not isinstance(eta, (int, float)) or not eta > 1.0 or not isinstance(rungs, int) or rungs < 1:
-        wanted = "eta above 1, and one rung or more"
+    numbers = is_number(eta) and 1.0 < eta <= MOST_ETA
+    if not numbers or not is_number(rungs) or rungs != int(rungs) or not 1 <= rungs <= MOST_RUNGS:
+        wanted = f"eta above 1 and at most {MOST_ETA:,}, and from 1 to {MOST_RUNGS} rungs"
         raise UsageError(message("halving", f"eta={eta!r}, rungs={rungs!r}", wanted, "The defaults are 3 and 3."))
     if (coded(recipe.job)["close_out"] != L.KEEP).any():
         found, fix = trials.settings.fill_model.close_out, "Choose another method; a rung is no last bar."
         raise OrderError(message("close_out of a search by halving", found, "none", fix))
+    return float(eta), int(rungs)
 
 
 class _Group:

@@ -27,6 +27,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 FEWEST = 10
 STREAM = 9
 CELLS = 2**22  # trades of orders at a time
+MOST = 2**28  # of all orders: 2 GB
 TEXTS = {
     "terminal": "equity after the last trade over the cash at first",
     "lowest": "lowest equity after a trade over the cash at first",
@@ -78,10 +79,15 @@ def reshuffle(  # noqa: PLR0913  its settings are keywords of the public interfa
 
     choice("reshuffle", draw=(draw, Draw), stakes=(stakes, Stakes))
     count = whole("reshuffle", "replications", replications, 2)
-    levels = np.asarray(quantiles, "f8")
-    if not (is_number(ruin) and 0.0 <= ruin < 1.0) or levels.ndim != 1 or not ((levels >= 0) & (levels <= 1)).all():
+    seed = whole("reshuffle", "seed", seed, 0, 2**64 - 1)
+    given = [*quantiles] if isinstance(quantiles, (list, tuple, np.ndarray)) else []
+    shares = bool(given) and all(is_number(q) and 0.0 <= q <= 1.0 for q in given)
+    if not (is_number(ruin) and 0.0 <= ruin < 1.0) or not shares:
         found, wanted = f"ruin={ruin!r}, quantiles={quantiles!r}", "a share of the cash below 1, numbers from 0 to 1"
         raise UsageError(message("reshuffle", found, wanted, "See help(kk.reshuffle)."))
+    levels = np.array(given, "f8")
+    if not (is_number(length) and length >= 1):
+        raise UsageError(message("reshuffle: length", repr(length), "a number from 1 on", "See help(kk.reshuffle)."))
     if draw == "permutation" and (length != 1 or scheme != "iid"):
         found, wanted = f"length={length}, scheme={scheme!r} of a permutation", "them of a bootstrap"
         raise UsageError(message("reshuffle", found, wanted, "Pass draw='bootstrap'."))
@@ -90,6 +96,9 @@ def reshuffle(  # noqa: PLR0913  its settings are keywords of the public interfa
     n = len(table)
     if n < FEWEST:
         raise DataError(message("reshuffle", f"{n} closed trades", f"at least {FEWEST}", "Backtest more bars."))
+    if count > MOST // n:
+        fix = "All orders are held in memory for their bands: take fewer."
+        raise UsageError(message("reshuffle: replications", f"{count} of {n} trades", f"at most {MOST // n}", fix))
     x = _shares(table, float(curves.recipe.job.trials[trial]["cash"]), stakes)
     equity = np.empty((count, n))
     measured = np.empty((count, 4))

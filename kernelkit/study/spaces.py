@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,15 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelkit import rng
-from kernelkit.binding import bind
-from kernelkit.cells import MOST_CELLS, condition
+from kernelkit.binding import bind, checked
+from kernelkit.cells import MOST_CELLS, condition, told
 from kernelkit.errors import UsageError, arguments, message
+from kernelkit.inference.checks import is_number
 from kernelkit.kernels.plan import plain
 from kernelkit.strategy import Signal, Strategy
 
 Floats = NDArray[np.float64]
 Condition = str | Callable[..., Any] | None
 
+LARGEST = 2**53  # whole numbers that a float has, beside all smaller ones
 MISSES = 10_000  # points in a row that do not fit: then hardly anything does
 CORNERS = 1 << 10  # of a space that are looked at for the longest warm-up
 
@@ -130,7 +132,7 @@ def written(axis: Axis) -> str:
     return f"{type(axis).__name__.lower()}({', '.join((*ends, *named))})"
 
 
-known = lru_cache(condition)  # it is asked for every point
+known = lru_cache(condition)  # a text is asked for every point
 
 
 @arguments()
@@ -139,7 +141,8 @@ def integer(low: int, high: int, *, step: int = 1, log: bool = False, when: Cond
 
     ``log`` spreads them evenly in logarithms (``low`` from 1 on, steps of 1). ``when``, an expression such as
     ``"kind == 'a'"`` or a function of the parameters before it, says where there is a choice at all: elsewhere the
-    parameter has the value that ``params``, or its default, gives it (rule D1). Raises UsageError for other numbers.
+    parameter has the value that ``params``, or its default, gives it (rule D1). Raises UsageError for other numbers,
+    those beyond 2^53 among them, which a float does not tell apart.
 
     >>> list(integer(5, 22, step=5).values)
     [5, 10, 15, 20]
@@ -147,11 +150,12 @@ def integer(low: int, high: int, *, step: int = 1, log: bool = False, when: Cond
     given: list[Any] = [low, high, step]  # whatever the annotations say
     whole = [isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in given]
     fits = all(whole) and step >= 1 and low + step <= high and not (log and (low < 1 or step != 1))
-    if not fits:
-        wanted = "whole numbers, low + step <= high; with log=True low >= 1 and step=1"
+    if not fits or not -LARGEST <= low < high <= LARGEST:
+        wanted = "whole numbers from -2^53 to 2^53, low + step <= high; with log=True low >= 1 and step=1"
         found = f"({low!r}, {high!r}, step={step!r}{', log=True' if log else ''})"
         raise UsageError(message("kk.integer", found, wanted, "Write kk.integer(5, 50, step=5)."))
     low, high, step = int(low), int(high), int(step)
+    check_when(when)
     return Integer(low, range(low, high + 1, step)[-1], step, bool(log), when)
 
 
@@ -165,10 +169,11 @@ def real(low: float, high: float, *, log: bool = False, when: Condition = None) 
     0.1
     """
     given: list[Any] = [low, high]
-    numbers = all(isinstance(v, (int, float, np.integer, np.floating)) and math.isfinite(v) for v in given)
-    if not numbers or not low < high or (log and not low > 0.0):
-        wanted = "finite numbers, low < high; with log=True low > 0"
+    fits = all(map(is_number, given)) and low < high and not (log and not low > 0.0)
+    if not fits or not math.isfinite(float(high) / float(low) if log else float(high) - float(low)):
+        wanted = "finite numbers, and a finite way between them, low < high; with log=True low > 0"
         raise UsageError(message("kk.real", f"({low!r}, {high!r})", wanted, "Write kk.real(0.1, 2.0, log=True)."))
+    check_when(when)
     return Real(float(low), float(high), bool(log), when)
 
 
@@ -181,13 +186,20 @@ def choice(values: Sequence[Any], *, when: Condition = None) -> Choice:
     >>> choice(["a", "b"]).at(0.7)
     'b'
     """
-    given = [] if isinstance(values, str) else [plain(v) for v in values]
+    given = [plain(v) for v in values] if isinstance(values, Iterable) and not isinstance(values, str) else []
     kinds = {isinstance(v, str) for v in given}
     fine = all(isinstance(v, (bool, int, float, str)) and v == v for v in given)
     if len(given) < 2 or not fine or len(set(given)) < len(given) or len(kinds) > 1:
         wanted, fix = "two or more numbers, or texts, each once", 'Write kk.choice([1, 2]) or kk.choice(["a", "b"]).'
         raise UsageError(message("kk.choice", repr(values), wanted, fix))
+    check_when(when)
     return Choice(tuple(given), when)
+
+
+def check_when(when: Any) -> None:
+    """Raise UsageError for a condition of an axis that is none."""
+    if when is not None:
+        condition(when, "when")
 
 
 @dataclass(frozen=True)
@@ -203,16 +215,16 @@ class Space:
         cls, strategy: Strategy | Signal, axes: Mapping[str, Axis], params: Mapping[str, Any] | None, where: Condition
     ) -> Space:
         """A strategy's; raises UsageError for what is no axis, an unknown parameter, and one that lacks a value."""
-        told: Any = axes
-        if not isinstance(told, Mapping) or not told:
+        own: Any = axes
+        if not isinstance(own, Mapping) or not own:
             fix = "Write dict(fast=kk.integer(5, 50), slow=kk.integer(60, 200))."
             raise UsageError(message("space of a search", repr(axes), "a dict of parameters and what they may be", fix))
-        for name, axis in told.items():
+        for name, axis in own.items():
             if not isinstance(axis, Axis):
                 fix = f"Write {name}=kk.choice([...]); what is fixed belongs to params=."
                 wanted = "kk.integer, kk.real or kk.choice"
                 raise UsageError(message(f"{name!r} of a space", repr(axis), wanted, fix))
-        given = dict(params or {})
+        given = checked(f"params of {strategy.name}", params)
         scalars, lists = bind(strategy, given, {n: list(dict.fromkeys(axis.ends)) for n, axis in axes.items()})
         other = [n for n in lists if n not in axes]
         if other:
@@ -226,6 +238,8 @@ class Space:
                 fix = f"Pass params=dict({name}=...), which holds where there is no choice."
                 raise UsageError(message(f"conditional parameter {name!r}", "no default", "a value", fix))
             scalars[name] = value
+        if where is not None:
+            condition(where)
         return cls(dict(axes), scalars, where)
 
     @property
@@ -330,13 +344,14 @@ class Space:
         >>> Space({"n": integer(5, 50, step=5)}, {}, "n > 5").text()
         "n=integer(5, 50, step=5); where='n > 5'"
         """
-        told = ", ".join(f"{n}={written(axis)}" for n, axis in self.axes.items())
-        return told + (f"; where={self.where!r}" if self.where is not None else "")
+        axes = ", ".join(f"{n}={written(axis)}" for n, axis in self.axes.items())
+        return axes + (f"; where={self.where!r}" if self.where is not None else "")
 
     def _holds(self, what: str, asked: str | Callable[..., Any], values: Mapping[str, Any]) -> bool:
+        holds = asked if callable(asked) else known(asked)
         try:
-            return bool(known(asked)(**values))
-        except (ArithmeticError, AttributeError, LookupError, NameError, TypeError, ValueError) as error:
+            return bool(holds(**values))
+        except Exception as error:
             given = ", ".join(f"{n}={v!r}" for n, v in values.items())
             fix = "Name parameters of the strategy; a function takes all of them by name."
-            raise UsageError(message(f"{what}={asked!r}", str(error), f"a condition on {given}", fix)) from error
+            raise UsageError(message(f"{what}={asked!r}", told(error), f"a condition on {given}", fix)) from error

@@ -20,7 +20,7 @@ from kernelkit.recipe import resolve
 from kernelkit.reuse import Cache
 from kernelkit.schema import METRICS
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.study.run import Case, Common, Laid, lay, run
+from kernelkit.study.run import Case, Common, Laid, lay, run, uninterrupted
 from kernelkit.study.scenarios.stress import world_of
 from kernelkit.study.scenarios.trading import at_venue
 from kernelkit.study.scenarios.world import World, marked
@@ -132,7 +132,7 @@ def delay(  # noqa: PLR0913  its settings are keywords of the public interface
     else:
         lengths = [duration(text, "delay", 'Write delays=("1s", "5min").') for text in known]
         cases += [Case(k, settings={"venue": sent_later(world, ns)}) for k, ns in enumerate(lengths)]
-    found = run("delay", cases, common, role="sensitivity", means=Means(client, cache, memory_limit))
+    found = uninterrupted(run("delay", cases, common, role="sensitivity", means=Means(client, cache, memory_limit)))
     base = found.isel(delay=0, drop=True)
     if of_bars:
         found = found.drop_vars(OF_CLOCK)

@@ -21,6 +21,7 @@ from kernelkit.strategy import Signal, Strategy
 from kernelkit.study.run import Common
 from kernelkit.study.sensitivity.points import (
     SAMPLE,
+    SEEDS,
     Floats,
     Ranges,
     check_metric,
@@ -166,7 +167,7 @@ def morris(  # noqa: PLR0913  its settings are keywords of the public interface
     if grid % 2:
         fix = "With an even number a step of half of them makes all values equally likely."
         raise UsageError(message("kk.sensitivity.morris: levels", grid, "an even number", fix))
-    number = whole("morris", "seed", seed, 0)
+    number = whole("morris", "seed", seed, 0, SEEDS)
     resampling = Resampling("iid", replications=replications, seed=number)
     strategy = resolve(strategy)
     known = ranges_of("morris", strategy, params, ranges)

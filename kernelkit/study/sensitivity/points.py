@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelkit.binding import bind, extremes
+from kernelkit.binding import bind, checked, extremes
 from kernelkit.errors import UsageError, message
 from kernelkit.inference.checks import is_number
 from kernelkit.recipe import check_bars, resolve
@@ -31,6 +31,8 @@ BETTER = (
     *("profit_factor", "win_rate"),
 )
 SAMPLE = "evaluation"
+MOST = 10**6  # runs along one way: all of them are laid out
+SEEDS = 2**64 - 1  # the largest seed of `kernelkit.rng`
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ def ranges_of(study: str, strategy: Strategy | Signal, params: Mapping[str, Any]
         if not good or not (truths or all(map(is_number, values))) or not values[0] < values[1]:
             raise UsageError(message(f"{what}: {name}", repr(pair), "a pair (low, high) of numbers that rises", fix))
         out.append(Range(str(name), *values))
-    bind(strategy, {**(params or {}), **{r.name: r.low for r in out}}, None)
+    own = checked(f"params of {strategy.name}", params)
+    bind(strategy, {**own, **{r.name: r.low for r in out}}, None)
     return out
 
 
@@ -96,8 +99,9 @@ def point_of(study: str, strategy: Any, params: Mapping[str, Any] | None, ranges
 
     Raises UsageError for one with several values, and one without any that no range is given for.
     """
-    given = {**{r.name: r.low for r in ranges}, **(params or {})}
-    scalars, axes = bind(resolve(strategy), given, None)
+    strategy = resolve(strategy)
+    own = checked(f"params of {strategy.name}", params)
+    scalars, axes = bind(strategy, {**{r.name: r.low for r in ranges}, **own}, None)
     if axes:
         name, values = next(iter(axes.items()))
         fix = "The point that is studied has one value of each; its surroundings are the study's."
@@ -116,14 +120,14 @@ def check_metric(study: str, metric: Any, better: bool) -> None:
         raise UsageError(message(f"kk.sensitivity.{study}: metric", repr(metric), wanted, "Choose what is compared."))
 
 
-def whole(study: str, name: str, value: Any, least: int) -> int:
-    """This whole number; UsageError where it is none, or below ``least``.
+def whole(study: str, name: str, value: Any, least: int, most: int = MOST) -> int:
+    """This whole number; UsageError where it is none, below ``least``, or above ``most``.
 
     >>> whole("noise", "draws", 100.0, 1)
     100
     """
-    if not (is_number(value) and value == int(value) and value >= least):
-        wanted, fix = f"a whole number of at least {least}", f"See help(kk.sensitivity.{study})."
+    if not (is_number(value) and value == int(value) and least <= value <= most):
+        wanted, fix = f"a whole number from {least} to {most}", f"See help(kk.sensitivity.{study})."
         raise UsageError(message(f"kk.sensitivity.{study}: {name}", repr(value), wanted, fix))
     return int(value)
 

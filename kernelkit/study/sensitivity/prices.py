@@ -22,6 +22,7 @@ from kernelkit.study.run import Case, Common, run
 from kernelkit.study.scenarios.stress import world_of
 from kernelkit.study.scenarios.world import Floats, World, prices_of, repriced, reshaped
 from kernelkit.study.sensitivity.points import (
+    SEEDS,
     check_metric,
     check_share,
     held_of,
@@ -101,7 +102,8 @@ def noise(  # noqa: PLR0913  its settings are keywords of the public interface
     """
     check_metric("noise", metric, better=True)
     check_share("noise", "share", share)
-    many, number, fix = whole("noise", "draws", draws, 1), whole("noise", "seed", seed, 0), "Write bps=5, or ticks=1."
+    many, number = whole("noise", "draws", draws, 1), whole("noise", "seed", seed, 0, SEEDS)
+    fix = "Write bps=5, or ticks=1."
     for name, value in (("bps", bps), ("ticks", ticks)):
         if not (is_number(value) and 0.0 <= value <= 1e4):
             raise UsageError(message(f"kk.sensitivity.noise: {name}", repr(value), "a number from 0 to 10000", fix))

@@ -20,6 +20,7 @@ from kernelkit.strategy import Signal, Strategy
 from kernelkit.study.run import Common
 from kernelkit.study.sensitivity.points import (
     SAMPLE,
+    SEEDS,
     Floats,
     Ranges,
     check_metric,
@@ -159,7 +160,7 @@ def sobol(  # noqa: PLR0913  its settings are keywords of the public interface
     if size & (size - 1):
         fix = f"Write n={2 ** round(np.log2(size))}: the points are balanced in powers of two."
         raise UsageError(message("kk.sensitivity.sobol: n", size, "a power of two", fix))
-    number = whole("sobol", "seed", seed, 0)
+    number = whole("sobol", "seed", seed, 0, SEEDS)
     resampling = Resampling("iid", replications=replications, seed=number)
     strategy = resolve(strategy)
     known = ranges_of("sobol", strategy, params, ranges)
