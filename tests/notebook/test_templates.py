@@ -12,6 +12,7 @@ import xarray as xr
 
 from kernelkit.batch import context, template
 from kernelkit.batch.execution import Outcome
+from kernelkit.batch.run import RunsFailedError
 from kernelkit.batch.run import run as run_template
 
 
@@ -172,3 +173,34 @@ def code(path: Path) -> list[str]:
 def typed(name: str, parameter: str, value: str) -> Any:
     kind = next(p.kind for p in template.read(name).parameters if p.name == parameter)
     return {"int": int, "float": float}.get(kind, str)(value)
+
+
+FAILS = """import kernelkit as kk
+
+
+@kk.strategy
+def fails(ctx, fast=10, slow=100):
+    ctx.target_percent(fast // (slow - slow))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "says"),
+    [
+        ("regimes", {"params": "fast=20,30; slow=100"}, "params has several values of fast, wanted one value each"),
+        ("optimize", {"holdout": "nan"}, "holdout is nan, wanted a share"),
+        ("optimize", {"strategy": "fails.py", "n": "2", "method": "random"}, "No trial has a sharpe_ratio: ZeroDiv"),
+        ("compare", {"strategies": "fails.py; fails.py fast=5"}, "ZeroDivisionError"),
+    ],
+)
+def test_what_does_not_fit_is_told(tmp_path: Path, name: str, given: dict[str, Any], says: str) -> None:
+    (tmp_path / "fails.py").write_text(FAILS)
+    with pytest.raises(RunsFailedError, match=says):
+        run_template(name, given, tmp_path / "runs")
+
+
+def test_compare_leaves_out_what_fails(tmp_path: Path) -> None:
+    (tmp_path / "fails.py").write_text(FAILS)
+    outcome = run_template("compare", {"strategies": "fails.py; momentum"}, tmp_path / "runs")[0]
+    assert outcome.run.status == "done"
+    assert "fails.py is left out: ZeroDivisionError" in (outcome.folder / "report.html").read_text()

@@ -95,11 +95,37 @@ def test_z21__pairs_are_those_of_the_test_of_two(found: xr.Dataset) -> None:
     )
 
 
+@kk.strategy
+def fails(ctx: Any, n: int = 1) -> None:
+    ctx.target_percent(1 // (n - n))
+
+
+def test_z21__one_that_fails_is_left_out_with_its_reason() -> None:
+    ds = kk.compare({"a": fails, "b": trend, "c": hold}, BARS, resampling=SHORT)
+    two = kk.compare({"b": trend, "c": hold}, BARS, resampling=SHORT)
+    assert ds["error"].values.tolist() == ["ZeroDivisionError: integer division or modulo by zero", "", ""]
+    for name in ("returns", "sharpe_ratio"):
+        assert ds[name].sel(strategy="a").isnull().all()
+        np.testing.assert_array_equal(ds[name].sel(strategy=["b", "c"]).values, two[name].values)
+    for name in ("correlation", "difference", "p_value", "low", "high"):
+        assert ds[name].sel(strategy="a").isnull().all()
+        assert ds[name].sel(other="a").isnull().all()
+        part = ds[name].sel(strategy=["b", "c"], other=["b", "c"])
+        np.testing.assert_allclose(part.values, two[name].values, rtol=1e-12)
+
+
+def test_z21__where_all_fail_it_is_the_first_ones_error() -> None:
+    with pytest.raises(ZeroDivisionError):
+        kk.compare({"a": fails, "b": fails}, BARS)
+
+
 def test_what_cannot_be_compared_is_refused() -> None:
     wrong: list[tuple[Any, dict[str, Any], str]] = [
         ([hold], {}, "strategies to compare: found 1"),
         ([hold, hold], {}, "two called 'hold'"),
         ([hold, trend], {"params": {"fast": {}}}, "params: found some of 'fast'"),
+        ([hold, trend], {"params": 3}, "params of kk.compare: found 3, wanted a dict"),
+        ([hold, trend], {"params": {"trend": 3}}, "params of trend: found 3, wanted a dict"),
     ]
     for strategies, settings, what in wrong:
         with pytest.raises(UsageError, match=what):

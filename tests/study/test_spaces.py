@@ -99,10 +99,14 @@ def test_corners_reach_as_far_as_any_point() -> None:
             assert all(pick(a, b) == a for a, b in zip(ends, point, strict=True))
 
 
+def broken(**_: Any) -> bool:
+    raise RuntimeError("no")
+
+
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: kk.integer(5, 5), r"kk.integer: found \(5, 5, step=1\), wanted whole numbers, low \+ step <= high"),
+        (lambda: kk.integer(5, 5), r"kk.integer: found \(5, 5, step=1\), wanted whole numbers .*low \+ step <= high"),
         (lambda: kk.integer(5, 9.5), "kk.integer: found"),
         (lambda: kk.integer(0, 9, log=True), "kk.integer: found .*log=True"),
         (lambda: kk.real(1.0, 1.0), "kk.real: found .*low < high"),
@@ -119,6 +123,19 @@ def test_corners_reach_as_far_as_any_point() -> None:
         (lambda: space(params={"slow": [1, 2]}, fast=kk.integer(1, 5)), "parameter 'slow' of a search: found several"),
         (lambda: space("fast < nothing", fast=kk.integer(1, 5)).sample(0, 0), "where='fast < nothing'.*'nothing'"),
         (lambda: space("fast > 10", fast=kk.integer(1, 5)).sample(0, 0), "no point in 10,000 that fits"),
+        (lambda: kk.choice(3), "kk.choice: found 3"),
+        (lambda: kk.integer(1, 2**70), r"kk.integer: found .*wanted whole numbers from -2\^53 to 2\^53"),
+        (lambda: kk.real(-1e308, 1e308), "kk.real: found .*a finite way between them"),
+        (lambda: kk.real(1e-308, 1e308, log=True), "kk.real: found .*a finite way between them"),
+        (lambda: kk.real(0, 10**400), "kk.real: found"),
+        (lambda: kk.real(True, 2.0), "kk.real: found"),
+        (lambda: kk.integer(1, 5, when=3), "^when: found 3, wanted text or a function"),
+        (lambda: kk.real(1, 5, when="n >"), "^when='n >': found invalid syntax at .*an expression"),
+        (lambda: kk.choice([1, 2], when=3), "^when: found 3"),
+        (lambda: space("n >", fast=kk.integer(1, 5)), "^where='n >': found invalid syntax at "),
+        (lambda: space(3, fast=kk.integer(1, 5)), "^where: found 3, wanted text or a function"),
+        (lambda: space(broken, fast=kk.integer(1, 5)).sample(0, 0), "^where=.*found no, wanted a condition on .*fast="),
+        (lambda: space(params=3, fast=kk.integer(1, 5)), "params of .*: found 3, wanted a dict"),
         (lambda: [*space(depth=kk.real(0.0, 1.0)).cells()], "'depth' of a grid: found kk.real"),
     ],
 )
