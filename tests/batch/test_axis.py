@@ -58,6 +58,29 @@ def test_reads(spec: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("a n=10", {"n": 10}),
+        ('a kind="10" n=5', {"kind": "10", "n": 5}),
+        ("a kind='5:10'", {"kind": "5:10"}),
+        ("a kind='1,2' on='true'", {"kind": "1,2", "on": "true"}),
+        ("a kind='two words'", {"kind": "two words"}),
+        (r"a kind=two\ words", {"kind": "two words"}),
+        ("a 'n=5'", {"n": 5}),
+        ("a kind=''", {"kind": ""}),
+    ],
+)
+def test_what_is_quoted_in_a_call_is_text(text: str, values: dict[str, object]) -> None:
+    ((label, (name, found)),) = axis.calls(text).items()
+    assert (label, name, found) == (text, "a", values)
+    assert [type(v) for v in found.values()] == [type(v) for v in values.values()]
+
+
+def test_a_file_of_a_call_may_hold_a_blank() -> None:
+    assert axis.calls("'my file.py:trend' n=5") == {"'my file.py:trend' n=5": ("my file.py:trend", {"n": 5})}
+
+
+@pytest.mark.parametrize(
     ("spec", "complaint"),
     [
         ("", "no value; write one value"),

@@ -267,6 +267,19 @@ def test_g16__a_model_is_fitted_to_bars() -> None:
         (lambda: p.fit_laws(np.arange(60.0), replications=-1), "replications"),
         (lambda: p.law_of(p.fit_laws(np.arange(60.0), "t", replications=0), "normal"), "name"),
         (lambda: p.StudentT.fit(np.ones(60)), "spread"),
+        (lambda: p.StudentT(0.0, 0.01, df="x"), "df: found 'x', wanted a finite number"),  # type: ignore[arg-type]
+        (lambda: p.fit_laws("x"), "returns: found str"),  # type: ignore[arg-type]
+        (lambda: p.fit_laws(["a"] * 100), "returns: found list"),  # type: ignore[arg-type]
+        (lambda: p.fit_laws(np.arange(60.0) + 1j), r"returns: found ndarray \(of complex128\), wanted real numbers"),
+        (lambda: p.fit_laws(np.arange(60.0), None), "laws: found None"),  # type: ignore[arg-type]
+        (lambda: p.fit_laws(np.arange(60.0), 3), "laws: found 3"),  # type: ignore[arg-type]
+        (lambda: p.fit_laws(np.arange(60.0), [["a"]]), r"laws: found \[\['a'\]\]"),  # type: ignore[list-item]
+        (lambda: p.IID.fit(kk.data.load("aapl"), ["t"]), r"IID.fit: law: found \['t'\]"),  # type: ignore[arg-type]
+        (lambda: p.law_of(None), "law_of: found NoneType, wanted what kk.paths.fit_laws"),  # type: ignore[arg-type]
+        (lambda: p.law_of(kk.data.load("aapl")), "law_of: found Dataset, wanted what kk.paths.fit_laws returns"),
+        (lambda: p.plot_laws(None), "plot_laws: found NoneType"),  # type: ignore[arg-type]
+        (lambda: p.simulate(3, paths=9, steps=9), "simulate: model: found 3, wanted a model"),  # type: ignore[arg-type]
+        (lambda: p.simulate(p.GBM, paths=9, steps=9), "simulate: model: found <class"),  # type: ignore[arg-type]
     ],
 )
 def test_errors__name_what_does_not_fit(make: Any, says: str) -> None:

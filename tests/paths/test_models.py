@@ -422,6 +422,15 @@ def test_errors__name_the_field(make: Any, says: str) -> None:
         make()
 
 
+def test_errors__a_variance_without_a_mean_names_who_asked_and_a_way_out() -> None:
+    """Of an integrated model, in which volatility is in clusters and has no level."""
+    bars = p.GARCH(mean=0.0, omega=1e-9, alpha=0.12, beta=0.88, variance=1e-4).bars(2000, seed=2)
+    for model in (p.GARCH, p.FilteredBootstrap):
+        says = rf"^{model.__name__}.fit: found (a persistence|no maximum).*longer span.*kk.paths.Bootstrap or IID"
+        with pytest.raises(DataError, match=says):
+            model.fit(bars)
+
+
 def test_errors__fits_say_what_they_need(history: Any) -> None:
     with pytest.raises(DataError, match="101"):
         p.GBM.fit(history.isel(time=slice(0, 100)))

@@ -118,6 +118,13 @@ def test_g18__trades_that_overlap_are_told_of() -> None:
         ({"ruin": 1.0}, "ruin"),
         ({"quantiles": (5.0,)}, "quantiles"),
         ({"length": 3}, "permutation"),
+        ({"length": "x"}, "length: found 'x', wanted a number from 1 on"),
+        ({"seed": "x"}, r"seed: found 'x', wanted a whole number from 0 to .* See help\(kk.reshuffle\)"),
+        ({"seed": 1.5}, "seed: found 1.5"),
+        ({"seed": 2**64}, "seed: found 18446744073709551616"),
+        ({"quantiles": "x"}, "quantiles='x'"),
+        ({"quantiles": ["a"]}, r"quantiles=\['a'\]"),
+        ({"replications": 10**12}, "replications: found 1000000000000 of .* trades, wanted at most"),
     ],
 )
 def test_errors__name_what_does_not_fit(res: xr.Dataset, how: Any, says: str) -> None:

@@ -870,3 +870,19 @@ def test_a_point_that_nobody_asked_for_need_not_fit() -> None:
     space = {"weight": kk.real(0.0, 1.0)}
     found = kk.search(WORLD, part, space, where="weight < 0.0003", method="random", n=np.int64(1), seed=1)
     assert found.sizes["trial"] == 1
+
+
+@pytest.mark.parametrize("given", [{"rungs": 700}, {"rungs": True}, {"rungs": 0}, {"eta": 1e308}, {"eta": "3"}])
+def test_what_cannot_be_halved_is_told(given: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"halving: found eta=.*, wanted eta above 1 and at most 10,000"):
+        kk.search(WORLD, cross, SPACE, method="halving", n=4, venue=VENUE, **given)
+
+
+def test_halving_takes_numbers_of_numpy_and_ends_at_the_first_bar_that_is_left() -> None:
+    """Of that many rungs nearly all are at the first bar."""
+    known = {"method": "halving", "n": 9, "seed": 1, "venue": VENUE}
+    one = kk.search(WORLD, cross, SPACE, eta=3, rungs=2, **known)
+    two = kk.search(WORLD, cross, SPACE, eta=np.float32(3), rungs=np.int64(2), **known)
+    np.testing.assert_array_equal(one["sharpe_ratio"].values, two["sharpe_ratio"].values)
+    most = kk.search(WORLD, cross, SPACE, eta=10_000, rungs=64, **known)
+    assert int(most["pruned_at"].isnull().sum()) == 1

@@ -202,6 +202,9 @@ def test_n2__an_interrupt_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     for call in (S.sobol, S.morris, S.one_at_a_time):
         with pytest.raises(KeyboardInterrupt):
             call(ONE, trend, ranges=RANGES)
+    for delays in ((0, 1), ("1h", "1D")):
+        with pytest.raises(KeyboardInterrupt):
+            S.delay(ONE, trend, delays=delays)
     assert "interrupted" in S.noise(ONE, trend, bps=5.0, draws=3).attrs
 
 
@@ -686,6 +689,21 @@ WRONG: list[tuple[Any, str]] = [
     (lambda: S.morris(ONE, trend, ranges=RANGES, seed=0.5), "morris: seed: found 0.5"),
     (lambda: S.sobol(ONE, trend, ranges=RANGES, replications=0), "replications: found 0"),
     (lambda: S.noise(ONE, trend, bps=1, share=80), "share: found 80"),
+    (
+        lambda: S.noise(ONE, trend, bps=1, seed=2**70),
+        "noise: seed: found 1180591620717411303424, wanted a whole",
+    ),
+    (lambda: S.noise(ONE, trend, bps=1, draws=10**400), "noise: draws: found 10+, wanted a whole number from 1 to"),
+    (lambda: S.break_even(ONE, trend, of=["fees"]), r"break_even: of: found \['fees'\]"),
+    (
+        lambda: S.break_even(ONE, trend, steps=1e12),
+        "steps: found 1000000000000.0, wanted a whole number from 2",
+    ),
+    (lambda: S.morris(ONE, trend, ranges=RANGES, trajectories=10**12), "trajectories: found 1000000000000, wanted"),
+    (lambda: S.around(ONE, trend, 0.5), "params of trend: found 0.5, wanted a dict"),
+    (lambda: S.sobol(ONE, trend, [1], ranges=RANGES), r"params of trend: found \[1\], wanted a dict"),
+    (lambda: S.one_at_a_time(ONE, trend, 3, ranges=RANGES), "params of trend: found 3"),
+    (lambda: S.delay(ONE, trend, "fast"), "params of trend: found 'fast'"),
 ]
 
 
