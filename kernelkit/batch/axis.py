@@ -76,19 +76,20 @@ def _parts(text: str) -> dict[str, str]:
     return out
 
 
-def space(text: str) -> dict[str, Any]:
-    """What `kk.search` searches, one for each part between semicolons, each ``name=`` and what it may be.
+def space(text: str) -> tuple[dict[str, Any], dict[str, Value]]:
+    """What `kk.search` searches, and what is one value, by the parts between semicolons, each ``name=`` and values.
 
     ``5:50`` is every whole number from 5 to 50, ``0.1:2`` every number, all else what `parse` reads: ``5:50:5`` and
-    ``1,2,4`` are these values. What is one value is not searched.
+    ``1,2,4`` are these values.
 
-    >>> found = space("fast=5:15:5; weight=0.2:1; n=5:9; slow=100")
-    >>> [found[n].ends for n in found]
-    [(5, 15), (0.2, 1.0), (5, 9)]
+    >>> found, fixed = space("fast=5:15:5; weight=0.2:1; n=5:9; slow=100")
+    >>> [found[n].ends for n in found], fixed
+    ([(5, 15), (0.2, 1.0), (5, 9)], {'slow': 100})
     """
     from kernelkit.study.spaces import choice, integer, real
 
     out: dict[str, Any] = {}
+    fixed: dict[str, Value] = {}
     for name, spec in _parts(text).items():
         low, _, high = spec.partition(":")
         if _is_number(low.strip()) and _is_number(high.strip()):
@@ -96,12 +97,14 @@ def space(text: str) -> dict[str, Any]:
             out[name] = integer(int(low), int(high)) if ends else real(float(low), float(high))
             continue
         found = parse(spec, name=name)
-        if isinstance(found, tuple) and len(found) > 1:
+        if not isinstance(found, tuple) or len(found) == 1:
+            fixed[name] = found[0] if isinstance(found, tuple) else found
+        else:
             out[name] = choice(list(found))
             whole = [v for v in found if type(v) is int]
             if ":" in _unquoted(spec) and len(whole) == len(found):
                 out[name] = integer(min(whole), max(whole), step=abs(whole[1] - whole[0]))
-    return out
+    return out, fixed
 
 
 def calls(text: str) -> dict[str, tuple[str, dict[str, Value]]]:

@@ -58,7 +58,8 @@ class IID(Walk):
         >>> type(IID.fit(kk.data.load("sp500_index")).law).__name__
         'SkewT'
         """
-        if law is not None and not (isinstance(law, str) and law in LAWS):
+        given: object = law
+        if given is not None and not (isinstance(given, str) and given in LAWS):
             wanted = f"None, or one of {', '.join(LAWS)}"
             raise UsageError(message("IID.fit: law", repr(law), wanted, "Leave it out for the most likely one."))
         x = log_returns(bars, "IID.fit")

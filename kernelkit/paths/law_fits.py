@@ -66,7 +66,8 @@ def fit_laws(
     import xarray as xr
 
     check_counts("fit_laws", seed, replications=(replications, 0, 10**6))
-    names = [laws] if isinstance(laws, str) else list(laws) if isinstance(laws, Iterable) else []
+    given: object = laws
+    names: list[Any] = [given] if isinstance(given, str) else list(given) if isinstance(given, Iterable) else []
     known = bool(names) and all(isinstance(name, str) and name in LAWS for name in names)
     if not known or len(set(names)) < len(names):
         raise UsageError(message("fit_laws: laws", repr(laws), f"some of {', '.join(LAWS)}", "Check the names."))
@@ -128,7 +129,7 @@ def samples(returns: Any) -> Float64s:
         x = np.asarray(returns)
         if x.dtype.kind not in "iufO":
             raise TypeError(f"of {x.dtype}")
-        x = x.astype(np.float64)
+        x = np.asarray(x, np.float64)
     except (TypeError, ValueError) as error:
         found, fix = f"{type(returns).__name__} ({error})", "Give returns of one asset or account, or its bars."
         raise UsageError(message("fit_laws: returns", found, "real numbers", fix)) from None

@@ -110,9 +110,9 @@ def compare(  # noqa: PLR0913  its settings are keywords of the public interface
     failed = ds["error"].values != ""
     if failed.all():
         run("strategy", cases[:1], common, role="rival", strict=True, means=means)  # raises what it raises
-    own = [None if no else _returns(one) for one, no in zip(_laid(cases, common), failed, strict=True)]
-    empty = xr.full_like(next(one for one in own if one is not None), np.nan)
-    series = xr.concat([empty if one is None else one for one in own], "strategy")
+    ran = {k: _returns(one) for k, one in enumerate(_laid(cases, common)) if not failed[k]}
+    empty = xr.full_like(next(iter(ran.values())), np.nan)
+    series = xr.concat([ran.get(k, empty) for k in range(len(known))], "strategy")
     series = series.assign_coords(strategy=list(known)).transpose("strategy", "time")
     with np.errstate(invalid="ignore", divide="ignore"):
         correlation = np.corrcoef(series.values)

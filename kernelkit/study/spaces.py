@@ -186,7 +186,8 @@ def choice(values: Sequence[Any], *, when: Condition = None) -> Choice:
     >>> choice(["a", "b"]).at(0.7)
     'b'
     """
-    given = [plain(v) for v in values] if isinstance(values, Iterable) and not isinstance(values, str) else []
+    several: object = values
+    given = [plain(v) for v in several] if isinstance(several, Iterable) and not isinstance(several, str) else []
     kinds = {isinstance(v, str) for v in given}
     fine = all(isinstance(v, (bool, int, float, str)) and v == v for v in given)
     if len(given) < 2 or not fine or len(set(given)) < len(given) or len(kinds) > 1:

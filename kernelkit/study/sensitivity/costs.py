@@ -113,7 +113,7 @@ def break_even(  # noqa: PLR0913  its settings are keywords of the public interf
     True
     """
     check_metric("break_even", metric, better=True)
-    if not isinstance(of, str) or of not in UNITS:
+    if of not in list(UNITS):
         fix = "Choose what is to rise."
         raise UsageError(message("kk.sensitivity.break_even: of", repr(of), f"one of {', '.join(UNITS)}", fix))
     many, most = whole("break_even", "steps", steps, 2), LARGEST[of] if largest is None else largest
