@@ -126,10 +126,10 @@ def samples(returns: Any) -> Float64s:
     if hasattr(returns, "data_vars"):
         return log_returns(returns, "fit_laws")
     try:
-        x = np.asarray(returns)
-        if x.dtype.kind not in "iufO":
-            raise TypeError(f"of {x.dtype}")
-        x = np.asarray(x, np.float64)
+        given = np.asarray(returns)
+        if given.dtype.kind not in "iufO":
+            raise TypeError(f"of {given.dtype}")
+        x: Float64s = given.astype(np.float64)
     except (TypeError, ValueError) as error:
         found, fix = f"{type(returns).__name__} ({error})", "Give returns of one asset or account, or its bars."
         raise UsageError(message("fit_laws: returns", found, "real numbers", fix)) from None
