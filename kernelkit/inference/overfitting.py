@@ -10,6 +10,7 @@ import os
 from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from importlib.util import find_spec
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -17,13 +18,16 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from kernelkit import rng
-from kernelkit.errors import DataError, UsageError, arguments, message
+from kernelkit.errors import DataError, UsageError, arguments, extra, message
+from kernelkit.gpu import Gpu, choose
+from kernelkit.inference import products
 
 Floats = NDArray[np.float64]
 Measure = Literal["sharpe_ratio", "mean"]
 
 FEWEST = 10  # strategies: among fewer, one neighbour turns the answer
 MOST_BLOCKS = 20  # 184,756 splits
+WORTH = 10**9  # performances for which a device is worth it, some 3 s of one core
 PIECE = 2**23  # performances a call of the kernel, some 25 ms: an interrupt is answered between two
 
 OUTPUTS = {
@@ -75,7 +79,7 @@ class Halves(NamedTuple):
 
 
 @arguments()
-def pbo(
+def pbo(  # noqa: PLR0913  its settings are keywords of the public interface
     returns: xr.DataArray,
     *,
     dim: str = "time",
@@ -85,6 +89,7 @@ def pbo(
     draws: int = 199,
     level: float = 0.9,
     seed: int = 0,
+    gpu: Gpu = False,
 ) -> xr.Dataset:
     """Probability of backtest overfitting: the share of splits with the best in sample in the lower half out of sample.
 
@@ -95,6 +100,9 @@ def pbo(
 
     In the place of returns block summaries may be given, such as the ``blocks`` of `kk.cross_validate`, along `dim` and
     ``summary``: these are then the blocks of B1, of whatever length, an even number of them.
+
+    ``gpu=True`` computes splits on a CUDA device by CuPy, to 1e-9 of what the processor says; ``"auto"`` does where
+    there is one and it is worth it. ``attrs["gpu"]`` then says what was done.
 
     Raises DataError for fewer than 10 strategies, gaps, and fewer than two samples a block; UsageError for settings
     that do not fit. Rules B1-B4; Bailey et al. (2016).
@@ -113,9 +121,11 @@ def pbo(
         wanted = "draws of at least 1, a level between 0 and 1"
         raise UsageError(message("pbo", f"draws={draws}, level={level}", wanted, "Leave them out: 199 and 0.9."))
 
+    device, said = _device("pbo", gpu, returns, blocks, draws + 1)
+
     def reduce(x: Floats) -> tuple[Any, ...]:
         sums = _sums_in(x) if summed else _sums_of(x, blocks)[0]
-        return numbers(sums, by, draws, level, seed)
+        return numbers(sums, by, draws, level, seed, device=device)
 
     types = [np.dtype(bool) if k.endswith("_order") else np.dtype("f8") for k in OUTPUTS]
     core = [dim, *chosen]
@@ -123,7 +133,7 @@ def pbo(
         returns, core = returns.sel(summary=list(Sums._fields)), [*core, "summary"]
     found = _apply(reduce, returns, core, [[]] * len(OUTPUTS), types)
     attrs = {"blocks": blocks, "by": by, "omega": "mid-rank / (N + 1)", "draws": draws, "level": level, "seed": seed}
-    return _dataset(found, OUTPUTS, attrs)
+    return _dataset(found, OUTPUTS, attrs | said)
 
 
 @arguments()
@@ -134,6 +144,7 @@ def cscv(
     over: Hashable | Sequence[Hashable] | None = None,
     blocks: int = 16,
     by: Measure = "sharpe_ratio",
+    gpu: Gpu = False,
 ) -> xr.Dataset:
     """Every split behind `pbo`, along a dim `split`, in the order of `itertools.combinations` of the blocks in sample.
 
@@ -148,30 +159,37 @@ def cscv(
     chosen = _dims(returns, dim, over)
     _check(blocks, by)
     order = np.argsort(_earliest_first(halves(blocks).masks, blocks))
+    device, said = _device("cscv", gpu, returns, blocks, 1)
 
     def reduce(x: Floats) -> tuple[Any, ...]:
         sums, kept = _sums_of(x, blocks)
-        s = splits(sums, by)
+        s = splits(sums, by, device)
         found = (s.inside, s.outside, s.rank, logit(s.rank, sums.s1.shape[1]), s.mean, kept[s.best])
         return tuple(one[order] for one in found)
 
     types = [np.dtype("f8")] * len(SPLITS) + [np.dtype("i8")]
     *found, best = _apply(reduce, returns, [dim, *chosen], [["split"]] * (len(SPLITS) + 1), types)
-    result = _dataset(tuple(found), SPLITS, {"blocks": blocks, "by": by, "omega": "mid-rank / (N + 1)"})
+    result = _dataset(tuple(found), SPLITS, {"blocks": blocks, "by": by, "omega": "mid-rank / (N + 1)"} | said)
     places = np.unravel_index(best.values, [returns.sizes[d] for d in chosen])
     for d, place in zip(chosen, places, strict=True):
         result[d] = (best.dims, returns[d].values[place], {"long_name": f"{d} of the best in sample"})
     return result
 
 
-def splits(sums: Sums, by: Measure = "sharpe_ratio") -> Splits:
+def splits(sums: Sums, by: Measure = "sharpe_ratio", device: bool = False) -> Splits:
     """Every split of an even number of blocks into halves, from their sums (B1, B2); `halves` says which it is.
+
+    On a ``device`` by CuPy.
 
     >>> s1 = np.array([[1.0, 2.0]] * 4)
     >>> found = splits(Sums(np.full(4, 10.0), s1, np.full((4, 2), 5.0)))
     >>> found.best.tolist(), found.rank.tolist()
     ([1, 1, 1, 1, 1, 1], [2.0, 2.0, 2.0, 2.0, 2.0, 2.0])
     """
+    if device:
+        cupy = extra("cupy", "gpu")
+        n, s1, s2, masks = (cupy.asarray(a) for a in (*sums, halves(len(sums.n)).masks))
+        return Splits(*map(cupy.asnumpy, products.splits(cupy, n, s1, s2, masks, by == "mean")))
     from kernelkit.kernels import compile as native  # numba: only those wait for it who ask for this
     from kernelkit.kernels.cscv import SUBSET_TYPES, TYPES
 
@@ -235,7 +253,7 @@ def logit(rank: Floats, n: int) -> Floats:
     return np.log(rank / (n + 1.0 - rank))
 
 
-def null(sums: Sums, by: Measure, draws: int, seed: int) -> Floats:
+def null(sums: Sums, by: Measure, draws: int, seed: int, device: bool = False) -> Floats:
     """B4: the pbo of `draws` worlds in which no strategy has skill: blocks drawn from recentred ones, the same for all.
 
     >>> x = np.random.default_rng(2).normal(0, 0.01, (160, 10))
@@ -249,9 +267,9 @@ def null(sums: Sums, by: Measure, draws: int, seed: int) -> Floats:
     picks = (rng.uniform(seed, np.arange(draws)[:, None], np.arange(blocks)) * blocks).astype(np.int64)
 
     def one(pick: NDArray[np.int64]) -> float:
-        return _pbo(splits(Sums(sums.n[pick], s1[pick], s2[pick]), by), s1.shape[1])
+        return _pbo(splits(Sums(sums.n[pick], s1[pick], s2[pick]), by, device), s1.shape[1])
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(1 if device else os.cpu_count()) as pool:
         return np.array(list(pool.map(one, picks)))
 
 
@@ -259,7 +277,9 @@ def _pbo(found: Splits, n: int) -> float:
     return float(np.mean(2.0 * found.rank <= n + 1.0))  # B3: the logit is not above 0
 
 
-def numbers(sums: Sums, by: Measure, draws: int, level: float, seed: int, step: int = 1) -> tuple[Any, ...]:
+def numbers(
+    sums: Sums, by: Measure, draws: int, level: float, seed: int, step: int = 1, *, device: bool = False
+) -> tuple[Any, ...]:
     """What `pbo` returns, in its order, from the sums of an even number of blocks.
 
     The worlds without skill are of every `step`-th strategy.
@@ -268,10 +288,10 @@ def numbers(sums: Sums, by: Measure, draws: int, level: float, seed: int, step: 
     >>> 0.0 <= numbers(block_sums(x, 4), "sharpe_ratio", 3, 0.9, seed=1)[0] <= 1.0
     True
     """
-    found, n = splits(sums, by), sums.s1.shape[1]
+    found, n = splits(sums, by, device), sums.s1.shape[1]
     share = _pbo(found, n)
     some = slice(None, None, step)
-    without = null(Sums(sums.n, sums.s1[:, some], sums.s2[:, some]), by, draws, seed)
+    without = null(Sums(sums.n, sums.s1[:, some], sums.s2[:, some]), by, draws, seed, device)
     low, high = np.quantile(without, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
     p_value = (1.0 + np.sum(without <= share)) / (draws + 1.0)
     slope, intercept = _line(found.inside, found.outside)
@@ -350,6 +370,16 @@ def _dims(returns: Any, dim: str, over: Hashable | Sequence[Hashable] | None) ->
         found = f"dims {returns.dims}, dim={dim!r}, over={over!r}"
         raise DataError(message("returns", found, "a dim of samples and others of strategies", fix))
     return chosen
+
+
+def _device(what: str, gpu: Gpu, returns: xr.DataArray, blocks: int, worlds: int) -> tuple[bool, dict[str, str]]:
+    """Whether a device is to do it, and the `attrs` that say so."""
+
+    def obstacle() -> str:
+        return "" if find_spec("cupy") else 'CuPy is not installed: pip install "kernelkit[gpu]"'
+
+    many = returns.size // max(1, returns.sizes["summary"] * blocks if "summary" in returns.dims else len(returns))
+    return choose(what, gpu, obstacle, len(halves(blocks).masks) * many * worlds >= WORTH)
 
 
 def _check(blocks: int, by: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata
 
 from kernelkit.errors import DataError, UsageError
-from kernelkit.inference import overfitting
+from kernelkit.inference import overfitting, products
 from kernelkit.inference.overfitting import Sums, block_sums, cscv, null, numbers, pbo, splits
 
 quick = settings(max_examples=20, deadline=None)
@@ -182,6 +184,33 @@ def test_pbo__over_some_dims_and_labels_of_the_best() -> None:
 def test_pbo__of_chunks_is_that_of_the_whole() -> None:
     x = labelled(returns())
     xr.testing.assert_identical(pbo(x.chunk(time=20, trial=5), draws=3), pbo(x, draws=3))
+
+
+@pytest.mark.parametrize("by", ["sharpe_ratio", "mean"])
+@pytest.mark.parametrize("room", [2**25, 40])
+def test_b2__as_matrix_products_splits_are_the_same(by: str, room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "ROOM", room)
+    x = returns(5, samples=120, strategies=14)
+    x[:, 3] = 0.0  # without variance
+    sums = block_sums(x, 6)
+    wanted = splits(sums, by)  # type: ignore[arg-type]
+    stand_in = ModuleType("cupy")
+    vars(stand_in).update(vars(np), asnumpy=np.asarray)
+    monkeypatch.setitem(sys.modules, "cupy", stand_in)
+    found = splits(sums, by, device=True)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(found[0], wanted.best)
+    for mine, theirs in zip(found[1:], wanted[1:], strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
+
+
+def test_pbo__without_a_device_says_so() -> None:
+    x = labelled(returns())
+    found = pbo(x, blocks=4, draws=9, gpu="auto")
+    assert found.attrs["gpu"].startswith("not used: ")
+    xr.testing.assert_equal(found, pbo(x, blocks=4, draws=9))
+    if "CuPy" in found.attrs["gpu"]:
+        with pytest.raises(UsageError, match="CuPy is not installed"):
+            cscv(x, blocks=4, gpu=True)
 
 
 def test_the_kernel_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
