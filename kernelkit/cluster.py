@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import warnings
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -36,7 +37,6 @@ class Client(Protocol):
 
     asynchronous: bool
     loop: Any
-    status: str
 
     def scatter(self, data: list[Any], *, broadcast: bool, hash: bool) -> list[Any]:
         """Send data to the workers."""
@@ -54,7 +54,6 @@ class Client(Protocol):
         """Forget these."""
 
 
-_connected: dict[str, Client] = {}  # by address, until this process ends: what was sent there is sent once
 _sent: WeakKeyDictionary[Client, OrderedDict[str, Any]] = WeakKeyDictionary()
 
 
@@ -76,13 +75,14 @@ def run_on(client: Any, recipe: Recipe, blocks: bool, take: Take, tick: Callable
     keep dying or the address does not answer. Warns once, naming them, of workers with another build of kernelkit.
     """
     distributed = extra("distributed", "cluster")
-    connected = connect(distributed, client)
-    _check_builds(connected)
-    return _Feed(distributed, connected, recipe, blocks).run(take, tick)
+    with _connected(distributed, client) as connected:
+        _check_builds(connected)
+        return _Feed(distributed, connected, recipe, blocks).run(take, tick)
 
 
-def connect(distributed: Any, client: Any) -> Client:
-    """The client that is meant, of an address one for this process."""
+@contextlib.contextmanager
+def _connected(distributed: Any, client: Any) -> Iterator[Client]:
+    """The client that is meant; that of an address is closed again, as it would look for its cluster for ever."""
     if not isinstance(client, str | distributed.Client):
         wanted = "a dask.distributed Client, or its scheduler's address"
         raise UsageError(message("client", type(client).__name__, wanted, "Pass client=Client('tcp://...')."))
@@ -90,15 +90,15 @@ def connect(distributed: Any, client: Any) -> Client:
         if client.asynchronous:
             wanted, fix = "a synchronous Client", "Create it outside a coroutine."
             raise UsageError(message("client", "an asynchronous Client", wanted, fix))
-        return client  # type: ignore[no-any-return]
-    known = _connected.get(client)
-    if known is None or known.status != "running":
-        try:
-            known = _connected[client] = distributed.Client(client, set_as_default=False)
-        except (OSError, ValueError) as error:
-            fix = "Start it with `dask scheduler`, and check the address."
-            raise RunError(message(f"cluster at {client!r}", str(error), "a scheduler that answers", fix)) from error
-    return known
+        yield client
+        return
+    try:
+        own = distributed.Client(client, set_as_default=False)
+    except (OSError, ValueError) as error:
+        fix = "Start it with `dask scheduler`, and check the address."
+        raise RunError(message(f"cluster at {client!r}", str(error), "a scheduler that answers", fix)) from error
+    with own:
+        yield own
 
 
 def build() -> str:

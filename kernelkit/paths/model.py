@@ -187,7 +187,7 @@ def steps_a_year(bars: xr.Dataset) -> float:
     >>> steps_a_year(kk.data.load("sp500_index"))
     252.0
     """
-    sessions = 1 + np.count_nonzero(np.diff(bars["session"].values))
+    sessions = 1 + int(np.count_nonzero(np.diff(bars["session"].values)))
     return float(bars.attrs["periods_per_year"]) * bars.sizes["time"] / sessions
 
 

@@ -59,7 +59,9 @@ def test_aapl__is_adjusted_for_the_split_of_2020():
 def test_load__unknown_name_lists_the_known_ones():
     with pytest.raises(DataError, match=r"data: found 'spx', wanted one of sp500_index, .*synthetic_minute") as told:
         load("spx")
-    assert str(told.value).endswith('Own data: kk.data.from_pandas(df, calendar="XNYS").')
+    assert str(told.value).endswith(
+        'kk.data.store.save(kk.data.from_pandas(df, calendar="XNYS"), "own.zarr"), then "own.zarr".'
+    )
 
 
 def test_names__are_public():
