@@ -303,9 +303,8 @@ class Evidence:
         from kernelkit.inference.clustering import effective_rank, grouped, trials_of_correlation
 
         rows, whole = self._alongside
-        if (
-            whole.sum() < 2 or 2 * whole.sum() < self.family.distinct or self.chosen_by_life
-        ):  # a few tell nothing of the others
+        few = whole.sum() < 2 or 2 * whole.sum() < self.family.distinct  # they tell nothing of the others
+        if few or self.chosen_by_life:
             return {}
         sums = self.family.s1[np.ix_(rows, whole)] / self.family.n[np.ix_(rows, whole)]
         varying = sums[:, np.ptp(sums, axis=0) > 0.0]

@@ -1,4 +1,4 @@
-"""What a CUDA device takes: `python -m tests.gpu.measure`, less than four minutes with the checks before it.
+"""What a CUDA device takes: `python -m tests.gpu.measure`, sized for four minutes with the checks before it.
 
 Paths by model in steps a second and as a share of the card's arithmetic, its memory's bandwidth, a grid of 10,000
 trials against the processor's cores. With NUMBA_ENABLE_CUDASIM=1 it only shows that it runs.

@@ -31,6 +31,7 @@ from kernelkit.study.sensitivity.points import (
     named_apart,
     point_of,
     ranges_of,
+    rows_of,
     stacked,
     whole,
     without_gaps,
@@ -177,9 +178,8 @@ def morris(  # noqa: PLR0913  its settings are keywords of the public interface
     cube, moved = walks(many, len(known), grid, number)
     rows = cube.reshape(-1, len(known))
     columns = {r.name: [r.at(u) for u in rows[:, k]] for k, r in enumerate(known)}
-    points = [{**point, **dict(zip(names, row, strict=True))} for row in zip(*columns.values(), strict=True)]
     common = Common(bars, strategy, point, None, None, start, end, account, venue, fill_model)
-    ds = evaluated(points, common, Means(client, cache, memory_limit))
+    ds = evaluated(rows_of(point, columns), common, Means(client, cache, memory_limit))
     made = np.stack([(np.array(columns[r.name], "f8") - float(r.low)) / r.width for r in known], axis=-1)
     values = stacked(ds[metric].drop_vars(SAMPLE), many, PATH, "move")
     effect = effects(values, made.reshape(cube.shape), moved, names)

@@ -147,6 +147,15 @@ def named_apart(study: str, names: Sequence[str], dims: Sequence[str]) -> None:
     free_of(f"sensitivity.{study}", names, (*dims, *METRICS, "error", "asset"))
 
 
+def rows_of(point: Point, columns: Mapping[str, Sequence[Any]]) -> list[Point]:
+    """The point once for each row of some parameters' values.
+
+    >>> rows_of({"n": 5, "w": 1.0}, {"n": [7, 9]})
+    [{'n': 7, 'w': 1.0}, {'n': 9, 'w': 1.0}]
+    """
+    return [{**point, **dict(zip(columns, row, strict=True))} for row in zip(*columns.values(), strict=True)]
+
+
 def evaluated(points: Sequence[Point], common: Common, means: Means) -> xr.Dataset:
     """N2: the scalar metrics at each point, along dim ``evaluation``; equal points are run once.
 

@@ -30,6 +30,7 @@ from kernelkit.study.sensitivity.points import (
     named_apart,
     point_of,
     ranges_of,
+    rows_of,
     stacked,
     whole,
     without_gaps,
@@ -169,9 +170,8 @@ def sobol(  # noqa: PLR0913  its settings are keywords of the public interface
     point = point_of("sobol", strategy, params, known)
     cube = design(size, len(known), number).reshape(-1, len(known))
     columns = {r.name: r.drawn(cube[:, k]) for k, r in enumerate(known)}
-    points = [{**point, **dict(zip(names, row, strict=True))} for row in zip(*columns.values(), strict=True)]
     common = Common(bars, strategy, point, None, None, start, end, account, venue, fill_model)
-    ds = evaluated(points, common, Means(client, cache, memory_limit))
+    ds = evaluated(rows_of(point, columns), common, Means(client, cache, memory_limit))
     values = ds[metric].drop_vars(SAMPLE)
     found = estimated(stacked(values, len(known) + 2, "matrix", ROW), names, level, resampling)
     ds = ds.assign_coords({name: (SAMPLE, column) for name, column in columns.items()}).merge(found)
