@@ -13,7 +13,7 @@ PY ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-EXTENSION := $(wildcard extension/*.json extension/yarn.lock extension/src/* extension/style/* extension/schema/* extension/jupyter-config/*)
+EXTENSION := $(wildcard extension/*.json extension/yarn.lock extension/src/* extension/src/*/* extension/style/* extension/schema/* extension/jupyter-config/*)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 

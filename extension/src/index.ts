@@ -1,38 +1,7 @@
-import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { ICommandPalette } from '@jupyterlab/apputils';
-import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
-import { addCommands, CommandIDs } from './commands';
-import { RunsPanel } from './panel';
+import { runsPlugin } from './runs/plugin';
 
-/** The panel of backtest runs with its commands and settings; every token is optional. */
-const plugin: JupyterFrontEndPlugin<void> = {
-  id: '@kernelkit/labextension:plugin',
-  description: 'A side panel that lists backtest runs.',
-  autoStart: true,
-  optional: [ICommandPalette, ILayoutRestorer, ISettingRegistry],
-  activate: async (
-    app: JupyterFrontEnd,
-    palette: ICommandPalette | null,
-    restorer: ILayoutRestorer | null,
-    registry: ISettingRegistry | null
-  ) => {
-    const panel = new RunsPanel(app.serviceManager.serverSettings, app.commands);
-    app.shell.add(panel, 'left', { rank: 900 });
-    restorer?.add(panel, panel.id);
-    addCommands(app, panel);
-    for (const command of [CommandIDs.showRuns, CommandIDs.refreshRuns]) {
-      palette?.addItem({ command, category: 'kernelkit' });
-    }
-    if (registry !== null) {
-      const settings = await registry.load(plugin.id);
-      const apply = (): void => {
-        panel.pollInterval = settings.get('pollInterval').composite as number;
-      };
-      settings.changed.connect(apply);
-      apply();
-    }
-  }
-};
+const plugins: JupyterFrontEndPlugin<void>[] = [runsPlugin];
 
-export default plugin;
+export default plugins;

@@ -8,7 +8,7 @@ import pytest
 @pytest.fixture
 def jp_server_config():
     # warnings are errors here, and the terminals' routes warn: nothing of ours needs them
-    extensions = {"kernelkit.lab": True, "jupyter_server_terminals": False}
+    extensions = {"kernelkit.batch.lab": True, "jupyter_server_terminals": False}
     return {"ServerApp": {"jpserver_extensions": extensions, "allow_unauthenticated_access": False}}
 
 

@@ -32,8 +32,8 @@ def test_lab_extension__carries_its_parts():
 
 def test_server_extension__is_enabled():
     lines = listing("server", "extension", "list").splitlines()
-    assert any("kernelkit.lab" in line and "enabled" in line for line in lines)
-    assert any("kernelkit.lab" in line and "OK" in line for line in lines)
+    assert any("kernelkit.batch.lab" in line and "enabled" in line for line in lines)
+    assert any("kernelkit.batch.lab" in line and "OK" in line for line in lines)
 
 
 def test_templates__are_installed():

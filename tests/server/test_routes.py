@@ -9,7 +9,7 @@ import pytest
 from tornado.httpclient import HTTPClientError
 
 from kernelkit.batch import runs, template
-from kernelkit.lab.app import KernelkitApp
+from kernelkit.batch.lab.app import KernelkitApp
 
 ROUTES = ["runs", "runs/a-1", "templates", "templates/grid"]
 

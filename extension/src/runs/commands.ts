@@ -4,9 +4,9 @@ import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { URLExt } from '@jupyterlab/coreutils';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
-import { runsIcon } from './icon';
+import { runsIcon } from '../common/icon';
 import type { RunsPanel } from './panel';
-import type { IRun } from './runs';
+import type { IRun } from './api';
 
 export const CommandIDs = {
   showRuns: 'kernelkit:show-runs',

@@ -1,9 +1,9 @@
 /** The picture of a result: equity of the best trial and the benchmark, drawdown below. */
 
-import { html, svg } from './dom';
-import { compact, metricText, parseTime } from './format';
+import { html, svg } from '../common/dom';
+import { compact, metricText, parseTime } from '../common/format';
 import type { ICurve, Maybe } from './result';
-import { numberScale, timeTicks, type IScale } from './scale';
+import { numberScale, timeTicks, type IScale } from '../common/scale';
 
 const LEFT = 58;
 const RIGHT = 14;

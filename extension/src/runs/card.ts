@@ -1,9 +1,9 @@
 /** One run as a card of the panel. */
 
-import { html } from './dom';
-import { agoText, durationText, metricLabel, metricText, parseTime } from './format';
-import { drawBar, paceText } from './progress';
-import type { IRun } from './runs';
+import { html } from '../common/dom';
+import { agoText, durationText, metricLabel, metricText, parseTime } from '../common/format';
+import { drawBar, paceText } from '../common/progress';
+import type { IRun } from './api';
 
 /** A run's headline: the first of these that it has, at most three. */
 const HEADLINE = [

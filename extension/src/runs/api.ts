@@ -1,9 +1,9 @@
 /** Runs as the server describes them. */
 
-import { URLExt } from '@jupyterlab/coreutils';
-import { ServerConnection } from '@jupyterlab/services';
+import type { ServerConnection } from '@jupyterlab/services';
 
-import type { IPace } from './progress';
+import type { IPace } from '../common/progress';
+import { ask } from '../common/request';
 
 export type Status = 'running' | 'done' | 'failed' | 'interrupted' | 'lost';
 
@@ -34,12 +34,7 @@ export interface IRunList {
   runs: IRun[];
 }
 
-/** Ask the server for its runs; a refusal throws with the server's own words. */
-export async function fetchRuns(settings: ServerConnection.ISettings): Promise<IRunList> {
-  const url = URLExt.join(settings.baseUrl, 'kernelkit', 'runs');
-  const response = await ServerConnection.makeRequest(url, {}, settings);
-  if (!response.ok) {
-    throw await ServerConnection.ResponseError.create(response);
-  }
-  return (await response.json()) as IRunList;
+/** Ask the server for its runs. */
+export function fetchRuns(settings: ServerConnection.ISettings): Promise<IRunList> {
+  return ask<IRunList>(settings, 'runs');
 }

@@ -9,6 +9,6 @@ from kernelkit import __version__ as __version__
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:
-    from kernelkit.lab.app import KernelkitApp
+    from kernelkit.batch.lab.app import KernelkitApp
 
-    return [{"module": "kernelkit.lab", "app": KernelkitApp}]
+    return [{"module": "kernelkit.batch.lab", "app": KernelkitApp}]

@@ -3,8 +3,8 @@
 import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import { Widget } from '@lumino/widgets';
 
-import { html } from './dom';
-import { drawProgress, PROGRESS_MIME, type IProgress } from './progress';
+import { html } from '../common/dom';
+import { drawProgress, PROGRESS_MIME, type IProgress } from '../common/progress';
 import { readResult, RESULT_MIME, type IResult } from './result';
 import { drawResult } from './view';
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Unicode
 
+from kernelkit.batch.lab import runs, templates
+from kernelkit.batch.lab.handler import STORE, Store
 from kernelkit.errors import RunError
-from kernelkit.lab import routes
 
 
 class KernelkitApp(ExtensionApp):
@@ -16,12 +17,7 @@ class KernelkitApp(ExtensionApp):
 
     name = "kernelkit"
     description = "Runs and templates of kernelkit for JupyterLab."
-    handlers = [  # noqa: RUF012  jupyter_server declares it as an instance's
-        (r"/kernelkit/runs", routes.RunsHandler),
-        (r"/kernelkit/runs/([^/]+)", routes.RunHandler),
-        (r"/kernelkit/templates", routes.TemplatesHandler),
-        (r"/kernelkit/templates/([^/]+)", routes.TemplateHandler),
-    ]
+    handlers = [*runs.ROUTES, *templates.ROUTES]  # noqa: RUF012  jupyter_server declares it as an instance's
 
     runs_dir = Unicode(
         "runs", help="The folder of runs (`kernelkit run --out`), absolute or below the server's root folder."
@@ -33,4 +29,4 @@ class KernelkitApp(ExtensionApp):
         if server is None:
             raise RunError("kernelkit's server extension has no server; start it with: jupyter lab")
         root = Path(server.root_dir).resolve()
-        self.settings[routes.STORE] = routes.Store(root / Path(self.runs_dir).expanduser(), root)
+        self.settings[STORE] = Store(root / Path(self.runs_dir).expanduser(), root)

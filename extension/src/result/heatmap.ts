@@ -1,7 +1,7 @@
 /** The heat map of a metric over two parameters. */
 
-import { html, svg } from './dom';
-import { metricLabel, metricText } from './format';
+import { html, svg } from '../common/dom';
+import { metricLabel, metricText } from '../common/format';
 import type { IHeatmap, Label, Maybe } from './result';
 
 const LEFT = 52;

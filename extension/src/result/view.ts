@@ -1,8 +1,8 @@
 /** The view of one result: what was tested, headline numbers, pictures, all metrics. */
 
 import { drawCurves } from './curves';
-import { html } from './dom';
-import { inOrder, metricLabel, metricText, paramsText } from './format';
+import { html } from '../common/dom';
+import { inOrder, metricLabel, metricText, paramsText } from '../common/format';
 import { drawHeatmap } from './heatmap';
 import type { IResult } from './result';
 

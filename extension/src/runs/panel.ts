@@ -7,9 +7,9 @@ import { Poll } from '@lumino/polling';
 import { Widget } from '@lumino/widgets';
 
 import { drawCard } from './card';
-import { html } from './dom';
-import { runsIcon } from './icon';
-import { fetchRuns, type IRun, type IRunList } from './runs';
+import { html } from '../common/dom';
+import { runsIcon } from '../common/icon';
+import { fetchRuns, type IRun, type IRunList } from './api';
 
 const MAX_INTERVAL = 60_000;
 
