@@ -138,7 +138,8 @@ def test_completion__shows_public_names_only(name):
 
 
 def test_lab_server_import__loads_no_heavy_package():
-    code = "import sys, kernelkit.batch.lab.app; print([m for m in ('numba', 'xarray', 'pandas', 'dask') if m in sys.modules])"
+    heavy = ("numba", "xarray", "pandas", "dask")
+    code = f"import sys, kernelkit.batch.lab.app; print([m for m in {heavy} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert found.strip() == "[]"
 
