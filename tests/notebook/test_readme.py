@@ -26,6 +26,7 @@ PAGES = [
     "docs/stress.md",
     "docs/sensitivity.md",
     "docs/search.md",
+    "docs/reconcile.md",
     "docs/guide/studies.md",
     "docs/guide/batch.md",
 ]
