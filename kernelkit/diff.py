@@ -264,8 +264,8 @@ def _known(res: xr.Dataset, time: Any) -> Any:
 
 def _unequal(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Rows that are not equal to the bit, two NaN being the same."""
-    apart: np.ndarray = (x != y) & ~(np.isnan(x) & np.isnan(y))
-    return apart if apart.ndim == 1 else apart.any(axis=tuple(range(1, apart.ndim)))
+    apart = (x != y) & ~(np.isnan(x) & np.isnan(y))
+    return np.asarray(apart if apart.ndim == 1 else apart.any(axis=tuple(range(1, apart.ndim))))
 
 
 def _one(values: Any) -> Any:

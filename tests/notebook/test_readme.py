@@ -27,6 +27,7 @@ PAGES = [
     "docs/sensitivity.md",
     "docs/search.md",
     "docs/reconcile.md",
+    "docs/extending.md",
     "docs/guide/studies.md",
     "docs/guide/batch.md",
 ]
