@@ -28,6 +28,7 @@ PAGES = [
     "docs/search.md",
     "docs/reconcile.md",
     "docs/extending.md",
+    "docs/guide/first.md",
     "docs/guide/studies.md",
     "docs/guide/batch.md",
 ]
