@@ -30,7 +30,9 @@ HEARTBEAT_S = 5.0
 # Six missed heartbeats: a busy disk delays one or two, a dead process all of them.
 STALE_S = 30.0
 
-Status = Literal["running", "done", "failed", "interrupted", "lost"]
+Status = Literal["queued", "running", "done", "failed", "cancelled", "lost"]
+# A process has such a run in hand, which must be there and keep its heartbeat.
+LIVE = ("queued", "running")
 
 
 def utc_now() -> str:
@@ -40,8 +42,10 @@ def utc_now() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What a record says; the status is `lost` where it says running and nobody is at work any more.
+    """What a record says; the status is `lost` where the process that has it in hand, queued or running, is gone.
 
+    A queued run's `pid`, `pid_started`, `host` and `heartbeat` are those of the process that holds it for later.
+    `verdict` is what its notebook displayed of `kk.verdict`: `judgement`, `meaning` and `p_value`, None without one.
     `origin` is what the run was started with, as `again.job_of` reads it: `notebook`, `folder` (where it was started),
     `values` (as Python spells them), `cluster` and `hide_code`; None in the records of versions that did not keep it.
     """
@@ -71,6 +75,8 @@ class Run:
     store: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, Any] | None = None
+    strategy: str | None = None
+    verdict: Mapping[str, Any] | None = None
     seed: int | None = None
     git: Mapping[str, Any] | None = None
     origin: Mapping[str, Any] | None = None
@@ -78,16 +84,19 @@ class Run:
 
     def to_json(self) -> dict[str, Any]:
         """The record as its file holds it."""
-        return {"schema": SCHEMA, **dataclasses.asdict(self)}
+        return {"schema": SCHEMA, **{name: getattr(self, name) for name in _FIELDS}}
 
 
-_STORED = ("running", "done", "failed", "interrupted")
+_FIELDS = tuple(one.name for one in dataclasses.fields(Run))
+_STORED = ("queued", "running", "done", "failed", "cancelled")
+# What records of earlier versions say.
+_FORMER = {"interrupted": "cancelled"}
 _KINDS: dict[str, Any] = {
     **dict.fromkeys(("id", "name", "template", "status", "pid_started", "host", "created", "heartbeat"), str),
     **dict.fromkeys(("pid", "cell", "cells"), int),
     **dict.fromkeys(("metrics", "parameters", "versions"), dict),
-    **dict.fromkeys(("finished", "notebook", "report", "store", "error"), str | None),
-    **dict.fromkeys(("data", "git", "origin"), dict | None),
+    **dict.fromkeys(("finished", "notebook", "report", "store", "strategy", "error"), str | None),
+    **dict.fromkeys(("data", "verdict", "git", "origin"), dict | None),
     **dict.fromkeys(("eta_s", "candles_per_s", "cpu_percent"), int | float | None),
     **dict.fromkeys(("failed", "memory_bytes"), int | None),
     "progress": int | float,
@@ -96,11 +105,21 @@ _KINDS: dict[str, Any] = {
 
 
 def read_run(path: str | Path) -> Run:
-    """The record in a run's folder (or the run.json itself), with the `lost` rule applied; RunError if it is none.
+    """The record in a run's folder (or the run.json itself), with the `lost` rule applied; RunError if it is none."""
+    return now(stored_run(path))
 
-    A run is lost when its record says running, and its process on this machine is gone, or (anywhere) the last
-    heartbeat is older than `STALE_S`.
+
+def now(run: Run) -> Run:
+    """The stored `run` as it is today: lost where nobody is at work on it any more.
+
+    A run is lost when its record says queued or running, and its process on this machine is gone, or (anywhere) the
+    last heartbeat is older than `STALE_S`.
     """
+    return dataclasses.replace(run, status="lost") if _is_lost(run) else run
+
+
+def stored_run(path: str | Path) -> Run:
+    """The record as its file holds it; RunError if it is none."""
     path = Path(path)
     file = path / FILE if path.is_dir() else path
     try:
@@ -109,8 +128,7 @@ def read_run(path: str | Path) -> Run:
         raise RunError(f"{path}: no {FILE} here; wanted the folder of a run") from None
     except ValueError as error:
         raise RunError(f"{file}: not JSON ({error}); remove the folder or restore the file") from None
-    run = _from_json(record, file)
-    return dataclasses.replace(run, status="lost") if _is_lost(run) else run
+    return _from_json(record, file)
 
 
 def _from_json(record: object, file: Path) -> Run:
@@ -119,6 +137,7 @@ def _from_json(record: object, file: Path) -> Run:
         raise RunError(f"{file}: schema is {found!r}, wanted {SCHEMA}; it was written by another version of kernelkit")
     values = {name: record.get(name) for name in _KINDS}
     wrong = [f"{name} is {values[name]!r}" for name, kind in _KINDS.items() if not isinstance(values[name], kind)]
+    values["status"] = _FORMER.get(str(values["status"]), values["status"])
     if values["status"] not in _STORED:
         wrong.append(f"status is {values['status']!r}")
     if wrong:
@@ -127,7 +146,7 @@ def _from_json(record: object, file: Path) -> Run:
 
 
 def _is_lost(run: Run) -> bool:
-    if run.status != "running":
+    if run.status not in LIVE:
         return False
     if run.host == socket.gethostname() and _process.started(run.pid) != run.pid_started:
         return True
@@ -140,13 +159,19 @@ def _is_lost(run: Run) -> bool:
 
 def list_runs(root: str | Path) -> list[Run]:
     """The runs below `root`, newest first; a record that cannot be read is listed as failed, with the reason."""
-    runs = [_read_or_explain(file) for file in sorted(Path(root).glob(f"*/{FILE}"))]
+    runs = [now(stored_or_explained(file)) for file in files(root)]
     return sorted(runs, key=lambda run: run.created, reverse=True)
 
 
-def _read_or_explain(file: Path) -> Run:
+def files(root: str | Path) -> list[Path]:
+    """The records directly below `root`; what a name with a dot hides is being deleted."""
+    return sorted(file for file in Path(root).glob(f"*/{FILE}") if not file.parent.name.startswith("."))
+
+
+def stored_or_explained(file: Path) -> Run:
+    """The record in `file`; where it cannot be read a failed run, with the reason."""
     try:
-        return read_run(file)
+        return stored_run(file)
     except (RunError, OSError) as error:
         return Run(id=file.parent.name, name=file.parent.name, template="", status="failed", error=str(error))
 
@@ -164,7 +189,7 @@ class Recorder:
     """Keeps the record of this process's run: `with Recorder(folder, run) as record: ... record.finish("done")`.
 
     A thread writes it, so that long cells stay visibly alive. Leaving the block by an exception records `failed`, or
-    `interrupted` for a KeyboardInterrupt, and lets it pass; leaving it without `finish` is done.
+    `cancelled` for a KeyboardInterrupt, and lets it pass; leaving it without `finish` is done.
     """
 
     def __init__(self, folder: Path, run: Run) -> None:
@@ -221,7 +246,7 @@ class Recorder:
         if error is None:
             self.finish("done")
         else:
-            self.finish("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", describe(error))
+            self.finish("cancelled" if isinstance(error, KeyboardInterrupt) else "failed", describe(error))
 
     def _beat(self) -> None:
         while not self._stop.wait(WRITE_S):
