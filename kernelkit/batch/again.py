@@ -17,7 +17,7 @@ from kernelkit.batch.template import read
 from kernelkit.errors import RunError, message
 
 # What --all takes up; what failed is taken up when it is asked for by its id.
-LEFT = ("interrupted", "lost")
+LEFT = ("cancelled", "lost")
 
 
 def job_of(run: Run, folder: Path, *, force: bool = False, cluster: str | None = None) -> Job:
@@ -58,7 +58,7 @@ def place_of(run: Run) -> Path:
 
 
 def left_below(out: Path) -> list[Path]:
-    """The folders of all runs below `out` that were stopped or lost, oldest first."""
+    """The folders of all runs below `out` that were cancelled or lost, oldest first."""
     return [out / run.id for run in reversed(list_runs(out)) if run.status in LEFT]
 
 

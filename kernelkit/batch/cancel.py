@@ -21,6 +21,10 @@ def cancel(folder: Path, wait: float = WAIT_S) -> Run:
     RunError where the run has ended, is another machine's or another user's, or has not stopped after `wait` seconds.
     """
     run = read_run(folder)
+    if run.status == "queued":
+        # its process is the queue's, which has other runs in hand
+        held = f"{run.id} is queued by process {run.pid} on {run.host}"
+        raise RunError(f"{held}; cancel it in JupyterLab's panel of runs")
     if run.status != "running":
         raise RunError(f"{run.id} is not running, it is {run.status}: there is nothing to stop")
     if run.host != socket.gethostname():

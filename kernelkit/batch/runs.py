@@ -30,7 +30,9 @@ HEARTBEAT_S = 5.0
 # Six missed heartbeats: a busy disk delays one or two, a dead process all of them.
 STALE_S = 30.0
 
-Status = Literal["running", "done", "failed", "interrupted", "lost"]
+Status = Literal["queued", "running", "done", "failed", "cancelled", "lost"]
+# A process has such a run in hand, which must be there and keep its heartbeat.
+LIVE = ("queued", "running")
 
 
 def utc_now() -> str:
@@ -40,8 +42,9 @@ def utc_now() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What a record says; the status is `lost` where it says running and nobody is at work any more.
+    """What a record says; the status is `lost` where the process that has it in hand, queued or running, is gone.
 
+    A queued run's `pid`, `pid_started`, `host` and `heartbeat` are those of the process that holds it for later.
     `origin` is what the run was started with, as `again.job_of` reads it: `notebook`, `folder` (where it was started),
     `values` (as Python spells them), `cluster` and `hide_code`; None in the records of versions that did not keep it.
     """
@@ -81,7 +84,9 @@ class Run:
         return {"schema": SCHEMA, **dataclasses.asdict(self)}
 
 
-_STORED = ("running", "done", "failed", "interrupted")
+_STORED = ("queued", "running", "done", "failed", "cancelled")
+# What records of earlier versions say.
+_FORMER = {"interrupted": "cancelled"}
 _KINDS: dict[str, Any] = {
     **dict.fromkeys(("id", "name", "template", "status", "pid_started", "host", "created", "heartbeat"), str),
     **dict.fromkeys(("pid", "cell", "cells"), int),
@@ -98,8 +103,8 @@ _KINDS: dict[str, Any] = {
 def read_run(path: str | Path) -> Run:
     """The record in a run's folder (or the run.json itself), with the `lost` rule applied; RunError if it is none.
 
-    A run is lost when its record says running, and its process on this machine is gone, or (anywhere) the last
-    heartbeat is older than `STALE_S`.
+    A run is lost when its record says queued or running, and its process on this machine is gone, or (anywhere) the
+    last heartbeat is older than `STALE_S`.
     """
     path = Path(path)
     file = path / FILE if path.is_dir() else path
@@ -119,6 +124,7 @@ def _from_json(record: object, file: Path) -> Run:
         raise RunError(f"{file}: schema is {found!r}, wanted {SCHEMA}; it was written by another version of kernelkit")
     values = {name: record.get(name) for name in _KINDS}
     wrong = [f"{name} is {values[name]!r}" for name, kind in _KINDS.items() if not isinstance(values[name], kind)]
+    values["status"] = _FORMER.get(str(values["status"]), values["status"])
     if values["status"] not in _STORED:
         wrong.append(f"status is {values['status']!r}")
     if wrong:
@@ -127,7 +133,7 @@ def _from_json(record: object, file: Path) -> Run:
 
 
 def _is_lost(run: Run) -> bool:
-    if run.status != "running":
+    if run.status not in LIVE:
         return False
     if run.host == socket.gethostname() and _process.started(run.pid) != run.pid_started:
         return True
@@ -164,7 +170,7 @@ class Recorder:
     """Keeps the record of this process's run: `with Recorder(folder, run) as record: ... record.finish("done")`.
 
     A thread writes it, so that long cells stay visibly alive. Leaving the block by an exception records `failed`, or
-    `interrupted` for a KeyboardInterrupt, and lets it pass; leaving it without `finish` is done.
+    `cancelled` for a KeyboardInterrupt, and lets it pass; leaving it without `finish` is done.
     """
 
     def __init__(self, folder: Path, run: Run) -> None:
@@ -221,7 +227,7 @@ class Recorder:
         if error is None:
             self.finish("done")
         else:
-            self.finish("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", describe(error))
+            self.finish("cancelled" if isinstance(error, KeyboardInterrupt) else "failed", describe(error))
 
     def _beat(self) -> None:
         while not self._stop.wait(WRITE_S):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kernelkit.batch.columns import columns, spelt
-from kernelkit.batch.runs import Run
+from kernelkit.batch.runs import LIVE, Run
 
 # What belongs to the making of a run, and not to what it left.
 _OWN = ("run.lock",)
@@ -57,7 +57,7 @@ def _state(run: Run, folder: Path) -> dict[str, str]:
         "template": run.template,
         "created": run.created[:19].replace("T", " "),
         "ended": f"{run.finished[:19].replace('T', ' ')}, {_elapsed(run)} after" if run.finished else "",
-        "process": f"{run.pid} on {run.host}" if run.status == "running" else "",
+        "process": f"{run.pid} on {run.host}" if run.status in LIVE else "",
         "data": f"{run.data.get('name')}, lineage {run.data.get('lineage') or 'not told'}" if run.data else "",
         "seed": "" if run.seed is None else str(run.seed),
         "code": f"{run.git.get('commit')}{', with changes' if run.git.get('dirty') else ''}" if run.git else "",

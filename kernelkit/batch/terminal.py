@@ -6,7 +6,7 @@ import shutil
 import time
 from typing import TextIO
 
-from kernelkit.batch.runs import Run
+from kernelkit.batch.runs import LIVE, Run
 from kernelkit.report.words import size
 
 # A log gets a line per cell, and at least this many seconds apart inside a cell.
@@ -29,8 +29,8 @@ class Terminal:
         """Show the new state of `run`."""
         before = self._latest.get(run.id)
         self._latest[run.id] = run
-        if run.status != "running":
-            if before is None or before.status == "running":
+        if run.status not in LIVE:
+            if before is None or before.status in LIVE:
                 self.say(f"{run.id}: {run.status}" + (f", {run.error}" if run.error else ""))
         elif self._tty:
             self._show(self._summary(run))
@@ -53,7 +53,7 @@ class Terminal:
     def _summary(self, run: Run) -> str:
         if self._total == 1:
             return f"{run.name}  {line(run)}"
-        ended = sum(other.status != "running" for other in self._latest.values())
+        ended = sum(other.status not in LIVE for other in self._latest.values())
         return f"{ended} of {self._total} runs done  {run.id}  {line(run)}"
 
     def _show(self, text: str) -> None:

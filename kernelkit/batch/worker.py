@@ -12,6 +12,6 @@ if __name__ == "__main__":
     try:
         sys.exit(work())
     except Interrupted as stop:
-        # the record says interrupted; die of the signal, so that whoever waits sees it
+        # the record says cancelled; die of the signal, so that whoever waits sees it
         signal.signal(stop.signum, signal.SIG_DFL)
         signal.raise_signal(stop.signum)

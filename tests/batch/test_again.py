@@ -117,7 +117,7 @@ def test_what_has_changed_is_told_and_not_run(
 def test_a_record_that_does_not_say_how_is_refused(
     tmp_path: Path, origin: dict[str, Any] | None, complaint: str
 ) -> None:
-    record = runs.Run(id="a-1", name="a", template="a", status="interrupted", origin=origin)
+    record = runs.Run(id="a-1", name="a", template="a", status="cancelled", origin=origin)
     (tmp_path / runs.FILE).write_text(json.dumps(record.to_json()))
     with pytest.raises(RunError) as caught:
         again.resume([tmp_path])
@@ -145,7 +145,7 @@ def test_all_that_were_stopped_or_lost_and_no_others(tmp_path: Path, write_noteb
     cell = "from kernelkit.batch import context\ncontext.headline({'n': n})"
     write_notebook(tmp_path / "a.ipynb", cell, parameters="n = 1")
     made = run(tmp_path / "a.ipynb", {"n": [1, 2, 3, 4]}, tmp_path / "runs")
-    for outcome, status in zip(made, ("interrupted", "running", "failed", "done"), strict=True):
+    for outcome, status in zip(made, ("cancelled", "running", "failed", "done"), strict=True):
         # a record that says running, of a process that there is not: lost
         stopped = dataclasses.replace(outcome.run, status=status, pid_started="gone", metrics={})
         (outcome.folder / runs.FILE).write_text(json.dumps(stopped.to_json()))
@@ -153,7 +153,7 @@ def test_all_that_were_stopped_or_lost_and_no_others(tmp_path: Path, write_noteb
     assert (code, [line.split()[1] for line in out.splitlines()]) == (0, ["n=1", "n=2"]), err
     by_n = {found.parameters["n"]: found.status for found in runs.list_runs(tmp_path / "runs")}
     assert by_n == {1: "done", 2: "done", 3: "failed", 4: "done"}
-    assert invoke("resume", "--all") == (0, "runs: no run was stopped or lost\n", "")
+    assert invoke("resume", "--all") == (0, "runs: no run was cancelled or lost\n", "")
 
 
 @pytest.mark.parametrize(
@@ -185,9 +185,9 @@ def test_cancel_stops_one_run_of_several_and_resume_goes_on(
     wait_for(at_work)
     (running,) = at_work()
     cancelled = command.run("cancel", running.id)
-    assert (cancelled.returncode, cancelled.stdout) == (0, f"{running.id}: interrupted\n")
+    assert (cancelled.returncode, cancelled.stdout) == (0, f"{running.id}: cancelled\n")
     found = runs.read_run(tmp_path / "runs" / running.id)
-    assert (found.status, found.error) == ("interrupted", "Interrupted: SIGTERM")
+    assert (found.status, found.error) == ("cancelled", "Interrupted: SIGTERM")
     assert _process.started(found.pid) != found.pid_started
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1
@@ -196,7 +196,7 @@ def test_cancel_stops_one_run_of_several_and_resume_goes_on(
     assert others == ["done"]
     twice = command.run("cancel", running.id)
     assert (twice.returncode, twice.stderr.count("\n")) == (1, 1)
-    assert "is not running, it is interrupted: there is nothing to stop" in twice.stderr
+    assert "is not running, it is cancelled: there is nothing to stop" in twice.stderr
 
 
 def running_as(folder: Path, process: subprocess.Popen[bytes], **fields: Any) -> Path:
@@ -217,6 +217,9 @@ def test_what_cannot_be_cancelled_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     try:
         assert process.stdout is not None
         process.stdout.readline()
+        with pytest.raises(RunError, match=rf"a-1 is queued by process {process.pid} on .*; cancel it in JupyterLab"):
+            cancel(running_as(tmp_path, process, status="queued"))
+        assert process.poll() is None
         with pytest.raises(RunError, match=r"a-1 runs on elsewhere, and this is .*; type the same command there"):
             cancel(running_as(tmp_path, process, host="elsewhere"))
         with pytest.raises(RunError, match=rf"has not within 0\.3 s; kill -9 {process.pid} ends it"):

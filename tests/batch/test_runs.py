@@ -46,10 +46,11 @@ def test_a_living_run_is_running(tmp_path: Path) -> None:
     assert runs.read_run(tmp_path / "a" / runs.FILE).status == "running"
 
 
-def test_a_run_whose_process_is_gone_is_lost(tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", runs.LIVE)
+def test_a_run_whose_process_is_gone_is_lost(tmp_path: Path, status: str) -> None:
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    record(tmp_path / "a", pid=process.pid, pid_started=_process.started(process.pid))
-    assert runs.read_run(tmp_path / "a").status == "running"
+    record(tmp_path / "a", status=status, pid=process.pid, pid_started=_process.started(process.pid))
+    assert runs.read_run(tmp_path / "a").status == status
     process.kill()
     # still a zombie: nobody has waited for it
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
@@ -72,9 +73,13 @@ def test_another_machines_process_numbers_mean_nothing_here(tmp_path: Path) -> N
     assert runs.read_run(record(tmp_path / "a", host="elsewhere", pid=2**22 + 1)).status == "running"
 
 
-@pytest.mark.parametrize("status", ["done", "failed", "interrupted"])
+@pytest.mark.parametrize("status", ["done", "failed", "cancelled"])
 def test_an_ended_run_stays_what_it_is(tmp_path: Path, status: str) -> None:
     assert runs.read_run(record(tmp_path / "a", status=status, pid_started="gone", heartbeat=ago(1e6))).status == status
+
+
+def test_a_record_of_an_earlier_version_is_read_in_todays_words(tmp_path: Path) -> None:
+    assert runs.read_run(record(tmp_path / "a", status="interrupted")).status == "cancelled"
 
 
 def test_start_times_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,8 +156,8 @@ def test_a_recorder_writes_while_the_process_lives(
     ("error", "status", "text"),
     [
         (ValueError("no bars\nat all"), "failed", "ValueError: no bars"),
-        (KeyboardInterrupt(), "interrupted", "KeyboardInterrupt"),
-        (_process.Interrupted(15), "interrupted", "Interrupted: SIGTERM"),
+        (KeyboardInterrupt(), "cancelled", "KeyboardInterrupt"),
+        (_process.Interrupted(15), "cancelled", "Interrupted: SIGTERM"),
     ],
 )
 def test_leaving_by_an_exception_records_it(tmp_path: Path, error: BaseException, status: str, text: str) -> None:

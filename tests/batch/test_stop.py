@@ -43,7 +43,7 @@ def at_work(root: Path) -> list[runs.Run]:
 
 @pytest.mark.parametrize(
     ("signum", "status", "error"),
-    [(signal.SIGTERM, "interrupted", "Interrupted: SIGTERM"), (signal.SIGKILL, "lost", None)],
+    [(signal.SIGTERM, "cancelled", "Interrupted: SIGTERM"), (signal.SIGKILL, "lost", None)],
     ids=["SIGTERM", "SIGKILL"],
 )
 def test_a_signal_is_recorded_and_the_kernel_goes(
@@ -100,7 +100,7 @@ def test_ctrl_c_stops_all_runs_of_a_batch(tmp_path: Path, endless: Path, command
     _, err = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGINT
     found = runs.list_runs(tmp_path / "runs")
-    assert [run.status for run in found] == ["interrupted", "interrupted"]
+    assert [run.status for run in found] == ["cancelled", "cancelled"]
     assert {run.parameters["steps"] for run in found} == {35000, 36000}
     assert all(_process.started(run.pid) is None for run in found)
     assert "Traceback" not in err

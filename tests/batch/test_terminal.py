@@ -79,7 +79,7 @@ def test_a_log_gets_a_line_per_cell_and_now_and_then_one_inside(monkeypatch: pyt
         now[0] = float(second)
         terminal(dataclasses.replace(RUN, cell=1, progress=second / 100))
     terminal(dataclasses.replace(RUN, cell=2))
-    terminal(dataclasses.replace(RUN, status="interrupted", error="Interrupted: SIGTERM"))
+    terminal(dataclasses.replace(RUN, status="cancelled", error="Interrupted: SIGTERM"))
     terminal.close()
     lines = log.getvalue().splitlines()
     assert [re.sub(r".*\] +", "", line) for line in lines] == [
@@ -87,6 +87,6 @@ def test_a_log_gets_a_line_per_cell_and_now_and_then_one_inside(monkeypatch: pyt
         "10%  cell 1/4",
         "20%  cell 1/4",
         "0%  cell 2/4",
-        "a-1: interrupted, Interrupted: SIGTERM",
+        "a-1: cancelled, Interrupted: SIGTERM",
     ]
     assert "\r" not in log.getvalue()

@@ -49,7 +49,7 @@ def at_work(lab) -> Iterator[runs.Recorder]:
     write_run(
         lab.root, id="typo-1", name="typo", status="failed", created=day(3), progress=0.1, metrics={}, error=broken
     )
-    write_run(lab.root, id="stopped-1", name="stopped", status="interrupted", created=day(2), progress=0.55, metrics={})
+    write_run(lab.root, id="stopped-1", name="stopped", status="cancelled", created=day(2), progress=0.55, metrics={})
     gone = {"host": "another-machine", "heartbeat": day(1)}
     write_run(
         lab.root, id="killed-1", name="killed", status="running", created=day(1), progress=0.4, metrics={}, **gone
@@ -76,13 +76,13 @@ def panel(session, at_work):
 
 def test_panel__lists_every_run_with_its_status(session, panel):
     shown = {name: panel.locator(f'[data-run="{name}"]') for name in ("grid-1", "typo-1", "stopped-1", "killed-1")}
-    assert panel.locator(".kk-Status").all_inner_texts() == ["running", "done", "failed", "interrupted", "lost"]
+    assert panel.locator(".kk-Status").all_inner_texts() == ["running", "done", "failed", "cancelled", "lost"]
     running = shown["grid-1"]
     pace = "2 failed · 1 min 13 s left · 85.3M candles/s · CPU 187 % · 1.2 GB"
     running.get_by_text(f"42 % · cell 5 of 12 · {pace}").wait_for()
     assert running.locator(".kk-Bar").get_attribute("aria-valuenow") == "42"
     assert "did you mean sp500_index?" in shown["typo-1"].inner_text()
-    assert "stopped at 55 %" in shown["stopped-1"].inner_text()
+    assert "cancelled at 55 %" in shown["stopped-1"].inner_text()
     assert "its process is gone" in shown["killed-1"].inner_text()
     done = panel.locator('[data-run="walk_forward-0a1b2c3d4e"]')
     assert done.locator("dt").all_inner_texts() == ["Sharpe", "CAGR", "Max DD"]

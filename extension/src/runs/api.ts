@@ -5,7 +5,7 @@ import type { ServerConnection } from '@jupyterlab/services';
 import type { IPace } from '../common/progress';
 import { ask } from '../common/request';
 
-export type Status = 'running' | 'done' | 'failed' | 'interrupted' | 'lost';
+export type Status = 'queued' | 'running' | 'done' | 'failed' | 'cancelled' | 'lost';
 
 /**
  * One run; times are ISO-8601 UTC or empty, `progress` is 0 to 1, `cells` is 0 until it is known, a link is null where

@@ -63,8 +63,10 @@ function outcome(run: IRun): string {
       const failed = run.failed ? ` · ${run.failed.toLocaleString('en-US')} trials failed` : '';
       return (took === null ? 'finished' : `finished in ${durationText(took / 1000)}`) + failed;
     }
-    case 'interrupted':
-      return `stopped at ${Math.floor(100 * run.progress)} %; start it again to resume`;
+    case 'queued':
+      return 'waiting for its turn';
+    case 'cancelled':
+      return `cancelled at ${Math.floor(100 * run.progress)} %; start it again to resume`;
     case 'lost':
       return `its process is gone, at ${Math.floor(100 * run.progress)} %; start it again to resume`;
     case 'failed':

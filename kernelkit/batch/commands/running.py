@@ -155,7 +155,7 @@ def _pairs(pairs: tuple[str, ...]) -> dict[str, str]:
 
 @click.command(short_help="Go on with a run that was stopped, lost or failed.")
 @click.argument("runs", metavar="[ID|FOLDER]...", nargs=-1)
-@click.option("--all", "every", is_flag=True, help="All runs below --out that were stopped or lost.")
+@click.option("--all", "every", is_flag=True, help="All runs below --out that were cancelled or lost.")
 @click.option("--out", default="runs", show_default=True, help="Folder of the runs, where ids are looked for.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Runs at a time.")
 @click.option("--cluster", metavar="ADDRESS", help="Scheduler of a Dask cluster, instead of the one in the record.")
@@ -171,12 +171,12 @@ def resume(runs: tuple[str, ...], every: bool, out: str, as_json: bool, **option
     from kernelkit.batch.finding import find, root
 
     if every == bool(runs):
-        raise UsageError("wanted the ids of runs, or --all for all that were stopped or lost")
+        raise UsageError("wanted the ids of runs, or --all for all that were cancelled or lost")
     if every and options["force"]:
         raise UsageError("--force is for runs that are named by their ids, not for --all")
     folders = again.left_below(root(out)) if every else [find(given, out) for given in runs]
     if not folders:
-        click.echo("[]" if as_json else f"{out}: no run was stopped or lost")
+        click.echo("[]" if as_json else f"{out}: no run was cancelled or lost")
         return
     folders = list({folder.resolve(): folder for folder in folders}.values())
     with _watched(len(folders), as_json) as terminal:
@@ -188,7 +188,7 @@ def resume(runs: tuple[str, ...], every: bool, out: str, as_json: bool, **option
 @click.argument("run", metavar="ID|FOLDER")
 @click.option("--out", default="runs", show_default=True, help="Folder of the runs, where an id is looked for.")
 def cancel(run: str, out: str) -> None:
-    """Stop a run as Ctrl-C stops it: its record then says interrupted, and 'kernelkit resume' goes on with it.
+    """Stop a run as Ctrl-C stops it: its record then says cancelled, and 'kernelkit resume' goes on with it.
 
     The process of the run is told, and its kernel goes with it. One that makes several runs after each other (--jobs 1)
     stops with the run; of several at a time only this one does.
