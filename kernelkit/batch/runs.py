@@ -103,8 +103,8 @@ _KINDS: dict[str, Any] = {
 def read_run(path: str | Path) -> Run:
     """The record in a run's folder (or the run.json itself), with the `lost` rule applied; RunError if it is none.
 
-    A run is lost when its record says queued or running, and its process on this machine is gone, or (anywhere) the
-    last heartbeat is older than `STALE_S`.
+    A run is lost when its record says queued or running, and its process on this machine is gone, or the last
+    heartbeat is older than `STALE_S`: that of a running one anywhere, that of a queued one on another machine.
     """
     path = Path(path)
     file = path / FILE if path.is_dir() else path
@@ -135,8 +135,11 @@ def _from_json(record: object, file: Path) -> Run:
 def _is_lost(run: Run) -> bool:
     if run.status not in LIVE:
         return False
-    if run.host == socket.gethostname() and _process.started(run.pid) != run.pid_started:
-        return True
+    if run.host == socket.gethostname():
+        if _process.started(run.pid) != run.pid_started:
+            return True
+        if run.status == "queued":  # whoever holds a thousand of them cannot beat for each in time
+            return False
     try:
         age = datetime.now(UTC) - datetime.fromisoformat(run.heartbeat)
     except ValueError:
@@ -181,14 +184,7 @@ class Recorder:
         self._dirty = False
         self._finished = False
         self._written = -math.inf
-        pid = os.getpid()
-        self._run = dataclasses.replace(
-            run,
-            pid=pid,
-            pid_started=_process.started(pid) or "",
-            host=socket.gethostname(),
-            created=run.created or utc_now(),
-        )
+        self._run = held(run)
 
     @property
     def run(self) -> Run:
@@ -241,14 +237,26 @@ class Recorder:
     def _write(self) -> None:
         with self._lock:
             self._dirty = False
-            self._run = dataclasses.replace(self._run, heartbeat=utc_now())
-            content = self._run.to_json()
+            self._run = run = dataclasses.replace(self._run, heartbeat=utc_now())
         try:
-            write_atomic(self._file, json.dumps(content, indent=1, allow_nan=False).encode())
+            write(self._file, run)
         except OSError:
             self._dirty = True
             raise
         self._written = time.monotonic()
+
+
+def held(run: Run) -> Run:
+    """`run` in the hands of this process, created now unless it says when."""
+    pid = os.getpid()
+    mine = {"pid": pid, "pid_started": _process.started(pid) or "", "host": socket.gethostname()}
+    now = utc_now()
+    return dataclasses.replace(run, **mine, heartbeat=now, created=run.created or now)
+
+
+def write(file: Path, run: Run) -> None:
+    """Write the record to its `file`, whole or not at all."""
+    write_atomic(file, json.dumps(run.to_json(), indent=1, allow_nan=False).encode())
 
 
 def describe(error: BaseException) -> str:
