@@ -21,6 +21,7 @@ from kernelkit import progress
 from kernelkit.files import write_atomic
 
 RESULT_MIME = "application/vnd.kernelkit.result.v1+json"
+VERDICT_MIME = "application/vnd.kernelkit.verdict.v1+json"
 
 # A loaded machine takes its time to start a kernel and to deliver a large picture.
 _LIMITS = {"startup_timeout": 120, "iopub_timeout": 60}
@@ -39,6 +40,9 @@ class Watch(Protocol):
 
     def on_result(self, payload: Mapping[str, Any]) -> None:
         """The current cell displays a result."""
+
+    def on_verdict(self, payload: Mapping[str, Any]) -> None:
+        """The current cell displays a verdict."""
 
     def on_warning(self, text: str) -> None:
         """Something is odd, and no reason to stop."""
@@ -120,6 +124,8 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
                 self._progress(data[progress.MIME], cell_index)
             if isinstance(data.get(RESULT_MIME), dict):
                 self.watch.on_result(data[RESULT_MIME])
+            if isinstance(data.get(VERDICT_MIME), dict):
+                self.watch.on_verdict(data[VERDICT_MIME])
         return super().process_message(msg, cell, cell_index)
 
     def _progress(self, payload: object, cell_index: int) -> None:

@@ -41,6 +41,25 @@ def job_of(run: Run, folder: Path, *, force: bool = False, cluster: str | None =
     return dataclasses.replace(job, folder=folder)
 
 
+def typed(run: Run) -> dict[str, str]:
+    """The values that `run` was started with, as a person types them; RunError where the record has none.
+
+    >>> values = {"fast": "20", "data": "'spx'", "note": "'a, b'"}
+    >>> typed(Run(id="a-1", name="a", template="t", origin={"values": values}))
+    {'fast': '20', 'data': 'spx', 'note': "'a, b'"}
+    """
+    try:
+        values = {name: ast.literal_eval(text) for name, text in (run.origin or {})["values"].items()}
+    except (AttributeError, KeyError, SyntaxError, TypeError, ValueError) as error:
+        raise RunError(f"{run.id} does not tell its values ({type(error).__name__}: {error})") from None
+    return {name: _typed(value) for name, value in values.items()}
+
+
+def _typed(value: object) -> str:
+    """Text as it is, where that is not read as a list of texts or as one without its quotes."""
+    return value if isinstance(value, str) and not set(value) & set(",'\"") else repr(value)
+
+
 def _changed(run: Run) -> str:
     now = provenance.versions()
     found = [f"{name} {now.get(name)}, which was {was}," for name, was in run.versions.items() if now.get(name) != was]

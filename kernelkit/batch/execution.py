@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from kernelkit.batch import context, offline, page, provenance, runs
@@ -26,6 +27,9 @@ NOTEBOOK = "notebook.ipynb"
 REPORT = "report.html"
 # What the notebook's process says outside its cells: a crash, a library's own messages.
 LOG = "kernel.log"
+
+# The parameters that say what is traded by which rules.
+_STRATEGY = ("strategy", "strategies")
 
 OnChange = Callable[[runs.Run], None]
 
@@ -91,6 +95,7 @@ def planned(job: Job, versions: Mapping[str, str], before: runs.Run | None = Non
         parameters=parameters,
         versions=versions,
         data=None if data is None else {"name": data, "lineage": None},
+        strategy=next((value for name in _STRATEGY if isinstance(value := parameters.get(name), str)), None),
         seed=seed if type(seed) is int else None,
         origin=job.origin,
     )
@@ -189,8 +194,17 @@ class _Execution:
 
     def on_result(self, payload: Mapping[str, Any]) -> None:
         """A result was displayed: its best trial and data stand in the record unless the notebook itself says more."""
-        best = payload.get("best")
-        self._update(**(_facts(best) | _facts({"data": payload.get("data")}) if isinstance(best, dict) else {}))
+        best, strategy = payload.get("best"), payload.get("strategy")
+        changes = _facts(best) | _facts({"data": payload.get("data")}) if isinstance(best, dict) else {}
+        if self._record.run.strategy is None and isinstance(strategy, str) and strategy:
+            changes["strategy"] = strategy
+        self._update(**changes)
+
+    def on_verdict(self, payload: Mapping[str, Any]) -> None:
+        """A verdict was displayed; the last one stands in the record."""
+        judgement, meaning, p_value = (payload.get(name) for name in ("judgement", "meaning", "p_value"))
+        if isinstance(judgement, str) and isinstance(meaning, str) and type(p_value) in (float, int, NoneType):
+            self._update(verdict={"judgement": judgement, "meaning": meaning, "p_value": p_value})
 
     def _said(self) -> dict[str, Any]:
         """What the notebook told by `context.headline`, as changes of the record."""

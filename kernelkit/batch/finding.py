@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from kernelkit.batch.runs import FILE
+from kernelkit.batch.runs import FILE, files
 from kernelkit.errors import UsageError
 
 # An ambiguous id is answered with this many of those that it may be.
@@ -30,7 +30,7 @@ def find(given: str, out: str | Path = "runs") -> Path:
         return path.parent
     if (path / FILE).is_file() and given:
         return path
-    folders = {file.parent.name: file.parent for file in sorted(root(out).glob(f"*/{FILE}"))}
+    folders = {file.parent.name: file.parent for file in files(root(out))}
     if given in folders:
         return folders[given]
     fitting = [name for name in folders if name.startswith(given) or name.rpartition("-")[2].startswith(given)]

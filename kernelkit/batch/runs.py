@@ -45,6 +45,7 @@ class Run:
     """What a record says; the status is `lost` where the process that has it in hand, queued or running, is gone.
 
     A queued run's `pid`, `pid_started`, `host` and `heartbeat` are those of the process that holds it for later.
+    `verdict` is what its notebook displayed of `kk.verdict`: `judgement`, `meaning` and `p_value`, None without one.
     `origin` is what the run was started with, as `again.job_of` reads it: `notebook`, `folder` (where it was started),
     `values` (as Python spells them), `cluster` and `hide_code`; None in the records of versions that did not keep it.
     """
@@ -74,6 +75,8 @@ class Run:
     store: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, Any] | None = None
+    strategy: str | None = None
+    verdict: Mapping[str, Any] | None = None
     seed: int | None = None
     git: Mapping[str, Any] | None = None
     origin: Mapping[str, Any] | None = None
@@ -81,9 +84,10 @@ class Run:
 
     def to_json(self) -> dict[str, Any]:
         """The record as its file holds it."""
-        return {"schema": SCHEMA, **dataclasses.asdict(self)}
+        return {"schema": SCHEMA, **{name: getattr(self, name) for name in _FIELDS}}
 
 
+_FIELDS = tuple(one.name for one in dataclasses.fields(Run))
 _STORED = ("queued", "running", "done", "failed", "cancelled")
 # What records of earlier versions say.
 _FORMER = {"interrupted": "cancelled"}
@@ -91,8 +95,8 @@ _KINDS: dict[str, Any] = {
     **dict.fromkeys(("id", "name", "template", "status", "pid_started", "host", "created", "heartbeat"), str),
     **dict.fromkeys(("pid", "cell", "cells"), int),
     **dict.fromkeys(("metrics", "parameters", "versions"), dict),
-    **dict.fromkeys(("finished", "notebook", "report", "store", "error"), str | None),
-    **dict.fromkeys(("data", "git", "origin"), dict | None),
+    **dict.fromkeys(("finished", "notebook", "report", "store", "strategy", "error"), str | None),
+    **dict.fromkeys(("data", "verdict", "git", "origin"), dict | None),
     **dict.fromkeys(("eta_s", "candles_per_s", "cpu_percent"), int | float | None),
     **dict.fromkeys(("failed", "memory_bytes"), int | None),
     "progress": int | float,
@@ -101,11 +105,21 @@ _KINDS: dict[str, Any] = {
 
 
 def read_run(path: str | Path) -> Run:
-    """The record in a run's folder (or the run.json itself), with the `lost` rule applied; RunError if it is none.
+    """The record in a run's folder (or the run.json itself), with the `lost` rule applied; RunError if it is none."""
+    return now(stored_run(path))
+
+
+def now(run: Run) -> Run:
+    """The stored `run` as it is today: lost where nobody is at work on it any more.
 
     A run is lost when its record says queued or running, and its process on this machine is gone, or the last
     heartbeat is older than `STALE_S`: that of a running one anywhere, that of a queued one on another machine.
     """
+    return dataclasses.replace(run, status="lost") if _is_lost(run) else run
+
+
+def stored_run(path: str | Path) -> Run:
+    """The record as its file holds it; RunError if it is none."""
     path = Path(path)
     file = path / FILE if path.is_dir() else path
     try:
@@ -114,8 +128,7 @@ def read_run(path: str | Path) -> Run:
         raise RunError(f"{path}: no {FILE} here; wanted the folder of a run") from None
     except ValueError as error:
         raise RunError(f"{file}: not JSON ({error}); remove the folder or restore the file") from None
-    run = _from_json(record, file)
-    return dataclasses.replace(run, status="lost") if _is_lost(run) else run
+    return _from_json(record, file)
 
 
 def _from_json(record: object, file: Path) -> Run:
@@ -149,13 +162,19 @@ def _is_lost(run: Run) -> bool:
 
 def list_runs(root: str | Path) -> list[Run]:
     """The runs below `root`, newest first; a record that cannot be read is listed as failed, with the reason."""
-    runs = [_read_or_explain(file) for file in sorted(Path(root).glob(f"*/{FILE}"))]
+    runs = [now(stored_or_explained(file)) for file in files(root)]
     return sorted(runs, key=lambda run: run.created, reverse=True)
 
 
-def _read_or_explain(file: Path) -> Run:
+def files(root: str | Path) -> list[Path]:
+    """The records directly below `root`; what a name with a dot hides is being deleted."""
+    return sorted(file for file in Path(root).glob(f"*/{FILE}") if not file.parent.name.startswith("."))
+
+
+def stored_or_explained(file: Path) -> Run:
+    """The record in `file`; where it cannot be read a failed run, with the reason."""
     try:
-        return read_run(file)
+        return stored_run(file)
     except (RunError, OSError) as error:
         return Run(id=file.parent.name, name=file.parent.name, template="", status="failed", error=str(error))
 

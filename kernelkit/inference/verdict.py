@@ -21,6 +21,7 @@ from kernelkit.kernels.layout import ACTIONS
 if TYPE_CHECKING:
     import xarray as xr
 
+VERDICT_MIME = "application/vnd.kernelkit.verdict.v1+json"
 LEVELS = 0.05, 0.01
 CARRY = ("funding", "interest", "borrow")
 FUTURES = 10_000
@@ -321,6 +322,11 @@ class Verdict:
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        """For programs that watch a notebook (a batch run, for its record); a person sees the HTML or the text."""
+        p_value = None if math.isnan(self.p_value) else self.p_value
+        return {VERDICT_MIME: {"judgement": self.judgement.lower(), "meaning": self.meaning, "p_value": p_value}}
 
     def _repr_html_(self) -> str:
         rows = []

@@ -1,36 +1,31 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.parse
-from pathlib import Path
 
 import nbformat
 import pytest
 from tornado.httpclient import HTTPClientError
+from tornado.web import RequestHandler
 
 from kernelkit.batch import runs, template
 from kernelkit.batch.lab.app import KernelkitApp
+from tests.server.records import write_run
 
-ROUTES = ["runs", "runs/a-1", "templates", "templates/grid"]
-
-
-def write_run(root: Path, **fields: object) -> runs.Run:
-    """A record in root/runs, with the files that it names."""
-    defaults = {
-        "name": "a",
-        "template": "grid",
-        "status": "done",
-        "created": "2026-01-02T03:04:05.000Z",
-        "progress": 1.0,
-    }
-    run = runs.Run(**{**defaults, **fields})
-    folder = root / "runs" / run.id
-    folder.mkdir(parents=True)
-    (folder / runs.FILE).write_text(json.dumps(run.to_json()))
-    for name in (run.notebook, run.report):
-        if name is not None:
-            (folder / name).write_text("")
-    return run
+# What each route answers to.
+VERBS = {
+    "runs": ("GET",),
+    "runs/a-1": ("GET", "DELETE"),
+    "runs/a-1/cancel": ("POST",),
+    "runs/a-1/tags": ("PUT",),
+    "templates": ("GET",),
+    "templates/grid": ("GET",),
+}
+METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")
+KNOWN = [(method, route) for route, methods in VERBS.items() for method in methods]
+UNKNOWN = [(method, route) for route, methods in VERBS.items() for method in METHODS if method not in methods]
+BODIES = {"runs/a-1/tags": '{"tags": ["spx"]}'}
 
 
 @pytest.fixture
@@ -49,24 +44,38 @@ def grid(tmp_path, monkeypatch):
 
 
 def test_routes__are_those_tested_here():
-    assert len(KernelkitApp.handlers) == len(ROUTES)
+    """Every verb of every route: what is added without a test that it refuses a stranger fails here."""
+    answering = {
+        pattern: {m for m in METHODS if getattr(handler, m.lower()) is not getattr(RequestHandler, m.lower())}
+        for pattern, handler in KernelkitApp.handlers
+    }
+    tested = {
+        pattern: {m for m, route in KNOWN if re.fullmatch(pattern, f"/kernelkit/{route}")} for pattern in answering
+    }
+    assert answering == tested
 
 
-@pytest.mark.parametrize("route", ROUTES)
-async def test_every_route__refuses_a_stranger(jp_fetch, jp_root_dir, grid, route):
+def sent(method: str, route: str) -> dict[str, object]:
+    """What a question of this method has to carry."""
+    body = BODIES.get(route, "{}") if method in ("POST", "PUT", "PATCH") else None
+    return {"method": method, "body": body}
+
+
+@pytest.mark.parametrize(("method", "route"), KNOWN)
+async def test_every_verb__refuses_a_stranger(jp_fetch, jp_root_dir, grid, method, route):
     write_run(jp_root_dir, id="a-1")
-    assert (await jp_fetch("kernelkit", *route.split("/"))).code == 200
     with pytest.raises(HTTPClientError) as refused:
-        await jp_fetch("kernelkit", *route.split("/"), headers={"Authorization": "token wrong"})
+        await jp_fetch("kernelkit", *route.split("/"), headers={"Authorization": "token wrong"}, **sent(method, route))
     assert refused.value.code == 403
+    assert sorted(file.name for file in (jp_root_dir / "runs" / "a-1").iterdir()) == [runs.FILE]
+    if not route.endswith("/cancel"):
+        assert (await jp_fetch("kernelkit", *route.split("/"), **sent(method, route))).code == 200
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-@pytest.mark.parametrize("route", ROUTES)
-async def test_every_route__only_reads(jp_fetch, route, method):
-    body = None if method == "DELETE" else "{}"
+@pytest.mark.parametrize(("method", "route"), UNKNOWN)
+async def test_every_route__has_no_other_verbs(jp_fetch, route, method):
     with pytest.raises(HTTPClientError) as refused:
-        await jp_fetch("kernelkit", *route.split("/"), method=method, body=body)
+        await jp_fetch("kernelkit", *route.split("/"), **sent(method, route))
     assert refused.value.code == 405
 
 

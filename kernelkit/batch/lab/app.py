@@ -8,7 +8,9 @@ from jupyter_server.extension.application import ExtensionApp
 from traitlets import Unicode
 
 from kernelkit.batch.lab import runs, templates
-from kernelkit.batch.lab.handler import STORE, Store
+from kernelkit.batch.lab.events import WATCHER, Watcher
+from kernelkit.batch.lab.handler import STORE
+from kernelkit.batch.lab.store import Store
 from kernelkit.errors import RunError
 
 
@@ -24,9 +26,15 @@ class KernelkitApp(ExtensionApp):
     ).tag(config=True)
 
     def initialize_settings(self) -> None:
-        """Tell the routes where the runs are."""
+        """Tell the routes where the runs are, and who watches them."""
         server = self.serverapp
         if server is None:
             raise RunError("kernelkit's server extension has no server; start it with: jupyter lab")
         root = Path(server.root_dir).resolve()
-        self.settings[STORE] = Store(root / Path(self.runs_dir).expanduser(), root)
+        store = Store(root / Path(self.runs_dir).expanduser(), root)
+        self.settings |= {STORE: store, WATCHER: Watcher(store, server.event_logger, self.log)}
+
+    async def stop_extension(self) -> None:
+        """Look at no runs any more."""
+        watcher: Watcher = self.settings[WATCHER]
+        await watcher.stop()

@@ -1,62 +1,38 @@
-"""What every route under `/kernelkit/` is made of: where the runs are, and how an answer or a refusal is written."""
+"""What every route under `/kernelkit/` is made of: what it asks for, and how an answer or a refusal is written."""
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from jupyter_server.base.handlers import APIHandler
 from tornado.web import HTTPError
 
-from kernelkit.batch import runs
-from kernelkit.errors import KernelkitError
+from kernelkit.batch.lab.store import Store
+from kernelkit.errors import KernelkitError, UsageError
 
 STORE = "kernelkit_store"
+# Bytes that a question may have.
+MOST = 1_000_000
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Store:
-    """Where the runs are, and the folder that JupyterLab can open files of."""
+class Refusal(HTTPError):
+    """An answer other than 200, whose `text` the reader gets as it is: HTTPError doubles every % in it."""
 
-    folder: Path
-    root: Path
-
-    @property
-    def shown(self) -> str:
-        """The folder of the runs as a person would type it in the server's root folder."""
-        return str(self.folder.relative_to(self.root)) if self.folder.is_relative_to(self.root) else str(self.folder)
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(status)
+        self.text = text
 
     @property
-    def notice(self) -> str | None:
-        """Why no file of any run can be opened, None where they can."""
-        if self.folder.is_relative_to(self.root):
-            return None
-        return f"{self.folder} is not below {self.root}, where JupyterLab was started: its files cannot be opened here."
-
-    def link(self, run: runs.Run, file: str | None) -> str | None:
-        """The path JupyterLab opens for a file of the run; None where there is none directly in the run's folder."""
-        if file is None or self.notice is not None or not (is_name(run.id) and is_name(file)):
-            return None
-        path = self.folder / run.id / file
-        return path.relative_to(self.root).as_posix() if path.is_file() else None
-
-    def describe(self, run: runs.Run) -> dict[str, Any]:
-        """The record of the run with the paths of what can be opened."""
-        links = {"notebook": self.link(run, run.notebook), "report": self.link(run, run.report)}
-        return {**run.to_json(), "links": links}
-
-
-def is_name(text: str) -> bool:
-    """Whether `text` names something in a folder, and is no way out of it."""
-    return Path(text).name == text and text != ".."
+    def log_message(self) -> str:
+        """What Jupyter answers and logs."""
+        return self.text
 
 
 class Handler(APIHandler):
-    """A route that reads files, in a thread, and answers JSON."""
+    """A route that works with files, in a thread, and answers JSON."""
 
     @property
     def store(self) -> Store:
@@ -64,11 +40,31 @@ class Handler(APIHandler):
         store: Store = self.settings[STORE]
         return store
 
-    async def answer(self, read: Callable[[], dict[str, Any]]) -> None:
-        """Finish with what `read` returns; 404 with the reason where it raises one of kernelkit's errors."""
+    def log_exception(self, kind: Any, error: Any, trace: Any) -> None:
+        """Log what went wrong here: tornado's line has the whole address, in which a token may stand."""
+        if not isinstance(error, HTTPError):
+            self.log.error("%s %s failed", self.request.method, self.request.path, exc_info=(kind, error, trace))
+
+    def body(self) -> dict[str, Any]:
+        """The JSON object that was sent; 413 where it is too large, 400 where it is none."""
+        if len(self.request.body) > MOST:
+            raise Refusal(413, f"the body has {len(self.request.body):,} bytes, at most {MOST:,} are read")
         try:
-            content = await asyncio.to_thread(read)
+            content = json.loads(self.request.body)
+        except (ValueError, RecursionError) as error:
+            raise Refusal(400, f"the body is not JSON: {error}") from None
+        if not isinstance(content, dict):
+            raise Refusal(400, f"the body is {type(content).__name__}, wanted a JSON object")
+        return content
+
+    async def answer(self, work: Callable[[], dict[str, Any]], refused: int = 404) -> None:
+        """Finish with what `work` returns; 400 where it raises a UsageError, `refused` for others of kernelkit's.
+
+        A route that only reads has no use for the difference: what it is asked for is not there.
+        """
+        try:
+            content = await asyncio.to_thread(work)
         except KernelkitError as error:
-            # HTTPError formats its text with %
-            raise HTTPError(404, str(error).replace("%", "%%")) from error
+            status = 400 if isinstance(error, UsageError) and refused != 404 else refused
+            raise Refusal(status, str(error)) from error
         self.finish(json.dumps(content, allow_nan=False))
