@@ -33,8 +33,9 @@ _log = logging.getLogger(__name__)
 
 @dataclasses.dataclass
 class _Held:
-    """The record that a run waits with, the one whose place it took, and when it was last written."""
+    """A job with the record that it waits with, the one whose place this took, and when it was last written."""
 
+    job: Job
     run: runs.Run
     before: runs.Run | None
     beaten: float
@@ -45,7 +46,8 @@ class Queue:
 
     def __init__(self, jobs: int = 1) -> None:
         self._pool = Pool(jobs)
-        self._held: dict[str, _Held] = {}
+        # by identity of the jobs: a run may wait anew while its former process is still ending
+        self._held: dict[int, _Held] = {}
         self._lock = threading.Lock()
         self._asked = threading.Event()
         self._closed = False
@@ -70,6 +72,11 @@ class Queue:
                 self._thread.start()
         self._asked.set()
         return outcomes
+
+    def __contains__(self, run_id: object) -> bool:
+        """Whether a run waits here, or is at work."""
+        with self._lock:
+            return any(job.id == run_id for job in (*self._pool.waiting, *self._pool.working))
 
     def cancel(self, run_id: str) -> runs.Run:
         """Take a run out of the queue, or stop it where it is at work, and return its record.
@@ -109,7 +116,7 @@ class Queue:
                 runs.write(file, run)
         except OSError as error:
             raise RunError(f"{job.folder} cannot be written: {error.strerror}; free it, then run it again") from error
-        self._held[job.id] = _Held(run, before, time.monotonic())
+        self._held[id(job)] = _Held(job, run, before, time.monotonic())
         self._pool.waiting.append(job)
         return Outcome(run, job.folder)
 
@@ -132,33 +139,30 @@ class Queue:
             if ended.said:
                 _log.warning("%s: %s", ended.job.id, ended.said)
         now = time.monotonic()
-        due = [job for job in self._pool.waiting if now - self._held[job.id].beaten > _BEAT_S]
-        for job in due[:_BEATS_PER_STEP]:
-            held = self._held[job.id]
+        waiting = (self._held[id(job)] for job in self._pool.waiting)
+        for held in [held for held in waiting if now - held.beaten > _BEAT_S][:_BEATS_PER_STEP]:
             held.beaten = now
-            self._write(job, dataclasses.replace(held.run, heartbeat=runs.utc_now()))
+            self._write(held, dataclasses.replace(held.run, heartbeat=runs.utc_now()))
         if not self._pool.busy:
             self._asked.clear()
 
     def _end(self, job: Job, status: runs.Status, error: str | None) -> runs.Run | None:
         """Write how a run ended that never began, None where it did; what was to be made again is what it was."""
-        held = self._held[job.id]
+        held = self._held.pop(id(job))
         run = dataclasses.replace(held.run, status=status, error=error, finished=runs.utc_now())
         if status == "cancelled" and held.before is not None and held.before.status != "lost":
             run = held.before
-        written = self._write(job, run)
-        del self._held[job.id]
-        return run if written else None
+        return run if self._write(held, run) else None
 
-    def _write(self, job: Job, run: runs.Run) -> bool:
+    def _write(self, held: _Held, run: runs.Run) -> bool:
         """Write the record of a run if it is still the one that this queue left there; False where it is not."""
-        mine = self._held[job.id].run
+        folder = held.job.folder
         try:
-            with exclusive(job.folder):
-                found = runs.read_run(job.folder)
-                if found.status != "queued" or (found.pid, found.pid_started) != (mine.pid, mine.pid_started):
+            with exclusive(folder):
+                if runs.read_run(folder) != held.run:
                     return False
-                runs.write(job.folder / runs.FILE, run)
+                runs.write(folder / runs.FILE, run)
         except RunError:  # another process has the folder in hand, or it is a run's no more
             return False
+        held.run = run
         return True

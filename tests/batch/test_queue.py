@@ -46,8 +46,12 @@ def asked(notebook: Path, values: dict[str, object], **options: Any) -> list[Job
     return plan(notebook, values, notebook.parent / "runs", place=notebook.parent, **options)
 
 
+def found(root: Path) -> list[runs.Run]:
+    return sorted(runs.list_runs(root / "runs"), key=lambda run: str(run.parameters))
+
+
 def states(root: Path) -> list[str]:
-    return [run.status for run in reversed(runs.list_runs(root / "runs"))]
+    return [run.status for run in found(root)]
 
 
 def test_add__answers_at_once_and_works_through(tmp_path: Path, quick: Path, made: Any, wait_for: Wait) -> None:
@@ -95,9 +99,9 @@ def test_cancel__what_waited_to_be_made_again_is_what_it_was(
 def test_close__stops_everything_and_says_so(tmp_path: Path, endless: Path, wait_for: Wait) -> None:
     made = queue.Queue(jobs=1)
     made.add(asked(endless, {"steps": "35000,36000"}))
-    wait_for(lambda: states(tmp_path) == ["running", "queued"] and runs.list_runs(tmp_path / "runs")[-1].cells)
+    wait_for(lambda: states(tmp_path) == ["running", "queued"] and found(tmp_path)[0].cells)
     made.close()
-    worked, waited = reversed(runs.list_runs(tmp_path / "runs"))
+    worked, waited = found(tmp_path)
     assert (worked.status, worked.error) == ("cancelled", "Interrupted: SIGTERM")
     assert (waited.status, waited.error) == ("cancelled", "the server was stopped before its turn")
     with pytest.raises(RunError, match="stopping"):
@@ -121,12 +125,12 @@ def test_a_killed_server__leaves_what_waited_lost_and_what_worked_at_work(
 ) -> None:
     server = subprocess.Popen([sys.executable, "-c", SERVER, str(tmp_path)])
     try:
-        wait_for(lambda: states(tmp_path) == ["running", "queued"] and runs.list_runs(tmp_path / "runs")[-1].cells)
+        wait_for(lambda: states(tmp_path) == ["running", "queued"] and found(tmp_path)[0].cells)
     finally:
         server.kill()
         server.wait()
     assert states(tmp_path) == ["running", "lost"]
-    worker, lost = reversed(runs.list_runs(tmp_path / "runs"))
+    worker, lost = found(tmp_path)
     os.kill(worker.pid, signal.SIGTERM)
     wait_for(lambda: states(tmp_path) == ["cancelled", "lost"], 60)
     taken_up = command.start("resume", lost.id)

@@ -37,6 +37,11 @@ export interface IChoices {
   complete: boolean;
 }
 
+/** A run with the parameters that it was made with. */
+export interface IMade extends IRun {
+  parameters: Record<string, unknown>;
+}
+
 /** What values ask for; `runs` is 0 where something is wrong. */
 export interface IChecked {
   runs: number;
@@ -48,7 +53,7 @@ export interface IChecked {
 
 export interface IStarted {
   queued: string[];
-  runs: IRun[];
+  runs: IMade[];
 }
 
 function post<T>(settings: ServerConnection.ISettings, path: string, content: object): Promise<T> {
@@ -93,9 +98,9 @@ export class TemplateClient {
   }
 
   /** The runs with these ids that there are. */
-  async runs(ids: readonly string[]): Promise<IRun[]> {
+  async runs(ids: readonly string[]): Promise<IMade[]> {
     const query = ids.map(id => `id=${encodeURIComponent(id)}`).join('&');
-    return (await ask<{ runs: IRun[] }>(this.settings, `runs?${query}`)).runs;
+    return (await ask<{ runs: IMade[] }>(this.settings, `runs?${query}`)).runs;
   }
 
   async cancel(id: string): Promise<void> {
