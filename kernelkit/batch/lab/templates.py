@@ -73,6 +73,7 @@ class CheckHandler(Handler):
             except UsageError as wrong:  # the name of the runs
                 error = str(wrong)
         axes = {axis: [form.plain(value) for value in values] for axis, values in checked.axes.items()}
+        runs = 0 if error else runs
         return {"runs": runs, "axes": axes, "errors": checked.errors, "error": error, "known": known}
 
 
