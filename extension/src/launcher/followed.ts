@@ -37,12 +37,13 @@ function stateText(run: IMade): string {
   }
 }
 
-/** Shows how far the runs have come, looking every second while one goes on and the form can be seen. */
+/** Shows how far the runs have come, looking every second while one goes on and the form can be seen; then `over`. */
 export class Followed {
   constructor(
     private readonly _client: TemplateClient,
     private readonly _desk: IDesk,
-    private _ids: string[]
+    private _ids: string[],
+    private readonly _over: () => void
   ) {
     this.node.addEventListener('click', event => this._onClick(event));
     this._poll = new Poll({
@@ -95,6 +96,7 @@ export class Followed {
     }
     if (!this._runs.some(run => LIVE.includes(run.status))) {
       void this._poll.stop();
+      this._over();
     }
   }
 

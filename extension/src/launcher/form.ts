@@ -35,8 +35,10 @@ export interface IDesk {
   openReport(path: string): void;
 }
 
+/** `off` says why it cannot be done now, and is empty where it can. */
 interface IAction {
   button: HTMLButtonElement;
+  off: string;
   act: () => Promise<void>;
 }
 
@@ -53,7 +55,7 @@ export class LaunchForm extends Widget {
     this.title.icon = launchIcon;
     this.title.label = _launch.template;
     this.title.closable = true;
-    this._followed = new Followed(_client, _desk, _launch.follow);
+    this._followed = new Followed(_client, _desk, _launch.follow, () => void this._check());
     this._here = this._action('Run here', () => this._open(true));
     this._batch = this._action('Run as batch', () => this._start());
     this._copy = this._action('Open as notebook', () => this._open(false));
@@ -152,8 +154,8 @@ export class LaunchForm extends Widget {
         html(
           'fieldset',
           { class: 'kk-Launch-group' },
-          this._row(`${prefix}-name`, 'name of the runs', name, ''),
-          this._row(`${prefix}-hide`, 'hide code', hide, 'leave the code out of the report')
+          this._row(`${prefix}-name`, 'name of the runs', name, 'of a batch: its folders begin with it'),
+          this._row(`${prefix}-hide`, 'hide code', hide, 'leave the code out of the report of a batch')
         ),
         ...Object.values(this._lists)
       ),
@@ -164,19 +166,19 @@ export class LaunchForm extends Widget {
         html('div', { class: 'kk-Launch-known' }, this._known, this._redo, this._seen),
         html('div', { class: 'kk-Launch-buttons' }, this._here.button, this._batch.button, this._copy.button),
         this._why,
-        this._problem
-      ),
-      this._followed.node
+        this._problem,
+        this._followed.node
+      )
     );
     this.node.querySelector('form')?.addEventListener('submit', event => event.preventDefault());
-    this._redo.append(this._again, 'Run again what is done');
+    this._redo.replaceChildren(this._again, 'Run again what is done');
     this._show();
   }
 
-  private _row(id: string, label: string, control: HTMLElement, help: string): HTMLElement {
+  private _row(id: string, label: string, control: HTMLInputElement, help: string): HTMLElement {
     return html(
       'div',
-      { class: 'kk-Field' },
+      { class: `kk-Field kk-mod-${control.type === 'checkbox' ? 'bool' : 'text'}` },
       html('label', { for: id }, label),
       html('div', { class: 'kk-Field-control' }, control, html('div', { class: 'kk-Field-help' }, help))
     );
@@ -185,7 +187,7 @@ export class LaunchForm extends Widget {
   private _action(text: string, act: () => Promise<void>): IAction {
     const button = html('button', { type: 'button', class: 'kk-Launch-button' }, text);
     button.addEventListener('click', () => void this._act(act));
-    return { button, act };
+    return { button, act, off: '' };
   }
 
   /** What differs from the defaults, as it is typed. */
@@ -213,8 +215,8 @@ export class LaunchForm extends Widget {
       void this._act(async () => {
         // the last stroke may not have been checked yet
         await this._check();
-        const { button, act } = this._primary;
-        if (!button.disabled) {
+        const { off, act } = this._primary;
+        if (off === '') {
           await act();
         }
       });
@@ -269,7 +271,7 @@ export class LaunchForm extends Widget {
     this._enable(this._copy, bad || one, `Writes a notebook into ${folder} and opens it`);
     const redo = many ? 'All of these are done; tick Run again what is done.' : 'This is done; tick Run again what is done.';
     this._enable(this._batch, bad || (over ? redo : ''), 'Runs in the background, with a record and a report');
-    const reasons = [this._here, this._batch].map(one => (one.button.disabled && !bad ? one.button.title : ''));
+    const reasons = bad ? [] : [this._here.off, this._batch.off];
     this._why.textContent = reasons.filter(text => text !== '').join(' ');
     for (const one of [this._here, this._batch, this._copy]) {
       one.button.classList.toggle('kk-mod-primary', one === this._primary);
@@ -295,9 +297,10 @@ export class LaunchForm extends Widget {
     );
   }
 
-  private _enable({ button }: IAction, reason: string, does: string): void {
-    button.disabled = reason !== '' || this._busy;
-    button.title = reason || does;
+  private _enable(action: IAction, off: string, does: string): void {
+    action.off = off;
+    action.button.disabled = off !== '' || this._busy;
+    action.button.title = off || does;
   }
 
   /** Do what a button says, once at a time, and say why it did not work. */
