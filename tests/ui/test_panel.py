@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
-import nbformat
 import pytest
 
 from kernelkit.batch import runs
-
-KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
-METRICS = {"sharpe_ratio": 0.8312, "cagr": 0.0714, "max_drawdown": 0.2138, "n_trades": 214.0}
-
-
-def write_run(root: Path, **fields: object) -> None:
-    run = runs.Run(**{"template": "walk_forward", "data": {"name": "sp500_index"}, "metrics": METRICS, **fields})
-    folder = root / "runs" / run.id
-    folder.mkdir(parents=True)
-    (folder / runs.FILE).write_text(json.dumps(run.to_json()))
-    if run.notebook is not None:
-        cell = nbformat.v4.new_markdown_cell("# Executed walk-forward")
-        notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": KERNEL})
-        nbformat.write(notebook, folder / run.notebook)
-    if run.report is not None:
-        (folder / run.report).write_text("<h1>Report of the walk-forward</h1>")
+from tests.ui.records import METRICS, write_run
 
 
 @pytest.fixture(scope="module")
@@ -133,18 +115,33 @@ def test_panel__says_why_a_button_is_off(panel):
     assert button.get_attribute("title") == "The run has not written its notebook yet."
 
 
-def test_panel__asks_only_while_it_is_visible(session, panel):
-    asked: list[float] = []
-    session.page.on(
-        "request", lambda request: asked.append(time.monotonic()) if "/kernelkit/runs" in request.url else None
-    )
+@pytest.fixture
+def asked(session) -> list[str]:
+    """The questions about runs that the browser asks from now on."""
+    questions: list[str] = []
+    session.page.on("request", lambda request: questions.append(request.url))
+    return questions
+
+
+def test_panel__is_told_what_changed_and_asks_for_that_alone(session, panel, at_work, asked):
+    at_work.update(progress=0.65, cell=8)
+    panel.get_by_text("65 % · cell 8 of 12").wait_for()
     session.page.wait_for_timeout(4500)
-    assert len(asked) >= 2
+    about = [url.partition("/kernelkit/")[2] for url in asked if "/kernelkit/runs" in url]
+    # one for the change, one for each heartbeat of the run, and no list
+    assert set(about) == {"runs?id=grid-1"}
+    assert len(about) <= 4
+
+
+def test_panel__asks_nothing_while_it_is_hidden(session, panel, at_work, asked):
     session.command("filebrowser:activate")
     session.page.wait_for_timeout(500)
     asked.clear()
-    session.page.wait_for_timeout(4500)
-    assert asked == []
+    at_work.update(progress=0.66, cell=8)
+    session.page.wait_for_timeout(3000)
+    assert [url for url in asked if "/kernelkit/" in url] == []
+    session.command("kernelkit:show-runs")
+    panel.get_by_text("66 % · cell 8 of 12").wait_for()
 
 
 def test_panel__keeps_the_focus_while_it_refreshes(session, panel, at_work):

@@ -5,6 +5,12 @@ import { agoText, durationText, metricLabel, metricText, parseTime } from '../co
 import { drawBar, paceText } from '../common/progress';
 import type { IRun } from './api';
 
+/** What else a card tells: what is being done to the run, and why no file of any run can be opened. */
+export interface IRemark {
+  pending: string | null;
+  notice: string | null;
+}
+
 /** A run's headline: the first of these that it has, at most three. */
 const HEADLINE = [
   'oos_sharpe_ratio',
@@ -23,7 +29,8 @@ const SHORT: Record<string, string> = {
   total_return: 'Return'
 };
 
-function shortLabel(name: string): string {
+/** A metric's name where there is little room. */
+export function shortLabel(name: string): string {
   const plain = name.replace(/^oos_/, '');
   return `${name === plain ? '' : 'OOS '}${SHORT[plain] ?? metricLabel(plain)}`;
 }
@@ -47,6 +54,14 @@ function headline(run: IRun): HTMLElement | null {
   return html('dl', { class: 'kk-Run-metrics' }, ...pairs);
 }
 
+function verdict(run: IRun): HTMLElement | null {
+  if (run.verdict === null) {
+    return null;
+  }
+  const good = run.verdict.judgement.startsWith('significant') ? ' kk-mod-good' : '';
+  return html('div', { class: `kk-Run-verdict${good}`, title: run.verdict.meaning }, run.verdict.judgement);
+}
+
 function runningText(run: IRun): string {
   const cells = run.cells === 0 ? '' : `cell ${run.cell} of ${run.cells}`;
   const share = `${Math.floor(100 * run.progress)} %`;
@@ -55,64 +70,87 @@ function runningText(run: IRun): string {
 
 /** What became of the run, in a few words. */
 function outcome(run: IRun): string {
+  const at = `at ${Math.floor(100 * run.progress)} %; kernelkit resume goes on with it`;
   switch (run.status) {
+    case 'queued':
+      return 'waiting for its turn';
     case 'running':
       return runningText(run);
     case 'done': {
       const took = run.finished === null ? null : parseTime(run.finished) - parseTime(run.created);
       const failed = run.failed ? ` · ${run.failed.toLocaleString('en-US')} trials failed` : '';
-      return (took === null ? 'finished' : `finished in ${durationText(took / 1000)}`) + failed;
+      const error = run.error === null ? '' : ` · ${run.error}`;
+      return (took === null ? 'finished' : `finished in ${durationText(took / 1000)}`) + failed + error;
     }
-    case 'queued':
-      return 'waiting for its turn';
     case 'cancelled':
-      return `cancelled at ${Math.floor(100 * run.progress)} %; start it again to resume`;
+      return `cancelled ${at}`;
     case 'lost':
-      return `its process is gone, at ${Math.floor(100 * run.progress)} %; start it again to resume`;
+      return `its process is gone, ${at}`;
     case 'failed':
       return (run.error ?? 'failed without a message').trim().split('\n').slice(-1).join('');
   }
 }
 
 function action(text: string, command: string, path: string | null, reason: string): HTMLButtonElement {
-  const button = html('button', { type: 'button', class: 'kk-Run-action', 'data-command': command }, text);
+  // an option of a list has no controls of its own for the keyboard: Enter and the menu do the same
+  const button = html('button', { type: 'button', class: 'kk-Run-action', 'data-command': command, tabindex: -1 }, text);
   button.disabled = path === null;
   button.title = path ?? reason;
   return button;
 }
 
 /** The reason why a file of the run cannot be opened, or the general one that holds for all runs. */
-function missing(run: IRun, what: string, notice: string | null): string {
-  return notice ?? (run.status === 'running' ? `The run has not written its ${what} yet.` : `The run left no ${what}.`);
+export function missing(run: IRun, what: string, notice: string | null): string {
+  const early = run.status === 'running' || run.status === 'queued';
+  return notice ?? (early ? `The run has not written its ${what} yet.` : `The run left no ${what}.`);
+}
+
+function tagLine(run: IRun): HTMLElement | null {
+  const tags = run.tags.map(tag => html('span', { class: 'kk-Tag' }, tag));
+  return tags.length === 0 ? null : html('div', { class: 'kk-Run-tags' }, ...tags);
 }
 
 /** The card; its buttons carry the command to execute in `data-command`. */
-export function drawCard(run: IRun, now: number, notice: string | null): HTMLLIElement {
-  const about = [run.template, run.data?.name ?? ''].filter(text => text !== '').join(' · ');
-  const card = html(
-    'li',
-    { class: `kk-Run kk-mod-${run.status}`, tabindex: 0, 'data-run': run.id, title: run.id },
+export function drawCard(run: IRun, now: number, { pending, notice }: IRemark): HTMLElement {
+  const about = [run.template, run.strategy ?? '', run.data?.name ?? ''].filter(text => text !== '').join(' · ');
+  const spoken = [run.name, pending ?? run.status, about, run.verdict?.judgement ?? '', ...run.tags];
+  return html(
+    'div',
+    {
+      class: `kk-Run kk-mod-${run.status}`,
+      role: 'option',
+      'aria-label': spoken.filter(text => text !== '').join(', '),
+      'aria-selected': 'false',
+      tabindex: -1,
+      'data-run': run.id
+    },
     html(
       'div',
       { class: 'kk-Run-head' },
-      html('span', { class: 'kk-Run-name' }, run.name),
-      html('span', { class: 'kk-Status' }, run.status)
+      html('span', { class: 'kk-Run-name', title: run.id }, run.name),
+      html('span', { class: 'kk-Status' }, pending ?? run.status)
     ),
     html(
       'div',
       { class: 'kk-Run-about' },
-      html('span', {}, about),
+      html('span', { title: about }, about),
       html('time', { datetime: run.created }, agoText(parseTime(run.created), now))
     ),
     run.status === 'running' ? drawBar(run.progress) : null,
     html('div', { class: 'kk-Run-outcome' }, outcome(run)),
     headline(run),
+    verdict(run),
+    tagLine(run),
     html(
       'div',
       { class: 'kk-Run-actions' },
       action('Notebook', 'kernelkit:open-notebook', run.links.notebook, missing(run, 'notebook', notice)),
-      action('Report', 'kernelkit:open-report', run.links.report, missing(run, 'report', notice))
+      action('Report', 'kernelkit:open-report', run.links.report, missing(run, 'report', notice)),
+      html(
+        'button',
+        { type: 'button', class: 'kk-Run-action', 'data-command': 'kernelkit:edit-tags', tabindex: -1, title: 'Edit tags' },
+        'Tags'
+      )
     )
   );
-  return card;
 }

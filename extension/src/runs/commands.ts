@@ -1,33 +1,51 @@
-/** Every command of the extension. */
+/** The commands of runs, which are those of their context menu too. */
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
+import { Clipboard, Dialog, showDialog, showErrorMessage } from '@jupyterlab/apputils';
 import { URLExt } from '@jupyterlab/coreutils';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { runsIcon } from '../common/icon';
-import type { RunsPanel } from './panel';
 import type { IRun } from './api';
+import { missing } from './card';
+import type { RunsPanel } from './panel';
 
 export const CommandIDs = {
   showRuns: 'kernelkit:show-runs',
   refreshRuns: 'kernelkit:refresh-runs',
   openNotebook: 'kernelkit:open-notebook',
-  openReport: 'kernelkit:open-report'
+  openReport: 'kernelkit:open-report',
+  compareRuns: 'kernelkit:compare-runs',
+  runAgain: 'kernelkit:run-again',
+  copyCode: 'kernelkit:copy-code',
+  editTags: 'kernelkit:edit-tags',
+  cancelRuns: 'kernelkit:cancel-runs',
+  deleteRuns: 'kernelkit:delete-runs'
 } as const;
+
+/** Commands of other parts of the extension, which may not be there. */
+const COMPARE = 'kernelkit:compare';
+const LAUNCH = 'kernelkit:launch';
 
 const NO_ARGUMENTS = { args: { type: 'object', properties: {} } } as const;
 const RUN_ARGUMENTS = {
-  args: { type: 'object', properties: { id: { type: 'string', description: 'The id of a run' } } }
+  args: {
+    type: 'object',
+    properties: { id: { type: 'string', description: 'The id of a run; the selected ones without it' } }
+  }
 } as const;
 
-/** Adds the commands to the application, and those of one run to its context menu. */
+/** A command about runs: its words, why it is off (null where it is not), and what it does. */
+interface IDeed {
+  label: string;
+  off(runs: readonly IRun[]): string | null;
+  execute(runs: readonly IRun[]): unknown;
+}
+
+/** Adds the commands to the application, and those of runs to their context menu. */
 export function addCommands(app: JupyterFrontEnd, panel: RunsPanel): void {
   const { commands } = app;
-  const meant = (args: ReadonlyPartialJSONObject): IRun | null => {
-    const hit = app.contextMenuHitTest(node => node.dataset['run'] !== undefined);
-    const id = args['id'] ?? hit?.dataset['run'];
-    return typeof id === 'string' ? panel.run(id) : null;
-  };
+  const { model } = panel;
 
   commands.addCommand(CommandIDs.showRuns, {
     label: 'Show Backtest Runs',
@@ -37,26 +55,129 @@ export function addCommands(app: JupyterFrontEnd, panel: RunsPanel): void {
   });
   commands.addCommand(CommandIDs.refreshRuns, {
     label: 'Refresh Backtest Runs',
-    execute: () => panel.refresh(),
+    execute: () => model.refresh(),
     describedBy: NO_ARGUMENTS
   });
-  commands.addCommand(CommandIDs.openNotebook, {
-    label: 'Open Executed Notebook',
-    isEnabled: args => typeof meant(args)?.links.notebook === 'string',
-    execute: args => commands.execute('docmanager:open', { path: meant(args)?.links.notebook ?? '' }),
-    describedBy: RUN_ARGUMENTS
-  });
-  commands.addCommand(CommandIDs.openReport, {
-    label: 'Open Report in New Browser Tab',
-    isEnabled: args => typeof meant(args)?.links.report === 'string',
-    execute: args => {
-      const path = URLExt.encodeParts(meant(args)?.links.report ?? '');
-      const url = URLExt.join(app.serviceManager.serverSettings.baseUrl, 'files', path);
-      window.open(url, '_blank', 'noopener');
+
+  const deeds: Record<string, IDeed> = {
+    [CommandIDs.openNotebook]: {
+      label: 'Open Executed Notebook',
+      off: runs => lacking(runs, 'notebook'),
+      execute: ([run]) => commands.execute('docmanager:open', { path: run?.links.notebook ?? '' })
     },
-    describedBy: RUN_ARGUMENTS
-  });
-  [CommandIDs.openNotebook, CommandIDs.openReport].forEach((command, rank) => {
+    [CommandIDs.openReport]: {
+      label: 'Open Report in New Browser Tab',
+      off: runs => lacking(runs, 'report'),
+      execute: ([run]) => {
+        const path = URLExt.encodeParts(run?.links.report ?? '');
+        window.open(URLExt.join(app.serviceManager.serverSettings.baseUrl, 'files', path), '_blank', 'noopener');
+      }
+    },
+    [CommandIDs.compareRuns]: {
+      label: 'Compare',
+      off: runs => (runs.length < 2 ? 'select two runs or more' : absent(COMPARE)),
+      execute: runs => commands.execute(COMPARE, { ids: runs.map(run => run.id) })
+    },
+    [CommandIDs.runAgain]: {
+      label: 'Run Again with Changes…',
+      off: runs => single(runs) ?? runs[0]?.again.off ?? absent(LAUNCH),
+      execute: ([run]) => {
+        const again = run?.again;
+        return again?.off === undefined ? commands.execute(LAUNCH, { ...again }) : undefined;
+      }
+    },
+    [CommandIDs.copyCode]: {
+      label: 'Copy as Code',
+      off: none,
+      execute: runs => Clipboard.copyToSystem(panel.code(runs))
+    },
+    [CommandIDs.editTags]: {
+      label: 'Edit Tags',
+      off: single,
+      execute: async ([run]) => {
+        const tags = run === undefined ? null : await panel.editTags(run);
+        if (run !== undefined && tags !== null && tags.join(' ') !== run.tags.join(' ')) {
+          await model.tag(run.id, tags);
+        }
+      }
+    },
+    [CommandIDs.cancelRuns]: {
+      label: 'Cancel',
+      off: runs => none(runs) ?? (runs.some(isLive) ? null : 'it is not running'),
+      execute: runs => inTurn(runs.filter(isLive), run => model.cancel(run.id))
+    },
+    [CommandIDs.deleteRuns]: {
+      label: 'Delete…',
+      off: runs => none(runs) ?? (runs.some(isLive) ? 'cancel it first' : null),
+      execute: async runs => {
+        if (await confirm(runs)) {
+          await inTurn(runs, run => model.delete(run.id));
+        }
+      }
+    }
+  };
+
+  function meant(args: ReadonlyPartialJSONObject): IRun[] {
+    const id = args['id'];
+    const run = typeof id === 'string' ? model.run(id) : null;
+    return run === null ? (id === undefined ? panel.selected : []) : [run];
+  }
+
+  function lacking(runs: readonly IRun[], what: 'notebook' | 'report'): string | null {
+    const [run] = runs;
+    const reason = single(runs);
+    if (reason !== null || run === undefined || run.links[what] !== null) {
+      return reason;
+    }
+    const said = missing(run, what, model.list?.notice ?? null).replace(/\.$/, '');
+    return said.charAt(0).toLowerCase() + said.slice(1);
+  }
+
+  function absent(command: string): string | null {
+    return commands.hasCommand(command) ? null : 'this JupyterLab has no such view';
+  }
+
+  for (const [id, deed] of Object.entries(deeds)) {
+    commands.addCommand(id, {
+      label: args => {
+        const why = deed.off(meant(args));
+        return why === null ? deed.label : `${deed.label.replace(/…$/, '')} (${why})`;
+      },
+      isEnabled: args => deed.off(meant(args)) === null,
+      execute: async args => {
+        try {
+          await deed.execute(meant(args));
+        } catch (error) {
+          await showErrorMessage(deed.label.replace(/…$/, ''), error as Error);
+        }
+      },
+      describedBy: RUN_ARGUMENTS
+    });
+  }
+  Object.keys(deeds).forEach((command, rank) => {
     app.contextMenu.addItem({ command, selector: '.kk-Run', rank });
   });
+}
+
+const isLive = (run: IRun): boolean => run.status === 'running' || run.status === 'queued';
+
+const none = (runs: readonly IRun[]): string | null => (runs.length === 0 ? 'select a run' : null);
+
+const single = (runs: readonly IRun[]): string | null => none(runs) ?? (runs.length > 1 ? 'select one run alone' : null);
+
+/** One after the other: the server's disk is not asked for all at once, and the first refusal is the one that is told. */
+async function inTurn(runs: readonly IRun[], work: (run: IRun) => Promise<void>): Promise<void> {
+  for (const run of runs) {
+    await work(run);
+  }
+}
+
+async function confirm(runs: readonly IRun[]): Promise<boolean> {
+  const what = runs.length === 1 ? (runs[0]?.id ?? '') : `${runs.length} runs`;
+  const answer = await showDialog({
+    title: 'Delete',
+    body: `Delete ${what} with notebook, report and results? This cannot be undone.`,
+    buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: 'Delete' })]
+  });
+  return answer.button.accept;
 }

@@ -1,162 +1,178 @@
 /** The side panel of runs. */
 
-import type { ServerConnection } from '@jupyterlab/services';
+import type { ServiceManager } from '@jupyterlab/services';
 import { refreshIcon } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
-import { Poll } from '@lumino/polling';
-import { Widget } from '@lumino/widgets';
+import type { Message } from '@lumino/messaging';
+import { Panel, Widget } from '@lumino/widgets';
 
-import { drawCard } from './card';
 import { html } from '../common/dom';
+import { metricLabel } from '../common/format';
 import { runsIcon } from '../common/icon';
-import { fetchRuns, type IRun, type IRunList } from './api';
+import type { IRun } from './api';
+import { dragged, openingCode } from './code';
+import { RunsList } from './list';
+import { RunsModel } from './model';
+import { FIXED, matches, metricsOf, sorted } from './query';
+import { editTags } from './tags';
 
-const MAX_INTERVAL = 60_000;
-
-/** Lists the runs of the server, looking again every few seconds while it can be seen. */
-export class RunsPanel extends Widget {
-  constructor(settings: ServerConnection.ISettings, commands: CommandRegistry) {
+/** Lists the runs of the server, filtered and sorted. */
+export class RunsPanel extends Panel {
+  /** `folder` is that of what is being worked on, below the server's root: code is written for it. */
+  constructor(services: ServiceManager.IManager, commands: CommandRegistry, folder: () => string) {
     super();
     this.id = 'kernelkit-runs';
     this.title.icon = runsIcon;
     this.title.caption = 'Backtest runs';
     this.addClass('kk-Runs');
-    this._settings = settings;
-    this._commands = commands;
+    this.model = new RunsModel(services, () => this.isVisible);
+    this._list = new RunsList(() => dragged(this.code(this.selected)));
+    this._folder = folder;
     this._build();
-    this._poll = new Poll({
-      auto: false,
-      name: '@kernelkit/labextension:runs',
-      factory: () => this._load(),
-      frequency: { interval: 2000, backoff: true, max: MAX_INTERVAL },
-      standby: () => (this.isVisible ? 'when-hidden' : true)
+    this.model.changed.connect(() => this._show());
+    this._list.wished.connect((_, wish) => {
+      const command = wish === 'open' ? 'kernelkit:open-notebook' : 'kernelkit:delete-runs';
+      if (commands.isEnabled(command)) {
+        void commands.execute(command);
+      }
+    });
+    this._list.node.addEventListener('click', event => {
+      const button = (event.target as Element).closest('button');
+      const id = button?.closest<HTMLElement>('.kk-Run')?.dataset['run'];
+      if (button !== null && id !== undefined) {
+        void commands.execute(button.dataset['command'] ?? '', { id });
+      }
     });
   }
 
+  readonly model: RunsModel;
+
   override dispose(): void {
-    this._poll.dispose();
+    this.model.dispose();
     super.dispose();
   }
 
-  /** Seconds between two looks. */
-  set pollInterval(seconds: number) {
-    this._poll.frequency = { interval: 1000 * seconds, backoff: true, max: Math.max(MAX_INTERVAL, 1000 * seconds) };
+  /** The selected runs, from top to bottom. */
+  get selected(): IRun[] {
+    return this._list.selection.map(id => this.model.run(id)).filter(run => run !== null);
   }
 
-  /** The run with this id, or null where it is not listed. */
-  run(id: string): IRun | null {
-    return this._list?.runs.find(run => run.id === id) ?? null;
+  /** Python that opens these runs. */
+  code(runs: readonly IRun[]): string {
+    return openingCode(runs, this.model.list?.root ?? 'runs', this._folder());
   }
 
-  /** Look now. */
-  async refresh(): Promise<void> {
-    await this._poll.refresh();
+  /** Let the tags of a run be edited in its card; null where nothing is to be changed. */
+  async editTags(run: IRun): Promise<string[] | null> {
+    const card = this._list.node.querySelector<HTMLElement>(`[data-run="${CSS.escape(run.id)}"]`);
+    if (card === null || this._editing) {
+      return null;
+    }
+    // a card that is drawn anew would lose what is being typed
+    this._editing = true;
+    const tags = await editTags(card, run.tags);
+    this._editing = false;
+    this._show();
+    return tags;
   }
 
-  protected override onAfterShow(): void {
-    void this.refresh();
+  protected override onAfterShow(msg: Message): void {
+    super.onAfterShow(msg);
+    void this.model.refresh();
   }
 
   private _build(): void {
     const refresh = html('button', { type: 'button', class: 'kk-Refresh', title: 'Look for runs now' });
     refreshIcon.element({ container: refresh });
-    refresh.addEventListener('click', () => void this.refresh());
+    refresh.addEventListener('click', () => void this.model.refresh());
     this._filter.addEventListener('input', () => this._show());
-    this._items.addEventListener('click', event => this._onClick(event));
-    this._items.addEventListener('dblclick', event => this._open(event));
-    this._items.addEventListener('keydown', event => {
-      if (event.key === 'Enter' && event.target instanceof HTMLLIElement) {
-        this._open(event);
-      }
+    this._sort.addEventListener('change', () => this._show());
+    this._turn.addEventListener('click', () => {
+      this._reversed = !this._reversed;
+      this._show();
     });
     const title = html('h2', {}, 'Backtest runs', this._count);
-    this.node.append(
+    const head = html(
+      'div',
+      {},
       html('header', { class: 'kk-Runs-head' }, title, refresh),
-      this._filter,
-      this._message,
-      this._items
+      this._tools,
+      this._message
     );
-  }
-
-  private async _load(): Promise<void> {
-    try {
-      this._list = await fetchRuns(this._settings);
-      this._problem = null;
-    } catch (error) {
-      this._problem = `The runs cannot be read: ${(error as Error).message}`;
-      throw error;
-    } finally {
-      this._show();
-    }
-  }
-
-  private _onClick(event: Event): void {
-    const button = (event.target as Element).closest('button');
-    const id = (event.target as Element).closest('li')?.dataset['run'];
-    if (button !== null && id !== undefined) {
-      void this._commands.execute(button.dataset['command'] ?? '', { id });
-    }
-  }
-
-  private _open(event: Event): void {
-    const id = (event.target as Element).closest('li')?.dataset['run'];
-    if (id !== undefined && this._commands.isEnabled('kernelkit:open-notebook', { id })) {
-      void this._commands.execute('kernelkit:open-notebook', { id });
-    }
+    this._tools.append(this._filter, this._sort, this._turn);
+    this.addWidget(new Widget({ node: head }));
+    this.addWidget(this._list);
   }
 
   private _show(): void {
-    const runs = this._list?.runs ?? [];
-    const words = this._filter.value.toLowerCase().split(/\s+/);
-    const shown = runs.filter(run => {
-      const text = [run.name, run.status, run.template, run.data?.name].join(' ').toLowerCase();
-      return words.every(word => text.includes(word));
-    });
-    this._count.textContent = runs.length === 0 ? '' : String(runs.length);
-    this._filter.hidden = runs.length === 0;
+    if (this._editing) {
+      return;
+    }
+    const runs = this.model.list?.runs ?? [];
+    this._offer(metricsOf(runs));
+    const shown = sorted(
+      runs.filter(run => matches(run, this._filter.value)),
+      this._sort.value,
+      this._reversed
+    );
+    const all = runs.length.toLocaleString('en-US');
+    this._count.textContent = runs.length === 0 ? '' : shown.length < runs.length ? `${shown.length} of ${all}` : all;
+    this._tools.hidden = runs.length === 0;
+    this._turn.textContent = this._reversed ? '↑' : '↓';
+    this._turn.setAttribute('aria-pressed', String(this._reversed));
     this._say(runs.length, shown.length);
-    this._place(shown);
+    const notice = this.model.list?.notice ?? null;
+    this._list.draw(shown, run => ({ pending: this.model.pending(run.id), notice }));
+  }
+
+  /** Offers to sort by these metrics too. */
+  private _offer(metrics: readonly string[]): void {
+    const names = [...Object.keys(FIXED), ...metrics];
+    if (names.join() === [...this._sort.options].map(option => option.value).join()) {
+      return;
+    }
+    const chosen = this._sort.value;
+    const labels: Record<string, string> = FIXED;
+    this._sort.replaceChildren(...names.map(name => html('option', { value: name }, labels[name] ?? metricLabel(name))));
+    this._sort.value = names.includes(chosen) ? chosen : 'created';
   }
 
   /** The line above the list: a problem, a notice, or what to do when the list is empty. */
   private _say(all: number, shown: number): void {
-    let text = this._problem ?? this._list?.notice ?? '';
-    if (text === '' && all === 0 && this._list !== null) {
-      text = `No runs in ${this._list.root} yet. Start one in a terminal: kernelkit run walk_forward --out ${this._list.root}`;
+    const { list, problem } = this.model;
+    let text = problem ?? list?.notice ?? '';
+    if (text === '' && all === 0 && list !== null) {
+      text = `No runs in ${list.root} yet. Start one in a terminal: kernelkit run walk_forward --out ${list.root}`;
     } else if (text === '' && shown === 0 && all > 0) {
-      text = 'No run has these words in its name, status, template or data.';
+      text = 'No run has these words in its name, status, template, strategy, data, verdict or tags.';
     }
     this._message.textContent = text;
     this._message.hidden = text === '';
-    this._message.classList.toggle('kk-mod-error', this._problem !== null);
+    this._message.classList.toggle('kk-mod-error', problem !== null);
   }
 
-  /** Puts the cards in order; an unchanged card stays the same element, so focus and selection survive. */
-  private _place(runs: readonly IRun[]): void {
-    const now = Date.now();
-    const focused = document.activeElement?.closest<HTMLElement>('.kk-Run')?.dataset['run'];
-    const cards = runs.map(run => {
-      const fresh = drawCard(run, now, this._list?.notice ?? null);
-      const old = this._cards.get(run.id);
-      return old?.isEqualNode(fresh) === true ? old : fresh;
-    });
-    this._cards = new Map(cards.map(card => [card.dataset['run'] ?? '', card]));
-    if (cards.some((card, i) => this._items.children[i] !== card) || this._items.childElementCount !== cards.length) {
-      this._items.replaceChildren(...cards);
-      if (focused !== undefined) {
-        this._cards.get(focused)?.focus();
-      }
-    }
-  }
-
-  private readonly _settings: ServerConnection.ISettings;
-  private readonly _commands: CommandRegistry;
-  private readonly _poll: Poll;
+  private readonly _list: RunsList;
+  private readonly _folder: () => string;
   private readonly _count = html('span', { class: 'kk-Count' });
-  private readonly _filter = html('input', { type: 'search', class: 'kk-Filter', placeholder: 'Filter runs', hidden: '' });
-  private readonly _message = html('p', { class: 'kk-Message', hidden: '' });
-  private readonly _items = html('ul', { class: 'kk-Runs-list' });
-  private _cards = new Map<string, HTMLLIElement>();
-  private _list: IRunList | null = null;
-  private _problem: string | null = null;
+  private readonly _tools = html('div', { class: 'kk-Runs-tools', hidden: '' });
+  private readonly _filter = html('input', {
+    type: 'search',
+    class: 'kk-Filter',
+    placeholder: 'Filter runs',
+    title: 'Words that a run has; tag:spx and status:done ask for that alone'
+  });
+  private readonly _sort = html(
+    'select',
+    { class: 'kk-Sort', 'aria-label': 'Sort by', title: 'Sort by' },
+    html('option', { value: 'created' }, 'Newest')
+  );
+  private readonly _turn = html('button', {
+    type: 'button',
+    class: 'kk-Turn',
+    title: 'The other way round',
+    'aria-label': 'The other way round'
+  });
+  private readonly _message = html('p', { class: 'kk-Message', role: 'status', hidden: '' });
+  private _reversed = false;
+  private _editing = false;
 }

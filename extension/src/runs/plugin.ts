@@ -2,12 +2,20 @@
 
 import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
+import { PathExt } from '@jupyterlab/coreutils';
+import { DocumentWidget } from '@jupyterlab/docregistry';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 
 import { addCommands, CommandIDs } from './commands';
 import { RunsPanel } from './panel';
 
 const PLUGIN_ID = '@kernelkit/labextension:plugin';
+
+/** The folder of the document in front, below the server's root. */
+function workingFolder(app: JupyterFrontEnd): string {
+  const front = app.shell.currentWidget;
+  return front instanceof DocumentWidget ? PathExt.dirname(front.context.localPath) : '';
+}
 
 /** The panel of backtest runs with its commands and settings; every token is optional. */
 export const runsPlugin: JupyterFrontEndPlugin<void> = {
@@ -21,7 +29,7 @@ export const runsPlugin: JupyterFrontEndPlugin<void> = {
     restorer: ILayoutRestorer | null,
     registry: ISettingRegistry | null
   ) => {
-    const panel = new RunsPanel(app.serviceManager.serverSettings, app.commands);
+    const panel = new RunsPanel(app.serviceManager, app.commands, () => workingFolder(app));
     app.shell.add(panel, 'left', { rank: 900 });
     restorer?.add(panel, panel.id);
     addCommands(app, panel);
@@ -31,7 +39,7 @@ export const runsPlugin: JupyterFrontEndPlugin<void> = {
     if (registry !== null) {
       const settings = await registry.load(PLUGIN_ID);
       const apply = (): void => {
-        panel.pollInterval = settings.get('pollInterval').composite as number;
+        panel.model.pollInterval = settings.get('pollInterval').composite as number;
       };
       settings.changed.connect(apply);
       apply();

@@ -1,0 +1,48 @@
+/** Which runs are shown, and in which order. */
+
+import { inOrder } from '../common/format';
+import type { IRun } from './api';
+
+/** Whether a run has every word of a filter; `tag:spx` and `status:done` ask for that alone. */
+export function matches(run: IRun, filter: string): boolean {
+  const text = [run.name, run.status, run.template, run.strategy, run.data?.name, run.verdict?.judgement, ...run.tags]
+    .join(' ')
+    .toLowerCase();
+  const words = filter.toLowerCase().split(/\s+/);
+  return words.every(word => {
+    if (word.startsWith('tag:')) {
+      return run.tags.some(tag => tag.toLowerCase().startsWith(word.slice(4)));
+    }
+    return word.startsWith('status:') ? run.status.startsWith(word.slice(7)) : text.includes(word);
+  });
+}
+
+/** What runs can be sorted by: `created`, `name`, `status`, or a metric. */
+export const FIXED = { created: 'Newest', name: 'Name', status: 'Status' } as const;
+
+/** The metrics that some of the runs have, in reading order. */
+export function metricsOf(runs: readonly IRun[]): string[] {
+  return inOrder([...new Set(runs.flatMap(run => Object.keys(run.metrics)))]);
+}
+
+const LIFE = ['running', 'queued', 'lost', 'failed', 'cancelled', 'done'];
+
+function compare(one: IRun, other: IRun, by: string): number {
+  switch (by) {
+    case 'created':
+      return one.created < other.created ? 1 : one.created > other.created ? -1 : 0;
+    case 'name':
+      return one.name.localeCompare(other.name);
+    case 'status':
+      return LIFE.indexOf(one.status) - LIFE.indexOf(other.status);
+    default:
+      return (other.metrics[by] ?? 0) - (one.metrics[by] ?? 0);
+  }
+}
+
+/** The runs in order: newest, first letter, most urgent, highest number first, or the other way round. */
+export function sorted(runs: readonly IRun[], by: string, reversed: boolean): IRun[] {
+  const lacks = (run: IRun): number => (by in FIXED || typeof run.metrics[by] === 'number' ? 0 : 1);
+  // what has no number is last, whichever way the numbers go
+  return [...runs].sort((a, b) => lacks(a) - lacks(b) || (reversed ? -1 : 1) * compare(a, b, by));
+}
