@@ -47,7 +47,7 @@ def _filled(template: Path, values: Mapping[str, Any]) -> bytes:
     source = "".join(f"{name} = {value!r}\n" for name, value in values.items())
     tagged = [i for i, cell in enumerate(notebook["cells"]) if "parameters" in cell["metadata"].get("tags", ())]
     if values:
-        cell = {
+        cell: dict[str, Any] = {
             "cell_type": "code",
             "execution_count": None,
             "metadata": {"tags": [INJECTED]},

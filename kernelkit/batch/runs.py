@@ -267,10 +267,15 @@ class Recorder:
 
 def held(run: Run) -> Run:
     """`run` in the hands of this process, created now unless it says when."""
-    pid = os.getpid()
-    mine = {"pid": pid, "pid_started": _process.started(pid) or "", "host": socket.gethostname()}
-    now = utc_now()
-    return dataclasses.replace(run, **mine, heartbeat=now, created=run.created or now)
+    pid, moment = os.getpid(), utc_now()
+    return dataclasses.replace(
+        run,
+        pid=pid,
+        pid_started=_process.started(pid) or "",
+        host=socket.gethostname(),
+        heartbeat=moment,
+        created=run.created or moment,
+    )
 
 
 def write(file: Path, run: Run) -> None:
