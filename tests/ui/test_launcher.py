@@ -133,6 +133,21 @@ def test_form__a_run_is_followed_to_its_report(session, form, lab):
     assert session.problems == []
 
 
+def test_form__of_a_shipped_template_runs(session, lab):
+    session.problems.clear()
+    session.close_all()
+    session.command("kernelkit:launch", template="walk_forward")
+    form = session.page.locator(".kk-Launch")
+    form.get_by_label("grid", exact=True).fill("fast=20,50; slow=100,200")
+    form.get_by_label("test", exact=True).fill("5Y")
+    form.get_by_text("This makes 1 run.").wait_for()
+    form.get_by_role("button", name="Run as batch").click()
+    form.locator(".kk-Followed").get_by_text("1 done").wait_for(timeout=300_000)
+    (made,) = runs_of(lab.root, test="5Y")
+    assert (made.status, made.metrics["folds"]) == ("done", 3.0)
+    assert session.problems == []
+
+
 def test_form__a_range_is_a_sweep(session, form, lab):
     form.get_by_label("fast", exact=True).fill("1:3:1")
     form.get_by_label("slow", exact=True).fill("50,60")
