@@ -1,7 +1,8 @@
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
+import { launcherPlugin } from './launcher/plugin';
 import { runsPlugin } from './runs/plugin';
 
-const plugins: JupyterFrontEndPlugin<void>[] = [runsPlugin];
+const plugins: JupyterFrontEndPlugin<void>[] = [runsPlugin, launcherPlugin];
 
 export default plugins;

@@ -34,7 +34,8 @@ def job_of(run: Run, folder: Path, *, force: bool = False, cluster: str | None =
         fix = "Type the command again that it was made with."
         wanted = "notebook, folder, values, cluster and hide_code"
         raise RunError(message(f"origin of {run.id}", f"{type(error).__name__}: {error}", wanted, fix)) from None
-    job = named(Job(read(notebook), values, "", run.name, folder.parent, force, hide_code, cluster or before))
+    job = Job(read(notebook), values, "", run.name, folder.parent, force, hide_code, cluster or before)
+    job = named(job, provenance.versions())
     if job.id != run.id:
         raise RunError(message(run.id, _changed(run), "what it was made with", "kernelkit run makes it as a new run."))
     return dataclasses.replace(job, folder=folder)

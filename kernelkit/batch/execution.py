@@ -78,19 +78,25 @@ def _clear(folder: Path) -> None:
 
 
 def _first(job: Job, before: runs.Run | None) -> runs.Run:
+    run = planned(job, provenance.versions(), before)
+    return dataclasses.replace(run, status="running", git=provenance.git_state(job.place))
+
+
+def planned(job: Job, versions: Mapping[str, str], before: runs.Run | None = None) -> runs.Run:
+    """The record of `job` before it begins, as old as that of an attempt `before` which had begun."""
     parameters = as_json(job.parameters)
     seed, data = parameters.get("seed"), parameters.get("data")
     return runs.Run(
         id=job.id,
         name=job.name,
         template=job.template.name,
-        created=before.created if before else "",
+        status="queued",
+        created=before.created if before and before.cells else "",
         parameters=parameters,
-        versions=provenance.versions(),
+        versions=versions,
         data=None if data is None else {"name": data, "lineage": None},
         strategy=next((value for name in _STRATEGY if isinstance(value := parameters.get(name), str)), None),
         seed=seed if type(seed) is int else None,
-        git=provenance.git_state(Path.cwd()),
         origin=job.origin,
     )
 

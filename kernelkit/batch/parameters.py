@@ -24,28 +24,32 @@ class Parameter:
 
     `axis` is text that is itself an axis (`fast = "5:50:5"`), `grid` such of several parameters (`"fast=5:50:5; n=9"`):
     the notebook sweeps it, so it stays one value here.
-    `code` is a default that is no literal; its type is not known.
+    `code` is a default that is no literal; its type is not known. An empty line of the cell begins the next `group`.
     """
 
     name: str
     default: Any
     kind: str
     help: str
+    group: int = 0
 
 
 def declared(source: str) -> tuple[Parameter, ...]:
     """The parameters that the source of a parameters cell assigns, in order; UsageError where it is not Python.
 
     >>> declared("fast = 20  # bars\\nslow: str = '60:220:20'")[0]
-    Parameter(name='fast', default=20, kind='int', help='bars')
+    Parameter(name='fast', default=20, kind='int', help='bars', group=0)
     """
     try:
         tree = ast.parse(source)
     except SyntaxError as error:
         raise UsageError(f"the parameters cell is not Python: {error.msg} in its line {error.lineno}") from None
-    comments = _comments(source)
+    comments, lines = _comments(source), source.splitlines()
     found: dict[str, Parameter] = {}
+    group = end = 0
     for node in tree.body:
+        group += bool(found) and any(not line.strip() for line in lines[end : node.lineno - 1])
+        end = node.end_lineno or 0
         if isinstance(node, ast.Assign) and len(node.targets) == 1:
             target, value, annotation = node.targets[0], node.value, None
         elif isinstance(node, ast.AnnAssign) and node.value is not None:
@@ -54,7 +58,7 @@ def declared(source: str) -> tuple[Parameter, ...]:
             continue
         if isinstance(target, ast.Name):
             default, kind = _default(value, annotation)
-            found[target.id] = Parameter(target.id, default, kind, comments.get(node.end_lineno or 0, ""))
+            found[target.id] = Parameter(target.id, default, kind, comments.get(end, ""), group)
     return tuple(found.values())
 
 
@@ -125,6 +129,28 @@ def _unknown(name: str, known: list[str], source: str) -> str:
     close = difflib.get_close_matches(name, known, 1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     return f"{source} has no parameter {name!r}{hint}; it has {', '.join(known)}"
+
+
+def typed(parameter: Parameter) -> str | None:
+    """The text that `bind` reads as the default; None where there is none, as for code.
+
+    >>> [typed(p) for p in declared("cash = 1_000_000.0; note = 'x; 1, 2'; fast = '5:50:5'; n = len('a')")]
+    ['1000000', "'x; 1, 2'", '5:50:5', None]
+    """
+    default = parameter.default
+    if parameter.kind == "code":
+        return None
+    spelt = [str(default), repr(default), f'"{default}"']
+    if parameter.kind == "float" and isinstance(default, float) and default.is_integer() and abs(default) < 1e16:
+        spelt.insert(0, str(int(default)))
+    for text in spelt:
+        try:
+            (values,) = _values(parameter, text)
+        except (UsageError, ValueError):  # another number of values
+            continue
+        if values == default and type(values) is type(default):
+            return text
+    return None
 
 
 def _values(parameter: Parameter, value: object) -> tuple[Any, ...]:

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run to make: what to execute, with which values, in which folder; plain data, so that it can travel."""
+    """One run to make: what to execute, with which values, in which folder; plain data, so that it can travel.
+
+    It is made in `place`, where its files count from.
+    """
 
     template: Template
     values: Mapping[str, Any]
@@ -32,6 +35,7 @@ class Job:
     force: bool = False
     hide_code: bool = False
     cluster: str | None = None
+    place: Path = field(default_factory=Path.cwd)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -44,7 +48,7 @@ class Job:
         shipped = templates().get(self.template.name) == self.template.path
         return {
             "notebook": self.template.name if shipped else str(self.template.path),
-            "folder": str(Path.cwd()),
+            "folder": str(self.place),
             "values": {name: repr(value) for name, value in self.values.items()},
             "cluster": self.cluster,
             "hide_code": self.hide_code,
@@ -60,30 +64,35 @@ def plan(
     force: bool = False,
     hide_code: bool = False,
     cluster: str | None = None,
+    place: Path | None = None,
 ) -> list[Job]:
     """The runs that `parameters` ask of `template`, checked and named; nothing is written.
 
-    A run's id is its name and a hash of what the template's cells say, all parameters, the files of code that these
-    name, and the versions; not where it is run.
+    They are made in `place`, the current folder without it. A run's id is its name and a hash of what the template's
+    cells say, all parameters, the files of code that these name, and the versions; not where it is run.
     """
     found = read(template)
-    if name is None:
-        # "Grid search (2)" becomes Grid-search-2
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", found.name).strip("-._")[:80] or "run"
+    name = name_of_runs(found) if name is None else name
     if not _NAME.match(name):
         raise UsageError(
             f"the name {name!r} is none for a folder; wanted letters, digits, '.', '_', '-', at most 80 of them"
         )
+    versions, place = provenance.versions(), place or Path.cwd()
     return [
-        named(Job(found, values, "", name, Path(out), force, hide_code, cluster))
+        named(Job(found, values, "", name, Path(out), force, hide_code, cluster, place), versions)
         for values in bind(found.parameters, parameters, found.path.name)
     ]
 
 
-def named(job: Job) -> Job:
+def name_of_runs(template: Template) -> str:
+    """What its runs are called unless somebody says otherwise."""
+    # "Grid search (2)" becomes Grid-search-2
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", template.name).strip("-._")[:80] or "run"
+
+
+def named(job: Job, versions: Mapping[str, str]) -> Job:
     """`job`, whose folder is that of the runs, with the id that its content gives it, and the folder of that name."""
-    versions = provenance.versions()
-    said = [job.template.digest, as_json(job.parameters), versions, *named_files(job.parameters.values())]
+    said = [job.template.digest, as_json(job.parameters), versions, *named_files(job.parameters.values(), job.place)]
     run_id = f"{job.name}-{hashlib.sha256(canonical_json(said)).hexdigest()[:10]}"
     return dataclasses.replace(job, id=run_id, folder=job.folder / run_id)
 
@@ -105,13 +114,13 @@ def _is_json(value: object) -> bool:
     return True
 
 
-def named_files(values: Iterable[Any]) -> list[str]:
+def named_files(values: Iterable[Any], place: Path) -> list[str]:
     """Hashes of what values name: files ``trend.py``, ``notes.ipynb:trend``, also as words of text, bars ``own.zarr``.
 
-    Bars are told by their digest, which stands in the ``zarr.json`` of their folder.
+    They count from `place`. Bars are told by their digest, which stands in the ``zarr.json`` of their folder.
     """
     words = [word for value in values if isinstance(value, str) for word in (value, *re.split(r"[\s;]+", value))]
-    paths = [Path(word.partition(":")[0]) for word in dict.fromkeys(words)]
+    paths = [place / word.partition(":")[0] for word in dict.fromkeys(words)]
     paths = [path / "zarr.json" if path.suffix == ".zarr" else path for path in paths]
     files = [path for path in paths if path.suffix in (".py", ".ipynb", ".json") and path.is_file()]
     return [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]

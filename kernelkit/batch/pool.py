@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import pickle
 import subprocess
@@ -9,7 +10,8 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from kernelkit.batch import runs
 from kernelkit.batch._process import stoppable
@@ -17,7 +19,8 @@ from kernelkit.batch.execution import OnChange, Outcome, RunWarning, execute
 from kernelkit.batch.plan import Job
 from kernelkit.errors import RunError
 
-_POLL_S = 0.2
+# Between two steps of a pool.
+POLL_S = 0.2
 # Longer than a kernel takes to shut down; a worker still there is killed, and its run is then shown as lost.
 _STOP_S = 20.0
 
@@ -27,36 +30,77 @@ EXIT_FINISHED, EXIT_DONE_BEFORE, EXIT_REFUSED = 0, 10, 11
 
 def execute_all(planned: Sequence[Job], jobs: int, on_change: OnChange | None = None) -> list[Outcome]:
     """Run all of `planned`, `jobs` at a time; a signal stops the workers, which record it, and raises Interrupted."""
-    waiting = list(reversed(planned))
-    working: list[_Worker] = []
+    pool = Pool(jobs, planned)
     outcomes: dict[str, Outcome] = {}
     with stoppable():
         try:
-            while waiting or working:
-                while waiting and len(working) < jobs:
-                    working.append(_Worker(waiting.pop()))
-                time.sleep(_POLL_S)
-                for worker in list(working):
-                    ended = worker.process.poll() is not None
-                    worker.look(on_change)
-                    if ended:
-                        working.remove(worker)
-                        outcomes[worker.job.id] = worker.outcome()
+            while pool.busy:
+                for ended in pool.step(on_change):
+                    outcomes[ended.job.id] = ended.outcome
+                    if ended.said:
+                        warnings.warn(f"{ended.job.id}: {ended.said}", RunWarning, stacklevel=2)
+                time.sleep(POLL_S)
         finally:
-            _stop(working)
+            pool.stop()
     return [outcomes[job.id] for job in planned]
 
 
-def _stop(working: Sequence[_Worker]) -> None:
-    for worker in working:
-        worker.process.terminate()
-    end = time.monotonic() + _STOP_S
-    for worker in working:
-        try:
-            worker.process.wait(max(0.0, end - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            worker.process.kill()
-            worker.process.wait()
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A job that is over, what came of it, and what its process said by itself though nothing went wrong."""
+
+    job: Job
+    outcome: Outcome
+    said: str
+
+
+class Pool:
+    """Jobs that wait for their turn, and the processes of those, at most `jobs`, that have it.
+
+    Nothing happens between two calls of `step` but the work of these processes.
+    """
+
+    def __init__(self, jobs: int, planned: Iterable[Job] = ()) -> None:
+        self.jobs = jobs
+        self.waiting = collections.deque(planned)
+        self._working: list[_Worker] = []
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits or is at work."""
+        return bool(self.waiting or self._working)
+
+    @property
+    def working(self) -> list[Job]:
+        """The jobs whose processes have not ended yet."""
+        return [worker.job for worker in self._working]
+
+    def step(self, on_change: OnChange | None = None) -> list[Ended]:
+        """Start what has its turn, tell `on_change` what the records say anew, and return the jobs that have ended."""
+        while self.waiting and len(self._working) < self.jobs:
+            self._working.append(_Worker(self.waiting[0]))
+            self.waiting.popleft()
+        over = []
+        for worker in list(self._working):
+            ended = worker.process.poll() is not None
+            worker.look(on_change)
+            if ended:
+                self._working.remove(worker)
+                over.append(worker.ended())
+        return over
+
+    def stop(self) -> None:
+        """End the processes, as a signal ends a run; what waits stays where it is."""
+        for worker in self._working:
+            worker.process.terminate()
+        end = time.monotonic() + _STOP_S
+        for worker in self._working:
+            try:
+                worker.process.wait(max(0.0, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
+            worker.close()
 
 
 class _Worker:
@@ -69,8 +113,15 @@ class _Worker:
         with tempfile.TemporaryFile() as stdin:
             stdin.write(pickle.dumps(job))
             stdin.seek(0)
-            command = [sys.executable, "-m", "kernelkit.batch.worker"]
-            self.process = subprocess.Popen(command, stdin=stdin, stdout=self._said, stderr=self._said)
+            # in a session of its own: Ctrl-C is for whoever owns the pool, and JupyterLab asks before it means it
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "kernelkit.batch.worker"],
+                cwd=job.place,
+                stdin=stdin,
+                stdout=self._said,
+                stderr=self._said,
+                start_new_session=True,
+            )
 
     def look(self, on_change: OnChange | None) -> None:
         """Tell `on_change` what is new in the record."""
@@ -86,25 +137,26 @@ class _Worker:
         run = runs.read_run(self.job.folder)
         return run if run.pid == self.process.pid else None
 
-    def outcome(self) -> Outcome:
+    def close(self) -> None:
+        """Forget what the process said."""
+        self._said.close()
+
+    def ended(self) -> Ended:
         """The result, after the process has ended."""
         code = self.process.returncode
         self._said.seek(0)
         said = self._said.read().decode(errors="replace").strip()
-        self._said.close()
+        self.close()
         if code == EXIT_DONE_BEFORE:
-            return Outcome(runs.read_run(self.job.folder), self.job.folder, fresh=False)
+            done = Outcome(runs.read_run(self.job.folder), self.job.folder, fresh=False)
+            return Ended(self.job, done, "")
         run = self._record()
         if run is None:
             run = runs.Run(id=self.job.id, name=self.job.name, template=self.job.template.name, status="failed")
-            return Outcome(
-                dataclasses.replace(run, error=said[-500:] or f"its process ended with {code}"), self.job.folder
-            )
-        if run.status == "lost":
-            run = dataclasses.replace(run, error=f"its process ended with {code}: {said[-500:]}")
-        elif said:
-            warnings.warn(f"{run.id}: {said}", RunWarning, stacklevel=2)
-        return Outcome(run, self.job.folder)
+            run, said = dataclasses.replace(run, error=said[-500:] or f"its process ended with {code}"), ""
+        elif run.status == "lost":
+            run, said = dataclasses.replace(run, error=f"its process ended with {code}: {said[-500:]}"), ""
+        return Ended(self.job, Outcome(run, self.job.folder), said)
 
 
 def work() -> int:

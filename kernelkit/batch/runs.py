@@ -112,8 +112,8 @@ def read_run(path: str | Path) -> Run:
 def now(run: Run) -> Run:
     """The stored `run` as it is today: lost where nobody is at work on it any more.
 
-    A run is lost when its record says queued or running, and its process on this machine is gone, or (anywhere) the
-    last heartbeat is older than `STALE_S`.
+    A run is lost when its record says queued or running, and its process on this machine is gone, or the last
+    heartbeat is older than `STALE_S`: that of a running one anywhere, that of a queued one on another machine.
     """
     return dataclasses.replace(run, status="lost") if _is_lost(run) else run
 
@@ -148,8 +148,11 @@ def _from_json(record: object, file: Path) -> Run:
 def _is_lost(run: Run) -> bool:
     if run.status not in LIVE:
         return False
-    if run.host == socket.gethostname() and _process.started(run.pid) != run.pid_started:
-        return True
+    if run.host == socket.gethostname():
+        if _process.started(run.pid) != run.pid_started:
+            return True
+        if run.status == "queued":  # whoever holds a thousand of them cannot beat for each in time
+            return False
     try:
         age = datetime.now(UTC) - datetime.fromisoformat(run.heartbeat)
     except ValueError:
@@ -200,14 +203,7 @@ class Recorder:
         self._dirty = False
         self._finished = False
         self._written = -math.inf
-        pid = os.getpid()
-        self._run = dataclasses.replace(
-            run,
-            pid=pid,
-            pid_started=_process.started(pid) or "",
-            host=socket.gethostname(),
-            created=run.created or utc_now(),
-        )
+        self._run = held(run)
 
     @property
     def run(self) -> Run:
@@ -260,14 +256,31 @@ class Recorder:
     def _write(self) -> None:
         with self._lock:
             self._dirty = False
-            self._run = dataclasses.replace(self._run, heartbeat=utc_now())
-            content = self._run.to_json()
+            self._run = run = dataclasses.replace(self._run, heartbeat=utc_now())
         try:
-            write_atomic(self._file, json.dumps(content, indent=1, allow_nan=False).encode())
+            write(self._file, run)
         except OSError:
             self._dirty = True
             raise
         self._written = time.monotonic()
+
+
+def held(run: Run) -> Run:
+    """`run` in the hands of this process, created now unless it says when."""
+    pid, moment = os.getpid(), utc_now()
+    return dataclasses.replace(
+        run,
+        pid=pid,
+        pid_started=_process.started(pid) or "",
+        host=socket.gethostname(),
+        heartbeat=moment,
+        created=run.created or moment,
+    )
+
+
+def write(file: Path, run: Run) -> None:
+    """Write the record to its `file`, whole or not at all."""
+    write_atomic(file, json.dumps(run.to_json(), indent=1, allow_nan=False).encode())
 
 
 def describe(error: BaseException) -> str:

@@ -20,13 +20,17 @@ _SHARE = Path("share", "kernelkit", "templates")
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A notebook to run: its name, file, parameters, title (its first heading) and the hash of what it does."""
+    """A notebook to run: its name, file, parameters, title (its first heading), and the hash of what it does.
+
+    `about` is the paragraph below the title.
+    """
 
     name: str
     path: Path
     parameters: tuple[Parameter, ...]
     title: str
     digest: str
+    about: str = ""
 
 
 def folders() -> list[Path]:
@@ -72,7 +76,8 @@ def read(template: str | Path) -> Template:
             f"{path}: {len(tagged)} cells are tagged 'parameters'; papermill fills only the first, tag one"
         )
     parameters = declared(tagged[0].source) if tagged else ()
-    return Template(path.stem, path, parameters, _title(cells) or path.stem, _digest(cells))
+    title, about = _heading(cells)
+    return Template(path.stem, path, parameters, title or path.stem, _digest(cells), about)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +107,15 @@ def _cell(cell: dict[str, Any]) -> _Cell:
     return _Cell(cell["cell_type"], "".join(cell["source"]), tuple(cell["metadata"].get("tags", ())))
 
 
-def _title(cells: list[_Cell]) -> str:
-    lines = (line for cell in cells if cell.kind == "markdown" for line in cell.source.splitlines())
-    return next((line.lstrip("# ").strip() for line in lines if line.startswith("# ")), "")
+def _heading(cells: list[_Cell]) -> tuple[str, str]:
+    """The first heading, and the paragraph below it; each is empty where there is none."""
+    for cell in cells:
+        lines = cell.source.splitlines() if cell.kind == "markdown" else []
+        for i, line in enumerate(lines):
+            if line.startswith("# "):
+                below = "\n".join(lines[i + 1 :]).strip().partition("\n\n")[0]
+                return line.lstrip("# ").strip(), " ".join(below.split()) if not below.startswith("#") else ""
+    return "", ""
 
 
 def _digest(cells: list[_Cell]) -> str:

@@ -15,17 +15,20 @@ from tests.server.records import write_run
 
 # What each route answers to.
 VERBS = {
-    "runs": ("GET",),
+    "runs": ("GET", "POST"),
     "runs/a-1": ("GET", "DELETE"),
     "runs/a-1/cancel": ("POST",),
     "runs/a-1/tags": ("PUT",),
     "templates": ("GET",),
     "templates/grid": ("GET",),
+    "templates/grid/check": ("POST",),
+    "templates/grid/notebook": ("POST",),
+    "choices": ("GET",),
 }
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")
 KNOWN = [(method, route) for route, methods in VERBS.items() for method in methods]
 UNKNOWN = [(method, route) for route, methods in VERBS.items() for method in METHODS if method not in methods]
-BODIES = {"runs/a-1/tags": '{"tags": ["spx"]}'}
+BODIES = {"runs/a-1/tags": '{"tags": ["spx"]}', "runs": '{"template": "grid"}'}
 
 
 @pytest.fixture
@@ -138,17 +141,19 @@ async def test_run__an_id_that_is_none(jp_fetch, jp_root_dir, run_id):
 
 
 async def test_templates__name_and_title(get, grid):
-    assert await get("templates") == {"templates": [{"name": "grid", "title": "Grid search"}]}
+    about = "Over two parameters."
+    assert await get("templates") == {"templates": [{"name": "grid", "title": "Grid search", "about": about}]}
 
 
 async def test_template__the_form_of_its_parameters(get, grid):
     form = await get("templates", "grid")
-    assert (form["name"], form["title"]) == ("grid", "Grid search")
+    assert (form["name"], form["title"], form["runs"]) == ("grid", "Grid search", "grid")
+    other = {"group": 0, "choices": None}
     assert form["parameters"] == [
-        {"name": "fast", "default": 20, "kind": "int", "help": "bars"},
-        {"name": "slow", "default": 100.0, "kind": "float", "help": ""},
-        {"name": "names", "default": "('a', 'b')", "kind": "tuple", "help": ""},
-        {"name": "cap", "default": "inf", "kind": "float", "help": ""},
+        {"name": "fast", "default": 20, "kind": "int", "help": "bars", "text": "20", **other},
+        {"name": "slow", "default": 100.0, "kind": "float", "help": "", "text": "100", **other},
+        {"name": "names", "default": "('a', 'b')", "kind": "tuple", "help": "", "text": "('a', 'b')", **other},
+        {"name": "cap", "default": "inf", "kind": "float", "help": "", "text": None, **other},
     ]
 
 

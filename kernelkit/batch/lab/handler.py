@@ -11,9 +11,11 @@ from jupyter_server.base.handlers import APIHandler
 from tornado.web import HTTPError
 
 from kernelkit.batch.lab.store import Store
+from kernelkit.batch.queue import Queue
 from kernelkit.errors import KernelkitError, UsageError
 
 STORE = "kernelkit_store"
+QUEUE = "kernelkit_queue"
 # Bytes that a question may have.
 MOST = 1_000_000
 
@@ -39,6 +41,12 @@ class Handler(APIHandler):
         """Where this server's runs are."""
         store: Store = self.settings[STORE]
         return store
+
+    @property
+    def queue(self) -> Queue:
+        """The runs that this server makes."""
+        queue: Queue = self.settings[QUEUE]
+        return queue
 
     def log_exception(self, kind: Any, error: Any, trace: Any) -> None:
         """Log what went wrong here: tornado's line has the whole address, in which a token may stand."""

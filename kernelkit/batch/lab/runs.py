@@ -11,6 +11,7 @@ from kernelkit.batch.cancel import cancel
 from kernelkit.batch.delete import delete
 from kernelkit.batch.lab.events import WATCHER, Watcher
 from kernelkit.batch.lab.handler import Handler, Refusal
+from kernelkit.batch.lab.start import start
 from kernelkit.errors import RunError
 
 # A run has ended, or is at work, where the question takes the other for granted.
@@ -18,7 +19,7 @@ CONFLICT = 409
 
 
 class RunsHandler(Handler):
-    """GET /kernelkit/runs: all runs, newest first; with ?id=...&id=... those alone that there still are."""
+    """GET /kernelkit/runs: all runs, newest first; with ?id=...&id=... those alone that there still are. POST: more."""
 
     @authenticated
     async def get(self) -> None:
@@ -33,6 +34,12 @@ class RunsHandler(Handler):
                 "runs": store.describe(ids or None),
             }
         )
+
+    @authenticated
+    async def post(self) -> None:
+        """Queue the runs that a form asks for, see `start`; 400 where it is wrong, 409 where they cannot be queued."""
+        content = self.body()
+        await self.answer(lambda: start(content, self.store, self.queue), CONFLICT)
 
 
 class _OneRun(Handler):
@@ -81,7 +88,10 @@ class CancelHandler(_OneRun):
         self.check(run_id)
 
         def work() -> dict[str, Any]:
-            cancel(self.store.place(run_id))
+            if run_id in self.queue:
+                self.queue.cancel(run_id)
+            else:
+                cancel(self.store.place(run_id))
             return self.told(run_id)
 
         await self.answer(work, CONFLICT)

@@ -39,6 +39,7 @@ class Store:
 
     def __init__(self, folder: Path, root: Path) -> None:
         self.folder = folder
+        self.root = root
         self.shown, self.notice = str(folder), None
         if folder.is_relative_to(root):
             self.shown = folder.relative_to(root).as_posix()

@@ -1,0 +1,128 @@
+/** Templates in the launcher and the command palette of JupyterLab, and their forms in the main area. */
+
+import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ICommandPalette, MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
+import { URLExt } from '@jupyterlab/coreutils';
+import type { IDocumentWidget } from '@jupyterlab/docregistry';
+import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
+import { ILauncher } from '@jupyterlab/launcher';
+import { UUID, type ReadonlyPartialJSONObject } from '@lumino/coreutils';
+
+import { launchIcon } from '../common/icon';
+import { TemplateClient, type ITemplate, type Values } from './api';
+import { LaunchForm, type IDesk, type ILaunch } from './form';
+
+const LAUNCH = 'kernelkit:launch';
+const CATEGORY = 'kernelkit';
+
+const ARGUMENTS = {
+  type: 'object',
+  required: ['template'],
+  properties: {
+    template: { type: 'string', description: 'The name of a template, or the path of a notebook' },
+    values: { type: 'object', description: 'What is typed into its fields', additionalProperties: { type: 'string' } },
+    name: { type: 'string', description: 'What the runs are called' }
+  }
+} as const;
+
+/** What the form of these arguments begins with; a restored one has its own id. */
+function launchOf(args: ReadonlyPartialJSONObject): ILaunch {
+  const { id, template, values, name, hideCode, follow } = args;
+  if (typeof template !== 'string' || template === '') {
+    throw new Error(`${LAUNCH} wants the argument template, the name of a template`);
+  }
+  return {
+    id: typeof id === 'string' ? id : `kernelkit-launch-${UUID.uuid4()}`,
+    template,
+    values: (values ?? {}) as Values,
+    name: typeof name === 'string' ? name : null,
+    hideCode: hideCode === true,
+    follow: Array.isArray(follow) ? (follow as string[]) : []
+  };
+}
+
+/** Opens notebooks and reports in `app`, beside the folder that `browser` shows. */
+function deskOf(app: JupyterFrontEnd, browser: IDefaultFileBrowser | null): IDesk {
+  const { commands, serviceManager } = app;
+  return {
+    commands,
+    folder: () => serviceManager.contents.localPath(browser?.model.path ?? ''),
+    openNotebook: async (path, run) => {
+      const widget = (await commands.execute('docmanager:open', { path })) as IDocumentWidget;
+      if (run) {
+        // cells that are run before the kernel answers are dropped silently
+        await widget.context.ready;
+        await widget.context.sessionContext.ready;
+        await widget.context.sessionContext.session?.kernel?.info;
+        app.shell.activateById(widget.id);
+        await commands.execute('notebook:run-all-cells');
+      }
+    },
+    openReport: path => {
+      const url = URLExt.join(serviceManager.serverSettings.baseUrl, 'files', URLExt.encodeParts(path));
+      window.open(url, '_blank', 'noopener');
+    }
+  };
+}
+
+/** The forms of templates; every token is optional. */
+export const launcherPlugin: JupyterFrontEndPlugin<void> = {
+  id: '@kernelkit/labextension:launcher',
+  description: 'Cards, commands and forms of the templates of backtests.',
+  autoStart: true,
+  optional: [ILauncher, ICommandPalette, ILayoutRestorer, IDefaultFileBrowser],
+  activate: async (
+    app: JupyterFrontEnd,
+    launcher: ILauncher | null,
+    palette: ICommandPalette | null,
+    restorer: ILayoutRestorer | null,
+    browser: IDefaultFileBrowser | null
+  ) => {
+    const client = new TemplateClient(app.serviceManager.serverSettings);
+    const desk = deskOf(app, browser);
+    const tracker = new WidgetTracker<MainAreaWidget<LaunchForm>>({ namespace: 'kernelkit-launch' });
+    const known = new Map<string, ITemplate>();
+
+    app.commands.addCommand(LAUNCH, {
+      label: args => {
+        const title = known.get(String(args['template']))?.title ?? 'Template';
+        return args['isPalette'] === true ? `Launch ${title}` : title;
+      },
+      caption: args => known.get(String(args['template']))?.about ?? 'Open the form of a template of backtests',
+      icon: args => (args['isPalette'] === true ? undefined : launchIcon),
+      describedBy: { args: ARGUMENTS },
+      execute: async args => {
+        const launch = launchOf(args);
+        const open = tracker.find(one => one.content.launch.template === launch.template);
+        const plain = args['values'] === undefined && args['id'] === undefined;
+        if (plain && open !== undefined) {
+          app.shell.activateById(open.id);
+          return open;
+        }
+        const content = new LaunchForm(client, desk, launch);
+        const widget = new MainAreaWidget({ content });
+        widget.id = launch.id;
+        content.changed.connect(() => void tracker.save(widget));
+        await tracker.add(widget);
+        app.shell.add(widget, 'main');
+        app.shell.activateById(widget.id);
+        return widget;
+      }
+    });
+    if (restorer !== null) {
+      void restorer.restore(tracker, {
+        command: LAUNCH,
+        args: widget => ({ ...widget.content.launch }) as unknown as ReadonlyPartialJSONObject,
+        name: widget => widget.id
+      });
+    }
+
+    const templates = await client.templates();
+    templates.forEach((template, rank) => {
+      known.set(template.name, template);
+      const args = { template: template.name };
+      launcher?.add({ command: LAUNCH, args, category: CATEGORY, rank });
+      palette?.addItem({ command: LAUNCH, args: { ...args, isPalette: true }, category: CATEGORY });
+    });
+  }
+};

@@ -1,0 +1,28 @@
+"""From a form to runs in the queue of the server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kernelkit.batch import form
+from kernelkit.batch.lab.asked import asked, read
+from kernelkit.batch.lab.store import Store
+from kernelkit.batch.plan import plan
+from kernelkit.batch.queue import Queue
+
+
+def start(content: Mapping[str, Any], store: Store, queue: Queue) -> dict[str, Any]:
+    """Queue the runs that {"template", "values", "name", "hide_code", "force"} asks for, in the server's root folder.
+
+    Answers {"queued": [id], "runs": [record]}, the records of all of them in the order of their axes: what is done
+    already is not queued, unless forced. UsageError as of `kernelkit run`, for all fields that are wrong.
+    """
+    said = asked(content, "template", "values", "name", "hide_code", "force")
+    found = read(said.pop("template"), store.root)
+    form.check(found, said["values"]).refuse()
+    outcomes = queue.add(plan(found.path, said.pop("values"), store.folder, place=store.root, **said))
+    return {
+        "queued": [outcome.run.id for outcome in outcomes if outcome.fresh],
+        "runs": store.describe([outcome.run.id for outcome in outcomes]),
+    }
