@@ -1,7 +1,10 @@
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
+import { clusterPlugin } from './cluster/plugin';
+import { comparePlugin } from './compare/plugin';
+import { ledgerPlugin } from './ledger/plugin';
 import { runsPlugin } from './runs/plugin';
 
-const plugins: JupyterFrontEndPlugin<void>[] = [runsPlugin];
+const plugins: JupyterFrontEndPlugin<void>[] = [runsPlugin, comparePlugin, ledgerPlugin, clusterPlugin];
 
 export default plugins;

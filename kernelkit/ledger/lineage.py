@@ -59,6 +59,14 @@ class Version:
         """The annual Sharpe ratio of the last walk-forward's stitched curve, NaN without."""
         return self.stitched[-1] if self.stitched else float("nan")
 
+    @property
+    def diff(self) -> str:
+        """The lines that it changed in its parent; none without a parent, or where a text is not kept."""
+        if self.parent is None or self.text is None or self.parent.text is None:
+            return ""
+        lines = difflib.unified_diff(self.parent.text.splitlines(), self.text.splitlines(), lineterm="", n=0)
+        return "\n".join(line for line in lines if not line.startswith(("---", "+++", "@@")))
+
 
 @dataclass(frozen=True)
 class Lineage:
@@ -119,7 +127,7 @@ class Lineage:
         if len(found) != 1 or not source:
             wanted = "the beginning of one of " + ", ".join(v.source[:8] for v in self.versions)
             raise UsageError(message("source of a version", repr(source), wanted, "See .table."))
-        return _diff(found[0])
+        return found[0].diff
 
     def __str__(self) -> str:
         lines: list[str] = []
@@ -136,7 +144,7 @@ class Lineage:
         edit = f"  [{', '.join(v.kinds)}]" if v.kinds else ""
         many = "1 trial" if len(v.trials) == 1 else f"{len(v.trials)} trials"
         lines.append(f"{pad}{v.strategy} {v.source[:8]}  {_day(v.first)}  {many}{failed}, {sharpe}{out}{edit}")
-        lines += [f"{pad}    {line}" for line in _diff(v).splitlines()]
+        lines += [f"{pad}    {line}" for line in v.diff.splitlines()]
         for child in self.versions:
             if child.parent is v:
                 self._tell(child, depth + 1, lines)
@@ -209,13 +217,6 @@ def _likest(v: Version, before: list[Version]) -> Version | None:
 def _likeness(a: str, b: str) -> float:
     """Of two sources, names of the functions apart: 1 for the same lines, 0 for none in common."""
     return difflib.SequenceMatcher(None, a.splitlines()[1:], b.splitlines()[1:], autojunk=False).ratio()
-
-
-def _diff(v: Version) -> str:
-    if v.parent is None or v.text is None or v.parent.text is None:
-        return ""
-    lines = difflib.unified_diff(v.parent.text.splitlines(), v.text.splitlines(), lineterm="", n=0)
-    return "\n".join(line for line in lines if not line.startswith(("---", "+++", "@@")))
 
 
 def kinds_of(before: str | None, after: str | None) -> tuple[str, ...]:

@@ -81,12 +81,13 @@ function drawCell(value: Maybe, title: string, metric: string, range: readonly [
   );
 }
 
-/** The metric over the two dims, the best cell outlined; `width` pixels wide. */
+/** The metric over the two dims, the best cell outlined; `width` pixels wide, under `caption`. */
 export function drawHeatmap(
   map: IHeatmap,
   dims: Record<string, Label[]>,
   best: Record<string, Label | null>,
-  width: number
+  width: number,
+  caption = `${metricLabel(map.metric)} of every trial`
 ): HTMLElement {
   const [allColumns, allRows] = [dims[map.x] ?? [], dims[map.y] ?? []];
   const [across, along] = [kept(allColumns), kept(allRows)];
@@ -122,6 +123,6 @@ export function drawHeatmap(
     picture.append(chosen);
   }
   const every = Math.ceil(Math.max(allColumns.length, allRows.length) / MOST);
-  const caption = `${name} of every trial${every > 1 ? `, every ${every}th value shown` : ''}`;
-  return html('figure', { class: 'kk-Figure' }, html('figcaption', {}, caption), picture);
+  const thinned = every > 1 ? `, every ${every}th value shown` : '';
+  return html('figure', { class: 'kk-Figure' }, html('figcaption', {}, `${caption}${thinned}`), picture);
 }

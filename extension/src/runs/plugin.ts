@@ -4,10 +4,9 @@ import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } fro
 import { ICommandPalette } from '@jupyterlab/apputils';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 
+import { PLUGIN_ID } from '../common/settings';
 import { addCommands, CommandIDs } from './commands';
 import { RunsPanel } from './panel';
-
-const PLUGIN_ID = '@kernelkit/labextension:plugin';
 
 /** The panel of backtest runs with its commands and settings; every token is optional. */
 export const runsPlugin: JupyterFrontEndPlugin<void> = {

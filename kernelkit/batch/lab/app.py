@@ -7,8 +7,9 @@ from pathlib import Path
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Unicode
 
-from kernelkit.batch.lab import runs, templates
-from kernelkit.batch.lab.handler import STORE, Store
+from kernelkit.batch.lab import cluster, compare, ledger, runs, templates
+from kernelkit.batch.lab.handler import HELPER, STORE, Store
+from kernelkit.batch.lab.helper import Helper
 from kernelkit.errors import RunError
 
 
@@ -17,7 +18,10 @@ class KernelkitApp(ExtensionApp):
 
     name = "kernelkit"
     description = "Runs and templates of kernelkit for JupyterLab."
-    handlers = [*runs.ROUTES, *templates.ROUTES]  # noqa: RUF012  jupyter_server declares it as an instance's
+    handlers = [  # noqa: RUF012  jupyter_server declares it as an instance's
+        *(*cluster.ROUTES, *compare.ROUTES, *ledger.ROUTES),
+        *(*runs.ROUTES, *templates.ROUTES),
+    ]
 
     runs_dir = Unicode(
         "runs", help="The folder of runs (`kernelkit run --out`), absolute or below the server's root folder."
@@ -30,3 +34,8 @@ class KernelkitApp(ExtensionApp):
             raise RunError("kernelkit's server extension has no server; start it with: jupyter lab")
         root = Path(server.root_dir).resolve()
         self.settings[STORE] = Store(root / Path(self.runs_dir).expanduser(), root)
+        self.settings[HELPER] = Helper(root)
+
+    async def stop_extension(self) -> None:
+        """End what was started beside the server."""
+        self.settings[HELPER].stop()

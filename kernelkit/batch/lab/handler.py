@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ from jupyter_server.base.handlers import APIHandler
 from tornado.web import HTTPError
 
 from kernelkit.batch import runs
+from kernelkit.batch.lab.helper import Helper
 from kernelkit.errors import KernelkitError
 
 STORE = "kernelkit_store"
+HELPER = "kernelkit_helper"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def is_name(text: str) -> bool:
 
 
 class Handler(APIHandler):
-    """A route that reads files, in a thread, and answers JSON."""
+    """A route that reads files, in a thread or a process of its own, and answers JSON."""
 
     @property
     def store(self) -> Store:
@@ -66,8 +68,16 @@ class Handler(APIHandler):
 
     async def answer(self, read: Callable[[], dict[str, Any]]) -> None:
         """Finish with what `read` returns; 404 with the reason where it raises one of kernelkit's errors."""
+        await self._answer(asyncio.to_thread(read))
+
+    async def work(self, function: Callable[..., dict[str, Any]], *arguments: Any) -> None:
+        """As `answer`, of a module's function that loads heavy packages: it runs in a helper's process."""
+        helper: Helper = self.settings[HELPER]
+        await self._answer(helper.call(function, *arguments))
+
+    async def _answer(self, coming: Awaitable[dict[str, Any]]) -> None:
         try:
-            content = await asyncio.to_thread(read)
+            content = await coming
         except KernelkitError as error:
             # HTTPError formats its text with %
             raise HTTPError(404, str(error).replace("%", "%%")) from error

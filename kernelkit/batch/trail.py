@@ -1,0 +1,227 @@
+"""The trail that strategies left in the ledger, as JSON: what was tried, when, what it scored and what that costs."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kernelkit import ledger
+from kernelkit.errors import UsageError, message
+from kernelkit.ledger.log import Row
+from kernelkit.ledger.trials import DONE, FAILED, PRUNED, UNTOUCHED
+
+DAY_S = 86_400.0
+
+
+@dataclass
+class Tried:
+    """What was tried of one strategy for itself (its rivals), beside what was computed along with that."""
+
+    runs: int = 0
+    beside: int = 0
+    failed: int = 0
+    pruned: int = 0
+    first: float = math.inf
+    last: float = -math.inf
+    days: Counter[int] = field(default_factory=Counter)
+    sharpes: dict[bytes, float] = field(default_factory=dict)  # by key, NaN of what came to no result
+    assets: set[str] = field(default_factory=set)
+    spans: dict[bool, tuple[int, int]] = field(default_factory=dict)  # of rivals, by whether data are generated
+
+    def take(self, row: Row) -> None:
+        """Add a row of trials."""
+        self.first, self.last = min(self.first, row["at"]), max(self.last, row["at"])
+        status = row["status"]
+        touched = status != UNTOUCHED
+        many = int(touched.sum())
+        self.assets.update(row["asset_ids"])
+        if row["role"] != "rival":
+            self.beside += many
+            return
+        self.runs += many
+        self.failed += int((status == FAILED).sum())
+        self.pruned += int((status == PRUNED).sum())
+        self.days[int(row["at"] // DAY_S)] += many
+        begin, end = row["span"]
+        known = self.spans.get(bool(row["synthetic"]), (begin, end))
+        self.spans[bool(row["synthetic"])] = min(begin, known[0]), max(end, known[1])
+        done = status == DONE
+        found = zip(row["key"][touched].tolist(), row["sharpe_ratio"][touched], done[touched], strict=True)
+        for key, sharpe, ended in found:
+            if ended or key not in self.sharpes:
+                self.sharpes[key] = float(sharpe) if ended else math.nan
+
+    @property
+    def known(self) -> list[float]:
+        """The annual Sharpe ratios of distinct trials that have one."""
+        return [v for v in self.sharpes.values() if math.isfinite(v)]
+
+
+def overview() -> dict[str, Any]:
+    """Every strategy of the ledger at `kernelkit.ledger.place`, the trials of each day, and the families by market.
+
+    Strategies stand in the order of their last trial, newest first. ``damage`` names logs that cannot be read whole.
+    """
+    found, damage = _heard(_every)
+    families, _ = _heard(lambda: ledger.families().to_dict("records"))
+    days: Counter[int] = Counter()
+    for one in found.values():
+        days.update(one.days)
+    return {
+        "at": ledger.place(),
+        "strategies": [
+            {"strategy": name, **_counted(one), "best_sharpe_ratio": max(one.known, default=None)}
+            for name, one in sorted(found.items(), key=lambda pair: -pair[1].last)
+        ],
+        "days": _by_day(days),
+        "families": [_family(row) for row in families],
+        "damage": damage,
+    }
+
+
+def of(strategy: str) -> dict[str, Any]:
+    """The tree of a strategy's sources, its trials by day, what they cost in multiple testing, and looks at sealed data.
+
+    Raises UsageError for a strategy that the ledger does not know.
+    """
+    found, damage = _heard(_every)
+    if strategy not in found:
+        known = ", ".join(sorted(found)) or "none yet"
+        raise UsageError(message("strategy", repr(strategy), f"one of the ledger: {known}", "Run it first."))
+    one = found[strategy]
+    tree, _ = _heard(lambda: ledger.lineage(strategy))
+    ids = sorted(one.assets)
+    since, looks = ledger.looks(ids)
+    return {
+        "strategy": strategy,
+        **_counted(one),
+        "days": _by_day(one.days),
+        "versions": _versions(tree),
+        "cost": _cost(strategy, one, ids) if one.sharpes else None,
+        "assets": ids,
+        "sealed_since": None if since is None else _day(since / 1e9),
+        "looks": [look._asdict() | {"at": _moment(look.at)} for look in looks],
+        "damage": damage,
+    }
+
+
+def _heard(read: Callable[[], Any]) -> tuple[Any, list[str]]:
+    """What ``read`` returns, and what it warned of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RuntimeWarning)
+        found = read()
+    return found, sorted({str(one.message) for one in caught if issubclass(one.category, RuntimeWarning)})
+
+
+def _every() -> dict[str, Tried]:
+    found: dict[str, Tried] = {}
+    for row in ledger.rows("trials", heavy=False):
+        found.setdefault(row["strategy"], Tried()).take(row)
+    return found
+
+
+def _counted(one: Tried) -> dict[str, Any]:
+    return {
+        "runs": one.runs,
+        "distinct": len(one.sharpes),
+        "failed": one.failed,
+        "pruned": one.pruned,
+        "beside": one.beside,
+        "first": _moment(one.first),
+        "last": _moment(one.last),
+    }
+
+
+def _cost(strategy: str, one: Tried, ids: Sequence[str]) -> dict[str, Any]:
+    """What so many trials cost: the Sharpe ratio that the best of as many without skill is expected to have (I2)."""
+    import numpy as np
+
+    from kernelkit.inference.clustering import worth
+    from kernelkit.inference.significance import expected_max_sharpe
+
+    known = one.known
+    variance = float(np.var(known, ddof=1)) if len(known) > 1 else 0.0
+    generated = False not in one.spans  # what was tried on real data competes with nothing else
+    family = ledger.family(ids, one.spans[generated], synthetic=int(generated))
+    mine = family.strategy == strategy
+    whole = mine & (family.n == family.n[:, mine].max(axis=1, initial=0.0, keepdims=True)).all(axis=0)
+    told = family.n[:, whole].max(axis=1, initial=0.0) > 0.0
+    effective = worth(family.s1[np.ix_(told, whole)] / family.n[np.ix_(told, whole)]) if 2 * whole.sum() > mine.sum() else {}
+    distinct, rivals = len(one.sharpes), family.distinct + family.declared
+
+    def luck(trials: float) -> float | None:
+        return float(expected_max_sharpe(max(trials, 1.0), sharpe_variance=variance)) if variance > 0.0 else None
+
+    best = max(known, default=None)
+    return {
+        "sentence": _sentence(strategy, best, distinct, luck(distinct)),
+        "best": best,
+        "deviation": variance**0.5 if variance > 0.0 else None,
+        "counts": [
+            {"of": "its own trials", "trials": distinct, "luck": luck(distinct)},
+            *({"of": f"as many as they amount to, by {how}", "trials": n, "luck": luck(n)} for how, n in effective.items()),
+            {"of": "all rivals on its markets, declared ones too", "trials": rivals, "luck": luck(rivals)},
+        ],
+    }
+
+
+def _sentence(strategy: str, best: float | None, trials: int, luck: float | None) -> str:
+    many = "1 trial" if trials == 1 else f"{trials:,} distinct trials"
+    if best is None:
+        return f"None of the {many} of {strategy} has a Sharpe ratio."
+    if luck is None:
+        return f"{strategy} has {many} and a Sharpe ratio of {best:.2f}: nothing was chosen among results that differ."
+    against = "more than" if best > luck else "no more than"
+    return (
+        f"The best of {many} of {strategy} has a Sharpe ratio of {best:.2f}, {against} the {luck:.2f} that the best of "
+        f"as many without any skill is expected to have."
+    )
+
+
+def _versions(tree: ledger.Lineage) -> list[dict[str, Any]]:
+    place = {id(v): k for k, v in enumerate(tree.versions)}
+    return [
+        {
+            "strategy": v.strategy,
+            "source": v.source[:8],
+            "parent": None if v.parent is None else place[id(v.parent)],
+            "edit": list(v.kinds),
+            "trials": len(v.trials),
+            "failed": v.failed,
+            "best_sharpe_ratio": _finite(v.best),
+            "oos_sharpe_ratio": _finite(v.out_of_sample),
+            "first": _moment(v.first),
+            "last": _moment(v.last),
+            "diff": v.diff,
+        }
+        for v in tree.versions
+    ]
+
+
+def _family(row: dict[Any, Any]) -> dict[str, Any]:
+    days = {name: row[name].strftime("%Y-%m-%d") for name in ("start", "end")}
+    counts = {name: int(row[name]) for name in ("runs", "distinct", "failed", "declared")}
+    return {"market": row["market"], "assets": row["assets"], "generated": bool(row["generated"]), **days, **counts}
+
+
+def _by_day(days: Counter[int]) -> list[dict[str, Any]]:
+    return [{"day": _day(day * DAY_S), "trials": n} for day, n in sorted(days.items())]
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _moment(at: float) -> str:
+    """Unix seconds as ISO-8601, UTC."""
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _day(at: float) -> str:
+    return _moment(at)[:10]
