@@ -81,7 +81,7 @@ def _direction(name: str) -> int:
 
 
 def in_full(folders: Sequence[Path]) -> dict[str, Any]:
-    """`to_json` of the runs in these folders, with ``best`` and what their equity curves say of each other (``common``).
+    """`to_json` of the runs in these folders, with ``best`` and what their equity curves say of each other.
 
     ``curves`` says of each run which variable of its result stands for it, or the ``reason`` why none does; ``common``
     is that of `common.over`, None where fewer than two have one or they share too few sessions, and ``why`` then says

@@ -15,6 +15,7 @@ from kernelkit.ledger.log import Row
 from kernelkit.ledger.trials import DONE, FAILED, PRUNED, UNTOUCHED
 
 DAY_S = 86_400.0
+YEAR_NS = 365.25 * 86_400e9
 
 
 @dataclass
@@ -29,6 +30,7 @@ class Tried:
     last: float = -math.inf
     days: Counter[int] = field(default_factory=Counter)
     sharpes: dict[bytes, float] = field(default_factory=dict)  # by key, NaN of what came to no result
+    best: tuple[float, float] | None = None  # the highest annual Sharpe ratio, and the years of that trial
     assets: set[str] = field(default_factory=set)
     spans: dict[bool, tuple[int, int]] = field(default_factory=dict)  # of rivals, by whether data are generated
 
@@ -47,6 +49,7 @@ class Tried:
         self.pruned += int((status == PRUNED).sum())
         self.days[int(row["at"] // DAY_S)] += many
         begin, end = row["span"]
+        years = (end - begin) / YEAR_NS
         known = self.spans.get(bool(row["synthetic"]), (begin, end))
         self.spans[bool(row["synthetic"])] = min(begin, known[0]), max(end, known[1])
         done = status == DONE
@@ -54,11 +57,8 @@ class Tried:
         for key, sharpe, ended in found:
             if ended or key not in self.sharpes:
                 self.sharpes[key] = float(sharpe) if ended else math.nan
-
-    @property
-    def known(self) -> list[float]:
-        """The annual Sharpe ratios of distinct trials that have one."""
-        return [v for v in self.sharpes.values() if math.isfinite(v)]
+            if ended and years > 0.0 and sharpe > (self.best[0] if self.best else -math.inf):
+                self.best = float(sharpe), years
 
 
 def overview() -> dict[str, Any]:
@@ -74,7 +74,7 @@ def overview() -> dict[str, Any]:
     return {
         "at": ledger.place(),
         "strategies": [
-            {"strategy": name, **_counted(one), "best_sharpe_ratio": max(one.known, default=None)}
+            {"strategy": name, **_counted(one), "best_sharpe_ratio": one.best[0] if one.best else None}
             for name, one in sorted(found.items(), key=lambda pair: -pair[1].last)
         ],
         "days": _by_day(days),
@@ -84,7 +84,7 @@ def overview() -> dict[str, Any]:
 
 
 def of(strategy: str) -> dict[str, Any]:
-    """The tree of a strategy's sources, its trials by day, what they cost in multiple testing, and looks at sealed data.
+    """The tree of a strategy's sources, its trials by day, what they cost, and looks at sealed data.
 
     Raises UsageError for a strategy that the ledger does not know.
     """
@@ -137,48 +137,57 @@ def _counted(one: Tried) -> dict[str, Any]:
 
 
 def _cost(strategy: str, one: Tried, ids: Sequence[str]) -> dict[str, Any]:
-    """What so many trials cost: the Sharpe ratio that the best of as many without skill is expected to have (I2)."""
-    import numpy as np
+    """What so many trials cost: the Sharpe ratio that the best of as many without skill is expected to have (I2).
 
-    from kernelkit.inference.clustering import worth
+    Without skill the annual Sharpe ratio of T years has a standard deviation of ``1 / sqrt(T)``; those of the trials
+    that were run differ less where the trials are alike, and would ask too little.
+    """
     from kernelkit.inference.significance import expected_max_sharpe
 
-    known = one.known
-    variance = float(np.var(known, ddof=1)) if len(known) > 1 else 0.0
     generated = False not in one.spans  # what was tried on real data competes with nothing else
     family = ledger.family(ids, one.spans[generated], synthetic=int(generated))
-    mine = family.strategy == strategy
-    whole = mine & (family.n == family.n[:, mine].max(axis=1, initial=0.0, keepdims=True)).all(axis=0)
-    told = family.n[:, whole].max(axis=1, initial=0.0) > 0.0
-    effective = worth(family.s1[np.ix_(told, whole)] / family.n[np.ix_(told, whole)]) if 2 * whole.sum() > mine.sum() else {}
     distinct, rivals = len(one.sharpes), family.distinct + family.declared
+    counts = {"its own trials": float(distinct)}
+    counts |= {f"as many as they amount to, by {how}": n for how, n in _amount(family, strategy).items()}
+    counts |= {"all rivals on its markets, declared ones too": float(rivals)}
+    best, years = one.best or (None, None)
 
     def luck(trials: float) -> float | None:
-        return float(expected_max_sharpe(max(trials, 1.0), sharpe_variance=variance)) if variance > 0.0 else None
+        return None if years is None else float(expected_max_sharpe(max(trials, 1.0), sharpe_variance=1.0 / years))
 
-    best = max(known, default=None)
     return {
-        "sentence": _sentence(strategy, best, distinct, luck(distinct)),
+        "sentence": _sentence(strategy, best, years, distinct, luck(distinct)),
         "best": best,
-        "deviation": variance**0.5 if variance > 0.0 else None,
-        "counts": [
-            {"of": "its own trials", "trials": distinct, "luck": luck(distinct)},
-            *({"of": f"as many as they amount to, by {how}", "trials": n, "luck": luck(n)} for how, n in effective.items()),
-            {"of": "all rivals on its markets, declared ones too", "trials": rivals, "luck": luck(rivals)},
-        ],
+        "years": years,
+        "counts": [{"of": of, "trials": n, "luck": luck(n)} for of, n in counts.items()],
     }
 
 
-def _sentence(strategy: str, best: float | None, trials: int, luck: float | None) -> str:
-    many = "1 trial" if trials == 1 else f"{trials:,} distinct trials"
-    if best is None:
-        return f"None of the {many} of {strategy} has a Sharpe ratio."
-    if luck is None:
-        return f"{strategy} has {many} and a Sharpe ratio of {best:.2f}: nothing was chosen among results that differ."
-    against = "more than" if best > luck else "no more than"
+def _amount(family: ledger.Family, strategy: str) -> dict[str, float]:
+    """How many independent trials those of the strategy amount to (B12), of those with the most sessions in each block.
+
+    Nothing where these are less than half of them: they tell nothing of the others.
+    """
+    import numpy as np
+
+    from kernelkit.inference.clustering import worth
+
+    mine = family.strategy == strategy
+    most = family.n[:, mine].max(axis=1, initial=0.0)
+    whole = mine & (family.n == most[:, None]).all(axis=0)
+    told = np.ix_(most > 0.0, whole)
+    return worth(family.s1[told] / family.n[told]) if 2 * whole.sum() > mine.sum() else {}
+
+
+def _sentence(strategy: str, best: float | None, years: float | None, trials: int, luck: float | None) -> str:
+    many = "one trial" if trials == 1 else f"{trials:,} distinct trials"
+    if best is None or luck is None:
+        return f"Of {many} of {strategy} none has a Sharpe ratio."
+    if trials == 1:
+        return f"{strategy} has one trial, of Sharpe ratio {best:.2f} over {years:.1f} years: nothing was chosen yet."
     return (
-        f"The best of {many} of {strategy} has a Sharpe ratio of {best:.2f}, {against} the {luck:.2f} that the best of "
-        f"as many without any skill is expected to have."
+        f"The best of {many} of {strategy} has a Sharpe ratio of {best:.2f} over {years:.1f} years; "
+        f"the best of as many independent ones without any skill is expected to have {luck:.2f}."
     )
 
 

@@ -12,7 +12,11 @@ import pytest
 def address():
     distributed = pytest.importorskip("distributed", reason="install kernelkit[cluster]")
     cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None, memory_limit="200MB",
+        n_workers=2,
+        threads_per_worker=1,
+        processes=False,
+        dashboard_address=None,
+        memory_limit="200MB",
         protocol="tcp",
     )
     yield cluster.scheduler_address

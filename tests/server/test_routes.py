@@ -55,7 +55,7 @@ def test_routes__are_those_tested_here():
 @pytest.mark.parametrize("route", ROUTES)
 async def test_every_route__refuses_a_stranger(jp_fetch, jp_root_dir, grid, route):
     write_run(jp_root_dir, id="a-1")
-    known = await jp_fetch("kernelkit", *route.split("/"), raise_error=False)
+    known = await jp_fetch("kernelkit", *route.split("/"), raise_error=False, request_timeout=120)
     assert known.code in (200, 404)  # who is known is heard, whether or not there is such a thing
     with pytest.raises(HTTPClientError) as refused:
         await jp_fetch("kernelkit", *route.split("/"), headers={"Authorization": "token wrong"})

@@ -66,7 +66,7 @@ export interface IVersion {
 export interface ICost {
   sentence: string;
   best: Maybe;
-  deviation: Maybe;
+  years: Maybe;
   counts: { of: string; trials: number; luck: Maybe }[];
 }
 

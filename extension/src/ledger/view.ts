@@ -182,8 +182,11 @@ function cost(found: ICost): HTMLElement {
     one.luck === null ? '–' : metricText('sharpe_ratio', one.luck)
   ]);
   const head = ['Counting', 'Trials', 'Expected best Sharpe by luck'];
-  const spread = found.deviation === null ? '' : `Sharpe ratios of its trials have a standard deviation of ${metricText('sharpe_ratio', found.deviation)} a year. `;
-  const note = `${spread}kk.verdict tests the best of them properly; how many independent trials they amount to is an estimate.`;
+  const spread =
+    found.years === null
+      ? ''
+      : `Without skill the Sharpe ratio of ${found.years.toFixed(1)} years has a standard deviation of ${(1 / Math.sqrt(found.years)).toFixed(2)}. `;
+  const note = `${spread}How many independent trials they amount to is an estimate; kk.verdict tests the best of them.`;
   return section(
     'What it cost',
     html('p', { class: 'kk-Sentence' }, found.sentence),

@@ -8,8 +8,7 @@ from jupyter_server.extension.application import ExtensionApp
 from traitlets import Unicode
 
 from kernelkit.batch.lab import cluster, compare, ledger, runs, templates
-from kernelkit.batch.lab.handler import HELPER, STORE, Store
-from kernelkit.batch.lab.helper import Helper
+from kernelkit.batch.lab.handler import STORE, Store
 from kernelkit.errors import RunError
 
 
@@ -34,8 +33,3 @@ class KernelkitApp(ExtensionApp):
             raise RunError("kernelkit's server extension has no server; start it with: jupyter lab")
         root = Path(server.root_dir).resolve()
         self.settings[STORE] = Store(root / Path(self.runs_dir).expanduser(), root)
-        self.settings[HELPER] = Helper(root)
-
-    async def stop_extension(self) -> None:
-        """End what was started beside the server."""
-        self.settings[HELPER].stop()

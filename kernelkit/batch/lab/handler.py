@@ -13,11 +13,10 @@ from jupyter_server.base.handlers import APIHandler
 from tornado.web import HTTPError
 
 from kernelkit.batch import runs
-from kernelkit.batch.lab.helper import Helper
+from kernelkit.batch.lab import helper
 from kernelkit.errors import KernelkitError
 
 STORE = "kernelkit_store"
-HELPER = "kernelkit_helper"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,8 +71,7 @@ class Handler(APIHandler):
 
     async def work(self, function: Callable[..., dict[str, Any]], *arguments: Any) -> None:
         """As `answer`, of a module's function that loads heavy packages: it runs in a helper's process."""
-        helper: Helper = self.settings[HELPER]
-        await self._answer(helper.call(function, *arguments))
+        await self._answer(helper.call(self.store.root, function, *arguments))
 
     async def _answer(self, coming: Awaitable[dict[str, Any]]) -> None:
         try:
