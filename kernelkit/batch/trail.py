@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from kernelkit import ledger
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import RunError
 from kernelkit.ledger.log import Row
+from kernelkit.ledger.place import filesystem
 from kernelkit.ledger.trials import DONE, FAILED, PRUNED, UNTOUCHED
 
 DAY_S = 86_400.0
 YEAR_NS = 365.25 * 86_400e9
+# Of more rivals the block sums take minutes to read, and how many trials they amount to is not estimated.
+FEW = 20_000
+Stamp = tuple[str, tuple[tuple[str, int], ...]]
 
 
 @dataclass
@@ -29,7 +33,7 @@ class Tried:
     first: float = math.inf
     last: float = -math.inf
     days: Counter[int] = field(default_factory=Counter)
-    sharpes: dict[bytes, float] = field(default_factory=dict)  # by key, NaN of what came to no result
+    keys: set[bytes] = field(default_factory=set)
     best: tuple[float, float] | None = None  # the highest annual Sharpe ratio, and the years of that trial
     assets: set[str] = field(default_factory=set)
     spans: dict[bool, tuple[int, int]] = field(default_factory=dict)  # of rivals, by whether data are generated
@@ -37,28 +41,34 @@ class Tried:
     def take(self, row: Row) -> None:
         """Add a row of trials."""
         self.first, self.last = min(self.first, row["at"]), max(self.last, row["at"])
-        status = row["status"]
-        touched = status != UNTOUCHED
-        many = int(touched.sum())
         self.assets.update(row["asset_ids"])
+        status = row["status"].tolist()  # most rows have few trials: numpy would take longer
+        many = len(status) - status.count(UNTOUCHED)
         if row["role"] != "rival":
             self.beside += many
             return
         self.runs += many
-        self.failed += int((status == FAILED).sum())
-        self.pruned += int((status == PRUNED).sum())
+        self.failed += status.count(FAILED)
+        self.pruned += status.count(PRUNED)
         self.days[int(row["at"] // DAY_S)] += many
         begin, end = row["span"]
-        years = (end - begin) / YEAR_NS
         known = self.spans.get(bool(row["synthetic"]), (begin, end))
         self.spans[bool(row["synthetic"])] = min(begin, known[0]), max(end, known[1])
-        done = status == DONE
-        found = zip(row["key"][touched].tolist(), row["sharpe_ratio"][touched], done[touched], strict=True)
-        for key, sharpe, ended in found:
-            if ended or key not in self.sharpes:
-                self.sharpes[key] = float(sharpe) if ended else math.nan
-            if ended and years > 0.0 and sharpe > (self.best[0] if self.best else -math.inf):
-                self.best = float(sharpe), years
+        years = (end - begin) / YEAR_NS
+        for key, state, sharpe in zip(row["key"].tolist(), status, row["sharpe_ratio"].tolist(), strict=True):
+            if state != UNTOUCHED:
+                self.keys.add(key)
+            if state == DONE and years > 0.0 and sharpe > (self.best[0] if self.best else -math.inf):
+                self.best = sharpe, years
+
+
+@dataclass(frozen=True)
+class Read:
+    """What one reading of the ledger found: by strategy, by market, and which logs cannot be read whole."""
+
+    strategies: dict[str, Tried]
+    families: list[dict[str, Any]]
+    damage: list[str]
 
 
 def overview() -> dict[str, Any]:
@@ -66,68 +76,84 @@ def overview() -> dict[str, Any]:
 
     Strategies stand in the order of their last trial, newest first. ``damage`` names logs that cannot be read whole.
     """
-    found, damage = _heard(_every)
-    families, _ = _heard(lambda: ledger.families().to_dict("records"))
+    read = _read(_stamp())
     days: Counter[int] = Counter()
-    for one in found.values():
+    for one in read.strategies.values():
         days.update(one.days)
     return {
         "at": ledger.place(),
         "strategies": [
             {"strategy": name, **_counted(one), "best_sharpe_ratio": one.best[0] if one.best else None}
-            for name, one in sorted(found.items(), key=lambda pair: -pair[1].last)
+            for name, one in sorted(read.strategies.items(), key=lambda pair: -pair[1].last)
         ],
         "days": _by_day(days),
-        "families": [_family(row) for row in families],
-        "damage": damage,
+        "families": read.families,
+        "damage": read.damage,
     }
 
 
 def of(strategy: str) -> dict[str, Any]:
     """The tree of a strategy's sources, its trials by day, what they cost, and looks at sealed data.
 
-    Raises UsageError for a strategy that the ledger does not know.
+    Raises UsageError for a strategy that the ledger does not know, RunError for one that it learns meanwhile.
     """
-    found, damage = _heard(_every)
-    if strategy not in found:
-        known = ", ".join(sorted(found)) or "none yet"
-        raise UsageError(message("strategy", repr(strategy), f"one of the ledger: {known}", "Run it first."))
-    one = found[strategy]
-    tree, _ = _heard(lambda: ledger.lineage(strategy))
+    stamp = _stamp()
+    versions = _versions(_tree(stamp).of(strategy))
+    read = _read(stamp)
+    if strategy not in read.strategies:
+        raise RunError(f"the first trial of {strategy} was written just now; ask again")
+    one = read.strategies[strategy]
     ids = sorted(one.assets)
     since, looks = ledger.looks(ids)
     return {
         "strategy": strategy,
         **_counted(one),
         "days": _by_day(one.days),
-        "versions": _versions(tree),
-        "cost": _cost(strategy, one, ids) if one.sharpes else None,
+        "versions": versions,
+        "cost": _cost(strategy, one, read) if one.keys else None,
         "assets": ids,
         "sealed_since": None if since is None else _day(since / 1e9),
         "looks": [look._asdict() | {"at": _moment(look.at)} for look in looks],
-        "damage": damage,
+        "damage": read.damage,
     }
 
 
-def _heard(read: Callable[[], Any]) -> tuple[Any, list[str]]:
-    """What ``read`` returns, and what it warned of."""
+def _stamp() -> Stamp:
+    """Where the ledger lies, and what its files are: nothing is read again while that is the same."""
+    at = ledger.place()
+    fs, path = filesystem(at)
+    fs.invalidate_cache(path)
+    try:
+        return at, tuple(sorted((str(file["name"]), int(file["size"] or 0)) for file in fs.ls(path, detail=True)))
+    except FileNotFoundError:
+        return at, ()
+
+
+@lru_cache(maxsize=1)
+def _read(stamp: Stamp) -> Read:
+    strategies: dict[str, Tried] = {}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RuntimeWarning)
-        found = read()
-    return found, sorted({str(one.message) for one in caught if issubclass(one.category, RuntimeWarning)})
+        families = ledger.Families()
+        for row in ledger.rows("trials", heavy=False, at=stamp[0]):
+            strategies.setdefault(row["strategy"], Tried()).take(row)
+            if row["role"] == "rival":
+                families.take(row)
+    damage = sorted({str(one.message) for one in caught if issubclass(one.category, RuntimeWarning)})
+    return Read(strategies, [_family(row) for row in families.table().to_dict("records")], damage)
 
 
-def _every() -> dict[str, Tried]:
-    found: dict[str, Tried] = {}
-    for row in ledger.rows("trials", heavy=False):
-        found.setdefault(row["strategy"], Tried()).take(row)
-    return found
+@lru_cache(maxsize=1)
+def _tree(stamp: Stamp) -> ledger.Lineage:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # `_read` tells of them
+        return ledger.lineage()
 
 
 def _counted(one: Tried) -> dict[str, Any]:
     return {
         "runs": one.runs,
-        "distinct": len(one.sharpes),
+        "distinct": len(one.keys),
         "failed": one.failed,
         "pruned": one.pruned,
         "beside": one.beside,
@@ -136,7 +162,7 @@ def _counted(one: Tried) -> dict[str, Any]:
     }
 
 
-def _cost(strategy: str, one: Tried, ids: Sequence[str]) -> dict[str, Any]:
+def _cost(strategy: str, one: Tried, read: Read) -> dict[str, Any]:
     """What so many trials cost: the Sharpe ratio that the best of as many without skill is expected to have (I2).
 
     Without skill the annual Sharpe ratio of T years has a standard deviation of ``1 / sqrt(T)``; those of the trials
@@ -145,10 +171,13 @@ def _cost(strategy: str, one: Tried, ids: Sequence[str]) -> dict[str, Any]:
     from kernelkit.inference.significance import expected_max_sharpe
 
     generated = False not in one.spans  # what was tried on real data competes with nothing else
-    family = ledger.family(ids, one.spans[generated], synthetic=int(generated))
-    distinct, rivals = len(one.sharpes), family.distinct + family.declared
+    markets = [f for f in read.families if f["generated"] is generated and one.assets & set(f["assets"])]
+    rivals = sum(f["distinct"] + f["declared"] for f in markets)
+    distinct = len(one.keys)
     counts = {"its own trials": float(distinct)}
-    counts |= {f"as many as they amount to, by {how}": n for how, n in _amount(family, strategy).items()}
+    if rivals <= FEW:
+        family = ledger.family(sorted(one.assets), one.spans[generated], synthetic=int(generated))
+        counts |= {f"as many as they amount to, by {how}": n for how, n in _amount(family, strategy).items()}
     counts |= {"all rivals on its markets, declared ones too": float(rivals)}
     best, years = one.best or (None, None)
 

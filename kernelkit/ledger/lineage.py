@@ -121,6 +121,20 @@ class Lineage:
             lines.append(line)
         return pd.DataFrame(lines)
 
+    def of(self, strategy: str) -> Lineage:
+        """The versions of one strategy, and what they come from; raises UsageError where there are none."""
+        kept = {id(v) for v in self.versions if v.strategy == strategy}
+        if not kept:
+            known = ", ".join(sorted({v.strategy for v in self.versions})) or "none yet"
+            wanted = f"one of the ledger at {place()}: {known}"
+            raise UsageError(message("strategy", repr(strategy), wanted, "Run it first."))
+        for v in self.versions:
+            if v.strategy == strategy:
+                while v.parent is not None and id(v.parent) not in kept:
+                    v = v.parent
+                    kept.add(id(v))
+        return Lineage(tuple(v for v in self.versions if id(v) in kept))
+
     def diff(self, source: str) -> str:
         """The lines that a version (the beginning of its hash) changed in its parent; raises UsageError."""
         found = [v for v in self.versions if v.source.startswith(source)]
@@ -191,21 +205,8 @@ def lineage(strategy: str | None = None) -> Lineage:
             v.failed += int((touched & ~done).sum())
             known = row["sharpe_ratio"][done & np.isfinite(row["sharpe_ratio"])].tolist()
             (v.stitched if row["switches"] else v.sharpes).extend(known)
-    versions = list(found.values())
-    if strategy is not None:
-        named = [v for v in versions if v.strategy == strategy]
-        if not named:
-            wanted = (
-                f"one of the ledger at {place()}: {', '.join(sorted({v.strategy for v in versions})) or 'none yet'}"
-            )
-            raise UsageError(message("strategy", repr(strategy), wanted, "Run it first."))
-        kept = {id(v) for v in named}
-        for v in named:  # and what they come from
-            while v.parent is not None and id(v.parent) not in kept:
-                v = v.parent
-                kept.add(id(v))
-        versions = [v for v in versions if id(v) in kept]
-    return Lineage(tuple(versions))
+    whole = Lineage(tuple(found.values()))
+    return whole if strategy is None else whole.of(strategy)
 
 
 def _likest(v: Version, before: list[Version]) -> Version | None:

@@ -10,8 +10,8 @@ import { badge, colour, dash } from './mark';
 const LEFT = 58;
 const RIGHT = 14;
 const GROWTH = [10, 290] as const;
-const DRAWDOWN = [312, 402] as const;
-const HEIGHT = 428;
+const DRAWDOWN = [312, 442] as const;
+const HEIGHT = 468;
 
 /** One run's curve: its place among the runs of the view, and its times in milliseconds. */
 interface ILine {
@@ -27,30 +27,33 @@ function path(line: ILine, values: readonly (number | null)[], x: IScale, y: ISc
   return drawn;
 }
 
-/** Follows the pointer, or the arrow keys: a line at the day, and the values of all runs there in the legend. */
+/** Follows the pointer, or the arrow keys: a line at the day, and the values of all runs there; at first of the last day. */
 function follow(picture: SVGSVGElement, lines: readonly ILine[], x: IScale, day: HTMLElement, shown: readonly HTMLElement[]): void {
   const days = [...new Set(lines.flatMap(line => line.times))].sort((a, b) => a - b);
   const cursor = svg('line', { class: 'kk-Cursor', y1: GROWTH[0], y2: DRAWDOWN[1], visibility: 'hidden' });
   picture.append(cursor);
   let at = days.length - 1;
+  const tell = (moment: number): void => {
+    lines.forEach((line, k) => {
+      const i = nearest(line.times, moment);
+      const under = metricText('max_drawdown', line.curve.drawdown[i]);
+      shown[k]?.replaceChildren(`${compact(line.curve.growth[i] ?? NaN)} (${under})`);
+    });
+    day.textContent = new Date(moment).toISOString().slice(0, 10);
+  };
   const show = (place: number): void => {
     at = Math.min(days.length - 1, Math.max(0, place));
     const moment = days[at] ?? 0;
     cursor.setAttribute('x1', String(x.at(moment)));
     cursor.setAttribute('x2', String(x.at(moment)));
     cursor.setAttribute('visibility', 'visible');
-    day.textContent = new Date(moment).toISOString().slice(0, 10);
-    lines.forEach((line, k) => {
-      const i = nearest(line.times, moment);
-      const under = metricText('max_drawdown', line.curve.drawdown[i]);
-      shown[k]?.replaceChildren(`${compact(line.curve.growth[i] ?? NaN)} (${under})`);
-    });
+    tell(moment);
   };
   const hide = (): void => {
     cursor.setAttribute('visibility', 'hidden');
-    day.textContent = '';
-    shown.forEach(text => text.replaceChildren());
+    tell(days[days.length - 1] ?? 0);
   };
+  hide();
   const pixels = days.map(moment => x.at(moment));
   picture.addEventListener('pointermove', event => {
     show(nearest(pixels, event.clientX - picture.getBoundingClientRect().left));

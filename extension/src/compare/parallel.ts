@@ -13,6 +13,7 @@ const SIDE = 76;
 /** A drag shorter than this is a click, which takes the brush away. */
 const CLICK = 4;
 const TEXT = 22;
+const LETTER = 12;
 
 /** An axis: where each run lies on it, null where it has no such value. */
 interface IAxis {
@@ -128,7 +129,7 @@ function shade(axis: IAxis | undefined, row: number): string {
     return 'var(--jp-ui-font-color3)';
   }
   const share = (axis.scale.at(value) - BOTTOM) / (TOP - BOTTOM);
-  return `color-mix(in oklch, var(--jp-brand-color1) ${(100 * share).toFixed(0)}%, var(--jp-warn-color1))`;
+  return `color-mix(in oklab, var(--jp-brand-color1) ${(100 * share).toFixed(0)}%, var(--jp-warn-color1))`;
 }
 
 function drawLine(all: readonly IAxis[], row: number, x: (axis: number) => number, lit: boolean): SVGGElement {
@@ -146,10 +147,18 @@ function drawLine(all: readonly IAxis[], row: number, x: (axis: number) => numbe
   const title = svg('title', {}, `${letter(row)}: ${said.filter(text => text !== '').join(', ')}`);
   const path = svg('path', { class: 'kk-Line', d, 'stroke-dasharray': dash(row) });
   path.style.stroke = shade(all[all.length - 1], row);
-  const [last, end] = [all.length - 1, all[all.length - 1]?.values[row] ?? null];
-  const place = { x: x(last) + 10, y: end === null ? BOTTOM : (all[last]?.scale.at(end) ?? BOTTOM), 'dominant-baseline': 'central' };
-  const name = end === null ? null : svg('text', { class: 'kk-Parallel-name', ...place }, letter(row));
-  return svg('g', { class: lit ? '' : 'kk-mod-dim' }, title, path, name);
+  return svg('g', { class: lit ? '' : 'kk-mod-dim' }, title, path);
+}
+
+/** The letters at the ends of the lines, moved apart where they would touch. */
+function drawLetters(metric: IAxis | undefined, x: number): SVGTextElement[] {
+  const ends = (metric?.values ?? []).flatMap((value, row) => (value === null || metric === undefined ? [] : [{ row, y: metric.scale.at(value) }]));
+  ends.sort((a, b) => a.y - b.y);
+  let below = -Infinity;
+  return ends.map(({ row, y }) => {
+    below = Math.max(y, below + LETTER);
+    return svg('text', { class: 'kk-Parallel-name', x: x + 10, y: below, 'dominant-baseline': 'central' }, letter(row));
+  });
 }
 
 /** The picture, `width` pixels wide; `set` takes a new brush of an axis, null for none. */
@@ -170,7 +179,8 @@ export function drawParallel(
     'svg',
     { class: 'kk-Picture kk-Parallel', width, height: HEIGHT, role: 'img', 'aria-label': label },
     ...lines,
-    ...all.map((axis, k) => drawAxis(axis, x(k), brushes.get(axis.key), brush => set(axis.key, brush)))
+    ...all.map((axis, k) => drawAxis(axis, x(k), brushes.get(axis.key), brush => set(axis.key, brush))),
+    ...drawLetters(all[all.length - 1], x(all.length - 1))
   );
   return html('figure', { class: 'kk-Figure' }, picture);
 }

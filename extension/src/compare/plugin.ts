@@ -47,7 +47,7 @@ export const comparePlugin: JupyterFrontEndPlugin<void> = {
     void restorer?.restore(tracker, {
       command: COMPARE,
       args: widget => ({ ids: [...widget.content.ids] }),
-      name: widget => widget.id
+      name: widget => widget.content.ids.join(',') || 'none'
     });
   }
 };

@@ -20,6 +20,9 @@ const MAX_WIDTH = 1400;
 /** From this width on the tests and the correlations stand side by side. */
 const TWO_COLUMNS = 1000;
 
+/** What runs are usually judged by. */
+const USUAL = ['oos_sharpe_ratio', 'sharpe_ratio'];
+
 /** Shows the runs with these ids side by side, and lets others be chosen. */
 export class CompareView extends Widget {
   constructor(settings: ServerConnection.ISettings, ids: readonly string[]) {
@@ -121,7 +124,7 @@ export class CompareView extends Widget {
         : `${common.ids.length} of ${found.runs.length} runs have a curve of equity; below they are compared over ` +
           `${common.sessions.toLocaleString('en-US')} common sessions, ${common.start} to ${common.end}.`;
     const metrics = inOrder([...new Set(found.runs.flatMap(run => Object.keys(run.metrics)))]);
-    const metric = metrics.includes(this._metric) ? this._metric : (metrics[0] ?? '');
+    const metric = [this._metric, ...USUAL, ...metrics].find(name => metrics.includes(name)) ?? '';
     const lit = within(found, metric, this._brushes);
     const sort = (key: string): void => {
       this._order = { key, down: this._order?.key === key ? !this._order.down : !key.startsWith('run') };
@@ -206,7 +209,7 @@ export class CompareView extends Widget {
   private _problem: string | null = null;
   private _order: IOrder | null = null;
   private _brushes: Brushes = new Map();
-  private _metric = 'oos_sharpe_ratio';
+  private _metric = '';
   private _test = 'sharpe_ratio';
   private _log = false;
   private _width = 0;

@@ -20,7 +20,7 @@ export function drawDays(days: readonly IDay[], width: number): HTMLElement {
   const [first, last] = [moments[0] ?? 0, moments[moments.length - 1] ?? 0];
   const margin = Math.max(DAY, 3 * DAY - (last - first) / 2);
   const span: [number, number] = [first - margin, last + margin];
-  const sides = { left: LEFT, right: width - 14 };
+  const sides = { left: LEFT, right: width - 24 };
   const x = numberScale(span, [sides.left, sides.right]);
   const most = Math.max(...days.map(day => day.trials));
   const y = numberScale([0, most], [BOTTOM, TOP]);
@@ -31,7 +31,7 @@ export function drawDays(days: readonly IDay[], width: number): HTMLElement {
     return svg('rect', { class: 'kk-Day', ...place }, svg('title', {}, `${day.day}: ${day.trials.toLocaleString('en-US')} trials`));
   });
   const all = days.reduce((sum, day) => sum + day.trials, 0).toLocaleString('en-US');
-  const label = `${all} trials on ${days.length} days, at most ${most.toLocaleString('en-US')} a day`;
+  const label = `${all} trials on ${days.length === 1 ? 'one day' : `${days.length} days, at most ${most.toLocaleString('en-US')} a day`}`;
   const picture = svg(
     'svg',
     { class: 'kk-Picture', width, height: HEIGHT, role: 'img', 'aria-label': label },

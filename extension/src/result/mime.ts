@@ -40,7 +40,9 @@ class ResultRenderer extends Widget implements IRenderMime.IRenderer {
   }
 
   private _draw(): void {
-    const width = Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, Math.floor(this.node.clientWidth)));
+    const { paddingLeft, paddingRight } = getComputedStyle(this.node);
+    const room = this.node.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight);
+    const width = Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, Math.floor(room)));
     if (this._result !== null && width !== this._width) {
       this._width = width;
       this.node.replaceChildren(...drawResult(this._result, width));
