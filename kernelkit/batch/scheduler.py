@@ -32,7 +32,6 @@ def describe(address: str) -> dict[str, Any]:
     within `TIMEOUT_S`.
     """
     checked(address)
-    extra("distributed", "cluster")
     fix = "Start it with `dask scheduler`, and check the address."
     try:
         found = asyncio.run(_identity(address))
@@ -46,10 +45,8 @@ def describe(address: str) -> dict[str, Any]:
 
 
 async def _identity(address: str) -> dict[str, Any]:
-    from distributed.core import rpc
-    from distributed.security import Security
-
-    scheduler = rpc(address, connection_args=Security().get_connection_args("client"))
+    core, security = extra("distributed.core", "cluster"), extra("distributed.security", "cluster")
+    scheduler = core.rpc(address, connection_args=security.Security().get_connection_args("client"))
     try:
         found = await asyncio.wait_for(scheduler.identity(), TIMEOUT_S)
     finally:

@@ -217,7 +217,7 @@ def worth(means: Floats) -> dict[str, float]:
     many = varying.shape[1]
     if many < 3:
         return {}
-    c = np.corrcoef(varying[:, :: -(-many // ALIKE)].T)
+    c: Floats = np.asarray(np.corrcoef(varying[:, :: -(-many // ALIKE)].T))
     r = 1.0 - (trials_of_correlation(c) - 1.0) / (len(c) - 1.0)
     found = {"average correlation": r + (1.0 - r) * many, "effective rank": effective_rank(c)}
     return found | {"clusters": float(grouped(c, None, "average")[0].max())}

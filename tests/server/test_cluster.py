@@ -16,7 +16,7 @@ def address():
         threads_per_worker=1,
         processes=False,
         dashboard_address=None,
-        memory_limit="200MB",
+        memory_limit="8GB",
         protocol="tcp",
     )
     yield cluster.scheduler_address
@@ -26,7 +26,7 @@ def address():
 async def test_cluster__workers_and_memory(get, address):
     found = await get("cluster", query=[("address", address)])
     assert found["total"]["workers"] == found["total"]["threads"] == 2
-    assert [worker["memory_limit"] for worker in found["workers"]] == [200_000_000] * 2
+    assert [worker["memory_limit"] for worker in found["workers"]] == [8_000_000_000] * 2
     assert all(worker["status"] == "running" for worker in found["workers"])
 
 

@@ -266,7 +266,7 @@ def scheduler():
         processes=False,
         protocol="tcp",
         dashboard_address=None,
-        memory_limit="300MB",
+        memory_limit="8GB",
     ) as cluster:
         yield cluster.scheduler_address
 
@@ -277,6 +277,7 @@ def set_scheduler(session: Session, address: str) -> None:
     save = "raw => window.jupyterapp.serviceManager.settings.save('@kernelkit/labextension:plugin', raw)"
     session.page.evaluate(save, raw)
     session.page.reload()
+    session.page.wait_for_function("window.jupyterapp?.commands.hasCommand('kernelkit:cluster') ?? false")
     session.page.wait_for_selector("#jupyterlab-splash", state="detached")
 
 
@@ -291,7 +292,7 @@ def test_cluster__shows_workers_and_memory(session, scheduler, calm):
     view = session.page.locator(".kk-Cluster")
     view.get_by_text("2 workers, 4 threads").wait_for()
     assert view.locator("tbody tr").count() == 2
-    assert "of 300 MB" in view.locator("tbody .kk-Memory").first.inner_text()
+    assert "of 8.0 GB" in view.locator("tbody .kk-Memory").first.inner_text()
     session.shoot("cluster-light")
     session.command("apputils:change-theme", theme="JupyterLab Dark")
     session.page.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
