@@ -27,6 +27,7 @@ TESTS = {
     "notebooks": ["--nbval", "--nbval-current-env", "notebooks"],
     "ui": ["tests/ui"],
 }
+PRETTY = ["extension/src", "extension/style", "extension/schema", "extension/*.json", "extension/*.mjs"]
 LINTS = {
     "ruff": ["ruff", "check", "."],
     "format": ["ruff", "format", "--check", "."],
@@ -34,6 +35,8 @@ LINTS = {
     "imports": ["lint-imports"],
     "templates": ["nbstripout", "--verify", "templates/*.ipynb", "templates/*/*.ipynb"],
     "typescript": ["extension/node_modules/.bin/tsc", "--noEmit", "--project", "extension"],
+    "eslint": ["extension/node_modules/.bin/eslint", "--config", "extension/eslint.config.mjs", "extension/src"],
+    "prettier": ["extension/node_modules/.bin/prettier", "--config", "extension/.prettierrc.json", "--check", *PRETTY],
 }
 BENCHES = {"bench": ["--table", "README.md", "--clone", "tests/bench"]}
 
@@ -87,7 +90,7 @@ def run_lint(command: list[str]) -> Count:
 
 
 def provide_node_modules() -> None:
-    """Install the TypeScript compiler where the build of the extension did not leave it."""
+    """Install TypeScript's compiler and linters where the build of the extension did not leave them."""
     extension = ROOT / "extension"
     if not (extension / "node_modules").is_dir():
         subprocess.run(["jlpm", "install", "--immutable"], cwd=extension, check=True)
@@ -107,7 +110,7 @@ def run_step(kind: str, name: str) -> Count:
     try:
         if name in ("unit", "ui"):  # one of the unit tests looks at a report
             provide_chromium()
-        if name == "typescript":
+        if name in ("typescript", "eslint", "prettier"):
             provide_node_modules()
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"{name}: {error}")

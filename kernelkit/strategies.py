@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import hashlib
 import json
 import linecache
 import os
 import sys
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from kernelkit import offers
 from kernelkit.errors import StrategyError, UsageError, arguments, message
 from kernelkit.strategy import Signal, Strategy
 
-GROUP = "kernelkit.strategies"  # of entry points: a package's names for its strategies
-
 
 def names() -> list[str]:
-    """What `find` knows by name: what is shipped, and what installed packages offer as entry points of `GROUP`.
+    """What `find` knows by name: what is shipped, and what installed packages offer (``kernelkit.strategies``).
 
     >>> "sma_cross" in names()
     True
     """
-    return sorted({*_shipped(), *(point.name for point in entry_points(group=GROUP))})
+    return sorted({*_shipped(), *offers.names("strategies")})
 
 
 @arguments()
@@ -51,12 +48,9 @@ def find(name: str | os.PathLike[str]) -> Strategy | Signal:
     shipped = _shipped()
     if wanted in shipped:
         return shipped[wanted]
-    for point in entry_points(group=GROUP):
-        if point.name == wanted:
-            return _chosen({wanted: point.load()}, f"entry point {point.value}", wanted)
-    close = difflib.get_close_matches(wanted, names(), 1)
-    fix = f"Did you mean {close[0]}?" if close else "A file is named with its ending: trend.py, research.ipynb:trend."
-    raise UsageError(message("strategy", repr(wanted), f"one of {', '.join(names())}, or a file", fix))
+    fix = "A file is named with its ending: trend.py, research.ipynb:trend."
+    offered, place = offers.load("strategies", wanted, shipped, fix)
+    return _chosen({wanted: offered}, place, wanted)
 
 
 def _shipped() -> dict[str, Strategy | Signal]:

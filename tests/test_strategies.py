@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 import kernelkit as kk
+from kernelkit import offers
 
 ONE = """
 import kernelkit as kk
+from kernelkit import offers
 
 SPAN = 20
 
@@ -75,8 +77,10 @@ def test_of_a_notebook_nothing_but_definitions_is_run(tmp_path: Path) -> None:
 
 
 def test_packages_offer_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
-    point = SimpleNamespace(name="theirs", value="package:theirs", load=lambda: kk.strategies.find("momentum"))
-    monkeypatch.setattr(kk.strategies, "entry_points", lambda group: [point])
+    point = SimpleNamespace(
+        name="theirs", value="package:theirs", dist=None, load=lambda: kk.strategies.find("momentum")
+    )
+    monkeypatch.setattr(offers, "entry_points", lambda group: [point])
     assert "theirs" in kk.strategies.names()
     assert kk.strategies.find("theirs") is kk.strategies.find("momentum")
 

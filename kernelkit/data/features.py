@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelkit import offers
 from kernelkit.data import lineage
 from kernelkit.errors import DataError, arguments, message
 from kernelkit.schema import AGE, FEATURE, check_bars, utc, variable
@@ -25,7 +27,7 @@ NEVER = -1
 def feature(
     bars: xr.Dataset,
     name: str,
-    series: Any,
+    series: Any = None,
     known_at: Any = None,
     max_age: Any = None,
     trusted: bool = False,
@@ -37,6 +39,10 @@ def feature(
     Timedelta) after the row's own index; times without a zone are UTC. Among the rows known at a bar the one with the
     latest index counts, and of its revisions the last; rows without an index count in the order they became known.
     A value older than ``max_age`` is NaN. Before the first row the value is NaN and the age -1.
+
+    Without ``series`` the feature is the one that an installed package offers by this name, as an entry point of
+    ``kernelkit.features``: a function of the bars that returns a dict of the arguments above, ``series`` and
+    ``known_at`` among them.
 
     Without ``known_at`` the feature is refused, unless ``trusted=True`` says that row t was known when bar t was: it
     must then have exactly the bars' times, and everything concluded from it says that it was trusted.
@@ -50,6 +56,8 @@ def feature(
     """
     check_bars(bars)
     _check_name(bars, name)
+    if series is None:
+        return feature(bars, name, **_offered(bars, name))
     values, index = _table(bars, name, series)
     limit = None if max_age is None else _duration(max_age, "max_age")
     now = bars["known_at"].values.astype("datetime64[ns]").astype(np.int64)
@@ -64,6 +72,18 @@ def feature(
         found = np.where((ages > limit)[:, None], np.nan, found)
     attrs = {"trusted": int(known_at is None), "max_age": NEVER if limit is None else limit}
     return _with(bars, name, found, np.broadcast_to(ages[:, None], found.shape).copy(), attrs)
+
+
+def _offered(bars: xr.Dataset, name: str) -> dict[str, Any]:
+    """What a package's function says of its feature; raises DataError for what are no arguments of `feature`."""
+    make, place = offers.load("features", name, fix="Install the package that offers it, or pass series=.")
+    found = make(bars)
+    names = ("series", "known_at", "max_age", "trusted")
+    if not isinstance(found, Mapping) or found.get("series") is None or set(found) - set(names):
+        got = sorted(map(str, found)) if isinstance(found, Mapping) else type(found).__name__
+        fix = 'Return {"series": ..., "known_at": ...}.'
+        raise DataError(message(f"feature {name!r} ({place})", got, f"a dict of {', '.join(names)}", fix))
+    return dict(found)
 
 
 def _with(bars: xr.Dataset, name: str, values: Floats, ages: Int64s, attrs: dict[str, int]) -> xr.Dataset:

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from kernelkit import offers
 from kernelkit.errors import OrderError, arguments, message
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.rules import INF
 
-__all__ = ("Limits", "pattern_day_trading", "ssr_201")
+__all__ = ("Limits", "find", "pattern_day_trading", "ssr_201")
 AMOUNTS = ("position", "notional", "leverage", "concentration", "turnover")
 ON_BREACH = ("reject", "cut")
 
@@ -134,3 +135,23 @@ def ssr_201(**others: Any) -> Limits:
     0.1
     """
     return Limits(**({"short_sale_price": 0.1} | others))
+
+
+@arguments()
+def find(name: str, **settings: Any) -> Limits:
+    """The limits that an installed package offers by this name, as a house does for its mandates.
+
+    An entry point of ``kernelkit.limits`` is a `Limits`, or a function that makes one of ``settings``. Raises
+    UsageError for a name that no package offers, OrderError for what is no `Limits`.
+
+    >>> find("mandate")
+    Traceback (most recent call last):
+    kernelkit.errors.UsageError: limits: found 'mandate', wanted none. Install the package that offers it.
+    """
+    offered, place = offers.load("limits", name)
+    found = offered(**settings) if callable(offered) else offered
+    if not isinstance(found, Limits) or (settings and not callable(offered)):
+        got = type(found).__name__ if not isinstance(found, Limits) else f"settings {', '.join(settings)}"
+        fix = "Return kk.Limits(...)." if not isinstance(found, Limits) else "Leave them out."
+        raise OrderError(message(f"limits {name!r} ({place})", got, "a kk.Limits", fix))
+    return found

@@ -20,7 +20,7 @@ from kernelkit.progress import Meter
 from kernelkit.recipe import check_bars, resolve, span
 from kernelkit.reuse import Cache
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.study import searchers
+from kernelkit.study import offered, searchers
 from kernelkit.study.halving import halving
 from kernelkit.study.proposals import Enough, Trials, layouts
 from kernelkit.study.run import free_of
@@ -47,7 +47,7 @@ def search(  # noqa: PLR0913  its settings are keywords of the public interface
     space: Mapping[str, Axis],
     params: Mapping[str, Any] | None = None,
     *,
-    method: Method = "tpe",
+    method: Method | str = "tpe",
     n: int | None = None,
     batch: int | None = None,
     objective: str | Sequence[str] = SELECTED,
@@ -74,6 +74,7 @@ def search(  # noqa: PLR0913  its settings are keywords of the public interface
     - ``"tpe"`` (Bergstra et al. 2011; Optuna), ``"gp"`` (a Gaussian process and its expected improvement);
     - ``"cma"`` (Hansen's CMA-ES; the package cma), ``"de"`` (Storn and Price 1997; SciPy), ``"nsga2"`` (Deb et al.
       2002; Optuna), which breed generations;
+    - the name of a searcher that an installed package offers (entry points, docs/extending.md);
     - ``"halving"`` (Jamieson and Talwalkar 2016): ``n`` random points, of which one in ``eta`` goes on after each of
       ``rungs`` stops, at ``1 / eta**rungs`` of the bars and so on, from the same state, some 40 kB a trial: who ends
       has the bits of a backtest.
@@ -125,7 +126,8 @@ def search(  # noqa: PLR0913  its settings are keywords of the public interface
             if method == "halving":
                 halving(trials, seed, eta, rungs)
             else:
-                getattr(searchers, method)(trials, seed, batch)
+                propose = getattr(searchers, method) if method in get_args(Method) else offered.find(method, ())
+                propose(trials, seed, batch)
         except Enough:
             pass
         except KeyboardInterrupt:
@@ -141,11 +143,15 @@ def is_whole(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
+def check_method(method: Any) -> None:
+    """Raise UsageError for a method that neither kernelkit nor an installed package has."""
+    if method not in get_args(Method):
+        offered.find(method, get_args(Method))
+
+
 def _checked(method: str, n: Any, batch: Any, objective: str | Sequence[str], seed: Any) -> list[tuple[str, float]]:
     """The objectives, each with its sign; raises UsageError for what does not fit together."""
-    if method not in get_args(Method):
-        fix = "Leave it out for tpe."
-        raise UsageError(message("method", repr(method), f"one of {', '.join(get_args(Method))}", fix))
+    check_method(method)
     for name, value in (("n", n), ("batch", batch)):
         if value is not None and not (is_whole(value) and value > 0):
             raise UsageError(message(name, repr(value), "a whole number above 0", "Leave it out for the default."))
@@ -155,7 +161,7 @@ def _checked(method: str, n: Any, batch: Any, objective: str | Sequence[str], se
     names: list[Any] = [*objective] if several else [objective]
     if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise UsageError(message("objective", repr(objective), "one metric or several", 'Write "sharpe_ratio".'))
-    if len(names) > 1 and method not in SEVERAL:
+    if len(names) > 1 and method not in SEVERAL and method in get_args(Method):
         wanted, fix = f"one, or another of {', '.join(SEVERAL)}", 'Choose method="nsga2".'
         raise UsageError(message(f"objectives of {method}", len(names), wanted, fix))
     return [metric_of(name, L.HEADLINE, "objective") for name in names]
@@ -165,7 +171,7 @@ def _checked(method: str, n: Any, batch: Any, objective: str | Sequence[str], se
 class Searcher:
     """What `kk.walk_forward` asks for parameters: a search of ``space`` on the bars of each training window."""
 
-    method: Method
+    method: Method | str
     space: Mapping[str, Axis]
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -194,7 +200,7 @@ class Searcher:
 
 
 @arguments(account=Account, venue=Venue, fill_model=FillModel)
-def searcher(method: Method, space: Mapping[str, Axis], **settings: Any) -> Searcher:
+def searcher(method: Method | str, space: Mapping[str, Axis], **settings: Any) -> Searcher:
     """A search for each fold: ``kk.walk_forward(bars, strategy, searcher=kk.searcher("tpe", space, n=50))``.
 
     ``settings`` are keywords of `kk.search`, such as ``n``, ``seed``, ``where`` and ``objective`` (one; else it is
@@ -204,8 +210,7 @@ def searcher(method: Method, space: Mapping[str, Axis], **settings: Any) -> Sear
     >>> searcher("random", {}, n=10).method
     'random'
     """
-    if method not in get_args(Method):
-        raise UsageError(message("method", repr(method), f"one of {', '.join(get_args(Method))}", "Write 'tpe'."))
+    check_method(method)
     if "objective" in settings:
         objective = settings["objective"]
         if not isinstance(objective, str):

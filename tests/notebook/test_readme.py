@@ -26,6 +26,9 @@ PAGES = [
     "docs/stress.md",
     "docs/sensitivity.md",
     "docs/search.md",
+    "docs/reconcile.md",
+    "docs/extending.md",
+    "docs/guide/first.md",
     "docs/guide/studies.md",
     "docs/guide/batch.md",
 ]

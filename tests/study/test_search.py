@@ -771,7 +771,7 @@ def test_what_is_not_installed_is_named(method: str, module: str, monkeypatch: p
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
-        ({"method": "best"}, "method: found 'best', wanted one of tpe, gp"),
+        ({"method": "best"}, "searcher: found 'best', wanted one of cma, de"),
         ({"n": 0}, "n: found 0, wanted a whole number above 0"),
         ({"batch": 2.5}, "batch: found 2.5"),
         ({"seed": -1}, "seed: found -1"),

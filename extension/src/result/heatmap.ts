@@ -106,7 +106,7 @@ export function drawHeatmap(
     { class: 'kk-Picture', width, height, role: 'img', 'aria-label': `${name} over ${map.x} and ${map.y}` },
     axes(map, columns, rows, frame)
   );
-  let chosen: SVGGElement | null = null;
+  const chosen: SVGGElement[] = [];
   rows.forEach((y, i) =>
     columns.forEach((x, j) => {
       const value = map.values[along[i] ?? 0]?.[across[j] ?? 0] ?? null;
@@ -114,14 +114,12 @@ export function drawHeatmap(
       cell.setAttribute('transform', `translate(${LEFT + frame.cell * j} ${TOP + frame.row * i})`);
       if (best[map.x] === x && best[map.y] === y) {
         cell.classList.add('kk-mod-best');
-        chosen = cell;
+        chosen.push(cell);
       }
       picture.append(cell);
     })
   );
-  if (chosen !== null) {
-    picture.append(chosen);
-  }
+  picture.append(...chosen); // on top of its neighbours
   const every = Math.ceil(Math.max(allColumns.length, allRows.length) / MOST);
   const thinned = every > 1 ? `, every ${every}th value shown` : '';
   return html('figure', { class: 'kk-Figure' }, html('figcaption', {}, `${caption}${thinned}`), picture);
