@@ -35,7 +35,11 @@ export const clusterPlugin: JupyterFrontEndPlugin<void> = {
           app.shell.activateById(open.id);
           return;
         }
-        const content = new ClusterView(app.serviceManager.serverSettings, () => schedulerAddress(registry), openSettings);
+        const content = new ClusterView(
+          app.serviceManager.serverSettings,
+          () => schedulerAddress(registry),
+          openSettings
+        );
         const widget = new MainAreaWidget({ content });
         widget.id = 'kernelkit-cluster';
         widget.title.label = 'Cluster';

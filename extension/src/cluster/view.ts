@@ -76,7 +76,10 @@ export class ClusterView extends Widget {
       this._head.replaceChildren(title, button);
     }
     if (address === '') {
-      this._say('No cluster: trials run on this machine. Write the address of a Dask scheduler, such as tcp://127.0.0.1:8786, into the setting "Dask scheduler".', false);
+      this._say(
+        'No cluster: trials run on this machine. Write the address of a Dask scheduler, such as tcp://127.0.0.1:8786, into the setting "Dask scheduler".',
+        false
+      );
       return;
     }
     try {
@@ -103,8 +106,14 @@ export class ClusterView extends Widget {
 }
 
 function memory(load: ILoad): HTMLElement {
-  const text = load.memory_limit === null ? sizeText(load.memory) : `${sizeText(load.memory)} of ${sizeText(load.memory_limit)}`;
-  return html('div', { class: 'kk-Memory' }, html('span', {}, text), load.memory_limit === null ? null : drawBar(load.memory / load.memory_limit));
+  const text =
+    load.memory_limit === null ? sizeText(load.memory) : `${sizeText(load.memory)} of ${sizeText(load.memory_limit)}`;
+  return html(
+    'div',
+    { class: 'kk-Memory' },
+    html('span', {}, text),
+    load.memory_limit === null ? null : drawBar(load.memory / load.memory_limit)
+  );
 }
 
 function tasks(load: ILoad): string {
@@ -122,7 +131,11 @@ function draw(cluster: ICluster): HTMLElement[] {
     html(
       'tr',
       {},
-      html('th', { scope: 'row', title: worker.address }, worker.status === 'running' ? worker.name : `${worker.name} (${worker.status})`),
+      html(
+        'th',
+        { scope: 'row', title: worker.address },
+        worker.status === 'running' ? worker.name : `${worker.name} (${worker.status})`
+      ),
       html('td', {}, String(worker.threads)),
       html('td', {}, `${worker.cpu_percent.toFixed(0)} %`),
       html('td', {}, tasks(worker)),
@@ -130,7 +143,25 @@ function draw(cluster: ICluster): HTMLElement[] {
     )
   );
   const sum = `${plural(total.workers, 'worker')}, ${plural(total.threads, 'thread')}, tasks: ${tasks(total)}`;
-  const none = total.workers === 0 ? [html('p', { class: 'kk-Message' }, 'Nobody works for this scheduler; start workers with: dask worker ' + cluster.address)] : [];
-  const table = html('table', { class: 'kk-Table' }, html('thead', {}, html('tr', {}, ...head)), html('tbody', {}, ...rows));
-  return [html('div', { class: 'kk-Cluster-sum' }, html('p', {}, sum), memory(total)), ...none, html('div', { class: 'kk-Scroll' }, table)];
+  const none =
+    total.workers === 0
+      ? [
+          html(
+            'p',
+            { class: 'kk-Message' },
+            'Nobody works for this scheduler; start workers with: dask worker ' + cluster.address
+          )
+        ]
+      : [];
+  const table = html(
+    'table',
+    { class: 'kk-Table' },
+    html('thead', {}, html('tr', {}, ...head)),
+    html('tbody', {}, ...rows)
+  );
+  return [
+    html('div', { class: 'kk-Cluster-sum' }, html('p', {}, sum), memory(total)),
+    ...none,
+    html('div', { class: 'kk-Scroll' }, table)
+  ];
 }

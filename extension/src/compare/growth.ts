@@ -28,7 +28,13 @@ function path(line: ILine, values: readonly (number | null)[], x: IScale, y: ISc
 }
 
 /** Follows the pointer, or the arrow keys: a line at the day, and the values of all runs there; at first of the last day. */
-function follow(picture: SVGSVGElement, lines: readonly ILine[], x: IScale, day: HTMLElement, shown: readonly HTMLElement[]): void {
+function follow(
+  picture: SVGSVGElement,
+  lines: readonly ILine[],
+  x: IScale,
+  day: HTMLElement,
+  shown: readonly HTMLElement[]
+): void {
   const days = [...new Set(lines.flatMap(line => line.times))].sort((a, b) => a - b);
   const cursor = svg('line', { class: 'kk-Cursor', y1: GROWTH[0], y2: DRAWDOWN[1], visibility: 'hidden' });
   picture.append(cursor);
@@ -101,6 +107,7 @@ export function drawGrowth(
   const shown = lines.map(() => html('span', { class: 'kk-Legend-value' }));
   const legend = lines.map((line, k) => html('span', { class: 'kk-Legend-item' }, badge(line.place), shown[k] ?? null));
   follow(picture, lines, x, day, shown);
-  const refused = log && !scaled ? html('span', { class: 'kk-Legend-item' }, 'an account fell to 0: no log scale') : null;
+  const refused =
+    log && !scaled ? html('span', { class: 'kk-Legend-item' }, 'an account fell to 0: no log scale') : null;
   return html('figure', { class: 'kk-Figure' }, html('div', { class: 'kk-Legend' }, ...legend, refused, day), picture);
 }

@@ -49,15 +49,13 @@ function columns(found: IComparison): IColumn[] {
     plain('run', 'Run', 'run', row => runs[row]?.id ?? ''),
     ...(statuses.size > 1 ? [plain('status', 'Status', 'text', row => runs[row]?.status ?? '')] : []),
     ...parameters.map(name => parameterColumn(found, name)),
-    ...metrics.map(
-      (name): IColumn => ({
-        key: `metric ${name}`,
-        label: metricLabel(name),
-        kind: 'number',
-        value: row => runs[row]?.metrics[name] ?? null,
-        text: row => metricText(name, runs[row]?.metrics[name])
-      })
-    )
+    ...metrics.map((name): IColumn => ({
+      key: `metric ${name}`,
+      label: metricLabel(name),
+      kind: 'number',
+      value: row => runs[row]?.metrics[name] ?? null,
+      text: row => metricText(name, runs[row]?.metrics[name])
+    }))
   ];
 }
 
@@ -76,7 +74,11 @@ function sorted(rows: number[], column: IColumn, down: boolean): number[] {
 function header(column: IColumn, order: IOrder | null, sort: (key: string) => void): HTMLElement {
   const own = order?.key === column.key ? order : null;
   const arrow = own === null ? '' : own.down ? ' ↓' : ' ↑';
-  const button = html('button', { type: 'button', class: 'kk-Sort', title: `Sort by ${column.label}` }, column.label + arrow);
+  const button = html(
+    'button',
+    { type: 'button', class: 'kk-Sort', title: `Sort by ${column.label}` },
+    column.label + arrow
+  );
   button.addEventListener('click', () => sort(column.key));
   const state = own === null ? 'none' : own.down ? 'descending' : 'ascending';
   return html('th', { scope: 'col', class: `kk-mod-${column.kind}`, 'aria-sort': state }, button);
@@ -118,7 +120,13 @@ export function drawMatrix(
   });
   const head = html('tr', {}, ...all.map(column => header(column, order, sort)));
   const caption = html('caption', {}, 'Runs and their metrics; the best of each are bold');
-  const table = html('table', { class: 'kk-Table kk-Matrix' }, caption, html('thead', {}, head), html('tbody', {}, ...body));
+  const table = html(
+    'table',
+    { class: 'kk-Table kk-Matrix' },
+    caption,
+    html('thead', {}, head),
+    html('tbody', {}, ...body)
+  );
   return html('div', { class: 'kk-Scroll' }, table);
 }
 
@@ -128,15 +136,27 @@ export function drawCircumstances(found: IComparison): HTMLElement | null {
   if (names.length === 0) {
     return null;
   }
-  const head = html('tr', {}, html('th', { scope: 'col' }, 'Not the same'), ...found.runs.map((_, k) => html('th', { scope: 'col' }, badge(k))));
+  const head = html(
+    'tr',
+    {},
+    html('th', { scope: 'col' }, 'Not the same'),
+    ...found.runs.map((_, k) => html('th', { scope: 'col' }, badge(k)))
+  );
   const rows = names.map(name =>
     html(
       'tr',
       {},
       html('th', { scope: 'row' }, name),
-      ...found.runs.map(run => html('td', { class: 'kk-mod-text', title: spelt(run.circumstances[name]) }, spelt(run.circumstances[name])))
+      ...found.runs.map(run =>
+        html('td', { class: 'kk-mod-text', title: spelt(run.circumstances[name]) }, spelt(run.circumstances[name]))
+      )
     )
   );
-  const table = html('table', { class: 'kk-Table kk-Circumstances' }, html('thead', {}, head), html('tbody', {}, ...rows));
+  const table = html(
+    'table',
+    { class: 'kk-Table kk-Circumstances' },
+    html('thead', {}, head),
+    html('tbody', {}, ...rows)
+  );
   return html('div', { class: 'kk-Scroll' }, table);
 }

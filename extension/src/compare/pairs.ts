@@ -50,9 +50,17 @@ export function drawPairs(test: ITest, places: readonly number[]): HTMLElement {
   const rows = [...pairs].sort((a, b) => p(a) - p(b)).map(([i, j]) => row(test, i, j, places));
   const name = test.metric === 'mean_return' ? 'Mean return a year' : metricLabel(test.metric);
   const interval = `${Math.round(100 * test.level)} % interval`;
-  const head = ['Pair', 'Difference', interval, 'p-value', 'of all pairs', ''].map(text => html('th', { scope: 'col' }, text));
+  const head = ['Pair', 'Difference', interval, 'p-value', 'of all pairs', ''].map(text =>
+    html('th', { scope: 'col' }, text)
+  );
   const caption = html('caption', {}, `${name}: which differences are more than luck`);
-  const table = html('table', { class: 'kk-Table kk-Pairs' }, caption, html('thead', {}, html('tr', {}, ...head)), html('tbody', {}, ...rows));
+  const table = html(
+    'table',
+    { class: 'kk-Table kk-Pairs' },
+    caption,
+    html('thead', {}, html('tr', {}, ...head)),
+    html('tbody', {}, ...rows)
+  );
   return html(
     'div',
     {},

@@ -48,8 +48,20 @@ function axisOf(key: string, label: string, given: readonly unknown[], text: (va
 function axes(found: IComparison, metric: string): IAxis[] {
   const names = [...new Set(found.runs.flatMap(run => Object.keys(run.parameters)))];
   return [
-    ...names.map(name => axisOf(name, name, found.runs.map(run => run.parameters[name]), compact)),
-    axisOf(`metric ${metric}`, metricLabel(metric), found.runs.map(run => run.metrics[metric]), value => metricText(metric, value))
+    ...names.map(name =>
+      axisOf(
+        name,
+        name,
+        found.runs.map(run => run.parameters[name]),
+        compact
+      )
+    ),
+    axisOf(
+      `metric ${metric}`,
+      metricLabel(metric),
+      found.runs.map(run => run.metrics[metric]),
+      value => metricText(metric, value)
+    )
   ];
 }
 
@@ -59,13 +71,15 @@ export function within(found: IComparison, metric: string, brushes: Brushes): Re
     return null;
   }
   const all = axes(found, metric);
-  const kept = found.runs.map((_, row) => row).filter(row =>
-    all.every(axis => {
-      const [brush, value] = [brushes.get(axis.key), axis.values[row] ?? null];
-      const at = value === null ? NaN : axis.scale.at(value);
-      return brush === undefined || (at >= brush[0] && at <= brush[1]);
-    })
-  );
+  const kept = found.runs
+    .map((_, row) => row)
+    .filter(row =>
+      all.every(axis => {
+        const [brush, value] = [brushes.get(axis.key), axis.values[row] ?? null];
+        const at = value === null ? NaN : axis.scale.at(value);
+        return brush === undefined || (at >= brush[0] && at <= brush[1]);
+      })
+    );
   return new Set(kept);
 }
 
@@ -74,7 +88,12 @@ function shortened(text: string): string {
 }
 
 /** One axis, with its brush: a drag along it sets one, a click takes it away. */
-function drawAxis(axis: IAxis, x: number, brush: readonly [number, number] | undefined, set: (brush: readonly [number, number] | null) => void): SVGGElement {
+function drawAxis(
+  axis: IAxis,
+  x: number,
+  brush: readonly [number, number] | undefined,
+  set: (brush: readonly [number, number] | null) => void
+): SVGGElement {
   const marks = axis.ticks.flatMap(({ at, text }) => [
     svg('line', { x1: x - 4, x2: x, y1: axis.scale.at(at), y2: axis.scale.at(at) }),
     svg(
@@ -91,7 +110,8 @@ function drawAxis(axis: IAxis, x: number, brush: readonly [number, number] | und
     shown.setAttribute('height', String(Math.max(0, bottom - top)));
   };
   place(brush?.[0] ?? TOP, brush?.[1] ?? TOP);
-  const height = (event: PointerEvent): number => event.clientY - (area.ownerSVGElement?.getBoundingClientRect().top ?? 0);
+  const height = (event: PointerEvent): number =>
+    event.clientY - (area.ownerSVGElement?.getBoundingClientRect().top ?? 0);
   area.addEventListener('pointerdown', begun => {
     const from = height(begun);
     area.setPointerCapture(begun.pointerId);
@@ -152,7 +172,9 @@ function drawLine(all: readonly IAxis[], row: number, x: (axis: number) => numbe
 
 /** The letters at the ends of the lines, moved apart where they would touch. */
 function drawLetters(metric: IAxis | undefined, x: number): SVGTextElement[] {
-  const ends = (metric?.values ?? []).flatMap((value, row) => (value === null || metric === undefined ? [] : [{ row, y: metric.scale.at(value) }]));
+  const ends = (metric?.values ?? []).flatMap((value, row) =>
+    value === null || metric === undefined ? [] : [{ row, y: metric.scale.at(value) }]
+  );
   ends.sort((a, b) => a.y - b.y);
   let below = -Infinity;
   return ends.map(({ row, y }) => {

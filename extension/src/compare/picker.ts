@@ -34,10 +34,18 @@ export function drawPicker(
   const update = (): void => {
     const many = ticked().length;
     compare.disabled = many < 2 || many > MOST;
-    said.textContent = done.length < 2 ? 'There are fewer than two finished runs.' : `${many} chosen; 2 to ${MOST} can be compared.`;
+    said.textContent =
+      done.length < 2 ? 'There are fewer than two finished runs.' : `${many} chosen; 2 to ${MOST} can be compared.`;
   };
   const list = html('div', { class: 'kk-Picker-list' }, ...lines.map(([label]) => label));
-  const form = html('form', { class: 'kk-Picker' }, html('h2', {}, 'Which runs?'), said, list, html('div', { class: 'kk-Run-actions' }, compare, back));
+  const form = html(
+    'form',
+    { class: 'kk-Picker' },
+    html('h2', {}, 'Which runs?'),
+    said,
+    list,
+    html('div', { class: 'kk-Run-actions' }, compare, back)
+  );
   form.addEventListener('change', update);
   form.addEventListener('submit', event => {
     event.preventDefault();

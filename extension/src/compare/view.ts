@@ -81,7 +81,12 @@ export class CompareView extends Widget {
   private async _pick(): Promise<void> {
     try {
       const { runs } = await fetchRuns(this._settings);
-      const picker = drawPicker(runs, this._ids, ids => void this.choose(ids), () => this._draw());
+      const picker = drawPicker(
+        runs,
+        this._ids,
+        ids => void this.choose(ids),
+        () => this._draw()
+      );
       this.node.replaceChildren(picker);
       picker.querySelector('input')?.focus();
     } catch (error) {
@@ -97,7 +102,11 @@ export class CompareView extends Widget {
     const top = this.node.scrollTop;
     if (this._found === null) {
       const text = this._problem ?? `Comparing ${this._ids.length} runs …`;
-      const message = html('p', { class: this._problem === null ? 'kk-Message' : 'kk-Message kk-mod-error', role: 'status' }, text);
+      const message = html(
+        'p',
+        { class: this._problem === null ? 'kk-Message' : 'kk-Message kk-mod-error', role: 'status' },
+        text
+      );
       this.node.replaceChildren(this._heading(''), message);
       return;
     }
@@ -113,7 +122,12 @@ export class CompareView extends Widget {
   private _heading(about: string): HTMLElement {
     const choose = html('button', { type: 'button', class: 'kk-Run-action' }, 'Choose runs');
     choose.addEventListener('click', () => void this._pick());
-    return html('header', { class: 'kk-View-head' }, html('div', {}, html('h2', {}, 'Comparison of runs'), html('p', {}, about)), choose);
+    return html(
+      'header',
+      { class: 'kk-View-head' },
+      html('div', {}, html('h2', {}, 'Comparison of runs'), html('p', {}, about)),
+      choose
+    );
   }
 
   private _sections(found: IComparison, width: number): (HTMLElement | string)[] {
@@ -174,18 +188,29 @@ export class CompareView extends Widget {
     const map = { x: 'run', y: 'run', metric: 'correlation', values: common.correlation };
     const half = width >= TWO_COLUMNS ? Math.min(420, width * 0.36) : Math.min(420, width);
     const correlation = drawHeatmap(map, { run: letters }, {}, half, 'Correlation of returns');
-    return [section('Luck or difference?', [html('div', { class: 'kk-Columns' }, drawPairs(test, places), correlation)], choice)];
+    return [
+      section(
+        'Luck or difference?',
+        [html('div', { class: 'kk-Columns' }, drawPairs(test, places), correlation)],
+        choice
+      )
+    ];
   }
 
   private _parameters(found: IComparison, metrics: readonly string[], metric: string, width: number): HTMLElement[] {
     if (metric === '' || found.runs.every(run => Object.keys(run.parameters).length === 0)) {
       return [];
     }
-    const choice = select('Coloured by', metrics.map(name => [name, metricLabel(name)]), metric, value => {
-      this._metric = value;
-      this._brushes = new Map();
-      this._draw();
-    });
+    const choice = select(
+      'Coloured by',
+      metrics.map(name => [name, metricLabel(name)]),
+      metric,
+      value => {
+        this._metric = value;
+        this._brushes = new Map();
+        this._draw();
+      }
+    );
     const picture = drawParallel(found, metric, this._brushes, width, (key, brush) => {
       if (brush === null) {
         this._brushes.delete(key);
@@ -194,7 +219,11 @@ export class CompareView extends Widget {
       }
       this._draw();
     });
-    const hint = html('p', { class: 'kk-Foot' }, 'Drag along an axis to keep the runs within; click it to take that back.');
+    const hint = html(
+      'p',
+      { class: 'kk-Foot' },
+      'Drag along an axis to keep the runs within; click it to take that back.'
+    );
     return [section('Parameters', [picture, hint], choice)];
   }
 
@@ -225,8 +254,17 @@ function section(title: string, children: readonly HTMLElement[], control?: HTML
   return html('section', { class: 'kk-Section', 'aria-label': title }, head, ...children);
 }
 
-function select(text: string, options: readonly [string, string][], value: string, set: (value: string) => void): HTMLElement {
-  const choice = html('select', { class: 'kk-Select' }, ...options.map(([name, shown]) => html('option', { value: name }, shown)));
+function select(
+  text: string,
+  options: readonly [string, string][],
+  value: string,
+  set: (value: string) => void
+): HTMLElement {
+  const choice = html(
+    'select',
+    { class: 'kk-Select' },
+    ...options.map(([name, shown]) => html('option', { value: name }, shown))
+  );
   choice.value = value;
   choice.addEventListener('change', () => set(choice.value));
   return html('label', { class: 'kk-Choice' }, text, choice);

@@ -28,7 +28,11 @@ export function drawDays(days: readonly IDay[], width: number): HTMLElement {
   const bars = days.map((day, i) => {
     const at = y.at(day.trials);
     const place = { x: x.at(moments[i] ?? 0) - bar / 2, y: at, width: bar, height: BOTTOM - at };
-    return svg('rect', { class: 'kk-Day', ...place }, svg('title', {}, `${day.day}: ${day.trials.toLocaleString('en-US')} trials`));
+    return svg(
+      'rect',
+      { class: 'kk-Day', ...place },
+      svg('title', {}, `${day.day}: ${day.trials.toLocaleString('en-US')} trials`)
+    );
   });
   const all = days.reduce((sum, day) => sum + day.trials, 0).toLocaleString('en-US');
   const label = `${all} trials on ${days.length === 1 ? 'one day' : `${days.length} days, at most ${most.toLocaleString('en-US')} a day`}`;

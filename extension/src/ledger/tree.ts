@@ -44,7 +44,12 @@ function head(version: IVersion, strategy: string): HTMLElement {
 }
 
 /** The items of one level; `level` counts from 1. */
-function branch(versions: readonly IVersion[], parent: number | null, strategy: string, level: number): HTMLLIElement[] {
+function branch(
+  versions: readonly IVersion[],
+  parent: number | null,
+  strategy: string,
+  level: number
+): HTMLLIElement[] {
   return versions.flatMap((version, k) => {
     if (version.parent !== parent) {
       return [];
@@ -57,7 +62,13 @@ function branch(versions: readonly IVersion[], parent: number | null, strategy: 
     const item = html('li', { role: 'treeitem', tabindex: -1, 'aria-level': level }, row);
     if (inner.length > 0) {
       item.setAttribute('aria-expanded', String(open));
-      item.append(html('ul', { role: 'group' }, ...inner.map(one => (one instanceof HTMLLIElement ? one : html('li', { role: 'none' }, one)))));
+      item.append(
+        html(
+          'ul',
+          { role: 'group' },
+          ...inner.map(one => (one instanceof HTMLLIElement ? one : html('li', { role: 'none' }, one)))
+        )
+      );
     }
     return [item];
   });
@@ -112,7 +123,11 @@ function focus(tree: HTMLElement, item: HTMLElement): void {
 
 /** The tree, with one place for the Tab key. */
 export function drawTree(versions: readonly IVersion[], strategy: string): HTMLElement {
-  const tree = html('ul', { class: 'kk-Tree', role: 'tree', 'aria-label': `Versions of ${strategy}` }, ...branch(versions, null, strategy, 1));
+  const tree = html(
+    'ul',
+    { class: 'kk-Tree', role: 'tree', 'aria-label': `Versions of ${strategy}` },
+    ...branch(versions, null, strategy, 1)
+  );
   tree.querySelector('[role="treeitem"]')?.setAttribute('tabindex', '0');
   tree.addEventListener('keydown', event => move(tree, event));
   tree.addEventListener('click', event => {

@@ -89,7 +89,12 @@ export class LedgerView extends Widget {
   }
 
   private _entry(strategy: string, name: string, text: string): HTMLElement {
-    const entry = html('button', { type: 'button', class: 'kk-Ledger-entry', 'data-strategy': strategy }, html('b', {}, name), html('span', {}, text));
+    const entry = html(
+      'button',
+      { type: 'button', class: 'kk-Ledger-entry', 'data-strategy': strategy },
+      html('b', {}, name),
+      html('span', {}, text)
+    );
     entry.addEventListener('click', () => void this.choose(strategy));
     return entry;
   }
@@ -132,7 +137,8 @@ function count(n: number): string {
 }
 
 function about(one: IStrategy): string {
-  const best = one.best_sharpe_ratio === null ? '' : ` · best Sharpe ${metricText('sharpe_ratio', one.best_sharpe_ratio)}`;
+  const best =
+    one.best_sharpe_ratio === null ? '' : ` · best Sharpe ${metricText('sharpe_ratio', one.best_sharpe_ratio)}`;
   return `${count(one.distinct)} ${one.distinct === 1 ? 'trial' : 'trials'}${best} · ${one.last.slice(0, 10)}`;
 }
 
@@ -145,12 +151,19 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): H
     html('tr', {}, html('th', { scope: 'row' }, first), ...rest.map(text => html('td', {}, text)))
   );
   const titles = head.map(text => html('th', { scope: 'col' }, text));
-  const found = html('table', { class: 'kk-Table' }, html('thead', {}, html('tr', {}, ...titles)), html('tbody', {}, ...lines));
+  const found = html(
+    'table',
+    { class: 'kk-Table' },
+    html('thead', {}, html('tr', {}, ...titles)),
+    html('tbody', {}, ...lines)
+  );
   return html('div', { class: 'kk-Scroll' }, found);
 }
 
 function warnings(damage: readonly string[]): HTMLElement[] {
-  return damage.map(text => html('p', { class: 'kk-Message kk-mod-error' }, `Part of the ledger cannot be read: ${text}`));
+  return damage.map(text =>
+    html('p', { class: 'kk-Message kk-mod-error' }, `Part of the ledger cannot be read: ${text}`)
+  );
 }
 
 function family(one: IFamily): string[] {
@@ -198,19 +211,39 @@ function cost(found: ICost): HTMLElement {
 function looks(trail: ITrail): HTMLElement {
   const markets = trail.assets.join(', ');
   if (trail.sealed_since === null) {
-    return section('Sealed data', html('p', {}, `No data of ${markets || 'its markets'} are sealed: kk.seal puts some away for one look at the end.`));
+    return section(
+      'Sealed data',
+      html(
+        'p',
+        {},
+        `No data of ${markets || 'its markets'} are sealed: kk.seal puts some away for one look at the end.`
+      )
+    );
   }
-  const many = trail.looks.length === 0 ? 'nobody has looked at them' : `${count(trail.looks.length)} ${trail.looks.length === 1 ? 'look' : 'looks'} since`;
+  const many =
+    trail.looks.length === 0
+      ? 'nobody has looked at them'
+      : `${count(trail.looks.length)} ${trail.looks.length === 1 ? 'look' : 'looks'} since`;
   const text = html('p', {}, `Data of ${markets} from ${trail.sealed_since} on are sealed; ${many}.`);
-  const rows = trail.looks.map(look => [look.at.replace('T', ' ').slice(0, 16), look.strategy, look.role, count(look.trials)]);
-  return section('Sealed data', text, ...(rows.length === 0 ? [] : [table(['When (UTC)', 'Strategy', 'As', 'Trials'], rows)]));
+  const rows = trail.looks.map(look => [
+    look.at.replace('T', ' ').slice(0, 16),
+    look.strategy,
+    look.role,
+    count(look.trials)
+  ]);
+  return section(
+    'Sealed data',
+    text,
+    ...(rows.length === 0 ? [] : [table(['When (UTC)', 'Strategy', 'As', 'Trials'], rows)])
+  );
 }
 
 /** One strategy: its cost, its days, its tree, looks at sealed data. */
 function drawTrail(trail: ITrail, width: number): HTMLElement[] {
   const failed = trail.failed === 0 ? '' : `, ${count(trail.failed)} failed`;
   const pruned = trail.pruned === 0 ? '' : `, ${count(trail.pruned)} ended early by a search`;
-  const beside = trail.beside === 0 ? '' : ` ${count(trail.beside)} more were computed beside them, in training windows and audits.`;
+  const beside =
+    trail.beside === 0 ? '' : ` ${count(trail.beside)} more were computed beside them, in training windows and audits.`;
   const text = `${count(trail.runs)} runs of ${count(trail.distinct)} distinct trials${failed}${pruned}, ${trail.first.slice(0, 10)} to ${trail.last.slice(0, 10)}.${beside}`;
   return [
     ...warnings(trail.damage),

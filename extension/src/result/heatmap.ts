@@ -51,7 +51,12 @@ function axes(map: IHeatmap, columns: readonly Label[], rows: readonly Label[], 
   });
   rows.forEach((label, i) => {
     if (i % Math.ceil(14 / frame.row) === 0) {
-      const place = { x: LEFT - 6, y: TOP + frame.row * (i + 0.5), 'text-anchor': 'end', 'dominant-baseline': 'central' };
+      const place = {
+        x: LEFT - 6,
+        y: TOP + frame.row * (i + 0.5),
+        'text-anchor': 'end',
+        'dominant-baseline': 'central'
+      };
       group.append(svg('text', place, String(label)));
     }
   });
@@ -62,7 +67,13 @@ function axes(map: IHeatmap, columns: readonly Label[], rows: readonly Label[], 
 }
 
 /** One cell, with its value as tooltip and, where there is room, as text. */
-function drawCell(value: Maybe, title: string, metric: string, range: readonly [number, number], frame: IFrame): SVGGElement {
+function drawCell(
+  value: Maybe,
+  title: string,
+  metric: string,
+  range: readonly [number, number],
+  frame: IFrame
+): SVGGElement {
   const gap = Math.min(frame.cell, frame.row) < GAP_FROM ? 0 : 1;
   const box = { width: frame.cell - gap, height: frame.row - gap, rx: 2 * gap };
   if (value === null) {
