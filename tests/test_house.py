@@ -145,14 +145,14 @@ def test_lab_server_import__loads_no_heavy_package():
 
 
 def test_typescript__has_no_any_and_no_console():
-    sources = sorted((ROOT / "extension" / "src").glob("*.ts"))
+    sources = sorted((ROOT / "extension" / "src").rglob("*.ts"))
     assert sources
     loose = re.compile(r"[:<|]\s*any\b|\bas any\b|\bany\[\]|\bconsole\.|@ts-|eslint-disable")
     assert [source.name for source in sources if loose.search(source.read_text())] == []
 
 
 def test_typescript__shows_the_mime_type_that_python_emits():
-    assert f"'{progress.MIME}'" in (ROOT / "extension" / "src" / "progress.ts").read_text()
+    assert f"'{progress.MIME}'" in (ROOT / "extension" / "src" / "common" / "progress.ts").read_text()
 
 
 def test_style__takes_every_colour_from_the_theme():
@@ -176,6 +176,6 @@ def test_make__says_which_python_it_needs(tmp_path):
 
 
 def test_typescript__knows_every_metric_and_its_order():
-    source = (ROOT / "extension" / "src" / "format.ts").read_text()
+    source = (ROOT / "extension" / "src" / "common" / "format.ts").read_text()
     block = source[source.index("const KINDS") : source.index("};", source.index("const KINDS"))]
     assert re.findall(r"^  (\w+): '", block, re.MULTILINE) == list(schema.METRICS)

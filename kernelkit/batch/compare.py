@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from kernelkit.batch.columns import columns, spelt
-from kernelkit.batch.runs import Run
+from kernelkit.batch.runs import Run, read_run
+from kernelkit.errors import RunError, UsageError, message
 from kernelkit.files import canonical_json
+
+# More of them, and neither a table nor a picture can be read; their pairs grow as the square.
+MOST = 20
+# Metrics of which less is better, and those of which more is; of others none is the best.
+LESS = ("volatility", "max_drawdown", "average_drawdown", "max_drawdown_duration", "ulcer_index")
+MORE = (
+    *("total_return", "cagr", "sharpe_ratio", "sortino_ratio", "calmar_ratio", "win_rate", "profit_factor"),
+    *("final_equity", "efficiency"),
+)
 
 
 def differing(said: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -45,6 +56,62 @@ def to_json(runs: Sequence[Run]) -> dict[str, Any]:
             }
             for run, one in zip(runs, around, strict=True)
         ]
+    }
+
+
+def best(metrics: Sequence[Mapping[str, float | None]]) -> dict[str, list[int]]:
+    """By metric which of the runs are best, where some are and not all: places in ``metrics``.
+
+    >>> best([{"oos_sharpe_ratio": 0.4, "folds": 15.0}, {"oos_sharpe_ratio": 0.5, "folds": 9.0}])
+    {'oos_sharpe_ratio': [1]}
+    """
+    found = {}
+    for name in dict.fromkeys(name for one in metrics for name in one):
+        sign = _direction(name)
+        known = {k: sign * v for k, one in enumerate(metrics) if (v := one.get(name)) is not None}
+        first = [k for k, v in known.items() if v == max(known.values())]
+        if sign and len(first) < len(known):
+            found[name] = first
+    return found
+
+
+def _direction(name: str) -> int:
+    plain = name.removeprefix("oos_").removeprefix("is_").removeprefix("best_")
+    return -1 if plain in LESS else int(plain in MORE)
+
+
+def in_full(folders: Sequence[Path]) -> dict[str, Any]:
+    """`to_json` of the runs in these folders, with ``best`` and what their equity curves say of each other.
+
+    ``curves`` says of each run which variable of its result stands for it, or the ``reason`` why none does; ``common``
+    is that of `common.over`, None where fewer than two have one or they share too few sessions, and ``why`` then says
+    so. Raises UsageError for fewer than two runs and for more than `MOST`, RunError for a folder that is no run's.
+    """
+    if not 2 <= len(folders) <= MOST:
+        raise UsageError(message("runs to compare", len(folders), f"2 to {MOST}", "Select some of them."))
+    from kernelkit.batch import common, curves
+
+    runs = [read_run(folder) for folder in folders]
+    found: dict[str, curves.Curve] = {}
+    told: list[dict[str, Any]] = []
+    for folder, run in zip(folders, runs, strict=True):
+        try:
+            curve = found[run.id] = curves.read(folder, run)
+        except RunError as error:
+            told.append({"name": None, "sessions": 0, "reason": str(error)})
+        else:
+            told.append({"name": curve.name, "sessions": len(curve.session), "reason": None})
+    shared = common.over(found)
+    why = None
+    if shared is None:
+        few = f"They have fewer than {common.LEAST} sessions in common." if len(found) > 1 else ""
+        why = few or f"{'One run has' if found else 'No run has'} a curve of equity; two are needed."
+    return to_json(runs) | {
+        "names": [run.name for run in runs],
+        "best": best([run.metrics for run in runs]),
+        "curves": told,
+        "common": shared,
+        "why": why,
     }
 
 

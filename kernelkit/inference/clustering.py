@@ -17,6 +17,7 @@ Linkage = Literal["average", "complete", "single", "ward"]
 Estimator = Literal["average_correlation", "effective_rank", "clusters"]
 
 OTHER = "other_"  # the second of two equal dims
+ALIKE = 200  # trials whose correlations are looked at: every k-th of more
 MERGERS = 16  # of a tree that are done before an interrupt is heard
 
 
@@ -202,6 +203,24 @@ def effective_trials(
         found = xr.apply_ufunc(count, correlation, input_core_dims=core, vectorize=True)
     attrs = {"long_name": "effective number of trials", "units": "1", "estimator": estimator}
     return found.rename("effective_trials").assign_attrs(attrs)
+
+
+def worth(means: Floats) -> dict[str, float]:
+    """How many independent trials those with these (block, trial) means are worth, by estimator, in words; B12.
+
+    Correlations are those of at most `ALIKE` trials. Empty where fewer than three vary.
+
+    >>> {name: round(n, 1) for name, n in worth(np.random.default_rng(1).normal(size=(500, 4))).items()}
+    {'average correlation': 4.0, 'effective rank': 4.0, 'clusters': 2.0}
+    """
+    varying = means[:, np.ptp(means, axis=0) > 0.0]
+    many = varying.shape[1]
+    if many < 3:
+        return {}
+    c: Floats = np.asarray(np.corrcoef(varying[:, :: -(-many // ALIKE)].T))
+    r = 1.0 - (trials_of_correlation(c) - 1.0) / (len(c) - 1.0)
+    found = {"average correlation": r + (1.0 - r) * many, "effective rank": effective_rank(c)}
+    return found | {"clusters": float(grouped(c, None, "average")[0].max())}
 
 
 def trials_of_correlation(correlation: Floats) -> float:

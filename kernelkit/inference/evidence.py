@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 SHARPE = "sharpe_ratio"
 PBO_BLOCKS, PBO_LEAST = 16, 10
 PRUNED_PART = 20  # of a family, the part that may be pruned without a word on the others
-ALIKE = 200  # trials whose correlations are looked at: every k-th of more
 PBO_WORK = 15_000  # trials x worlds without skill
 PBO_MOST = 500  # trials in these worlds: every k-th of more
 BESIDE = 1_999  # replications of tests that stand beside the headline
@@ -299,22 +298,14 @@ class Evidence:
 
     @cached_property
     def effective(self) -> dict[str, float]:
-        """How many independent trials the family is worth, by three estimators (B12), from at most `ALIKE` of them."""
-        from kernelkit.inference.clustering import effective_rank, grouped, trials_of_correlation
+        """How many independent trials the family is worth, by three estimators (B12)."""
+        from kernelkit.inference.clustering import worth
 
         rows, whole = self._alongside
         few = whole.sum() < 2 or 2 * whole.sum() < self.family.distinct  # they tell nothing of the others
         if few or self.chosen_by_life:
             return {}
-        sums = self.family.s1[np.ix_(rows, whole)] / self.family.n[np.ix_(rows, whole)]
-        varying = sums[:, np.ptp(sums, axis=0) > 0.0]
-        many = varying.shape[1]
-        if many < 3:
-            return {}
-        c = np.corrcoef(varying[:, :: -(-many // ALIKE)].T)
-        r = 1.0 - (trials_of_correlation(c) - 1.0) / (len(c) - 1.0)
-        found = {"average correlation": r + (1.0 - r) * many, "effective rank": effective_rank(c)}
-        return found | {"clusters": float(grouped(c, None, "average")[0].max())}
+        return worth(self.family.s1[np.ix_(rows, whole)] / self.family.n[np.ix_(rows, whole)])
 
     @cached_property
     def _alongside(self) -> tuple[np.ndarray, np.ndarray]:

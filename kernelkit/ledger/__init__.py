@@ -13,7 +13,7 @@ from kernelkit.ledger.parquet import covered
 from kernelkit.ledger.place import place, root
 from kernelkit.ledger.seals import SealedWarning, looks, warn_of_looks
 from kernelkit.ledger.store import compact, rows, verify
-from kernelkit.ledger.tables import call, call_of, export, families, summary, trials
+from kernelkit.ledger.tables import Families, call, call_of, export, families, summary, trials
 from kernelkit.ledger.trials import (
     KEY_BYTES,
     ROLES,
@@ -33,6 +33,7 @@ __all__ = (
     "KEY_BYTES",
     "ROLES",
     "DamagedLog",
+    "Families",
     "Family",
     "Lineage",
     "SealedWarning",

@@ -59,6 +59,14 @@ class Version:
         """The annual Sharpe ratio of the last walk-forward's stitched curve, NaN without."""
         return self.stitched[-1] if self.stitched else float("nan")
 
+    @property
+    def diff(self) -> str:
+        """The lines that it changed in its parent; none without a parent, or where a text is not kept."""
+        if self.parent is None or self.text is None or self.parent.text is None:
+            return ""
+        lines = difflib.unified_diff(self.parent.text.splitlines(), self.text.splitlines(), lineterm="", n=0)
+        return "\n".join(line for line in lines if not line.startswith(("---", "+++", "@@")))
+
 
 @dataclass(frozen=True)
 class Lineage:
@@ -113,13 +121,27 @@ class Lineage:
             lines.append(line)
         return pd.DataFrame(lines)
 
+    def of(self, strategy: str) -> Lineage:
+        """The versions of one strategy, and what they come from; raises UsageError where there are none."""
+        kept = {id(v) for v in self.versions if v.strategy == strategy}
+        if not kept:
+            known = ", ".join(sorted({v.strategy for v in self.versions})) or "none yet"
+            wanted = f"one of the ledger at {place()}: {known}"
+            raise UsageError(message("strategy", repr(strategy), wanted, "Run it first."))
+        for v in self.versions:
+            if v.strategy == strategy:
+                while v.parent is not None and id(v.parent) not in kept:
+                    v = v.parent
+                    kept.add(id(v))
+        return Lineage(tuple(v for v in self.versions if id(v) in kept))
+
     def diff(self, source: str) -> str:
         """The lines that a version (the beginning of its hash) changed in its parent; raises UsageError."""
         found = [v for v in self.versions if v.source.startswith(source)]
         if len(found) != 1 or not source:
             wanted = "the beginning of one of " + ", ".join(v.source[:8] for v in self.versions)
             raise UsageError(message("source of a version", repr(source), wanted, "See .table."))
-        return _diff(found[0])
+        return found[0].diff
 
     def __str__(self) -> str:
         lines: list[str] = []
@@ -136,7 +158,7 @@ class Lineage:
         edit = f"  [{', '.join(v.kinds)}]" if v.kinds else ""
         many = "1 trial" if len(v.trials) == 1 else f"{len(v.trials)} trials"
         lines.append(f"{pad}{v.strategy} {v.source[:8]}  {_day(v.first)}  {many}{failed}, {sharpe}{out}{edit}")
-        lines += [f"{pad}    {line}" for line in _diff(v).splitlines()]
+        lines += [f"{pad}    {line}" for line in v.diff.splitlines()]
         for child in self.versions:
             if child.parent is v:
                 self._tell(child, depth + 1, lines)
@@ -183,21 +205,8 @@ def lineage(strategy: str | None = None) -> Lineage:
             v.failed += int((touched & ~done).sum())
             known = row["sharpe_ratio"][done & np.isfinite(row["sharpe_ratio"])].tolist()
             (v.stitched if row["switches"] else v.sharpes).extend(known)
-    versions = list(found.values())
-    if strategy is not None:
-        named = [v for v in versions if v.strategy == strategy]
-        if not named:
-            wanted = (
-                f"one of the ledger at {place()}: {', '.join(sorted({v.strategy for v in versions})) or 'none yet'}"
-            )
-            raise UsageError(message("strategy", repr(strategy), wanted, "Run it first."))
-        kept = {id(v) for v in named}
-        for v in named:  # and what they come from
-            while v.parent is not None and id(v.parent) not in kept:
-                v = v.parent
-                kept.add(id(v))
-        versions = [v for v in versions if id(v) in kept]
-    return Lineage(tuple(versions))
+    whole = Lineage(tuple(found.values()))
+    return whole if strategy is None else whole.of(strategy)
 
 
 def _likest(v: Version, before: list[Version]) -> Version | None:
@@ -209,13 +218,6 @@ def _likest(v: Version, before: list[Version]) -> Version | None:
 def _likeness(a: str, b: str) -> float:
     """Of two sources, names of the functions apart: 1 for the same lines, 0 for none in common."""
     return difflib.SequenceMatcher(None, a.splitlines()[1:], b.splitlines()[1:], autojunk=False).ratio()
-
-
-def _diff(v: Version) -> str:
-    if v.parent is None or v.text is None or v.parent.text is None:
-        return ""
-    lines = difflib.unified_diff(v.parent.text.splitlines(), v.text.splitlines(), lineterm="", n=0)
-    return "\n".join(line for line in lines if not line.startswith(("---", "+++", "@@")))
 
 
 def kinds_of(before: str | None, after: str | None) -> tuple[str, ...]:

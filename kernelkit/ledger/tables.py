@@ -71,39 +71,56 @@ def families() -> pd.DataFrame:
     >>> list(families())
     ['market', 'assets', 'generated', 'start', 'end', 'runs', 'distinct', 'failed', 'declared']
     """
-    import pandas as pd
     import pyarrow.compute as pc
 
-    same = every_market()
-    found: dict[tuple[str, int], _Tried] = {}
+    found = Families()
     for row in rows("trials", where=pc.field("role") == "rival", heavy=False):
+        found.take(row)
+    return found.table()
+
+
+class Families:
+    """What was tried by market: rows of trials are taken one by one, `table` is that of `families`."""
+
+    def __init__(self) -> None:
+        self._same = every_market()
+        self._found: dict[tuple[str, int], _Tried] = {}
+
+    def take(self, row: Row) -> None:
+        """Add a row of rivals."""
         n_account, ids = accounts_of(row), row["asset_ids"]
         for a in range(n_account):
             places = slice(a, None, n_account)
-            for asset_id in ids if row["together"] else [ids[a]]:
-                tried = found.setdefault((same.of(asset_id), row["synthetic"]), _Tried())
+            own = ids if row["together"] else [ids[a]]
+            for asset_id in own:
+                tried = self._found.setdefault((self._same.of(asset_id), row["synthetic"]), _Tried())
                 tried.assets.add(asset_id)
                 tried.spans.append(row["span"])
-            for market in {same.of(i) for i in (ids if row["together"] else [ids[a]])}:
-                found[market, row["synthetic"]].take(row["key"][places], row["status"][places])
-    lines = [
-        {
-            "market": market,
-            "assets": sorted(tried.assets),
-            "generated": bool(synthetic),
-            "start": min(begin for begin, _ in tried.spans),
-            "end": max(end for _, end in tried.spans),
-            "runs": tried.runs,
-            "distinct": len(tried.keys),
-            "failed": len(tried.keys - tried.ended),
-            "declared": declared({market}, same, synthetic=synthetic),
-        }
-        for (market, synthetic), tried in sorted(found.items())
-    ]
-    table = pd.DataFrame(lines, columns=[*FAMILY])
-    for name in ("start", "end"):
-        table[name] = pd.to_datetime(table[name], unit="ns", utc=True)
-    return table
+            for market in {self._same.of(i) for i in own}:
+                self._found[market, row["synthetic"]].take(row["key"][places], row["status"][places])
+
+    def table(self) -> pd.DataFrame:
+        """One row for each market, those of generated data apart."""
+        import pandas as pd
+
+        lines = [
+            {
+                "market": market,
+                "assets": sorted(tried.assets),
+                "generated": bool(synthetic),
+                "start": min(begin for begin, _ in tried.spans),
+                "end": max(end for _, end in tried.spans),
+                "runs": tried.runs,
+                "distinct": len(tried.keys),
+                "failed": len(tried.keys - tried.ended),
+                "declared": declared({market}, self._same, synthetic=synthetic),
+            }
+            for (market, synthetic), tried in sorted(self._found.items())
+        ]
+        table = pd.DataFrame(lines, columns=[*FAMILY])
+        for name in ("start", "end"):
+            table[name] = pd.to_datetime(table[name], unit="ns", utc=True)
+        return table
 
 
 @dataclass

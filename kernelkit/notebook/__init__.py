@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kernelkit.notebook.benchmark import buy_and_hold as buy_and_hold
     from kernelkit.notebook.bundle import result_bundle as result_bundle
+    from kernelkit.notebook.bundle import save as save
     from kernelkit.notebook.bundle import show as show
     from kernelkit.notebook.live import progress_in_cell as progress_in_cell
     from kernelkit.notebook.versus import compare as compare
@@ -17,6 +18,7 @@ _HOMES = {
     "compare": "versus",
     "progress_in_cell": "live",
     "result_bundle": "bundle",
+    "save": "bundle",
     "show": "bundle",
 }
 

@@ -6,12 +6,14 @@ import itertools
 import json
 import math
 from collections.abc import Hashable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kernelkit import schema
 from kernelkit.errors import UsageError, message
+from kernelkit.files import write_atomic
 from kernelkit.report import words
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from kernelkit.recipe import Recipe
 
 RESULT_MIME = "application/vnd.kernelkit.result.v1+json"
+SUFFIX = ".kkr.json"
 
 # A screen is about this many pixels wide.
 POINTS = 600
@@ -45,6 +48,27 @@ def show(res: xr.Dataset) -> None:
     from IPython.display import display
 
     display(result_bundle(res), raw=True)  # type: ignore[no-untyped-call]
+
+
+def save(res: xr.Dataset, path: str | Path) -> Path:
+    """Write what `show` displays to a .kkr.json file, which JupyterLab opens as it shows the result, and return it.
+
+    It is a picture of the result, not the result: `kk.save` keeps that. Raises UsageError for another suffix, a folder
+    that there is not, and a result without metrics.
+
+    >>> save(None, "trend.json")
+    Traceback (most recent call last):
+    kernelkit.errors.UsageError: path of a shown result: found 'trend.json', wanted a name that ends in .kkr.json. ...
+    """
+    to = Path(path)
+    if not to.name.endswith(SUFFIX):
+        fix = "JupyterLab tells it by that."
+        raise UsageError(message("path of a shown result", repr(str(path)), f"a name that ends in {SUFFIX}", fix))
+    if not to.absolute().parent.is_dir():
+        fix = f"Make it first: mkdir -p {to.absolute().parent}."
+        raise UsageError(message("folder of a shown result", f"no {to.absolute().parent}", "one that is there", fix))
+    write_atomic(to, json.dumps(summary(res), allow_nan=False).encode())
+    return to
 
 
 def summary(res: xr.Dataset) -> dict[str, Any]:

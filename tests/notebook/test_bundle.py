@@ -11,7 +11,7 @@ import pytest
 import kernelkit as kk
 from kernelkit import schema
 from kernelkit.errors import UsageError
-from kernelkit.notebook import buy_and_hold, compare, result_bundle, show
+from kernelkit.notebook import buy_and_hold, compare, result_bundle, save, show
 from kernelkit.notebook.bundle import POINTS, RESULT_MIME, best_place, summary, thin
 
 VENUE = kk.Venue("own", kk.fees.fraction(0.001), kk.slippage.fraction(0.0005))
@@ -227,3 +227,17 @@ def test_buy_and_hold__is_no_rival_in_the_ledger(bars, tmp_path, monkeypatch):
     buy_and_hold(bars)
     rows = list(ledger.rows("trials"))
     assert [row["role"] for row in rows] == ["benchmark"]
+
+
+def test_save__writes_what_is_shown(grid, tmp_path):
+    path = save(grid, tmp_path / "grid.kkr.json")
+    assert json.loads(path.read_text()) == as_json(grid)
+    assert [found.name for found in tmp_path.iterdir()] == ["grid.kkr.json"]
+
+
+def test_save__refuses_before_anything_is_written(grid, tmp_path):
+    with pytest.raises(UsageError, match=r"ends in .kkr.json"):
+        save(grid, tmp_path / "grid.json")
+    with pytest.raises(UsageError, match="mkdir -p"):
+        save(grid, tmp_path / "no" / "grid.kkr.json")
+    assert list(tmp_path.iterdir()) == []

@@ -176,7 +176,7 @@ def test_magic__help_speaks_the_truth(shell, run):
     assert finite(shell.user_ns["res"]) == 80
 
 
-@pytest.mark.parametrize("name", ["show", "result_bundle", "compare", "buy_and_hold", "progress_in_cell"])
+@pytest.mark.parametrize("name", ["show", "save", "result_bundle", "compare", "buy_and_hold", "progress_in_cell"])
 def test_notebook__offers(name):
     from kernelkit import notebook
 

@@ -1,9 +1,10 @@
 /** The picture of a result: equity of the best trial and the benchmark, drawdown below. */
 
+import { extent, grid, linePath, nearest, timeAxis } from '../common/chart';
 import { html, svg } from '../common/dom';
 import { compact, metricText, parseTime } from '../common/format';
-import type { ICurve, Maybe } from './result';
-import { numberScale, timeTicks, type IScale } from '../common/scale';
+import type { ICurve } from './result';
+import { numberScale } from '../common/scale';
 
 const LEFT = 58;
 const RIGHT = 14;
@@ -14,54 +15,6 @@ const HEIGHT = 328;
 /** A growth beyond this factor is drawn on a logarithmic axis, on which equal slopes are equal returns. */
 const LOG_FROM = 3;
 
-type Position = (index: number) => number;
-
-function extent(...series: readonly (readonly Maybe[])[]): [number, number] {
-  const values = series.flat().filter(v => v !== null);
-  return [Math.min(...values), Math.max(...values)];
-}
-
-/** The path of a series, interrupted where a value is missing. */
-function linePath(values: readonly Maybe[], x: Position, y: IScale): string {
-  let pen = 'M';
-  let path = '';
-  values.forEach((value, i) => {
-    if (value === null) {
-      pen = 'M';
-      return;
-    }
-    path += `${pen}${x(i).toFixed(1)},${y.at(value).toFixed(1)}`;
-    pen = 'L';
-  });
-  return path;
-}
-
-function grid(y: IScale, width: number, text: (tick: number) => string): SVGGElement {
-  const group = svg('g', { class: 'kk-Axis' });
-  for (const tick of y.ticks) {
-    const at = y.at(tick).toFixed(1);
-    group.append(
-      svg('line', { x1: LEFT, x2: width - RIGHT, y1: at, y2: at }),
-      svg('text', { x: LEFT - 8, y: at, 'text-anchor': 'end', 'dominant-baseline': 'central' }, text(tick))
-    );
-  }
-  return group;
-}
-
-function timeAxis(times: readonly number[], width: number): SVGGElement {
-  const [lo, hi] = [times[0] ?? 0, times[times.length - 1] ?? 0];
-  const x = numberScale([lo, hi], [LEFT, width - RIGHT]);
-  const group = svg('g', { class: 'kk-Axis' });
-  for (const tick of timeTicks(lo, hi, Math.floor(width / 80))) {
-    const at = x.at(tick.at).toFixed(1);
-    group.append(
-      svg('line', { x1: at, x2: at, y1: EQUITY[0], y2: DRAWDOWN[1] }),
-      svg('text', { x: at, y: HEIGHT - 6, 'text-anchor': 'middle' }, tick.text)
-    );
-  }
-  return group;
-}
-
 function swatch(kind: string, text: string): HTMLSpanElement {
   return html('span', { class: `kk-Legend-item kk-mod-${kind}` }, html('i'), text);
 }
@@ -71,13 +24,13 @@ function follow(
   picture: SVGSVGElement,
   readout: HTMLElement,
   curve: ICurve,
-  x: Position,
-  nearest: (pixel: number) => number
+  x: (index: number) => number,
+  under: (pixel: number) => number
 ): void {
   const cursor = svg('line', { class: 'kk-Cursor', y1: EQUITY[0], y2: DRAWDOWN[1], visibility: 'hidden' });
   picture.append(cursor);
   picture.addEventListener('pointermove', event => {
-    const i = nearest(event.clientX - picture.getBoundingClientRect().left);
+    const i = under(event.clientX - picture.getBoundingClientRect().left);
     cursor.setAttribute('x1', String(x(i)));
     cursor.setAttribute('x2', String(x(i)));
     cursor.setAttribute('visibility', 'visible');
@@ -98,8 +51,10 @@ function follow(
 /** Equity above drawdown, `width` pixels wide, with a legend and a readout under the pointer. */
 export function drawCurves(curve: ICurve, best: string, benchmark: string, width: number): HTMLElement {
   const times = curve.time.map(parseTime);
-  const time = numberScale([times[0] ?? 0, times[times.length - 1] ?? 0], [LEFT, width - RIGHT]);
-  const x: Position = i => time.at(times[i] ?? 0);
+  const sides = { left: LEFT, right: width - RIGHT };
+  const span: [number, number] = [times[0] ?? 0, times[times.length - 1] ?? 0];
+  const time = numberScale(span, [sides.left, sides.right]);
+  const x = (i: number): number => time.at(times[i] ?? 0);
   const range = extent(curve.equity, curve.benchmark);
   const log = range[0] > 0 && range[1] / range[0] > LOG_FROM;
   const money = numberScale(range, [EQUITY[1], EQUITY[0]], log);
@@ -116,20 +71,17 @@ export function drawCurves(curve: ICurve, best: string, benchmark: string, width
       role: 'img',
       'aria-label': `Equity and drawdown of ${best} beside ${benchmark}`
     },
-    timeAxis(times, width),
-    grid(money, width, compact),
-    grid(depth, width, tick => `${compact(Math.round(1000 * tick) / 10)} %`),
+    timeAxis(time, span, sides, { top: EQUITY[0], bottom: DRAWDOWN[1], foot: HEIGHT - 6 }),
+    grid(money, sides, compact),
+    grid(depth, sides, tick => `${compact(Math.round(1000 * tick) / 10)} %`),
     svg('path', { class: 'kk-Line kk-mod-benchmark', d: linePath(curve.benchmark, x, money) }),
     svg('path', { class: 'kk-Line kk-mod-best', d: linePath(curve.equity, x, money) }),
     svg('path', { class: 'kk-Area kk-mod-drawdown', d: closed }),
     svg('path', { class: 'kk-Line kk-mod-drawdown', d: under })
   );
   const readout = html('span', { class: 'kk-Readout' });
-  const nearest = (pixel: number): number => {
-    const distance = times.map((_, i) => Math.abs(x(i) - pixel));
-    return distance.indexOf(Math.min(...distance));
-  };
-  follow(picture, readout, curve, x, nearest);
+  const at = times.map((_, i) => x(i));
+  follow(picture, readout, curve, x, pixel => nearest(at, pixel));
   const legend = html(
     'div',
     { class: 'kk-Legend' },

@@ -51,7 +51,12 @@ function axes(map: IHeatmap, columns: readonly Label[], rows: readonly Label[], 
   });
   rows.forEach((label, i) => {
     if (i % Math.ceil(14 / frame.row) === 0) {
-      const place = { x: LEFT - 6, y: TOP + frame.row * (i + 0.5), 'text-anchor': 'end', 'dominant-baseline': 'central' };
+      const place = {
+        x: LEFT - 6,
+        y: TOP + frame.row * (i + 0.5),
+        'text-anchor': 'end',
+        'dominant-baseline': 'central'
+      };
       group.append(svg('text', place, String(label)));
     }
   });
@@ -62,7 +67,13 @@ function axes(map: IHeatmap, columns: readonly Label[], rows: readonly Label[], 
 }
 
 /** One cell, with its value as tooltip and, where there is room, as text. */
-function drawCell(value: Maybe, title: string, metric: string, range: readonly [number, number], frame: IFrame): SVGGElement {
+function drawCell(
+  value: Maybe,
+  title: string,
+  metric: string,
+  range: readonly [number, number],
+  frame: IFrame
+): SVGGElement {
   const gap = Math.min(frame.cell, frame.row) < GAP_FROM ? 0 : 1;
   const box = { width: frame.cell - gap, height: frame.row - gap, rx: 2 * gap };
   if (value === null) {
@@ -81,12 +92,13 @@ function drawCell(value: Maybe, title: string, metric: string, range: readonly [
   );
 }
 
-/** The metric over the two dims, the best cell outlined; `width` pixels wide. */
+/** The metric over the two dims, the best cell outlined; `width` pixels wide, under `caption`. */
 export function drawHeatmap(
   map: IHeatmap,
   dims: Record<string, Label[]>,
   best: Record<string, Label | null>,
-  width: number
+  width: number,
+  caption = `${metricLabel(map.metric)} of every trial`
 ): HTMLElement {
   const [allColumns, allRows] = [dims[map.x] ?? [], dims[map.y] ?? []];
   const [across, along] = [kept(allColumns), kept(allRows)];
@@ -120,6 +132,6 @@ export function drawHeatmap(
   );
   picture.append(...chosen); // on top of its neighbours
   const every = Math.ceil(Math.max(allColumns.length, allRows.length) / MOST);
-  const caption = `${name} of every trial${every > 1 ? `, every ${every}th value shown` : ''}`;
-  return html('figure', { class: 'kk-Figure' }, html('figcaption', {}, caption), picture);
+  const thinned = every > 1 ? `, every ${every}th value shown` : '';
+  return html('figure', { class: 'kk-Figure' }, html('figcaption', {}, `${caption}${thinned}`), picture);
 }

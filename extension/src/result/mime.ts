@@ -4,9 +4,12 @@ import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import { Widget } from '@lumino/widgets';
 
 import { html } from '../common/dom';
+import { runsIcon } from '../common/icon';
 import { drawProgress, PROGRESS_MIME, type IProgress } from '../common/progress';
 import { readResult, RESULT_MIME, type IResult } from './result';
 import { drawResult } from './view';
+
+const FILE_TYPE = 'kernelkit-result';
 
 /** Below this width the pictures scroll instead of shrinking. */
 const MIN_WIDTH = 420;
@@ -37,7 +40,9 @@ class ResultRenderer extends Widget implements IRenderMime.IRenderer {
   }
 
   private _draw(): void {
-    const width = Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, Math.floor(this.node.clientWidth)));
+    const { paddingLeft, paddingRight } = getComputedStyle(this.node);
+    const room = this.node.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight);
+    const width = Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, Math.floor(room)));
     if (this._result !== null && width !== this._width) {
       this._width = width;
       this.node.replaceChildren(...drawResult(this._result, width));
@@ -66,7 +71,23 @@ const extensions: IRenderMime.IExtension[] = [
     id: '@kernelkit/labextension:result',
     rendererFactory: { safe: true, mimeTypes: [RESULT_MIME], createRenderer: () => new ResultRenderer() },
     rank: 0,
-    dataType: 'json'
+    dataType: 'json',
+    fileTypes: [
+      {
+        name: FILE_TYPE,
+        displayName: 'Backtest Result',
+        extensions: ['.kkr.json'],
+        mimeTypes: [RESULT_MIME],
+        fileFormat: 'text',
+        icon: { name: runsIcon.name, svgstr: runsIcon.svgstr }
+      }
+    ],
+    documentWidgetFactoryOptions: {
+      name: 'Backtest Result',
+      primaryFileType: FILE_TYPE,
+      fileTypes: [FILE_TYPE],
+      defaultFor: [FILE_TYPE]
+    }
   },
   {
     id: '@kernelkit/labextension:progress',

@@ -6,10 +6,9 @@ import { PathExt } from '@jupyterlab/coreutils';
 import { DocumentWidget } from '@jupyterlab/docregistry';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 
+import { PLUGIN_ID } from '../common/settings';
 import { addCommands, CommandIDs } from './commands';
 import { RunsPanel } from './panel';
-
-const PLUGIN_ID = '@kernelkit/labextension:plugin';
 
 /** The folder of the document in front, below the server's root. */
 function workingFolder(app: JupyterFrontEnd): string {

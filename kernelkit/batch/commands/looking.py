@@ -49,7 +49,8 @@ def show(run: str, out: str, as_json: bool) -> None:
 def compare(runs: tuple[str, ...], out: str, as_json: bool) -> None:
     """Put runs side by side: their headlines, the parameters that differ, and what else is not the same.
 
-    That is the template, the data and their lineage, the code's commit, and the versions of what computes.
+    That is the template, the data and their lineage, the code's commit, and the versions of what computes. With --json
+    also what the equity curves say: correlations, and whether differences are more than luck.
     """
     from kernelkit.batch import compare as comparing
     from kernelkit.batch.finding import find
@@ -61,5 +62,7 @@ def compare(runs: tuple[str, ...], out: str, as_json: bool) -> None:
             raise UsageError(f"{given}: the run {folder.name} is given twice")
     if len(folders) < 2:
         raise UsageError(f"{runs[0]} is one run; wanted at least two: 'kernelkit show' shows one")
-    found = [read_run(folder) for folder in folders]
-    click.echo(json.dumps(comparing.to_json(found), indent=1) if as_json else comparing.text(found))
+    if as_json:
+        click.echo(json.dumps(comparing.in_full(folders), indent=1))
+    else:
+        click.echo(comparing.text([read_run(folder) for folder in folders]))

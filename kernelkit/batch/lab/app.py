@@ -9,7 +9,7 @@ from pathlib import Path
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Int, Unicode
 
-from kernelkit.batch.lab import runs, templates
+from kernelkit.batch.lab import cluster, compare, ledger, runs, templates
 from kernelkit.batch.lab.events import WATCHER, Watcher
 from kernelkit.batch.lab.handler import QUEUE, STORE
 from kernelkit.batch.lab.store import Store
@@ -22,7 +22,10 @@ class KernelkitApp(ExtensionApp):
 
     name = "kernelkit"
     description = "Runs and templates of kernelkit for JupyterLab."
-    handlers = [*runs.ROUTES, *templates.ROUTES]  # noqa: RUF012  jupyter_server declares it as an instance's
+    handlers = [  # noqa: RUF012  jupyter_server declares it as an instance's
+        *(*cluster.ROUTES, *compare.ROUTES, *ledger.ROUTES),
+        *(*runs.ROUTES, *templates.ROUTES),
+    ]
 
     runs_dir = Unicode(
         "runs", help="The folder of runs (`kernelkit run --out`), absolute or below the server's root folder."

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from jupyter_server.base.handlers import APIHandler
 from tornado.web import HTTPError
 
+from kernelkit.batch.lab import helper
 from kernelkit.batch.lab.store import Store
 from kernelkit.batch.queue import Queue
 from kernelkit.errors import KernelkitError, UsageError
@@ -34,7 +35,7 @@ class Refusal(HTTPError):
 
 
 class Handler(APIHandler):
-    """A route that works with files, in a thread, and answers JSON."""
+    """A route that works with files, in a thread or a process of its own, and answers JSON."""
 
     @property
     def store(self) -> Store:
@@ -70,8 +71,15 @@ class Handler(APIHandler):
 
         A route that only reads has no use for the difference: what it is asked for is not there.
         """
+        await self._answer(asyncio.to_thread(work), refused)
+
+    async def compute(self, function: Callable[..., dict[str, Any]], *arguments: Any) -> None:
+        """As `answer`, of a module's function that loads heavy packages: it runs in a helper's process."""
+        await self._answer(helper.call(self.store.root, function, *arguments), 404)
+
+    async def _answer(self, coming: Awaitable[dict[str, Any]], refused: int) -> None:
         try:
-            content = await asyncio.to_thread(work)
+            content = await coming
         except KernelkitError as error:
             status = 400 if isinstance(error, UsageError) and refused != 404 else refused
             raise Refusal(status, str(error)) from error

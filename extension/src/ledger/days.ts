@@ -1,0 +1,47 @@
+/** Trials per day as bars. */
+
+import { html, svg } from '../common/dom';
+import { compact } from '../common/format';
+import { grid, timeAxis } from '../common/chart';
+import { numberScale } from '../common/scale';
+import type { IDay } from './api';
+
+const LEFT = 58;
+const TOP = 8;
+const BOTTOM = 108;
+const HEIGHT = 130;
+const DAY = 86_400_000;
+/** A bar is at least so wide, however many days there are. */
+const BAR = [2, 18] as const;
+
+/** The picture, `width` pixels wide. */
+export function drawDays(days: readonly IDay[], width: number): HTMLElement {
+  const moments = days.map(day => Date.parse(day.day));
+  const [first, last] = [moments[0] ?? 0, moments[moments.length - 1] ?? 0];
+  const margin = Math.max(DAY, 3 * DAY - (last - first) / 2);
+  const span: [number, number] = [first - margin, last + margin];
+  const sides = { left: LEFT, right: width - 24 };
+  const x = numberScale(span, [sides.left, sides.right]);
+  const most = Math.max(...days.map(day => day.trials));
+  const y = numberScale([0, most], [BOTTOM, TOP]);
+  const bar = Math.min(BAR[1], Math.max(BAR[0], 0.8 * (x.at(first + DAY) - x.at(first))));
+  const bars = days.map((day, i) => {
+    const at = y.at(day.trials);
+    const place = { x: x.at(moments[i] ?? 0) - bar / 2, y: at, width: bar, height: BOTTOM - at };
+    return svg(
+      'rect',
+      { class: 'kk-Day', ...place },
+      svg('title', {}, `${day.day}: ${day.trials.toLocaleString('en-US')} trials`)
+    );
+  });
+  const all = days.reduce((sum, day) => sum + day.trials, 0).toLocaleString('en-US');
+  const label = `${all} trials on ${days.length === 1 ? 'one day' : `${days.length} days, at most ${most.toLocaleString('en-US')} a day`}`;
+  const picture = svg(
+    'svg',
+    { class: 'kk-Picture', width, height: HEIGHT, role: 'img', 'aria-label': label },
+    timeAxis(x, span, sides, { top: TOP, bottom: BOTTOM, foot: HEIGHT - 6 }),
+    grid({ ...y, ticks: y.ticks.filter(Number.isInteger) }, sides, compact),
+    ...bars
+  );
+  return html('figure', { class: 'kk-Figure' }, html('figcaption', {}, label), picture);
+}

@@ -1,0 +1,95 @@
+"""The equity curve that stands for a run, read from the result that it kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kernelkit.batch.context import STORE
+from kernelkit.batch.runs import Run
+from kernelkit.errors import RunError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+    from numpy.typing import NDArray
+
+# What stands for a run, the most honest first.
+NAMES = ("equity_oos", "equity")
+KEEP = 'keep it with kk.save(res, path, ["equity"])'
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Levels at the close of each session: ``session`` (days since 1970, int64) and ``equity`` (quote currency).
+
+    ``name`` is the variable that it was kept as, ``periods`` the sessions of a year.
+    """
+
+    name: str
+    session: NDArray[np.int64]
+    equity: NDArray[np.float64]
+    periods: float
+
+
+def read(folder: Path, run: Run) -> Curve:
+    """The curve of the run in ``folder``; RunError says why it has none."""
+    import xarray as xr
+
+    store = folder / STORE
+    if run.store is None or not store.is_dir():
+        raise RunError(f"{run.id} kept no result; in its notebook write kk.save(res, context.result_path())")
+    try:
+        with xr.open_zarr(store, chunks=None, consolidated=False) as kept:
+            return _curve_of(run, kept)
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"the result of {run.id} cannot be read: {error}") from error
+
+
+def _curve_of(run: Run, kept: xr.Dataset) -> Curve:
+    there = [name for name in NAMES if name in kept]
+    if not there:
+        raise RunError(f"the result of {run.id} was kept without its equity; {KEEP}")
+    levels = kept[there[0]].squeeze(drop=True)
+    if levels.dims != ("time",):
+        sizes = " x ".join(f"{levels.sizes[d]} {d}" for d in levels.dims if d != "time")
+        raise RunError(f"the result of {run.id} has the equity of {sizes}, and none of them stands for the run")
+    return closes(there[0], levels)
+
+
+def closes(name: str, levels: Any) -> Curve:
+    """The last known level of each session; without the coordinate ``session`` a UTC day is one.
+
+    >>> import numpy as np, xarray as xr
+    >>> hours = np.array(["2020-01-01T10", "2020-01-01T15", "2020-01-02T10"], "M8[ns]")
+    >>> closes("equity", xr.DataArray([1.0, 2.0, 3.0], {"time": hours}, "time")).equity
+    array([2., 3.])
+    """
+    import numpy as np
+
+    days = levels["time"].values.astype("M8[D]").astype("i8")
+    session = levels["session"].values if "session" in levels.coords else days
+    equity = levels.values.astype("f8")
+    known = np.isfinite(equity)
+    session, equity = session[known], equity[known]
+    last = np.append(np.diff(session) != 0, np.ones(min(len(session), 1), bool))
+    return Curve(name, session[last], equity[last], float(levels.attrs.get("periods_per_year", 252.0)))
+
+
+def extremes(values: NDArray[np.float64], points: int) -> NDArray[np.int64]:
+    """Rows that draw a curve in at most ``points``: its ends, and of each piece the lowest and the highest.
+
+    >>> import numpy as np
+    >>> extremes(np.array([1.0, 5.0, 2.0, 3.0, 0.0, 4.0, 4.5, 4.6]), 6)
+    array([0, 1, 4, 7])
+    """
+    import numpy as np
+
+    n = len(values)
+    if n <= points:
+        return np.arange(n)
+    edges = np.linspace(0, n, max(points - 2, 2) // 2 + 1).astype("i8")
+    pieces = zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+    inner = [a + int(pick(values[a:b])) for a, b in pieces for pick in (np.argmin, np.argmax)]
+    return np.unique([0, *inner, n - 1])
