@@ -41,6 +41,7 @@ _PUBLIC = {
     "fixed": "binding",
     "indicator": "indicator",
     "integer": "study.spaces",
+    "open_run": "batch.opened",
     "orders": "result",
     "plan": "inference.planning",
     "portfolio": "strategy",

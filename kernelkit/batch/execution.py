@@ -66,9 +66,9 @@ def execute(job: Job, on_change: OnChange | None = None) -> Outcome:
 
 
 def _clear(folder: Path) -> None:
-    for name in (context.CACHE, context.STORE):
-        if (folder / name).exists():
-            shutil.rmtree(folder / name)
+    for made in (folder / context.CACHE, *context.kept(folder).values()):
+        if made.exists():
+            shutil.rmtree(made)
     for name in (NOTEBOOK, REPORT):
         (folder / name).unlink(missing_ok=True)
 
@@ -107,7 +107,7 @@ class _Execution:
         try:
             error = self._notebook()
         finally:
-            self._update(notebook=self._made(NOTEBOOK), store=self._made(context.STORE), **self._said())
+            self._update(notebook=self._made(NOTEBOOK), store=self._made(context.MAIN + context.SUFFIX), **self._said())
         status: runs.Status = "failed" if error else "done"
         self._report(status, error)
         finished = self._record.finish(status, error)
