@@ -39,6 +39,7 @@ _PUBLIC = {
     "feature": "data",
     "fills": "result",
     "fixed": "binding",
+    "follow": "following",
     "indicator": "indicator",
     "integer": "study.spaces",
     "open_run": "batch.opened",

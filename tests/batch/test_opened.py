@@ -67,7 +67,7 @@ def test_open_run__finds_by_a_short_id_and_answers_a_misspelt_one(folder: Path) 
     with pytest.raises(UsageError, match=f"did you mean '{folder.name}'"):
         kk.open_run(folder.name.replace("grid", "gird"), out)
     with pytest.raises(UsageError, match="found 3, wanted the id of a run"):
-        kk.open_run(3)  # type: ignore[arg-type]
+        kk.open_run(3)
 
 
 @pytest.mark.parametrize(("status", "todo"), [("done", "Write context.keep"), ("interrupted", "kernelkit resume a-1")])
