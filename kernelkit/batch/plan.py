@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kernelkit.batch import provenance
+from kernelkit.batch.notify import addresses
 from kernelkit.batch.parameters import bind
 from kernelkit.batch.template import Template, read, templates
 from kernelkit.errors import UsageError
@@ -32,6 +33,7 @@ class Job:
     force: bool = False
     hide_code: bool = False
     cluster: str | None = None
+    notify: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -48,6 +50,7 @@ class Job:
             "values": {name: repr(value) for name, value in self.values.items()},
             "cluster": self.cluster,
             "hide_code": self.hide_code,
+            "notify": list(self.notify),
         }
 
 
@@ -60,13 +63,17 @@ def plan(
     force: bool = False,
     hide_code: bool = False,
     cluster: str | None = None,
+    notify: Sequence[str] = (),
 ) -> list[Job]:
     """The runs that `parameters` ask of `template`, checked and named; nothing is written.
+
+    `notify` are the names of those who are told when a run has ended; UsageError for one without an address.
 
     A run's id is its name and a hash of what the template's cells say, all parameters, the files of code that these
     name, and the versions; not where it is run.
     """
     found = read(template)
+    addresses(notify)
     if name is None:
         # "Grid search (2)" becomes Grid-search-2
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", found.name).strip("-._")[:80] or "run"
@@ -75,7 +82,7 @@ def plan(
             f"the name {name!r} is none for a folder; wanted letters, digits, '.', '_', '-', at most 80 of them"
         )
     return [
-        named(Job(found, values, "", name, Path(out), force, hide_code, cluster))
+        named(Job(found, values, "", name, Path(out), force, hide_code, cluster, tuple(notify)))
         for values in bind(found.parameters, parameters, found.path.name)
     ]
 

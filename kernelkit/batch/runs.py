@@ -44,6 +44,7 @@ class Run:
 
     `origin` is what the run was started with, as `again.job_of` reads it: `notebook`, `folder` (where it was started),
     `values` (as Python spells them), `cluster` and `hide_code`; None in the records of versions that did not keep it.
+    `notified` says of each name how many of its addresses heard that the run has ended, as `notify.tell` has it.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Run:
     git: Mapping[str, Any] | None = None
     origin: Mapping[str, Any] | None = None
     error: str | None = None
+    notified: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The record as its file holds it."""
@@ -87,7 +89,7 @@ _KINDS: dict[str, Any] = {
     **dict.fromkeys(("pid", "cell", "cells"), int),
     **dict.fromkeys(("metrics", "parameters", "versions"), dict),
     **dict.fromkeys(("finished", "notebook", "report", "store", "error"), str | None),
-    **dict.fromkeys(("data", "git", "origin"), dict | None),
+    **dict.fromkeys(("data", "git", "origin", "notified"), dict | None),
     **dict.fromkeys(("eta_s", "candles_per_s", "cpu_percent"), int | float | None),
     **dict.fromkeys(("failed", "memory_bytes"), int | None),
     "progress": int | float,
