@@ -66,8 +66,8 @@ TABLES: Mapping[str, Callable[[xr.Dataset], pd.DataFrame]] = {
 def to_arrow(res: xr.Dataset, table: str = "metrics") -> pa.Table:
     """A table of a result: ``metrics`` and ``curves`` of all its trials; ``fills orders trades actions`` of one.
 
-    Times are ``timestamp[ns, UTC]``. The metadata of a column has its ``units`` and ``long_name``; that of the table, as
-    JSON under ``kernelkit``, what it comes from: strategy, parameters, lineage of the data, costs, version. Raises
+    Times are ``timestamp[ns, UTC]``. The metadata of a column has its ``units`` and ``long_name``; that of the table,
+    as JSON under ``kernelkit``, what it comes from: strategy, parameters, lineage of the data, costs, version. Raises
     UsageError for a table that there is not, or whose result must be narrowed down to one trial; RunError where that
     trial cannot be simulated again, as those of a result that was saved.
 

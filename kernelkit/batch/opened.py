@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from kernelkit.batch import context
 from kernelkit.batch.finding import find
 from kernelkit.batch.runs import Run, headline, read_run
 from kernelkit.errors import RunError, UsageError, arguments, message
+from kernelkit.report import words
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -94,10 +96,25 @@ class OpenedRun:
         return None if name is None or not (self.folder / name).exists() else self.folder / name
 
     @property
+    def trials(self) -> Mapping[str, xr.Dataset]:
+        """What the trials of its studies have come to so far, by what each goes along; NaN where they have not ended.
+
+        ``attrs["partial"]`` says how many have. Small studies, which take less than a second, are not among them.
+        """
+        from kernelkit.unfinished import so_far
+
+        return so_far(self.folder / context.CACHE)
+
+    @property
     def result(self) -> xr.Dataset:
-        """The result that it kept first of all. Raises RunError where there is none, and says what to do."""
+        """The result that it kept first of all; of an unfinished run the larger of its ``trials`` so far.
+
+        Raises RunError where there is none, and says what to do.
+        """
         if context.MAIN in self.results:
             return self.results[context.MAIN]
+        if self.status != "done" and (found := self.trials):
+            return max(found.values(), key=lambda ds: ds["final_equity"].size)
         fixes = {
             "running": "Wait for it: run.refresh() reads how far it is.",
             "done": "Write context.keep(res) in its notebook, and run it again.",
@@ -105,6 +122,9 @@ class OpenedRun:
         fix = fixes.get(self.status, f"kernelkit resume {self.id} goes on with it.")
         found = f"no result of a run that is {self.status}"
         raise RunError(message(self.id, found, "one that its notebook has kept", fix))
+
+    def _repr_html_(self) -> str:
+        return card(self.record, list(self.results), self.report)
 
     def __repr__(self) -> str:
         return " ".join(filter(None, (f"<run {self.id}: {told(self.record)}", headline(self.record, 4)))) + ">"
@@ -124,6 +144,31 @@ def told(run: Run) -> str:
     parts += [run.error] if run.error else []
     parts += [f"kernelkit resume {run.id} goes on with it"] if run.status in ("lost", "interrupted") else []
     return ", ".join(parts)
+
+
+_HEAD = "font-weight:600;font-size:15px"
+_TABLE = "border-collapse:collapse;border:none;margin:8px 0;font-size:13px"
+_LINE = "margin:2px 0;opacity:.75"
+_BAR = "height:4px;border-radius:2px;background:color-mix(in srgb,currentColor 18%,transparent);margin:8px 0"
+_DONE = "height:4px;border-radius:2px;background:#3b82f6;width:{:.0%}"
+_CELL = "padding:1px 16px 1px 0;text-align:left;border:none;background:none"
+
+
+def card(run: Run, results: Sequence[str], report: Path | None) -> str:
+    """The state of a run as a piece of HTML that stands alone: progress, headline, what can be looked at."""
+    rows = [
+        f'<tr style="background:none"><td style="{_CELL}">{escape(words.label(name))}</td>'
+        f'<td style="{_CELL};text-align:right;padding-right:0">{escape(words.number(name, value))}</td></tr>'
+        for name, value in run.metrics.items()
+    ]
+    table = (
+        f'<table style="border-collapse:collapse;margin:8px 0;font-size:13px">{"".join(rows)}</table>' if rows else ""
+    )
+    bar = "" if run.status == "done" else f'<div style="{_BAR}"><div style="{_DONE.format(run.progress)}"></div></div>'
+    parts = [f"results: {', '.join(results)}" if results else "", f"report: {report}" if report else ""]
+    lines = "".join(f'<div style="{_LINE}">{escape(text)}</div>' for text in parts if text)
+    head = f'<div style="{_HEAD}">{escape(run.id)}</div><div style="{_LINE}">{escape(told(run))}</div>'
+    return f'<div style="max-width:40rem;font-size:13px;line-height:1.5">{head}{bar}{table}{lines}</div>'
 
 
 @arguments()

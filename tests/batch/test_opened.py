@@ -16,6 +16,7 @@ import pytest
 import xarray as xr
 
 import kernelkit as kk
+from kernelkit import reuse
 from kernelkit.batch import context
 from kernelkit.batch.run import run
 from kernelkit.batch.runs import Recorder, Run
@@ -23,6 +24,7 @@ from kernelkit.errors import RunError, UsageError
 
 GRID = """
 import kernelkit as kk
+from kernelkit import reuse
 from kernelkit.batch import context
 bars = kk.data.load("sp500_index")
 study = kk.backtest(bars, kk.strategies.find("sma_cross"), grid={"fast": [5, 10], "slow": [20, n]})
@@ -116,3 +118,48 @@ def test_reading__never_sees_half_of_anything_and_a_killed_run_is_lost(
     assert opened.status == "lost"
     assert len(np.unique(opened.result["value"])) == 1
     assert "kernelkit resume" in repr(opened)
+
+
+def test_an_unfinished_run__shows_the_trials_that_have_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reuse, "WORTH", 0.0)
+    put = reuse.Results.put
+    monkeypatch.setattr(reuse.Results, "put", lambda self, keys, part: put(self, keys[:4], part.part(0, 4)))
+    bars, cross = kk.data.load("sp500_index"), kk.strategies.find("sma_cross")
+    grid = {"fast": [5, 10, 30], "slow": [20, 50]}
+    cache = tmp_path / context.CACHE
+    with Recorder(tmp_path, Run(id="a-1", name="a", template="a")) as record:
+        res = kk.backtest(bars, cross, grid=grid, where="fast < slow", cache=cache)
+        opened = kk.open_run(tmp_path)
+        found = opened.result
+        assert found.attrs["partial"] == "4 of 5 trials that were asked for have ended"
+        assert found["sharpe_ratio"].dims == ("fast", "slow")
+        ended = found["sharpe_ratio"].notnull()
+        assert int(ended.sum()) == 4
+        xr.testing.assert_equal(found["sharpe_ratio"], res["sharpe_ratio"].where(ended))
+        assert found["sharpe_ratio"].attrs["units"] == res["sharpe_ratio"].attrs["units"]
+        record.finish("failed", "cell 2: no more bars")
+    assert kk.open_run(tmp_path).result.identical(found)
+
+
+def test_the_windows_of_a_walk_forward__are_seen_as_they_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reuse, "WORTH", 0.0)
+    bars, cross = kk.data.load("sp500_index"), kk.strategies.find("sma_cross")
+    grid = {"fast": [5, 10], "slow": [50, 100]}
+    kk.walk_forward(bars, cross, grid=grid, train="5Y", test="2Y", cache=tmp_path / context.CACHE)
+    with Recorder(tmp_path, Run(id="a-1", name="a", template="a")):
+        found = kk.open_run(tmp_path).trials["training window"]
+    n = found.sizes["training window"]
+    assert n > 4
+    assert found.attrs["partial"] == f"{4 * n} of {4 * n} trials that were asked for have ended"
+    assert bool(found["sharpe_ratio"].notnull().all())
+
+
+def test_the_card_of_a_run__tells_its_state_and_escapes_what_it_says(tmp_path: Path) -> None:
+    with Recorder(tmp_path, Run(id="a-1", name="a", template="a")) as record:
+        record.update(metrics={"sharpe_ratio": 0.5, "cagr": None})
+        record.finish("failed", "cell 2: <b>no</b>")
+    html = kk.open_run(tmp_path)._repr_html_()
+    assert "&lt;b&gt;no&lt;/b&gt;" in html
+    assert "<b>" not in html
+    assert "Sharpe ratio" in html
+    assert "0.50" in html
