@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kernelkit.batch import context
 from kernelkit.batch.finding import find
+from kernelkit.batch.page import number
 from kernelkit.batch.runs import Run, headline, read_run
 from kernelkit.errors import RunError, UsageError, arguments, message
 from kernelkit.report import words
@@ -158,7 +159,7 @@ def card(run: Run, results: Sequence[str], report: Path | None) -> str:
     """The state of a run as a piece of HTML that stands alone: progress, headline, what can be looked at."""
     rows = [
         f'<tr style="background:none"><td style="{_CELL}">{escape(words.label(name))}</td>'
-        f'<td style="{_CELL};text-align:right;padding-right:0">{escape(words.number(name, value))}</td></tr>'
+        f'<td style="{_CELL};text-align:right;padding-right:0">{escape(number(name, value))}</td></tr>'
         for name, value in run.metrics.items()
     ]
     table = (
