@@ -49,13 +49,13 @@ $(READY): pyproject.toml constraints.txt $(EXTENSION)
 	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "kernelkit needs Python 3.11 or newer, and $(PY) is $$($(PY) -V 2>&1). Say which one to use: make PY=python3.12" >&2; exit 1; }
 	test -x $(BIN)/python || $(PY) -m venv $(VENV)
 	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --build-constraint constraints.txt --editable '.[lab,cluster,optimize,test]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --build-constraint constraints.txt --editable '.[lab,cluster,notify,optimize,test]'
 	touch $@
 
 # Pins every extra but gpu and ccxt, which demands exact versions of its own, for all platforms and Pythons; keeps the pins that still fit (delete the file for the newest).
 constraints: $(READY)
 	$(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --no-header --no-annotate \
-	  --extra lab --extra cluster --extra optimize --extra portfolio --extra test --output-file constraints.txt
+	  --extra lab --extra cluster --extra notify --extra optimize --extra portfolio --extra test --output-file constraints.txt
 
 clean:
 	rm -rf $(VENV) build dist extension/lib extension/node_modules kernelkit/labextension

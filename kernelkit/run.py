@@ -8,54 +8,58 @@ from __future__ import annotations
 import json
 import os
 import uuid
-import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from kernelkit import ledger, saved
-from kernelkit.agenda import with_agenda
-from kernelkit.binding import bind, kind_of, param_words
+from kernelkit import journal, ledger, saved
+from kernelkit.binding import bind
 from kernelkit.data import append, store
 from kernelkit.data.contracts import check_same
+from kernelkit.endless import lay, one_recipe, recipe_of, session_of
 from kernelkit.engine import NOT_FINER, compiled, explain
 from kernelkit.errors import OrderError, RunError, UsageError, arguments, message
+from kernelkit.growing import Growing, bars_of, columns_of, grows
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.block import header_of
-from kernelkit.kernels.cache import build_id
-from kernelkit.kernels.job import Costs, Homes, Job, Outcome, Table, new_outcome
-from kernelkit.kernels.plan import Plan
-from kernelkit.kernels.session import ENDLESS, Failed, Session
+from kernelkit.kernels.job import Job, Outcome, Table, new_outcome
+from kernelkit.kernels.session import Failed
 from kernelkit.market.account import Account
 from kernelkit.market.fill_model import FillModel
 from kernelkit.market.settings import Settings
-from kernelkit.market.several import Accounts, Venues, holders
-from kernelkit.market.terms import check_steps, check_volumes, hours_of, venues_of
+from kernelkit.market.several import Accounts, Venues
+from kernelkit.market.terms import check_volumes
 from kernelkit.market.venue import Venue
 from kernelkit.recipe import (
     Recipe,
     asked_of,
     asset_names,
-    calls_of,
     check_bars,
-    check_transfers,
     check_vwap,
-    clock_moments,
-    first_call,
-    most_closed,
-    own_state,
     resolve,
-    span,
 )
+from kernelkit.standing import Update, equity_of, update_of
 from kernelkit.strategy import Signal, Strategy
-from kernelkit.table import check_sizes, clock_of, first_ready, panel_of
+from kernelkit.table import panel_of
 from kernelkit.tried import record
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+# what a run was started with, as its files call it and as a person does
+CALLED = {
+    "bound": "parameters",
+    "account": "account",
+    "venue": "venue",
+    "costs": "costs",
+    "fill_model": "fill model",
+    "homes": "venues",
+    "trial": "start or cash",
+}
 
 
 class Run:
@@ -64,6 +68,9 @@ class Run:
     def __init__(self, recipe: Recipe, venue: Any, fill_model: FillModel, state: np.ndarray | None = None) -> None:
         self._recipe, self._venue, self._fill_model = recipe, venue, fill_model
         self._session = session_of(recipe, state)
+        self._pieces: list[dict[str, np.ndarray]] = []  # that came in steps, and are not among the recipe's bars yet
+        self.last = recipe.bars.isel(time=slice(-1, None))
+        self._growing: Growing | None = None
         self._advance()
 
     def __repr__(self) -> str:
@@ -80,12 +87,23 @@ class Run:
         return int(header_of(self._session.block)["i"])
 
     @property
+    def tables(self) -> list[Table]:
+        """The bars of each asset as the kernel reads them."""
+        return self._session.job.tables[int(self._session.job.plan.shared) :]
+
+    @property
+    def features(self) -> list[str]:
+        """The features that its strategy reads."""
+        return list(self._recipe.job.plan.features)
+
+    @property
     def equity(self) -> float:
         """Equity at the last mark, in quote currency; the initial cash while the run warms up."""
-        header = header_of(self._session.block)
-        at = int(header["off_account"])
-        account = self._session.block[at : at + L.ACCOUNT.itemsize].view(L.ACCOUNT)[0]
-        return float(account["equity"]) if header["started"] else float(self._recipe.job.trials[0]["cash"])
+        return equity_of(self._session.job, self._session.block)
+
+    def now(self) -> Update:
+        """Where it stands after its last bar: time, equity, position, and the orders that wait for the next one."""
+        return update_of(self._session.job, self._recipe.assets, self._session.block)
 
     def _advance(self) -> None:
         try:
@@ -96,6 +114,20 @@ class Run:
             self._write(self._so_far(), outcome)  # also what failed was tried
             explain(self._recipe, outcome, self._venue)
 
+    def check(self, params: Mapping[str, Any] | None, start: Any, settings: Mapping[str, Any]) -> None:
+        """Raise RunError where it was started with other parameters, another start, or other settings than these."""
+        self._settle()
+        recipe, given = self._recipe, Settings.of(*(settings.get(n) for n in ("account", "venue", "fill_model")))
+        strategy = cast(Strategy, recipe.strategy)
+        same = one_recipe(recipe.bars, strategy, bind(strategy, params, None)[0], start, given)
+        ours = saved.made_of(recipe, self._venue, self._fill_model)
+        theirs = saved.made_of(same, given.venue, given.fill_model)
+        for name, called in CALLED.items():
+            old, new = (json.dumps(made[name], sort_keys=True, default=str) for made in (ours, theirs))
+            if old != new:
+                what, fix = f"{called} of the run", "Leave them out to go on as it was started, or start another."
+                raise RunError(message(what, new, f"{old}, as it was started", fix))
+
     def feed(self, more: Any) -> Run:
         """Go on with more bars: a frame or Dataset that follows, or the whole Dataset extended.
 
@@ -104,18 +136,32 @@ class Run:
         """
         import xarray as xr
 
+        self._settle()
         old = self._recipe.bars
         longer = (
             isinstance(more, xr.Dataset)
             and more.sizes["time"] > old.sizes["time"]
             and more.indexes["time"][0] == old.indexes["time"][0]
         )
-        bars = check_bars(more) if longer else append(old, more)
+        old_state = self._recipe, self._session
+        self._continue(check_bars(more) if longer else append(old, more))
+        with ledger.role("continued"):
+            try:
+                self._advance()
+            except BaseException:
+                self._recipe, self._session = old_state
+                raise
+            self._record()
+        self.last = self._recipe.bars.isel(time=slice(-1, None))
+        return self
+
+    def _continue(self, bars: xr.Dataset) -> None:
+        """Have these bars before it, which begin with its own, and stay where it is."""
         job, names = self._recipe.job, asset_names(bars)
         if names != self._recipe.assets:
             found, wanted = f"the assets {', '.join(names)}", f"those that it runs: {', '.join(self._recipe.assets)}"
             raise UsageError(message("feed", found, wanted, "Start a new run for others."))
-        check_same(old, bars)
+        check_same(self._recipe.bars, bars)
         begin = int(job.trials[0]["trade_from"])
         laid = lay(bars, job.plan, job.venues, self._recipe.account, job.homes, begin, job.waits, job.called)
         tables = laid.tables[int(job.plan.shared) :]
@@ -127,23 +173,63 @@ class Run:
         if not all(before.begins(table) for before, table in begun):
             found, wanted = "bars that differ from those already run", "the same bars and instruments, continued"
             raise UsageError(message("feed", found, wanted, "Start a new run: history has changed."))
-        recipe = replace(self._recipe, bars=bars, job=laid.onto(job), places=laid.places)
-        old_state = self._recipe, self._session
-        self._recipe, self._session = recipe, session_of(recipe, self._session.block.copy())
-        with ledger.role("continued"):
-            try:
-                self._advance()
-            except BaseException:
-                self._recipe, self._session = old_state
-                raise
-            self._record()
-        return self
+        self._recipe = replace(self._recipe, bars=bars, job=laid.onto(job), places=laid.places)
+        self._session = session_of(self._recipe, self._session.block.copy())
+
+    def step(self, later: xr.Dataset, each: Callable[[], None] = lambda: None) -> None:
+        """Go on with bars that follow, and call ``each`` after every one of them.
+
+        As `feed`, but nothing is told to the ledger, and a bar costs the same however many there were before it, unless
+        the run has a portfolio, features, higher timeframes, hooks by the calendar, rates, or actions.
+        """
+        job, old = self._session.job, (self._recipe, self._session, self._session.block.copy())
+        follows = append(self.last, later)
+        if grown := grows(job, self._recipe.bars):
+            piece = panel_of(follows.isel(time=slice(1, None)), [], None, *asked_of(job.plan)).tables[0]
+            check_volumes(job.venues, job.homes, [piece], self._recipe.assets)
+            check_vwap([self._fill_model], [piece], self._recipe.assets)
+            self._growing = self._growing or Growing(job.tables[0])
+            self._session.lengthen(replace(job, tables=[self._growing.behind(piece)]))
+        else:
+            self._continue(append(self._recipe.bars, later))
+        try:
+            for bar in range(self.bars, self._session.job.tables[0].n_bars):
+                self._session.advance(bar + 1)
+                each()
+        except BaseException as error:
+            self._recipe, self._session, block = old
+            if grown and self._growing is not None:
+                self._growing.back(job.tables[0])
+                self._session.lengthen(job)
+                self._session.restore(block)
+            if isinstance(error, Failed):
+                self.feed(later)  # which tells what failed, and where
+            raise
+        self.last = follows.isel(time=slice(-1, None))
+        if grown:
+            self._pieces.append(columns_of(later))
+
+    def _settle(self) -> None:
+        """Have the bars of all steps in one Dataset, with their lineage."""
+        if self._pieces:
+            self._continue(append(self._recipe.bars, bars_of(self._pieces, self._recipe.bars)))
+            self._pieces, self._growing = [], None
+
+    @property
+    def warm(self) -> bool:
+        """Whether a decision was made: until then there is no trial, and no result."""
+        return self.bars > int(self._recipe.job.trials[0]["trade_from"])
+
+    def record(self) -> None:
+        """Write the trial as it stands to the ledger, if it is ``warm``."""
+        self._record()
 
     def _record(self) -> tuple[Recipe, Outcome, str] | None:
         """Write the trial as it stands to the ledger, which is done before anything of it can be seen.
 
         Returns its recipe, outcome and call; None while it warms up.
         """
+        self._settle()
         n, begin = self._recipe.job.tables[0].n_bars, int(self._recipe.job.trials[0]["trade_from"])
         if n <= begin:
             return None
@@ -184,6 +270,7 @@ class Run:
 
         ``run.json`` names the other files and is put in place last: until then the folder holds the older run.
         """
+        self._settle()
         target, mark = Path(path).absolute(), uuid.uuid4().hex
         target.mkdir(parents=True, exist_ok=True)
         state, bars, part = target / f"state-{mark}.bin", target / f"bars-{mark}.zarr", target / f"run-{mark}.json"
@@ -191,7 +278,8 @@ class Run:
         try:
             store.save(self._recipe.bars, bars)
             saved.write(state, block)
-            document = {**self._document(block), "state": state.name, "bars": bars.name}
+            document = saved.document(self._recipe, self._venue, self._fill_model, block)
+            document |= {"state": state.name, "bars": bars.name}
             saved.write(part, json.dumps({**document, "digest": saved.digest(document)}, indent=1).encode())
             part.replace(target / "run.json")
         except BaseException:
@@ -200,41 +288,6 @@ class Run:
         saved.sync(target)
         saved.remove(p for p in target.iterdir() if saved.OWN.fullmatch(p.name) and p not in (state, bars))
         return target
-
-    def _document(self, block: bytes) -> dict[str, Any]:
-        recipe, job = self._recipe, self._recipe.job
-        return {
-            "format": saved.FORMAT,
-            "layout": L.VERSION,
-            "build": build_id(),
-            "crc": zlib.crc32(block),
-            "strategy": recipe.strategy.name,
-            "source": recipe.strategy.source.text,
-            "identity": recipe.strategy.identity,
-            "program": job.text,
-            "plan": saved.plan_to_json(job.plan),
-            "params": job.params.tolist(),
-            "bound": recipe.params,
-            "trial": [float(x) if isinstance(x, float) else int(x) for x in job.trials[0].item()],
-            "custom_state": job.custom_state,
-            "ring_sizes": {str(k): v for k, v in job.ring_sizes.items()},
-            "waits": job.waits,
-            "called": None if job.called is None else job.called.tolist(),
-            "venue": [asdict(c) for c in job.venues],
-            "venue_name": self._venue.name,
-            "costs": self._venue.costs,
-            "fill_model": asdict(self._fill_model),
-            "account": saved.account_to_json(recipe.account),
-            "homes": None if job.homes is None else asdict(job.homes),
-        }
-
-
-def session_of(recipe: Recipe, state: np.ndarray | None) -> Session:
-    """A session over the recipe's bars, taken up at a state block."""
-    session = Session(recipe.job)
-    if state is not None:
-        session.restore(state)
-    return session
 
 
 @arguments(account=Account, venue=Venue, fill_model=FillModel, finer=NOT_FINER)
@@ -295,104 +348,6 @@ def start(
     return run
 
 
-@dataclass(frozen=True)
-class Laid:
-    """Bars as a trial without an end reads them, and where it begins: at a bar that may not have come yet."""
-
-    tables: list[Table]
-    places: list[np.ndarray]
-    last_bars: np.ndarray | None
-    hours: dict[str, np.ndarray]
-    begin: int
-    called: np.ndarray | None
-
-    def onto(self, job: Job) -> Job:
-        """The job, of one trial, over these bars."""
-        trials = job.trials.copy()
-        trials["trade_from"] = self.begin
-        more: dict[str, Any] = {"bars": self.last_bars, "hours": self.hours, "called": self.called}
-        return replace(job, tables=self.tables, trials=trials, **more)
-
-
-def lay(
-    bars: xr.Dataset,
-    plan: Plan,
-    venues: Sequence[Costs],
-    account: Account | Accounts,
-    homes: Homes | None,
-    begin: int,
-    waits: Sequence[int],
-    called: np.ndarray | None,
-) -> Laid:
-    """Lay bars out for a trial that begins at bar ``begin``, or when what it waits for has come (W7, X9)."""
-    panel = panel_of(bars, plan.features, None, *asked_of(plan))
-    tables = panel.tables
-    if called is not None:
-        called = calls_of(panel, called, waits)
-        begin = max(begin, first_call(panel, called, begin))
-    else:
-        begin = max(begin, first_ready(panel, waits) if plan.shared else tables[0].ready(waits))
-    if plan.shared:
-        tables = [clock_of(panel, bars, min(begin, panel.n - 1), clock_moments(plan)), *tables]
-    tables = with_agenda(bars, tables, panel.places, holders(account, homes, len(panel.tables)), plan.shared, homes)
-    last_bars = panel.last_bars if plan.shared else None
-    return Laid(tables, panel.places, last_bars, hours_of(venues, tables), begin, called)
-
-
-def one_recipe(
-    bars: xr.Dataset,
-    strategy: Strategy,
-    scalars: dict[str, Any],
-    start: Any,
-    settings: Settings,
-    types: Mapping[str, type] | None = None,
-) -> Recipe:
-    """The recipe of a single trial that has no end yet; ``types`` are those of its parameters, from their values."""
-    types = types or {n: kind_of(n, [scalars[n]], d) for n, d in strategy.defaults.items()}
-    program = strategy.program(types, {n: v for n, v in scalars.items() if isinstance(v, str)})
-    plan, names = program.plan, asset_names(bars)
-    panel = panel_of(bars, plan.features, None, *asked_of(plan))
-    homes = settings.homes(names) if plan.shared else None
-    venues = venues_of(settings, names, plan.shared)
-    check_transfers(program, homes)
-    check_steps(settings, panel.tables, names)
-    check_volumes(venues, homes, panel.tables, names)
-    check_vwap([settings.fill_model], panel.tables, names)
-    check_sizes(plan, panel.tables)
-    settings.check(plan.shared)
-    rows = np.arange(panel.n) if plan.shared else panel.places[0]
-    first, need = int(np.searchsorted(rows, span(bars, start, None)[0])), strategy.bars_needed(program, scalars)
-    waits = most_closed(strategy, program, [scalars])
-    called = np.full(len(names), need) if plan.by_asset else None
-    account: Any = settings.account if plan.shared else settings.accounts(names)[0]
-    laid = lay(bars, plan, venues, account, homes, first if plan.by_asset else max(first, need), waits, called)
-    trials = np.zeros(1, L.TRIAL)
-    trials[0] = (0, laid.begin, ENDLESS, 0, 0, 0, account.cash)
-    job = Job(
-        program.text,
-        plan,
-        laid.tables,
-        venues,
-        [settings.fill_model.codes()],
-        trials,
-        param_words(program, [()], [], scalars),
-        True,
-        own_state(strategy, program),
-        waits=waits,
-        homes=homes,
-    )
-    return recipe_of(bars, strategy, laid.onto(job), laid, scalars, account)
-
-
-def recipe_of(
-    bars: xr.Dataset, strategy: Strategy, job: Job, laid: Laid, bound: dict[str, Any], account: Account | Accounts
-) -> Recipe:
-    """The recipe of a trial that has no end yet."""
-    stop = bars.sizes["time"] if job.plan.shared else int(laid.places[0][-1]) + 1
-    begin, cell = min(laid.begin, stop - 1), np.zeros((), "i8")
-    return Recipe(bars, strategy, job, {}, asset_names(bars), laid.places, cell, begin, stop, bound, account=account)
-
-
 @arguments()
 def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Run:
     """Take up a saved run, in any process of the same build.
@@ -450,4 +405,8 @@ def resume(path: str | os.PathLike[str], strategy: Strategy | None = None) -> Ru
     )
     told = saved.SavedStrategy(document["strategy"], document["source"], document["identity"])
     recipe = recipe_of(bars, strategy or cast(Strategy, told), laid.onto(job), laid, document["bound"], account)
-    return Run(recipe, saved.SavedVenue(document["venue_name"], document["costs"]), fill_model, state)
+    run = Run(recipe, saved.SavedVenue(document["venue_name"], document["costs"]), fill_model, state)
+    records, _ = journal.read(journal.place(folder))
+    if records:
+        run.step(bars_of(records, bars))
+    return run

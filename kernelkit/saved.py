@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,10 @@ from kernelkit.kernels.rules import Rules
 from kernelkit.kernels.source import Source
 from kernelkit.market.account import Account, Rates
 from kernelkit.market.several import Accounts
+
+if TYPE_CHECKING:
+    from kernelkit.market.fill_model import FillModel
+    from kernelkit.recipe import Recipe
 
 FORMAT = 2
 RATES = ("interest", "loan", "borrow")
@@ -84,6 +88,37 @@ def backing_from_json(saved: Mapping[str, Any]) -> Backing:
     """What its positions must be backed with."""
     tiers = {side: tuple(map(tuple, saved[side])) for side in ("long", "short")}
     return Backing(**{**saved, **tiers})
+
+
+def document(recipe: Recipe, venue: Any, fill_model: FillModel, block: bytes) -> dict[str, Any]:
+    """What a run says of itself, its files apart; ``block`` is its state."""
+    build = {"format": FORMAT, "layout": L.VERSION, "build": build_id(), "crc": zlib.crc32(block)}
+    return build | made_of(recipe, venue, fill_model)
+
+
+def made_of(recipe: Recipe, venue: Any, fill_model: FillModel) -> dict[str, Any]:
+    """What a run was started with, as JSON has it."""
+    job = recipe.job
+    return {
+        "strategy": recipe.strategy.name,
+        "source": recipe.strategy.source.text,
+        "identity": recipe.strategy.identity,
+        "program": job.text,
+        "plan": plan_to_json(job.plan),
+        "params": job.params.tolist(),
+        "bound": recipe.params,
+        "trial": [float(x) if isinstance(x, float) else int(x) for x in job.trials[0].item()],
+        "custom_state": job.custom_state,
+        "ring_sizes": {str(k): v for k, v in job.ring_sizes.items()},
+        "waits": job.waits,
+        "called": None if job.called is None else job.called.tolist(),
+        "venue": [asdict(c) for c in job.venues],
+        "venue_name": venue.name,
+        "costs": venue.costs,
+        "fill_model": asdict(fill_model),
+        "account": account_to_json(recipe.account),
+        "homes": None if job.homes is None else asdict(job.homes),
+    }
 
 
 def digest(document: Mapping[str, Any]) -> str:

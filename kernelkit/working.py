@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +18,7 @@ from kernelkit.progress import Meter
 from kernelkit.recipe import Recipe, with_target
 from kernelkit.reuse import CANDLES_PER_S, PIECE_S, Cache, Results, State, store_of
 from kernelkit.spilling import ample, let_go, room, size_of
+from kernelkit.unfinished import ask
 
 FEW = 16  # trials whose states are kept, each some 40 kB
 STEP = 1 << 20  # bars between two looks at an interrupt, some 10 ms
@@ -49,12 +50,18 @@ class Means:
 
 
 def run_trials(
-    recipe: Recipe, blocks: bool, means: Means, label: str, keys: Callable[[bool], np.ndarray]
+    recipe: Recipe,
+    blocks: bool,
+    means: Means,
+    label: str,
+    keys: Callable[[bool], np.ndarray],
+    along: tuple[str, Sequence[Any]] = ("", ()),
 ) -> tuple[Outcome, bool]:
     """All trials of a recipe, each only where its result is not kept.
 
     What a device computes is neither looked up nor kept: a key says of which build the numbers are, and where user code
     calls a library's functions, the device's are others. ``keys(ends)`` are those of the trials (`tried.trial_keys`).
+    ``along`` is the dim of a study, and the labels there of its cases, of which each has all cells of the recipe.
     Returns the outcome and whether it was interrupted; trials that were done by then are in it.
     """
     outcome = outcome_for(len(recipe.job.trials), blocks, means.bytes)
@@ -63,6 +70,7 @@ def run_trials(
     if results is None or means.device or recipe.signal is not None or worth < reuse.WORTH:
         return outcome, run(recipe, outcome, means, label)
     own = keys(True)
+    ask(results, own, recipe, *along)
     results.find(own, outcome)
     left = np.flatnonzero(~outcome.done)
     if len(left) == 0:

@@ -14,9 +14,9 @@ import xarray as xr
 from hypothesis import strategies as st
 
 import kernelkit as kk
+from kernelkit.endless import one_recipe
 from kernelkit.kernels.job import Job
 from kernelkit.market.settings import Settings
-from kernelkit.run import one_recipe
 from tests.reference import Asset, Bars, Clock, Config, Grid
 from tests.reference.calendar import DAY, Calendar
 from tests.reference.models import fraction_fee

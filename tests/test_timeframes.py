@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import kernelkit as kk
+from kernelkit.endless import one_recipe
 from kernelkit.errors import LookaheadError, RunError, StrategyError, UsageError
 from kernelkit.kernels import layout as L
 from kernelkit.kernels.block import template_block
@@ -24,7 +25,6 @@ from kernelkit.kernels.plan import Plan
 from kernelkit.kernels.session import Session
 from kernelkit.market.settings import Settings
 from kernelkit.recipe import plan_job
-from kernelkit.run import one_recipe
 from kernelkit.table import panel_of
 from tests import higher as oracle
 

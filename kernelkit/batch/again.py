@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kernelkit.batch import provenance
 from kernelkit.batch.execution import OnChange, Outcome
+from kernelkit.batch.notify import addresses
 from kernelkit.batch.plan import Job, named
 from kernelkit.batch.run import RunsFailedError, run_planned
 from kernelkit.batch.runs import Run, list_runs, read_run
@@ -20,8 +21,12 @@ from kernelkit.errors import RunError, message
 LEFT = ("cancelled", "lost")
 
 
-def job_of(run: Run, folder: Path, *, force: bool = False, cluster: str | None = None) -> Job:
+def job_of(
+    run: Run, folder: Path, *, force: bool = False, cluster: str | None = None, notify: Sequence[str] = ()
+) -> Job:
     """The job whose record `run` is, in its `folder`; `cluster` takes the place of the one that it went to.
+
+    `notify` takes the place of those who were to be told.
 
     Call it where the run was started. RunError where it would be another run today: its notebook, a file that its
     parameters name, or a version changed.
@@ -30,11 +35,13 @@ def job_of(run: Run, folder: Path, *, force: bool = False, cluster: str | None =
     try:
         values = {name: ast.literal_eval(text) for name, text in origin["values"].items()}
         notebook, hide_code, before = origin["notebook"], bool(origin["hide_code"]), origin["cluster"]
+        heard = tuple(notify or origin.get("notify", ()))
     except (AttributeError, KeyError, SyntaxError, TypeError, ValueError) as error:
         fix = "Type the command again that it was made with."
         wanted = "notebook, folder, values, cluster and hide_code"
         raise RunError(message(f"origin of {run.id}", f"{type(error).__name__}: {error}", wanted, fix)) from None
-    job = Job(read(notebook), values, "", run.name, folder.parent, force, hide_code, cluster or before)
+    addresses(heard)
+    job = Job(read(notebook), values, "", run.name, folder.parent, force, hide_code, cluster or before, notify=heard)
     job = named(job, provenance.versions())
     if job.id != run.id:
         raise RunError(message(run.id, _changed(run), "what it was made with", "kernelkit run makes it as a new run."))
@@ -88,6 +95,7 @@ def resume(
     jobs: int = 1,
     force: bool = False,
     cluster: str | None = None,
+    notify: Sequence[str] = (),
     on_change: OnChange | None = None,
 ) -> list[Outcome]:
     """Go on with the runs in `folders`, each from the folder where it was started; what is done is not repeated.
@@ -100,7 +108,7 @@ def resume(
         run = read_run(folder)
         there = place_of(run)
         with contextlib.chdir(there):
-            places.setdefault(there, []).append(job_of(run, folder, force=force, cluster=cluster))
+            places.setdefault(there, []).append(job_of(run, folder, force=force, cluster=cluster, notify=notify))
     outcomes: dict[Path, Outcome] = {}
     for there, planned in places.items():
         with contextlib.chdir(there):

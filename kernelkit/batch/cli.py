@@ -30,7 +30,7 @@ def cli() -> None:
 
 for _command in (
     *(running.run, running.batch, running.resume, running.cancel),
-    *(looking.runs, looking.show, looking.compare),
+    *(looking.runs, looking.show, looking.compare, looking.export),
     *(project.ledger, project.new),
     *(machine.doctor, machine.cache, machine.warmup),
 ):

@@ -4,8 +4,9 @@ One code path for both ways of working: interactively there is no folder, and no
 
     res = kk.walk_forward(..., **context.means())
     context.headline({"sharpe_ratio": 1.2})
-    if (path := context.result_path()) is not None:
-        kk.save(res, path)
+    context.keep(res)
+
+`kk.open_run` has both again.
 """
 
 from __future__ import annotations
@@ -14,13 +15,17 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kernelkit.files import write_atomic
 
+if TYPE_CHECKING:
+    import xarray as xr
+
 RUN_DIR = "KERNELKIT_RUN_DIR"
 CLUSTER = "DASK_SCHEDULER_ADDRESS"
-STORE = "result.zarr"
+MAIN = "result"
+SUFFIX = ".zarr"
 CACHE = "trials"
 HEADLINE = "headline.json"
 
@@ -31,10 +36,27 @@ def run_dir() -> Path | None:
     return Path(folder) if folder else None
 
 
-def result_path() -> Path | None:
-    """Where the run keeps its result store (Zarr), None in an interactive session."""
+def kept(folder: Path) -> dict[str, Path]:
+    """The results that the run in ``folder`` has kept so far, by name."""
+    return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}")) if not path.name.startswith(".")}
+
+
+def keep(result: xr.Dataset, **more: xr.Dataset) -> None:
+    """Keep a result in the folder of the run, and ``more`` by their names, as `kk.save` writes them.
+
+    `kk.open_run` has them as ``.result`` and ``.results[name]``. One of the same name is replaced. In an interactive
+    session nothing is kept. Raises UsageError for what is no Dataset.
+
+    >>> import kernelkit as kk
+    >>> keep(kk.backtest(kk.data.load("sp500_index"), kk.strategies.find("buy_and_hold")))
+    """
+    from kernelkit.result import check_result, save
+
     folder = run_dir()
-    return folder / STORE if folder else None
+    for name, res in {MAIN: result, **more}.items():
+        check_result(res)
+        if folder is not None:
+            save(res, folder / f"{name}{SUFFIX}", overwrite=True)
 
 
 def means() -> dict[str, Any]:

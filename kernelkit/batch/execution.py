@@ -14,10 +14,10 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from kernelkit.batch import context, offline, page, provenance, runs
+from kernelkit.batch import context, notify, offline, page, provenance, runs
 from kernelkit.batch._process import exclusive, stoppable
 from kernelkit.batch.plan import Job, as_json
-from kernelkit.errors import RunError
+from kernelkit.errors import KernelkitError, RunError
 from kernelkit.files import write_atomic
 
 if TYPE_CHECKING:
@@ -64,15 +64,37 @@ def execute(job: Job, on_change: OnChange | None = None) -> Outcome:
         if job.force:
             _clear(job.folder)
             before = None
-        with stoppable(), runs.Recorder(job.folder, _first(job, before)) as record:
-            finished = _Execution(job, record, on_change).run()
+        first = _first(job, before)
+        try:
+            with stoppable(), runs.Recorder(job.folder, first) as record:
+                _Execution(job, record, on_change).run()
+        finally:
+            finished = _told(job)
     return Outcome(finished, job.folder)
 
 
+def _told(job: Job) -> runs.Run:
+    """Tell who wants to hear that the run has ended, and say so in its record; whoever is not reached is warned of."""
+    run = runs.read_run(job.folder)
+    if not job.notify or run.status == "running":
+        return run
+    try:
+        found: dict[str, Any] = dict(notify.tell(job.notify, run, job.folder))
+    except KernelkitError as error:  # the names were right when the run was planned
+        found = {name: {"error": str(error)} for name in job.notify}
+    run = dataclasses.replace(run, notified=found)
+    write_atomic(job.folder / runs.FILE, json.dumps(run.to_json(), indent=1, allow_nan=False).encode())
+    for name, told in found.items():
+        if told.get("missed") or "error" in told:
+            said = told.get("error") or "{missed} of its addresses took no message in {tries} tries".format_map(told)
+            warnings.warn(f"{job.id}: notify {name}: {said}", RunWarning, stacklevel=3)
+    return run
+
+
 def _clear(folder: Path) -> None:
-    for name in (context.CACHE, context.STORE):
-        if (folder / name).exists():
-            shutil.rmtree(folder / name)
+    for made in (folder / context.CACHE, *context.kept(folder).values()):
+        if made.exists():
+            shutil.rmtree(made)
     for name in (NOTEBOOK, REPORT):
         (folder / name).unlink(missing_ok=True)
 
@@ -118,7 +140,7 @@ class _Execution:
         try:
             error = self._notebook()
         finally:
-            self._update(notebook=self._made(NOTEBOOK), store=self._made(context.STORE), **self._said())
+            self._update(notebook=self._made(NOTEBOOK), store=self._made(context.MAIN + context.SUFFIX), **self._said())
         status: runs.Status = "failed" if error else "done"
         self._report(status, error)
         finished = self._record.finish(status, error)
@@ -149,7 +171,9 @@ class _Execution:
         from kernelkit.batch._translator import LANGUAGE
 
         folder = self._job.folder
-        environment = {**os.environ, context.RUN_DIR: str(folder.resolve())}
+        # what a notebook prints goes into its report, where the addresses of people do not belong
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(notify.VARIABLE)}
+        environment = {**kept, context.RUN_DIR: str(folder.resolve())}
         if self._job.cluster is not None:
             environment[context.CLUSTER] = self._job.cluster
         papermill.execute_notebook(

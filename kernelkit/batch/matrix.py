@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ _KINDS: dict[str, Any] = {
     "jobs": int,
     "cluster": str,
     "hide_code": bool,
+    "notify": str | list,
 }
 _SPELT: dict[Any, str] = {
     str | list: "a text or a list of texts",
@@ -64,17 +65,19 @@ def plan_batch(
     out: str | Path | None = None,
     cluster: str | None = None,
     force: bool = False,
+    notify: Sequence[str] = (),
 ) -> list[Job]:
     """The runs that `said`, as `read_batch` gives it, asks for, in its order; `source` is the file that errors name.
 
-    ``out`` and ``cluster`` take the place of the file's. UsageError as of `plan`, and where two entries ask for the
-    same run, or one of ``exclude`` leaves out nothing, or there are more than `MAX_RUNS`.
+    ``out``, ``cluster`` and ``notify`` take the place of the file's. UsageError as of `plan`, and where two entries ask
+    for the same run, or one of ``exclude`` leaves out nothing, or there are more than `MAX_RUNS`.
     """
     options: dict[str, Any] = {
         "name": said.get("name"),
         "hide_code": said.get("hide_code", False),
         "cluster": cluster or said.get("cluster"),
         "force": force,
+        "notify": notify or _listed(said.get("notify", [])),
     }
     planned: list[Job] = []
     by_id: dict[str, str] = {}
@@ -97,6 +100,10 @@ def plan_batch(
     if not planned:
         raise UsageError(message(source, "no run that exclude leaves", "one", "Take an entry out of exclude."))
     return planned
+
+
+def _listed(given: Any) -> list[str]:
+    return [str(one) for one in given] if isinstance(given, list) else [given]
 
 
 def _templates(given: object, where: str) -> list[str]:

@@ -38,7 +38,7 @@ def describe(job: Job, run: Run, seconds: float) -> Page:
     parameters = [
         (p.name, _spell(run.parameters[p.name]), p.name in job.values, p.help) for p in job.template.parameters
     ]
-    metrics = [(words.label(name), _number(name, value)) for name, value in run.metrics.items()]
+    metrics = [(words.label(name), number(name, value)) for name, value in run.metrics.items()]
     environment = tuple(_environment(run))
     return Page(
         job.template.title, run, _duration(seconds), tuple(metrics), tuple(parameters), environment, job.hide_code
@@ -61,10 +61,10 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _number(name: str, value: float | None) -> str:
+def number(name: str, value: float | None) -> str:
     """A number of the record: a metric in its unit, another as a person reads it.
 
-    >>> _number("oos_cagr", 0.06346), _number("score", 1.23456), _number("folds", 15.0), _number("score", None)
+    >>> number("oos_cagr", 0.06346), number("score", 1.23456), number("folds", 15.0), number("score", None)
     ('6.3 %', '1.235', '15', '–')
     """
     if value is None or words.known(name):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kernelkit.batch import provenance
+from kernelkit.batch.notify import addresses
 from kernelkit.batch.parameters import bind
 from kernelkit.batch.template import Template, read, templates
 from kernelkit.errors import UsageError
@@ -36,6 +37,7 @@ class Job:
     hide_code: bool = False
     cluster: str | None = None
     place: Path = field(default_factory=Path.cwd)
+    notify: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -52,6 +54,7 @@ class Job:
             "values": {name: repr(value) for name, value in self.values.items()},
             "cluster": self.cluster,
             "hide_code": self.hide_code,
+            "notify": list(self.notify),
         }
 
 
@@ -65,13 +68,16 @@ def plan(
     hide_code: bool = False,
     cluster: str | None = None,
     place: Path | None = None,
+    notify: Sequence[str] = (),
 ) -> list[Job]:
     """The runs that `parameters` ask of `template`, checked and named; nothing is written.
 
-    They are made in `place`, the current folder without it. A run's id is its name and a hash of what the template's
-    cells say, all parameters, the files of code that these name, and the versions; not where it is run.
+    They are made in `place`, the current folder without it. `notify` are the names of those who are told when a run
+    has ended; UsageError for one without an address. A run's id is its name and a hash of what the template's cells
+    say, all parameters, the files of code that these name, and the versions; not where it is run.
     """
     found = read(template)
+    addresses(notify)
     name = name_of_runs(found) if name is None else name
     if not _NAME.match(name):
         raise UsageError(
@@ -79,7 +85,7 @@ def plan(
         )
     versions, place = provenance.versions(), place or Path.cwd()
     return [
-        named(Job(found, values, "", name, Path(out), force, hide_code, cluster, place), versions)
+        named(Job(found, values, "", name, Path(out), force, hide_code, cluster, place, tuple(notify)), versions)
         for values in bind(found.parameters, parameters, found.path.name)
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from kernelkit.batch.execution import OnChange, Outcome, execute
 from kernelkit.batch.plan import Job, plan
@@ -32,17 +33,20 @@ def run(  # noqa: PLR0913  its settings are keywords
     jobs: int = 1,
     hide_code: bool = False,
     cluster: str | None = None,
+    notify: Sequence[str] = (),
     on_change: OnChange | None = None,
 ) -> list[Outcome]:
     """Run `template` (a name or an .ipynb file) into folders below `out`; an axis for a scalar parameter makes a batch.
 
     The same notebook, parameters and versions give the same folder: a run that ended early goes on where its
     kept trials end, a finished one is returned as it is unless `force`. `jobs` runs work at a time; trials go to the
-    Dask cluster whose scheduler has the address `cluster`, where a notebook works with `context.means()`. `on_change`
+    Dask cluster whose scheduler has the address `cluster`, where a notebook works with `context.means()`. Who `notify`
+    names is told when a run has ended, at the addresses in the environment (`notify.addresses`). `on_change`
     gets each new state of a record. UsageError comes before anything is written, RunsFailedError after all runs; a
     signal raises KeyboardInterrupt.
     """
-    planned = plan(template, parameters or {}, out, name=name, force=force, hide_code=hide_code, cluster=cluster)
+    settings: dict[str, Any] = {"force": force, "hide_code": hide_code, "cluster": cluster, "notify": notify}
+    planned = plan(template, parameters or {}, out, name=name, **settings)
     return run_planned(planned, jobs, on_change)
 
 

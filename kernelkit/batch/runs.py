@@ -48,6 +48,7 @@ class Run:
     `verdict` is what its notebook displayed of `kk.verdict`: `judgement`, `meaning` and `p_value`, None without one.
     `origin` is what the run was started with, as `again.job_of` reads it: `notebook`, `folder` (where it was started),
     `values` (as Python spells them), `cluster` and `hide_code`; None in the records of versions that did not keep it.
+    `notified` says of each name how many of its addresses heard that the run has ended, as `notify.tell` has it.
     """
 
     id: str
@@ -81,6 +82,7 @@ class Run:
     git: Mapping[str, Any] | None = None
     origin: Mapping[str, Any] | None = None
     error: str | None = None
+    notified: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The record as its file holds it."""
@@ -96,7 +98,7 @@ _KINDS: dict[str, Any] = {
     **dict.fromkeys(("pid", "cell", "cells"), int),
     **dict.fromkeys(("metrics", "parameters", "versions"), dict),
     **dict.fromkeys(("finished", "notebook", "report", "store", "strategy", "error"), str | None),
-    **dict.fromkeys(("data", "verdict", "git", "origin"), dict | None),
+    **dict.fromkeys(("data", "verdict", "git", "origin", "notified"), dict | None),
     **dict.fromkeys(("eta_s", "candles_per_s", "cpu_percent"), int | float | None),
     **dict.fromkeys(("failed", "memory_bytes"), int | None),
     "progress": int | float,

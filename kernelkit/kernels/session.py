@@ -336,6 +336,11 @@ class Session:
         if called is not None:
             self.instruments["called"][1 : 1 + self.job.n_asset] = called
 
+    def lengthen(self, job: Job) -> None:
+        """Go on over the tables of ``job``, which begin as its own do and have no higher timeframes."""
+        self.job = job
+        self.instruments[:] = instruments_of(job.tables)
+
     def restore(self, block: np.ndarray) -> None:
         """Go on with trial 0 where the session that `block` comes from has stopped."""
         self.lay(0, 1)

@@ -170,7 +170,7 @@ def run(  # noqa: PLR0913  its settings are keywords, and passed on
             found.refuse(several)
             meter.fail(1)
             return
-        parts, reasons, interrupted = outcomes(several, role, blocks, means)
+        parts, reasons, interrupted = outcomes(several, role, blocks, means, dim)
         for case, part, why in zip(several, parts, reasons, strict=True):
             if must(case) and part.errors:
                 explain(case.recipe, part, case.settings.venue)
@@ -346,7 +346,7 @@ def _place(known: list[Any], one: Any) -> int:
 
 
 def outcomes(
-    several: Sequence[Laid], role: str, blocks: bool, means: Means
+    several: Sequence[Laid], role: str, blocks: bool, means: Means, dim: str
 ) -> tuple[list[Outcome], list[dict[int, str]], bool]:
     """What alike cases came to, why their failed trials failed, and whether they were interrupted.
 
@@ -363,7 +363,7 @@ def outcomes(
         for case in several:
             compiled(whole, case.settings.venue)
         keep, label = blocks or ledger.competing(), whole.strategy.name
-        outcome, interrupted = run_trials(whole, keep, means, label, keys)
+        outcome, interrupted = run_trials(whole, keep, means, label, keys, (dim, [case.label for case in several]))
         for case in several:
             parts.append(outcome.part(at, at + case.trials))
             at += case.trials

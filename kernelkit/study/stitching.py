@@ -12,6 +12,7 @@ import numpy as np
 
 from kernelkit.agenda import worthless
 from kernelkit.binding import kind_of
+from kernelkit.endless import one_recipe
 from kernelkit.engine import explain
 from kernelkit.kernels.block import slots_of
 from kernelkit.kernels.job import Job, Logs, Outcome, Table, new_outcome
@@ -20,7 +21,6 @@ from kernelkit.kernels.switching import Switch, advance
 from kernelkit.market.settings import Settings
 from kernelkit.recipe import Recipe, clock_moments
 from kernelkit.result import Curves
-from kernelkit.run import one_recipe
 from kernelkit.strategy import Strategy
 from kernelkit.study.splitters import Run
 from kernelkit.table import clock_of, panel_of

@@ -12,9 +12,9 @@ from kernelkit.batch import context
 def test_the_context_of_a_batch_run_and_of_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (context.RUN_DIR, context.CLUSTER):
         monkeypatch.delenv(name, raising=False)
-    assert (context.run_dir(), context.result_path()) == (None, None)
+    assert context.run_dir() is None
     assert context.means() == {"client": None, "cache": None}
     monkeypatch.setenv(context.RUN_DIR, str(tmp_path))
     monkeypatch.setenv(context.CLUSTER, "tcp://host:8786")
-    assert (context.run_dir(), context.result_path()) == (tmp_path, tmp_path / "result.zarr")
+    assert context.run_dir() == tmp_path
     assert context.means() == {"client": "tcp://host:8786", "cache": tmp_path / "trials"}

@@ -32,6 +32,7 @@ display({"application/vnd.kernelkit.verdict.v1+json": verdict, "text/plain": "ve
 FOLDS = """
 from pathlib import Path
 import numpy as np
+import xarray as xr
 from kernelkit.batch import context
 from kernelkit.kernels.job import new_outcome
 from kernelkit.reuse import Results
@@ -44,7 +45,7 @@ for fold in np.flatnonzero(~found.done).tolist():
         log.write(f"{fold} ")
     found.headline[fold], found.done[fold] = fold * 0.5, True
     store.put(keys[fold : fold + 1], found.part(fold, fold + 1))
-(context.result_path()).mkdir(exist_ok=True)
+context.keep(xr.Dataset({"sharpe_ratio": ("fold", found.headline[:, 0])}))
 context.headline({"efficiency": float(found.headline[:, 0].sum())})
 """
 

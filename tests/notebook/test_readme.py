@@ -31,6 +31,7 @@ PAGES = [
     "docs/guide/first.md",
     "docs/guide/studies.md",
     "docs/guide/batch.md",
+    "docs/guide/live.md",
 ]
 
 

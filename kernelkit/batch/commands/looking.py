@@ -66,3 +66,25 @@ def compare(runs: tuple[str, ...], out: str, as_json: bool) -> None:
         click.echo(json.dumps(comparing.in_full(folders), indent=1))
     else:
         click.echo(comparing.text([read_run(folder) for folder in folders]))
+
+
+@click.command(short_help="Write a result of a run as a Parquet file.")
+@click.argument("run", metavar="ID|FOLDER")
+@click.option("--table", default="metrics", show_default=True, help="metrics, or curves: what it has over time.")
+@click.option("--to", "path", required=True, metavar="FILE.parquet", help="The file; an older one is replaced.")
+@click.option("--result", "name", default="result", show_default=True, help="Which of the results that it has kept.")
+@click.option("--out", default="runs", show_default=True, help="Folder of the runs, where an id is looked for.")
+def export(run: str, table: str, path: str, name: str, out: str) -> None:
+    """Write a result that a run has kept as a Parquet file for other systems, with units and where it comes from.
+
+    Fills, orders and trades are simulated when they are asked for, and not kept: a notebook exports them itself, with
+    kk.export(res, "trades.parquet", "trades").
+    """
+    from kernelkit.batch.opened import open_run
+    from kernelkit.export import export as write
+
+    opened = open_run(run, out)
+    if name != "result" and name not in opened.results:
+        wanted = ", ".join(opened.results) or "none that it has kept"
+        raise UsageError(f"{opened.id} has no result {name!r}; it has {wanted}")
+    click.echo(write(opened.result if name == "result" else opened.results[name], path, table))

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Runs of a batch at a time.")
 @click.option("--cluster", metavar="ADDRESS", help="Scheduler of a Dask cluster that the trials of the runs go to.")
 @click.option("--force", is_flag=True, help="Run again what is done, from the start.")
+@click.option("--notify", multiple=True, metavar="NAME", help="Tell $KERNELKIT_NOTIFY_NAME when a run has ended.")
 @click.option("--hide-code", is_flag=True, help="Leave the code out of report.html.")
 @click.option("--dry-run", is_flag=True, help="Print the runs that would be made.")
 @click.option("--json", "as_json", is_flag=True, help="Print the runs as JSON.")
@@ -57,6 +58,7 @@ def run(
 @click.option("--out", help="Folder of the runs, instead of the file's, or runs.")
 @click.option("--jobs", type=click.IntRange(1), help="Runs at a time, instead of the file's, or 1.")
 @click.option("--cluster", metavar="ADDRESS", help="Scheduler of a Dask cluster, instead of the file's.")
+@click.option("--notify", multiple=True, metavar="NAME", help="Tell $KERNELKIT_NOTIFY_NAME when a run has ended.")
 @click.option("--force", is_flag=True, help="Run again what is done, from the start.")
 @click.option("--dry-run", is_flag=True, help="Print the runs that would be made.")
 @click.option("--json", "as_json", is_flag=True, help="Print the runs as JSON.")
@@ -72,7 +74,7 @@ def batch(file: str, jobs: int | None, dry_run: bool, as_json: bool, **options: 
       - {strategy: momentum, grid: "span=60:240:60", where: "true"}
     exclude:                          # what is left out
       - {strategy: momentum, data: nasdaq_index}
-    jobs: 2                           # also name, out, cluster, hide_code
+    jobs: 2                           # also name, out, cluster, hide_code, notify
 
     Values are read as those of 'kernelkit run -p'. Paths count from the folder where the command is typed.
     """
@@ -159,6 +161,7 @@ def _pairs(pairs: tuple[str, ...]) -> dict[str, str]:
 @click.option("--out", default="runs", show_default=True, help="Folder of the runs, where ids are looked for.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Runs at a time.")
 @click.option("--cluster", metavar="ADDRESS", help="Scheduler of a Dask cluster, instead of the one in the record.")
+@click.option("--notify", multiple=True, metavar="NAME", help="Tell $KERNELKIT_NOTIFY_NAME when a run has ended.")
 @click.option("--force", is_flag=True, help="Run again what is done, from the start.")
 @click.option("--json", "as_json", is_flag=True, help="Print the runs as JSON.")
 def resume(runs: tuple[str, ...], every: bool, out: str, as_json: bool, **options: Any) -> None:
