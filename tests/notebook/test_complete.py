@@ -42,7 +42,7 @@ def test_complete__what_fits(shell, complete, before, after, wanted):
 
 
 def test_complete__after_a_space_every_option(complete):
-    from kernelkit.notebook.options import OPTIONS
+    from kernelkit.notebook.magics.backtest import OPTIONS
 
     assert set(complete("%%backtest ")) == {"%%backtest -p", *(f"%%backtest --{o.name}" for o in OPTIONS)}
 
