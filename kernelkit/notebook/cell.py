@@ -20,7 +20,7 @@ _FORMS = "def name(ctx, ...) decides bar by bar, def name(ds, ...) returns targe
 def execute(shell: Any, magic: str, line: str, cell: str) -> Strategy | Signal:
     """Run `cell`, which stands below ``magic line``, and return its strategy, which the function's name then holds.
 
-    That is the last function it defines, hooks apart. Raises UsageError where there is none, and what the cell itself raises.
+    That is the last function it defines, hooks apart. Raises UsageError where there is none, and what the cell raises.
     """
     tree, filename = _parse(shell, f"{magic} {line}\n{cell}", cell)
     name = _last_function(tree)

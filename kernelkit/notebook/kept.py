@@ -39,6 +39,13 @@ def one(name: str, namespace: Mapping[str, Any], out: str) -> xr.Dataset | Opene
         ) from None
 
 
+def parts(found: xr.Dataset | OpenedRun) -> list[xr.Dataset | OpenedRun]:
+    """A result itself; a run, and what of its results can be shown as one of `kk.backtest`."""
+    if not isinstance(found, OpenedRun):
+        return [found]
+    return [found, *(res for res in found.results.values() if is_result(res))]
+
+
 def several(names: Sequence[str], namespace: Mapping[str, Any], out: str) -> dict[str, xr.Dataset] | list[OpenedRun]:
     """Results by name, or runs; UsageError for one that is given twice, and for some of both."""
     found = [one(name, namespace, out) for name in names]

@@ -117,7 +117,7 @@ def in_terminal() -> bool:
     from IPython.core.getipython import get_ipython
     from IPython.terminal.interactiveshell import TerminalInteractiveShell
 
-    shell = get_ipython()  # type: ignore[no-untyped-call]
+    shell = get_ipython()
     return shell is None or isinstance(shell, TerminalInteractiveShell)
 
 

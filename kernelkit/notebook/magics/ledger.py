@@ -12,6 +12,12 @@ from kernelkit.notebook.options import Table, parse
 
 TABLE = Table("%ledger", (), "strategy")
 
+HELP = """What was tried in this project, by strategy and role; with a strategy's name, how that one came about.
+
+    %ledger
+    %ledger sma_cross
+"""
+
 
 @magics_class
 class LedgerMagics(Magics):
@@ -22,15 +28,13 @@ class LedgerMagics(Magics):
     @no_var_expand
     @line_magic
     @fault.told
-    def ledger(self, line: str) -> Any:
-        """What was tried in this project, by strategy and role; with a strategy's name, how that one came about.
-
-        %ledger
-        %ledger sma_cross
-        """
+    def ledger(self, line: str) -> Any:  # noqa: D102  written below, as those of the others
         from kernelkit import ledger
 
         names = parse(TABLE, line).words
         if len(names) > 1:
             raise UsageError(f"%ledger {line}: wanted the name of one strategy, or none for all")
         return ledger.lineage(names[0]) if names else ledger.summary()
+
+
+LedgerMagics.ledger.__doc__ = HELP

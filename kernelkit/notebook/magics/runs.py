@@ -92,7 +92,8 @@ class RunsMagics(Magics):
         if not given.words and LATEST not in self._space():
             raise UsageError("%result: nothing was backtested in this session; wanted a variable, a file or a run")
         found = kept.one(given.words[0] if given.words else LATEST, self._space(), self._out(given))
-        show(bundle.result_bundle(found) if kept.is_result(found) else sheets.one(found))
+        for part in kept.parts(found):
+            show(bundle.result_bundle(part) if kept.is_result(part) else sheets.one(part))
 
     def _space(self) -> dict[str, Any]:
         return self.shell.user_ns  # type: ignore[union-attr,no-any-return]  # there is one: it called us
