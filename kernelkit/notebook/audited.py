@@ -21,7 +21,7 @@ def bundle(report: AuditReport) -> dict[str, str]:
     width = max(map(len, _LEAK.values()))
     lines = [f"  {_LEAK[name]:<{width}}  {value}" for name, value in leak.items()]
     plain = "\n".join([f"{word}: {verdict}", *lines, *rest])
-    rows = "".join(f'<tr><th scope="row">{_LEAK[n]}</th><td>{escape(value)}</td></tr>' for n, value in leak.items())
+    rows = "".join(row(_LEAK[name], value) for name, value in leak.items())
     table = f'<table class="kkr-table kkr-listing"><tbody>{rows}</tbody></table>' if leak else ""
     state = "kkr-passed" if report.blind else "kkr-leak"
     said = "".join(f"<p>{escape(sentence)}</p>" for sentence in rest)
@@ -29,19 +29,26 @@ def bundle(report: AuditReport) -> dict[str, str]:
     return {"text/plain": plain, "text/html": framed(f'<div class="{state}">{head}{table}{said}</div>')}
 
 
+def row(head: str, text: str) -> str:
+    """A row of the leak's table."""
+    return f'<tr><th scope="row">{head}</th><td style="text-align:left">{escape(text)}</td></tr>'
+
+
 def first_leak(report: AuditReport) -> dict[str, str]:
     """The earliest decision that the future changed: bar, time, asset, what it was and became, and what it knew."""
     if report.blind:
         return {}
-    row = report.leaks.sort_values(["bar", "cut"], kind="stable").iloc[0]
-    time = row["time"]
+    found = report.leaks.sort_values(["bar", "cut"], kind="stable").iloc[0]
+    time = found["time"]
     told = {
-        "bar": f"{row['bar']:,}",
+        "bar": f"{found['bar']:,}",
         "when": f"{time:%Y-%m-%d}" if time == time.normalize() else f"{time:%Y-%m-%d %H:%M:%S}",
-        "asset": str(row["asset"]),
-        "what": str(row["what"]),
-        "change": f"{row['was']} became {row['became']} with another future" if row["was"] != row["became"] else "",
-        "variable": f"{row['variable']}{_early(row['ahead'])}",
+        "asset": str(found["asset"]),
+        "what": str(found["what"]),
+        "change": f"{found['was']} became {found['became']} with another future"
+        if found["was"] != found["became"]
+        else "",
+        "variable": f"{found['variable']}{_early(found['ahead'])}",
     }
     return {name: value for name, value in told.items() if value}
 

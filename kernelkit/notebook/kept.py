@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from kernelkit.batch.opened import OpenedRun, open_run, opened
 from kernelkit.errors import UsageError
@@ -75,6 +75,6 @@ def results_of(namespace: Mapping[str, Any]) -> list[str]:
     return [n for n, v in namespace.items() if isinstance(v, xr.Dataset) and is_result(v) and not n.startswith("_")]
 
 
-def is_result(value: Any) -> bool:
+def is_result(value: Any) -> TypeGuard[xr.Dataset]:
     """Whether it is what `kk.backtest` returns, with its metrics."""
     return "sharpe_ratio" in getattr(value, "data_vars", ()) and "final_equity" in value.data_vars

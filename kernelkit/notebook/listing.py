@@ -23,10 +23,13 @@ def listing(
     a     12
     b      7
     """
-    plain = "\n".join(filter(None, [title, columns([tuple(heads), *map(tuple, rows)], right=right), foot]))
+    named = any(heads)
+    lines = [tuple(heads)] if named else []
+    plain = "\n".join(filter(None, [title, columns([*lines, *map(tuple, rows)], right=right), foot]))
     head = "".join(f'<th scope="col"{_align(k, right)}>{escape(text)}</th>' for k, text in enumerate(heads))
+    head = f"<thead><tr>{head}</tr></thead>" if named else ""
     body = "".join(f"<tr>{''.join(_cell(k, text, right) for k, text in enumerate(row))}</tr>" for row in rows)
-    table = f'<table class="kkr-table kkr-listing"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    table = f'<table class="kkr-table kkr-listing">{head}<tbody>{body}</tbody></table>'
     above = f"<h3>{escape(title)}</h3>" if title else ""
     below = f'<p class="kkr-foot">{escape(foot)}</p>' if foot else ""
     return {"text/plain": plain, "text/html": framed(above + table + below)}

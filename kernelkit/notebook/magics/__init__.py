@@ -9,5 +9,7 @@ from kernelkit.notebook.magics.lookahead import LookaheadMagics
 from kernelkit.notebook.magics.runs import RunsMagics
 from kernelkit.notebook.magics.strategy import StrategyMagics
 
+__all__ = ("ALL", "TABLES", "BacktestMagics")
+
 ALL = (BacktestMagics, StrategyMagics, LookaheadMagics, RunsMagics, LedgerMagics, ConfigMagics)
 TABLES = {table.magic: table for magics in ALL for table in magics.tables}

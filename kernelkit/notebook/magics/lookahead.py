@@ -77,7 +77,7 @@ class LookaheadMagics(Magics):
         arguments = settings.market(given, namespace)
         if isinstance(arguments["fill_model"], list):
             raise UsageError(f"{given.spelt('fill-model')}: an audit takes one")
-        counts = {name: whole(given, name) for name in ("cuts", "seed") if name in given.values}
+        arguments |= {name: whole(given, name) for name in ("cuts", "seed") if name in given.values}
         found = find()
         scalars, axes = settings.parameters(given, found, namespace)
         if axes:
@@ -85,9 +85,9 @@ class LookaheadMagics(Magics):
             spec = given.params[name]
             raise UsageError(f"-p {name}={spec}: an audit takes one value of a parameter, as in -p {name}={axis[0]}")
         index = check_bars(data).indexes["time"]
-        dates = {name: settings.date(given, name, index) for name in ("start", "end")}
+        arguments |= {name: settings.date(given, name, index) for name in ("start", "end")}
         with progress_in_cell(config.progress == "on"):
-            report = audit(data, found, scalars, **arguments, **counts, **dates)
+            report = audit(data, found, scalars, **arguments)
         if into is not None:
             namespace[into] = report
         show(audited.bundle(report))

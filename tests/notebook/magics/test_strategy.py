@@ -16,7 +16,7 @@ def told(ran) -> dict[str, str]:
     assert ran.error is None, ran.text
     (shown,) = ran.displays
     lines = shown["text/plain"].splitlines()
-    return {"title": lines[0]} | {line[:12].strip(): line[12:].strip() for line in lines[2:]}
+    return {"title": lines[0]} | {line[:12].strip(): line[12:].strip() for line in lines[1:]}
 
 
 def test_strategy__says_parameters_and_warm_up_and_runs_nothing(shell, run):
