@@ -16,7 +16,7 @@ _LOUD = ("failed", "lost", "interrupted")
 def listing(
     heads: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int] = (), title: str = "", foot: str = ""
 ) -> dict[str, str]:
-    """The bundle of a table: its `heads`, its `rows`, the columns that are numbers, a line above and one below.
+    """The bundle of a table: its `heads`, if any has text, its `rows`, the columns of numbers, a line above, one below.
 
     >>> print(listing(["Name", "N"], [["a", "12"], ["b", "7"]], right=(1,))["text/plain"])
     Name   N

@@ -104,21 +104,22 @@ def test_kernel__progress_is_one_display_below_its_cell_and_an_interrupt_keeps_w
 
 
 def test_kernel__what_was_done_by_the_interrupt_comes_from_the_cache(kernel):
-    kernel.messages("from kernelkit.notebook import live\nlive.QUIET_S = 0.0")
     stopped = []
 
     def stop(message):
-        if progress.MIME in message["content"].get("data", {}) and not stopped:
+        shown = message["content"].get("data", {}).get(progress.MIME, {})
+        if message["msg_type"] == "update_display_data" and shown.get("done", 0) > 0 and not stopped:
             stopped.append(message)
             kernel.manager.interrupt_kernel()
 
-    messages, _ = kernel.messages(CELL.format(fast="82:91:1"), stop)
+    kernel.messages("from kernelkit.notebook import live\nlive.QUIET_S = 0.0")
+    messages, _ = kernel.messages(CELL.format(fast="82:121:1"), stop)
     done = data(messages, RESULT_MIME)[0]["n_trials"]
-    assert 0 < done < 1000
+    assert 0 < done < 4000
     messages, reply = kernel.messages("%backtest --repeat")
     assert reply["status"] == "ok", reply
-    assert any(text.startswith(f"from the cache: {done} of 1,000 trials") for text in data(messages, "text/plain"))
-    assert data(messages, RESULT_MIME)[0]["n_trials"] == 1000
+    assert any(text.startswith(f"from the cache: {done} of 4,000 trials") for text in data(messages, "text/plain"))
+    assert data(messages, RESULT_MIME)[0]["n_trials"] == 4000
 
 
 def test_kernel__a_mistake_is_an_error_of_one_line(kernel):
