@@ -80,7 +80,8 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     Returns a Dataset: scalar metrics over the swept parameters (fractions, quote currency, days; see each ``attrs``),
     ``total_return_at_zero`` where an asset was delisted and nobody knows what its holders got (rule E4),
     and lazy curves ``equity``, ``cash``, ``position``, ``drawdown`` and own records over ``time``. ``attrs`` say how
-    long it took: ``seconds``, and before that ``compile_seconds`` for what was compiled or loaded from the disk.
+    long it took: ``seconds``, and before that ``compile_seconds`` for what was compiled or loaded from the disk;
+    ``cached`` which of the trials were found and not run.
 
     Raises UsageError, DataError, StrategyError, OrderError, LookaheadError. Rules: docs/rules.md.
 
@@ -119,6 +120,7 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
     if not debug:
         compiled(recipe, traded_at)
     means, said = devised(recipe, means, gpu, debug)
+    kept, before = means.results, means.results.found if means.results is not None else 0
     outcome, interrupted, ready = new_outcome(len(recipe.job.trials), False), False, time.perf_counter()
     try:
         if debug:
@@ -130,6 +132,10 @@ def backtest(  # noqa: PLR0913  its settings are keywords of the public interfac
             keep = "blocks" in outputs or (measure and ledger.competing())
             outcome, interrupted = run_trials(recipe, keep, means, strategy.name, partial(trial_keys, recipe, models))
         took = time.perf_counter() - ready
+        if kept is not None and kept.found > before:
+            said = said | {
+                "cached": f"{kept.found - before:,} of {len(outcome.done):,} trials, computed by {kept.latest}"
+            }
     except Exception:
         outcome.errors.update(dict.fromkeys(range(len(outcome.done)), (L.RAISED, -1, 0)))
         raise

@@ -36,7 +36,6 @@ from kernelkit.spilling import let_go
 
 Array = NDArray[Any]
 Found = TypeVar("Found")
-Cache = bool | str | os.PathLike[str] | None
 
 WORTH = 1e7  # candles: about 0.2 s of work, below which a run is made again sooner than it is looked up
 PIECE_S = 2.0  # a kill loses what is in flight, so a piece takes about this long
@@ -57,7 +56,7 @@ def folder_of(cache: Literal[True] | str | os.PathLike[str]) -> Path:
 
 
 def store_of(cache: Cache) -> Results | None:
-    """The store that ``cache`` means: True the user's, a path that one, False none.
+    """The store that ``cache`` means: True the user's, a path that one, False none; a store is itself.
 
     None is $KERNELKIT_RESULTS: ``on``, ``off`` or a folder; unset means off. Raises UsageError for anything else, and
     for a folder that cannot be written.
@@ -65,6 +64,8 @@ def store_of(cache: Cache) -> Results | None:
     >>> store_of(False) is None
     True
     """
+    if isinstance(cache, Results):
+        return cache
     if cache is None:
         named = os.environ.get("KERNELKIT_RESULTS") or "off"
         if named not in ("on", "off") and os.sep not in named:
@@ -118,6 +119,9 @@ class Pack:
 class Results:
     """The packs of a folder, which is made when the first one is written.
 
+    Runs of less than ``worth`` candles (None: `WORTH`) are neither looked up nor kept. ``found`` trials it has told of
+    so far, the youngest pack of which is from ``since``, in seconds since 1970.
+
     >>> import tempfile
     >>> from kernelkit.kernels.job import new_outcome
     >>> outcome, keys = new_outcome(2, False), np.arange(4, dtype="u8").view("V16")
@@ -129,11 +133,17 @@ class Results:
     [True, True]
     """
 
-    def __init__(self, place: Path) -> None:
-        self.place = place
+    def __init__(self, place: Path, worth: float | None = None) -> None:
+        self.place, self.worth = place, WORTH if worth is None else worth
+        self.found, self.since = 0, 0.0
         self._lock = threading.Lock()
         self._told = False
         self._keys: dict[Path, Array] = {}  # of each pack, uint64 (trial, half)
+
+    @property
+    def latest(self) -> str:
+        """The minute by which all was computed that it has told of."""
+        return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(self.since))
 
     def packs(self, kind: str = "*") -> list[Pack]:
         """The files, oldest first."""
@@ -159,6 +169,7 @@ class Results:
                 if arrays is None:
                     break
                 mine = left[place[some]]
+                self.found, self.since = self.found + len(mine), max(self.since, pack.at)
                 out.headline[mine], out.meta[mine], out.done[mine] = arrays["headline"], arrays["meta"], True
                 if out.blocks is not None:
                     found = arrays["blocks"].view(L.NODE)[..., 0]
@@ -387,6 +398,9 @@ class Results:
         finally:
             part.unlink(missing_ok=True)
         return target
+
+
+Cache = bool | str | os.PathLike[str] | Results | None
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def run_trials(
     outcome = outcome_for(len(recipe.job.trials), blocks, means.bytes)
     worth = float((recipe.job.trials["i1"] - recipe.job.trials["i0"]).sum())
     results = means.results
-    if results is None or means.device or recipe.signal is not None or worth < reuse.WORTH:
+    if results is None or means.device or recipe.signal is not None or worth < results.worth:
         return outcome, run(recipe, outcome, means, label)
     own = keys(True)
     ask(results, own, recipe, *along)
@@ -80,7 +80,7 @@ def run_trials(
     def arrive(rows: np.ndarray, part: Outcome) -> None:
         results.put(own[rows], part)
 
-    if means.client is None and len(left) <= FEW and goes_on(recipe):
+    if means.client is None and len(left) <= FEW and worth >= reuse.WORTH and goes_on(recipe):
         return outcome, run_further(job, outcome, left, label, results, keys(False)[left], arrive)
     return outcome, run(replace(recipe, job=job), outcome, means, label, rows=left, put=arrive)
 

@@ -9,8 +9,9 @@ import pytest
 
 from kernelkit import progress
 
-# The kernels inherit these: each notebook has a ledger of its own, and its cells wait for what they display.
-os.environ |= {"KERNELKIT_LEDGER": "memory://ledger", "KERNELKIT_WAIT": "1"}
+# The kernels inherit these: each notebook has a ledger of its own, its cells wait for what they display, and none says
+# that an earlier test has run it.
+os.environ |= {"KERNELKIT_LEDGER": "memory://ledger", "KERNELKIT_WAIT": "1", "KERNELKIT_RESULTS": "off"}
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -58,7 +58,7 @@ class Job:
         }
 
 
-def plan(
+def plan(  # noqa: PLR0913  its settings are keywords
     template: str | Path,
     parameters: Mapping[str, object],
     out: str | Path,

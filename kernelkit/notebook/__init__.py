@@ -1,4 +1,4 @@
-"""The notebook: the cell magic `%%backtest`, its progress, and how a result is displayed."""
+"""The notebook: the magics, their progress, and how a result is displayed."""
 
 from __future__ import annotations
 
@@ -27,10 +27,16 @@ __all__ = ["load", *_HOMES]  # noqa: PLE0604
 
 def load(shell: Any) -> None:
     """Register the magics and their completion with an IPython shell; doing it again changes nothing."""
+    from kernelkit.errors import UsageError
+    from kernelkit.notebook import fault, magics
     from kernelkit.notebook.complete import matcher
-    from kernelkit.notebook.magic import BacktestMagics
+    from kernelkit.notebook.config import config_of
 
-    shell.register_magics(BacktestMagics)
+    try:
+        config_of(shell)
+    except UsageError as error:
+        raise fault.one_line(shell, error)  # noqa: B904  it is the same error
+    shell.register_magics(*magics.ALL)
     matchers = shell.Completer.custom_matchers
     if not any(getattr(m, "matcher_identifier", "") == "kernelkit" for m in matchers):
         matchers.append(matcher(shell))

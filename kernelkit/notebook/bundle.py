@@ -240,6 +240,8 @@ def notes(res: xr.Dataset) -> list[str]:
     if "time" in res.coords and res["time"].size:
         first, last = times(res["time"].values[[0, -1]])
         found.append(f"Evaluated {first[:10]} to {last[:10]}.")
+    if "configured" in attrs:
+        found.append(f"From %kkconfig: {attrs['configured']}.")
     if "periods_per_year" in attrs:
         found.append(f"Ratios are annualised by {attrs['periods_per_year']:g} sessions a year, risk-free rate 0.")
     return found

@@ -15,9 +15,13 @@ TILES = ("sharpe_ratio", "cagr", "max_drawdown", "volatility", "n_trades")
 
 def html(payload: Mapping[str, Any]) -> str:
     """The whole card: what was tested, headline numbers, pictures, all metrics, conventions."""
+    return framed("".join([_head(payload), _tiles(payload), _curves(payload), _columns(payload), _foot(payload)]))
+
+
+def framed(html: str) -> str:
+    """HTML with the style that it needs."""
     style = " ".join((Path(__file__).parent / "card.css").read_text(encoding="utf-8").split())
-    parts = [_head(payload), _tiles(payload), _curves(payload), _columns(payload), _foot(payload)]
-    return f'<div class="kkr"><style>{style}</style>{"".join(parts)}</div>'
+    return f'<div class="kkr"><style>{style}</style>{html}</div>'
 
 
 def _head(payload: Mapping[str, Any]) -> str:

@@ -1,8 +1,9 @@
-"""Runs the body of a `%%backtest` cell in the notebook's namespace and finds the strategy in it."""
+"""Finds the strategy that a magic is about: in its cell, which it runs, or by its name."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
@@ -10,17 +11,18 @@ from kernelkit.errors import UsageError
 from kernelkit.hooks import KINDS
 from kernelkit.indicator import Indicator
 from kernelkit.notebook.fault import in_cells
+from kernelkit.notebook.options import nearest
 from kernelkit.strategy import Signal, Strategy, signal, strategy
 
 _FORMS = "def name(ctx, ...) decides bar by bar, def name(ds, ...) returns target weights over labelled arrays"
 
 
-def execute(shell: Any, line: str, cell: str) -> Strategy | Signal:
-    """Run `cell` and return its strategy, the last function it defines, hooks apart; the name then holds the strategy.
+def execute(shell: Any, magic: str, line: str, cell: str) -> Strategy | Signal:
+    """Run `cell`, which stands below ``magic line``, and return its strategy, which the function's name then holds.
 
-    Raises UsageError where there is none, and what the cell itself raises.
+    That is the last function it defines, hooks apart. Raises UsageError where there is none, and what the cell raises.
     """
-    tree, filename = _parse(shell, line, cell)
+    tree, filename = _parse(shell, f"{magic} {line}\n{cell}", cell)
     name = _last_function(tree)
     code = compile(tree, filename, "exec", shell.compile.flags, dont_inherit=True)
     try:
@@ -33,10 +35,36 @@ def execute(shell: Any, line: str, cell: str) -> Strategy | Signal:
     return found
 
 
-def _parse(shell: Any, line: str, cell: str) -> tuple[ast.Module, str]:
+def named(shell: Any, name: str) -> Strategy | Signal:
+    """The strategy of a name: a variable of the notebook, else what `kk.strategies.find` knows, files too."""
+    from kernelkit import strategies
+
+    if name in shell.user_ns:
+        return as_strategy(shell.user_ns[name], name)
+    try:
+        return strategies.find(name)
+    except UsageError as error:
+        hint = nearest(name, strategies_of(shell.user_ns))
+        raise UsageError(f"{error}{hint}") from None
+
+
+def named_in(shell: Any, magic: str, words: Sequence[str], others: str) -> Strategy | Signal:
+    """The strategy that the words of a line magic name; for none or several UsageError, with ``others`` that fit."""
+    if len(words) != 1:
+        found = f"{len(words)} names, {', '.join(words)}" if words else "no name"
+        raise UsageError(f"{magic}: found {found}, wanted one strategy, as in {magic} sma_cross, {others}")
+    return named(shell, words[0])
+
+
+def strategies_of(namespace: Mapping[str, Any]) -> list[str]:
+    """The variables that hold strategies."""
+    return [n for n, v in namespace.items() if isinstance(v, Strategy | Signal) and not n.startswith("_")]
+
+
+def _parse(shell: Any, raw: str, cell: str) -> tuple[ast.Module, str]:
     # one line above the body, where the notebook shows the magic: line numbers are those the user sees
     text = "\n" + shell.transform_cell(cell)
-    filename = shell.compile.cache(text, shell.execution_count, raw_code=f"%%backtest {line}\n{cell}")
+    filename = shell.compile.cache(text, shell.execution_count, raw_code=raw)
     try:
         return shell.compile.ast_parse(text, filename), filename
     except SyntaxError as error:

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from kernelkit.errors import KernelkitError
+
+Magic = TypeVar("Magic", bound=Callable[..., Any])
+
+
+def told(magic: Magic) -> Magic:
+    """Decorate a magic, so that our errors are one line, and the user's show the lines of their own cells."""
+
+    @functools.wraps(magic)
+    def call(self: Any, *written: str) -> Any:
+        try:
+            return magic(self, *written)
+        except KernelkitError as error:
+            raise one_line(self.shell, error)  # noqa: B904  it is the same error
+        except BaseException as error:
+            in_cells(self.shell, error)
+            raise
+
+    return call  # type: ignore[return-value]
 
 
 def one_line(shell: Any, error: KernelkitError) -> KernelkitError:

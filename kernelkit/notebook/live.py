@@ -1,12 +1,14 @@
-"""The line and bar of progress in a cell: one display, updated in place."""
+"""The line and bar of progress: one display below a cell, one line of a terminal, updated in place."""
 
 from __future__ import annotations
 
 import contextlib
+import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TextIO
 
 from kernelkit.progress import MIME, Progress, listen
 from kernelkit.report.words import compact, size
@@ -80,12 +82,58 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+class Line:
+    """A line of a terminal that changes in place, and is gone when it is closed; nothing where there is no terminal.
+
+    It is a display as `Live` shows one: called with the first bundle, then updated.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._open = stream, stream.isatty()
+
+    def __call__(self, data: dict[str, Any]) -> Line:
+        """Show the line."""
+        self.update(data, raw=True)
+        return self
+
+    def update(self, data: dict[str, Any], raw: bool) -> None:
+        """Show it anew."""
+        if self._open:
+            self._write(str(data["text/plain"])[: shutil.get_terminal_size().columns - 1])
+
+    def close(self) -> None:
+        """Take it away, also before what a late thread would show."""
+        if self._open:
+            self._write("")
+        self._open = False
+
+    def _write(self, text: str) -> None:
+        self._stream.write(f"\r\x1b[K{text}")
+        self._stream.flush()
+
+
+def in_terminal() -> bool:
+    """Whether what is displayed is printed: no front end is there that could update it."""
+    from IPython.core.getipython import get_ipython
+    from IPython.terminal.interactiveshell import TerminalInteractiveShell
+
+    shell = get_ipython()
+    return shell is None or isinstance(shell, TerminalInteractiveShell)
+
+
 @contextlib.contextmanager
-def progress_in_cell() -> Iterator[None]:
-    """Show the progress of what runs inside the `with` block below the cell."""
+def progress_in_cell(shown: bool = True) -> Iterator[None]:
+    """Show the progress of what runs inside the `with` block: below the cell, or in a line of the terminal.
+
+    With ``shown=False`` nobody is shown anything.
+    """
     from IPython.display import display
 
-    live = Live(lambda data: display(data, raw=True, display_id=True))  # type: ignore[no-untyped-call]
+    if not shown:
+        yield
+        return
+    line = Line(sys.stderr) if in_terminal() else None
+    live = Live(line or (lambda data: display(data, raw=True, display_id=True)))  # type: ignore[no-untyped-call]
     slow = threading.Timer(COMPILING_S, live.compiling)
     slow.daemon = True
     slow.start()
@@ -94,3 +142,5 @@ def progress_in_cell() -> Iterator[None]:
             yield
     finally:
         slow.cancel()
+        if line is not None:
+            line.close()

@@ -1,9 +1,10 @@
-"""The options of `%%backtest`: one table, from which the parser, the help and the completion are made."""
+"""The options of a magic, as a table: from it come the parser, the help and the completion."""
 
 from __future__ import annotations
 
 import difflib
 import itertools
+import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -11,6 +12,8 @@ from kernelkit.errors import UsageError
 
 _OPEN, _CLOSE, _QUOTES = "([{", ")]}", "'\""
 _TRUE, _FALSE = ("true", "yes"), ("false", "no")
+# A venue brings its own costs: whichever of these is said later stands alone.
+_INSTEAD = {"venue": ("fee", "slippage"), "fee": ("venue",), "slippage": ("venue",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,59 +25,100 @@ class Option:
     help: str
 
 
-OPTIONS = (
-    Option("data", "NAME", "bars to trade: a data set of kk.data.load, or @variable (a Dataset of bars)"),
-    Option("param", "NAME=SPEC", "a value or an axis of a parameter (short: -p); may be given many times"),
-    Option("name", "TEXT", "title of the result; the strategy's name if left out"),
-    Option("into", "VAR", "variable that gets the result; the latest one is always in _kk"),
-    Option("where", "EXPR", "keep only the trials for which this holds, as in 'fast < slow'"),
-    Option("start", "DATE", "first day of the evaluated span; earlier bars warm up"),
-    Option("end", "DATE", "last day of the evaluated span"),
-    Option("cash", "AMOUNT", "money at the start, 1e6 if left out"),
-    Option("fee", "MODEL", "a fraction of the traded value, a model as in per_unit(0.005, 1), or @variable"),
-    Option("slippage", "MODEL", "a fraction of the price, a model as in square_root(0.1), or @variable"),
-    Option("venue", "VENUE", "a venue with its costs, as in us_equity or us_equity(0.001), or @variable"),
-    Option(
-        "fill-model",
-        "NAMES",
-        "how orders meet bars, as in lean or @variable; several (conservative,lean) are a dim",
-    ),
-    Option("client", "ADDRESS", "run on a dask cluster: its address, or @variable (a Client)"),
-    Option("gpu", "", "run on a CUDA device where there is one and it is worth it; else one line says why not"),
-    Option("debug", "", "run in plain Python: slow; breakpoints and prints work, and any Python is accepted"),
-)
-BY_NAME = {option.name: option for option in OPTIONS}
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a magic takes: its options, and what a word without one stands for ('' where there is none).
+
+    >>> print(Table("%shop", (Option("size", "N", "how many"),)).help())
+        --size N            how many
+    """
+
+    magic: str
+    options: tuple[Option, ...] = ()
+    word: str = ""
+
+    @property
+    def by_name(self) -> dict[str, Option]:
+        """The options by name."""
+        return {option.name: option for option in self.options}
+
+    def help(self) -> str:
+        """The options as ``%magic?`` shows them, one below the other."""
+        rows = []
+        for option in self.options:
+            head = f"--{option.name} {option.value}".rstrip()
+            rows.append(textwrap.fill(option.help, 116, initial_indent=f"    {head:<20}", subsequent_indent=" " * 24))
+        return "\n".join(rows)
 
 
 @dataclass(slots=True)
 class Given:
-    """What was written: text by option, parameters by name, and the flags that are set."""
+    """What was written: text by option, parameters by name, flags, words without an option.
+
+    ``configured`` names the options that nobody has written: `%kkconfig` says them.
+    """
 
     values: dict[str, str] = field(default_factory=dict)
     params: dict[str, str] = field(default_factory=dict)
-    flags: set[str] = field(default_factory=set)
+    flags: dict[str, bool] = field(default_factory=dict)
+    words: list[str] = field(default_factory=list)
+    configured: set[str] = field(default_factory=set)
+
+    def on(self, flag: str) -> bool:
+        """Whether a flag is set."""
+        return self.flags.get(flag, False)
+
+    def spelt(self, option: str) -> str:
+        """An option with its value, as it was written.
+
+        >>> Given({"cash": "5"}).spelt("cash"), Given({"cash": "5"}, configured={"cash"}).spelt("cash")
+        ('--cash 5', '%kkconfig cash=5')
+        """
+        if option in self.configured:
+            return f"%kkconfig {option.replace('-', '_')}={self.values[option]}"
+        return f"--{option} {self.values[option]}"
+
+    def over(self, base: Given) -> Given:
+        """All of these, and what `base` says beside them; a venue and costs of one's own replace each other.
+
+        >>> Given({"fee": "0.1"}, {"n": "5"}).over(Given({"venue": "cme", "cash": "1"}, {"n": "1", "m": "2"})).values
+        {'cash': '1', 'fee': '0.1'}
+        """
+        gone = {*self.values, *(other for name in self.values for other in _INSTEAD.get(name, ()))}
+        return Given(
+            {name: text for name, text in base.values.items() if name not in gone} | self.values,
+            base.params | self.params,
+            base.flags | self.flags,
+            self.words or base.words,
+            (base.configured - gone) | self.configured,
+        )
 
 
-def parse(line: str, cell: str = "") -> Given:
+def parse(table: Table, line: str, cell: str = "") -> Given:
     """Read the options of a magic's line and of the ``#| key: value`` lines at the top of its cell.
 
     Raises UsageError for anything that is not an option, lacks its value, or is given twice.
 
-    >>> parse("--data sp500_index -p fast=5:50:5 -p 'slow=60, 80'", "#| where: fast < slow").params
+    >>> table = Table("%%shop", (Option("param", "NAME=SPEC", "a parameter"), Option("where", "EXPR", "which")))
+    >>> parse(table, "-p fast=5:50:5 -p 'slow=60, 80'", "#| where: fast < slow").params
     {'fast': '5:50:5', 'slow': '60, 80'}
     """
     given = Given()
-    for name, value, written in itertools.chain(_line_pairs(line), _header_pairs(cell)):
-        _take(given, name, value, written)
+    for name, value, written in itertools.chain(_line_pairs(table, line), _header_pairs(cell)):
+        if name:
+            _take(table, given, name, value, written)
+        else:
+            given.words.append(unquote(written))
     return given
 
 
-def _take(given: Given, name: str, value: str | None, written: str) -> None:
-    option = BY_NAME.get("param" if name == "p" else name)
+def _take(table: Table, given: Given, name: str, value: str | None, written: str) -> None:
+    known = table.by_name
+    option = known.get("param" if name == "p" else name)
     if option is None:
-        raise UsageError(f"unknown option {written}{nearest(name, BY_NAME)}; %%backtest? lists the options")
+        raise UsageError(f"unknown option {written}{nearest(name, known)}; {table.magic}? lists the options")
     if option.value == "":
-        _take_flag(given, option, value, written)
+        given.flags[option.name] = _flag(value, written)
     elif not value:
         raise UsageError(f"{written} has no value; wanted {written} {option.value}, {option.help}")
     elif option.name == "param":
@@ -87,12 +131,11 @@ def _take(given: Given, name: str, value: str | None, written: str) -> None:
         _once(given.values, option.name, value, written)
 
 
-def _take_flag(given: Given, option: Option, value: str | None, written: str) -> None:
+def _flag(value: str | None, written: str) -> bool:
     text = "true" if value is None else value.lower()
     if text not in (*_TRUE, *_FALSE):
         raise UsageError(f"{written} is true or false, not {value!r}")
-    if text in _TRUE:
-        given.flags.add(option.name)
+    return text in _TRUE
 
 
 def _once(into: dict[str, str], key: str, value: str, what: str) -> None:
@@ -111,17 +154,21 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def _line_pairs(line: str) -> Iterator[tuple[str, str | None, str]]:
-    """(option, value, as written) of a line; a flag's value is None unless it is written with =."""
-    tokens = iter(words(line))
+def _line_pairs(table: Table, line: str) -> Iterator[tuple[str, str | None, str]]:
+    """(option, value, as written) of a line; a flag's value is None unless it is written with =, a word has no name."""
+    tokens, known = iter(words(line)), table.by_name
     for word in tokens:
         if word != "-p" and not (word.startswith("--") and word.strip("-")):
-            raise UsageError(f"{word!r} is not an option; options are written --name value, text with spaces is quoted")
+            if not table.word or word.startswith("-"):
+                form = "options are written --name value, text with spaces is quoted"
+                raise UsageError(f"{word!r} is not an option; {form}")
+            yield "", None, word
+            continue
         written, equals, value = word.partition("=")
         name = written.lstrip("-")
         if equals:
             yield name, unquote(value), written
-        elif name in BY_NAME and BY_NAME[name].value == "":
+        elif name in known and known[name].value == "":
             yield name, None, written
         else:
             yield name, _value(next(tokens, None)), written

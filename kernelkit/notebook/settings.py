@@ -1,4 +1,4 @@
-"""From the options of `%%backtest` to the arguments of `kk.backtest`."""
+"""From the options of a magic to the arguments of `kk.backtest` and `kk.audit`."""
 
 from __future__ import annotations
 
@@ -47,10 +47,11 @@ def bars(given: Given, namespace: Namespace) -> xr.Dataset:
     if text is None:
         raise UsageError(f"no --data; name a data set ({', '.join(names())}) or a variable, as in --data @bars")
     if text.startswith("@"):
-        return variable(text, "--data", namespace)  # type: ignore[no-any-return]  # the engine checks what it is
+        return variable(text, given.spelt("data"), namespace)  # type: ignore[no-any-return]  # the engine checks what it is
     if text not in names():
         hint = f"; did you mean the variable, --data @{text}?" if text in namespace else nearest(text, names())
-        raise UsageError(f"--data {text}: no such data set{hint}; there are {', '.join(names())}, and @variable")
+        have = f"there are {', '.join(names())}, and @variable"
+        raise UsageError(f"{given.spelt('data')}: no such data set{hint}; {have}")
     return _load(text)
 
 
@@ -62,16 +63,18 @@ def _load(name: str) -> xr.Dataset:
 
 
 def variable(text: str, written: str, namespace: Namespace) -> Any:
-    """The value of ``@name``."""
+    """The value of ``@name``, which stands in ``written``."""
     name = text[1:]
     if name not in namespace:
         hint = nearest(name, [n for n in namespace if not n.startswith("_")])
-        raise UsageError(f"{written} {text}: there is no variable {name!r}{hint}")
+        raise UsageError(f"{written}: there is no variable {name!r}{hint}")
     return namespace[name]
 
 
-def parameters(given: Given, found: Strategy | Signal, namespace: Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Scalars and axes of the strategy's parameters; every one needs a value or a default."""
+def parameters(
+    given: Given, found: Strategy | Signal, namespace: Namespace, *, needed: bool = True
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Scalars and axes of the strategy's parameters; where they are ``needed``, each has a value or a default."""
     known = found.defaults
     scalars: dict[str, Any] = {}
     axes: dict[str, Any] = {}
@@ -85,7 +88,7 @@ def parameters(given: Given, found: Strategy | Signal, namespace: Namespace) -> 
             raise UsageError(f"-p {name}={spec}: {value!r} is text; {wanted}")
         (axes if isinstance(value, tuple) else scalars)[name] = value
     for name, default in known.items():
-        if default is inspect.Parameter.empty and name not in given.params:
+        if needed and default is inspect.Parameter.empty and name not in given.params:
             raise UsageError(f"parameter {name} of {found.name} has no value: write -p {name}=20 or -p {name}=10:50:10")
     return scalars, axes
 
@@ -123,6 +126,15 @@ def date(given: Given, name: str, index: Any) -> str | None:
     return text
 
 
+def market(given: Given, namespace: Namespace) -> dict[str, Any]:
+    """Account, venue and fill model, as keywords of `kk.backtest` and `kk.audit`."""
+    return {
+        "account": account(given),
+        "venue": venue(given, namespace),
+        "fill_model": fill_model(given, namespace),
+    }
+
+
 def account(given: Given) -> Account | None:
     """The account that --cash describes."""
     text = given.values.get("cash")
@@ -132,25 +144,21 @@ def account(given: Given) -> Account | None:
         return Account(cash=float(text))
     except ValueError:
         # of float, and of Account, whose error is one too
-        raise UsageError(f"--cash {text}: wanted an amount above 0, as in --cash 100_000") from None
+        raise UsageError(f"{given.spelt('cash')}: wanted an amount above 0, as in --cash 100_000") from None
 
 
 def venue(given: Given, namespace: Namespace) -> Venue | None:
     """The venue that --venue, or --fee and --slippage, describe."""
-    text = given.values.get("venue")
-    costs = [f"--{name}" for name in ("fee", "slippage") if name in given.values]
-    if text is not None and costs:
-        raise UsageError(f"--venue and {' and '.join(costs)} exclude each other: a venue brings its own costs")
-    if text is not None:
-        return _made(text, "--venue", venues, Venue, namespace)  # type: ignore[no-any-return]
+    costs = [name for name in ("fee", "slippage") if name in given.values]
+    if "venue" in given.values and costs:
+        said = " and ".join(given.spelt(name) for name in ("venue", *costs))
+        raise UsageError(f"{said} exclude each other: a venue brings its own costs")
+    if "venue" in given.values:
+        return _made(given, "venue", venues, Venue, namespace)  # type: ignore[no-any-return]
     if not costs:
         return None
     models = {"fee": fees, "slippage": slippage}
-    made = {
-        name: _model(given.values[name], f"--{name}", models[name], namespace)
-        for name in models
-        if name in given.values
-    }
+    made = {name: _model(given, name, models[name], namespace) for name in costs}
     return Venue("own", made.get("fee"), made.get("slippage"))
 
 
@@ -161,41 +169,42 @@ def fill_model(given: Given, namespace: Namespace) -> Any:
         return None
     names: Any = [name.strip() for name in text.split(",")]
     if text.startswith("@"):
-        names = variable(text, "--fill-model", namespace)
+        names = variable(text, given.spelt("fill-model"), namespace)
     try:
         models = FillModel.several(names)
     except OrderError as error:
-        raise UsageError(f"--fill-model {text}: {error}") from None
+        raise UsageError(f"{given.spelt('fill-model')}: {error}") from None
     return models if len(models) > 1 or (text.startswith("@") and isinstance(names, list | tuple)) else models[0]
 
 
-def _model(text: str, written: str, module: ModuleType, namespace: Namespace) -> CostModel | None:
+def _model(given: Given, option: str, module: ModuleType, namespace: Namespace) -> CostModel | None:
     """A cost model; a plain number is a fraction, and 0 is none."""
     try:
-        rate = float(text)
+        rate = float(given.values[option])
     except ValueError:
-        return _made(text, written, module, CostModel, namespace)  # type: ignore[no-any-return]
+        return _made(given, option, module, CostModel, namespace)  # type: ignore[no-any-return]
     return module.fraction(rate) if rate else None
 
 
-def _made(text: str, written: str, module: ModuleType, kind: type, namespace: Namespace) -> Any:
+def _made(given: Given, option: str, module: ModuleType, kind: type, namespace: Namespace) -> Any:
     """What ``name``, ``name(1, b=2)`` or ``@variable`` stands for."""
+    text, written = given.values[option], given.spelt(option)
     if text.startswith("@"):
         value = variable(text, written, namespace)
         if not isinstance(value, kind):
-            raise UsageError(f"{written} {text}: it is a {type(value).__name__}, wanted a {kind.__name__}")
+            raise UsageError(f"{written}: it is a {type(value).__name__}, wanted a {kind.__name__}")
         return value
     found = _CALL.match(text)
     offered = makers(module)
     if found is None or found[1] not in offered:
         hint = nearest(found[1], offered) if found else ""
         number = "" if module is venues else "a number, "
-        raise UsageError(f"{written} {text}: unknown{hint}; wanted {number}{', '.join(offered)} or @variable")
+        raise UsageError(f"{written}: unknown{hint}; wanted {number}{', '.join(offered)} or @variable")
     try:
         args, kwargs = _arguments(found[2] or "")
         return offered[found[1]](*args, **kwargs)
     except (TypeError, ValueError, SyntaxError) as error:
-        raise UsageError(f"{written} {text}: {error}") from None
+        raise UsageError(f"{written}: {error}") from None
 
 
 def makers(module: ModuleType) -> dict[str, Callable[..., Any]]:
@@ -229,5 +238,5 @@ def client(given: Given, namespace: Namespace) -> Any:
     """The cluster's address, or the Client that a variable holds."""
     text = given.values.get("client")
     if text is not None and text.startswith("@"):
-        return variable(text, "--client", namespace)
+        return variable(text, given.spelt("client"), namespace)
     return text

@@ -26,13 +26,14 @@ def tell(res: xr.Dataset) -> Future[str]:
     """Display the verdict on a result in one line, and return it; what takes long follows in its place.
 
     No cell waits for a large ledger or for the p-value; a batch run does: what it displays is kept as it is when the
-    cell ends.
+    cell ends. So does a terminal: what is printed there cannot be replaced.
     """
     from kernelkit.batch.context import run_dir
+    from kernelkit.notebook.live import in_terminal
 
     shown = Shown()
     line = _judge().submit(shown.judge, res)
-    wait_for([line], None if run_dir() is not None or WAIT in os.environ else PATIENCE_S)
+    wait_for([line], None if run_dir() is not None or WAIT in os.environ or in_terminal() else PATIENCE_S)
     if line.done():
         shown.end(line)
     shown.open()

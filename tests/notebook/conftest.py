@@ -13,6 +13,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from traitlets.config import Config
 
+from kernelkit.notebook.config import SETTINGS, config_of
 from kernelkit.notebook.verdict import WAIT
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -52,6 +53,9 @@ def shell(one_shell: InteractiveShell, tmp_path: Path, monkeypatch: pytest.Monke
     before = set(one_shell.user_ns)
     one_shell.run_line_magic("reload_ext", "kernelkit")
     yield one_shell
+    config = config_of(one_shell)
+    for name in SETTINGS:
+        setattr(config, name, "")
     # the shell's own reset collects garbage, which takes a second
     for name in set(one_shell.user_ns) - before:
         del one_shell.user_ns[name]

@@ -103,6 +103,25 @@ def test_kernel__progress_is_one_display_below_its_cell_and_an_interrupt_keeps_w
     assert 0 < data(messages, RESULT_MIME)[0]["n_trials"] < 8000
 
 
+def test_kernel__what_was_done_by_the_interrupt_comes_from_the_cache(kernel):
+    stopped = []
+
+    def stop(message):
+        shown = message["content"].get("data", {}).get(progress.MIME, {})
+        if message["msg_type"] == "update_display_data" and shown.get("done", 0) > 0 and not stopped:
+            stopped.append(message)
+            kernel.manager.interrupt_kernel()
+
+    kernel.messages("from kernelkit.notebook import live\nlive.QUIET_S = 0.0")
+    messages, _ = kernel.messages(CELL.format(fast="82:121:1"), stop)
+    done = data(messages, RESULT_MIME)[0]["n_trials"]
+    assert 0 < done < 4000
+    messages, reply = kernel.messages("%backtest --repeat")
+    assert reply["status"] == "ok", reply
+    assert any(text.startswith(f"from the cache: {done} of 4,000 trials") for text in data(messages, "text/plain"))
+    assert data(messages, RESULT_MIME)[0]["n_trials"] == 4000
+
+
 def test_kernel__a_mistake_is_an_error_of_one_line(kernel):
     messages, reply = kernel.messages("%%backtest --data sp500\ndef f(ctx):\n    pass")
     errors = [m["content"] for m in messages if m["msg_type"] == "error"]

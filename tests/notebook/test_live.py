@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
-from kernelkit.notebook.live import QUIET_S, Live, text
+from kernelkit.notebook.live import QUIET_S, Line, Live, text
 from kernelkit.progress import MIME, Progress
 
 
@@ -86,3 +88,29 @@ def test_live__nothing_is_compiling_once_trials_are_done(screen, clock):
 )
 def test_text(event, said):
     assert text(event) == said
+
+
+class Stream(io.StringIO):
+    """A terminal that remembers."""
+
+    def isatty(self):
+        return True
+
+
+def test_line__changes_in_place_and_is_gone_at_the_end():
+    stream = Stream()
+    line = Line(stream)
+    live = Live(line, iter([0.0, 2.0, 4.0]).__next__)
+    for done in (1, 2, 3):
+        live(Progress("grid", done, 4))
+    line.close()
+    live._handle.update({"text/plain": "late"}, raw=True)
+    assert stream.getvalue() == "\r\x1b[Kgrid: 2 of 4 done\r\x1b[Kgrid: 3 of 4 done\r\x1b[K"
+
+
+def test_line__writes_nothing_into_a_file_or_pipe():
+    stream = io.StringIO()
+    line = Line(stream)
+    line({"text/plain": "grid"})
+    line.close()
+    assert stream.getvalue() == ""

@@ -161,7 +161,7 @@ def test_magic__what_is_over_at_once_shows_no_progress(backtest):
 
 
 def test_magic__help_lists_every_option(shell):
-    from kernelkit.notebook.options import OPTIONS
+    from kernelkit.notebook.magics.backtest import OPTIONS
 
     text = shell.find_cell_magic("backtest").__doc__
     assert all(f"--{option.name}" in text for option in OPTIONS)

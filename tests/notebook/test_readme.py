@@ -32,6 +32,7 @@ PAGES = [
     "docs/guide/studies.md",
     "docs/guide/batch.md",
     "docs/guide/live.md",
+    "docs/guide/magics.md",
 ]
 
 
