@@ -34,7 +34,8 @@ class Plain(Widget):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_script__is_small_and_needs_no_network(name):
-    script, style = composed(name, "js"), composed(name, "css")
+    names = (*PARTS.get(name, ()), name)
+    script, style = composed(names, "js"), composed(names, "css")
     assert len(script.encode()) <= SCRIPT_BYTES
     assert len(style.encode()) <= SCRIPT_BYTES
     for text in (script, style):

@@ -6,11 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kernelkit.notebook.widgets.chart import chart as chart
     from kernelkit.notebook.widgets.selection import Selection as Selection
 
 # public name -> module that defines it
 _HOMES = {
     "Selection": "selection",
+    "chart": "chart",
 }
 
 __all__ = [*_HOMES]  # noqa: PLE0604

@@ -204,10 +204,10 @@ function number(value, digits = 6) {
   return text.replace("-", "\u2212");
 }
 
-/** A large number in few characters: 1.25M. */
+/** A large number in few characters, as the pictures in Python have it: 1.25M. */
 function compact(value) {
   if (!Number.isFinite(value)) return "";
-  const units = [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e4, "k"]];
+  const units = [[1e9, "G"], [1e6, "M"], [1e4, "k"]];
   const [unit, name] = units.find(([u]) => Math.abs(value) >= u) ?? [1, ""];
   return number(name === "k" ? value / 1e3 : value / unit, 4) + name;
 }
