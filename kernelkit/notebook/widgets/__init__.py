@@ -6,13 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kernelkit.notebook.widgets.chart import chart as chart
+    from kernelkit.notebook.widgets.inspector import trade_inspector as trade_inspector
+    from kernelkit.notebook.widgets.panes import chart as chart
     from kernelkit.notebook.widgets.selection import Selection as Selection
 
-# public name -> module that defines it
+# Public name -> module that defines it, called otherwise: importing it would put it in the function's place.
 _HOMES = {
     "Selection": "selection",
-    "chart": "chart",
+    "chart": "panes",
+    "trade_inspector": "inspector",
 }
 
 __all__ = [*_HOMES]  # noqa: PLE0604

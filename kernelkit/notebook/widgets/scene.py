@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from kernelkit.errors import RunError, UsageError, message
 from kernelkit.notebook.bundle import best_place, rounded, thin, times
 from kernelkit.notebook.widgets.pyramid import Cut, Pyramid, line
+from kernelkit.notebook.widgets.shares import Shares, shares_of
 from kernelkit.report import words
 from kernelkit.result import check_result, curves_of, selected
 from kernelkit.result import fills as fills_of
+from kernelkit.result import orders as orders_of
+from kernelkit.tca import executions as executions_of
 from kernelkit.trips import trades as trades_of
 
 if TYPE_CHECKING:
@@ -178,51 +181,52 @@ class Scene:
     @cached_property
     def fill_rows(self) -> Rows:
         """The row of the bar in which each fill was made: one at the open carries the open's time (T3)."""
-        if self.fills is None or self.recipe is None:
+        if self.fills is None:
             return np.zeros(0, np.intp)
-        at_open = (self.fills["at"] == "open").to_numpy()
-        return self.rows_at(self.fills["time"].to_numpy("M8[ns]"), at_open)
+        return self.rows_at(self.fills["time"], (self.fills["at"] == "open").to_numpy())
 
-    def rows_at(self, moments: Any, at_open: Any) -> Rows:
+    @cached_property
+    def shares(self) -> Shares:
+        """Which fills are of which trade."""
+        if self.fills is None or self.trades is None:
+            return Shares(np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0))
+        return shares_of(self.trades, self.fills)
+
+    def rows_at(self, moments: Any, at_open: Any = False) -> Rows:
         """The rows of the bars that were not over at these times, or ended then."""
-        bars = self.recipe.bars if self.recipe is not None else self.bars
+        bars = self.bars if self.recipe is None else self.recipe.bars
         known = bars["known_at"].values[self.places].astype("M8[ns]").astype("i8")
-        wanted = np.asarray(moments).astype("M8[ns]").astype("i8")
+        wanted = moments.to_numpy("M8[ns]").astype("i8")
         sides = [np.searchsorted(known, wanted, side=side) for side in ("left", "right")]
         return np.minimum(np.where(at_open, sides[1], sides[0]), len(known) - 1)
 
     @cached_property
     def trade_rows(self) -> tuple[Rows, Rows]:
-        """The rows in which each trade was opened and closed."""
-        if self.trades is None or self.fills is None:
+        """The rows in which each trade was opened and closed; what no fill has closed, by its time."""
+        if self.trades is None:
             return np.zeros(0, np.intp), np.zeros(0, np.intp)
-        keys = zip(self.fills["asset"], self.fills["time"].to_numpy("i8"), strict=True)
-        row_of = dict(zip(keys, self.fill_rows.tolist(), strict=True))
-        ends = []
-        for name in ("opened", "closed"):
-            moments = self.trades[name].to_numpy("M8[ns]")
-            fallback = self.rows_at(moments, False)  # what no fill has closed, such as a delisting
-            pairs = zip(self.trades["asset"], moments.astype("i8").tolist(), fallback.tolist(), strict=True)
-            ends.append(np.array([row_of.get((asset, at), row) for asset, at, row in pairs], np.intp))
-        return ends[0], ends[1]
+        opened, closed = (self.rows_at(self.trades[name]) for name in ("opened", "closed"))
+        fill, trade, _ = self.shares
+        rows = self.fill_rows[fill]
+        first = np.full(len(opened), len(self.time))
+        np.minimum.at(first, trade, rows)
+        last = np.full(len(closed), -1)
+        np.maximum.at(last, trade, rows)
+        return np.minimum(first, len(self.time) - 1), np.where(np.isnan(self.trades["exit"]), closed, last)
 
     @cached_property
     def fill_marks(self) -> dict[str, NDArray[Any]]:
         """Row, price, signed quantity and trade of each fill of the asset, in order; trade is -1 where it is open."""
-        if self.fills is None or self.trades is None:
+        if self.fills is None:
             return {n: np.zeros(0) for n in ("row", "price", "quantity", "trade")}
+        trade = np.full(len(self.fills), -1)
+        trade[self.shares.fill] = self.shares.trade
         own = np.flatnonzero((self.fills["asset"] == self.asset).to_numpy())
-        table, rows = self.fills.iloc[own], self.fill_rows[own]
-        order = np.argsort(rows, kind="stable")
+        own = own[np.argsort(self.fill_rows[own], kind="stable")]
+        table = self.fills.iloc[own]
         signed = table["quantity"].to_numpy() * np.where(table["side"] == "sell", -1.0, 1.0)
-        trips = np.flatnonzero((self.trades["asset"] == self.asset).to_numpy())
-        opened, closed = (self.trades[n].to_numpy("i8")[trips] for n in ("opened", "closed"))
-        moments = table["time"].to_numpy("i8")
-        k = np.searchsorted(opened, moments, side="right") - 1
-        inside = (k >= 0) & (moments <= closed[np.maximum(k, 0)]) if len(trips) else np.zeros(len(own), bool)
-        trade = np.where(inside, trips[np.maximum(k, 0)], -1) if len(trips) else np.full(len(own), -1)
-        marks = {"row": rows, "price": table["price"].to_numpy(), "quantity": signed, "trade": trade}
-        return {n: np.asarray(v, "f8")[order] for n, v in marks.items()}
+        marks = {"row": self.fill_rows[own], "price": table["price"], "quantity": signed, "trade": trade[own]}
+        return {name: np.asarray(values, "f8") for name, values in marks.items()}
 
     @cached_property
     def trip_marks(self) -> dict[str, NDArray[Any]]:
@@ -235,6 +239,16 @@ class Scene:
         prices = {n: self.trades[n].to_numpy("f8")[own] for n in ("entry", "exit", "pnl")}
         marks = {"from": opened, "to": closed, **prices, "trade": own}
         return {n: np.asarray(v, "f8")[order] for n, v in marks.items()}
+
+    @cached_property
+    def orders(self) -> pd.DataFrame:
+        """`kk.orders` of the trial, by id."""
+        return orders_of(self.trial).set_index("order", drop=False)
+
+    @cached_property
+    def executions(self) -> xr.Dataset:
+        """`kk.executions` of the trial."""
+        return executions_of(self.trial)
 
     @cached_property
     def excursions(self) -> xr.Dataset | None:

@@ -22,8 +22,8 @@ function make(name, attributes = {}, ...children) {
 
 /** A button that says what it does; `pressed` makes it one that stays down. */
 function button(text, label, onclick, pressed) {
-  const node = make("button", { type: "button", title: label, "aria-label": label, "aria-pressed": pressed ?? null, onclick }, text);
-  if (pressed === false) node.setAttribute("aria-pressed", "false");
+  const node = make("button", { type: "button", title: label, "aria-label": label, onclick }, text);
+  if (pressed !== undefined) node.setAttribute("aria-pressed", pressed);
   return node;
 }
 

@@ -76,8 +76,8 @@ function panes(model, root, { fail, say }, attributes = {}) {
   let facts = model.get("facts"), overview = overviewOf(model), detail = null, hover = null, drag = null, brushed = false;
   const show = { log: false, fills: true, volume: false };
   const view = viewOf(facts.rows, () => { want(); surface.redraw(); });
-  const bar = make("div", { class: "kkw-bar" }), notes = make("div", { class: "kkw-note" });
-  root.append(bar);
+  const head = make("div", { class: "kkw-bar" }), bar = make("div", { class: "kkw-bar" }), notes = make("div", { class: "kkw-note" });
+  root.append(head, bar);
   const surface = canvas(root, model.get("height"), draw, {
     tabindex: 0, role: "img", class: "kkw-panes",
     "aria-label": `Chart of ${facts.title}. Arrows pan, plus and minus zoom, 0 shows all, Escape clears the selection.`, ...attributes,
@@ -130,19 +130,27 @@ function panes(model, root, { fail, say }, attributes = {}) {
   function tools() {
     facts = model.get("facts");
     const { dims, assets, notes: said } = facts;
-    bar.replaceChildren(make("span", { class: "kkw-title" }, facts.title), make("span", { class: "kkw-note kkw-caption" }, facts.caption));
-    bar.append(make("span", { class: "kkw-space" }));
+    head.replaceChildren(make("span", { class: "kkw-title" }, facts.title), make("span", { class: "kkw-note" }, facts.caption));
+    bar.replaceChildren();
     for (const { name, labels, at } of dims) {
       const pick = (k) => model.send({ kind: "trial", labels: { [name]: labels[Number(k)] } });
       bar.append(choice(name, labels.map((label, k) => [k, String(label)]), at, pick));
     }
     if (assets.length) bar.append(choice("asset", assets.map((a) => [a, a]), facts.asset, (asset) => model.send({ kind: "asset", asset })));
     bar.append(
+      ...chips(), make("span", { class: "kkw-space" }),
       toggle("Log", "Logarithmic scale", "log"), toggle("Fills", "Show fills and trades", "fills"),
       ...(facts.volume ? [toggle("Volume", "Show volume", "volume")] : []),
       button("\u2212", "Zoom out", () => view.zoom(2)), button("+", "Zoom in", () => view.zoom(0.5)), button("All", "Show all bars", view.reset),
     );
     notes.textContent = said.join(" ");
+  }
+
+  /** Which colour is which regime. */
+  function chips() {
+    if (!facts.regimes) return [];
+    const colours = theme(root), codes = [...new Set(regimes().code)].filter((code) => code >= 0).sort((a, b) => a - b);
+    return codes.map((code) => make("span", { class: "kkw-note kkw-chip", style: `--kk-chip:${tint(code, colours)}` }, `regime ${code}`));
   }
 
   // --- drawing
@@ -273,12 +281,12 @@ function panes(model, root, { fail, say }, attributes = {}) {
     position(ctx, { y }, found, from, to, x, colours) {
       const lo = found.arrays.position_lo, hi = found.arrays.position_hi, zero = y.at(0);
       for (let k = from; k <= to; k++) {
-        const a = x(found.first + k * found.step), b = x(Math.min(found.end, found.first + (k + 1) * found.step));
+        const [a, b] = [k, k + 1].map((n) => Math.round(x(Math.min(found.end, found.first + n * found.step)))); // no seams
         for (const [value, colour] of [[Math.max(0, hi[k]), colours.blue], [Math.min(0, lo[k]), colours.red]]) {
           if (!value) continue;
           ctx.globalAlpha = 0.55;
           ctx.fillStyle = colour;
-          ctx.fillRect(a, Math.min(zero, y.at(value)), Math.max(0.5, b - a), Math.abs(y.at(value) - zero));
+          ctx.fillRect(a, Math.min(zero, y.at(value)), Math.max(1, b - a), Math.abs(y.at(value) - zero));
         }
       }
       ctx.globalAlpha = 1;
@@ -287,7 +295,7 @@ function panes(model, root, { fail, say }, attributes = {}) {
 
   function candles(ctx, found, from, to, x, y, colours) {
     const { price_open: open, price_hi: high, price_lo: low, price_close: close } = found.arrays;
-    const wide = Math.max(1, Math.min(14, (x(1) - x(0)) * 0.68));
+    const wide = Math.max(1, Math.min(22, (x(1) - x(0)) * 0.68));
     for (let k = from; k <= to; k++) {
       if (!Number.isFinite(open[k])) continue;
       const at = Math.round(x(found.middle(k)) * 2) / 2, top = y.at(Math.max(open[k], close[k])), bottom = y.at(Math.min(open[k], close[k]));
@@ -322,7 +330,7 @@ function panes(model, root, { fail, say }, attributes = {}) {
     if (facts.regimes) {
       const { from, code } = regimes();
       const next = (k) => (k + 1 < from.length ? from[k + 1] : facts.rows);
-      for (let k = 0; k < from.length; k++) if (code[k] >= 0) fill(from[k], next(k), tint(code[k], colours), 0.13);
+      for (let k = 0; k < from.length; k++) if (code[k] >= 0) fill(from[k], next(k), tint(code[k], colours), 0.1);
     }
     facts.folds.forEach((fold, k) => {
       if (k % 2 === 0) fill(fold.from, fold.to, colours.ink, 0.05);
@@ -427,7 +435,7 @@ function panes(model, root, { fail, say }, attributes = {}) {
     const wide = (view.to - view.from) / right;
     for (const major of [true, false]) {
       for (const [row, label, whole] of all) {
-        if (whole === major && row > view.from && taken.every(([other]) => Math.abs(other - row) > 64 * wide)) taken.push([row, label]);
+        if (whole === major && row > view.from && row < view.to && taken.every(([other]) => Math.abs(other - row) > 64 * wide)) taken.push([row, label]);
       }
     }
     return taken;
