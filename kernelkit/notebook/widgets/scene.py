@@ -150,7 +150,7 @@ class Scene:
         return {"price": price, **({"volume": Pyramid(volume, sum=volume)} if volume.any() else {})}
 
     def window(self, start: int, stop: int, pieces: int) -> dict[str, Any]:
-        """The picture of rows [start, stop): first row, rows a piece, and the arrays of its curves, fills and trades."""
+        """Rows [start, stop) as a picture: first row, rows a piece, the arrays of its curves, its fills and trades."""
         start, stop = max(0, min(start, len(self.time) - 1)), min(len(self.time), max(stop, start + 1, 1))
         cuts = {name: pyramid.cut(start, stop, pieces) for name, pyramid in self.pyramids.items()}
         one = cuts["equity"]

@@ -5,7 +5,7 @@ const WORDS = {
   asset: "Asset", side: "Side", opened: "Opened", closed: "Closed", bars: "Bars", quantity: "Quantity", entry: "Entry", exit: "Exit",
   pnl: "P&L", return: "Return", mae: "MAE", mfe: "MFE", slippage: "Slippage", fees: "Fees", venue: "Venue",
 };
-const WIDTHS = { asset: 76, side: 56, opened: 128, closed: 128, bars: 60, venue: 80 };
+const WIDTHS = { asset: 76, side: 56, opened: 128, closed: 128, bars: 60, pnl: 104, venue: 80 };
 const FRACTIONS = ["return", "mae", "mfe"];
 const HELP = {
   mae: "Largest loss against the entry while it was open", mfe: "Largest gain against the entry while it was open",
@@ -19,7 +19,7 @@ function tableOf(model) {
   const parts = columns.map(({ name, kind, words, values }) => {
     const raw = unpack(values), numbers = kind === "time" ? milliseconds(raw) : raw;
     const text = kind === "text" ? (v) => words[v] : kind === "time" ? (v) => moment(v, Math.min(bar, 60e3))
-      : FRACTIONS.includes(name) ? (v) => percent(v) : name === "pnl" ? (v) => number(v, 7) : (v) => number(v, 6);
+      : FRACTIONS.includes(name) ? (v) => percent(v) : (v) => number(v, 6);
     return { name, kind, words, numbers, text: (k) => text(numbers[k]), width: WIDTHS[name] ?? 86 };
   });
   return { n, columns: parts, of: Object.fromEntries(parts.map((part) => [part.name, part])) };
