@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,7 @@ def check_curves(res: Any) -> xr.Dataset:
     if curve(res, "equity") is None or not res.sizes["time"]:
         fix = "Keep what kk.backtest or kk.walk_forward has returned, or save it with curves=['equity']."
         raise UsageError(message("result", "no equity over time", "one with its curves", fix))
-    return res
+    return cast("xr.Dataset", res)
 
 
 def recipe_of(res: xr.Dataset) -> Recipe | None:
@@ -84,9 +84,9 @@ class Scene:
         self.recipe = recipe_of(res)
         self.time: NDArray[np.int64] = res["time"].values.astype("M8[ns]").astype("i8")
         self.bars = self.recipe.bars if bars is None and self.recipe is not None else bars
-        own = self.labels.get("asset", asset)
-        self.assets = [own] if "asset" in self.labels else self._names(res)
-        self.asset = str(own) if own is not None else self.assets[0] if self.assets else ""
+        own: Any = self.labels.get("asset", asset)
+        self.assets: list[str] = [str(own)] if "asset" in self.labels else self._names(res)
+        self.asset: str = str(own) if own is not None else self.assets[0] if self.assets else ""
         if self.assets and self.asset not in self.assets:
             raise UsageError(message("asset", self.asset, f"one of {', '.join(self.assets)}", "Choose one of them."))
 
@@ -154,7 +154,7 @@ class Scene:
         start, stop = max(0, min(start, len(self.time) - 1)), min(len(self.time), max(stop, start + 1, 1))
         cuts = {name: pyramid.cut(start, stop, pieces) for name, pyramid in self.pyramids.items()}
         one = cuts["equity"]
-        arrays = {f"{name}_{stat}": a for name, cut in cuts.items() for stat, a in cut.arrays.items()}
+        arrays: dict[str, Any] = {f"{name}_{stat}": a for name, cut in cuts.items() for stat, a in cut.arrays.items()}
         arrays["time"] = self.time[one.first : stop_of(one) : one.step]
         return {"first": one.first, "step": one.step, "arrays": arrays, **self.marks(one.first, stop_of(one))}
 
@@ -194,11 +194,12 @@ class Scene:
 
     def rows_at(self, moments: Any, at_open: Any = False) -> Rows:
         """The rows of the bars that were not over at these times, or ended then."""
-        bars = self.bars if self.recipe is None else self.recipe.bars
+        bars: Any = self.bars  # there are some where there are fills
         known = bars["known_at"].values[self.places].astype("M8[ns]").astype("i8")
         wanted = moments.to_numpy("M8[ns]").astype("i8")
-        sides = [np.searchsorted(known, wanted, side=side) for side in ("left", "right")]
-        return np.minimum(np.where(at_open, sides[1], sides[0]), len(known) - 1)
+        left, right = np.searchsorted(known, wanted, "left"), np.searchsorted(known, wanted, "right")
+        found: Rows = np.minimum(np.where(at_open, right, left), len(known) - 1)
+        return found
 
     @cached_property
     def trade_rows(self) -> tuple[Rows, Rows]:
