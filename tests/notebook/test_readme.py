@@ -33,6 +33,7 @@ PAGES = [
     "docs/guide/batch.md",
     "docs/guide/live.md",
     "docs/guide/magics.md",
+    "docs/guide/widgets.md",
 ]
 
 
