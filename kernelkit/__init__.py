@@ -35,6 +35,7 @@ _PUBLIC = {
     "cost_model": "market.models",
     "cross_validate": "study.validation",
     "each": "strategy",
+    "explore": "notebook.widgets.explore",
     "executions": "tca",
     "feature": "data",
     "fills": "result",
