@@ -35,7 +35,7 @@ _PUBLIC = {
     "cost_model": "market.models",
     "cross_validate": "study.validation",
     "each": "strategy",
-    "explore": "notebook.widgets.explore",
+    "explore": "notebook.widgets.sliders",
     "executions": "tca",
     "feature": "data",
     "fills": "result",

@@ -6,11 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kernelkit.notebook.widgets.metric_map import explorer as explorer
     from kernelkit.notebook.widgets.selection import Selection as Selection
+    from kernelkit.notebook.widgets.sliders import explore as explore
 
 # public name -> module that defines it
 _HOMES = {
     "Selection": "selection",
+    "explore": "sliders",
+    "explorer": "metric_map",
 }
 
 __all__ = [*_HOMES]  # noqa: PLE0604

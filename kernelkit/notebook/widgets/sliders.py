@@ -208,7 +208,7 @@ class Explore(Widget):
     ``result`` is the latest one, ``values`` its parameters; both can be observed.
     """
 
-    _name: ClassVar[str] = "explore"
+    _name: ClassVar[str] = "sliders"
 
     head = traitlets.Dict().tag(sync=True)  # what the sliders are, and what is explored
     answer = traitlets.Dict().tag(sync=True)  # what the browser last asked for, and its picture
