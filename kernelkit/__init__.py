@@ -62,6 +62,7 @@ _PUBLIC = {
     "trades": "trips",
     "verdict": "inference.verdict",
     "monte_carlo": "study.monte_carlo",
+    "watch": "notebook.widgets.watching",
     "walk_forward": "study.walk_forward",
     "why": "why",
 }

@@ -25,9 +25,9 @@ def parameter_plateau(
 
     A neighbour of a cell is at most `radius` steps away in every parameter. A Dataset of `smoothed` and `worst` (mean
     and smallest value of a cell and its neighbours), `stability` (mean of the neighbours over the cell's own value:
-    near 1 on a plateau, low on a peak; NaN where that is not above 0) and `region`, by cell: whether it is joined to the
-    best, step by step, by cells of at least `share` of its value; `plateau`, the share of all cells that are, and
-    `best_stability`: one number.
+    near 1 on a plateau, low on a peak; NaN where that is not above 0) and `region` (whether it is joined to the best,
+    step by step, by cells of at least `share` of its value), by cell; `plateau`, the share of all cells that are in the
+    region, and `best_stability`: one number.
     NaN cells (excluded by `where=`) are no neighbours. `smoothed` is what to choose by, if parameters are chosen.
 
     >>> grid = xr.DataArray([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 2.0]], dims=("fast", "slow"))

@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from kernelkit.notebook.widgets.metric_map import explorer as explorer
     from kernelkit.notebook.widgets.selection import Selection as Selection
     from kernelkit.notebook.widgets.sliders import explore as explore
+    from kernelkit.notebook.widgets.watching import watch as watch
 
 # public name -> module that defines it
 _HOMES = {
     "Selection": "selection",
     "explore": "sliders",
     "explorer": "metric_map",
+    "watch": "watching",
 }
 
 __all__ = [*_HOMES]  # noqa: PLE0604

@@ -194,7 +194,7 @@ class Explorer(Widget):
         return values.transpose(*[d for d in (y, x) if d is not None])
 
     def place(self, i: int, j: int) -> dict[str, int]:
-        """Where the trial of a cell lies along each dim: of reduced ones, the trial whose value is shown, or nearest."""
+        """Where the trial of a cell lies along each dim; of reduced ones, that whose value is nearest to the shown."""
         x, y, at = self.shown["x"], self.shown["y"], self.shown["at"]
         metric = self.metrics[self.shown["metric"]]
         name = next(iter(metric.variables.values()))
@@ -226,12 +226,13 @@ class Explorer(Widget):
         self.follow()
 
     def _plateau(self, table: xr.DataArray) -> dict[str, Any]:
-        if self.shown["metric"].removeprefix("oos_") not in RANKED or not bool((table > 0.0).any()):
-            return {"plateau": packed(np.zeros((0, 0), "u1")), "share": None, "stability": None}
+        """Which cells are of the plateau (rule B11), and how its best compares with those beside it."""
+        ranked = self.shown["metric"].removeprefix("oos_") in RANKED
+        if not ranked or not bool((table > 0.0).any()):
+            return {"plateau": packed(np.zeros((0, 0), "u1")), "stability": None}
         found = parameter_plateau(table, over=table.dims, share=SHARE)
-        share, stability = float(found["plateau"]), float(found["best_stability"])
-        inside = np.atleast_2d(found["region"].values)
-        return {"plateau": packed(inside), "share": share, "stability": bundle.rounded(stability)}
+        stability = bundle.rounded(float(found["best_stability"]))
+        return {"plateau": packed(np.atleast_2d(found["region"].values)), "stability": stability}
 
     def states(self, table: xr.DataArray) -> np.ndarray:
         """Of each cell of a table (y, x): whether it has a value, and if not why, u1."""
@@ -269,7 +270,7 @@ class Explorer(Widget):
         labels = {d: self.res[d].values.tolist() for d in (x, y)}
         rows = [[bundle.rounded(v, 7) for v in row] for row in table.values]
         found = {"x": x, "y": y, "metric": name, "values": rows}
-        picked = {y: labels[y][int(best[0])], x: labels[x][int(best[1])]}
+        picked = {y: labels[y][best[0]], x: labels[x][best[1]]}
         return heat.heat({"heatmap": found, "dims": labels, "best": {"params": picked}})
 
 

@@ -91,7 +91,7 @@ function render({ model, el }) {
     const [r, g, b] = getComputedStyle(root).color.match(/[\d.]+/g).map(Number);
     return 0.3 * r + 0.59 * g + 0.11 * b > 128;
   };
-  let parts = [], drawn = [];
+  let drawn = [], colourBar = null;
   const redraw = () => drawn.forEach((d) => d.redraw());
 
   function receive() {
@@ -172,7 +172,7 @@ function render({ model, el }) {
     for (let i = 0; i < view.rows.length; i += step) {
       for (let j = 0; j < n; j += step) {
         const state = pane.state[i * n + j], x = left + cw * (j + 0.5), y = top + ch * (i + 0.5);
-        if (state === NOT_RUN) ctx.fillRect(x - 0.8, y - 0.8, 1.6, 1.6);
+        if (state === NOT_RUN) ctx.fillRect(x - 1, y - 1, 2, 2);
         if (state !== UNDEFINED) continue;
         const r = Math.min(6, (step * Math.min(cw, ch)) / 2 - 1);
         ctx.beginPath();
@@ -300,10 +300,12 @@ function render({ model, el }) {
   function key() {
     const counts = [0, 0, 0, 0];
     for (const { state } of view.panes) for (const s of state) counts[s]++;
+    const many = (k) => `${k.toLocaleString("en-US")} ${k === 1 ? "cell" : "cells"}`;
     legend.replaceChildren();
+    colourBar?.end();
     const mark = (name, text) => legend.append(make("span", {}, make("i", { class: `kkw-${name}` }), text));
     if (view.y !== null) {
-      const scaleBox = canvas(legend, 30, (ctx, w) => {
+      colourBar = canvas(legend, 30, (ctx, w) => {
         const colours = ramp(dark()), shades = theme(root);
         for (let px = 0; px < w; px++) {
           const v = view.low + ((view.high - view.low) * px) / w, rgb = colours[Math.round(FINE * (1 + view.strong(v)))];
@@ -317,16 +319,15 @@ function render({ model, el }) {
         ctx.textAlign = "center";
         if (view.low < 0 && view.high > 0 && at(0) > 45 && at(0) < w - 45) ctx.fillText("0", at(0), 25);
       }, { role: "img", "aria-label": `${view.label} from ${written(view.unit, view.low)} to ${written(view.unit, view.high)}` });
-      drawn = [...drawn.filter((d) => d.node.isConnected), scaleBox];
     }
     view.panes.forEach((pane, k) => {
-      const name = pane.title || "plateau", colour = ["blue", "amber"][k];
-      if (view.y === null && pane.title) legend.append(make("span", {}, make("i", { style: `background:var(--kk-${colour})` }), pane.title));
-      if (pane.share === null) return;
-      mark("plateau", `${pane.title ? `plateau ${name}` : name}: ${percent(pane.share, 0)} of the cells have at least 0.8 of the best${
-        pane.stability === null ? "" : `; its neighbours have ${pane.stability.toFixed(2)} of it`}`);
+      const colour = ["blue", "amber"][k];
+      if (pane.title) legend.append(make("span", {}, make("i", { style: `background:var(--kk-${colour})` }), pane.title));
+      const size = pane.plateau.reduce((a, b) => a + b, 0);
+      if (!size) return;
+      mark("plateau", `plateau${pane.title ? ` ${pane.title}` : ""}: ${many(size)} with at least 0.8 of the best${
+        pane.stability === null ? "" : `; those beside the best have ${pane.stability.toFixed(2)} of it`}`);
     });
-    const many = (k) => `${k.toLocaleString("en-US")} ${k === 1 ? "cell" : "cells"}`;
     if (counts[NOT_RUN]) mark("notrun", `not run: ${many(counts[NOT_RUN])}`);
     if (counts[FAILED]) mark("failed", `failed: ${many(counts[FAILED])}`);
     if (counts[UNDEFINED]) mark("undefined", `no value: ${many(counts[UNDEFINED])}`);
@@ -386,7 +387,7 @@ function render({ model, el }) {
   controls();
   receive();
   return ending(...ends, () => model.off("change:shown", controls), () => model.off("change:picture", receive),
-    () => model.off("change:cursor", chosen), () => drawn.forEach((d) => d.end()));
+    () => model.off("change:cursor", chosen), () => { drawn.forEach((d) => d.end()); colourBar?.end(); });
 }
 
 export default { render };
