@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 from typing import Any, ClassVar
 
 import traitlets
@@ -23,10 +23,9 @@ KEPT = 200  # points of the line of the best so far
 def watch() -> Iterator[None]:
     """Show what runs inside the `with` block: trials done, time left, speed, the best so far, what failed, CPU, memory.
 
-    Its button stops it as an interrupt of the kernel does, which keeps the trials that are done; that takes a front end
-    that reaches a busy kernel, as JupyterLab does from 4.4 on (subshells of ipykernel 7), and the widget says so where
-    it is none. In a batch run there is nobody to press it: the line of progress is displayed, which `kernelkit run`
-    and Lab's list of runs read.
+    Its button interrupts the kernel, which keeps the trials that are done; where a front end lends a widget no
+    interrupt (JupyterLab and Notebook 7 do), the widget says to use the front end's own. In a batch run there is nobody
+    to press it: the line of progress is displayed, which `kernelkit run` and Lab's list of runs read.
 
     >>> import kernelkit as kk
     >>> with watch():
@@ -57,11 +56,11 @@ class Watch(Widget):
     _name: ClassVar[str] = "watch"
 
     event = traitlets.Dict().tag(sync=True)  # as `Progress.to_json`, with texts of what the browser shows
-    status = traitlets.Unicode("waiting").tag(sync=True)  # waiting, running, stopping, stopped, failed, done
+    status = traitlets.Unicode("waiting").tag(sync=True)  # waiting, running, stopped, failed, done
     best = traitlets.List().tag(sync=True)  # pairs of trials done and the best by then
 
     def __init__(self) -> None:
-        self._lock, self._runner = threading.Lock(), threading.main_thread().ident
+        self._lock = threading.Lock()
         super().__init__()
 
     @contextmanager
@@ -77,7 +76,8 @@ class Watch(Widget):
         except BaseException:
             self.status = "failed"
             raise
-        self.status = "stopped" if self.status == "stopping" else "done"
+        over = self.event.get("done") == self.event.get("total")  # else an interrupt ended it, and what was done is kept
+        self.status = "done" if over else "stopped"
 
     def take(self, event: Progress) -> None:
         """Show an event, from any thread."""
@@ -94,13 +94,6 @@ class Watch(Widget):
             best = "" if event.best is None else words.number(metric, sign * event.best)
             self.event = event.to_json() | {"best_text": best, "metric_text": words.label(metric), "text": text(event)}
 
-    def heard(self, kind: str, content: Mapping[str, Any]) -> None:
-        """Stop what runs: the same signal to the same thread as an interrupt of the kernel."""
-        if self.status == "running":
-            self.status = "stopping"
-            if self._runner is not None:
-                signal.pthread_kill(self._runner, signal.SIGINT)
-
     def fallback(self) -> str:
         """The latest line."""
-        return f"<p>{self.event.get('text', 'Nothing has run yet.')}</p>"
+        return f"<p>{escape(self.event.get('text', 'Nothing has run yet.'))}</p>"

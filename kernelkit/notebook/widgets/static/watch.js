@@ -1,9 +1,8 @@
 // The progress of a cell: what is done, how long it takes, the best so far, and a button that stops it.
 
-const REACHED_MS = 1500; // a kernel that can be reached while it is busy answers sooner
-const UNREACHED = "This front end cannot reach a busy kernel. Interrupt it with its own button (\u25a0): what is done is kept.";
+const UNREACHED = "Interrupt the kernel to stop: what is done is kept.";
 const WORDS = {
-  waiting: "waiting", running: "", stopping: "stopping", stopped: "stopped; what was done is kept", failed: "ended with an error", done: "done",
+  waiting: "waiting", stopped: "ended early; what is done is kept", failed: "ended with an error", done: "done",
 };
 
 function duration(seconds) {
@@ -22,41 +21,42 @@ function render({ model, el }) {
   const fill = make("i"), share = make("span", { class: "kkw-share" });
   const track = make("div", { class: "kkw-track", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100 }, fill);
   const facts = make("div", { class: "kkw-facts" }), best = make("div", { class: "kkw-best", hidden: true }), bestText = make("span");
-  let late;
-  const stop = button("Stop", "Stop what runs; the trials that are done are kept", () => {
-    model.send({ kind: "stop" });
+  // A busy kernel reads no message of a widget: only its interrupt gets through, where the front end lends it.
+  const kernel = model.widget_manager?.kernel;
+  const stop = button("Stop", "Stop what runs; what is done is kept", async () => {
     stop.disabled = true;
-    late = setTimeout(() => { fail(UNREACHED); stop.disabled = false; }, REACHED_MS);
+    state.textContent = "stopping";
+    try { await kernel.interrupt(); } catch (error) { fail(`The kernel could not be interrupted: ${error.message}`); stop.disabled = false; }
   });
   root.prepend(make("div", { class: "kkw-bar" }, title, state), make("div", { class: "kkw-bar" }, track, share, stop), facts, best);
   const line = canvas(best, 34, (ctx, w, h) => {
     const points = model.get("best"), shades = theme(root);
     if (!points.length) return;
-    const values = points.map((p) => p[1]), total = Math.max(1, model.get("event").total ?? 1);
-    const x = scale(0, total, 2, w - 4), y = scale(Math.min(...values), Math.max(...values), h - 4, 4);
+    const values = points.map((p) => p[1]), done = Math.max(1, model.get("event").done ?? 1);
+    const x = scale(0, done, 2, w - 4), y = scale(Math.min(...values), Math.max(...values), h - 4, 4);
     ctx.strokeStyle = shades.blue;
     ctx.lineWidth = 1.6;
     ctx.beginPath();
-    points.forEach(([done, value], k) => {
-      if (k) ctx.lineTo(x.at(done), y.at(values[k - 1])); // a best holds until there is a better one
-      ctx.lineTo(x.at(done), y.at(value));
+    points.forEach(([at, value], k) => {
+      if (k) ctx.lineTo(x.at(at), y.at(values[k - 1])); // a best holds until there is a better one
+      ctx.lineTo(x.at(at), y.at(value));
     });
+    ctx.lineTo(x.at(done), y.at(values[values.length - 1]));
     ctx.stroke();
     ctx.fillStyle = shades.blue;
     ctx.beginPath();
-    ctx.arc(x.at(points[points.length - 1][0]), y.at(values[values.length - 1]), 2.5, 0, 7);
+    ctx.arc(x.at(done), y.at(values[values.length - 1]), 2.5, 0, 7);
     ctx.fill();
   }, { role: "img", "aria-label": "The best so far" });
   best.append(bestText);
 
   function show() {
     const event = model.get("event"), status = model.get("status");
-    const active = status === "running" || status === "stopping";
-    if (status !== "running") { clearTimeout(late); fail(""); }
+    const active = status === "running";
     root.dataset.status = status;
-    state.textContent = event.label || status !== "running" ? WORDS[status] : "begins";
-    stop.hidden = !active;
-    stop.disabled = status === "stopping";
+    if (!active) state.textContent = WORDS[status];
+    else if (!stop.disabled) state.textContent = kernel ? "" : UNREACHED;
+    stop.hidden = !active || !kernel;
     if (!event.label) return;
     const part = event.total ? event.done / event.total : 1, whole = (n) => n.toLocaleString("en-US");
     title.textContent = event.label;
