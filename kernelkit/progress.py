@@ -80,7 +80,9 @@ class Progress:
         eta, speed, cpu = (_number(event, name) for name in ("eta_s", "candles_per_s", "cpu_percent"))
         best, metric = event.get("best"), event.get("metric")
         if not (best is None or _is_finite(best)) or not (metric is None or isinstance(metric, str)):
-            raise ValueError(f"'best' of a progress event is a finite number, 'metric' its name; got {best!r}, {metric!r}")
+            raise ValueError(
+                f"'best' of a progress event is a finite number, 'metric' its name; got {best!r}, {metric!r}"
+            )
         return cls(label, done, total, eta, speed, failed or 0, cpu, memory, best, metric)
 
 

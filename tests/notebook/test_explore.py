@@ -103,7 +103,13 @@ def test_explore__each_value_that_was_run_is_a_rival_in_the_ledger(bars):
     assert found["key"].nunique() == 3
     shown.count().result()
     assert shown.counted["n"] == 3
-    spread = np.nanstd([kk.backtest(bars, cross, dict(fast=f, slow=100), start=shown.result["time"].values[0])["sharpe_ratio"] for f in (8, 9, 20)], ddof=1)
+    spread = np.nanstd(
+        [
+            kk.backtest(bars, cross, dict(fast=f, slow=100), start=shown.result["time"].values[0])["sharpe_ratio"]
+            for f in (8, 9, 20)
+        ],
+        ddof=1,
+    )
     assert float(shown.counted["luck"]) == pytest.approx(float(kk.inference.expected_max_sharpe(3)) * spread, abs=0.006)
 
 

@@ -76,7 +76,9 @@ class Watch(Widget):
         except BaseException:
             self.status = "failed"
             raise
-        over = self.event.get("done") == self.event.get("total")  # else an interrupt ended it, and what was done is kept
+        over = self.event.get("done") == self.event.get(
+            "total"
+        )  # else an interrupt ended it, and what was done is kept
         self.status = "done" if over else "stopped"
 
     def take(self, event: Progress) -> None:
