@@ -103,14 +103,9 @@ def test_explore__each_value_that_was_run_is_a_rival_in_the_ledger(bars):
     assert found["key"].nunique() == 3
     shown.count().result()
     assert shown.counted["n"] == 3
-    spread = np.nanstd(
-        [
-            kk.backtest(bars, cross, dict(fast=f, slow=100), start=shown.result["time"].values[0])["sharpe_ratio"]
-            for f in (8, 9, 20)
-        ],
-        ddof=1,
-    )
-    assert float(shown.counted["luck"]) == pytest.approx(float(kk.inference.expected_max_sharpe(3)) * spread, abs=0.006)
+    start, luck = shown.result["time"].values[0], float(kk.inference.expected_max_sharpe(3))
+    sharpes = kk.backtest(bars, cross, dict(slow=100), grid=dict(fast=[8, 9, 20]), start=start)["sharpe_ratio"]
+    assert float(shown.counted["luck"]) == pytest.approx(luck * float(sharpes.std(ddof=1)), abs=0.006)
 
 
 def test_explore__what_where_excludes_is_said_and_not_run(bars):

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import traitlets
 
@@ -76,9 +76,8 @@ class Watch(Widget):
         except BaseException:
             self.status = "failed"
             raise
-        over = self.event.get("done") == self.event.get(
-            "total"
-        )  # else an interrupt ended it, and what was done is kept
+        # else an interrupt ended it, of which only what was done is kept
+        over = self.event.get("done") == self.event.get("total")
         self.status = "done" if over else "stopped"
 
     def take(self, event: Progress) -> None:
