@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import traitlets
 
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import UsageError, arguments, message
 from kernelkit.inference.stability import parameter_plateau
 from kernelkit.notebook import bundle, heat
 from kernelkit.notebook.widgets import selection as shared
@@ -34,6 +34,7 @@ RANKED = ("sharpe_ratio", "total_return", "cagr", "sortino_ratio", "calmar_ratio
 SHOWN, NOT_RUN, FAILED, UNDEFINED = range(4)
 
 
+@arguments()
 def explorer(
     res: xr.Dataset,
     metric: str | None = None,

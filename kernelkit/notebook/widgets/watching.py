@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from html import escape
 from typing import ClassVar
 
 import traitlets
 
 from kernelkit.batch.context import run_dir
+from kernelkit.errors import arguments
 from kernelkit.notebook.live import progress_in_cell, text
 from kernelkit.notebook.widgets.base import Widget
 from kernelkit.progress import Progress, listen
@@ -19,8 +20,8 @@ from kernelkit.report import words
 KEPT = 200  # points of the line of the best so far
 
 
-@contextmanager
-def watch() -> Iterator[None]:
+@arguments()
+def watch() -> AbstractContextManager[None]:
     """Show what runs inside the `with` block: trials done, time left, speed, the best so far, what failed, CPU, memory.
 
     Its button interrupts the kernel, which keeps the trials that are done; where a front end lends a widget no
@@ -31,10 +32,11 @@ def watch() -> Iterator[None]:
     >>> with watch():
     ...     pass
     """
-    if run_dir() is not None or not _in_notebook():
-        with progress_in_cell():
-            yield
-        return
+    return progress_in_cell() if run_dir() is not None or not _in_notebook() else _displayed()
+
+
+@contextmanager
+def _displayed() -> Iterator[None]:
     from IPython.display import display
 
     shown = Watch()

@@ -2,6 +2,7 @@
 
 const LOG_FROM = 3; // a growth beyond this factor is drawn on a logarithmic axis
 const PANES = { left: 62, right: 10, equity: [8, 210], drawdown: [226, 300], height: 322 };
+const PATIENCE_MS = 5000; // an interrupted kernel never answers
 const CALM_MS = 300; // after the last move of a slider: then the ledger is read
 
 function render({ model, el }) {
@@ -11,12 +12,13 @@ function render({ model, el }) {
   Object.assign(at, model.get("answer").at);
 
   // --- what is asked: at most one request is under way, and the newest one waits
-  let flight = "", waiting = false, asked = 0;
+  let flight = "", sent = 0, waiting = false, asked = 0;
   const count = debounce(() => model.send({ kind: "count" }), CALM_MS);
   const ask = () => {
-    if (flight) { waiting = true; return; }
+    if (flight && performance.now() - sent < PATIENCE_MS) { waiting = true; return; }
     flight = `${asked++}:${Math.random()}`;
     waiting = false;
+    sent = performance.now();
     model.send({ kind: "run", id: flight, at: { ...at } });
   };
   const answered = () => {
@@ -127,7 +129,7 @@ function render({ model, el }) {
     ctx.textBaseline = "middle";
     const text = (said, px, py, align) => { ctx.textAlign = align; ctx.fillStyle = colours.faint; ctx.fillText(said, px, py); };
     ctx.strokeStyle = colours.line;
-    ctx.lineWidth = 1;
+    ctx.lineWidth = 0.6;
     ctx.beginPath();
     const across = (y, said) => {
       ctx.moveTo(left, Math.round(y) + 0.5);
