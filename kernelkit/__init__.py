@@ -36,6 +36,7 @@ _PUBLIC = {
     "cross_validate": "study.validation",
     "diff": "diff",
     "each": "strategy",
+    "explore": "notebook.widgets.sliders",
     "executions": "tca",
     "export": "export",
     "feature": "data",
@@ -67,6 +68,7 @@ _PUBLIC = {
     "trades": "trips",
     "verdict": "inference.verdict",
     "monte_carlo": "study.monte_carlo",
+    "watch": "notebook.widgets.watching",
     "walk_forward": "study.walk_forward",
     "why": "why",
 }

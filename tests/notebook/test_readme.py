@@ -30,6 +30,7 @@ PAGES = [
     "docs/extending.md",
     "docs/guide/first.md",
     "docs/guide/studies.md",
+    "docs/guide/exploring.md",
     "docs/guide/batch.md",
     "docs/guide/live.md",
     "docs/guide/magics.md",

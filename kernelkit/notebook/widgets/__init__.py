@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kernelkit.notebook.widgets.inspector import trade_inspector as trade_inspector
+    from kernelkit.notebook.widgets.metric_map import explorer as explorer
     from kernelkit.notebook.widgets.panes import chart as chart
     from kernelkit.notebook.widgets.selection import Selection as Selection
+    from kernelkit.notebook.widgets.sliders import explore as explore
+    from kernelkit.notebook.widgets.watching import watch as watch
 
 # Public name -> module that defines it, called otherwise: importing it would put it in the function's place.
 _HOMES = {
     "Selection": "selection",
     "chart": "panes",
+    "explore": "sliders",
+    "explorer": "metric_map",
     "trade_inspector": "inspector",
+    "watch": "watching",
 }
 
 __all__ = [*_HOMES]  # noqa: PLE0604
