@@ -10,7 +10,7 @@ import numpy as np
 from kernelkit.errors import RunError, UsageError, message
 from kernelkit.inference.clustering import grouped, strategy_correlation
 from kernelkit.metrics import returns
-from kernelkit.report import drawing
+from kernelkit.report import drawing, words
 from kernelkit.report.colours import signed
 from kernelkit.report.shown import curve_name, places
 from kernelkit.result import curves_of
@@ -25,14 +25,15 @@ MOST = 500  # that a screen can tell apart: every k-th of more
 class Correlation:
     """Correlations ``values`` float64 (one, other) of ``labels``, clusters beside each other.
 
-    ``cluster`` int64 (one,) is each one's group, from 1 on, all 1 of fewer than three; ``of`` says what moves, and
-    ``left_out`` how many are not shown.
+    ``cluster`` int64 (one,) is each one's group, from 1 on, all 1 of fewer than three; ``of`` says what moves,
+    ``trials`` has the labels of each by dim where it is a trial of the result, ``left_out`` how many are not shown.
     """
 
     labels: tuple[str, ...]
     values: np.ndarray
     cluster: np.ndarray
     of: str
+    trials: tuple[dict[str, Any] | None, ...]
     left_out: int = 0
 
     @property
@@ -50,11 +51,12 @@ def correlation_of(res: xr.Dataset, bars: xr.Dataset | None = None) -> Correlati
     tree of an average-linkage clustering (`kk.inference.strategy_clusters`). Raises UsageError for a result that holds
     one series alone, RunError where its bars or curves are gone.
     """
-    table, labels, of = _found(res, bars)
+    table, labels, of, trials = _found(res, bars)
     left = len(labels)
     known = np.flatnonzero(np.isfinite(np.diag(table)))
     known = known[:: -(-max(1, len(known)) // MOST)]
     table, labels = table[np.ix_(known, known)], [labels[k] for k in known]
+    own = [trials[k] if trials else None for k in known]
     if len(labels) < 2:
         fix = "It takes several strategies, assets or parameters that trade."
         raise UsageError(message("correlation of this result", f"{len(labels)} series that vary", "two at least", fix))
@@ -63,23 +65,25 @@ def correlation_of(res: xr.Dataset, bars: xr.Dataset | None = None) -> Correlati
         cluster, _, place = grouped(table, None, "average")
         order = np.argsort(place)
     ordered = table[np.ix_(order, order)]
-    return Correlation(tuple(labels[k] for k in order), ordered, cluster[order], of, left - len(labels))
+    return Correlation(tuple(labels[k] for k in order), ordered, cluster[order], of, tuple(own[k] for k in order), left - len(labels))
 
 
-def _found(res: xr.Dataset, bars: xr.Dataset | None) -> tuple[np.ndarray, list[str], str]:
-    """The matrix in the result's order, its labels, what they are."""
+def _found(res: xr.Dataset, bars: xr.Dataset | None) -> tuple[np.ndarray, list[str], str, list[dict[str, Any]]]:
+    """The matrix in the result's order, its labels, what they are, and which trials."""
     if "correlation" in res and res["correlation"].ndim == 2:
         dim = str(res["correlation"].dims[0])
-        return res["correlation"].values, [str(v) for v in res[dim].values], f"session returns of each {dim}"
+        return res["correlation"].values, [str(v) for v in res[dim].values], f"session returns of each {dim}", []
     along = [d for d in places(res) if res.sizes[d] > 1]
     name = curve_name(res, "equity")
     if along and name is not None:
         stacked = res[name].stack(one=along).transpose("one", "time")
         step = -(-stacked.sizes["one"] // MOST)
         stacked = stacked.isel(one=slice(None, None, step))
-        labels = [_text(along, v) for v in stacked["one"].values]
+        each = [dict(zip(map(str, along), v if isinstance(v, tuple) else (v,), strict=True)) for v in stacked["one"].values]
+        trials = [{name: getattr(v, "item", lambda v=v: v)() for name, v in one.items()} for one in each]
         kept = stacked.drop_vars(["one", *map(str, along)]).load()
-        return _matrix(kept), labels, f"session returns of {'accounts' if along == ['asset'] else 'trials'}"
+        of = f"session returns of {'accounts' if along == ['asset'] else 'trials'}"
+        return _matrix(kept), [words.params(one) for one in trials], of, trials
     position = curve_name(res, "position")
     if position is None or "asset" not in res[position].dims:
         wanted = "several strategies, accounts, assets or trials"
@@ -95,12 +99,7 @@ def _found(res: xr.Dataset, bars: xr.Dataset | None) -> tuple[np.ndarray, list[s
     if "session" in bars:
         close = close.assign_coords(session=bars["session"].sel(time=close["time"]))
     labels = [str(a) for a in close["asset"].values]
-    return _matrix(close.drop_vars("asset").rename(asset="one")), labels, "session returns of assets"
-
-
-def _text(along: list[Any], value: Any) -> str:
-    values = value if isinstance(value, tuple) else (value,)
-    return ", ".join(f"{d}={v}" for d, v in zip(along, values, strict=True))
+    return _matrix(close.drop_vars("asset").rename(asset="one")), labels, "session returns of assets", []
 
 
 def _matrix(level: xr.DataArray) -> np.ndarray:

@@ -86,7 +86,7 @@ class Plots:
 
     def weights(self, bars: xr.Dataset | None = None, *, trial: Mapping[str, Any] | None = None) -> Any:
         """Which part of equity each asset was."""
-        return weights.static(weights.weights_of(self._res, bars, trial))
+        return weights.static(weights.holdings_of(self._res, bars, trial).weights())
 
     def correlation(self, bars: xr.Dataset | None = None) -> Any:
         """How alike strategies, accounts, assets or trials move."""

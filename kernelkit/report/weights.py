@@ -11,7 +11,7 @@ import numpy as np
 from kernelkit.errors import RunError, UsageError, message
 from kernelkit.report import drawing
 from kernelkit.report.colours import GREY, series, signed
-from kernelkit.report.shown import Shown, curve_name, shown
+from kernelkit.report.shown import Shown, shown
 from kernelkit.result import curves_of
 
 if TYPE_CHECKING:
@@ -36,7 +36,11 @@ class Weights:
     gross: np.ndarray
     net: np.ndarray
     trial: Shown
-    bars: int
+
+    @property
+    def stackable(self) -> bool:
+        """Whether areas can be put on each other: where none is short."""
+        return bool((self.values >= 0.0).all())
 
     def stacked(self) -> tuple[tuple[str, ...], np.ndarray]:
         """The largest `STACKED` assets, and all others together as one more."""
@@ -46,38 +50,48 @@ class Weights:
         return (*self.assets[: STACKED - 1], OTHERS), np.concatenate([self.values[: STACKED - 1], rest])
 
 
-def weights_of(res: xr.Dataset, bars: xr.Dataset | None = None, trial: Mapping[str, Any] | None = None) -> Weights:
-    """The weights of the trial that is shown: position times close times multiplier, over equity.
+@dataclass(frozen=True)
+class Holdings:
+    """Weights of every bar, float64 (asset, bar), the largest asset first; of which a picture is made."""
+
+    time: np.ndarray
+    assets: tuple[str, ...]
+    share: np.ndarray
+    trial: Shown
+
+    def weights(self, first: np.datetime64 | None = None, last: np.datetime64 | None = None) -> Weights:
+        """The weights within a span of time, both ends included, as means over at most `POINTS` pieces of it."""
+        a = 0 if first is None else int(np.searchsorted(self.time, first))
+        b = len(self.time) if last is None else int(np.searchsorted(self.time, last, side="right"))
+        a = min(a, len(self.time) - 1)
+        b = max(b, a + 1)
+        share = self.share[:, a:b]
+        starts = np.unique(np.linspace(0, b - a, POINTS, endpoint=False).astype("i8"))
+        counts = np.diff(np.append(starts, b - a))
+        mean = np.add.reduceat(share, starts, axis=1) / counts
+        gross = np.add.reduceat(np.abs(share).sum(axis=0), starts) / counts
+        return Weights(self.time[a:b][starts], self.assets, mean, gross, mean.sum(axis=0), self.trial)
+
+
+def holdings_of(res: xr.Dataset, bars: xr.Dataset | None = None, trial: Mapping[str, Any] | None = None) -> Holdings:
+    """The weights of the trial that is shown: position times close times multiplier, over equity; 0 once ruined.
 
     ``bars`` are those it was run on, by default the ones it remembers. Raises UsageError for a result without
     positions, RunError where its bars are not known.
     """
     one = shown(res, trial)
-    position, equity = one.curve("position"), one.curve("equity")
+    position, equity = one.curve("position"), one.curve("equity").values
     prices = _prices(one.res, bars)
     if "asset" not in position.dims:
         name = str(position["asset"].values) if "asset" in position.coords else str(prices["asset"].values[0])
-        position = position.expand_dims(asset=[name])
+        position = position.drop_vars("asset", errors="ignore").expand_dims(asset=[name])
     held = position.transpose("asset", "time")
     names = [str(a) for a in held["asset"].values]
     close = prices["close"].transpose("asset", "time").sel(asset=names, time=held["time"])
     value = held.values * _carried(close.values) * prices["multiplier"].sel(asset=names).values[:, None]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(equity.values > 0.0, np.nan_to_num(value) / equity.values, np.nan)
-    starts = np.unique(np.linspace(0, share.shape[1], POINTS, endpoint=False).astype("i8"))
-    counts = np.diff(np.append(starts, share.shape[1]))
-    mean = np.add.reduceat(np.nan_to_num(share), starts, axis=1) / counts
-    gross = np.add.reduceat(np.nan_to_num(np.abs(share).sum(axis=0)), starts) / counts
-    order = np.argsort(-np.abs(mean).mean(axis=1), kind="stable")
-    return Weights(
-        held["time"].values[starts],
-        tuple(names[k] for k in order),
-        mean[order],
-        gross,
-        mean.sum(axis=0),
-        one,
-        share.shape[1],
-    )
+    share = np.where(equity > 0.0, np.nan_to_num(value) / np.where(equity > 0.0, equity, 1.0), 0.0)
+    order = np.argsort(-np.abs(share).mean(axis=1), kind="stable")
+    return Holdings(held["time"].values, tuple(names[k] for k in order), share[order], one)
 
 
 def _prices(res: xr.Dataset, bars: xr.Dataset | None) -> xr.Dataset:
@@ -97,23 +111,16 @@ def _carried(values: np.ndarray) -> np.ndarray:
     return found
 
 
-def check_portfolio(res: xr.Dataset) -> None:
-    """Raise UsageError unless the result holds positions."""
-    if curve_name(res, "position") is None:
-        wanted, fix = "one with positions over time", "Run kk.backtest(bars, portfolio)."
-        found = f"variables {', '.join(map(str, list(res.data_vars)[:6]))}, ..."
-        raise UsageError(message("weights of this result", found, wanted, fix))
-
-
 def static(found: Weights) -> Any:
     """Weights as stacked areas where none is short and assets are few, else as a heat map of asset over time."""
     import pandas as pd
 
     title = f"Weights in {found.trial.title}"
-    if len(found.assets) <= STACKED and (found.values >= 0.0).all():
-        table = pd.DataFrame(100.0 * found.values.T, found.time, found.assets)
+    if found.stackable:
+        names, values = found.stacked()
+        table = pd.DataFrame(100.0 * values.T, found.time, names)
         look = drawing.look(ylabel="of equity, %", xlabel="", legend="top_left", ylim=(0.0, None))
-        return drawing.hvplot(table).area(stacked=True, color=series(len(found.assets)), line_width=0, **look).opts(title=title)
+        return drawing.hvplot(table).area(stacked=True, color=series(len(names)), line_width=0, **look).opts(title=title)
     names, values = found.assets, found.values
     end = 100.0 * max(1e-9, float(np.abs(values).max()))
     table = pd.DataFrame(100.0 * values.T, found.time, names).rename_axis("time").reset_index()

@@ -6,11 +6,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kernelkit.notebook.widgets.correlation_map import correlation as correlation
+    from kernelkit.notebook.widgets.month_map import monthly as monthly
+    from kernelkit.notebook.widgets.path_fan import fan as fan
     from kernelkit.notebook.widgets.selection import Selection as Selection
+    from kernelkit.notebook.widgets.stress_waterfall import waterfall as waterfall
+    from kernelkit.notebook.widgets.verdict_card import verdict as verdict
+    from kernelkit.notebook.widgets.weight_map import weights as weights
 
 # public name -> module that defines it
 _HOMES = {
     "Selection": "selection",
+    "correlation": "correlation_map",
+    "fan": "path_fan",
+    "monthly": "month_map",
+    "verdict": "verdict_card",
+    "waterfall": "stress_waterfall",
+    "weights": "weight_map",
 }
 
 __all__ = [*_HOMES]  # noqa: PLE0604
