@@ -17,4 +17,4 @@ def _accessor(res: xr.Dataset) -> Any:
     return import_module("kernelkit.notebook.accessor").Accessor(res)
 
 
-xr.register_dataset_accessor("kk")(_accessor)
+xr.register_dataset_accessor("kk")(_accessor)  # type: ignore[no-untyped-call]

@@ -55,12 +55,12 @@ def _rows(found: Verdict) -> list[str]:
 
 STYLE = (
     ".kkv{max-width:60rem;font-size:14px;line-height:1.45;color:inherit}.kkv h3{margin:.3rem 0 0;font-size:1.25rem;"
-    "font-weight:600}.kkv h4{margin:.8rem 0 .2rem;font-size:14px;font-weight:600}.kkv ul{margin:0 0 .6rem;padding-left:"
-    "1.2rem}.kkv p{margin:.15rem 0 0}.kkv .kkv-word{display:inline-block;padding:0 .7rem;border:1px solid "
+    "font-weight:600}.kkv h4{margin:.8rem 0 .2rem;font-size:14px;font-weight:600}.kkv ul{margin:0 0 .6rem;"
+    "padding-left:1.2rem}.kkv p{margin:.15rem 0 0}.kkv .kkv-word{display:inline-block;padding:0 .7rem;border:1px solid "
     "#3b82f6;border-radius:1rem;background:color-mix(in srgb,#3b82f6 16%,transparent);font-weight:600}.kkv "
     ".kkv-not{border-color:#d97706;background:color-mix(in srgb,#d97706 16%,transparent)}.kkv .kkv-meaning{margin:"
-    ".6rem 0;font-size:1.05rem}.kkv .kkv-tiles{display:flex;flex-wrap:wrap;gap:.6rem 2.2rem}.kkv .kkv-tiles div{display:"
-    "flex;flex-direction:column}.kkv .kkv-tiles span{opacity:.7;font-size:12px}.kkv .kkv-tiles b{font-size:1.5rem;"
+    ".6rem 0;font-size:1.05rem}.kkv .kkv-tiles{display:flex;flex-wrap:wrap;gap:.6rem 2.2rem}.kkv .kkv-tiles div{"
+    "display:flex;flex-direction:column}.kkv .kkv-tiles span{opacity:.7;font-size:12px}.kkv .kkv-tiles b{font-size:1.5rem;"
     "font-weight:500;line-height:1.3;font-variant-numeric:tabular-nums}"
     ".kkv table{border-collapse:collapse;border:none;font-size:13px;font-variant-numeric:"
     "tabular-nums}.kkv tr,.kkv tbody tr:nth-child(odd){background:none}.kkv th,.kkv td{padding:.18rem 1rem .18rem 0;"

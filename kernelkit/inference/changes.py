@@ -40,10 +40,8 @@ def _of_history(found: Verdict) -> list[str]:
         return ["A longer history, of which the ledger can keep more blocks of time."]
     blocks = int((e.family.n[:, e.place] > 0).sum())
     each = e.years / max(1, blocks)
-    return [
-        f"{LEAST - active} more blocks of time in which it is in the market, of about {each:.2g} years each: it has "
-        f"{active}, and {LEAST} are needed."
-    ]
+    missing = f"{LEAST - active} more blocks of time in which it is in the market, of about {each:.2g} years each"
+    return [f"{missing}: it has {active}, and {LEAST} are needed."]
 
 
 def _of_trials(found: Verdict) -> list[str]:
@@ -64,10 +62,8 @@ def _of_trials(found: Verdict) -> list[str]:
         return [f"About {more:,.0f} more trials like those made so far would bring its p-value to 5 %."]
     needed = -float(scipy.special.ndtri(-math.expm1(math.log1p(-LEVEL) / many)))
     years = e.years * ((needed / t) ** 2 - 1.0)
-    said = [
-        f"About {years:,.0f} more years in which it earns as much beyond the market: its t of {t:.2f} would then reach "
-        f"{needed:.2f}, which the best of so many trials needs at 5 %."
-    ]
+    longer = f"About {years:,.0f} more years in which it earns as much beyond the market"
+    said = [f"{longer}: its t of {t:.2f} would then reach {needed:.2f}, which the best of so many trials needs at 5 %."]
     if found.n_trials > 1:
         enough = "which would be enough" if alone <= LEVEL else "which would not be enough either"
         said.append(f"As the only trial ever made it would have a p-value of {alone:.2g}, {enough}.")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 # The first is what a picture is about, the second what speaks against it or marks it.
 BLUE, RED, GREY = "#3b82f6", "#e5533d", "#8a94a2"
-# Of several lines that are equals, in this order; the hues of Okabe and Ito (2008).
-SERIES = (BLUE, "#e69f00", "#009e73", "#cc79a7", RED, "#56b4e9", GREY)
+# Of several lines that are equals; hues of Okabe and Ito (2008) without the purple, which some see as grey.
+SERIES = (BLUE, "#e69f00", "#009e73", RED, "#56b4e9", GREY)
 PAPER, INK = "#ffffff", "#1f2937"  # of a printed page
 
 

@@ -65,7 +65,9 @@ def correlation_of(res: xr.Dataset, bars: xr.Dataset | None = None) -> Correlati
         cluster, _, place = grouped(table, None, "average")
         order = np.argsort(place)
     ordered = table[np.ix_(order, order)]
-    return Correlation(tuple(labels[k] for k in order), ordered, cluster[order], of, tuple(own[k] for k in order), left - len(labels))
+    return Correlation(
+        tuple(labels[k] for k in order), ordered, cluster[order], of, tuple(own[k] for k in order), left - len(labels)
+    )
 
 
 def _found(res: xr.Dataset, bars: xr.Dataset | None) -> tuple[np.ndarray, list[str], str, list[dict[str, Any]]]:
@@ -79,7 +81,9 @@ def _found(res: xr.Dataset, bars: xr.Dataset | None) -> tuple[np.ndarray, list[s
         stacked = res[name].stack(one=along).transpose("one", "time")
         step = -(-stacked.sizes["one"] // MOST)
         stacked = stacked.isel(one=slice(None, None, step))
-        each = [dict(zip(map(str, along), v if isinstance(v, tuple) else (v,), strict=True)) for v in stacked["one"].values]
+        each = [
+            dict(zip(map(str, along), v if isinstance(v, tuple) else (v,), strict=True)) for v in stacked["one"].values
+        ]
         trials = [{name: getattr(v, "item", lambda v=v: v)() for name, v in one.items()} for one in each]
         kept = stacked.drop_vars(["one", *map(str, along)]).load()
         of = f"session returns of {'accounts' if along == ['asset'] else 'trials'}"

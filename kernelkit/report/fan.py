@@ -161,7 +161,10 @@ def distribution(values: np.ndarray, name: str, mark: float | None, **look: Any)
 
     found = pd.Series(values[np.isfinite(values)], name=name)
     bars = drawing.hvplot(found).hist(
-        bins=max(8, min(40, len(found) // 5)), color=GREY, line_width=0, **drawing.look(**{"legend": False, "ylabel": "paths", "xlabel": name, **look})
+        bins=max(8, min(40, len(found) // 5)),
+        color=GREY,
+        line_width=0,
+        **drawing.look(**{"legend": False, "ylabel": "paths", "xlabel": name, **look}),
     )
     return bars if mark is None else bars * hv.VLine(mark).opts(color=RED, line_width=2)
 

@@ -49,7 +49,7 @@ def lines_of(res: xr.Dataset, beside: Mapping[str, xr.Dataset], trial: Mapping[s
     if name is not None and "path" in res[name].dims and not trial:
         level = res[name].transpose("time", "path")
         growth = level / _cash(res).transpose("path").values
-        return Lines(growth.to_pandas(), f" on {res.sizes['path']} paths{_sample(name)}", many=True)
+        return Lines(growth.to_pandas(), f" on {res.sizes['path']} paths{_sample(name).replace(',', '')}", many=True)
     one = shown(res, trial)
     table = growth_of(one).rename(str(one.res.attrs.get("title") or one.res.attrs.get("strategy") or OWN)).to_frame()
     for label, other in beside.items():
@@ -74,9 +74,7 @@ def growth_of(one: Shown) -> pd.Series:
     return found
 
 
-def equity(
-    res: xr.Dataset, beside: Mapping[str, xr.Dataset], trial: Mapping[str, Any] | None, log: bool | None
-) -> Any:
+def equity(res: xr.Dataset, beside: Mapping[str, xr.Dataset], trial: Mapping[str, Any] | None, log: bool | None) -> Any:
     """The growth of 1 as lines over time."""
     lines = lines_of(res, beside, trial)
     return _lined(lines, lines.table, "Growth of 1", {"logy": lines.log if log is None else log, "yformatter": "%.2f"})
@@ -88,7 +86,9 @@ def drawdown(res: xr.Dataset, beside: Mapping[str, xr.Dataset], trial: Mapping[s
     peak = lines.table.cummax().clip(lower=1.0)  # the cash is the first peak
     under = 100.0 * (lines.table / peak - 1.0)
     low = min(-1.0, 1.05 * float(np.nanmin(under.values)))
-    return _lined(lines, under, "Drawdown", {"yformatter": "%.0f %%", "height": 240, "ylim": (low, 0.0), "legend": "bottom_left"})
+    return _lined(
+        lines, under, "Drawdown", {"yformatter": "%.0f %%", "height": 240, "ylim": (low, 0.0), "legend": "bottom_left"}
+    )
 
 
 def _lined(lines: Lines, table: pd.DataFrame, what: str, more: Mapping[str, Any]) -> Any:
@@ -97,7 +97,9 @@ def _lined(lines: Lines, table: pd.DataFrame, what: str, more: Mapping[str, Any]
     look = drawing.look(**{"ylabel": _axis(what), "xlabel": "", "legend": "top_left", **more})
     if lines.many:
         each = drawing.hvplot(table).line(color=BLUE, alpha=0.35, line_width=1, **look | {"legend": False})
-        middle = drawing.hvplot(table.median(axis=1).rename("median")).line(color=RED, line_width=2, **look | {"legend": "top_left"})
+        middle = drawing.hvplot(table.median(axis=1).rename("median")).line(
+            color=RED, line_width=2, **look | {"legend": "top_left"}
+        )
         return (each * middle).opts(title=f"{title}, and their median")
     n = table.shape[1]
     colours = [BLUE, GREY, *series(n + 1)[1:]][:n] if n < 3 else series(n)
@@ -138,5 +140,3 @@ def histogram(res: xr.Dataset, trial: Mapping[str, Any] | None) -> Any:
 
 def _percent(value: float) -> str:
     return f"{100.0 * value:.2f} %".replace("-", "−")
-
-

@@ -34,7 +34,7 @@ class Months:
 
     @property
     def limit(self) -> float:
-        """The end of the colours: the size of all but the largest twentieth, so that one month does not fade the others."""
+        """The end of the colours: what a twentieth of the months exceeds, so that one does not fade the others."""
         sizes = np.abs(self.values[np.isfinite(self.values)])
         return max(float(np.quantile(sizes, 0.95)), 1e-9) if sizes.size else 1e-9
 
@@ -43,8 +43,13 @@ class Months:
         """How many months gained, and the best and the worst."""
         known = self.values[np.isfinite(self.values)]
         low, high = (int(np.nanargmin(self.values)), int(np.nanargmax(self.values)))
-        names = [f"{NAMES[k % 12]} {self.years[k // 12]} ({words.number('total_return', self.values.flat[k])})" for k in (high, low)]
-        return f"{(known > 0).mean():.0%} of {known.size:,} months gained; the best was {names[0]}, the worst {names[1]}."
+        names = [
+            f"{NAMES[k % 12]} {self.years[k // 12]} ({words.number('total_return', self.values.flat[k])})"
+            for k in (high, low)
+        ]
+        return (
+            f"{(known > 0).mean():.0%} of {known.size:,} months gained; the best was {names[0]}, the worst {names[1]}."
+        )
 
 
 def months_of(res: xr.Dataset, trial: Mapping[str, Any] | None = None) -> Months:
@@ -99,11 +104,18 @@ def static(found: Months) -> Any:
     heat = drawing.hvplot(table).heatmap("month", "year", "return, %", cmap=signed(), clim=(-end, end), **look)
     totals = pd.DataFrame({"total": "year", "year": years, "return, %": 100.0 * found.totals})
     beside = drawing.hvplot(totals).heatmap(
-        "total", "year", "return, %", cmap=signed(), clim=(-2.5 * end, 2.5 * end), **look | {"width": 110, "yaxis": None}
+        "total",
+        "year",
+        "return, %",
+        cmap=signed(),
+        clim=(-2.5 * end, 2.5 * end),
+        **look | {"width": 110, "yaxis": None},
     )
     texts = {"text_font_size": "8pt", "text_color": "#1f2937"}
     parts = [
-        (picture * hv.Labels(frame.dropna().round(1).replace(-0.0, 0.0), [x, "year"], "return, %").opts(**texts)).opts(invert_yaxis=True)
+        (picture * hv.Labels(frame.dropna().round(1).replace(-0.0, 0.0), [x, "year"], "return, %").opts(**texts)).opts(
+            invert_yaxis=True
+        )
         for picture, frame, x in ((heat, table, "month"), (beside, totals, "total"))
     ]
     title = f"Returns by month, %, of {found.trial.title}"

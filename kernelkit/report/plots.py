@@ -60,7 +60,7 @@ class Plots:
         return surface.static(self._res, x, y, metric, reduce)
 
     def distribution(self, metric: str, mark: float | None = None, **look: Any) -> Any:
-        """How often a metric was how large along the one dim of a study; ``mark`` (None: what was observed) is a line."""
+        """How often a metric was how large along a study's one dim; ``mark`` (None: what was observed) is a line."""
         if metric not in self._res or self._res[metric].ndim != 1:
             found = "nothing" if metric not in self._res else f"dims {self._res[metric].dims}"
             fix = "It is for paths, draws and other dims of a study; narrow the result down with .sel."
@@ -75,6 +75,10 @@ class Plots:
     def fan(self, real: xr.Dataset | None = None, *, log: bool | None = None) -> Any:
         """Bands of growth over many paths, the run on the bars themselves (``real``), and where the paths ended."""
         return fan.static(fan.fan_of(self._res, real), log)
+
+    def folds(self, metric: str = SELECTED_BY) -> Any:
+        """A metric of each fold of a walk-forward, in training, where its parameters were chosen, and out of sample."""
+        return surface.folds(self._res, metric)
 
     def waterfall(self) -> Any:
         """What each scenario of `kk.stress` takes of the base."""

@@ -81,6 +81,22 @@ def static(res: xr.Dataset, x: str | None, y: str | None, metric: str, reduce: R
     return heat.opts(title=title)
 
 
+def folds(res: xr.Dataset, metric: str) -> Any:
+    """A metric of each fold, in training and out of sample, side by side."""
+    import pandas as pd
+
+    inside, outside = f"is_{metric}", f"oos_{metric}"
+    if "fold" not in res.dims or inside not in res or outside not in res:
+        wanted, fix = "one with dim fold, of kk.walk_forward", "Run kk.walk_forward(bars, strategy, grid=...)."
+        found = f"dims {', '.join(map(str, res.dims)) or 'none'}, no {inside}"
+        raise UsageError(message("folds of this result", found, wanted, fix))
+    begins = pd.Index(res["test_start"].dt.strftime("%Y-%m").values, name="test window from")
+    table = pd.DataFrame({"in training": res[inside].values, "out of sample": res[outside].values}, begins)
+    look = drawing.look(height=320, ylabel=words.label(metric), legend="top_left", rot=45, xlabel=str(begins.name))
+    bars = drawing.hvplot(table).bar(color=["#c3cad3", BLUE], line_width=0, **look)
+    return bars.opts(title=f"{words.label(metric)} of each fold, in training and out of sample", multi_level=False)
+
+
 def _best(values: xr.DataArray) -> tuple[int, ...] | None:
     if values.ndim != 2 or not np.isfinite(values).any():
         return None

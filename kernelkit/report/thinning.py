@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 POINTS = 1200  # more than a page has pixels across
@@ -24,6 +26,6 @@ def kept(values: np.ndarray, points: int = POINTS) -> np.ndarray:
     found = [np.array([0, n - 1])]
     for one in lines.T:
         low, high = np.where(np.isnan(one), np.inf, one), np.where(np.isnan(one), -np.inf, one)
-        for a, b in zip(edges[:-1], edges[1:], strict=True):
+        for a, b in itertools.pairwise(edges):
             found.append(a + np.array([low[a:b].argmin(), high[a:b].argmax()]))
     return np.unique(np.concatenate(found))

@@ -97,11 +97,19 @@ def static(found: Waterfall) -> Any:
     against = table.dropna(subset="change").reset_index()
     look = drawing.look(height=height, legend=False, xlabel="")
     taken = drawing.hvplot(against).bar(
-        "scenario", "change", color="colour", invert=True, line_width=0, ylabel="final equity against the base, %", **look
+        "scenario",
+        "change",
+        color="colour",
+        invert=True,
+        line_width=0,
+        ylabel="final equity against the base, %",
+        **look,
     )
     felt = drawing.hvplot(table.reset_index()).bar(
         "scenario", "fall", color=RED, invert=True, line_width=0, ylabel="largest drawdown while it is felt, %", **look
     )
-    return (taken.opts(title="What each scenario takes") + felt.opts(title="How deep it falls meanwhile")).opts(
-        shared_axes=False
-    ).cols(1)
+    return (
+        (taken.opts(title="What each scenario takes") + felt.opts(title="How deep it falls meanwhile"))
+        .opts(shared_axes=False)
+        .cols(1)
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernelkit.errors import RunError, UsageError, message
+from kernelkit.errors import RunError, message
 from kernelkit.report import drawing
 from kernelkit.report.colours import GREY, series, signed
 from kernelkit.report.shown import Shown, shown
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 POINTS = 400  # moments that a screen shows
-STACKED = 7  # assets that are told apart by colour; the others are one
+STACKED = 6  # assets that are told apart by colour; the others are one
 OTHERS = "others"
 
 
@@ -98,10 +98,11 @@ def _prices(res: xr.Dataset, bars: xr.Dataset | None) -> xr.Dataset:
     if bars is not None:
         return bars
     try:
-        return curves_of(res).recipe.bars
+        found: xr.Dataset = curves_of(res).recipe.bars
     except RunError:
         fix = "Pass bars=, those it was run on."
         raise RunError(message("weights of this result", "no bars, which tell prices", "its bars", fix)) from None
+    return found
 
 
 def _carried(values: np.ndarray) -> np.ndarray:
@@ -120,7 +121,9 @@ def static(found: Weights) -> Any:
         names, values = found.stacked()
         table = pd.DataFrame(100.0 * values.T, found.time, names)
         look = drawing.look(ylabel="of equity, %", xlabel="", legend="top_left", ylim=(0.0, None))
-        return drawing.hvplot(table).area(stacked=True, color=series(len(names)), line_width=0, **look).opts(title=title)
+        return (
+            drawing.hvplot(table).area(stacked=True, color=series(len(names)), line_width=0, **look).opts(title=title)
+        )
     names, values = found.assets, found.values
     end = 100.0 * max(1e-9, float(np.abs(values).max()))
     table = pd.DataFrame(100.0 * values.T, found.time, names).rename_axis("time").reset_index()

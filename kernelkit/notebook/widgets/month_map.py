@@ -65,7 +65,7 @@ def _cell(value: float, limit: float) -> str:
         return "<td></td>"
     share = round(75 * min(1.0, abs(value) / limit))
     colour = f"color-mix(in srgb, {BLUE if value > 0 else RED} {share}%, transparent)"
-    said = escape(words.number("total_return", float(value)).removesuffix(" %"))
+    said = escape(words.number("total_return", float(value)).removesuffix(" %")).replace("−0.0", "0.0")
     return f'<td style="padding:2px 6px;text-align:right;background:{colour}">{said}</td>'
 
 

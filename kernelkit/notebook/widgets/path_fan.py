@@ -86,5 +86,3 @@ def fan(res: xr.Dataset, real: xr.Dataset | None = None, *, selection: Selection
     A click selects the path that ended at the quantile under the pointer. Raises UsageError for results without paths.
     """
     return PathFan(res, fan_of(res, real), of(res) if selection is None else selection)
-
-

@@ -73,9 +73,7 @@ def bars(title: str, names: Sequence[str], values: np.ndarray, written: Callable
     return svg(row * len(names) + 8, title, parts)
 
 
-def grid(
-    title: str, values: np.ndarray, down: Sequence[str], limit: float, across: Sequence[str] = ()
-) -> str:
+def grid(title: str, values: np.ndarray, down: Sequence[str], limit: float, across: Sequence[str] = ()) -> str:
     """Cells coloured from -limit through nothing to limit; rows and columns beyond `MOST` are thinned."""
     rows = np.unique(np.linspace(0, len(values) - 1, min(len(values), MOST)).astype("i8"))
     n = 2 * MOST if not across else MOST
@@ -100,7 +98,9 @@ def grid(
     under = height * len(rows) + 16
     if across:
         every = max(1, int(-(-90 // width)))
-        ticks = [text(left + width * (j + 0.5), under, across[columns[j]][:14], 11) for j in range(0, len(columns), every)]
+        ticks = [
+            text(left + width * (j + 0.5), under, across[columns[j]][:14], 11) for j in range(0, len(columns), every)
+        ]
         parts.append(labels(ticks, "middle", 11))
     return svg(under + 10, title, parts)
 
@@ -108,6 +108,5 @@ def grid(
 def page(title: str, picture: str, *notes: str) -> str:
     """A picture with its title above and notes below."""
     said = "".join(f'<p style="margin:.2rem 0;opacity:.75;font-size:12px">{escape(note)}</p>' for note in notes if note)
-    return (
-        f'<div style="max-width:60rem"><p style="margin:.2rem 0;font-weight:600">{escape(title)}</p>{picture}{said}</div>'
-    )
+    head = f'<p style="margin:.2rem 0;font-weight:600">{escape(title)}</p>'
+    return f'<div style="max-width:60rem">{head}{picture}{said}</div>'

@@ -15,7 +15,7 @@ from kernelkit.notebook.widgets.base import NS_PER_MS, Widget, packed
 from kernelkit.notebook.widgets.selection import Selection, of
 from kernelkit.report import words
 from kernelkit.report.colours import series
-from kernelkit.report.weights import STACKED, Holdings, Weights, holdings_of
+from kernelkit.report.weights import STACKED, Weights, holdings_of
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -1,7 +1,7 @@
 // A portfolio's weights: areas or a heat map over time. Zoomed in, the kernel is asked for a finer picture.
 
 const SIDE = { left: 110, right: 12, top: 8, bottom: 22 };
-const STACKED = 7;
+const STACKED = 6;
 
 function render({ model, el }) {
   const { root, fail, say } = frame(el, "weights", "Weights");
@@ -19,7 +19,7 @@ function render({ model, el }) {
   }
   load();
 
-  const colours = (look) => [look.blue, look.amber, look.teal, look.violet, look.red, "#56b4e9", look.faint];
+  const colours = (look) => [look.blue, "#e69f00", "#009e73", look.red, "#56b4e9", look.line];
   const many = () => shown.time.length;
   const weight = (k, i) => shown.values[k * many() + i];
   /** The rows that are drawn: of many assets the largest, and all others as one. */
