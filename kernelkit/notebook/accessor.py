@@ -73,5 +73,4 @@ class Accessor:
 
 
 def _widget(name: str) -> Any:
-    # asked by name: a module that is called like its function stands in the package in its place
-    return import_module("kernelkit.notebook.widgets").__getattr__(name)
+    return getattr(import_module("kernelkit.notebook.widgets"), name)

@@ -28,6 +28,7 @@ PAGES = [
     "docs/search.md",
     "docs/guide/studies.md",
     "docs/guide/batch.md",
+    "docs/guide/widgets.md",
 ]
 
 

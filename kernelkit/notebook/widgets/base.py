@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any, ClassVar
 
@@ -19,14 +19,14 @@ SCRIPT_BYTES = 100_000
 NS_PER_MS = 1_000_000
 
 
-def composed(name: str, suffix: str) -> str:
-    """What all widgets share, then what the widget adds, as one text: a script of a widget cannot import others.
+def composed(names: Iterable[str], suffix: str) -> str:
+    """What all widgets share, then the files of these names, as one text: a script of a widget cannot import others.
 
-    >>> composed("chart", "js").startswith("// ")
+    >>> composed(["chart"], "js").startswith("// ")
     True
     """
-    own = STATIC / f"{name}.{suffix}"
-    return "\n".join(part.read_text("utf-8") for part in (STATIC / f"common.{suffix}", own) if part.is_file())
+    files = (STATIC / f"{name}.{suffix}" for name in ("common", *names))
+    return "\n".join(file.read_text("utf-8") for file in files if file.is_file())
 
 
 def packed(values: Any) -> dict[str, Any]:
@@ -50,19 +50,20 @@ def packed(values: Any) -> dict[str, Any]:
 class Widget(anywidget.AnyWidget):
     """A widget of which `static/NAME.js` is the browser's side and this class the kernel's.
 
-    A subclass says ``_name``; its script follows `common.js` in one text and ends with ``export default { render }``.
-    It defines `fallback`, and `heard` where its script sends messages. ``selected`` is the selection as the browser
+    A subclass says ``_name``; its script follows `common.js`, and the ``_parts`` that it shares with others, in one text
+    and ends with ``export default { render }``. It defines `fallback`, and `heard` where its script sends messages. ``selected`` is the selection as the browser
     reads and writes it: times are milliseconds there, as nanoseconds do not fit in its numbers.
     """
 
     _name: ClassVar[str] = ""
+    _parts: ClassVar[tuple[str, ...]] = ()
 
     selected = traitlets.Dict().tag(sync=True)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "_name" in vars(cls):  # not of the class that anywidget makes of it for each widget
-            cls._esm = composed(cls._name, "js")
-            cls._css = composed(cls._name, "css")
+            names = (*cls._parts, cls._name)
+            cls._esm, cls._css = composed(names, "js"), composed(names, "css")
         super().__init_subclass__(**kwargs)
 
     def __init__(self, selection: Selection | None = None, **traits: Any) -> None:
@@ -124,12 +125,18 @@ def _wire(selection: Selection) -> dict[str, Any]:
     """The selection as JSON."""
     trial, span = selection.trial, selection.span
     return {
-        "trial": None if trial is None else {str(k): _plain_value(v) for k, v in trial.items()},
+        "trial": None if trial is None else {str(k): plain_value(v) for k, v in trial.items()},
         "trade": selection.trade,
         "span": None if span is None else [t / NS_PER_MS for t in span],
     }
 
 
-def _plain_value(value: Any) -> Any:
-    """A label as JSON has it."""
-    return value.item() if isinstance(value, np.generic) else value
+def plain_value(value: Any) -> Any:
+    """A label as JSON has it; what is no number, truth value or text becomes text.
+
+    >>> plain_value(np.int64(3)), plain_value(np.datetime64("2020-01-01"))
+    (3, '2020-01-01')
+    """
+    if isinstance(value, np.generic) and value.dtype.kind in "biufU":
+        return value.item()
+    return value if isinstance(value, (bool, int, float, str)) else str(value)

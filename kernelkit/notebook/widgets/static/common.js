@@ -22,8 +22,8 @@ function make(name, attributes = {}, ...children) {
 
 /** A button that says what it does; `pressed` makes it one that stays down. */
 function button(text, label, onclick, pressed) {
-  const node = make("button", { type: "button", title: label, "aria-label": label, "aria-pressed": pressed ?? null, onclick }, text);
-  if (pressed === false) node.setAttribute("aria-pressed", "false");
+  const node = make("button", { type: "button", title: label, "aria-label": label, onclick }, text);
+  if (pressed !== undefined) node.setAttribute("aria-pressed", pressed);
   return node;
 }
 
@@ -204,10 +204,10 @@ function number(value, digits = 6) {
   return text.replace("-", "\u2212");
 }
 
-/** A large number in few characters: 1.25M. */
+/** A large number in few characters, as the pictures in Python have it: 1.25M. */
 function compact(value) {
   if (!Number.isFinite(value)) return "";
-  const units = [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e4, "k"]];
+  const units = [[1e9, "G"], [1e6, "M"], [1e4, "k"]];
   const [unit, name] = units.find(([u]) => Math.abs(value) >= u) ?? [1, ""];
   return number(name === "k" ? value / 1e3 : value / unit, 4) + name;
 }
