@@ -35,6 +35,7 @@ _PUBLIC = {
     "cost_model": "market.models",
     "cross_validate": "study.validation",
     "each": "strategy",
+    "explore": "notebook.widgets.sliders",
     "executions": "tca",
     "feature": "data",
     "fills": "result",
@@ -61,6 +62,7 @@ _PUBLIC = {
     "trades": "trips",
     "verdict": "inference.verdict",
     "monte_carlo": "study.monte_carlo",
+    "watch": "notebook.widgets.watching",
     "walk_forward": "study.walk_forward",
     "why": "why",
 }

@@ -29,7 +29,8 @@ class Progress:
     """One event: `done` of `total` steps of `label`; seconds left and candles per second where they are known.
 
     ``failed`` trials have no result. ``cpu_percent`` (100 is one core) and ``memory_bytes`` are of the process that
-    counts and of its children, where they are known (`Usage`); events are equal whatever these are.
+    counts and of its children, where they are known (`Usage`); events are equal whatever these are. ``best`` is the
+    largest value so far of ``metric`` (with a minus, of what is to be small), where the work is a choice by it.
 
     >>> Progress("grid", 30, 40).fraction
     0.75
@@ -43,6 +44,8 @@ class Progress:
     failed: int = 0
     cpu_percent: float | None = field(default=None, compare=False)
     memory_bytes: int | None = field(default=None, compare=False)
+    best: float | None = None
+    metric: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.done <= self.total:
@@ -75,16 +78,25 @@ class Progress:
             )
         failed, memory = _whole(event, "failed"), _whole(event, "memory_bytes")
         eta, speed, cpu = (_number(event, name) for name in ("eta_s", "candles_per_s", "cpu_percent"))
-        return cls(label, done, total, eta, speed, failed or 0, cpu, memory)
+        best, metric = event.get("best"), event.get("metric")
+        if not (best is None or _is_finite(best)) or not (metric is None or isinstance(metric, str)):
+            raise ValueError(
+                f"'best' of a progress event is a finite number, 'metric' its name; got {best!r}, {metric!r}"
+            )
+        return cls(label, done, total, eta, speed, failed or 0, cpu, memory, best, metric)
 
 
 def _number(event: Mapping[str, Any], name: str) -> float | None:
     value = event.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+    if not _is_finite(value) or value < 0:
         raise ValueError(f"{name!r} of a progress event is a finite number >= 0 or null, not {value!r}")
     return float(value)
+
+
+def _is_finite(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
 
 
 def _whole(event: Mapping[str, Any], name: str) -> int | None:
@@ -214,6 +226,12 @@ class Meter:
         """Count so many trials without a result; the next event tells it."""
         with self._lock:
             self._now = replace(self._now, failed=self._now.failed + trials)
+
+    def reach(self, value: float, metric: str) -> None:
+        """Take note of a value of the metric that is chosen by; the next event tells the largest."""
+        with self._lock:
+            best = self._now.best
+            self._now = replace(self._now, best=value if best is None else max(best, value), metric=metric)
 
     def _hear(self, inner: Progress) -> None:
         """Take an event of another meter as a part of the current step."""

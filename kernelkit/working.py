@@ -22,6 +22,7 @@ from kernelkit.spilling import ample, let_go, room, size_of
 FEW = 16  # trials whose states are kept, each some 40 kB
 STEP = 1 << 20  # bars between two looks at an interrupt, some 10 ms
 LEAST_BARS = 2e5, 2e6  # of a piece that is worth a thread; of one of several that a thread gets
+SHARPE = L.HEADLINE.index("sharpe_ratio")
 SPILLED = 4  # a piece holds at most this part of the memory limit, over all threads
 
 Put = Callable[[np.ndarray, Outcome], None]
@@ -113,6 +114,9 @@ def run(
         let_go(outcome.blocks)
         if part.errors:
             meter.fail(len(part.errors))
+        sharpe = part.headline[:, SHARPE]
+        if n > 1 and np.isfinite(sharpe).any():
+            meter.reach(float(np.nanmax(sharpe)), L.HEADLINE[SHARPE])
         if put is not None:
             put(places[a:b], part)
 

@@ -288,9 +288,18 @@ class Evidence:
     def dsr(self, convention: str, n_trials: float) -> float:
         """Deflated Sharpe ratio of the chosen trial, for this number of trials and their variance (I2)."""
         sharpe, n, skew, kurt = self.trial.moments
-        spread = float(np.nanvar(self.annual, ddof=1)) if np.isfinite(self.annual).sum() > 1 else 0.0
-        variance = spread / self.trial.periods
+        variance = self.spread / self.trial.periods
         return float(s.deflated(np.float64(sharpe), n, skew, kurt, n_trials, variance, convention))
+
+    @property
+    def spread(self) -> float:
+        """The variance of the annual Sharpe ratios of the family's trials, 0 for fewer than two."""
+        return float(np.nanvar(self.annual, ddof=1)) if np.isfinite(self.annual).sum() > 1 else 0.0
+
+    @property
+    def luck(self) -> float:
+        """The annual Sharpe ratio that the best of so many trials without skill is expected to have (I2)."""
+        return float(s.expected_max_sharpe(self.n_trials, sharpe_variance=self.spread)) if self.spread > 0.0 else 0.0
 
     @property
     def chosen_by_life(self) -> bool:

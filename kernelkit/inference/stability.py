@@ -25,8 +25,9 @@ def parameter_plateau(
 
     A neighbour of a cell is at most `radius` steps away in every parameter. A Dataset of `smoothed` and `worst` (mean
     and smallest value of a cell and its neighbours), `stability` (mean of the neighbours over the cell's own value:
-    near 1 on a plateau, low on a peak; NaN where that is not above 0), by cell; `plateau`, the share of all cells that
-    are joined to the best, step by step, by cells of at least `share` of its value, and `best_stability`: one number.
+    near 1 on a plateau, low on a peak; NaN where that is not above 0) and `region` (whether it is joined to the best,
+    step by step, by cells of at least `share` of its value), by cell; `plateau`, the share of all cells that are in the
+    region, and `best_stability`: one number.
     NaN cells (excluded by `where=`) are no neighbours. `smoothed` is what to choose by, if parameters are chosen.
 
     >>> grid = xr.DataArray([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 2.0]], dims=("fast", "slow"))
@@ -47,7 +48,7 @@ def parameter_plateau(
         size = (2 * reach + 1,) * x.ndim
         there = ~np.isnan(x)
         if not there.any():
-            return (x,) * 3 + (np.nan, np.nan)
+            return (x,) * 3 + (there, np.nan, np.nan)
         ones = np.ones(size)
         total, number = (convolve(v, ones, mode="constant") for v in (np.where(there, x, 0.0), there.astype("f8")))
         own = np.where(there, x, np.nan)
@@ -56,22 +57,25 @@ def parameter_plateau(
         stability = around / np.where(own > 0.0, own, np.nan)
         best = np.unravel_index(np.nanargmax(x), x.shape)
         regions, _ = label(np.where(there, x, -np.inf) >= share * x[best])
-        plateau = np.sum(regions == regions[best]) / np.sum(there) if x[best] > 0.0 else np.nan
+        region = (regions == regions[best]) & (x[best] > 0.0)
+        plateau = np.sum(region) / np.sum(there) if x[best] > 0.0 else np.nan
         return (
-            np.where(there, total / number, np.nan),
+            np.where(there, total / np.where(there, number, 1.0), np.nan),
             np.where(there, worst, np.nan),
             stability,
+            region,
             plateau,
             stability[best],
         )
 
     found = xr.apply_ufunc(
-        of, given, input_core_dims=[dims], output_core_dims=[dims, dims, dims, [], []], vectorize=True
+        of, given, input_core_dims=[dims], output_core_dims=[dims, dims, dims, dims, [], []], vectorize=True
     )
     texts = {
         "smoothed": "mean of the cell and its neighbours",
         "worst": "smallest value of the cell and its neighbours",
         "stability": "mean of the neighbours over the cell's own value",
+        "region": "whether the cell is joined to the best at much the same value",
         "plateau": "share of cells joined to the best at much the same value",
         "best_stability": "stability of the best cell",
     }

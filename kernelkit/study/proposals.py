@@ -154,6 +154,10 @@ class Trials:
         numbers, fresh = self.enter(points[: self.left], parents[: self.left])
         if fresh:
             self._run(fresh)
+            found = self.values[fresh, 0]
+            if np.isfinite(found).any():
+                name, sign = self.objectives[0]
+                self.meter.reach(float(np.nanmax(found)), name if sign > 0 else f"-{name}")
         self.proposed += len(numbers)
         self.meter.advance(len(numbers))
         if len(numbers) < len(points) or self.interrupted:

@@ -249,6 +249,13 @@ TARGETS = {
         0.2 / PLAIN_DATASET,
         "xarray",
     ),
+    "slider": Target(
+        "A move of a slider of kk.explore over 10,000 bars, until its picture is sent",
+        "20 ms",
+        "kk.backtest of the same",
+        4.0,
+        "the trial once more for its curves, and thinning them",
+    ),
     "select": Target(
         "Selecting one curve, beyond its simulation",
         "50 ms",

@@ -27,6 +27,7 @@ PAGES = [
     "docs/sensitivity.md",
     "docs/search.md",
     "docs/guide/studies.md",
+    "docs/guide/exploring.md",
     "docs/guide/batch.md",
     "docs/guide/widgets.md",
 ]

@@ -10,7 +10,7 @@ import kernelkit as kk
 import numpy as np
 import pandas as pd
 
-bars = kk.data.load("sp500_index").sel(time=slice("2004", "2012"))
+bars = kk.data.load("sp500_index").sel(time=slice("2006", "2009"))
 
 @kk.strategy
 def trend(ctx, n=100):
@@ -24,15 +24,15 @@ def rotation(ctx, s):
         ctx.weights(s.w)
 
 rng = np.random.default_rng(3)
-moves = 0.01 * (rng.normal(size=(600, 1)) + rng.normal(size=(600, 12)) * np.linspace(0.5, 2.0, 12))
-index = pd.bdate_range("2015-01-01", periods=600)
+moves = 0.01 * (rng.normal(size=(300, 1)) + rng.normal(size=(300, 12)) * np.linspace(0.5, 2.0, 12))
+index = pd.bdate_range("2015-01-01", periods=300)
 frames = {}
 for k in range(12):
     close = 100 * np.exp(np.cumsum(moves[:, k]))
     frames[f"asset {k + 1}"] = pd.DataFrame({n: close for n in ("open", "high", "low", "close")}, index=index).round(4)
 basket = kk.data.from_pandas(frames, calendar="24/5")
 
-paths = kk.monte_carlo(bars, trend, paths=60, seed=1)
+paths = kk.monte_carlo(bars, trend, paths=40, seed=1)
 seen = kk.backtest(bars, trend)
 stressed = kk.stress(bars, trend, scenarios=[kk.scenarios.Gap(-0.1), kk.scenarios.Volatility(2.0),
     kk.scenarios.Gap(-0.1) + kk.scenarios.Volatility(2.0), kk.scenarios.Replay("crisis_2008")])
@@ -69,7 +69,7 @@ def panel(session, lab):
     session.command("notebook:run-all-cells")
     session.page.wait_for_function(
         "document.querySelectorAll('.jp-NotebookPanel .kkw, .jp-OutputArea-output[data-mime-type*=error]').length >= 6",
-        timeout=240_000,
+        timeout=120_000,
     )
     return panel
 
