@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kernelkit import accessor as _accessor  # noqa: F401  `res.kk` is there wherever results are
 from kernelkit import schema
 from kernelkit.errors import RunError, UsageError, arguments, message
 from kernelkit.history import SIDES, events_of, lives

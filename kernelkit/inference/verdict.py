@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
 from functools import cached_property
@@ -12,6 +11,8 @@ import numpy as np
 
 from kernelkit import ledger
 from kernelkit.errors import RunError, UsageError, arguments, message
+from kernelkit.inference.card import card
+from kernelkit.inference.changes import changes
 from kernelkit.inference.checks import is_number
 from kernelkit.inference.evidence import Evidence, gather
 from kernelkit.inference.headline import LEAST, REPLICATIONS
@@ -39,7 +40,7 @@ class Verdict:
         self.costs, self.fill_model = str(res.attrs.get("costs", "")), str(res.attrs.get("fill_model", ""))
         self._best = _best_of(res)
         self._spread = _spread_of(self._best)
-        self._break_even = _break_even_of(self._best)
+        self.break_even = _break_even_of(self._best)  # further costs that leave nothing, of what is traded
 
     @property
     def name(self) -> str:
@@ -267,9 +268,9 @@ class Verdict:
     def _assumptions(self) -> list[tuple[str, str]]:
         e = self.evidence
         found = [("COSTS", "NONE")] if self.costs == "none" else [("costs", self.costs)]
-        if math.isfinite(self._break_even):
+        if math.isfinite(self.break_even):
             enough = (
-                "it loses already" if self._break_even <= 0 else f"{1e4 * self._break_even:.1f} bps of what is traded"
+                "it loses already" if self.break_even <= 0 else f"{1e4 * self.break_even:.1f} bps of what is traded"
             )
             found.append(("break-even of further costs", enough))
         if self.carried:
@@ -306,16 +307,20 @@ class Verdict:
             found.append((f"chance of {100 * growth:.0f} % or more in a year", said))
         return found
 
+    @cached_property
+    def changes(self) -> list[str]:
+        """What would change it, in sentences."""
+        return changes(self)
+
     @property
-    def _span(self) -> str:
-        return " to ".join(_day(t) for t in self.evidence.trial.row["span"])
+    def about(self) -> str:
+        """What was traded, and when."""
+        span = " to ".join(_day(t) for t in self.evidence.trial.row["span"])
+        return f"{self.evidence.trial.assets}, {span}; Sharpe {self.sharpe_ratio:.2f}"
 
     def __str__(self) -> str:
-        traded = self.evidence.trial.assets
-        lines = [
-            f"{self.judgement}: {self.name} on {traded}, {self._span}, Sharpe {self.sharpe_ratio:.2f}",
-            self.meaning,
-        ]
+        lines = [f"{self.judgement}: {self.name} on {self.about}", self.meaning, "", "What would change it"]
+        lines += [f"  {said}" for said in self.changes]
         for heading, entries in self.sections.items():
             lines += ["", heading]
             lines += [f"  {what + ':':<34} {said}" for what, said in entries]
@@ -329,30 +334,7 @@ class Verdict:
         return {VERDICT_MIME: {"judgement": self.judgement.lower(), "meaning": self.meaning, "p_value": p_value}}
 
     def _repr_html_(self) -> str:
-        rows = []
-        for heading, entries in self.sections.items():
-            rows.append(f'<tr><th colspan="2" scope="rowgroup">{html.escape(heading)}</th></tr>')
-            rows += [f'<tr><th scope="row">{html.escape(w)}</th><td>{html.escape(s)}</td></tr>' for w, s in entries]
-        loud = " kkv-not" if not self.significant else ""
-        return (
-            f'<div class="kkv"><style>{STYLE}</style><p class="kkv-word{loud}">{self.judgement}</p>'
-            f"<h3>{html.escape(self.name)}</h3>"
-            f"<p>{html.escape(self.evidence.trial.assets)}, {self._span}; Sharpe {self.sharpe_ratio:.2f}</p>"
-            f'<p class="kkv-meaning">{html.escape(self.meaning)}</p><table><tbody>{"".join(rows)}</tbody></table></div>'
-        )
-
-
-STYLE = (
-    ".kkv{max-width:60rem;font-size:14px;line-height:1.45;color:inherit}.kkv h3{margin:.3rem 0 0;font-size:1.25rem;"
-    "font-weight:600}.kkv p{margin:.15rem 0 0}.kkv .kkv-word{display:inline-block;padding:0 .7rem;border:1px solid "
-    "#16a34a;border-radius:1rem;background:color-mix(in srgb,#16a34a 16%,transparent);font-weight:600}.kkv "
-    ".kkv-not{border-color:#d97706;background:color-mix(in srgb,#d97706 16%,transparent)}.kkv .kkv-meaning{margin:"
-    ".6rem 0;font-size:1.05rem}.kkv table{border-collapse:collapse;border:none;font-size:13px;font-variant-numeric:"
-    "tabular-nums}.kkv tr,.kkv tbody tr:nth-child(odd){background:none}.kkv th,.kkv td{padding:.18rem 1rem .18rem 0;"
-    "border:none;border-bottom:1px solid color-mix(in srgb,currentColor 14%,transparent);text-align:left;"
-    "vertical-align:baseline;font-weight:400}.kkv th[scope=row]{white-space:nowrap;opacity:.75}.kkv "
-    "th[scope=rowgroup]{padding-top:.8rem;font-weight:600}"
-)
+        return card(self)
 
 
 @arguments()

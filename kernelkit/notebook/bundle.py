@@ -15,6 +15,7 @@ from kernelkit import schema
 from kernelkit.errors import UsageError, message
 from kernelkit.files import write_atomic
 from kernelkit.report import words
+from kernelkit.report.shown import SELECTED_BY, best_place
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,7 +27,6 @@ SUFFIX = ".kkr.json"
 
 # A screen is about this many pixels wide.
 POINTS = 600
-SELECTED_BY = "sharpe_ratio"
 # Cells of a heat map that a person can still tell apart.
 CELLS = 10_000
 
@@ -97,17 +97,6 @@ def summary(res: xr.Dataset) -> dict[str, Any]:
         "heatmap": heatmap(sharpe) if 0 < sharpe.size <= CELLS else None,
         "notes": [*assumed(every, dict(zip(sharpe.dims, place, strict=True))), *notes(res)],
     }
-
-
-def best_place(sharpe: np.ndarray, done: np.ndarray) -> tuple[int, ...]:
-    """Where the best trial is: highest Sharpe ratio, then the earliest; where none has one, the first that was run.
-
-    >>> best_place(np.array([0.2, 0.7, np.nan, 0.7]), np.array([True, True, False, True]))
-    (1,)
-    """
-    flat = np.where(np.isfinite(sharpe), sharpe, -np.inf).ravel()
-    at = int(np.argmax(flat)) if np.isfinite(flat).any() else int(np.argmax(done.ravel()))
-    return tuple(int(i) for i in np.unravel_index(at, sharpe.shape)) if sharpe.ndim else ()
 
 
 def _recipe(res: xr.Dataset) -> Recipe | None:

@@ -12,7 +12,8 @@ import kernelkit as kk
 from kernelkit import schema
 from kernelkit.errors import UsageError
 from kernelkit.notebook import buy_and_hold, compare, result_bundle, save, show
-from kernelkit.notebook.bundle import POINTS, RESULT_MIME, best_place, summary, thin
+from kernelkit.notebook.bundle import POINTS, RESULT_MIME, summary, thin
+from kernelkit.report.shown import best_place
 
 VENUE = kk.Venue("own", kk.fees.fraction(0.001), kk.slippage.fraction(0.0005))
 
