@@ -176,7 +176,7 @@ def test_menu__says_why_an_entry_is_off(session, panel):
         "Open Executed Notebook (the run left no notebook)",
         "Open Report in New Browser Tab (the run left no report)",
         "Compare (select two runs or more)",
-        "Run Again with Changes (an earlier version made it, and did not keep what it was started with)",
+        "Run Again with Changes (its record does not tell what it was started with)",
         "Copy as Code",
         "Edit Tags",
         "Cancel (it is not running)",

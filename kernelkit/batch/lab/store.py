@@ -135,7 +135,7 @@ def _again(run: runs.Run, templates: Container[str]) -> dict[str, Any]:
     try:
         values = again.typed(run)
     except RunError:
-        return {"off": "an earlier version made it, and did not keep what it was started with"}
+        return {"off": "its record does not tell what it was started with"}
     if notebook not in templates:
         return {"off": f"{Path(str(notebook)).name} is no template"}
     return {"template": notebook, "values": values}
