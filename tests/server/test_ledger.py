@@ -49,4 +49,4 @@ async def test_strategy__its_tree_and_its_cost(get, tried):
 async def test_strategy__a_name_that_is_none(refusal, tried, name):
     code, said = await refusal("ledger", "strategy", name)
     assert code == 404
-    assert "one of the ledger: trend" in said
+    assert f"found {name!r}, wanted one of the ledger" in said

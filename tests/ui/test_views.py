@@ -50,6 +50,12 @@ def write_notebook(path: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _patience(session):
+    """The first view waits for a process that imports heavy packages: on a busy machine, longer than a page takes."""
+    session.page.set_default_timeout(120_000)
+
+
 @pytest.fixture(scope="module")
 def made(lab) -> Iterator[list[str]]:
     """Three runs with a result and one without, an edited strategy and a sealed market in the ledger of the lab."""

@@ -3,11 +3,7 @@
 type Attributes = Record<string, string | number>;
 type Child = Node | string | null;
 
-function fill<T extends Element>(
-  element: T,
-  attributes: Attributes,
-  children: readonly Child[]
-): T {
+function fill<T extends Element>(element: T, attributes: Attributes, children: readonly Child[]): T {
   for (const [name, value] of Object.entries(attributes)) {
     element.setAttribute(name, String(value));
   }

@@ -29,11 +29,7 @@ function logTicks(lo: number, hi: number): number[] {
 }
 
 /** A scale from [lo, hi] to [from, to] in pixels, logarithmic if asked; an empty range is widened. */
-export function numberScale(
-  range: readonly [number, number],
-  pixels: readonly [number, number],
-  log = false
-): IScale {
+export function numberScale(range: readonly [number, number], pixels: readonly [number, number], log = false): IScale {
   const [from, to] = pixels;
   const [lo, hi] = range[0] === range[1] ? [range[0] - 1, range[1] + 1] : range;
   const map = log ? Math.log : (v: number) => v;

@@ -41,7 +41,9 @@ class ResultRenderer extends Widget implements IRenderMime.IRenderer {
 
   private _draw(): void {
     const { paddingLeft, paddingRight } = getComputedStyle(this.node);
-    const room = this.node.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight);
+    // what is not in the document has no style
+    const padding = (parseFloat(paddingLeft) || 0) + (parseFloat(paddingRight) || 0);
+    const room = this.node.clientWidth - padding;
     const width = Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, Math.floor(room)));
     if (this._result !== null && width !== this._width) {
       this._width = width;

@@ -62,11 +62,7 @@ function part(parent: Json, field: string): Json {
 
 function wantNumbers(parent: Json, field: string, length: number): void {
   const value = parent[field];
-  want(
-    Array.isArray(value) && value.length === length && value.every(isMaybe),
-    field,
-    `${length} numbers or nulls`
-  );
+  want(Array.isArray(value) && value.length === length && value.every(isMaybe), field, `${length} numbers or nulls`);
 }
 
 function wantMetrics(parent: Json, field: string): void {

@@ -26,7 +26,9 @@ function tile(name: string, result: IResult): HTMLElement {
 
 /** What has to be known before any number is read: costs that are none, data that is no market, a run that was stopped. */
 function chips(result: IResult): HTMLElement[] {
-  const interrupted = (result.notes ?? []).filter(note => note.startsWith('Interrupted')).map(note => note.split(';')[0]);
+  const interrupted = (result.notes ?? [])
+    .filter(note => note.startsWith('Interrupted'))
+    .map(note => note.split(';')[0]);
   const warnings = [...result.data.note.split('; '), ...interrupted].filter(text => text !== undefined && text !== '');
   const free = result.costs === 'none';
   return [
