@@ -140,10 +140,9 @@ def test_sliders__what_does_not_fit_together_is_said_and_not_run(session, notebo
     expect(shown.locator("output").nth(1)).to_have_text("100")
 
 
-def test_sliders__each_move_is_drawn(session, notebook, record_property):
+def test_sliders__each_move_is_drawn(session, notebook):
     show(notebook.locator(".kkw-explore"))
-    found = sorted(session.page.evaluate(STEPS, 25))
-    record_property("milliseconds", found)
+    found = session.page.evaluate(STEPS, 25)  # milliseconds of each; tests/bench measures the kernel's part
     assert len(found) == 25
 
 

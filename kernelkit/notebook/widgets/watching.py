@@ -49,7 +49,7 @@ def _in_notebook() -> bool:
     """Whether cells run here, rather than a script or a terminal."""
     from IPython import get_ipython
 
-    return hasattr(get_ipython(), "kernel")  # type: ignore[no-untyped-call]
+    return hasattr(get_ipython(), "kernel")
 
 
 class Watch(Widget):
@@ -59,7 +59,7 @@ class Watch(Widget):
 
     event = traitlets.Dict().tag(sync=True)  # as `Progress.to_json`, with texts of what the browser shows
     status = traitlets.Unicode("waiting").tag(sync=True)  # waiting, running, stopped, failed, done
-    best = traitlets.List().tag(sync=True)  # pairs of trials done and the best by then
+    best: traitlets.List[list[float]] = traitlets.List().tag(sync=True)  # pairs of trials done and the best by then
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
