@@ -28,6 +28,7 @@ MAIN = "result"
 SUFFIX = ".zarr"
 CACHE = "trials"
 HEADLINE = "headline.json"
+EQUITY = ("equity", "equity_oos")  # what runs are compared by
 
 
 def run_dir() -> Path | None:
@@ -44,8 +45,9 @@ def kept(folder: Path) -> dict[str, Path]:
 def keep(result: xr.Dataset, **more: xr.Dataset) -> None:
     """Keep a result in the folder of the run, and ``more`` by their names, as `kk.save` writes them.
 
-    `kk.open_run` has them as ``.result`` and ``.results[name]``. One of the same name is replaced. In an interactive
-    session nothing is kept. Raises UsageError for what is no Dataset.
+    `kk.open_run` has them as ``.result`` and ``.results[name]``. One of the same name is replaced. Of a single trial its
+    equity is kept too, by which runs are compared. In an interactive session nothing is kept. Raises UsageError for
+    what is no Dataset.
 
     >>> import kernelkit as kk
     >>> keep(kk.backtest(kk.data.load("sp500_index"), kk.strategies.find("buy_and_hold")))
@@ -56,7 +58,8 @@ def keep(result: xr.Dataset, **more: xr.Dataset) -> None:
     for name, res in {MAIN: result, **more}.items():
         check_result(res)
         if folder is not None:
-            save(res, folder / f"{name}{SUFFIX}", overwrite=True)
+            curves = [curve for curve in EQUITY if curve in res.data_vars and res[curve].dims == ("time",)]
+            save(res, folder / f"{name}{SUFFIX}", curves, overwrite=True)
 
 
 def means() -> dict[str, Any]:

@@ -39,7 +39,7 @@ def read(folder: Path, run: Run) -> Curve:
 
     store = folder / STORE
     if run.store is None or not store.is_dir():
-        raise RunError(f"{run.id} kept no result; in its notebook write kk.save(res, context.result_path())")
+        raise RunError(f"{run.id} kept no result; in its notebook write context.keep(res)")
     try:
         with xr.open_zarr(store, chunks=None, consolidated=False) as kept:
             return _curve_of(run, kept)

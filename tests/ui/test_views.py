@@ -29,7 +29,7 @@ bars = kk.data.load("sp500_index")
 res = kk.backtest(bars, trend, {"n": n}, start="2005", venue=kk.venues.fraction(fee, 0.0))
 context.headline({name: float(res[name]) for name in ("sharpe_ratio", "cagr", "max_drawdown")})
 if keep:
-    kk.save(res, context.result_path(), ["equity"], overwrite=True)
+    context.keep(res)
 """
 
 
