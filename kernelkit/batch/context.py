@@ -45,8 +45,8 @@ def kept(folder: Path) -> dict[str, Path]:
 def keep(result: xr.Dataset, **more: xr.Dataset) -> None:
     """Keep a result in the folder of the run, and ``more`` by their names, as `kk.save` writes them.
 
-    `kk.open_run` has them as ``.result`` and ``.results[name]``. One of the same name is replaced. Of a single trial its
-    equity is kept too, by which runs are compared. In an interactive session nothing is kept. Raises UsageError for
+    `kk.open_run` has them as ``.result`` and ``.results[name]``. One of the same name is replaced. Of a single trial
+    its equity is kept too, by which runs are compared. In an interactive session nothing is kept. Raises UsageError for
     what is no Dataset.
 
     >>> import kernelkit as kk

@@ -76,7 +76,7 @@ def execute(job: Job, on_change: OnChange | None = None) -> Outcome:
 def _told(job: Job) -> runs.Run:
     """Tell who wants to hear that the run has ended, and say so in its record; whoever is not reached is warned of."""
     run = runs.read_run(job.folder)
-    if not job.notify or run.status == "running":
+    if not job.notify or run.status in runs.LIVE:
         return run
     try:
         found: dict[str, Any] = dict(notify.tell(job.notify, run, job.folder))

@@ -72,7 +72,7 @@ def told(run: Run, folder: Path) -> tuple[str, str]:
     """
     lines = [run.error] if run.error else []
     lines += [f"{words.label(name)} {words.number(name, value)}" for name, value in run.metrics.items()]
-    if (verdict := getattr(run, "verdict", None)) is not None:
+    if (verdict := run.verdict) is not None:
         lines.append(verdict["meaning"])
     lines.append(str(folder if run.report is None else folder / run.report))
     return f"{run.id}: {run.status}", "\n".join(lines)

@@ -70,7 +70,7 @@ class OpenedRun:
 
     @property
     def status(self) -> str:
-        """``running``, ``done``, ``failed``, ``interrupted``, or ``lost`` where its process is gone."""
+        """``queued``, ``running``, ``done``, ``failed``, ``cancelled``, or ``lost`` where its process is gone."""
         return self.record.status
 
     @property
@@ -143,7 +143,7 @@ def told(run: Run) -> str:
         parts += [f"cell {run.cell} of {run.cells}"] if run.cells else []
     parts += [f"{run.eta_s:.0f} s left in this cell"] if run.status == "running" and run.eta_s is not None else []
     parts += [run.error] if run.error else []
-    parts += [f"kernelkit resume {run.id} goes on with it"] if run.status in ("lost", "interrupted") else []
+    parts += [f"kernelkit resume {run.id} goes on with it"] if run.status in ("lost", "cancelled") else []
     return ", ".join(parts)
 
 

@@ -104,7 +104,7 @@ class Place:
         kinds: dict[str, Callable[[], Iterable[str]]] = {
             "strategy": self.strategies,
             "result": lambda: [*self.results(), *self.runs()],
-            "word": lambda: ("done", "running", "failed", "interrupted", "lost", *self.runs()),
+            "word": lambda: ("queued", "running", "done", "failed", "cancelled", "lost", *self.runs()),
             "setting": lambda: self.settings(word),
         }
         return kinds[self.table.word]() if self.table.word else ()

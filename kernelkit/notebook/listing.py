@@ -10,7 +10,7 @@ from kernelkit.batch.columns import columns
 from kernelkit.notebook.card import framed
 
 # A cell that ends with these marks is a state, and stands out.
-_LOUD = ("failed", "lost", "interrupted")
+_LOUD = ("failed", "lost", "cancelled")
 
 
 def listing(

@@ -72,7 +72,7 @@ def test_open_run__finds_by_a_short_id_and_answers_a_misspelt_one(folder: Path) 
         kk.open_run(3)
 
 
-@pytest.mark.parametrize(("status", "todo"), [("done", "Write context.keep"), ("interrupted", "kernelkit resume a-1")])
+@pytest.mark.parametrize(("status", "todo"), [("done", "Write context.keep"), ("cancelled", "kernelkit resume a-1")])
 def test_a_run_without_a_result__says_what_to_do(tmp_path: Path, status: Any, todo: str) -> None:
     with Recorder(tmp_path, Run(id="a-1", name="a", template="a")) as record:
         opened = kk.open_run(tmp_path)
