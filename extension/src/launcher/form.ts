@@ -265,11 +265,14 @@ export class LaunchForm extends Widget {
     const many = checked !== null && checked.runs > 1;
     const one = many ? `A notebook takes one value of each field, and this makes ${checked.runs} runs.` : '';
     const over = checked !== null && before === checked.runs && before > 0 && !this._again.checked;
-    const bad = checked === null ? 'The values are not checked yet.' : checked.runs === 0 ? 'Some values cannot be read.' : '';
+    const bad =
+      checked === null ? 'The values are not checked yet.' : checked.runs === 0 ? 'Some values cannot be read.' : '';
     const folder = this._desk.folder() || 'the root folder';
     this._enable(this._here, bad || one, `Writes a notebook into ${folder} and runs all of its cells`);
     this._enable(this._copy, bad || one, `Writes a notebook into ${folder} and opens it`);
-    const redo = many ? 'All of these are done; tick Run again what is done.' : 'This is done; tick Run again what is done.';
+    const redo = many
+      ? 'All of these are done; tick Run again what is done.'
+      : 'This is done; tick Run again what is done.';
     this._enable(this._batch, bad || (over ? redo : ''), 'Runs in the background, with a record and a report');
     const reasons = bad ? [] : [this._here.off, this._batch.off];
     this._why.textContent = reasons.filter(text => text !== '').join(' ');

@@ -112,7 +112,7 @@ export const launcherPlugin: JupyterFrontEndPlugin<void> = {
     if (restorer !== null) {
       void restorer.restore(tracker, {
         command: LAUNCH,
-        args: widget => ({ ...widget.content.launch }) as unknown as ReadonlyPartialJSONObject,
+        args: widget => ({ ...widget.content.launch }),
         name: widget => widget.id
       });
     }

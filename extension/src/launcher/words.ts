@@ -22,7 +22,9 @@ export function askedText(checked: IChecked): string {
     return `${wrong.join(', ')} cannot be read as typed.`;
   }
   const axes = Object.entries(checked.axes).map(([name, values]) => `${name} = ${some(values)}`);
-  return checked.runs === 1 ? 'This makes 1 run.' : `This makes ${checked.runs.toLocaleString('en-US')} runs: ${axes.join(' × ')}.`;
+  return checked.runs === 1
+    ? 'This makes 1 run.'
+    : `This makes ${checked.runs.toLocaleString('en-US')} runs: ${axes.join(' × ')}.`;
 }
 
 /** How many of the runs are done already. */

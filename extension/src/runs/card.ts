@@ -93,7 +93,11 @@ function outcome(run: IRun): string {
 
 function action(text: string, command: string, path: string | null, reason: string): HTMLButtonElement {
   // an option of a list has no controls of its own for the keyboard: Enter and the menu do the same
-  const button = html('button', { type: 'button', class: 'kk-Run-action', 'data-command': command, tabindex: -1 }, text);
+  const button = html(
+    'button',
+    { type: 'button', class: 'kk-Run-action', 'data-command': command, tabindex: -1 },
+    text
+  );
   button.disabled = path === null;
   button.title = path ?? reason;
   return button;
@@ -148,7 +152,13 @@ export function drawCard(run: IRun, now: number, { pending, notice }: IRemark): 
       action('Report', 'kernelkit:open-report', run.links.report, missing(run, 'report', notice)),
       html(
         'button',
-        { type: 'button', class: 'kk-Run-action', 'data-command': 'kernelkit:edit-tags', tabindex: -1, title: 'Edit tags' },
+        {
+          type: 'button',
+          class: 'kk-Run-action',
+          'data-command': 'kernelkit:edit-tags',
+          tabindex: -1,
+          title: 'Edit tags'
+        },
         'Tags'
       )
     )

@@ -163,7 +163,8 @@ const isLive = (run: IRun): boolean => run.status === 'running' || run.status ==
 
 const none = (runs: readonly IRun[]): string | null => (runs.length === 0 ? 'select a run' : null);
 
-const single = (runs: readonly IRun[]): string | null => none(runs) ?? (runs.length > 1 ? 'select one run alone' : null);
+const single = (runs: readonly IRun[]): string | null =>
+  none(runs) ?? (runs.length > 1 ? 'select one run alone' : null);
 
 /** One after the other: the server's disk is not asked for all at once, and the first refusal is the one that is told. */
 async function inTurn(runs: readonly IRun[], work: (run: IRun) => Promise<void>): Promise<void> {

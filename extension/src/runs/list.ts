@@ -75,20 +75,34 @@ export class RunsList extends Widget {
 
   handleEvent(event: Event): void {
     switch (event.type) {
-      case 'pointerdown':
-        return this._onPress(event as PointerEvent);
-      case 'pointermove':
-        return this._onMove(event as PointerEvent);
-      case 'pointerup':
-        return this._onRelease(event as PointerEvent);
-      case 'dblclick':
-        return this._idAt(event) === null || isControl(event) ? undefined : this._wished.emit('open');
-      case 'contextmenu':
-        return this._onMenu(event);
-      case 'keydown':
-        return this._onKey(event as KeyboardEvent);
-      case 'focusin':
-        return this._activate(this._idAt(event) ?? this._active);
+      case 'pointerdown': {
+        this._onPress(event as PointerEvent);
+        return;
+      }
+      case 'pointermove': {
+        this._onMove(event as PointerEvent);
+        return;
+      }
+      case 'pointerup': {
+        this._onRelease(event as PointerEvent);
+        return;
+      }
+      case 'dblclick': {
+        this._idAt(event) === null || isControl(event) ? undefined : this._wished.emit('open');
+        return;
+      }
+      case 'contextmenu': {
+        this._onMenu(event);
+        return;
+      }
+      case 'keydown': {
+        this._onKey(event as KeyboardEvent);
+        return;
+      }
+      case 'focusin': {
+        this._activate(this._idAt(event) ?? this._active);
+        return;
+      }
     }
   }
 

@@ -92,13 +92,7 @@ export class RunsPanel extends Panel {
       this._show();
     });
     const title = html('h2', {}, 'Backtest runs', this._count);
-    const head = html(
-      'div',
-      {},
-      html('header', { class: 'kk-Runs-head' }, title, refresh),
-      this._tools,
-      this._message
-    );
+    const head = html('div', {}, html('header', { class: 'kk-Runs-head' }, title, refresh), this._tools, this._message);
     this._tools.append(this._filter, this._sort, this._turn);
     this.addWidget(new Widget({ node: head }));
     this.addWidget(this._list);
@@ -133,7 +127,9 @@ export class RunsPanel extends Panel {
     }
     const chosen = this._sort.value;
     const labels: Record<string, string> = FIXED;
-    this._sort.replaceChildren(...names.map(name => html('option', { value: name }, labels[name] ?? metricLabel(name))));
+    this._sort.replaceChildren(
+      ...names.map(name => html('option', { value: name }, labels[name] ?? metricLabel(name)))
+    );
     this._sort.value = names.includes(chosen) ? chosen : 'created';
   }
 
