@@ -64,10 +64,12 @@ def explorer(
         fix = "Pass grid=dict(n=range(10, 100, 10)) to kk.backtest, or a list of values in place of one."
         raise UsageError(message("this result", "one trial", "several, along dims of parameters or folds", fix))
     found = metrics[_one_of("metric", metric, list(metrics))]
-    given = [_one_of(what, dim, found.dims) if dim is not None else None for what, dim in (("x", x), ("y", y))]
-    if given[0] is not None and given[0] == given[1]:
+    for what, dim in (("x", x), ("y", y)):
+        if dim is not None:
+            _one_of(what, dim, found.dims)
+    if x is not None and x == y:
         raise UsageError(message("y of the explorer", repr(y), f"another dim than x={x!r}", "Leave one of them out."))
-    return Explorer(res, metrics, fitting(res, found, *given, {}), selection or shared.of(res))
+    return Explorer(res, metrics, fitting(res, found, x, y, {}), selection or shared.of(res))
 
 
 def fitting(res: xr.Dataset, metric: Metric, x: str | None, y: str | None, at: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,7 +148,9 @@ class Explorer(Widget):
     head = traitlets.Dict().tag(sync=True)  # the metrics and dims that there are
     shown = traitlets.Dict().tag(sync=True)  # which of them are: {metric, x, y, at: {dim: place or reducer}}
     picture = traitlets.Dict().tag(sync=True)
-    cursor = traitlets.List().tag(sync=True)  # row and column of the selected trial, none where it is not shown
+    cursor: traitlets.List[int] = traitlets.List().tag(
+        sync=True
+    )  # row and column of the selected trial, none where it is not shown
 
     def __init__(
         self, res: xr.Dataset, metrics: Mapping[str, Metric], shown: dict[str, Any], chosen: Selection
@@ -250,7 +254,7 @@ class Explorer(Widget):
             return mask.broadcast_like(table).transpose(*over).values
 
         if "final_equity" in self.res and set(self.res["final_equity"].dims) <= set(metric.dims):
-            out[(out == NOT_RUN) & anywhere(np.isfinite(self.res["final_equity"]))] = UNDEFINED
+            out[(out == NOT_RUN) & anywhere(self.res["final_equity"].notnull())] = UNDEFINED
         if "error" in self.res and set(self.res["error"].dims) <= set(metric.dims):
             out[(out == NOT_RUN) & anywhere(self.res["error"] != "")] = FAILED
         return np.atleast_2d(out)

@@ -79,7 +79,7 @@ def explore(  # noqa: PLR0913  its settings are keywords of the public interface
     ({'n': 50}, {'n': 50}, 1)
     """
     settings: dict[str, Any] = {"account": account, "venue": venue, "fill_model": fill_model}
-    if isinstance(fill_model, list | tuple):
+    if isinstance(settings["fill_model"], list | tuple):
         fix = "Write fill_model='conservative', or run kk.backtest with the list."
         raise UsageError(message("fill_model of kk.explore", "several", "one", fix))
     bars, strategy = check_bars(bars), resolve(strategy)
@@ -197,7 +197,7 @@ def named(value: Any, otherwise: str) -> str:
     """The variable of the notebook that holds this very object."""
     from IPython import get_ipython
 
-    shell = get_ipython()  # type: ignore[no-untyped-call]
+    shell = get_ipython()
     held = {} if shell is None else shell.user_ns
     return next((n for n, v in held.items() if v is value and not n.startswith("_")), otherwise)
 
