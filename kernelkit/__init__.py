@@ -136,3 +136,7 @@ class _Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
+
+# Whoever has xarray may open a result from a store before any name of the package is used.
+if "xarray" in sys.modules:
+    import_module("kernelkit.accessor")

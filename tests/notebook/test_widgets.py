@@ -20,6 +20,7 @@ from kernelkit.notebook import widgets as package
 from kernelkit.notebook.widgets import selection
 from kernelkit.notebook.widgets.base import SCRIPT_BYTES, Widget, packed
 
+
 def widgets():
     """Every widget that kernelkit has."""
     for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):

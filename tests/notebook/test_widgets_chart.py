@@ -62,9 +62,7 @@ def array(part):
 def answers(widget, monkeypatch):
     """What the widget tells the browser, as (kind, arrays, rest)."""
     told = []
-    monkeypatch.setattr(
-        widget, "tell", lambda kind, arrays=None, **content: told.append((kind, arrays or {}, content))
-    )
+    monkeypatch.setattr(widget, "tell", lambda kind, arrays=None, **content: told.append((kind, arrays or {}, content)))
     return told
 
 

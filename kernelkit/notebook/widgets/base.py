@@ -50,9 +50,10 @@ def packed(values: Any) -> dict[str, Any]:
 class Widget(anywidget.AnyWidget):
     """A widget of which `static/NAME.js` is the browser's side and this class the kernel's.
 
-    A subclass says ``_name``; its script follows `common.js`, and the ``_parts`` that it shares with others, in one text
-    and ends with ``export default { render }``. It defines `fallback`, and `heard` where its script sends messages. ``selected`` is the selection as the browser
-    reads and writes it: times are milliseconds there, as nanoseconds do not fit in its numbers.
+    A subclass says ``_name``; its script follows `common.js`, and the ``_parts`` that it shares with others, in one
+    text, and ends with ``export default { render }``. It defines `fallback`, and `heard` where its script sends
+    messages. ``selected`` is the selection as the browser reads and writes it: times are milliseconds there, as
+    nanoseconds do not fit in its numbers.
     """
 
     _name: ClassVar[str] = ""

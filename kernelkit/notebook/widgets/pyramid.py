@@ -6,7 +6,6 @@ Jugel and others, 2014, PVLDB 7).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +70,7 @@ class Pyramid:
         return found
 
     def cut(self, start: int, stop: int, pieces: int) -> Cut:
-        """What rows [start, stop) look like in at most ``pieces`` + 1 pieces, which reach to multiples of their length."""
+        """Rows [start, stop) in at most ``pieces`` + 1 pieces, which reach to multiples of their length."""
         step = step_for(stop - start, pieces)
         first, last = start // step, min(-(-stop // step), -(-len(self.values) // step))
         arrays = {name: self._level(name, first, last, step) for name in self.levels}
@@ -92,5 +91,3 @@ class Pyramid:
 def line(values: Any) -> Pyramid:
     """The pyramid of a curve: its own extremes."""
     return Pyramid(values, lo=values, hi=values)
-
-

@@ -56,6 +56,8 @@ def shares_of(trades: pd.DataFrame, fills: pd.DataFrame) -> Shares:
         fill, trip, share = trips_of(signed[rows], after[rows])
         closed = trip < len(own)
         parts.append((rows[fill[closed]], own[trip[closed]], share[closed]))
-    fill, trade, share = (np.concatenate(column) for column in zip(*parts, strict=True)) if parts else (np.zeros(0),) * 3
+    if not parts:
+        return Shares(np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0))
+    fill, trade, share = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(fill, kind="stable")
-    return Shares(fill[order].astype(np.intp), trade[order].astype(np.intp), share[order])
+    return Shares(fill[order], trade[order], share[order])
