@@ -104,7 +104,14 @@ def __getattr__(name: str) -> Any:
     else:
         raise AttributeError(f"module 'kernelkit' has no attribute {name!r}; there are {', '.join(__all__)}")
     globals()[name] = value
+    _access()
     return value
+
+
+def _access() -> None:
+    """Give Datasets `.kk` once there are any: who opens a result from a store uses xarray alone."""
+    if "xarray" in sys.modules:
+        import_module("kernelkit.accessor")
 
 
 def __dir__() -> list[str]:
@@ -142,3 +149,4 @@ class _Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
+_access()

@@ -48,7 +48,7 @@ def _tidy(res: xr.Dataset, names: list[str]) -> pd.DataFrame:
     labels = [n for n in res.coords if not set(WITHIN) & set(res.coords[n].dims)]
     found = res[names].drop_vars([n for n in res[names].coords if n not in labels])
     if not found.dims:
-        return pd.DataFrame([{str(n): v.item() for n, v in found.variables.items()}])
+        return pd.DataFrame([{str(n): found[n].item() for n in found.variables}])
     return found.to_dataframe().reset_index()
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kernelkit.batch.context import STORE
+from kernelkit.batch.context import MAIN, SUFFIX
 from kernelkit.batch.runs import Run
 from kernelkit.errors import RunError
 
@@ -37,7 +37,7 @@ def read(folder: Path, run: Run) -> Curve:
     """The curve of the run in ``folder``; RunError says why it has none."""
     import xarray as xr
 
-    store = folder / STORE
+    store = folder / f"{MAIN}{SUFFIX}"
     if run.store is None or not store.is_dir():
         raise RunError(f"{run.id} kept no result; in its notebook write context.keep(res)")
     try:

@@ -121,8 +121,8 @@ class OpenedRun:
             "done": "Write context.keep(res) in its notebook, and run it again.",
         }
         fix = fixes.get(self.status, f"kernelkit resume {self.id} goes on with it.")
-        found = f"no result of a run that is {self.status}"
-        raise RunError(message(self.id, found, "one that its notebook has kept", fix))
+        none = f"no result of a run that is {self.status}"
+        raise RunError(message(self.id, none, "one that its notebook has kept", fix))
 
     def _repr_html_(self) -> str:
         return card(self.record, list(self.results), self.report)

@@ -59,7 +59,9 @@ ASK = """async (code) => {
 
 @pytest.fixture(scope="module")
 def panel(session, lab):
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in (SETUP, *CELLS.values())])
+    cells = [nbformat.v4.new_code_cell(source) for source in (SETUP, *CELLS.values())]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}  # nobody is asked for one
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
     nbformat.write(notebook, lab.root / "more.ipynb")
     panel = session.open("more.ipynb")
     session.await_kernel()
@@ -91,6 +93,7 @@ def ask(session):
 
 def move(session, node, x, y, click=False):
     """Point at a place of a node, in fractions of its size."""
+    node.scroll_into_view_if_needed()
     box = node.bounding_box()
     at = box["x"] + x * box["width"], box["y"] + y * box["height"]
     session.page.mouse.move(*at)

@@ -107,7 +107,7 @@ export class LaunchForm extends Widget {
         }
         this._fields.forEach(field => (field.choices = choices));
       },
-      (error: Error) => this._say(`The names of strategies and data cannot be listed: ${error.message}`)
+      (error: unknown) => this._say(`The names of strategies and data cannot be listed: ${String(error)}`)
     );
   }
 

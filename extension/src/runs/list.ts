@@ -88,7 +88,9 @@ export class RunsList extends Widget {
         return;
       }
       case 'dblclick': {
-        this._idAt(event) === null || isControl(event) ? undefined : this._wished.emit('open');
+        if (this._idAt(event) !== null && !isControl(event)) {
+          this._wished.emit('open');
+        }
         return;
       }
       case 'contextmenu': {

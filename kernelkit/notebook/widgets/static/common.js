@@ -214,7 +214,8 @@ function compact(value) {
 
 /** A fraction as percent. */
 function percent(value, digits = 2) {
-  return Number.isFinite(value) ? `${(100 * value).toFixed(digits).replace("-", "\u2212")} %` : "";
+  const text = (100 * value).toFixed(digits);
+  return Number.isFinite(value) ? `${(Number(text) === 0 ? text.replace("-", "") : text).replace("-", "\u2212")} %` : "";
 }
 
 // --- arrays and messages

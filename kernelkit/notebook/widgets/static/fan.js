@@ -92,7 +92,7 @@ function render({ model, el }) {
       for (const v of values) if (Number.isFinite(v)) { lo = Math.min(lo, v); hi = Math.max(hi, v); }
     }
     const air = log && lo > 0 ? (hi / lo) ** 0.03 : (hi - lo) * 0.03;
-    const ends = log && lo > 0 ? [lo / air, hi * air] : [Math.min(0, lo), hi + air];
+    const ends = log && lo > 0 ? [lo / air, hi * air] : [lo - air, hi + air];
     return {
       x: scale(data.time[0], data.time[points() - 1], PAD.left, width - PAD.right),
       y: scale(...ends, height - PAD.bottom, PAD.top, log && lo > 0),

@@ -9,7 +9,7 @@ function render({ model, el }) {
   function cell(value, limit, span, label) {
     const node = make("td", {});
     if (!Number.isFinite(value)) return node;
-    const text = percent(Math.abs(value) < 5e-4 ? 0 : value, 1), share = Math.round(75 * Math.min(1, Math.abs(value) / limit));
+    const text = percent(value, 1), share = Math.round(75 * Math.min(1, Math.abs(value) / limit));
     const pick = make("button", { type: "button", title: `${label}: ${percent(value, 2)}`, "aria-label": `${label}: ${text}`, tabindex: -1,
       onclick: () => choose(span, `${label}: ${text}`) }, text.replace(" %", ""));
     node.style.background = `color-mix(in srgb, var(--kk-${value > 0 ? "blue" : "red"}) ${share}%, transparent)`;

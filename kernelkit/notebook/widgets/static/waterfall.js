@@ -12,7 +12,7 @@ function render({ model, el }) {
   let measure = about.measures[0][0], order = [], hover = null;
 
   const unit = () => about.measures.find(([name]) => name === measure)[2];
-  const written = (v) => (!Number.isFinite(v) ? "\u2013" : unit() === "percent" ? percent(Math.abs(v) < 5e-4 ? 0 : v, 1) : number(v, 4));
+  const written = (v) => (!Number.isFinite(v) ? "\u2013" : unit() === "percent" ? percent(v, 1) : number(v, 4));
   // What is measured against the base begins at zero, which is the base; other numbers begin where the base is.
   const base = () => (measure === "effect" || measure === "fall" ? 0 : about.base[measure]);
   const chosen = () => about.labels.indexOf(selected(model).trial?.scenario);
