@@ -40,12 +40,13 @@ def checked(tags: object) -> tuple[str, ...]:
     >>> checked(["spx", "final", "spx"])
     ('spx', 'final')
     """
-    wanted = f"a list of at most {MOST} words of at most 40 letters each, without commas"
+    word = "one word of at most 40 letters, without commas"
+    wanted = f"a list of at most {MOST} words"
     if not isinstance(tags, Sequence) or isinstance(tags, str):
         raise UsageError(message("tags", type(tags).__name__, wanted, 'Write ["spx", "final"].'))
     wrong = [tag for tag in tags if not (isinstance(tag, str) and _TAG.match(tag))]
     if wrong:
-        raise UsageError(message("a tag", repr(wrong[0])[:80], wanted, "Write one word, such as walk-forward."))
+        raise UsageError(message("a tag", repr(wrong[0])[:80], word, "Write walk-forward for two of them."))
     if len(tags) > MOST:
         raise UsageError(message("tags", f"{len(tags)} of them", wanted, "Leave some out."))
     return tuple(dict.fromkeys(tags))

@@ -22,8 +22,10 @@ from .conftest import STEPS
 RESULT = """
 from IPython.display import display
 best = {"params": {"fast": 5}, "metrics": {"sharpe_ratio": 1.5, "calmar_ratio": None, "name": "x"}}
-display({"application/vnd.kernelkit.result.v1+json": {"best": best, "data": {"name": "aapl", "lineage": "ab12"}},
-         "text/plain": "best of 10"}, raw=True)
+result = {"best": best, "strategy": "sma", "data": {"name": "aapl", "lineage": "ab12"}}
+display({"application/vnd.kernelkit.result.v1+json": result, "text/plain": "best of 10"}, raw=True)
+verdict = {"judgement": "not significant", "meaning": "Luck.", "p_value": 0.4, "more": 1}
+display({"application/vnd.kernelkit.verdict.v1+json": verdict, "text/plain": "verdict"}, raw=True)
 """
 
 # Two folds are computed at each attempt until the file `ready` is there; what is computed is noted in `log`.
@@ -70,6 +72,8 @@ def test_the_record_of_a_finished_run(finished: tuple[Outcome, list[runs.Run], P
     found = outcome.run
     assert found.id == outcome.folder.name
     assert (found.name, found.template, found.status, found.progress) == ("grid", "grid {x}", "done", 1.0)
+    assert found.strategy == "sma"
+    assert found.verdict == {"judgement": "not significant", "meaning": "Luck.", "p_value": 0.4}
     assert (found.cell, found.cells, found.eta_s, found.error) == (6, 6, None, None)
     assert (found.pid, found.seed) == (os.getpid(), 7)
     assert found.parameters == {"steps": 8, "delay": 0.02, "data": "sp500_index", "seed": 7, "markup": "<b>&"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from IPython.core.formatters import DisplayFormatter
 
 import kernelkit as kk
 from kernelkit.errors import RunError, UsageError
@@ -56,6 +58,19 @@ def test_is_of_the_best_cell_that_is_left(bars: xr.Dataset) -> None:
     assert one.name == "cross(fast=10, slow=75)"
     assert one.n_trials == found.n_trials == 42
     assert one.p_value >= found.p_value
+
+
+def test_programs_are_told_in_a_word_and_a_sentence(bars: xr.Dataset) -> None:
+    found = judged(kk.backtest(bars, cross, {"fast": 10, "slow": 75}, start="2001"))
+    shown, _ = DisplayFormatter().format(found)
+    told = shown["application/vnd.kernelkit.verdict.v1+json"]
+    assert told == {
+        "judgement": found.judgement.lower(),
+        "meaning": found.meaning,
+        "p_value": found.p_value,
+    }
+    assert shown["text/plain"] == str(found)
+    assert found.meaning in html.unescape(shown["text/html"])
 
 
 def test_every_number_is_that_of_the_metrics_of_its_curve(bars: xr.Dataset) -> None:

@@ -18,7 +18,7 @@ from tests.ui.records import KERNEL, METRICS, write_run
 
 VERDICT = {
     "judgement": "not significant",
-    "meaning": "If nothing that was tried had skill, the best of 12 trials would look at least this good in 31 of 100 worlds.",
+    "meaning": "If nothing had skill, the best of 12 trials would look at least this good in 31 of 100 worlds.",
     "p_value": 0.31,
 }
 ORIGIN = {"notebook": "walk_forward", "values": {"fast": "20", "data": "'sp500_index'"}}
@@ -71,11 +71,11 @@ def panel(session, lab, worker):
 
 
 def names(panel) -> list[str]:
-    return panel.locator(".kk-Run-name").all_inner_texts()
+    return panel.locator(".kk-Run-name").all_text_contents()
 
 
 def selected(panel) -> list[str]:
-    return panel.locator('.kk-Run[aria-selected="true"] .kk-Run-name').all_inner_texts()
+    return panel.locator('.kk-Run[aria-selected="true"] .kk-Run-name').all_text_contents()
 
 
 def card(panel, name: str):
@@ -91,7 +91,7 @@ def menu(session, panel, name: str) -> list[str]:
 
 
 def choose(session, label: str) -> None:
-    session.page.locator(".lm-Menu-itemLabel", has_text=label).click()
+    session.page.locator(".lm-Menu").get_by_text(label, exact=True).click()
 
 
 def test_card__tells_strategy_verdict_and_states(session, panel):
@@ -102,6 +102,10 @@ def test_card__tells_strategy_verdict_and_states(session, panel):
     assert "31 of 100 worlds" in (alpha.locator(".kk-Run-verdict").get_attribute("title") or "")
     assert alpha.get_attribute("aria-label") == ("alpha, done, walk_forward · sma_cross · sp500_index, not significant")
     session.shoot("runs")
+    session.command("apputils:change-theme", theme="JupyterLab Dark")
+    session.page.wait_for_timeout(500)
+    session.shoot("runs-dark")
+    session.command("apputils:change-theme", theme="JupyterLab Light")
 
 
 def test_list__is_sorted_by_what_is_chosen(panel):
@@ -234,17 +238,17 @@ def test_menu__edits_tags(session, panel, lab):
     session.shoot("runs-tags")
     field.press("Enter")
     card(panel, "alpha").get_by_text("spx", exact=True).wait_for()
-    assert card(panel, "alpha").locator(".kk-Tag").all_inner_texts() == ["final", "spx"]
+    assert card(panel, "alpha").locator(".kk-Tag").all_text_contents() == ["final", "spx"]
     assert json.loads((lab.root / "runs" / "alpha-1" / "tags.json").read_text()) == ["final", "spx"]
     card(panel, "alpha").get_by_role("button", name="Tags").click()
     field.fill("other")
     field.press("Escape")
-    assert card(panel, "alpha").locator(".kk-Tag").all_inner_texts() == ["final", "spx"]
+    assert card(panel, "alpha").locator(".kk-Tag").all_text_contents() == ["final", "spx"]
     card(panel, "alpha").get_by_role("button", name="Tags").click()
     field.fill("x" * 41)
     field.press("Enter")
     session.page.locator(".jp-Dialog").get_by_text("a tag: found").wait_for()
-    session.page.locator(".jp-Dialog").get_by_role("button", name="Dismiss").click()
+    session.page.locator(".jp-Dialog").get_by_role("button", name="Close").click()
 
 
 def test_menu__copies_code(session, panel):
@@ -312,9 +316,9 @@ def test_drag__a_run_into_a_notebook_becomes_a_cell(session, panel, lab, folder)
     assert session.problems == []
 
 
-def test_list__follows_without_events(session, panel, lab):
+def test_list__follows_without_events(browser, panel, lab):
     """Where the events do not come, by a proxy that cuts their connection, the panel asks by itself."""
-    page = session.page.context.new_page()
+    page = browser.new_page()
     page.route_web_socket("**/api/events/subscribe*", lambda socket: socket.close())
     page.goto(f"{lab.url}/lab?token=t&reset")
     page.wait_for_selector(".jp-Launcher")
@@ -356,5 +360,4 @@ def test_500_runs__stay_smooth(session, panel, lab):
             return times;
         }"""
     )
-    print("milliseconds for a letter with 505 runs:", [round(t) for t in took])
-    assert sorted(took)[len(took) // 2] < 100
+    assert sorted(took)[len(took) // 2] < 100, took
