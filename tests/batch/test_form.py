@@ -68,7 +68,7 @@ def test_fields__an_empty_line_begins_a_group(given: Template) -> None:
 def test_check__finds_every_fault(given: Template) -> None:
     found = form.check(given, {"fast": "x", "fee": "1:2:0", "on": "true,false"})
     assert (found.runs, sorted(found.errors), found.axes) == ([], ["fast", "fee"], {"on": (True, False)})
-    with pytest.raises(UsageError, match="fast: 'x' is not an int.*; fee=1:2:0: the step is 0"):
+    with pytest.raises(UsageError, match=r"fast: 'x' is not an int.*; fee=1:2:0: the step is 0"):
         found.refuse()
 
 

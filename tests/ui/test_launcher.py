@@ -119,7 +119,7 @@ def test_form__a_run_is_followed_to_its_report(session, form, lab):
     card = session.page.locator("#kernelkit-runs").get_by_text("averages", exact=True).first
     card.wait_for()
     with session.page.context.expect_page() as opened:
-        followed.get_by_role("button", name="Open report").click(timeout=90_000)
+        followed.get_by_role("button", name="Open report").click(timeout=300_000)
     opened.value.get_by_text("It was 7 and 100, False.").wait_for()
     opened.value.close()
     (made,) = runs_of(lab.root, fast=7)
@@ -190,7 +190,7 @@ def test_form__runs_here(session, form):
     form.get_by_label("slow", exact=True).fill("77")
     form.get_by_text("This makes 1 run.").wait_for()
     form.get_by_label("slow", exact=True).press("Control+Enter")
-    session.page.locator(".jp-OutputArea").get_by_text("It was 20 and 77, True.").wait_for(timeout=90_000)
+    session.page.locator(".jp-OutputArea").get_by_text("It was 20 and 77, True.").wait_for(timeout=300_000)
 
 
 def test_launch__fills_in_what_it_is_given(session, tiny):
