@@ -38,7 +38,7 @@ class KernelkitApp(ExtensionApp):
     def initialize_settings(self) -> None:
         """Tell the routes where the runs are, who watches them, and who makes more."""
         server = self.serverapp
-        if server is None:
+        if server is None or server.event_logger is None:
             raise RunError("kernelkit's server extension has no server; start it with: jupyter lab")
         root = Path(server.root_dir).resolve()
         store = Store(root / Path(self.runs_dir).expanduser(), root)
