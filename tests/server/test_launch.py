@@ -57,7 +57,7 @@ def refused(jp_fetch):
 
 async def ended(get, *ids):
     """The records of these runs when all of them have ended."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + 300
     while time.monotonic() < end:
         found = {run["id"]: run for run in (await get("runs"))["runs"]}
         if all(found[one]["status"] not in runs.LIVE for one in ids):

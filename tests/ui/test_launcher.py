@@ -118,8 +118,10 @@ def test_form__a_run_is_followed_to_its_report(session, form, lab):
     session.command("kernelkit:show-runs")
     card = session.page.locator("#kernelkit-runs").get_by_text("averages", exact=True).first
     card.wait_for()
+    report = followed.get_by_role("button", name="Open report")
+    report.wait_for(timeout=300_000)
     with session.page.context.expect_page() as opened:
-        followed.get_by_role("button", name="Open report").click(timeout=90_000)
+        report.click()
     opened.value.get_by_text("It was 7 and 100, False.").wait_for()
     opened.value.close()
     (made,) = runs_of(lab.root, fast=7)
@@ -154,7 +156,7 @@ def test_form__a_range_is_a_sweep(session, form, lab):
     form.get_by_text("This makes 6 runs: fast = 1, 2, 3 × slow = 50, 60.").wait_for()
     assert form.get_by_role("button", name="Run here").is_disabled()
     form.get_by_text("A notebook takes one value of each field, and this makes 6 runs.").wait_for()
-    form.get_by_label("delay", exact=True).fill("30")
+    form.get_by_label("delay", exact=True).fill("300")
     form.get_by_label("slow", exact=True).press("Control+Enter")
     followed = form.locator(".kk-Followed")
     followed.get_by_text("1 running · 5 queued").wait_for(timeout=60_000)
@@ -162,12 +164,12 @@ def test_form__a_range_is_a_sweep(session, form, lab):
     waiting = followed.locator(".kk-mod-queued").first
     waiting.get_by_role("button", name="Cancel").click()
     followed.get_by_text("1 cancelled · 1 running · 4 queued").wait_for()
-    for _ in range(4):
+    for cancelled in range(2, 6):
         followed.locator(".kk-mod-queued").first.get_by_role("button", name="Cancel").click()
-        session.page.wait_for_timeout(1200)
+        followed.get_by_text(f"{cancelled} cancelled · ").wait_for()
     followed.locator(".kk-mod-running").get_by_role("button", name="Cancel").click()
     followed.get_by_text("6 cancelled").wait_for(timeout=60_000)
-    assert {run.status for run in runs_of(lab.root, delay=30.0)} == {"cancelled"}
+    assert {run.status for run in runs_of(lab.root, delay=300.0)} == {"cancelled"}
 
 
 def injected(path: Path) -> str:
@@ -190,7 +192,7 @@ def test_form__runs_here(session, form):
     form.get_by_label("slow", exact=True).fill("77")
     form.get_by_text("This makes 1 run.").wait_for()
     form.get_by_label("slow", exact=True).press("Control+Enter")
-    session.page.locator(".jp-OutputArea").get_by_text("It was 20 and 77, True.").wait_for(timeout=90_000)
+    session.page.locator(".jp-OutputArea").get_by_text("It was 20 and 77, True.").wait_for(timeout=300_000)
 
 
 def test_launch__fills_in_what_it_is_given(session, tiny):

@@ -101,7 +101,7 @@ export class Field {
     this._reset.hidden = !own;
     this._reset.textContent = `Default: ${this.field.text ?? String(this.field.default)}`;
     this._reset.title = 'Take the default again';
-    this.node?.classList.toggle('kk-mod-own', own);
+    this.node.classList.toggle('kk-mod-own', own);
   }
 
   /** The error, or that a name is not among those known here, which may still be right. */

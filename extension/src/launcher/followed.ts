@@ -45,6 +45,12 @@ export class Followed {
     private _ids: string[],
     private readonly _over: () => void
   ) {
+    this.node.append(
+      html('header', {}, this._title, this._count, this._button('Show all runs', 'panel', '')),
+      this._bar,
+      this._rows,
+      this._trouble
+    );
     this.node.addEventListener('click', event => this._onClick(event));
     this._poll = new Poll({
       auto: false,
@@ -104,20 +110,21 @@ export class Followed {
     const runs = this._runs;
     this.node.hidden = runs.length === 0 && this._problem === '';
     const total = runs.reduce((sum, run) => sum + share(run), 0) / Math.max(1, runs.length);
-    const head = html(
-      'header',
-      {},
-      html('h3', {}, runs.length === 1 ? 'Run' : `${runs.length} runs`),
-      html('span', { class: 'kk-Followed-count', 'aria-live': 'polite' }, countText(runs)),
-      this._button('Show all runs', 'panel', '')
-    );
+    this._title.textContent = runs.length === 1 ? 'Run' : `${runs.length} runs`;
+    this._count.textContent = countText(runs);
+    this._bar.replaceChildren(runs.length > 1 ? drawBar(total) : '');
+    this._trouble.textContent = this._problem;
     const shown = runs.filter(run => runs.length <= MOST || run.status === 'running' || run.status === 'failed');
-    this.node.replaceChildren(
-      head,
-      runs.length > 1 ? drawBar(total) : '',
-      html('ul', {}, ...shown.slice(0, MOST).map(run => this._row(run, runs))),
-      html('p', { class: 'kk-Launch-problem' }, this._problem)
-    );
+    this._place(shown.slice(0, MOST).map(run => this._row(run, runs)));
+  }
+
+  /** Puts the rows in order; an unchanged one stays the same element, so that it can be clicked and keeps the focus. */
+  private _place(fresh: readonly HTMLElement[]): void {
+    const old = [...this._rows.children];
+    const rows = fresh.map(row => old.find(one => one.isEqualNode(row)) ?? row);
+    if (rows.length !== old.length || rows.some((row, i) => row !== old[i])) {
+      this._rows.replaceChildren(...rows);
+    }
   }
 
   private _row(run: IMade, runs: readonly IMade[]): HTMLElement {
@@ -171,6 +178,11 @@ export class Followed {
   }
 
   private readonly _poll: Poll;
+  private readonly _title = html('h3', {});
+  private readonly _count = html('span', { class: 'kk-Followed-count', 'aria-live': 'polite' });
+  private readonly _bar = html('div', {});
+  private readonly _rows = html('ul', {});
+  private readonly _trouble = html('p', { class: 'kk-Launch-problem' });
   private _runs: IMade[] = [];
   private _problem = '';
 }
