@@ -87,6 +87,7 @@ export class TemplateClient {
     name: string | null;
     hide_code: boolean;
     force: boolean;
+    cluster: string | null;
   }): Promise<IStarted> {
     return post(this.settings, 'runs', content);
   }

@@ -33,6 +33,8 @@ export interface IDesk {
   /** Open a notebook, and run its cells where asked to. */
   openNotebook(path: string, run: boolean): Promise<void>;
   openReport(path: string): void;
+  /** The address of the cluster that computes the trials, '' for this machine. */
+  scheduler(): Promise<string>;
 }
 
 /** `off` says why it cannot be done now, and is empty where it can. */
@@ -333,7 +335,8 @@ export class LaunchForm extends Widget {
       values: this._values,
       name,
       hide_code: hideCode,
-      force: this._again.checked
+      force: this._again.checked,
+      cluster: (await this._desk.scheduler()) || null
     });
     this._again.checked = false;
     this._followed.follow(started.runs);

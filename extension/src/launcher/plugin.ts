@@ -6,8 +6,10 @@ import { URLExt } from '@jupyterlab/coreutils';
 import type { IDocumentWidget } from '@jupyterlab/docregistry';
 import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { ILauncher } from '@jupyterlab/launcher';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { UUID, type ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
+import { schedulerAddress } from '../cluster/settings';
 import { launchIcon } from '../common/icon';
 import { TemplateClient, type ITemplate, type Values } from './api';
 import { LaunchForm, type IDesk, type ILaunch } from './form';
@@ -24,6 +26,10 @@ const ARGUMENTS = {
     name: { type: 'string', description: 'What the runs are called' }
   }
 } as const;
+
+function templateOf(args: ReadonlyPartialJSONObject): string {
+  return typeof args['template'] === 'string' ? args['template'] : '';
+}
 
 /** What the form of these arguments begins with; a restored one has its own id. */
 function launchOf(args: ReadonlyPartialJSONObject): ILaunch {
@@ -42,7 +48,7 @@ function launchOf(args: ReadonlyPartialJSONObject): ILaunch {
 }
 
 /** Opens notebooks and reports in `app`, beside the folder that `browser` shows. */
-function deskOf(app: JupyterFrontEnd, browser: IDefaultFileBrowser | null): IDesk {
+function deskOf(app: JupyterFrontEnd, browser: IDefaultFileBrowser | null, registry: ISettingRegistry | null): IDesk {
   const { commands, serviceManager } = app;
   return {
     commands,
@@ -61,7 +67,8 @@ function deskOf(app: JupyterFrontEnd, browser: IDefaultFileBrowser | null): IDes
     openReport: path => {
       const url = URLExt.join(serviceManager.serverSettings.baseUrl, 'files', URLExt.encodeParts(path));
       window.open(url, '_blank', 'noopener');
-    }
+    },
+    scheduler: () => schedulerAddress(registry)
   };
 }
 
@@ -70,25 +77,26 @@ export const launcherPlugin: JupyterFrontEndPlugin<void> = {
   id: '@kernelkit/labextension:launcher',
   description: 'Cards, commands and forms of the templates of backtests.',
   autoStart: true,
-  optional: [ILauncher, ICommandPalette, ILayoutRestorer, IDefaultFileBrowser],
+  optional: [ILauncher, ICommandPalette, ILayoutRestorer, IDefaultFileBrowser, ISettingRegistry],
   activate: async (
     app: JupyterFrontEnd,
     launcher: ILauncher | null,
     palette: ICommandPalette | null,
     restorer: ILayoutRestorer | null,
-    browser: IDefaultFileBrowser | null
+    browser: IDefaultFileBrowser | null,
+    registry: ISettingRegistry | null
   ) => {
     const client = new TemplateClient(app.serviceManager.serverSettings);
-    const desk = deskOf(app, browser);
+    const desk = deskOf(app, browser, registry);
     const tracker = new WidgetTracker<MainAreaWidget<LaunchForm>>({ namespace: 'kernelkit-launch' });
     const known = new Map<string, ITemplate>();
 
     app.commands.addCommand(LAUNCH, {
       label: args => {
-        const title = known.get(String(args['template']))?.title ?? 'Template';
+        const title = known.get(templateOf(args))?.title ?? 'Template';
         return args['isPalette'] === true ? `Launch ${title}` : title;
       },
-      caption: args => known.get(String(args['template']))?.about ?? 'Open the form of a template of backtests',
+      caption: args => known.get(templateOf(args))?.about ?? 'Open the form of a template of backtests',
       icon: args => (args['isPalette'] === true ? undefined : launchIcon),
       describedBy: { args: ARGUMENTS },
       execute: async args => {

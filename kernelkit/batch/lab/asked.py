@@ -16,8 +16,16 @@ _KINDS: dict[str, Any] = {
     "path": str,
     "hide_code": bool,
     "force": bool,
+    "cluster": str | None,
 }
-_DEFAULTS: dict[str, Any] = {"values": {}, "name": None, "path": "", "hide_code": False, "force": False}
+_DEFAULTS: dict[str, Any] = {
+    "values": {},
+    "name": None,
+    "path": "",
+    "hide_code": False,
+    "force": False,
+    "cluster": None,
+}
 
 
 def asked(content: Mapping[str, Any], *keys: str) -> dict[str, Any]:

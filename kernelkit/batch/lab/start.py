@@ -13,12 +13,12 @@ from kernelkit.batch.queue import Queue
 
 
 def start(content: Mapping[str, Any], store: Store, queue: Queue) -> dict[str, Any]:
-    """Queue the runs that {"template", "values", "name", "hide_code", "force"} asks for, in the server's root folder.
+    """Queue the runs that {"template", "values", "name", "hide_code", "force", "cluster"} asks for, in the root folder.
 
     Answers {"queued": [id], "runs": [record]}, the records of all of them in the order of their axes: what is done
     already is not queued, unless forced. UsageError as of `kernelkit run`, for all fields that are wrong.
     """
-    said = asked(content, "template", "values", "name", "hide_code", "force")
+    said = asked(content, "template", "values", "name", "hide_code", "force", "cluster")
     found = read(said.pop("template"), store.root)
     form.check(found, said["values"]).refuse()
     outcomes = queue.add(plan(found.path, said.pop("values"), store.folder, place=store.root, **said))
