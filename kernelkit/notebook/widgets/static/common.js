@@ -13,6 +13,7 @@ function make(name, attributes = {}, ...children) {
   const node = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
     if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    else if (key.startsWith("aria-") && value !== null && value !== undefined) node.setAttribute(key, String(value));
     else if (value === true) node.setAttribute(key, "");
     else if (value !== false && value !== null && value !== undefined) node.setAttribute(key, String(value));
   }
@@ -236,6 +237,15 @@ function unpack(part, buffer = part.data) {
 /** int64 nanoseconds, as `unpack` has them, as milliseconds. */
 function milliseconds(values) {
   return values.map((v) => v / 1e6);
+}
+
+/** Send a message to the kernel; where there is none, as in a saved page, `fail` is told so. */
+function post(model, content, fail = () => {}) {
+  try {
+    model.send(content);
+  } catch {
+    fail("There is no kernel to ask: run the cell again.");
+  }
 }
 
 /** Listen to messages of the kernel: handlers by kind get (content, arrays); returns what ends it. */

@@ -166,7 +166,7 @@ function cards(model, root, { fail }) {
     const ask = button("Why?", `Why order ${order.order} traded`, () => {
       ask.disabled = true;
       answer.textContent = "Running the trial again \u2026";
-      model.send({ kind: "why", order: order.order });
+      post(model, { kind: "why", order: order.order }, fail);
     });
     return make("section", {}, make("div", { class: "kkw-bar" }, make("b", {}, about), make("span", { class: "kkw-space" }), ask), make("dl", {},
       ...row("Decided", order.submitted === null ? "" : `${when(order.submitted)}, close ${priced(order.decision)}`),

@@ -53,7 +53,7 @@ function asker(model, answered) {
     waiting = ++serial;
     clearTimeout(late);
     late = setTimeout(() => { waiting = 0; }, 3000); // a kernel that has gone does not answer
-    model.send({ kind: "window", serial, ...question });
+    post(model, { kind: "window", serial, ...question });
   };
   const end = onMessage(model, {
     window: (content, arrays) => {
@@ -75,7 +75,7 @@ function asker(model, answered) {
 function panes(model, root, { fail, say }, attributes = {}) {
   let facts = model.get("facts"), overview = overviewOf(model), detail = null, hover = null, drag = null, brushed = false;
   const show = { log: false, fills: true, volume: false };
-  const view = viewOf(facts.rows, () => { want(); surface.redraw(); });
+  const view = viewOf(facts.rows, () => { tellView(); want(); surface.redraw(); });
   const head = make("div", { class: "kkw-bar" }), bar = make("div", { class: "kkw-bar" }), notes = make("div", { class: "kkw-note" });
   root.append(head, bar);
   const surface = canvas(root, model.get("height"), draw, {
@@ -85,6 +85,11 @@ function panes(model, root, { fail, say }, attributes = {}) {
   root.append(notes);
   const tip = tooltip(root), node = surface.node;
   const kernel = asker(model, (content, arrays) => { detail = picture(facts.rows, content, arrays); want(); surface.redraw(); });
+
+  /** What the element says of itself, for scripts and tests: the rows in view. */
+  function tellView() {
+    Object.assign(node.dataset, { from: view.from.toFixed(2), to: view.to.toFixed(2) });
+  }
 
   // --- which picture is shown
 
@@ -133,10 +138,10 @@ function panes(model, root, { fail, say }, attributes = {}) {
     head.replaceChildren(make("span", { class: "kkw-title" }, facts.title), make("span", { class: "kkw-note" }, facts.caption));
     bar.replaceChildren();
     for (const { name, labels, at } of dims) {
-      const pick = (k) => model.send({ kind: "trial", labels: { [name]: labels[Number(k)] } });
+      const pick = (k) => post(model, { kind: "trial", labels: { [name]: labels[Number(k)] } }, fail);
       bar.append(choice(name, labels.map((label, k) => [k, String(label)]), at, pick));
     }
-    if (assets.length) bar.append(choice("asset", assets.map((a) => [a, a]), facts.asset, (asset) => model.send({ kind: "asset", asset })));
+    if (assets.length) bar.append(choice("asset", assets.map((a) => [a, a]), facts.asset, (asset) => post(model, { kind: "asset", asset }, fail)));
     bar.append(
       ...chips(), make("span", { class: "kkw-space" }),
       toggle("Log", "Logarithmic scale", "log"), toggle("Fills", "Show fills and trades", "fills"),
@@ -201,7 +206,7 @@ function panes(model, root, { fail, say }, attributes = {}) {
   function draw(ctx, width, tall) {
     const colours = theme(root), right = width - AXIS, x = (row) => ((row - view.from) / (view.to - view.from)) * right;
     const areas = layout(tall).map((area) => ({ ...area, y: scaleOf(area) }));
-    Object.assign(node.dataset, { from: view.from.toFixed(2), to: view.to.toFixed(2), step: pictureAt((view.from + view.to) / 2).step });
+    node.dataset.step = pictureAt((view.from + view.to) / 2).step;
     ctx.font = `11px ${colours.font}`;
     ctx.textBaseline = "middle";
     const ticks = timeMarks(right);
@@ -573,7 +578,7 @@ function panes(model, root, { fail, say }, attributes = {}) {
       if (done?.brush && done.moved) {
         const [from, to] = [done.row, rowAt(px)].sort((a, b) => a - b).map(Math.floor);
         brushed = true;
-        model.send({ kind: "span", from, to });
+        post(model, { kind: "span", from, to }, fail);
       } else if (done && !done.moved) {
         const fill = fillAt(px, py);
         if (fill?.trade >= 0) select(model, { trade: fill.trade });
@@ -589,7 +594,7 @@ function panes(model, root, { fail, say }, attributes = {}) {
       const lines = event.deltaMode ? 30 : 1;
       const changed = sideways
         ? view.pan((event.deltaX * lines) / plot())
-        : view.zoom(Math.exp(Math.max(-60, Math.min(60, event.deltaY * lines)) * 0.004), rowAt(Math.min(px, plot())));
+        : view.zoom(Math.exp(Math.max(-600, Math.min(600, event.deltaY * lines)) * 0.002), rowAt(Math.min(px, plot())));
       if (changed) event.preventDefault(); // at the whole span the page scrolls on
     },
     keydown(event) {
@@ -635,6 +640,7 @@ function panes(model, root, { fail, say }, attributes = {}) {
   }
   for (const [name, f] of Object.entries(follow)) model.on(name, f);
   const heard = onMessage(model, { error: ({ text }) => fail(text) });
+  tellView();
   tools();
   if (model.get("trade")) goToTrade();
   return { end: ending(heard, kernel.end, surface.end, ...Object.entries(follow).map(([name, f]) => () => model.off(name, f))) };
