@@ -15,7 +15,7 @@ def kept(values: np.ndarray, points: int = POINTS) -> np.ndarray:
     Of each piece and line the lowest and the highest value, and the first and the last row of all.
 
     >>> kept(np.array([0.0, 5.0, 0.0, 0.0, -5.0, 0.0, 0.0, 0.0]), 6).tolist()
-    [0, 1, 4, 7]
+    [0, 1, 4, 5, 7]
     """
     n = len(values)
     if n <= points:
