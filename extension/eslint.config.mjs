@@ -10,6 +10,8 @@ export default tseslint.config(
       '@typescript-eslint/explicit-module-boundary-types': 'error',
       // `() => doIt()` reads better than braces around one call
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      // Lumino's `connect(this._onChange, this)` binds what it is given
+      '@typescript-eslint/unbound-method': 'off',
       // a renderer is async by its interface
       '@typescript-eslint/require-await': 'off',
       // JupyterLab's own convention

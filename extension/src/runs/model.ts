@@ -18,7 +18,7 @@ const MANY = 100;
 
 /** Loads while `isWanted` says that somebody looks. */
 export class RunsModel {
-  constructor(services: ServiceManager.IManager, isWanted: (this: void) => boolean) {
+  constructor(services: ServiceManager.IManager, isWanted: () => boolean) {
     this._services = services;
     this._isWanted = isWanted;
     this._poll = new Poll({

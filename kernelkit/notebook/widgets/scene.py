@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelkit.errors import RunError, UsageError, message
-from kernelkit.notebook.bundle import best_place, rounded, thin, times
+from kernelkit.notebook.bundle import rounded, thin, times
 from kernelkit.notebook.widgets.pyramid import Cut, Pyramid, line
 from kernelkit.notebook.widgets.shares import Shares, shares_of
 from kernelkit.report import words
+from kernelkit.report.shown import best_place
 from kernelkit.result import check_result, curves_of, selected
 from kernelkit.result import fills as fills_of
 from kernelkit.result import orders as orders_of
