@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,14 @@ import xarray as xr
 
 from kernelkit.batch import context, runs
 
+STORE = f"{context.MAIN}{context.SUFFIX}"
+
 
 def keep_run(root: Path, run_id: str, seed: int | None = 0, mean: float = 0.0, **fields: object) -> None:
     """A run with 500 sessions of a made-up curve; without a seed it keeps no result."""
     folder = root / "runs" / run_id
     folder.mkdir(parents=True)
-    store = None if seed is None else context.STORE
+    store = None if seed is None else STORE
     run = runs.Run(**{"id": run_id, "name": run_id, "template": "t", "status": "done", "store": store, **fields})
     (folder / runs.FILE).write_text(json.dumps(run.to_json()))
     if seed is not None:
@@ -30,7 +31,7 @@ def keep_curve(folder: Path, returns: np.ndarray) -> None:
     session = ("time", time.astype("M8[D]").astype("i8"))
     attrs = {"periods_per_year": 252.0}
     curve = xr.DataArray(1e6 * np.cumprod(1.0 + returns), {"time": time, "session": session}, "time", attrs=attrs)
-    xr.Dataset({"equity": curve}).to_zarr(folder / context.STORE, consolidated=False)
+    xr.Dataset({"equity": curve}).to_zarr(folder / STORE, consolidated=False)
 
 
 async def test_compare__puts_runs_side_by_side(get, jp_root_dir):
@@ -54,14 +55,13 @@ async def test_compare__does_not_hold_up_the_server(get, jp_root_dir):
     keep_run(jp_root_dir, "a-1", 1)
     keep_run(jp_root_dir, "a-2", 2)
     coming = asyncio.ensure_future(get("compare", query=[("ids", "a-1"), ("ids", "a-2")]))
-    longest = 0.0
+    answers = 0
     while not coming.done():
-        before = time.monotonic()
         await get("runs")
-        longest = max(longest, time.monotonic() - before)
-        await asyncio.sleep(0.05)
+        answers += 1
+        await asyncio.sleep(0.02)
     assert (await coming)["common"]["sessions"] == 499
-    assert longest < 1.0
+    assert answers > 3  # one after the other it would be one
 
 
 @pytest.mark.parametrize("run_id", ["..", "../runs", "/etc", ".", "a/b", "a%2-1"])

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_pla
 
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "build" / "ui"
-TIMEOUT_S = 30
+TIMEOUT_S = 90  # of a busy machine
 INSTALL = "apt-get install chromium"
 
 
