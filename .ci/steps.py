@@ -27,7 +27,10 @@ TESTS = {
     "notebooks": ["--nbval", "--nbval-current-env", "notebooks"],
     "ui": ["tests/ui"],
 }
-PRETTY = ["extension/src", "extension/style", "extension/schema", "extension/*.json", "extension/*.mjs"]
+PRETTY = [
+    *("extension/src", "extension/style", "extension/schema", "extension/*.json", "extension/*.mjs"),
+    "kernelkit/notebook/widgets/static",
+]
 LINTS = {
     "ruff": ["ruff", "check", "."],
     "format": ["ruff", "format", "--check", "."],

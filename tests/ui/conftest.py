@@ -66,8 +66,12 @@ class Session:
 
     def shoot(self, name: str) -> None:
         """Keep a picture for whoever wants to look."""
+        self.page.screenshot(path=self.picture(name))
+
+    def picture(self, name: str) -> Path:
+        """Where a picture of this name is kept."""
         SHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=SHOTS / f"{name}.png")
+        return SHOTS / f"{name}.png"
 
 
 @pytest.fixture(scope="session")

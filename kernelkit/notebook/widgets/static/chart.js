@@ -1,7 +1,7 @@
 // The chart of a trial.
 
 function render({ model, el }) {
-  const own = frame(el, "chart", `Chart of ${model.get("facts").title}`);
+  const own = frame(el, 'chart', `Chart of ${model.get('facts').title}`);
   return panes(model, own.root, own).end;
 }
 

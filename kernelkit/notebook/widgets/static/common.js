@@ -2,8 +2,15 @@
 
 const DAY = 86400e3;
 const TYPES = {
-  float64: Float64Array, float32: Float32Array, int32: Int32Array, int64: BigInt64Array,
-  int8: Int8Array, uint8: Uint8Array, uint16: Uint16Array, int16: Int16Array, uint32: Uint32Array,
+  float64: Float64Array,
+  float32: Float32Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  uint16: Uint16Array,
+  int16: Int16Array,
+  uint32: Uint32Array
 };
 
 // --- elements
@@ -12,9 +19,9 @@ const TYPES = {
 function make(name, attributes = {}, ...children) {
   const node = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
-    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
-    else if (key.startsWith("aria-") && value !== null && value !== undefined) node.setAttribute(key, String(value));
-    else if (value === true) node.setAttribute(key, "");
+    if (key.startsWith('on')) node.addEventListener(key.slice(2), value);
+    else if (key.startsWith('aria-') && value !== null && value !== undefined) node.setAttribute(key, String(value));
+    else if (value === true) node.setAttribute(key, '');
     else if (value !== false && value !== null && value !== undefined) node.setAttribute(key, String(value));
   }
   node.append(...children);
@@ -23,42 +30,52 @@ function make(name, attributes = {}, ...children) {
 
 /** A button that says what it does; `pressed` makes it one that stays down. */
 function button(text, label, onclick, pressed) {
-  const node = make("button", { type: "button", title: label, "aria-label": label, onclick }, text);
-  if (pressed !== undefined) node.setAttribute("aria-pressed", pressed);
+  const node = make('button', { type: 'button', title: label, 'aria-label': label, onclick }, text);
+  if (pressed !== undefined) node.setAttribute('aria-pressed', pressed);
   return node;
 }
 
 /** A labelled select: pairs of [value, text]. */
 function choice(text, pairs, value, onchange) {
-  const node = make("select", { "aria-label": text, onchange: () => onchange(node.value) });
-  for (const [key, name] of pairs) node.append(make("option", { value: key }, name));
+  const node = make('select', { 'aria-label': text, onchange: () => onchange(node.value) });
+  for (const [key, name] of pairs) node.append(make('option', { value: key }, name));
   node.value = value;
-  return make("label", {}, text, node);
+  return make('label', {}, text, node);
 }
 
 /** The root of a widget, with a line for errors and one that screen readers speak. */
 function frame(el, name, label) {
-  const root = make("div", { class: `kkw kkw-${name}`, role: "group", "aria-label": label });
-  const fault = make("div", { class: "kkw-fault", role: "alert" });
-  const live = make("div", { class: "kkw-live", "aria-live": "polite" });
+  const root = make('div', { class: `kkw kkw-${name}`, role: 'group', 'aria-label': label });
+  const fault = make('div', { class: 'kkw-fault', role: 'alert' });
+  const live = make('div', { class: 'kkw-live', 'aria-live': 'polite' });
   root.append(fault, live);
   el.append(root);
-  return { root, fail: (text) => { fault.textContent = text; }, say: (text) => { live.textContent = text; } };
+  return {
+    root,
+    fail: text => {
+      fault.textContent = text;
+    },
+    say: text => {
+      live.textContent = text;
+    }
+  };
 }
 
 /** A box that follows the pointer and stays inside the widget: show(text, x, y), hide(). */
 function tooltip(root) {
-  const box = make("div", { class: "kkw-tip", role: "presentation" });
+  const box = make('div', { class: 'kkw-tip', role: 'presentation' });
   root.append(box);
   return {
-    hide: () => { box.style.visibility = "hidden"; },
+    hide: () => {
+      box.style.visibility = 'hidden';
+    },
     show: (text, x, y) => {
       box.textContent = text;
       const room = root.clientWidth - box.offsetWidth - 4;
       const left = x + 14 <= room ? x + 14 : x - 14 - box.offsetWidth;
       box.style.transform = `translate(${Math.max(0, Math.min(left, room))}px, ${Math.max(0, y + 12)}px)`;
-      box.style.visibility = "visible";
-    },
+      box.style.visibility = 'visible';
+    }
   };
 }
 
@@ -67,20 +84,26 @@ function tooltip(root) {
 /** The colours of the theme around the widget, read when drawing: it may change at any time. */
 function theme(root) {
   const style = getComputedStyle(root);
-  const read = (name) => style.getPropertyValue(`--kk-${name}`).trim();
-  const names = ["ink", "faint", "paper", "line", "focus", "blue", "red", "amber", "violet", "teal", "font"];
-  return Object.fromEntries(names.map((name) => [name, read(name)]));
+  const read = name => style.getPropertyValue(`--kk-${name}`).trim();
+  const names = ['ink', 'faint', 'paper', 'line', 'focus', 'blue', 'red', 'amber', 'violet', 'teal', 'font'];
+  return Object.fromEntries(names.map(name => [name, read(name)]));
 }
 
 /** Call back when the theme changes; returns what ends it. */
 function onTheme(changed) {
   const later = () => requestAnimationFrame(changed);
   const seen = new MutationObserver(later);
-  const watched = { attributes: true, attributeFilter: ["class", "style", "data-jp-theme-name", "data-vscode-theme-kind"] };
+  const watched = {
+    attributes: true,
+    attributeFilter: ['class', 'style', 'data-jp-theme-name', 'data-vscode-theme-kind']
+  };
   for (const node of [document.documentElement, document.body]) seen.observe(node, watched);
-  const media = matchMedia("(prefers-color-scheme: dark)");
-  media.addEventListener("change", later);
-  return () => { seen.disconnect(); media.removeEventListener("change", later); };
+  const media = matchMedia('(prefers-color-scheme: dark)');
+  media.addEventListener('change', later);
+  return () => {
+    seen.disconnect();
+    media.removeEventListener('change', later);
+  };
 }
 
 /**
@@ -88,13 +111,15 @@ function onTheme(changed) {
  * draw(ctx, width, height) is called in CSS pixels; returns { node, redraw, end }.
  */
 function canvas(parent, height, draw, attributes = {}) {
-  const node = make("canvas", { style: `height:${height}px`, ...attributes });
+  const node = make('canvas', { style: `height:${height}px`, ...attributes });
   parent.append(node);
-  const ctx = node.getContext("2d");
+  const ctx = node.getContext('2d');
   let asked = 0;
   const paint = () => {
     asked = 0;
-    const width = node.clientWidth, tall = node.clientHeight, ratio = devicePixelRatio || 1;
+    const width = node.clientWidth,
+      tall = node.clientHeight,
+      ratio = devicePixelRatio || 1;
     if (!width || !tall) return;
     if (node.width !== Math.round(width * ratio) || node.height !== Math.round(tall * ratio)) {
       node.width = Math.round(width * ratio);
@@ -104,11 +129,21 @@ function canvas(parent, height, draw, attributes = {}) {
     ctx.clearRect(0, 0, width, tall);
     draw(ctx, width, tall);
   };
-  const redraw = () => { asked ||= requestAnimationFrame(paint); };
+  const redraw = () => {
+    asked ||= requestAnimationFrame(paint);
+  };
   const sized = new ResizeObserver(redraw);
   sized.observe(node);
   const themed = onTheme(redraw);
-  return { node, redraw, end: () => { sized.disconnect(); themed(); cancelAnimationFrame(asked); } };
+  return {
+    node,
+    redraw,
+    end: () => {
+      sized.disconnect();
+      themed();
+      cancelAnimationFrame(asked);
+    }
+  };
 }
 
 /** Where a pointer event is, in CSS pixels of a node. */
@@ -125,21 +160,35 @@ function scale(lo, hi, start, stop, log = false) {
     const wide = Math.abs(lo) * 0.05 || 1;
     [lo, hi, log] = [lo - wide, hi + wide, false];
   }
-  const f = log ? Math.log : (v) => v, g = log ? Math.exp : (v) => v;
-  const from = f(lo), slope = (stop - start) / (f(hi) - from);
-  const at = (value) => start + (f(value) - from) * slope;
-  const back = (pixel) => g(from + (pixel - start) / slope);
-  return { lo, hi, start, stop, log, at, back, ticks: (count) => (log ? logTicks(lo, hi, count) : niceTicks(lo, hi, count)) };
+  const f = log ? Math.log : v => v,
+    g = log ? Math.exp : v => v;
+  const from = f(lo),
+    slope = (stop - start) / (f(hi) - from);
+  const at = value => start + (f(value) - from) * slope;
+  const back = pixel => g(from + (pixel - start) / slope);
+  return {
+    lo,
+    hi,
+    start,
+    stop,
+    log,
+    at,
+    back,
+    ticks: count => (log ? logTicks(lo, hi, count) : niceTicks(lo, hi, count))
+  };
 }
 
 /** Multiples of 1, 2 or 5 times a power of ten inside [lo, hi], about `count`. */
 function niceTicks(lo, hi, count = 5) {
   if (!(hi > lo)) return [lo];
-  const rough = (hi - lo) / Math.max(1, count), exponent = Math.floor(Math.log10(rough));
+  const rough = (hi - lo) / Math.max(1, count),
+    exponent = Math.floor(Math.log10(rough));
   const unit = 10 ** exponent;
-  const step = [1, 2, 5, 10].find((m) => m * unit >= rough * (1 - 1e-9));
-  const size = step * unit, found = [];
-  for (let k = Math.ceil(lo / size - 1e-9); k * size <= hi + 1e-9 * size; k++) found.push(Number((k * size).toPrecision(12)));
+  const step = [1, 2, 5, 10].find(m => m * unit >= rough * (1 - 1e-9));
+  const size = step * unit,
+    found = [];
+  for (let k = Math.ceil(lo / size - 1e-9); k * size <= hi + 1e-9 * size; k++)
+    found.push(Number((k * size).toPrecision(12)));
   return found;
 }
 
@@ -155,17 +204,35 @@ function logTicks(lo, hi, count = 5) {
   return found;
 }
 
-const STEPS = [1e3, 5e3, 15e3, 30e3, 60e3, 300e3, 900e3, 1800e3, 3600e3, 3 * 3600e3, 6 * 3600e3, 12 * 3600e3, DAY, 2 * DAY, 7 * DAY];
+const STEPS = [
+  1e3,
+  5e3,
+  15e3,
+  30e3,
+  60e3,
+  300e3,
+  900e3,
+  1800e3,
+  3600e3,
+  3 * 3600e3,
+  6 * 3600e3,
+  12 * 3600e3,
+  DAY,
+  2 * DAY,
+  7 * DAY
+];
 const MONTHS = [1, 3, 6, 12, 24, 60, 120, 240];
 
 /** Round UTC moments in [lo, hi] (milliseconds), about `count`, as [moment, label]. */
 function timeTicks(lo, hi, count = 8) {
-  const rough = (hi - lo) / Math.max(1, count), step = STEPS.find((s) => s >= rough), found = [];
+  const rough = (hi - lo) / Math.max(1, count),
+    step = STEPS.find(s => s >= rough),
+    found = [];
   if (step !== undefined) {
     for (let t = Math.ceil(lo / step) * step; t <= hi; t += step) found.push([t, tickLabel(t, step)]);
     return found;
   }
-  const months = MONTHS.find((m) => m * 30.44 * DAY >= rough) ?? 600;
+  const months = MONTHS.find(m => m * 30.44 * DAY >= rough) ?? 600;
   const first = new Date(lo);
   let m = Math.ceil((first.getUTCFullYear() * 12 + first.getUTCMonth()) / months) * months;
   for (; ; m += months) {
@@ -185,38 +252,45 @@ function tickLabel(t, step) {
 // --- words
 
 function iso(ms) {
-  return Number.isFinite(ms) ? new Date(ms).toISOString() : "";
+  return Number.isFinite(ms) ? new Date(ms).toISOString() : '';
 }
 
 /** A moment as short as `step`, the time between neighbours in milliseconds, allows. */
 function moment(ms, step = DAY) {
-  const text = iso(ms).replace("T", " ");
+  const text = iso(ms).replace('T', ' ');
   if (step >= DAY && ms % DAY === 0) return text.slice(0, 10);
   return step >= 60e3 ? text.slice(0, 16) : step >= 1e3 ? text.slice(0, 19) : text.slice(0, 23);
 }
 
 /** A number to so many significant digits, with a true minus; empty for none. */
 function number(value, digits = 6) {
-  if (value === null || value === undefined || !Number.isFinite(value)) return "";
+  if (value === null || value === undefined || !Number.isFinite(value)) return '';
   const size = Math.abs(value);
-  const text = size !== 0 && (size < 1e-4 || size >= 1e15)
-    ? value.toExponential(Math.max(0, digits - 1))
-    : value.toLocaleString("en-US", { maximumSignificantDigits: digits });
-  return text.replace("-", "\u2212");
+  const text =
+    size !== 0 && (size < 1e-4 || size >= 1e15)
+      ? value.toExponential(Math.max(0, digits - 1))
+      : value.toLocaleString('en-US', { maximumSignificantDigits: digits });
+  return text.replace('-', '\u2212');
 }
 
 /** A large number in few characters, as the pictures in Python have it: 1.25M. */
 function compact(value) {
-  if (!Number.isFinite(value)) return "";
-  const units = [[1e9, "G"], [1e6, "M"], [1e4, "k"]];
-  const [unit, name] = units.find(([u]) => Math.abs(value) >= u) ?? [1, ""];
-  return number(name === "k" ? value / 1e3 : value / unit, 4) + name;
+  if (!Number.isFinite(value)) return '';
+  const units = [
+    [1e9, 'G'],
+    [1e6, 'M'],
+    [1e4, 'k']
+  ];
+  const [unit, name] = units.find(([u]) => Math.abs(value) >= u) ?? [1, ''];
+  return number(name === 'k' ? value / 1e3 : value / unit, 4) + name;
 }
 
 /** A fraction as percent. */
 function percent(value, digits = 2) {
   const text = (100 * value).toFixed(digits);
-  return Number.isFinite(value) ? `${(Number(text) === 0 ? text.replace("-", "") : text).replace("-", "\u2212")} %` : "";
+  return Number.isFinite(value)
+    ? `${(Number(text) === 0 ? text.replace('-', '') : text).replace('-', '\u2212')} %`
+    : '';
 }
 
 // --- arrays and messages
@@ -225,18 +299,19 @@ function percent(value, digits = 2) {
 function unpack(part, buffer = part.data) {
   const type = TYPES[part.dtype];
   if (!type) throw new Error(`array of ${part.dtype}: no such type here`);
-  const bytes = buffer instanceof DataView || ArrayBuffer.isView(buffer)
-    ? buffer.buffer.slice(buffer.byteOffset, buffer.byteOffset + buffer.byteLength) // a view may begin anywhere, an array may not
-    : buffer.slice(0);
+  const bytes =
+    buffer instanceof DataView || ArrayBuffer.isView(buffer)
+      ? buffer.buffer.slice(buffer.byteOffset, buffer.byteOffset + buffer.byteLength) // a view may begin anywhere, an array may not
+      : buffer.slice(0);
   let values = new type(bytes);
-  if (part.dtype === "int64") values = Float64Array.from(values, Number);
+  if (part.dtype === 'int64') values = Float64Array.from(values, Number);
   values.shape = part.shape;
   return values;
 }
 
 /** int64 nanoseconds, as `unpack` has them, as milliseconds. */
 function milliseconds(values) {
-  return values.map((v) => v / 1e6);
+  return values.map(v => v / 1e6);
 }
 
 /** Send a message to the kernel; where there is none, as in a saved page, `fail` is told so. */
@@ -244,7 +319,7 @@ function post(model, content, fail = () => {}) {
   try {
     model.send(content);
   } catch {
-    fail("There is no kernel to ask: run the cell again.");
+    fail('There is no kernel to ask: run the cell again.');
   }
 }
 
@@ -254,33 +329,38 @@ function onMessage(model, handlers) {
     const handler = handlers[content.kind];
     if (!handler) return;
     const arrays = {};
-    Object.entries(content.arrays ?? {}).forEach(([name, part], k) => { arrays[name] = unpack(part, buffers[k]); });
+    Object.entries(content.arrays ?? {}).forEach(([name, part], k) => {
+      arrays[name] = unpack(part, buffers[k]);
+    });
     handler(content, arrays);
   };
-  model.on("msg:custom", hear);
-  return () => model.off("msg:custom", hear);
+  model.on('msg:custom', hear);
+  return () => model.off('msg:custom', hear);
 }
 
 // --- selection
 
 /** What is selected in all widgets of the result: { trial, trade, span }; span in milliseconds. */
 function selected(model) {
-  return model.get("selected") ?? {};
+  return model.get('selected') ?? {};
 }
 
 /** Select in all widgets of the result: select(model, { trade: 3 }). */
 function select(model, part) {
-  model.set("selected", { ...selected(model), ...part });
+  model.set('selected', { ...selected(model), ...part });
   model.save_changes();
 }
 
 /** Run functions when the widget goes: render returns ending(f, g). */
 function ending(...ends) {
-  return () => ends.forEach((end) => end());
+  return () => ends.forEach(end => end());
 }
 
 /** Call `f` with the newest arguments after a pause of `ms`. */
 function debounce(f, ms) {
   let timer;
-  return (...args) => { clearTimeout(timer); timer = setTimeout(() => f(...args), ms); };
+  return (...args) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => f(...args), ms);
+  };
 }

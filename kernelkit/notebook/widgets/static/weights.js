@@ -4,70 +4,105 @@ const SIDE = { left: 110, right: 12, top: 8, bottom: 22 };
 const STACKED = 6;
 
 function render({ model, el }) {
-  const { root, fail, say } = frame(el, "weights", "Weights");
-  const bar = make("div", { class: "kkw-bar" }), area = make("div", {}), key = make("div", { class: "kkw-key" });
+  const { root, fail, say } = frame(el, 'weights', 'Weights');
+  const bar = make('div', { class: 'kkw-bar' }),
+    area = make('div', {}),
+    key = make('div', { class: 'kkw-key' });
   root.append(bar, area, key);
   const tip = tooltip(root);
-  let about, whole, shown, span, mode, hover = null, asked = 0;
+  let about,
+    whole,
+    shown,
+    span,
+    mode,
+    hover = null,
+    asked = 0;
 
-  const decode = (arrays) => ({ ...arrays, time: milliseconds(arrays.time) });
+  const decode = arrays => ({ ...arrays, time: milliseconds(arrays.time) });
   function load() {
-    about = model.get("about");
-    whole = shown = decode(Object.fromEntries(Object.entries(model.get("arrays")).map(([name, part]) => [name, unpack(part)])));
+    about = model.get('about');
+    whole = shown = decode(
+      Object.fromEntries(Object.entries(model.get('arrays')).map(([name, part]) => [name, unpack(part)]))
+    );
     span = [...about.ends];
-    mode = about.stackable ? mode ?? "areas" : "map";
+    mode = about.stackable ? (mode ?? 'areas') : 'map';
   }
   load();
 
-  const colours = (look) => [look.blue, "#e69f00", "#009e73", look.red, "#56b4e9", look.line];
+  const colours = look => [look.blue, '#e69f00', '#009e73', look.red, '#56b4e9', look.line];
   const many = () => shown.time.length;
   const weight = (k, i) => shown.values[k * many() + i];
   /** The rows that are drawn: of many assets the largest, and all others as one. */
   function rows() {
     const n = about.assets.length;
-    if (mode === "map" || n <= STACKED) return about.assets.map((name, k) => ({ name, at: (i) => weight(k, i) }));
-    const rest = (i) => { let sum = 0; for (let k = STACKED - 1; k < n; k++) sum += weight(k, i); return sum; };
-    return [...about.assets.slice(0, STACKED - 1).map((name, k) => ({ name, at: (i) => weight(k, i) })), { name: "others", at: rest }];
+    if (mode === 'map' || n <= STACKED) return about.assets.map((name, k) => ({ name, at: i => weight(k, i) }));
+    const rest = i => {
+      let sum = 0;
+      for (let k = STACKED - 1; k < n; k++) sum += weight(k, i);
+      return sum;
+    };
+    return [
+      ...about.assets.slice(0, STACKED - 1).map((name, k) => ({ name, at: i => weight(k, i) })),
+      { name: 'others', at: rest }
+    ];
   }
-  const time = (width) => scale(span[0], span[1], SIDE.left, width - SIDE.right);
-  const end = (i) => (i + 1 < many() ? shown.time[i + 1] : shown === whole ? about.ends[1] : span[1]);
+  const time = width => scale(span[0], span[1], SIDE.left, width - SIDE.right);
+  const end = i => (i + 1 < many() ? shown.time[i + 1] : shown === whole ? about.ends[1] : span[1]);
 
   const tall = Math.max(220, Math.min(520, 60 + 14 * about.assets.length));
-  const picture = canvas(area, about.stackable ? 280 : tall, (ctx, width, height) => {
-    const look = theme(root), x = time(width);
-    ctx.font = `11px ${look.font}`;
-    ctx.textBaseline = "middle";
-    ctx.save();
-    ctx.beginPath();
-    ctx.rect(SIDE.left, 0, width - SIDE.left - SIDE.right, height);
-    ctx.clip();
-    mode === "areas" ? areas(ctx, look, x, height) : map(ctx, look, x, height);
-    if (hover) {
-      ctx.fillStyle = look.ink;
-      ctx.globalAlpha = 0.5;
-      ctx.fillRect(Math.round(x.at(shown.time[hover.i])), SIDE.top, 1, height - SIDE.top - SIDE.bottom);
-      ctx.globalAlpha = 1;
-    }
-    ctx.restore();
-    ctx.fillStyle = look.faint;
-    ctx.textAlign = "center";
-    for (const [t, label] of timeTicks(x.lo, x.hi, width / 90)) ctx.fillText(label, x.at(t), height - 9);
-    mode === "areas" ? amounts(ctx, look, width, height) : names(ctx, look, height);
-  }, { tabindex: 0, role: "img", "aria-label": "Weights over time; plus and minus zoom, arrow keys move, 0 shows all" });
+  const picture = canvas(
+    area,
+    about.stackable ? 280 : tall,
+    (ctx, width, height) => {
+      const look = theme(root),
+        x = time(width);
+      ctx.font = `11px ${look.font}`;
+      ctx.textBaseline = 'middle';
+      ctx.save();
+      ctx.beginPath();
+      ctx.rect(SIDE.left, 0, width - SIDE.left - SIDE.right, height);
+      ctx.clip();
+      mode === 'areas' ? areas(ctx, look, x, height) : map(ctx, look, x, height);
+      if (hover) {
+        ctx.fillStyle = look.ink;
+        ctx.globalAlpha = 0.5;
+        ctx.fillRect(Math.round(x.at(shown.time[hover.i])), SIDE.top, 1, height - SIDE.top - SIDE.bottom);
+        ctx.globalAlpha = 1;
+      }
+      ctx.restore();
+      ctx.fillStyle = look.faint;
+      ctx.textAlign = 'center';
+      for (const [t, label] of timeTicks(x.lo, x.hi, width / 90)) ctx.fillText(label, x.at(t), height - 9);
+      mode === 'areas' ? amounts(ctx, look, width, height) : names(ctx, look, height);
+    },
+    { tabindex: 0, role: 'img', 'aria-label': 'Weights over time; plus and minus zoom, arrow keys move, 0 shows all' }
+  );
 
   function top() {
     let most = 1;
-    for (let i = 0; i < many(); i++) { let sum = 0; for (let k = 0; k < about.assets.length; k++) sum += weight(k, i); most = Math.max(most, sum); }
+    for (let i = 0; i < many(); i++) {
+      let sum = 0;
+      for (let k = 0; k < about.assets.length; k++) sum += weight(k, i);
+      most = Math.max(most, sum);
+    }
     return most;
   }
-  const amount = (height) => scale(0, top(), height - SIDE.bottom, SIDE.top);
+  const amount = height => scale(0, top(), height - SIDE.bottom, SIDE.top);
   function areas(ctx, look, x, height) {
-    const y = amount(height), list = rows(), below = new Float64Array(many());
+    const y = amount(height),
+      list = rows(),
+      below = new Float64Array(many());
     list.forEach((row, k) => {
       const above = below.map((v, i) => v + row.at(i));
       ctx.beginPath();
-      for (let i = 0; i < many(); i++) { ctx.lineTo(x.at(shown.time[i]), y.at(above[i])); ctx.lineTo(x.at(end(i)), y.at(above[i])); }
-      for (let i = many() - 1; i >= 0; i--) { ctx.lineTo(x.at(end(i)), y.at(below[i])); ctx.lineTo(x.at(shown.time[i]), y.at(below[i])); }
+      for (let i = 0; i < many(); i++) {
+        ctx.lineTo(x.at(shown.time[i]), y.at(above[i]));
+        ctx.lineTo(x.at(end(i)), y.at(above[i]));
+      }
+      for (let i = many() - 1; i >= 0; i--) {
+        ctx.lineTo(x.at(end(i)), y.at(below[i]));
+        ctx.lineTo(x.at(shown.time[i]), y.at(below[i]));
+      }
       ctx.fillStyle = colours(look)[k];
       ctx.globalAlpha = 0.8;
       ctx.fill();
@@ -77,7 +112,7 @@ function render({ model, el }) {
   }
   function amounts(ctx, look, width, height) {
     const y = amount(height);
-    ctx.textAlign = "right";
+    ctx.textAlign = 'right';
     for (const tick of y.ticks(5)) {
       ctx.fillStyle = look.faint;
       ctx.fillText(percent(tick, 0), SIDE.left - 8, y.at(tick));
@@ -85,7 +120,7 @@ function render({ model, el }) {
       ctx.fillRect(SIDE.left, Math.round(y.at(tick)), width - SIDE.left - SIDE.right, 1);
     }
   }
-  const step = (height) => (height - SIDE.top - SIDE.bottom) / about.assets.length;
+  const step = height => (height - SIDE.top - SIDE.bottom) / about.assets.length;
   function map(ctx, look, x, height) {
     let limit = 1e-9;
     for (const v of shown.values) limit = Math.max(limit, Math.abs(v));
@@ -104,8 +139,9 @@ function render({ model, el }) {
     key.textContent = `blue long, red short; the strongest colour is ${percent(limit, 1)} of equity`;
   }
   function names(ctx, look, height) {
-    const high = step(height), every = Math.max(1, Math.ceil(13 / high));
-    ctx.textAlign = "right";
+    const high = step(height),
+      every = Math.max(1, Math.ceil(13 / high));
+    ctx.textAlign = 'right';
     about.assets.forEach((name, k) => {
       if (k % every && k !== hover?.k) return;
       ctx.fillStyle = k === hover?.k ? look.ink : look.faint;
@@ -113,67 +149,94 @@ function render({ model, el }) {
     });
   }
   function legend() {
-    if (mode !== "areas") return;
+    if (mode !== 'areas') return;
     const look = theme(root);
-    key.replaceChildren(...rows().map((row, k) => {
-      const swatch = make("i", {});
-      swatch.style.background = colours(look)[k];
-      return make("span", {}, swatch, row.name);
-    }));
+    key.replaceChildren(
+      ...rows().map((row, k) => {
+        const swatch = make('i', {});
+        swatch.style.background = colours(look)[k];
+        return make('span', {}, swatch, row.name);
+      })
+    );
   }
 
   const fetch = debounce(() => {
     asked += 1;
-    model.send({ kind: "span", first: span[0], last: span[1], asked });
+    model.send({ kind: 'span', first: span[0], last: span[1], asked });
   }, 60);
   function zoom(next) {
-    const [lo, hi] = about.ends, least = 5 * DAY / 24;
+    const [lo, hi] = about.ends,
+      least = (5 * DAY) / 24;
     const wide = Math.min(hi - lo, Math.max(least, next[1] - next[0]));
     const first = Math.min(Math.max(lo, next[0]), hi - wide);
     span = [first, first + wide];
-    if (first <= lo && wide >= hi - lo) { asked += 1; shown = whole; } else fetch();
+    if (first <= lo && wide >= hi - lo) {
+      asked += 1;
+      shown = whole;
+    } else fetch();
     picture.redraw();
   }
   function around(share, factor) {
     const t = span[0] + share * (span[1] - span[0]);
     zoom([t - factor * (t - span[0]), t + factor * (span[1] - t)]);
   }
-  const share = (px) => Math.min(1, Math.max(0, (px - SIDE.left) / (picture.node.clientWidth - SIDE.left - SIDE.right)));
+  const share = px => Math.min(1, Math.max(0, (px - SIDE.left) / (picture.node.clientWidth - SIDE.left - SIDE.right)));
 
   let grip = null;
-  picture.node.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    around(share(place(event, picture.node)[0]), Math.exp(Math.sign(event.deltaY) * 0.25));
-  }, { passive: false });
-  picture.node.addEventListener("pointerdown", (event) => {
+  picture.node.addEventListener(
+    'wheel',
+    event => {
+      event.preventDefault();
+      around(share(place(event, picture.node)[0]), Math.exp(Math.sign(event.deltaY) * 0.25));
+    },
+    { passive: false }
+  );
+  picture.node.addEventListener('pointerdown', event => {
     grip = { px: place(event, picture.node)[0], span };
     picture.node.setPointerCapture(event.pointerId);
   });
-  picture.node.addEventListener("pointerup", () => { grip = null; });
-  picture.node.addEventListener("dblclick", () => zoom([...about.ends]));
-  picture.node.addEventListener("pointermove", (event) => {
-    const [px, py] = place(event, picture.node), x = time(picture.node.clientWidth);
+  picture.node.addEventListener('pointerup', () => {
+    grip = null;
+  });
+  picture.node.addEventListener('dblclick', () => zoom([...about.ends]));
+  picture.node.addEventListener('pointermove', event => {
+    const [px, py] = place(event, picture.node),
+      x = time(picture.node.clientWidth);
     if (grip) {
       const shift = ((grip.px - px) / (x.stop - x.start)) * (grip.span[1] - grip.span[0]);
-      return zoom(grip.span.map((t) => t + shift));
+      return zoom(grip.span.map(t => t + shift));
     }
     let i = 0;
     while (i + 1 < many() && shown.time[i + 1] <= x.back(px)) i++;
-    const k = mode === "map" ? Math.floor((py - SIDE.top) / step(picture.node.clientHeight)) : null;
+    const k = mode === 'map' ? Math.floor((py - SIDE.top) / step(picture.node.clientHeight)) : null;
     hover = { i, k };
     const list = [...about.assets.keys()].sort((a, b) => Math.abs(weight(b, i)) - Math.abs(weight(a, i))).slice(0, 8);
     if (k !== null && k >= 0 && k < about.assets.length && !list.includes(k)) list.unshift(k);
-    const lines = list.map((one) => `${one === k ? "\u25b8 " : ""}${about.assets[one]} ${percent(weight(one, i), 1)}`);
+    const lines = list.map(one => `${one === k ? '\u25b8 ' : ''}${about.assets[one]} ${percent(weight(one, i), 1)}`);
     if (about.assets.length > list.length) lines.push(`${about.assets.length - list.length} others`);
-    tip.show([moment(shown.time[i]), ...lines, `gross ${percent(shown.gross[i], 1)}, net ${percent(shown.net[i], 1)}`].join("\n"), px, py + area.offsetTop);
+    tip.show(
+      [moment(shown.time[i]), ...lines, `gross ${percent(shown.gross[i], 1)}, net ${percent(shown.net[i], 1)}`].join(
+        '\n'
+      ),
+      px,
+      py + area.offsetTop
+    );
     picture.redraw();
   });
-  picture.node.addEventListener("pointerleave", () => { hover = null; tip.hide(); picture.redraw(); });
-  picture.node.addEventListener("keydown", (event) => {
+  picture.node.addEventListener('pointerleave', () => {
+    hover = null;
+    tip.hide();
+    picture.redraw();
+  });
+  picture.node.addEventListener('keydown', event => {
     const wide = span[1] - span[0];
     const acts = {
-      "+": () => around(0.5, 0.7), "=": () => around(0.5, 0.7), "-": () => around(0.5, 1.4), 0: () => zoom([...about.ends]),
-      ArrowLeft: () => zoom(span.map((t) => t - 0.1 * wide)), ArrowRight: () => zoom(span.map((t) => t + 0.1 * wide)),
+      '+': () => around(0.5, 0.7),
+      '=': () => around(0.5, 0.7),
+      '-': () => around(0.5, 1.4),
+      0: () => zoom([...about.ends]),
+      ArrowLeft: () => zoom(span.map(t => t - 0.1 * wide)),
+      ArrowRight: () => zoom(span.map(t => t + 0.1 * wide))
     };
     if (!acts[event.key]) return;
     event.preventDefault();
@@ -181,35 +244,61 @@ function render({ model, el }) {
     say(`${moment(span[0])} to ${moment(span[1])}`);
   });
 
-  const title = make("span", { class: "kkw-title" }, about.title);
-  const modes = button("Heat map", "Heat map of every asset", () => {
-    mode = mode === "map" ? "areas" : "map";
-    modes.setAttribute("aria-pressed", mode === "map");
-    legend();
-    picture.redraw();
-  }, mode === "map");
+  const title = make('span', { class: 'kkw-title' }, about.title);
+  const modes = button(
+    'Heat map',
+    'Heat map of every asset',
+    () => {
+      mode = mode === 'map' ? 'areas' : 'map';
+      modes.setAttribute('aria-pressed', mode === 'map');
+      legend();
+      picture.redraw();
+    },
+    mode === 'map'
+  );
   modes.disabled = !about.stackable;
-  if (!about.stackable) modes.title = "Areas cannot be put on each other where weights are negative";
-  bar.append(title, make("span", { class: "kkw-space" }), modes, button("Reset", "Show the whole span", () => zoom([...about.ends])));
+  if (!about.stackable) modes.title = 'Areas cannot be put on each other where weights are negative';
+  bar.append(
+    title,
+    make('span', { class: 'kkw-space' }),
+    modes,
+    button('Reset', 'Show the whole span', () => zoom([...about.ends]))
+  );
   legend();
 
   function follow() {
     const now = selected(model).span;
     zoom(now ? [now[0], now[1] + DAY] : [...about.ends]);
   }
-  const reload = () => { load(); title.textContent = about.title; legend(); picture.redraw(); };
+  const reload = () => {
+    load();
+    title.textContent = about.title;
+    legend();
+    picture.redraw();
+  };
   let last = JSON.stringify(selected(model).span ?? null);
   const hear = () => {
     const now = JSON.stringify(selected(model).span ?? null);
-    if (now !== last) { last = now; follow(); }
+    if (now !== last) {
+      last = now;
+      follow();
+    }
   };
   const quiet = onMessage(model, {
-    part: (content, arrays) => { if (content.asked === asked) { shown = decode(arrays); picture.redraw(); } },
-    error: (content) => fail(content.text),
+    part: (content, arrays) => {
+      if (content.asked === asked) {
+        shown = decode(arrays);
+        picture.redraw();
+      }
+    },
+    error: content => fail(content.text)
   });
-  model.on("change:selected", hear);
-  model.on("change:about", reload);
-  return ending(picture.end, quiet, () => { model.off("change:selected", hear); model.off("change:about", reload); });
+  model.on('change:selected', hear);
+  model.on('change:about', reload);
+  return ending(picture.end, quiet, () => {
+    model.off('change:selected', hear);
+    model.off('change:about', reload);
+  });
 }
 
 export default { render };
