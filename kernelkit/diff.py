@@ -78,10 +78,10 @@ class Cause:
 class Difference:
     """What `diff` found; `same` where there is nothing, to the last bit.
 
-    `cell` is the trial that was looked at, the first of `n_differ` of `n_cells` that differ. `bar`, `order` and `fill`
-    are the first ones that do, None where none does. `stage` says what came first in time: decision, execution or
-    value. `causes` are the inputs that differ and can have made it, the likeliest first; `others` differ as well, but
-    only later or in what cannot make a first difference of this kind.
+    `cell` is the trial that was looked at, the first of `n_differ` of `n_cells` that differ; the others are compared by
+    their metrics alone. `bar`, `order` and `fill` are the first ones that differ, None where none does. `stage` says
+    what came first in time: decision, execution or value. `causes` are the inputs that differ and can have made it, the
+    likeliest first; `others` differ as well, but only later or in what cannot make a first difference of this kind.
     """
 
     cell: Mapping[str, Any]
@@ -106,6 +106,8 @@ class Difference:
         """What a person wants to know first."""
         if self.same:
             also = f"; what they were made with is not: {self.others[0]}" if self.others else ""
+            if self.n_cells > 1:
+                return f"All {self.n_cells} trials have the same metrics, and the first the same bars and orders{also}."
             return f"The results are the same to the last bit{also}."
         where = ", ".join(f"{name}={_word(label)}" for name, label in self.cell.items())
         of = f"{self.n_differ} of {self.n_cells} trials differ, the first is {where}. " if self.n_cells > 1 else ""
@@ -175,17 +177,16 @@ def diff(a: xr.Dataset, b: xr.Dataset, **sel: Any) -> Difference:
             raise UsageError(message("result", "no final_equity", "the result of a backtest", fix))
     a, b = selected(a, sel), selected(b, sel)
     axes = _axes(a, b)
-    cells = [dict(zip(axes, labels, strict=True)) for labels in np.ndindex(*(a.sizes[name] for name in axes))]
-    apart = [cell for cell in cells if _metrics(a.isel(cell), b.isel(cell))]
-    where = apart[0] if apart else cells[0]
+    differs = _cells(a, b, axes)
+    n_differ, first = int(differs.sum()), int(differs.argmax())  # where none does, the first of all is looked at
+    where = dict(zip(axes, map(int, np.unravel_index(first, differs.shape)), strict=True))
     one, other = a.isel(where), b.isel(where)
     label = {name: one[name].item() for name in axes}
     differ = tuple(_inputs(one, other))
     # numbers that agree are no proof: the trial that is looked at is compared bar by bar and order by order
     bar, (asked, order), fill = _bar(one, other), _order(one, other), _row(_table(one, fills), _table(other, fills))
-    if not apart and bar is order is fill is None:
-        return Difference(label, 0, len(cells), others=differ)
-    apart = apart or [where]
+    if not n_differ and bar is order is fill is None:
+        return Difference(label, 0, differs.size, others=differ)
     note = _note(one, other)
     stage, when = _stage(bar, asked, order, fill)
     if note:  # bars alone do not say whether it was a decision
@@ -194,8 +195,8 @@ def diff(a: xr.Dataset, b: xr.Dataset, **sel: Any) -> Difference:
     causes = [c for kind in kinds for c in differ if c.kind == kind and _before(c.since, when)]
     return Difference(
         label,
-        len(apart),
-        len(cells),
+        max(n_differ, 1),
+        differs.size,
         bar,
         order,
         fill,
@@ -215,6 +216,17 @@ def _axes(a: xr.Dataset, b: xr.Dataset) -> list[str]:
     if found != wanted or any(a[n].values.tolist() != b[n].values.tolist() for n in found):
         said = f"{', '.join(wanted) or 'one trial'} in one, {', '.join(found) or 'one trial'} in the other"
         raise UsageError(message("axes", said, "the same labels", "Choose a trial of each: a.sel(...), b.sel(...)."))
+    return found
+
+
+def _cells(a: xr.Dataset, b: xr.Dataset, axes: list[str]) -> np.ndarray:
+    """Which trials differ in a number, or in why they have none (bool, over ``axes``)."""
+    found = np.zeros([a.sizes[name] for name in axes], bool)
+    for name, array in a.data_vars.items():
+        if name in b.data_vars and set(array.dims) == set(axes) == set(b[name].dims):
+            x, y = (r[name].transpose(*axes).values for r in (a, b))
+            numbers = x.dtype.kind == y.dtype.kind == "f"
+            found |= (x != y) & ~(np.isnan(x) & np.isnan(y)) if numbers else x != y
     return found
 
 
@@ -385,6 +397,11 @@ def _strategies(a: xr.Dataset, b: xr.Dataset, one: Curves | None, other: Curves 
         lines = zip_longest(*(text.splitlines() for text in texts), fillvalue="nothing")
         number, (x, y) = next((i, pair) for i, pair in enumerate(lines, 1) if pair[0] != pair[1])
         yield Cause("strategy", f"line {number} of {names[0]}", x.strip(), y.strip())
+    elif one is not None and other is not None and one.recipe.job.text != other.recipe.job.text:
+        # what was compiled has also what the function captures: numbers, text, helpers
+        lines = zip_longest(*(c.recipe.job.text.splitlines() for c in (one, other)), fillvalue="nothing")
+        x, y = next(pair for pair in lines if pair[0] != pair[1])
+        yield Cause("strategy", f"what {names[0]} captures", x.strip(), y.strip())
 
 
 def _text(curves: Curves) -> str:

@@ -122,6 +122,20 @@ def test_diff__finds_the_one_price_that_was_changed(bar, rows):
         assert found.fill is None or found.fill.time >= other["open_at"].values[bar]
 
 
+def test_diff__names_what_the_strategy_captures():
+    def made(share):
+        @kk.strategy
+        def part(ctx):
+            ctx.target_percent(share if ctx.close[0] > ctx.close.sma(20) else 0.0)
+
+        return kk.backtest(BARS, part, start="1999-09")
+
+    found = kk.diff(made(1.0), made(0.5))
+    assert (found.causes[0].kind, found.causes[0].what) == ("strategy", "what part captures")
+    assert "1.0" in found.causes[0].a
+    assert "0.5" in found.causes[0].b
+
+
 def test_diff__looks_at_the_first_trial_that_differs():
     one, other = (
         kk.backtest(BARS, trend, grid={"n": [20, 30, 40]}, venue=VENUE, where=None, start="1999-09") for _ in range(2)

@@ -92,6 +92,12 @@ def test_reconcile__parts_of_a_fill_are_matched_together():
     assert len(found.pieces) == 2 * len(REAL)
 
 
+def test_pairs__tenths_leave_nothing_over():
+    tenths = Fills(np.array([1, 2, 3]), np.full(3, 0.1), np.full(3, 7), np.arange(3))
+    found = pair(Fills(np.array([1]), np.array([0.3]), np.array([7]), np.array([0])), tenths, 10)
+    assert [(p.simulated, p.real) for p in found] == [(0, 0), (0, 1), (0, 2)]
+
+
 def test_reconcile__orders_named_by_the_broker_are_taken_at_its_word():
     """However late: 40 days are more than any window."""
     late = REAL.assign(order=FILLS["order"])

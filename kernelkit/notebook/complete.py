@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kernelkit.batch.runs import list_runs
 from kernelkit.market import fees, slippage, venues
 from kernelkit.market.fill_model import NAMED
 from kernelkit.notebook.config import SETTINGS, config_of
@@ -124,8 +125,7 @@ class Place:
 
     def runs(self) -> list[str]:
         """Ids of runs, the newest first."""
-        files = Path(config_of(self.shell).runs).glob("*/run.json")
-        return [path.parent.name for path in sorted(files, key=lambda path: -path.stat().st_mtime)]
+        return [run.id for run in list_runs(config_of(self.shell).runs)]
 
     def titles(self) -> list[str]:
         """The backtests that --repeat knows."""
@@ -150,9 +150,10 @@ class Place:
         from kernelkit.strategy import Signal, Strategy
 
         magics = self.shell.magics_manager.registry.get(BacktestMagics.__name__)
-        again = list(magics.done.values())[-1:] if "--repeat" in self.text and magics is not None else []
-        for _, found in again:
-            return dict(found.defaults)
+        if "--repeat" in self.text and magics is not None and magics.done:
+            named = re.search(r"--name[ =](\S+)", self.text)
+            title = named[1] if named is not None and named[1] in magics.done else next(reversed(magics.done))
+            return dict(magics.done[title][1].defaults)
         for name in self.text.split():
             found = self.namespace.get(name)
             if isinstance(found, Strategy | Signal):

@@ -38,9 +38,9 @@ NS = "datetime64[ns]"
 class Reconciliation:
     """The gap between real and simulated profit, in quote currency, and the parts that it is the sum of.
 
-    `pieces` has a row for each part of a fill: asset, side, quantity, both times, prices and fees (none on the side
-    that it is missing from), the market's price at both times, the gap and its parts. `slippage` is refitted to the
-    real fills.
+    `pieces` has a row for each part of a fill: asset, side, quantity, notional (the simulated one, where there is one),
+    both times, prices and fees (none on the side that it is missing from), the market's price at both times, the gap
+    and its parts. `slippage` is refitted to the real fills.
     """
 
     real: float
@@ -62,7 +62,7 @@ class Reconciliation:
     def matched(self) -> float:
         """Which part of the simulated notional was really traded, 0 to 1."""
         own = self.pieces[self.pieces["simulated_time"].notna()]
-        value = own["quantity"] * own["simulated_price"].abs()
+        value = own["notional"]
         return float(value[own["real_time"].notna()].sum() / value.sum()) if len(own) else 1.0
 
     def by(self, *columns: str) -> pd.DataFrame:
@@ -191,7 +191,7 @@ def _pieces(
                     )
                     | _order(simulated, sent)
                 )
-    names = ["asset", "side", "quantity", "simulated_time", "real_time", "simulated_price", "real_price"]
+    names = ["asset", "side", "quantity", "notional", "simulated_time", "real_time", "simulated_price", "real_price"]
     names += ["simulated_fee", "real_fee", "simulated_market", "real_market", "gap", *PARTS, "order"]
     table = pd.DataFrame(rows, columns=[*names, "unsent"])
     moved = table.pop("unsent").to_numpy(bool) & table["real_time"].isna().to_numpy()
@@ -230,6 +230,8 @@ def _piece(
         end = market.end[asset]
         worth[name] = 0.0 if one is None else market.value(asset, side * quantity, end - row[f"{name}_price"]) - fee
     row["simulated_market"], row["real_market"] = market.at(asset, ours, theirs)
+    price = row["real_price" if ours is None else "simulated_price"]
+    row["notional"] = abs(market.value(asset, quantity, price))
     row["gap"] = worth["real"] - worth["simulated"]
     if ours is None or theirs is None:
         row["signal" if ours is None else "missed"] = row["gap"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# A part of a fill so small is rounding.
-DUST = 1e-9
+# A part of a fill so small is that of the linear programme, or of a difference of its quantities: no part.
+DUST, ROUNDING = 1e-9, 1e-14
 # Of two pairings that are as near in time, the one with the smaller largest distance: costs are convex by this little.
 CONVEX = 1e-6
 
@@ -48,8 +48,9 @@ def _take(left: tuple[NDArray[np.float64], ...], i: int, j: int, wanted: float) 
     for rest in (left[0][i], left[1][j]):
         if abs(rest - wanted) <= DUST * rest and rest <= min(left[0][i], left[1][j]):
             quantity = float(rest)
-    left[0][i] -= quantity
-    left[1][j] -= quantity
+    for side, k in ((left[0], i), (left[1], j)):
+        rest = side[k] - quantity
+        side[k] = rest if rest > ROUNDING * quantity else 0.0
     return quantity
 
 
