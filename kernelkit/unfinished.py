@@ -47,6 +47,7 @@ def ask(results: Results, keys: np.ndarray, recipe: Recipe, dim: str = "", label
         "numbers": numbers.ravel().tolist(),
         "keys": keys.tobytes().hex(),
         "strategy": recipe.strategy.name,
+        "asset": None if len(recipe.assets) > 1 or recipe.shared else recipe.assets[0],
     }
     content = json.dumps(told, default=str).encode()
     path = results.place / f"asked-{hashlib.sha256(content).hexdigest()[:32]}.json"
@@ -66,7 +67,8 @@ def so_far(place: Path) -> dict[str, xr.Dataset]:
     results, studies = Results(place), dict[bytes, list[dict[str, Any]]]()
     for path in sorted(place.glob("asked-*.json"), key=lambda path: path.stat().st_mtime_ns):
         asked = json.loads(path.read_bytes())
-        studies.setdefault(canonical_json([asked[n] for n in ("strategy", "dim", "coords")]), []).append(asked)
+        study = canonical_json([asked.get(n) for n in ("strategy", "dim", "coords", "asset")])
+        studies.setdefault(study, []).append(asked)
     names = _names([(batches[0]["dim"], batches[0]["strategy"]) for batches in studies.values()])
     return {name: _whole(results, batches) for name, batches in zip(names, studies.values(), strict=True)}
 
@@ -118,5 +120,7 @@ def _metrics(results: Results, asked: Mapping[str, Any]) -> xr.Dataset:
     shape = tuple(len(v) for v in coords.values())
     values = rows[numbers.reshape(shape)]
     ds = xr.Dataset({n: (tuple(coords), values[..., k]) for k, n in enumerate(L.HEADLINE)}, coords)
+    if asked.get("asset") is not None:
+        ds = ds.assign_coords(asset=asked["asset"])
     schema.label(ds)
     return ds.assign_attrs(strategy=asked["strategy"], ended=int(outcome.done.sum()), trials=len(keys))
