@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kernelkit.errors import UsageError, arguments, message
 from kernelkit.files import write_atomic
 from kernelkit.result import actions, check_result, fills, orders
+from kernelkit.schema import VARIABLES
 from kernelkit.trips import trades
 
 if TYPE_CHECKING:
@@ -19,15 +20,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import xarray as xr
 
-BASE, QUOTE = "base units", "quote currency"
-# units of the columns of one trial's tables; times are UTC, what is not here has none
-UNITS = {
-    **dict.fromkeys(("quantity", "filled", "display", "position"), BASE),
-    **dict.fromkeys(("price", "reference", "limit", "trigger", "entry", "exit"), f"{QUOTE} / base unit"),
-    **dict.fromkeys(("fee", "fees", "cash", "pnl", "amount"), QUOTE),
+# columns of one trial's tables that the schema does not have, by a variable of the same units; others have none
+LIKE = {
+    **dict.fromkeys(("quantity", "filled", "display"), "position"),
+    **dict.fromkeys(("price", "reference", "limit", "trigger", "entry", "exit"), "close"),
+    **dict.fromkeys(("fee", "pnl", "amount"), "cash"),
 }
 WITHIN = ("block", "summary")  # dims of what is inside a trial, and no table's
-PROVENANCE = ("name", "strategy", "params", "lineage", "costs", "venue", "fill_model", "recipe", "ledger", "partial")
+PROVENANCE = ("name", "strategy", "params", "lineage", "costs", "venue", "fill_model", "ledger", "partial")
 
 
 def metrics(res: xr.Dataset) -> pd.DataFrame:
@@ -75,7 +75,7 @@ def to_arrow(res: xr.Dataset, table: str = "metrics") -> pa.Table:
     >>> bars, hold = kk.data.load("sp500_index"), kk.strategies.find("buy_and_hold")
     >>> found = to_arrow(kk.backtest(bars, hold), "fills")
     >>> found.num_rows, str(found.schema.field("time").type), found.schema.field("price").metadata[b"units"]
-    (1, 'timestamp[ns, tz=UTC]', b'quote currency / base unit')
+    (1, 'timestamp[ns, tz=UTC]', b'quote')
     """
     import pandas as pd
     import pyarrow as pa
@@ -91,17 +91,20 @@ def to_arrow(res: xr.Dataset, table: str = "metrics") -> pa.Table:
         if pd.api.types.is_datetime64_dtype(values):
             values = values.astype("datetime64[ns]").dt.tz_localize("UTC")
         array = pa.Array.from_pandas(values)
-        own = (
-            res[name].attrs if table in ("metrics", "curves") and name in res.variables else {"units": UNITS.get(name)}
-        )
+        own = res[name].attrs if table in ("metrics", "curves") and name in res.variables else _units(name)
         about = {key: str(own[key]) for key in ("units", "long_name") if own.get(key)}
         columns.append(array)
         fields.append(pa.field(name, array.type, metadata=about))
     return pa.Table.from_arrays(columns, schema=pa.schema(fields, metadata={"kernelkit": json.dumps(told)}))
 
 
+def _units(name: str) -> dict[str, str]:
+    row = VARIABLES.get(LIKE.get(name, name))
+    return {"units": row.units} if row is not None and row.units else {}
+
+
 def _provenance(res: xr.Dataset, table: str) -> dict[str, Any]:
-    known = {name: res.attrs[name] for name in PROVENANCE if name in res.attrs and name != "recipe"}
+    known = {name: res.attrs[name] for name in PROVENANCE if name in res.attrs}
     chosen = {str(n): v.item() for n, v in res.coords.items() if v.ndim == 0}
     found = {"table": table, "version": importlib.metadata.version("kernelkit"), **known, "at": chosen}
     return json.loads(json.dumps(found, default=str))  # type: ignore[no-any-return]

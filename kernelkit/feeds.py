@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,17 @@ from kernelkit.errors import DataError, UsageError, message
 Poll = Callable[[], Any]  # bars that are new, None where there are none
 
 
-def pieces(feed: Any, every: float, idle: float | None) -> Iterator[Any]:
+def pieces(feed: Any, every: float, idle: float | None, taken: Callable[[], int]) -> Iterator[Any]:
     """What ``feed`` has, as it comes; a function or a file is looked at every so many seconds.
 
-    It ends when it has been ``idle`` for so many seconds (None: never), an iterable with its last item. Raises
-    UsageError for anything else.
+    ``taken`` says how many bars the run has taken: where that was the same for ``idle`` seconds (None: for ever), a
+    function or a file has ended, whatever it hands over again. An iterable ends with its last item. Raises UsageError
+    for anything else.
     """
     if isinstance(feed, str | os.PathLike):
-        yield from _polled(watch(Path(feed)), every, idle)
+        yield from _polled(watch(Path(feed)), every, idle, taken)
     elif callable(feed):
-        yield from _polled(feed, every, idle)
+        yield from _polled(feed, every, idle, taken)
     elif isinstance(feed, Iterable) and not hasattr(feed, "dims") and not hasattr(feed, "columns"):
         yield from feed
     else:
@@ -31,17 +32,26 @@ def pieces(feed: Any, every: float, idle: float | None) -> Iterator[Any]:
         raise UsageError(message("feed", type(feed).__name__, wanted, "Write [bars] for bars that are there."))
 
 
-def _polled(poll: Poll, every: float, idle: float | None) -> Iterator[Any]:
-    last = time.monotonic()
+def rows(bars: Any) -> int:
+    """How many bars a feed has handed over: the length of a Dataset is the number of its variables."""
+    if bars is None:
+        return 0
+    if hasattr(bars, "sizes"):
+        return int(bars.sizes.get("time", 0))
+    return max(map(rows, bars.values()), default=0) if isinstance(bars, Mapping) else len(bars)
+
+
+def _polled(poll: Poll, every: float, idle: float | None, taken: Callable[[], int]) -> Iterator[Any]:
+    last, before = time.monotonic(), taken()
     while True:
         found = poll()
-        if found is not None and len(found):
-            last = time.monotonic()
+        if rows(found):
             yield found
+        if (now := taken()) > before:
+            last, before = time.monotonic(), now
         elif idle is not None and time.monotonic() - last >= idle:
             return
-        else:
-            time.sleep(every)
+        time.sleep(every)
 
 
 def watch(path: Path) -> Poll:

@@ -26,6 +26,11 @@ def write_atomic(path: Path, content: bytes) -> None:
         raise
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a file at ``path``; False for a name that no file system has, of which Path's own raises."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
 def canonical_json(value: object) -> bytes:
     """The one JSON spelling of `value` (sorted keys, no spaces, no NaN), for hashing and comparing.
 

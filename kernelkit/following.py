@@ -50,7 +50,7 @@ class Following:
             fix = "Write async for update in kk.follow(...):."
             raise UsageError(message("feed", "an asynchronous one", "one that can be iterated", fix))
         with self._alone():
-            for piece in feeds.pieces(self._feed, self._every, self._idle):
+            for piece in feeds.pieces(self._feed, self._every, self._idle, lambda: self.run.bars):
                 yield from self._take(piece)
 
     async def __aiter__(self) -> AsyncIterator[Update]:
@@ -104,7 +104,7 @@ class Following:
         """Run what is new of ``bars``, some at a time, and write it to the disk."""
         import xarray as xr
 
-        if bars is None or len(bars) == 0:
+        if not feeds.rows(bars):
             return
         read = bars if isinstance(bars, xr.Dataset) else from_pandas(bars, like=self.run.last)
         later = fresh(self.run.tables, read)
@@ -154,7 +154,7 @@ def follow(  # noqa: PLR0913  its settings are keywords
     ``feed`` is an iterable or asynchronous iterable of bars (Datasets, or frames that are read as ``bars`` were), a
     function that returns those that are new, or the latest ones, or None, or a file: a ``.csv`` of one asset that grows
     at its end, times in its first column, or a ``.zarr`` that `kk.data.store.save` replaces. Functions and files are
-    looked at ``every`` so many seconds, until there has been nothing for ``idle`` seconds (None: for ever). What is
+    looked at ``every`` so many seconds, until nothing new has come for ``idle`` seconds (None: for ever). What is
     handed over again is passed by.
 
     ``into`` is the folder of the run. Where it holds one it goes on, after whatever ended it, without a gap or a bar

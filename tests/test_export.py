@@ -15,6 +15,7 @@ import xarray as xr
 import kernelkit as kk
 from kernelkit.errors import RunError, UsageError
 from kernelkit.export import TABLES
+from kernelkit.schema import VARIABLES
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,8 @@ def test_the_metrics_of_a_sweep__are_a_row_for_each_cell(grid: xr.Dataset) -> No
 
 def test_units_and_provenance__travel_with_the_table(one: xr.Dataset, grid: xr.Dataset) -> None:
     fills, metrics = kk.to_arrow(one, "fills").schema, kk.to_arrow(grid).schema
-    assert fills.field("quantity").metadata == {b"units": b"base units"}
+    for name, like in {"quantity": "position", "position": "position", "price": "close", "fee": "fees"}.items():
+        assert fills.field(name).metadata == {b"units": VARIABLES[like].units.encode()}
     assert metrics.field("cagr").metadata[b"units"].decode() == grid["cagr"].attrs["units"]
     told = json.loads(fills.metadata[b"kernelkit"])
     assert told["at"] == {"fast": 5, "slow": 50, "asset": "SPX"}

@@ -208,6 +208,31 @@ def test_a_function__is_asked_for_the_latest_bars(tmp_path: Path) -> None:
     assert [u.bar for u in live] == list(range(100, 110))
 
 
+def test_a_function_that_always_has_the_latest_bars__is_asked_now_and_then_and_ends(tmp_path: Path) -> None:
+    asked, now = list[float](), [0.0]
+
+    def latest() -> xr.Dataset:
+        asked.append(now[0])
+        assert len(asked) < 100, "it is asked without end"
+        return part(90, 105)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("time.monotonic", lambda: now[0])
+        patch.setattr("time.sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+        live = kk.follow(latest, channel, into=tmp_path / "run", bars=part(0, 100), every=1.0, idle=5.0)
+        assert [u.bar for u in live] == list(range(100, 105))
+    assert asked == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+def test_a_feed_that_has_no_bars__is_waited_for(tmp_path: Path) -> None:
+    nothing: list[Any] = [part(0, 0), frame(0, 0), {"SYNTH": frame(0, 0)}, None]
+    live = kk.follow(nothing, channel, into=tmp_path / "run", bars=part(0, 100))
+    assert list(live) == []
+    asked = iter([*nothing, part(100, 101)])
+    live = kk.follow(lambda: next(asked, None), into=tmp_path / "run", every=0.01, idle=0.2)
+    assert [u.bar for u in live] == [100]
+
+
 def test_an_asynchronous_feed__is_followed_with_async_for(tmp_path: Path) -> None:
     async def feed() -> AsyncIterator[xr.Dataset]:
         for k in range(100, 105):

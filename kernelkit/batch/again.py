@@ -19,6 +19,8 @@ from kernelkit.errors import RunError, message
 
 # What --all takes up; what failed is taken up when it is asked for by its id.
 LEFT = ("cancelled", "lost")
+# What values that were not written by `plan.Job.origin` may raise.
+_UNREADABLE = (AttributeError, KeyError, MemoryError, RecursionError, SyntaxError, TypeError, ValueError)
 
 
 def job_of(
@@ -36,7 +38,7 @@ def job_of(
         values = {name: ast.literal_eval(text) for name, text in origin["values"].items()}
         notebook, hide_code, before = origin["notebook"], bool(origin["hide_code"]), origin["cluster"]
         heard = tuple(notify or origin.get("notify", ()))
-    except (AttributeError, KeyError, SyntaxError, TypeError, ValueError) as error:
+    except _UNREADABLE as error:
         fix = "Type the command again that it was made with."
         wanted = "notebook, folder, values, cluster and hide_code"
         raise RunError(message(f"origin of {run.id}", f"{type(error).__name__}: {error}", wanted, fix)) from None
@@ -57,7 +59,7 @@ def typed(run: Run) -> dict[str, str]:
     """
     try:
         values = {name: ast.literal_eval(text) for name, text in (run.origin or {})["values"].items()}
-    except (AttributeError, KeyError, SyntaxError, TypeError, ValueError) as error:
+    except _UNREADABLE as error:
         raise RunError(f"{run.id} does not tell its values ({type(error).__name__}: {error})") from None
     return {name: _typed(value) for name, value in values.items()}
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kernelkit.batch.curves import Curve, extremes
+from kernelkit.batch.curves import Curve
 
 if TYPE_CHECKING:
     import numpy as np
@@ -134,7 +134,9 @@ def _test(name: str, method: str, runs: int, found: list[list[float]]) -> dict[s
 def _drawn(days: np.ndarray, growth: np.ndarray) -> dict[str, list[Any]]:
     import numpy as np
 
-    rows = extremes(growth, POINTS)
+    from kernelkit.report.thinning import kept
+
+    rows = kept(growth, POINTS)
     drawdown = growth / np.maximum.accumulate(growth) - 1.0
     return {
         "time": days[rows].tolist(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,8 @@ def in_full(folders: Sequence[Path]) -> dict[str, Any]:
         raise UsageError(message("runs to compare", len(folders), f"2 to {MOST}", "Select some of them."))
     from kernelkit.batch import common, curves
 
-    runs = [read_run(folder) for folder in folders]
+    # a copy of a run, whose record says the same, is another one
+    runs = [dataclasses.replace(read_run(folder), id=folder.resolve().name) for folder in folders]
     found: dict[str, curves.Curve] = {}
     told: list[dict[str, Any]] = []
     for folder, run in zip(folders, runs, strict=True):

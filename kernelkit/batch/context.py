@@ -28,7 +28,7 @@ MAIN = "result"
 SUFFIX = ".zarr"
 CACHE = "trials"
 HEADLINE = "headline.json"
-EQUITY = ("equity", "equity_oos")  # what runs are compared by
+EQUITY = ("equity_oos", "equity")  # what runs are compared by, the most honest first
 
 
 def run_dir() -> Path | None:

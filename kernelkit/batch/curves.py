@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kernelkit.batch.context import MAIN, SUFFIX
+from kernelkit.batch.context import EQUITY, MAIN, SUFFIX
 from kernelkit.batch.runs import Run
 from kernelkit.errors import RunError
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-# What stands for a run, the most honest first.
-NAMES = ("equity_oos", "equity")
 KEEP = 'keep it with kk.save(res, path, ["equity"])'
 
 
@@ -48,7 +46,7 @@ def read(folder: Path, run: Run) -> Curve:
 
 
 def _curve_of(run: Run, kept: xr.Dataset) -> Curve:
-    there = [name for name in NAMES if name in kept]
+    there = [name for name in EQUITY if name in kept]
     if not there:
         raise RunError(f"the result of {run.id} was kept without its equity; {KEEP}")
     levels = kept[there[0]].squeeze(drop=True)
@@ -75,21 +73,3 @@ def closes(name: str, levels: Any) -> Curve:
     session, equity = session[known], equity[known]
     last = np.append(np.diff(session) != 0, np.ones(min(len(session), 1), bool))
     return Curve(name, session[last], equity[last], float(levels.attrs.get("periods_per_year", 252.0)))
-
-
-def extremes(values: NDArray[np.float64], points: int) -> NDArray[np.int64]:
-    """Rows that draw a curve in at most ``points``: its ends, and of each piece the lowest and the highest.
-
-    >>> import numpy as np
-    >>> extremes(np.array([1.0, 5.0, 2.0, 3.0, 0.0, 4.0, 4.5, 4.6]), 6)
-    array([0, 1, 4, 7])
-    """
-    import numpy as np
-
-    n = len(values)
-    if n <= points:
-        return np.arange(n)
-    edges = np.linspace(0, n, max(points - 2, 2) // 2 + 1).astype("i8")
-    pieces = zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
-    inner = [a + int(pick(values[a:b])) for a, b in pieces for pick in (np.argmin, np.argmax)]
-    return np.unique([0, *inner, n - 1])

@@ -61,12 +61,11 @@ def execute(job: Job, on_change: OnChange | None = None) -> Outcome:
             )
         if before and before.status == "done" and not job.force:
             return Outcome(before, job.folder, fresh=False)
-        if job.force:
-            _clear(job.folder)
-            before = None
-        first = _first(job, before)
+        first = _first(job, None if job.force else before)
         try:
             with stoppable(), runs.Recorder(job.folder, first) as record:
+                if job.force:
+                    _clear(job.folder)
                 _Execution(job, record, on_change).run()
         finally:
             finished = _told(job)
@@ -83,7 +82,7 @@ def _told(job: Job) -> runs.Run:
     except KernelkitError as error:  # the names were right when the run was planned
         found = {name: {"error": str(error)} for name in job.notify}
     run = dataclasses.replace(run, notified=found)
-    write_atomic(job.folder / runs.FILE, json.dumps(run.to_json(), indent=1, allow_nan=False).encode())
+    runs.write(job.folder / runs.FILE, run)
     for name, told in found.items():
         if told.get("missed") or "error" in told:
             said = told.get("error") or "{missed} of its addresses took no message in {tries} tries".format_map(told)
@@ -101,7 +100,7 @@ def _clear(folder: Path) -> None:
 
 def _first(job: Job, before: runs.Run | None) -> runs.Run:
     run = planned(job, provenance.versions(), before)
-    return dataclasses.replace(run, status="running", git=provenance.git_state(job.place))
+    return dataclasses.replace(run, status="running", started=runs.utc_now(), git=provenance.git_state(job.place))
 
 
 def planned(job: Job, versions: Mapping[str, str], before: runs.Run | None = None) -> runs.Run:

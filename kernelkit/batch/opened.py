@@ -100,7 +100,9 @@ class OpenedRun:
     def trials(self) -> Mapping[str, xr.Dataset]:
         """What the trials of its studies have come to so far, by what each goes along; NaN where they have not ended.
 
-        ``attrs["partial"]`` says how many have. Small studies, which take less than a second, are not among them.
+        ``attrs["partial"]`` says how many have, and ``left_out`` counts those that were asked for again with other data
+        or settings. Small studies, which take less than a second, are not among them, nor batches of more than 200,000
+        trials, nor points that are listed and no grid.
         """
         from kernelkit.unfinished import so_far
 

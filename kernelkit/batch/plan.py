@@ -15,7 +15,7 @@ from kernelkit.batch.notify import addresses
 from kernelkit.batch.parameters import bind
 from kernelkit.batch.template import Template, read, templates
 from kernelkit.errors import UsageError
-from kernelkit.files import canonical_json
+from kernelkit.files import canonical_json, is_file
 
 # A folder name on every system.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")
@@ -128,5 +128,5 @@ def named_files(values: Iterable[Any], place: Path) -> list[str]:
     words = [word for value in values if isinstance(value, str) for word in (value, *re.split(r"[\s;]+", value))]
     paths = [place / word.partition(":")[0] for word in dict.fromkeys(words)]
     paths = [path / "zarr.json" if path.suffix == ".zarr" else path for path in paths]
-    files = [path for path in paths if path.suffix in (".py", ".ipynb", ".json") and path.is_file()]
+    files = [path for path in paths if path.suffix in (".py", ".ipynb", ".json") and is_file(path)]
     return [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]

@@ -64,11 +64,12 @@ class Pool:
         self.jobs = jobs
         self.waiting = collections.deque(planned)
         self._working: list[_Worker] = []
+        self._over: list[Ended] = []  # not told of yet: a process could not be started meanwhile
 
     @property
     def busy(self) -> bool:
         """Whether anything waits or is at work."""
-        return bool(self.waiting or self._working)
+        return bool(self.waiting or self._working or self._over)
 
     @property
     def working(self) -> list[Job]:
@@ -76,31 +77,33 @@ class Pool:
         return [worker.job for worker in self._working]
 
     def step(self, on_change: OnChange | None = None) -> list[Ended]:
-        """Start what has its turn, tell `on_change` what the records say anew, and return the jobs that have ended."""
-        while self.waiting and len(self._working) < self.jobs:
-            self._working.append(_Worker(self.waiting[0]))
-            self.waiting.popleft()
-        over = []
+        """Tell `on_change` what the records say anew, start what has its turn, and return the jobs that have ended."""
         for worker in list(self._working):
             ended = worker.process.poll() is not None
             worker.look(on_change)
             if ended:
                 self._working.remove(worker)
-                over.append(worker.ended())
+                self._over.append(worker.ended())
+        while self.waiting and len(self._working) < self.jobs:
+            self._working.append(_Worker(self.waiting[0]))
+            self.waiting.popleft()
+        over, self._over = self._over, []
         return over
 
-    def stop(self) -> None:
-        """End the processes, as a signal ends a run; what waits stays where it is."""
-        for worker in self._working:
+    def stop(self, job: Job | None = None) -> None:
+        """End the process of `job`, or all of them, as a signal ends a run; what waits stays where it is."""
+        stopped = [worker for worker in self._working if job is None or worker.job is job]
+        for worker in stopped:
             worker.process.terminate()
         end = time.monotonic() + _STOP_S
-        for worker in self._working:
+        for worker in stopped:
             try:
                 worker.process.wait(max(0.0, end - time.monotonic()))
             except subprocess.TimeoutExpired:
                 worker.process.kill()
                 worker.process.wait()
             worker.close()
+            self._working.remove(worker)
 
 
 class _Worker:
@@ -110,13 +113,20 @@ class _Worker:
         self.job = job
         self._seen: runs.Run | None = None
         self._said = tempfile.TemporaryFile()
+        try:
+            self.process = self._start()
+        except BaseException:
+            self._said.close()
+            raise
+
+    def _start(self) -> subprocess.Popen[bytes]:
         with tempfile.TemporaryFile() as stdin:
-            stdin.write(pickle.dumps(job))
+            stdin.write(pickle.dumps(self.job))
             stdin.seek(0)
             # in a session of its own: Ctrl-C is for whoever owns the pool, and JupyterLab asks before it means it
-            self.process = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-m", "kernelkit.batch.worker"],
-                cwd=job.place,
+                cwd=self.job.place,
                 stdin=stdin,
                 stdout=self._said,
                 stderr=self._said,

@@ -44,7 +44,9 @@ def utc_now() -> str:
 class Run:
     """What a record says; the status is `lost` where the process that has it in hand, queued or running, is gone.
 
-    A queued run's `pid`, `pid_started`, `host` and `heartbeat` are those of the process that holds it for later.
+    `created` is when its first attempt began, `started` when this one did; None before, and in records of versions that
+    did not keep it. A queued run's `pid`, `pid_started`, `host` and `heartbeat` are those of the process that holds it
+    for later.
     `verdict` is what its notebook displayed of `kk.verdict`: `judgement`, `meaning` and `p_value`, None without one.
     `origin` is what the run was started with, as `again.job_of` reads it: `notebook`, `folder` (where it was started),
     `values` (as Python spells them), `cluster` and `hide_code`; None in the records of versions that did not keep it.
@@ -59,6 +61,7 @@ class Run:
     pid_started: str = ""
     host: str = ""
     created: str = ""
+    started: str | None = None
     heartbeat: str = ""
     finished: str | None = None
     progress: float = 0.0
@@ -97,7 +100,7 @@ _KINDS: dict[str, Any] = {
     **dict.fromkeys(("id", "name", "template", "status", "pid_started", "host", "created", "heartbeat"), str),
     **dict.fromkeys(("pid", "cell", "cells"), int),
     **dict.fromkeys(("metrics", "parameters", "versions"), dict),
-    **dict.fromkeys(("finished", "notebook", "report", "store", "strategy", "error"), str | None),
+    **dict.fromkeys(("started", "finished", "notebook", "report", "store", "strategy", "error"), str | None),
     **dict.fromkeys(("data", "verdict", "git", "origin", "notified"), dict | None),
     **dict.fromkeys(("eta_s", "candles_per_s", "cpu_percent"), int | float | None),
     **dict.fromkeys(("failed", "memory_bytes"), int | None),
@@ -125,12 +128,18 @@ def stored_run(path: str | Path) -> Run:
     path = Path(path)
     file = path / FILE if path.is_dir() else path
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
+        record = json.loads(file.read_text(encoding="utf-8"), parse_float=_finite, parse_constant=_finite)
     except FileNotFoundError:
         raise RunError(f"{path}: no {FILE} here; wanted the folder of a run") from None
-    except ValueError as error:
+    except (RecursionError, ValueError) as error:
         raise RunError(f"{file}: not JSON ({error}); remove the folder or restore the file") from None
     return _from_json(record, file)
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text} is no number of JSON")
+    return value
 
 
 def _from_json(record: object, file: Path) -> Run:
@@ -157,7 +166,7 @@ def _is_lost(run: Run) -> bool:
             return False
     try:
         age = datetime.now(UTC) - datetime.fromisoformat(run.heartbeat)
-    except ValueError:
+    except (TypeError, ValueError):  # a time without its zone is none of ours
         return True
     return age.total_seconds() > STALE_S
 

@@ -68,7 +68,7 @@ def _state(run: Run, folder: Path) -> dict[str, str]:
 
 def _elapsed(run: Run) -> str:
     try:
-        seconds = (datetime.fromisoformat(run.finished or "") - datetime.fromisoformat(run.created)).total_seconds()
+        began, ended = (datetime.fromisoformat(text) for text in (run.started or run.created, run.finished or ""))
     except ValueError:
         return "an unknown time"
-    return f"{seconds:,.1f} s"
+    return f"{(ended - began).total_seconds():,.1f} s"

@@ -23,7 +23,7 @@ def read_tags(folder: Path) -> tuple[str, ...]:
         return checked(json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return ()
-    except (ValueError, UsageError) as error:
+    except (OSError, RecursionError, ValueError) as error:
         raise RunError(f"{file}: not a list of tags ({error}); remove it or tag the run again") from None
 
 

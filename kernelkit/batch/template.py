@@ -93,7 +93,7 @@ def _cells(path: Path) -> list[_Cell]:
         notebook = json.loads(path.read_bytes())
         version, metadata = notebook["nbformat"], notebook["metadata"]
         cells = [_cell(cell) for cell in notebook["cells"]] if version == 4 else []
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise UsageError(f"{path}: not a notebook ({type(error).__name__}: {error})") from None
     if version != 4:
         raise UsageError(f"{path}: notebook format {version}, wanted 4; open it in JupyterLab and save it")

@@ -23,6 +23,26 @@ Stamp = tuple[str, tuple[tuple[str, int], ...]]
 
 
 @dataclass
+class Rivals:
+    """The trials of a strategy on data of one kind, real or generated: which, from when to when, and the best."""
+
+    keys: set[bytes] = field(default_factory=set)
+    span: tuple[int, int] = (0, 0)
+    best: tuple[float, float] | None = None  # its annual Sharpe ratio, and its years
+
+    def take(self, row: Row, status: list[int]) -> None:
+        """Add a row of trials, of which ``status`` says how each ended."""
+        begin, end = row["span"]
+        self.span = (min(begin, self.span[0]), max(end, self.span[1])) if any(self.span) else (begin, end)
+        years = (end - begin) / YEAR_NS
+        for key, state, sharpe in zip(row["key"].tolist(), status, row["sharpe_ratio"].tolist(), strict=True):
+            if state != UNTOUCHED:
+                self.keys.add(key)
+            if state == DONE and years > 0.0 and _strength(sharpe, years) > _strength(*(self.best or (-math.inf, 1.0))):
+                self.best = sharpe, years
+
+
+@dataclass
 class Tried:
     """What was tried of one strategy for itself (its rivals), beside what was computed along with that."""
 
@@ -33,10 +53,18 @@ class Tried:
     first: float = math.inf
     last: float = -math.inf
     days: Counter[int] = field(default_factory=Counter)
-    keys: set[bytes] = field(default_factory=set)
-    best: tuple[float, float] | None = None  # the highest annual Sharpe ratio, and the years of that trial
     assets: set[str] = field(default_factory=set)
-    spans: dict[bool, tuple[int, int]] = field(default_factory=dict)  # of rivals, by whether data are generated
+    rivals: dict[bool, Rivals] = field(default_factory=lambda: {False: Rivals(), True: Rivals()})  # True: generated
+
+    @property
+    def generated(self) -> bool:
+        """Whether it was tried on generated data alone: what was tried on real data competes with nothing else."""
+        return not self.rivals[False].keys
+
+    @property
+    def competing(self) -> Rivals:
+        """Those that count: on real data, where there are any."""
+        return self.rivals[self.generated]
 
     def take(self, row: Row) -> None:
         """Add a row of trials."""
@@ -51,15 +79,12 @@ class Tried:
         self.failed += status.count(FAILED)
         self.pruned += status.count(PRUNED)
         self.days[int(row["at"] // DAY_S)] += many
-        begin, end = row["span"]
-        known = self.spans.get(bool(row["synthetic"]), (begin, end))
-        self.spans[bool(row["synthetic"])] = min(begin, known[0]), max(end, known[1])
-        years = (end - begin) / YEAR_NS
-        for key, state, sharpe in zip(row["key"].tolist(), status, row["sharpe_ratio"].tolist(), strict=True):
-            if state != UNTOUCHED:
-                self.keys.add(key)
-            if state == DONE and years > 0.0 and sharpe > (self.best[0] if self.best else -math.inf):
-                self.best = sharpe, years
+        self.rivals[bool(row["synthetic"])].take(row, status)
+
+
+def _strength(sharpe: float, years: float) -> float:
+    """How many standard deviations a Sharpe ratio is from none: a high one of two days is no find."""
+    return sharpe * math.sqrt(years)
 
 
 @dataclass(frozen=True)
@@ -83,7 +108,7 @@ def overview() -> dict[str, Any]:
     return {
         "at": ledger.place(),
         "strategies": [
-            {"strategy": name, **_counted(one), "best_sharpe_ratio": one.best[0] if one.best else None}
+            {"strategy": name, **_counted(one), "best_sharpe_ratio": best[0] if (best := one.competing.best) else None}
             for name, one in sorted(read.strategies.items(), key=lambda pair: -pair[1].last)
         ],
         "days": _by_day(days),
@@ -110,7 +135,7 @@ def of(strategy: str) -> dict[str, Any]:
         **_counted(one),
         "days": _by_day(one.days),
         "versions": versions,
-        "cost": _cost(strategy, one, read) if one.keys else None,
+        "cost": _cost(strategy, one, read) if one.competing.keys else None,
         "assets": ids,
         "sealed_since": None if since is None else _day(since / 1e9),
         "looks": [look._asdict() | {"at": _moment(look.at)} for look in looks],
@@ -153,7 +178,7 @@ def _tree(stamp: Stamp) -> ledger.Lineage:
 def _counted(one: Tried) -> dict[str, Any]:
     return {
         "runs": one.runs,
-        "distinct": len(one.keys),
+        "distinct": sum(len(rivals.keys) for rivals in one.rivals.values()),
         "failed": one.failed,
         "pruned": one.pruned,
         "beside": one.beside,
@@ -170,16 +195,16 @@ def _cost(strategy: str, one: Tried, read: Read) -> dict[str, Any]:
     """
     from kernelkit.inference.significance import expected_max_sharpe
 
-    generated = False not in one.spans  # what was tried on real data competes with nothing else
+    generated, mine = one.generated, one.competing
     markets = [f for f in read.families if f["generated"] is generated and one.assets & set(f["assets"])]
     rivals = sum(f["distinct"] + f["declared"] for f in markets)
-    distinct = len(one.keys)
+    distinct = len(mine.keys)
     counts = {"its own trials": float(distinct)}
     if rivals <= FEW:
-        family = ledger.family(sorted(one.assets), one.spans[generated], synthetic=int(generated))
+        family = ledger.family(sorted(one.assets), mine.span, synthetic=int(generated))
         counts |= {f"as many as they amount to, by {how}": n for how, n in _amount(family, strategy).items()}
     counts |= {"all rivals on its markets, declared ones too": float(rivals)}
-    best, years = one.best or (None, None)
+    best, years = mine.best or (None, None)
 
     def luck(trials: float) -> float | None:
         return None if years is None else float(expected_max_sharpe(max(trials, 1.0), sharpe_variance=1.0 / years))

@@ -57,11 +57,15 @@ def test_over__too_few_sessions_in_common(draw, first):
     assert common.over({"a": curve(draw[0]), "b": curve(draw[1], first=first)}) is None
 
 
-def test_extremes__keep_every_deepest_point():
-    values = np.random.default_rng(1).normal(size=100_000).cumsum()
-    rows = curves.extremes(values, 2_000)
-    assert len(rows) <= 2_000
-    assert {0, len(values) - 1, int(values.argmin()), int(values.argmax())} <= set(rows.tolist())
+def test_over__a_long_curve_is_drawn_in_few_points_the_deepest_among_them():
+    values = np.random.default_rng(1).normal(0.0, 0.001, (2, 20_000))
+    drawn = common.over({"a": curve(values[0], first=0), "b": curve(values[1], first=0)})["curves"][0]
+    growth = np.cumprod(1.0 + values[0])
+    growth /= growth[0]
+    assert len(drawn["growth"]) <= common.POINTS
+    assert drawn["growth"][0] == 1.0
+    for one in (growth[-1], growth.min(), growth.max()):
+        assert float(f"{one:.6g}") in drawn["growth"]
 
 
 def test_best__less_is_more_of_a_drawdown():

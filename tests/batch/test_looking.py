@@ -140,3 +140,9 @@ def test_wrong_usage(three: Path, invoke: Invoke, arguments: tuple[str, ...], co
     code, out, err = invoke(*arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert complaint in err
+
+
+def test_show__the_time_in_which_a_resumed_run_lay_dead_is_not_its_work(three: Path, invoke: Invoke) -> None:
+    own = {"started": "2026-01-05T00:00:00.000Z", "finished": "2026-01-05T00:00:07.500Z"}
+    keep(three / "late-77", **own)
+    assert "2026-01-05 00:00:07, 7.5 s after" in invoke("show", "late")[1]

@@ -155,6 +155,45 @@ def test_the_windows_of_a_walk_forward__are_seen_as_they_end(tmp_path: Path, mon
     assert bool(found["sharpe_ratio"].notnull().all())
 
 
+def test_unfinished_studies_along_the_same__are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reuse, "WORTH", 0.0)
+    bars, cache = kk.data.load("sp500_index"), tmp_path / context.CACHE
+    cross = kk.strategies.find("sma_cross")
+
+    @kk.strategy
+    def trend(ctx, n=50):  # type: ignore[no-untyped-def]
+        ctx.target_percent(1.0 if ctx.close[0] > ctx.close.sma(n) else 0.0)
+
+    grid = {"fast": [5, 10], "slow": [50, 100]}
+    kk.walk_forward(bars, cross, grid=grid, train="5Y", test="5Y", cache=cache)
+    kk.walk_forward(bars, trend, grid={"n": [50, 100, 200]}, train="5Y", test="5Y", cache=cache)
+    with Recorder(tmp_path, Run(id="a-1", name="a", template="a")):
+        found = kk.open_run(tmp_path).trials
+    assert set(found) == {f"training window of {one.name}" for one in (cross, trend)}
+    windows = found[f"training window of {cross.name}"].sizes["training window"]
+    assert found["training window of trend"].attrs["trials"] == 3 * windows
+    assert "fast" not in found["training window of trend"].dims
+
+
+def test_unfinished_trials_that_were_asked_for_again__are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reuse, "WORTH", 0.0)
+    bars, cross = kk.data.load("sp500_index"), kk.strategies.find("sma_cross")
+    grid, cache = {"fast": [5, 10], "slow": [50, 100]}, tmp_path / context.CACHE
+    kk.backtest(bars, cross, grid=grid, cache=cache)
+    later = kk.backtest(bars, cross, grid=grid, cache=cache, venue=kk.venues.fraction(0.01))
+    other = kk.backtest(bars, cross, grid={**grid, "fast": [20, 30]}, cache=cache)
+    with Recorder(tmp_path, Run(id="a-1", name="a", template="a")):
+        found = kk.open_run(tmp_path).trials
+    assert list(found) == [cross.name, f"{cross.name} (2)"]
+    again = found[cross.name]
+    np.testing.assert_array_equal(again["sharpe_ratio"], later["sharpe_ratio"])
+    assert again.attrs["left_out"] == 4
+    assert again.attrs["partial"].endswith("; 4 that were asked for again with other data or settings are left out")
+    np.testing.assert_array_equal(found[f"{cross.name} (2)"]["sharpe_ratio"], other["sharpe_ratio"])
+
+
 def test_the_card_of_a_run__tells_its_state_and_escapes_what_it_says(tmp_path: Path) -> None:
     with Recorder(tmp_path, Run(id="a-1", name="a", template="a")) as record:
         record.update(metrics={"sharpe_ratio": 0.5, "cagr": None})

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kernelkit.batch import queue, runs
+from kernelkit.batch import pool, queue, runs
 from kernelkit.batch.plan import Job, plan
 from kernelkit.errors import RunError, UsageError
 
@@ -94,6 +94,80 @@ def test_cancel__what_waited_to_be_made_again_is_what_it_was(
     assert runs.read_run(tmp_path / "runs" / done.id).status == "queued"
     assert made.cancel(done.id) == done
     assert runs.read_run(tmp_path / "runs" / done.id) == done
+
+
+def test_cancel__of_what_json_spells_otherwise(endless: Path, tmp_path: Path, write_notebook: Any, made: Any) -> None:
+    pair = write_notebook(tmp_path / "pair.ipynb", "print(names)", parameters="names = ('a', 'b')")
+    made.add(asked(endless, {}))
+    (waits,) = made.add(asked(pair, {}))
+    assert waits.run.parameters == {"names": ["a", "b"]}
+    assert made.cancel(waits.run.id).status == "cancelled"
+    assert runs.read_run(waits.folder).status == "cancelled"
+
+
+def test_cancel__before_its_process_has_come_to_its_record(endless: Path, made: Any, wait_for: Wait) -> None:
+    (only,) = made.add(asked(endless, {}))
+    wait_for(lambda: made._pool.working)
+    assert made.cancel(only.run.id).status == "cancelled"
+    assert only.run.id not in made
+    assert runs.read_run(only.folder).status == "cancelled"
+
+
+def full(*given: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk__leaves_what_was_to_be_cancelled_in_the_queue(
+    endless: Path, made: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, waits = made.add(asked(endless, {"steps": "35000,36000"}))
+    with monkeypatch.context() as disk:
+        disk.setattr(runs, "write", full)
+        with pytest.raises(RunError, match="cannot be written: No space left on device"):
+            made.cancel(waits.run.id)
+    assert waits.run.id in made
+    assert made.cancel(waits.run.id).status == "cancelled"
+
+
+def test_a_full_disk__how_a_run_ended_is_written_when_it_is_free_again(
+    tmp_path: Path, quick: Path, made: Any, wait_for: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    made.add(asked(quick, {"n": "1,2"}))
+    with monkeypatch.context() as disk:
+        disk.setattr(runs, "write", full)
+        wait_for(lambda: len(made._over) == 2, 20)
+        assert states(tmp_path) == ["queued", "queued"]
+    wait_for(lambda: states(tmp_path) == ["failed", "failed"], 20)
+
+
+def test_a_full_disk__does_not_keep_what_is_at_work_from_being_stopped(
+    endless: Path, wait_for: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = queue.Queue(jobs=1)
+    made.add(asked(endless, {"steps": "35000,36000"}))
+    wait_for(lambda: made._pool.working)
+    process = made._pool._working[0].process
+    with monkeypatch.context() as disk:
+        disk.setattr(runs, "write", full)
+        made.close()
+    assert process.returncode is not None
+
+
+def test_pool__what_has_ended_is_told_though_the_next_cannot_be_started(
+    quick: Path, wait_for: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    first, second = asked(quick, {"n": "1,2"})
+    several = pool.Pool(1, [first, second])
+    several.step()
+    several._working[0].process.wait(20)
+    monkeypatch.setattr(sys, "executable", "/no/such/file")
+    with pytest.raises(FileNotFoundError):
+        several.step()
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    assert [ended.job.id for ended in several.step()] == [first.id]
+    several.stop()
 
 
 def test_close__stops_everything_and_says_so(tmp_path: Path, endless: Path, wait_for: Wait) -> None:

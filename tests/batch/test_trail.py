@@ -6,6 +6,7 @@ import pytest
 
 import kernelkit as kk
 from kernelkit.batch import trail
+from kernelkit.data.synthetic import minute_bars
 from kernelkit.errors import UsageError
 
 
@@ -35,6 +36,23 @@ def test_trail__counts_trials_and_tells_their_cost(bars):
     for one in (own, everyone):
         wanted = kk.inference.expected_max_sharpe(one["trials"], sharpe_variance=1 / cost["years"])
         assert one["luck"] == pytest.approx(float(wanted))
+
+
+def test_trail__what_was_tried_on_generated_data_is_no_rival_of_what_is_real(bars):
+    res = kk.backtest(bars, trend, {"n": 200})
+    made = kk.backtest(minute_bars(10_000, seed=5), trend, grid={"n": [200, 2000]})
+    assert float(made["sharpe_ratio"].max()) > float(res["sharpe_ratio"])  # or this test says nothing
+    found = trail.of("trend")
+    assert (found["distinct"], found["cost"]["counts"][0]["trials"]) == (3, 1)
+    assert found["cost"]["best"] == pytest.approx(float(res["sharpe_ratio"]))
+    assert trail.overview()["strategies"][0]["best_sharpe_ratio"] == found["cost"]["best"]
+
+
+def test_trail__a_few_good_days_are_not_the_best_of_years(bars):
+    res = kk.backtest(bars, trend, {"n": 200})
+    days = kk.backtest(bars.isel(time=slice(40, 140)), trend, {"n": 5})
+    assert float(days["sharpe_ratio"]) > float(res["sharpe_ratio"])  # or this test says nothing
+    assert trail.of("trend")["cost"]["best"] == pytest.approx(float(res["sharpe_ratio"]))
 
 
 def test_trail__sees_what_was_tried_since_it_last_looked(bars):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +84,11 @@ async def test_compare__unknown_ids(refusal, jp_root_dir):
     code, said = await refusal("compare", query=[("ids", "a-1"), ("ids", "a-9")])
     assert code == 404
     assert "a-9: no run.json here" in said
+
+
+async def test_compare__a_copy_of_a_run_is_another_one(get, jp_root_dir):
+    keep_run(jp_root_dir, "a-1", 1, 0.002)
+    shutil.copytree(jp_root_dir / "runs" / "a-1", jp_root_dir / "runs" / "a-1-copy")
+    found = await get("compare", query=[("ids", "a-1"), ("ids", "a-1-copy")])
+    assert [run["id"] for run in found["runs"]] == ["a-1", "a-1-copy"]
+    assert found["common"]["ids"] == ["a-1", "a-1-copy"]

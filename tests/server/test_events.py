@@ -127,13 +127,35 @@ async def test_watcher__says_that_the_disk_is_gone_and_starts_again(get, jp_serv
     assert watcher.works
 
 
-def test_store__a_look_at_1000_runs_is_cheap(tmp_path):
-    """Two looks a second at 1,000 runs keep less than a tenth of a core busy, on a machine that has other work too."""
+def test_store__reads_again_only_what_has_changed(tmp_path, monkeypatch):
+    """Two looks a second at 1,000 runs must not keep a core busy."""
+    read = []
+    monkeypatch.setattr(
+        runs,
+        "stored_or_explained",
+        lambda file, read_one=runs.stored_or_explained: (read.append(file.parent.name), read_one(file))[1],
+    )
     for n in range(1000):
         write_run(tmp_path, id=f"a-{n}", metrics={"sharpe_ratio": 0.5}, parameters={"fast": n, "data": "spx"})
     store = Store(tmp_path / "runs", tmp_path)
+    assert len(store.look()) == len(read) == 1000
+    read.clear()
+    rewrite(tmp_path, "a-7", status="failed")
+    store.look()
     assert len(store.look()) == 1000
-    start = time.process_time()
-    for _ in range(10):
-        store.look()
-    assert (time.process_time() - start) / 10 < 0.1 * 0.5
+    assert read == ["a-7"]
+
+
+async def test_watcher__is_one_however_many_ask_at_once(jp_serverapp, monkeypatch):
+    watcher = jp_serverapp.web_app.settings[events.WATCHER]
+    begun = []
+    watch = events.Watcher._watch
+
+    async def counted(self, seen):
+        begun.append(seen)
+        await watch(self, seen)
+
+    monkeypatch.setattr(events.Watcher, "_watch", counted)
+    await asyncio.gather(*(watcher.renew() for _ in range(5)))
+    await asyncio.sleep(0.1)
+    assert len(begun) == 1

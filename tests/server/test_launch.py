@@ -225,3 +225,23 @@ async def test_choices__are_those_of_the_package_and_of_the_project(get, jp_root
         "data": [*data.names(), "own.zarr"],
         "complete": True,
     }
+
+
+@pytest.mark.parametrize("address", ["foo", "http://127.0.0.1:8786"])
+async def test_start__what_is_no_address_of_a_cluster(refused, quick, jp_root_dir, address):
+    code, said = await refused("runs", body=json.dumps({"template": "quick", "cluster": address}))
+    assert code == 400
+    assert "wanted one such as tcp://127.0.0.1:8786" in said
+    assert not (jp_root_dir / "runs").exists()
+
+
+@pytest.mark.parametrize("path", ["a\0b", "x" * 300])
+async def test_notebook__into_a_folder_whose_name_is_none(refused, quick, path):
+    code, said = await refused("templates", "quick", "notebook", body=json.dumps({"path": path}))
+    assert code == 400
+    assert "there is no folder" in said
+
+
+async def test_check__a_value_that_names_no_file(post, quick):
+    found = await post("templates", "quick", "check", values={"strategy": "x" * 300 + ".py"})
+    assert (found["runs"], found["known"]) == (1, [])

@@ -9,7 +9,7 @@ import pytest
 from tornado.httpclient import HTTPClientError
 from tornado.web import RequestHandler
 
-from kernelkit.batch import runs, template
+from kernelkit.batch import runs, tags, template
 from kernelkit.batch.lab.app import KernelkitApp
 from tests.server.records import write_run
 
@@ -121,6 +121,39 @@ async def test_runs__a_broken_record_is_told(get, jp_root_dir):
     assert "not JSON" in run["error"]
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "[" * 100_000,
+        '{"schema": 1, "progress": NaN}',
+        {"origin": {"notebook": [], "values": {}}},
+        {"origin": {"notebook": "t", "values": {"n": "-" * 100_000 + "1"}}},
+        {"notebook": "x" * 300},
+        {"status": "running", "host": "elsewhere", "heartbeat": "2026-01-02T03:04:05"},
+    ],
+)
+async def test_runs__an_odd_record_takes_no_other_away(get, jp_root_dir, odd):
+    write_run(jp_root_dir, id="a-1")
+    folder = jp_root_dir / "runs" / "odd"
+    folder.mkdir()
+    fields = {"id": "odd", "name": "a", "template": "t", "status": "done", **(odd if isinstance(odd, dict) else {})}
+    content = json.dumps(runs.Run(**fields).to_json()) if isinstance(odd, dict) else odd
+    (folder / runs.FILE).write_text(content)
+    assert sorted(run["id"] for run in (await get("runs"))["runs"]) == ["a-1", "odd"]
+
+
+async def test_runs__an_odd_folder_takes_no_other_away(get, jp_root_dir):
+    for name in ("a-1", "b-1", "c-1"):
+        write_run(jp_root_dir, id=name)
+    (jp_root_dir / "runs" / "circle").symlink_to("circle")
+    (jp_root_dir / "runs" / "b-1" / tags.FILE).mkdir()
+    (jp_root_dir / "runs" / "c-1" / tags.FILE).write_text("[" * 100_000)
+    found = {run["id"]: run for run in (await get("runs"))["runs"]}
+    assert set(found) == {"a-1", "b-1", "c-1", "circle"}
+    assert "symbolic links" in found["circle"]["error"]
+    assert all("not a list of tags" in found[name]["error"] for name in ("b-1", "c-1"))
+
+
 async def test_run__links_never_leave_the_run(get, jp_root_dir):
     (jp_root_dir / "secret.ipynb").write_text("")
     write_run(jp_root_dir, id="a-1", notebook="../../secret.ipynb")
@@ -139,7 +172,7 @@ async def test_runs__in_a_folder_behind_a_symbolic_link_can_be_opened(get, jp_ro
     assert (await get("runs"))["runs"][0]["links"]["notebook"] == "runs/a-1/notebook.ipynb"
 
 
-@pytest.mark.parametrize("run_id", ["..", ".", "../runs", "a%2-1", "no-such-run"])
+@pytest.mark.parametrize("run_id", ["..", ".", "../runs", "a%2-1", "no-such-run", "a\0", "x" * 300, "é" * 200])
 async def test_run__an_id_that_is_none(jp_fetch, jp_root_dir, run_id):
     write_run(jp_root_dir, id="a-1")
     (jp_root_dir / runs.FILE).write_text((jp_root_dir / "runs" / "a-1" / runs.FILE).read_text())
@@ -165,7 +198,7 @@ async def test_template__the_form_of_its_parameters(get, grid):
     ]
 
 
-@pytest.mark.parametrize("name", ["..", "no-such", "grid.ipynb", "%2Fetc%2Fpasswd"])
+@pytest.mark.parametrize("name", ["..", "no-such", "grid.ipynb", "%2Fetc%2Fpasswd", "a%00.ipynb", "x" * 300 + ".ipynb"])
 async def test_template__a_name_that_is_none(jp_fetch, grid, name):
     with pytest.raises(HTTPClientError) as refused:
         await jp_fetch("kernelkit", "templates", name.replace(".", "%2E"))

@@ -9,12 +9,15 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tornado.httpclient import HTTPClientError
 
 from kernelkit.batch import _process, runs, tags
+from kernelkit.batch.lab import runs as lab_runs
 from kernelkit.batch.lab.handler import MOST
 from tests.server.records import write_run
 
@@ -53,6 +56,26 @@ async def test_cancel__stops_the_process(jp_fetch, jp_root_dir, worker):
     # it wrote no last record, as one that is killed before it can
     assert json.loads(answer.body)["status"] == "lost"
     assert process.wait(10) == -signal.SIGTERM
+
+
+async def test_cancel__of_what_takes_long_holds_nothing_else_up(jp_fetch, jp_asyncio_loop, jp_root_dir, monkeypatch):
+    may_end = threading.Event()
+
+    def patient(folder):
+        may_end.wait(60)
+
+    monkeypatch.setattr(lab_runs, "cancel", patient)
+    # one thread does all that has none of its own
+    jp_asyncio_loop.set_default_executor(ThreadPoolExecutor(1))
+    write_run(jp_root_dir, id="a-1", status="running")
+    coming = asyncio.ensure_future(jp_fetch("kernelkit", "runs", "a-1", "cancel", method="POST", body=""))
+    await asyncio.sleep(0.2)
+    try:
+        await asyncio.wait_for(jp_fetch("kernelkit", "runs"), 20)
+        assert not coming.done()
+    finally:
+        may_end.set()
+    assert (await coming).code == 200
 
 
 async def test_cancel__of_what_is_not_running_is_refused(refused, jp_root_dir):

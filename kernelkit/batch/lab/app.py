@@ -9,7 +9,7 @@ from pathlib import Path
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Int, Unicode
 
-from kernelkit.batch.lab import cluster, compare, ledger, runs, templates
+from kernelkit.batch.lab import cluster, compare, helper, ledger, runs, templates
 from kernelkit.batch.lab.events import WATCHER, Watcher
 from kernelkit.batch.lab.handler import QUEUE, STORE
 from kernelkit.batch.lab.store import Store
@@ -52,8 +52,9 @@ class KernelkitApp(ExtensionApp):
         }
 
     async def stop_extension(self) -> None:
-        """Look at no runs any more, and stop those that this server makes."""
+        """Look at no runs any more, and stop those that this server makes, and its helpers."""
         watcher: Watcher = self.settings[WATCHER]
         queue: Queue = self.settings[QUEUE]
         await watcher.stop()
+        helper.close()
         await asyncio.to_thread(queue.close)

@@ -52,15 +52,24 @@ def read(name: str, root: Path) -> template.Template:
     known = template.templates()
     if name in known:
         return template.read(known[name])
-    path = (root / name).resolve()
-    if path.suffix != ".ipynb" or not path.is_relative_to(root) or not path.is_file():
+    path = _below(name, root)
+    if path is None or path.suffix != ".ipynb" or not path.is_file():
         raise UsageError(f"there is no template {name!r}; templates: {', '.join(sorted(known))}")
     return template.read(path)
 
 
 def folder(path: str, root: Path) -> Path:
     """The folder `path` below `root`; UsageError where there is none."""
-    found = (root / path).resolve()
-    if not found.is_relative_to(root) or not found.is_dir():
+    found = _below(path, root)
+    if found is None or not found.is_dir():
         raise UsageError(f"there is no folder {path!r} below {root}")
     return found
+
+
+def _below(path: str, root: Path) -> Path | None:
+    """What there is at `path` below `root`; None where nothing is, or no file system has such a name."""
+    try:
+        found = (root / path).resolve(strict=True)
+    except (OSError, RuntimeError, ValueError):  # RuntimeError: links in a circle
+        return None
+    return found if found.is_relative_to(root) else None

@@ -40,6 +40,7 @@ class Watcher:
         self._seen: dict[str, Known] = {}
         self._until = -1.0
         self._task: asyncio.Task[None] | None = None
+        self._starts = asyncio.Lock()
         events.register_event_schema(SCHEMA)
 
     @property
@@ -50,8 +51,9 @@ class Watcher:
     async def renew(self) -> None:
         """Look for another `LEASE_S` seconds; what changes after this call has returned is told."""
         self._until = time.monotonic() + LEASE_S
-        if not self.works:
-            self._task = asyncio.create_task(self._watch(await asyncio.to_thread(self._store.look)))
+        async with self._starts:
+            if not self.works:
+                self._task = asyncio.create_task(self._watch(await asyncio.to_thread(self._store.look)))
 
     async def stop(self) -> None:
         """Look no more."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
 from typing import Any
 
 from jupyter_server.base.handlers import APIHandler
@@ -66,12 +67,15 @@ class Handler(APIHandler):
             raise Refusal(400, f"the body is {type(content).__name__}, wanted a JSON object")
         return content
 
-    async def answer(self, work: Callable[[], dict[str, Any]], refused: int = 404) -> None:
+    async def answer(
+        self, work: Callable[[], dict[str, Any]], refused: int = 404, threads: Executor | None = None
+    ) -> None:
         """Finish with what `work` returns; 400 where it raises a UsageError, `refused` for others of kernelkit's.
 
-        A route that only reads has no use for the difference: what it is asked for is not there.
+        A route that only reads has no use for the difference: what it is asked for is not there. What may wait for long
+        has `threads` of its own.
         """
-        await self._answer(asyncio.to_thread(work), refused)
+        await self._answer(asyncio.get_running_loop().run_in_executor(threads, work), refused)
 
     async def compute(self, function: Callable[..., dict[str, Any]], *arguments: Any) -> None:
         """As `answer`, of a module's function that loads heavy packages: it runs in a helper's process."""

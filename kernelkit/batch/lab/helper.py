@@ -6,6 +6,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -39,9 +40,30 @@ async def call(root: Path, function: Callable[..., dict[str, Any]], *arguments: 
         raise RunError(f"the process that worked on this is gone; {fix}") from error
 
 
+def close() -> None:
+    """End the processes, whatever they are at: their callers hear that they are gone."""
+    global _pool
+    if _pool is None:
+        return
+    pool, _pool = _pool, None
+    processes = list((pool._processes or {}).values())  # `shutdown` alone would wait for a call that is at work
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()
+
+
 def _begin() -> None:
-    """Ctrl-C in the server's terminal is for the server, which ends this process."""
+    """Ctrl-C in the server's terminal is for the server, which ends this process, and dies before it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_outlive_nobody, name="kernelkit server", daemon=True).start()
+
+
+def _outlive_nobody() -> None:
+    """End this process with the server, which may be killed; its executor would wait for work for ever."""
+    server = multiprocessing.parent_process()
+    if server is not None:
+        server.join()
+        os._exit(0)
 
 
 def _at(root: Path, function: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tornado.web import authenticated
@@ -16,6 +17,8 @@ from kernelkit.errors import RunError
 
 # A run has ended, or is at work, where the question takes the other for granted.
 CONFLICT = 409
+# A run may take half a minute to stop; meanwhile everything else is answered.
+_CANCELS = ThreadPoolExecutor(4, "kernelkit cancel")
 
 
 class RunsHandler(Handler):
@@ -94,7 +97,7 @@ class CancelHandler(_OneRun):
                 cancel(self.store.place(run_id))
             return self.told(run_id)
 
-        await self.answer(work, CONFLICT)
+        await self.answer(work, CONFLICT, _CANCELS)
 
 
 class TagsHandler(_OneRun):

@@ -10,16 +10,20 @@ from kernelkit.batch.lab.asked import asked, read
 from kernelkit.batch.lab.store import Store
 from kernelkit.batch.plan import plan
 from kernelkit.batch.queue import Queue
+from kernelkit.batch.scheduler import checked
 
 
 def start(content: Mapping[str, Any], store: Store, queue: Queue) -> dict[str, Any]:
     """Queue the runs that {"template", "values", "name", "hide_code", "force", "cluster"} asks for, in the root folder.
 
     Answers {"queued": [id], "runs": [record]}, the records of all of them in the order of their axes: what is done
-    already is not queued, unless forced. UsageError as of `kernelkit run`, for all fields that are wrong.
+    already is not queued, unless forced. UsageError as of `kernelkit run`, for all fields that are wrong, and for what
+    is no address of a cluster.
     """
     said = asked(content, "template", "values", "name", "hide_code", "force", "cluster")
     found = read(said.pop("template"), store.root)
+    if said["cluster"] is not None:
+        checked(said["cluster"])
     form.check(found, said["values"]).refuse()
     outcomes = queue.add(plan(found.path, said.pop("values"), store.folder, place=store.root, **said))
     return {

@@ -11,14 +11,23 @@ from typing import Any
 
 from kernelkit.batch import again, runs, tags, template
 from kernelkit.errors import RunError
+from kernelkit.files import is_file
 
 # When a file was written, its size, and which it is: a file that is replaced is another one.
 Mark = tuple[int, int, int]
 
 
+# Bytes that file systems take for a name.
+LONGEST = 255
+
+
 def is_name(text: str) -> bool:
     """Whether `text` names something in a folder that is shown, and is no way out of it."""
-    return Path(text).name == text and not text.startswith(".") and "\0" not in text
+    try:
+        long = len(os.fsencode(text)) > LONGEST
+    except UnicodeEncodeError:
+        return False
+    return not long and Path(text).name == text and not text.startswith(".") and "\0" not in text
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,7 +61,7 @@ class Store:
 
     def place(self, run_id: str) -> Path:
         """The folder of a run; RunError where there is none of this name."""
-        if not (is_name(run_id) and (self.folder / run_id / runs.FILE).is_file()):
+        if not (is_name(run_id) and is_file(self.folder / run_id / runs.FILE)):
             raise RunError(f"{run_id!r} is not the id of a run")
         return self.folder / run_id
 
@@ -72,7 +81,14 @@ class Store:
             return []
 
     def _read(self, name: str) -> Known | None:
-        """What the files of one run say; None where it has no record."""
+        """What the files of one run say, or why they cannot be read; None where it has no record."""
+        try:
+            return self._known_of(name)
+        except OSError as error:
+            run = runs.Run(id=name, name=name, template="", status="failed", error=str(error))
+            return Known(((0, 0, 0), None), run, ())
+
+    def _known_of(self, name: str) -> Known | None:
         # a look at 1,000 runs takes 8 ms with text for paths, 22 ms with Path
         file = f"{self.folder}/{name}/{runs.FILE}"
         mark = _mark(file)
@@ -111,7 +127,7 @@ class Store:
         if file is None or self.notice is not None or not is_name(file):
             return None
         there = f"{run.id}/{file}"
-        if not (self.folder / there).is_file():
+        if not is_file(self.folder / there):
             return None
         return there if self.shown == "." else f"{self.shown}/{there}"
 
@@ -136,6 +152,6 @@ def _again(run: runs.Run, templates: Container[str]) -> dict[str, Any]:
         values = again.typed(run)
     except RunError:
         return {"off": "its record does not tell what it was started with"}
-    if notebook not in templates:
+    if not isinstance(notebook, str) or notebook not in templates:
         return {"off": f"{Path(str(notebook)).name} is no template"}
     return {"template": notebook, "values": values}
