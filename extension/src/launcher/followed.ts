@@ -36,6 +36,12 @@ function stateText(run: IRun): string {
   }
 }
 
+/** The names of the parameters that are not the same in all runs. */
+function differing(runs: readonly IRun[]): string[] {
+  const names = [...new Set(runs.flatMap(run => Object.keys(run.parameters)))];
+  return names.filter(name => new Set(runs.map(run => JSON.stringify(run.parameters[name]))).size > 1);
+}
+
 /** Shows how far the runs have come while one goes on and `isVisible` says that somebody looks; then `over`. */
 export class Followed {
   constructor(
@@ -114,7 +120,8 @@ export class Followed {
     this._bar.replaceChildren(runs.length > 1 ? drawBar(total) : '');
     this._trouble.textContent = this._problem;
     const shown = runs.filter(run => runs.length <= MOST || run.status === 'running' || run.status === 'failed');
-    this._place(shown.slice(0, MOST).map(run => this._row(run, runs)));
+    const names = differing(runs);
+    this._place(shown.slice(0, MOST).map(run => this._row(run, names)));
   }
 
   /** Puts the rows in order; an unchanged one stays the same element, so that it can be clicked and keeps the focus. */
@@ -126,11 +133,9 @@ export class Followed {
     }
   }
 
-  private _row(run: IRun, runs: readonly IRun[]): HTMLElement {
-    const names = Object.keys(run.parameters).filter(name =>
-      runs.some(other => JSON.stringify(other.parameters[name]) !== JSON.stringify(run.parameters[name]))
-    );
-    const label = names.map(name => `${name}=${String(run.parameters[name])}`).join(', ') || run.id;
+  private _row(run: IRun, names: readonly string[]): HTMLElement {
+    const own = names.filter(name => name in run.parameters);
+    const label = own.map(name => `${name}=${String(run.parameters[name])}`).join(', ') || run.id;
     const { report, notebook } = run.links;
     return html(
       'li',
