@@ -47,6 +47,7 @@ class Session:
         """Change the theme of JupyterLab to its "Light" or "Dark" one and wait until it is drawn."""
         self.command("apputils:change-theme", theme=f"JupyterLab {name}")
         self.page.wait_for_function("name => document.body.dataset.jpThemeName === name", arg=f"JupyterLab {name}")
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached")
 
     @contextmanager
     def saved(self, *texts: str) -> Iterator[None]:

@@ -174,7 +174,7 @@ def test_list__an_older_answer_does_not_overwrite_a_newer_one(session, panel, la
     whole = re.compile(r"/kernelkit/runs(\?\d+)?$")
     old = session.page.request.get(f"{lab.url}/kernelkit/runs?token=t").json()
     held: list[Route] = []
-    session.page.route(whole, held.append)
+    session.page.route(whole, lambda route: held.append(route))
     with session.page.expect_request(whole):
         session.page.evaluate("() => void window.jupyterapp.commands.execute('kernelkit:refresh-runs')")
     at_work.update(progress=0.68, cell=8)

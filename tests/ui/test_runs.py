@@ -200,15 +200,15 @@ def test_menu__by_its_key_is_about_the_selection(session, panel):
 
 @pytest.fixture
 def called(session) -> str:
-    """Register a command that keeps what it is called with, as another part of the extension does; returns a script."""
+    """Keep with what the commands of other parts of the extension are called; returns a script."""
     session.page.evaluate(
         """() => {
             window.called = [];
-            for (const name of ["kernelkit:compare", "kernelkit:launch"]) {
-                if (!window.jupyterapp.commands.hasCommand(name)) {
-                    window.jupyterapp.commands.addCommand(name, {execute: args => window.called.push([name, args])});
+            window.jupyterapp.commands.commandExecuted.connect((_, { id, args }) => {
+                if (id === "kernelkit:compare" || id === "kernelkit:launch") {
+                    window.called.push([id, args]);
                 }
-            }
+            });
         }"""
     )
     return "window.called"

@@ -134,6 +134,17 @@ def test_comparison__a_row_for_each_run_and_the_best_bold(comparison):
     comparison.get_by_text("3 of 4 runs have a curve of equity").wait_for()
 
 
+def test_comparison__names_of_columns_stand_above_their_numbers(comparison):
+    over = comparison.locator(".kk-Matrix thead th").evaluate_all(
+        """heads => heads.map(head => {
+            const right = node => node.getBoundingClientRect().right;
+            return right(head.firstElementChild) - right(head);
+        })"""
+    )
+    assert len(over) == 6
+    assert max(over) <= 0
+
+
 def test_comparison__sorts_by_any_column(session, comparison):
     button = comparison.get_by_title("Sort by n", exact=True)
     button.click()
@@ -297,7 +308,7 @@ def test_ledger__a_late_refusal_does_not_replace_what_was_chosen_since(session, 
     view = session.page.locator(".kk-Ledger")
     view.get_by_role("heading", name="All strategies").wait_for()
     held: list[Route] = []
-    session.page.route("**/kernelkit/ledger/strategy/bold*", held.append)
+    session.page.route("**/kernelkit/ledger/strategy/bold*", lambda route: held.append(route))
     with session.page.expect_request("**/kernelkit/ledger/strategy/bold*"):
         view.locator('[data-strategy="bold"]').click()
     view.locator('[data-strategy="trend"]').click()

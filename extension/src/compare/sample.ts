@@ -32,7 +32,7 @@ export function unfair(found: IComparison): HTMLElement[] {
     return `${listed(letters)} ${letters.length === 1 ? 'is' : 'are'} ${kind}`;
   });
   const text =
-    `This comparison is not fair: ${listed(who)}. Parameters that were chosen on the sessions which they are judged by ` +
-    'look better than they are.';
+    `This comparison is not fair: ${listed(who)}. On the sessions that they were chosen on, parameters look better ` +
+    'than they are.';
   return [html('p', { class: 'kk-Message kk-mod-warn', role: 'note' }, text)];
 }
