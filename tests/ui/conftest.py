@@ -11,11 +11,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Response, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "build" / "ui"
@@ -41,6 +42,24 @@ class Session:
     def command(self, name: str, **arguments: object) -> None:
         """Execute a command of JupyterLab and wait for its end."""
         self.page.evaluate("([name, args]) => window.jupyterapp.commands.execute(name, args)", [name, arguments])
+
+    def theme(self, name: str) -> None:
+        """Change the theme of JupyterLab to its "Light" or "Dark" one and wait until it is drawn."""
+        self.command("apputils:change-theme", theme=f"JupyterLab {name}")
+        self.page.wait_for_function("name => document.body.dataset.jpThemeName === name", arg=f"JupyterLab {name}")
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached")
+
+    @contextmanager
+    def saved(self, *texts: str) -> Iterator[None]:
+        """Wait at the end until JupyterLab has saved its workspace with all of these texts in it."""
+
+        def has_them(response: Response) -> bool:
+            request = response.request
+            data = (request.post_data or "").replace("\\", "")
+            return "/api/workspaces/" in request.url and request.method == "PUT" and all(t in data for t in texts)
+
+        with self.page.expect_response(has_them):
+            yield
 
     def open(self, path: str) -> Locator:
         """Open a notebook in place of what was open; returns its panel."""
@@ -172,3 +191,11 @@ def session(browser, lab) -> Iterator[Session]:
     yield session
     session.shoot("last")
     page.close()
+
+
+@pytest.fixture
+def asked(session) -> list[str]:
+    """The questions about runs that the browser asks from now on."""
+    questions: list[str] = []
+    session.page.on("request", lambda request: questions.append(request.url))
+    return questions

@@ -99,9 +99,8 @@ def show(widget):
 
 def in_both_themes(session, name, *widgets):
     """Keep pictures for whoever wants to look."""
-    for theme, suffix in (("JupyterLab Dark", "_dark"), ("JupyterLab Light", "")):
-        session.command("apputils:change-theme", theme=theme)
-        session.page.wait_for_timeout(700)
+    for theme, suffix in (("Dark", "_dark"), ("Light", "")):
+        session.theme(theme)
         for k, widget in enumerate(widgets):
             show(widget)
             session.shoot(f"{name}_{k}{suffix}")

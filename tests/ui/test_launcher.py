@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import nbformat
 import pytest
 
 from kernelkit.batch import runs
+from tests.ui.records import write_run
 
 TINY = """\
 fast: int = 20  # bars of the fast average
@@ -19,6 +21,7 @@ carry: bool = True  # keep the position
 
 delay: float = 0.0  # seconds to wait
 """
+DAY = "2026-01-01T09:00:00.000Z"
 WORK = """\
 import time
 from IPython.display import Markdown
@@ -205,14 +208,48 @@ def test_launch__fills_in_what_it_is_given(session, tiny):
 
 
 def test_form__is_there_after_a_reload_with_what_was_typed(session, form, lab):
-    form.get_by_label("fast", exact=True).fill("13")
-    form.get_by_text("This makes 1 run.").wait_for()
-    session.page.wait_for_timeout(2500)  # JupyterLab saves its layout now and then
+    with session.saved('"fast":"13"', "layout-restorer:data"):
+        form.get_by_label("fast", exact=True).fill("13")
+        form.get_by_text("This makes 1 run.").wait_for()
     session.page.goto(f"{lab.url}/lab?token=t")
     session.page.wait_for_selector("#jupyterlab-splash", state="detached")
     form = session.page.locator(".kk-Launch")
     form.get_by_text("This makes 1 run.").wait_for()
     assert form.get_by_label("fast", exact=True).input_value() == "13"
+
+
+@pytest.fixture
+def many(lab) -> Iterator[list[str]]:
+    """The ids of a thousand runs that are done."""
+    ids = [f"many-{n}" for n in range(1000)]
+    for n, run_id in enumerate(ids):
+        write_run(lab.root, id=run_id, name="many", status="done", created=DAY, parameters={"n": n})
+    yield ids
+    for run_id in ids:
+        shutil.rmtree(lab.root / "runs" / run_id)
+
+
+def test_form__follows_a_thousand_runs_with_short_questions(session, tiny, many, asked):
+    session.close_all()
+    session.command("kernelkit:launch", template=tiny, id="kernelkit-launch-many", follow=many)
+    session.page.locator(".kk-Followed").get_by_text("1000 done").wait_for()
+    assert session.page.locator(".kk-Followed h3").inner_text() == "1,000 runs"
+    about = [url for url in asked if "/kernelkit/runs" in url]
+    assert about
+    assert max(map(len, about)) < 8000  # what servers and proxies read of a request's first line
+    session.close_all()
+
+
+def test_form__runs_are_named_by_what_differs(session, tiny, lab):
+    fields = {"status": "done", "created": DAY}
+    for name, n in (("one", 1), ("two", 2)):
+        write_run(lab.root, id=name, name="pair", parameters={"assets": ["aapl", "spy"], "n": n}, **fields)
+    session.close_all()
+    session.command("kernelkit:launch", template=tiny, id="kernelkit-launch-pair", follow=["one", "two"])
+    names = session.page.locator(".kk-Followed-name")
+    names.nth(1).wait_for()
+    assert names.all_inner_texts() == ["n=1", "n=2"]
+    session.close_all()
 
 
 def test_form__a_server_that_does_not_answer(session, form):
@@ -227,7 +264,7 @@ def test_form__a_server_that_does_not_answer(session, form):
 
 
 def test_form__in_the_dark_and_narrow(session, form):
-    session.command("apputils:change-theme", theme="JupyterLab Dark")
+    session.theme("Dark")
     try:
         session.page.set_viewport_size({"width": 620, "height": 900})
         form.get_by_label("fast", exact=True).fill("1:3:1")
@@ -236,4 +273,4 @@ def test_form__in_the_dark_and_narrow(session, form):
         assert form.evaluate("node => node.scrollWidth <= node.clientWidth")
     finally:
         session.page.set_viewport_size({"width": 1440, "height": 960})
-        session.command("apputils:change-theme", theme="JupyterLab Light")
+        session.theme("Light")

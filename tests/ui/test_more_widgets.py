@@ -191,8 +191,7 @@ def test_verdict__says_what_would_change_it(session, widget):
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
 def test_widgets__are_legible_in_both_themes(session, widget, theme):
-    session.command("apputils:change-theme", theme=f"JupyterLab {theme}")
-    session.page.wait_for_timeout(700)
+    session.theme(theme)
     for name in CELLS:
         box = widget(name)
         box.screenshot(path=f"build/ui/more_{name}_{theme.lower()}.png")
@@ -201,7 +200,7 @@ def test_widgets__are_legible_in_both_themes(session, widget, theme):
             for what in ("color", "getPropertyValue('--kk-paper')")
         )
         assert ink != paper
-    session.command("apputils:change-theme", theme="JupyterLab Light")
+    session.theme("Light")
 
 
 def test_nothing_went_wrong(session, panel):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Route
 
 from kernelkit.batch import runs
 from tests.ui.records import METRICS, write_run
@@ -60,7 +62,7 @@ def test_panel__lists_every_run_with_its_status(session, panel):
     shown = {name: panel.locator(f'[data-run="{name}"]') for name in ("grid-1", "typo-1", "stopped-1", "killed-1")}
     assert panel.locator(".kk-Status").all_inner_texts() == ["running", "done", "failed", "cancelled", "lost"]
     running = shown["grid-1"]
-    pace = "2 failed · 1 min 13 s left · 85.3M candles/s · CPU 187 % · 1.2 GB"
+    pace = "2 failed · 1 min 13 s left in this cell · 85.3M candles/s · CPU 187 % · 1.2 GB"
     running.get_by_text(f"42 % · cell 5 of 12 · {pace}").wait_for()
     assert running.locator(".kk-Bar").get_attribute("aria-valuenow") == "42"
     assert "did you mean sp500_index?" in shown["typo-1"].inner_text()
@@ -76,7 +78,7 @@ def test_panel__lists_every_run_with_its_status(session, panel):
 
 def test_panel__follows_a_run(panel, at_work):
     at_work.update(progress=0.61, cell=7, eta_s=40.0)
-    panel.get_by_text("61 % · cell 7 of 12 · 2 failed · 40 s left").wait_for()
+    panel.get_by_text("61 % · cell 7 of 12 · 2 failed · 40 s left in this cell").wait_for()
 
 
 def test_panel__filters(session, panel):
@@ -115,18 +117,12 @@ def test_panel__says_why_a_button_is_off(panel):
     assert button.get_attribute("title") == "The run has not written its notebook yet."
 
 
-@pytest.fixture
-def asked(session) -> list[str]:
-    """The questions about runs that the browser asks from now on."""
-    questions: list[str] = []
-    session.page.on("request", lambda request: questions.append(request.url))
-    return questions
-
-
 def test_panel__is_told_what_changed_and_asks_for_that_alone(session, panel, at_work, asked):
-    at_work.update(progress=0.65, cell=8)
+    with session.page.expect_request("**/kernelkit/runs?*"):
+        at_work.update(progress=0.65, cell=8)
     panel.get_by_text("65 % · cell 8 of 12").wait_for()
-    session.page.wait_for_timeout(4500)
+    with session.page.expect_request("**/kernelkit/runs?*"):
+        pass  # the run's next heartbeat
     about = [url.partition("/kernelkit/")[2].partition("&")[0] for url in asked if "/kernelkit/runs" in url]
     # one for the change, one for each heartbeat of the run, and no list
     assert set(about) == {"runs?id=grid-1"}
@@ -135,13 +131,59 @@ def test_panel__is_told_what_changed_and_asks_for_that_alone(session, panel, at_
 
 def test_panel__asks_nothing_while_it_is_hidden(session, panel, at_work, asked):
     session.command("filebrowser:activate")
-    session.page.wait_for_timeout(500)
+    panel.wait_for(state="hidden")
+    session.page.evaluate(
+        """() => {
+            const { stream } = window.jupyterapp.serviceManager.events;
+            window.told = new Promise(resolve => {
+                stream.connect((_, event) => (event.ids ?? []).includes("grid-1") && resolve(event.ids));
+            });
+        }"""
+    )
     asked.clear()
     at_work.update(progress=0.66, cell=8)
-    session.page.wait_for_timeout(3000)
+    assert session.page.evaluate("window.told") == ["grid-1"]
     assert [url for url in asked if "/kernelkit/" in url] == []
     session.command("kernelkit:show-runs")
     panel.get_by_text("66 % · cell 8 of 12").wait_for()
+
+
+def test_card__of_a_resumed_run_counts_from_its_last_attempt(session, panel):
+    """The record of a run that lay dead for two hours and took half a minute when it was resumed."""
+    id = "walk_forward-0a1b2c3d4e"
+
+    def resumed(route: Route) -> None:
+        response = route.fetch()
+        told = response.json()
+        for run in told["runs"]:
+            if run["id"] == id:
+                run["started"] = "2026-01-04T11:00:00.000Z"
+                run["finished"] = "2026-01-04T11:00:30.000Z"
+        route.fulfill(response=response, json=told)
+
+    session.page.route("**/kernelkit/runs*", resumed)
+    session.command("kernelkit:refresh-runs")
+    panel.locator(f'[data-run="{id}"]').get_by_text("finished in 30 s").wait_for()
+    session.page.unroute("**/kernelkit/runs*")
+    session.command("kernelkit:refresh-runs")
+    panel.locator(f'[data-run="{id}"]').get_by_text("finished in 2 min 11 s").wait_for()
+
+
+def test_list__an_older_answer_does_not_overwrite_a_newer_one(session, panel, lab, at_work):
+    """The list is asked for, its answer is slow, and meanwhile a change of one run is told."""
+    whole = re.compile(r"/kernelkit/runs(\?\d+)?$")
+    old = session.page.request.get(f"{lab.url}/kernelkit/runs?token=t").json()
+    held: list[Route] = []
+    session.page.route(whole, lambda route: held.append(route))
+    with session.page.expect_request(whole):
+        session.page.evaluate("() => void window.jupyterapp.commands.execute('kernelkit:refresh-runs')")
+    at_work.update(progress=0.68, cell=8)
+    panel.get_by_text("68 % · cell 8 of 12").wait_for()
+    with session.page.expect_response(whole):
+        held[0].fulfill(json=old)
+    session.page.unroute(whole)
+    session.page.evaluate("() => new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve)))")
+    assert "68 % · cell 8 of 12" in panel.locator('[data-run="grid-1"]').inner_text()
 
 
 def test_panel__keeps_the_focus_while_it_refreshes(session, panel, at_work):

@@ -180,11 +180,9 @@ def test_progress__is_a_bar_with_its_pace(session, output):
 
 
 def test_result__follows_the_dark_theme(session, output):
-    session.command("apputils:change-theme", theme="JupyterLab Dark")
-    session.page.wait_for_selector('body[data-jp-theme-light="false"]', state="attached")
+    session.theme("Dark")
     output("grid").locator("header").scroll_into_view_if_needed()
     light = "getComputedStyle(document.querySelector('.kk-Result h3')).color"
     session.page.wait_for_function(f"{light} === 'rgb(255, 255, 255)' || {light}.startsWith('rgba(255, 255, 255')")
     session.shoot("result-dark")
-    session.command("apputils:change-theme", theme="JupyterLab Light")
-    session.page.wait_for_selector('body[data-jp-theme-light="true"]', state="attached")
+    session.theme("Light")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import Route
 
 import kernelkit as kk
 from kernelkit import notebook
 from kernelkit.batch.run import run
+from tests.ui.records import write_run
 
 if TYPE_CHECKING:
     from tests.ui.conftest import Session
@@ -73,12 +77,11 @@ def made(lab) -> Iterator[list[str]]:
         yield [outcome.run.id for outcome in outcomes]
 
 
-@pytest.fixture(scope="module", params=["JupyterLab Light", "JupyterLab Dark"])
+@pytest.fixture(scope="module", params=["Light", "Dark"])
 def theme(request, session, made):
-    session.command("apputils:change-theme", theme=request.param)
-    session.page.wait_for_function("name => document.body.dataset.jpThemeName === name", arg=request.param)
-    yield request.param.rpartition(" ")[2].lower()
-    session.command("apputils:change-theme", theme="JupyterLab Light")
+    session.theme(request.param)
+    yield request.param.lower()
+    session.theme("Light")
 
 
 @pytest.fixture
@@ -129,6 +132,17 @@ def test_comparison__a_row_for_each_run_and_the_best_bold(comparison):
     assert comparison.locator(".kk-Matrix td.kk-mod-best").count() == 3
     assert "kept no result" in comparison.locator(".kk-Reasons").inner_text()
     comparison.get_by_text("3 of 4 runs have a curve of equity").wait_for()
+
+
+def test_comparison__names_of_columns_stand_above_their_numbers(comparison):
+    over = comparison.locator(".kk-Matrix thead th").evaluate_all(
+        """heads => heads.map(head => {
+            const right = node => node.getBoundingClientRect().right;
+            return right(head.firstElementChild) - right(head);
+        })"""
+    )
+    assert len(over) == 6
+    assert max(over) <= 0
 
 
 def test_comparison__sorts_by_any_column(session, comparison):
@@ -197,12 +211,77 @@ def test_comparison__lets_runs_be_chosen(session, made, calm):
 
 
 def test_comparison__comes_back_after_a_reload(session, made, calm):
-    session.command("kernelkit:compare", ids=made[:2])
-    session.page.locator(".kk-Matrix").wait_for()
-    session.page.wait_for_timeout(1500)  # the layout is saved a moment later
+    name = f"kernelkit-compare:{','.join(made[:2])}"
+    with session.saved(f'"{name}":', f'"widgets":["{name}"]'):
+        session.command("kernelkit:compare", ids=made[:2])
+        session.page.locator(".kk-Matrix").wait_for()
     session.page.goto(session.page.url.partition("?")[0])
     session.page.locator(".kk-Matrix tbody tr").nth(1).wait_for()
     assert session.page.locator(".kk-Matrix tbody tr").count() == 2
+
+
+def answered(session: Session, path: str, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change what the server answers to questions at ``path``, until `unroute`."""
+
+    def answer(route: Route) -> None:
+        response = route.fetch()
+        told = response.json()
+        change(told)
+        route.fulfill(response=response, json=told)
+
+    session.page.route(path, answer)
+
+
+def test_comparison__of_unlike_samples_is_called_unfair(session, made, calm):
+    def change(told: dict[str, Any]) -> None:
+        told["curves"][0]["name"] = "equity_oos"
+
+    answered(session, "**/kernelkit/compare*", change)
+    session.command("kernelkit:compare", ids=made)
+    view = session.page.locator(".kk-Compare")
+    view.get_by_text("This comparison is not fair: A is out of sample and B and C are in sample.").wait_for()
+    samples = view.locator(".kk-Legend-item").all_inner_texts()
+    assert [text[1:].strip().split("sample")[0] for text in samples] == ["out of ", "in ", "in "]
+    for name in ("Light", "Dark"):
+        session.theme(name)
+        view.locator(".kk-Pairs").scroll_into_view_if_needed()
+        session.shoot(f"compare-unfair-{name.lower()}")
+    session.theme("Light")
+    session.page.unroute("**/kernelkit/compare*")
+
+
+def test_comparison__of_like_samples_is_not_called_unfair(comparison):
+    assert comparison.get_by_text("not fair").count() == 0
+    assert all("in sample" in text for text in comparison.locator(".kk-Legend-item").all_inner_texts())
+
+
+def test_comparison__a_test_that_cannot_be_computed_says_so(session, made, calm):
+    """As of the Sharpe ratio of a run that never traded; the second pair differs by nothing at all."""
+
+    def change(told: dict[str, Any]) -> None:
+        (test, *_) = told["common"]["tests"]
+        for name in ("difference", "low", "high", "p_value", "adjusted"):
+            test[name][0][1] = test[name][0][2] = None
+        test["difference"][0][2] = 0.0
+
+    answered(session, "**/kernelkit/compare*", change)
+    session.command("kernelkit:compare", ids=made)
+    pairs = session.page.locator(".kk-Compare .kk-Pairs tbody tr")
+    pairs.nth(2).wait_for()
+    assert pairs.nth(1).inner_text().endswith("cannot be told")
+    assert pairs.nth(2).inner_text().endswith("they are the same")
+    session.page.unroute("**/kernelkit/compare*")
+
+
+def test_comparison__of_too_many_says_how_many_can_be(session, lab, made, calm):
+    more = [f"more-{n}" for n in range(18)]
+    for name in more:
+        write_run(lab.root, id=name, name="more", status="done", created="2026-01-01T09:00:00.000Z")
+    session.command("kernelkit:compare", ids=[*made, *more])
+    session.page.get_by_text(re.compile("These runs cannot be compared: runs to compare.* 2 to 20")).wait_for()
+    session.problems.clear()  # the browser tells of the 400
+    for name in more:
+        shutil.rmtree(lab.root / "runs" / name)
 
 
 def test_comparison__says_why_it_cannot(session, calm):
@@ -223,12 +302,31 @@ def test_ledger__lists_strategies_and_families(session, made, calm):
     view.get_by_role("heading", name="trend", exact=True).wait_for()
 
 
+def test_ledger__a_late_refusal_does_not_replace_what_was_chosen_since(session, made, calm):
+    """The trail of bold is slow and fails after that of trend was chosen."""
+    session.command("kernelkit:ledger")
+    view = session.page.locator(".kk-Ledger")
+    view.get_by_role("heading", name="All strategies").wait_for()
+    held: list[Route] = []
+    session.page.route("**/kernelkit/ledger/strategy/bold*", lambda route: held.append(route))
+    with session.page.expect_request("**/kernelkit/ledger/strategy/bold*"):
+        view.locator('[data-strategy="bold"]').click()
+    view.locator('[data-strategy="trend"]').click()
+    view.get_by_role("heading", name="trend", exact=True).wait_for()
+    with session.page.expect_response("**/kernelkit/ledger/strategy/bold*"):
+        held[0].fulfill(status=500, json={"message": "the disk is gone"})
+    session.page.unroute("**/kernelkit/ledger/strategy/bold*")
+    assert view.get_by_role("heading", name="trend", exact=True).is_visible()
+    assert view.get_by_text("cannot be shown").count() == 0
+    session.problems.clear()  # the browser tells of the 500
+
+
 def test_ledger__tells_the_cost_and_the_looks(session, made, calm):
     session.command("kernelkit:ledger", strategy="bold")
     view = session.page.locator(".kk-Ledger")
     view.get_by_text("The best of 4 distinct trials of bold has a Sharpe ratio of").wait_for()
     view.get_by_text("are sealed; 1 look since").wait_for()
-    assert view.get_by_role("img", name="4 trials on one day").count() == 1
+    assert view.get_by_role("img", name="4 trials on 1 day").count() == 1
 
 
 def test_ledger__its_tree_opens_and_closes_by_keys(session, made, calm):
@@ -300,10 +398,9 @@ def test_cluster__shows_workers_and_memory(session, scheduler, calm):
     assert view.locator("tbody tr").count() == 2
     assert "of 8.0 GB" in view.locator("tbody .kk-Memory").first.inner_text()
     session.shoot("cluster-light")
-    session.command("apputils:change-theme", theme="JupyterLab Dark")
-    session.page.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
+    session.theme("Dark")
     session.shoot("cluster-dark")
-    session.command("apputils:change-theme", theme="JupyterLab Light")
+    session.theme("Light")
 
 
 def test_cluster__says_that_nobody_answers(session, calm):

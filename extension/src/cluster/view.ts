@@ -5,7 +5,7 @@ import { Poll } from '@lumino/polling';
 import { Widget } from '@lumino/widgets';
 
 import { html } from '../common/dom';
-import { sizeText } from '../common/format';
+import { plural, sizeText } from '../common/format';
 import { drawBar } from '../common/progress';
 import { ask } from '../common/request';
 
@@ -118,10 +118,6 @@ function memory(load: ILoad): HTMLElement {
 
 function tasks(load: ILoad): string {
   return load.waiting === 0 ? String(load.executing) : `${load.executing} + ${load.waiting} waiting`;
-}
-
-function plural(n: number, what: string): string {
-  return `${n} ${what}${n === 1 ? '' : 's'}`;
 }
 
 function draw(cluster: ICluster): HTMLElement[] {

@@ -106,9 +106,19 @@ export function compact(value: number): string {
   return String(Number(value.toPrecision(4))).replace('-', '−');
 }
 
+/** A whole number: "1,204". */
+export function count(n: number): string {
+  return n.toLocaleString('en-US');
+}
+
+/** So many of them: "1 trial", "1,204 trials". */
+export function plural(n: number, what: string): string {
+  return `${count(n)} ${what}${n === 1 ? '' : 's'}`;
+}
+
 /** So many bytes: "1.2 GB", "88 MB". */
-export function sizeText(count: number): string {
-  return count >= 1e9 ? `${(count / 1e9).toFixed(1)} GB` : `${(count / 1e6).toFixed(0)} MB`;
+export function sizeText(bytes: number): string {
+  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${(bytes / 1e6).toFixed(0)} MB`;
 }
 
 /** Parameters as `fast=20, slow=100`. */

@@ -1,7 +1,7 @@
 /** The progress event, `application/vnd.kernelkit.progress.v1+json`. */
 
 import { html } from './dom';
-import { compact, durationText, sizeText } from './format';
+import { compact, count, durationText, sizeText } from './format';
 
 export const PROGRESS_MIME = 'application/vnd.kernelkit.progress.v1+json';
 
@@ -29,13 +29,16 @@ export function drawBar(share: number): HTMLElement {
   return html('div', { class: 'kk-Bar', ...aria }, fill);
 }
 
-/** What failed, what is left to wait, how fast it goes: "2 failed · 12 s left · 25.3M candles/s · CPU 187 % · 1.2 GB". */
-export function paceText(pace: IPace): string {
+/**
+ * What failed, what is left to wait, how fast it goes: "2 failed · 12 s left · 25.3M candles/s · CPU 187 % · 1.2 GB";
+ * `left` says of what the time is left.
+ */
+export function paceText(pace: IPace, left = 'left'): string {
   const { eta_s: eta, candles_per_s: speed } = pace;
   const [failed, cpu, memory] = [pace.failed ?? 0, pace.cpu_percent ?? null, pace.memory_bytes ?? null];
   return [
-    failed === 0 ? '' : `${failed.toLocaleString('en-US')} failed`,
-    eta === null ? '' : `${durationText(eta)} left`,
+    failed === 0 ? '' : `${count(failed)} failed`,
+    eta === null ? '' : `${durationText(eta)} ${left}`,
     speed === null ? '' : `${compact(speed)} candles/s`,
     cpu === null ? '' : `CPU ${cpu.toFixed(0)} %`,
     memory === null ? '' : sizeText(memory)
@@ -46,10 +49,10 @@ export function paceText(pace: IPace): string {
 
 /** One line of text above a bar. */
 export function drawProgress(event: IProgress): HTMLElement[] {
-  const [done, total] = [event.done, event.total].map(n => n.toLocaleString('en-US'));
-  const count = event.total === 1 ? '' : `${done} of ${total}`;
+  const [done, total] = [event.done, event.total].map(count);
+  const share = event.total === 1 ? '' : `${done} of ${total}`;
   const over = event.done >= event.total;
   const pace = paceText(over ? { ...event, eta_s: null } : event);
-  const line = [event.label, count, pace].filter(text => text !== '').join(' · ');
+  const line = [event.label, share, pace].filter(text => text !== '').join(' · ');
   return [html('div', { class: 'kk-Progress-line' }, line), drawBar(event.done / (event.total || 1))];
 }

@@ -60,3 +60,8 @@ export function fetchComparison(settings: ServerConnection.ISettings, ids: reado
   const query = ids.map(id => `ids=${encodeURIComponent(id)}`).join('&');
   return ask<IComparison>(settings, `compare?${query}`);
 }
+
+/** Where the runs that have a curve stand among all. */
+export function placesOf(found: IComparison): number[] {
+  return (found.common?.ids ?? []).map(id => found.runs.findIndex(run => run.id === id));
+}

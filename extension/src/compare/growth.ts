@@ -75,10 +75,11 @@ function follow(
   });
 }
 
-/** The picture, `width` pixels wide; `places` are those of the runs that have a curve. */
+/** The picture, `width` pixels wide; `places` and `samples` are those of the runs that have a curve. */
 export function drawGrowth(
   curves: readonly IGrowth[],
   places: readonly number[],
+  samples: readonly string[],
   lit: ReadonlySet<number> | null,
   log: boolean,
   width: number
@@ -105,7 +106,9 @@ export function drawGrowth(
   );
   const day = html('span', { class: 'kk-Readout' });
   const shown = lines.map(() => html('span', { class: 'kk-Legend-value' }));
-  const legend = lines.map((line, k) => html('span', { class: 'kk-Legend-item' }, badge(line.place), shown[k] ?? null));
+  const legend = lines.map((line, k) =>
+    html('span', { class: 'kk-Legend-item' }, badge(line.place), samples[k] ?? '', shown[k] ?? null)
+  );
   follow(picture, lines, x, day, shown);
   const refused =
     log && !scaled ? html('span', { class: 'kk-Legend-item' }, 'an account fell to 0: no log scale') : null;

@@ -5,10 +5,10 @@ import { metricLabel, metricText } from '../common/format';
 import type { ITest, Maybe } from './api';
 import { badge } from './mark';
 
-/** A p-value that counts for all pairs, in words. */
-export function evidence(p: Maybe): string {
+/** A p-value that counts for all pairs, in words; there is none without a spread, as of a run that never traded. */
+export function evidence(p: Maybe, difference: Maybe): string {
   if (p === null) {
-    return 'they do not differ';
+    return difference === 0 ? 'they are the same' : 'cannot be told';
   }
   const words: [number, string][] = [
     [0.01, 'strong evidence of a difference'],
@@ -39,7 +39,7 @@ function row(test: ITest, i: number, j: number, places: readonly number[]): HTML
     html('td', {}, `${amount(test.metric, at('low'))} to ${amount(test.metric, at('high'))}`),
     html('td', {}, probability(at('p_value'))),
     html('td', {}, probability(adjusted)),
-    html('td', { class: 'kk-mod-text' }, evidence(adjusted))
+    html('td', { class: 'kk-mod-text' }, evidence(adjusted, at('difference')))
   );
 }
 

@@ -4,9 +4,6 @@ import { html } from '../common/dom';
 import { agoText, metricLabel, metricText, parseTime } from '../common/format';
 import type { IRun } from '../runs/api';
 
-/** As many as `kernelkit.batch.compare.MOST`. */
-const MOST = 20;
-
 function line(run: IRun, ticked: boolean): [HTMLLabelElement, HTMLInputElement] {
   const box = html('input', { type: 'checkbox', value: run.id });
   box.checked = ticked;
@@ -33,9 +30,9 @@ export function drawPicker(
   const ticked = (): string[] => lines.filter(([, box]) => box.checked).map(([, box]) => box.value);
   const update = (): void => {
     const many = ticked().length;
-    compare.disabled = many < 2 || many > MOST;
+    compare.disabled = many < 2;
     said.textContent =
-      done.length < 2 ? 'There are fewer than two finished runs.' : `${many} chosen; 2 to ${MOST} can be compared.`;
+      done.length < 2 ? 'There are fewer than two finished runs.' : `${many} chosen; two or more can be compared.`;
   };
   const list = html('div', { class: 'kk-Picker-list' }, ...lines.map(([label]) => label));
   const form = html(

@@ -4,16 +4,17 @@ import type { ServerConnection } from '@jupyterlab/services';
 import { Widget } from '@lumino/widgets';
 
 import { html } from '../common/dom';
-import { inOrder, metricLabel } from '../common/format';
+import { count, inOrder, metricLabel } from '../common/format';
 import { drawHeatmap } from '../result/heatmap';
 import { fetchRuns } from '../runs/api';
-import { fetchComparison, type IComparison } from './api';
+import { fetchComparison, placesOf, type IComparison } from './api';
 import { drawGrowth } from './growth';
 import { badge, letter } from './mark';
 import { drawCircumstances, drawMatrix, type IOrder } from './matrix';
 import { drawPairs } from './pairs';
 import { drawParallel, within, type Brushes } from './parallel';
 import { drawPicker } from './picker';
+import { samplesOf, unfair } from './sample';
 
 const MIN_WIDTH = 520;
 const MAX_WIDTH = 1400;
@@ -69,10 +70,14 @@ export class CompareView extends Widget {
     this._draw();
     try {
       const found = await fetchComparison(this._settings, ids);
-      if (ids === this._ids) {
-        this._found = found;
+      if (ids !== this._ids) {
+        return;
       }
+      this._found = found;
     } catch (error) {
+      if (ids !== this._ids) {
+        return;
+      }
       this._problem = `These runs cannot be compared: ${(error as Error).message}`;
     }
     this._draw();
@@ -136,7 +141,7 @@ export class CompareView extends Widget {
       common === null
         ? `${found.runs.length} runs. ${found.why ?? ''}`
         : `${common.ids.length} of ${found.runs.length} runs have a curve of equity; below they are compared over ` +
-          `${common.sessions.toLocaleString('en-US')} common sessions, ${common.start} to ${common.end}.`;
+          `${count(common.sessions)} common sessions, ${common.start} to ${common.end}.`;
     const metrics = inOrder([...new Set(found.runs.flatMap(run => Object.keys(run.metrics)))]);
     const metric = [this._metric, ...USUAL, ...metrics].find(name => metrics.includes(name)) ?? '';
     const lit = within(found, metric, this._brushes);
@@ -168,7 +173,7 @@ export class CompareView extends Widget {
       this._draw();
     });
     const label = html('label', { class: 'kk-Choice' }, log, 'log scale');
-    const picture = drawGrowth(common.curves, placesOf(found), lit, this._log, width);
+    const picture = drawGrowth(common.curves, placesOf(found), samplesOf(found), lit, this._log, width);
     return [section('Growth of 1, drawdown below', [picture], label)];
   }
 
@@ -191,7 +196,7 @@ export class CompareView extends Widget {
     return [
       section(
         'Luck or difference?',
-        [html('div', { class: 'kk-Columns' }, drawPairs(test, places), correlation)],
+        [...unfair(found), html('div', { class: 'kk-Columns' }, drawPairs(test, places), correlation)],
         choice
       )
     ];
@@ -242,11 +247,6 @@ export class CompareView extends Widget {
   private _test = 'sharpe_ratio';
   private _log = false;
   private _width = 0;
-}
-
-/** Where the runs that have a curve stand among all. */
-function placesOf(found: IComparison): number[] {
-  return (found.common?.ids ?? []).map(id => found.runs.findIndex(run => run.id === id));
 }
 
 function section(title: string, children: readonly HTMLElement[], control?: HTMLElement): HTMLElement {

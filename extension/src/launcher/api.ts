@@ -37,11 +37,6 @@ export interface IChoices {
   complete: boolean;
 }
 
-/** A run with the parameters that it was made with. */
-export interface IMade extends IRun {
-  parameters: Record<string, unknown>;
-}
-
 /** What values ask for; `runs` is 0 where something is wrong. */
 export interface IChecked {
   runs: number;
@@ -53,7 +48,7 @@ export interface IChecked {
 
 export interface IStarted {
   queued: string[];
-  runs: IMade[];
+  runs: IRun[];
 }
 
 function post<T>(settings: ServerConnection.ISettings, path: string, content: object): Promise<T> {
@@ -96,15 +91,5 @@ export class TemplateClient {
   async copy(template: string, values: Values, path: string): Promise<string> {
     const url = `templates/${encodeURIComponent(template)}/notebook`;
     return (await post<{ path: string }>(this.settings, url, { values, path })).path;
-  }
-
-  /** The runs with these ids that there are. */
-  async runs(ids: readonly string[]): Promise<IMade[]> {
-    const query = ids.map(id => `id=${encodeURIComponent(id)}`).join('&');
-    return (await ask<{ runs: IMade[] }>(this.settings, `runs?${query}`)).runs;
-  }
-
-  async cancel(id: string): Promise<void> {
-    await post(this.settings, `runs/${encodeURIComponent(id)}/cancel`, {});
   }
 }

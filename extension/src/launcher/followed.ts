@@ -1,23 +1,22 @@
 /** The runs that a form has started, until they are done. */
 
-import { Poll } from '@lumino/polling';
-
 import { html } from '../common/dom';
-import { drawBar, paceText } from '../common/progress';
-import type { IMade, TemplateClient } from './api';
+import { plural } from '../common/format';
+import { drawBar } from '../common/progress';
+import { runPace, type IRun } from '../runs/api';
+import { RunsModel } from '../runs/model';
 import type { IDesk } from './form';
 
 const LIVE: readonly string[] = ['queued', 'running'];
-const POLL_MS = 1000;
 /** More than these are a count and a bar; the panel of runs has them all. */
 const MOST = 12;
 
-function share(run: IMade): number {
+function share(run: IRun): number {
   return LIVE.includes(run.status) ? run.progress : 1;
 }
 
 /** "5 done · 2 running · 5 queued". */
-function countText(runs: readonly IMade[]): string {
+function countText(runs: readonly IRun[]): string {
   const states = ['done', 'failed', 'cancelled', 'lost', 'running', 'queued'];
   return states
     .map(state => [runs.filter(run => run.status === state).length, state] as const)
@@ -26,10 +25,10 @@ function countText(runs: readonly IMade[]): string {
     .join(' · ');
 }
 
-function stateText(run: IMade): string {
+function stateText(run: IRun): string {
   switch (run.status) {
     case 'running':
-      return [`${Math.floor(100 * run.progress)} %`, paceText(run)].filter(text => text !== '').join(' · ');
+      return [`${Math.floor(100 * run.progress)} %`, runPace(run)].filter(text => text !== '').join(' · ');
     case 'queued':
       return 'waits for its turn';
     default:
@@ -37,11 +36,17 @@ function stateText(run: IMade): string {
   }
 }
 
-/** Shows how far the runs have come, looking every second while one goes on and the form can be seen; then `over`. */
+/** The names of the parameters that are not the same in all runs. */
+function differing(runs: readonly IRun[]): string[] {
+  const names = [...new Set(runs.flatMap(run => Object.keys(run.parameters)))];
+  return names.filter(name => new Set(runs.map(run => JSON.stringify(run.parameters[name]))).size > 1);
+}
+
+/** Shows how far the runs have come while one goes on and `isVisible` says that somebody looks; then `over`. */
 export class Followed {
   constructor(
-    private readonly _client: TemplateClient,
     private readonly _desk: IDesk,
+    private readonly _isVisible: () => boolean,
     private _ids: string[],
     private readonly _over: () => void
   ) {
@@ -52,15 +57,8 @@ export class Followed {
       this._trouble
     );
     this.node.addEventListener('click', event => this._onClick(event));
-    this._poll = new Poll({
-      auto: false,
-      name: '@kernelkit/labextension:followed',
-      factory: () => this._load(),
-      frequency: { interval: POLL_MS, backoff: true, max: 30_000 },
-      standby: () => (this.node.offsetParent === null ? true : 'when-hidden')
-    });
     if (_ids.length > 0) {
-      void this._poll.refresh();
+      this._ask();
     }
   }
 
@@ -71,51 +69,59 @@ export class Followed {
   }
 
   dispose(): void {
-    this._poll.dispose();
+    this._model?.dispose();
   }
 
   /** Follow these runs in place of those before. */
-  follow(runs: readonly IMade[]): void {
+  follow(runs: readonly IRun[]): void {
     this._ids = runs.map(run => run.id);
     this._runs = [...runs];
     this._problem = '';
     this._show();
-    void this._poll.refresh();
+    this._ask();
   }
 
   /** Look now, if there is anything to look at. */
   async look(): Promise<void> {
-    if (this._ids.length > 0) {
-      await this._poll.refresh();
-    }
+    this._goesOn = true;
+    await this._model?.refresh();
   }
 
-  private async _load(): Promise<void> {
-    try {
-      this._runs = await this._client.runs(this._ids);
-      this._problem = '';
-    } catch (error) {
-      this._problem = `The runs cannot be read: ${(error as Error).message}`;
-      throw error;
-    } finally {
-      this._show();
+  /** Asks anew: an answer to an older question does not know of the runs. */
+  private _ask(): void {
+    this._model?.dispose();
+    this._goesOn = true;
+    const model = new RunsModel(this._desk.services, () => this._goesOn && this._isVisible());
+    model.changed.connect(() => this._onChanged(model));
+    this._model = model;
+    void model.refresh();
+  }
+
+  private _onChanged(model: RunsModel): void {
+    this._problem = model.problem ?? '';
+    if (model.list !== null) {
+      const runs = new Map(model.list.runs.map(run => [run.id, run]));
+      this._runs = this._ids.map(id => runs.get(id)).filter(run => run !== undefined);
+      const wentOn = this._goesOn;
+      this._goesOn = this._runs.some(run => LIVE.includes(run.status));
+      if (wentOn && !this._goesOn) {
+        this._over();
+      }
     }
-    if (!this._runs.some(run => LIVE.includes(run.status))) {
-      void this._poll.stop();
-      this._over();
-    }
+    this._show();
   }
 
   private _show(): void {
     const runs = this._runs;
     this.node.hidden = runs.length === 0 && this._problem === '';
     const total = runs.reduce((sum, run) => sum + share(run), 0) / Math.max(1, runs.length);
-    this._title.textContent = runs.length === 1 ? 'Run' : `${runs.length} runs`;
+    this._title.textContent = runs.length === 1 ? 'Run' : plural(runs.length, 'run');
     this._count.textContent = countText(runs);
     this._bar.replaceChildren(runs.length > 1 ? drawBar(total) : '');
     this._trouble.textContent = this._problem;
     const shown = runs.filter(run => runs.length <= MOST || run.status === 'running' || run.status === 'failed');
-    this._place(shown.slice(0, MOST).map(run => this._row(run, runs)));
+    const names = differing(runs);
+    this._place(shown.slice(0, MOST).map(run => this._row(run, names)));
   }
 
   /** Puts the rows in order; an unchanged one stays the same element, so that it can be clicked and keeps the focus. */
@@ -127,11 +133,9 @@ export class Followed {
     }
   }
 
-  private _row(run: IMade, runs: readonly IMade[]): HTMLElement {
-    const names = Object.keys(run.parameters).filter(name =>
-      runs.some(other => other.parameters[name] !== run.parameters[name])
-    );
-    const label = names.map(name => `${name}=${String(run.parameters[name])}`).join(', ') || run.id;
+  private _row(run: IRun, names: readonly string[]): HTMLElement {
+    const own = names.filter(name => name in run.parameters);
+    const label = own.map(name => `${name}=${String(run.parameters[name])}`).join(', ') || run.id;
     const { report, notebook } = run.links;
     return html(
       'li',
@@ -169,20 +173,20 @@ export class Followed {
 
   private async _cancel(id: string): Promise<void> {
     try {
-      await this._client.cancel(id);
-      await this._poll.refresh();
+      await this._model?.cancel(id);
     } catch (error) {
       this._problem = (error as Error).message;
       this._show();
     }
   }
 
-  private readonly _poll: Poll;
   private readonly _title = html('h3', {});
   private readonly _count = html('span', { class: 'kk-Followed-count', 'aria-live': 'polite' });
   private readonly _bar = html('div', {});
   private readonly _rows = html('ul', {});
   private readonly _trouble = html('p', { class: 'kk-Launch-problem' });
-  private _runs: IMade[] = [];
+  private _runs: IRun[] = [];
+  private _model: RunsModel | null = null;
+  private _goesOn = true;
   private _problem = '';
 }

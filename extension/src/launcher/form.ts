@@ -1,5 +1,6 @@
 /** The form of a template: its parameters, what they ask for, and the buttons that make it. */
 
+import type { ServiceManager } from '@jupyterlab/services';
 import type { CommandRegistry } from '@lumino/commands';
 import { UUID } from '@lumino/coreutils';
 import { Debouncer } from '@lumino/polling';
@@ -28,6 +29,7 @@ export interface ILaunch {
 /** What the buttons of a form do that needs all of JupyterLab. */
 export interface IDesk {
   commands: CommandRegistry;
+  services: ServiceManager.IManager;
   /** The folder that the user is in. */
   folder(): string;
   /** Open a notebook, and run its cells where asked to. */
@@ -57,7 +59,12 @@ export class LaunchForm extends Widget {
     this.title.icon = launchIcon;
     this.title.label = _launch.template;
     this.title.closable = true;
-    this._followed = new Followed(_client, _desk, _launch.follow, () => void this._check());
+    this._followed = new Followed(
+      _desk,
+      () => this.isVisible,
+      _launch.follow,
+      () => void this._check()
+    );
     this._here = this._action('Run here', () => this._open(true));
     this._batch = this._action('Run as batch', () => this._start());
     this._copy = this._action('Open as notebook', () => this._open(false));

@@ -2,7 +2,6 @@
 
 import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
-import { URLExt } from '@jupyterlab/coreutils';
 import type { IDocumentWidget } from '@jupyterlab/docregistry';
 import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { ILauncher } from '@jupyterlab/launcher';
@@ -11,6 +10,7 @@ import { UUID, type ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { schedulerAddress } from '../cluster/settings';
 import { launchIcon } from '../common/icon';
+import { openInTab } from '../common/open';
 import { TemplateClient, type ITemplate, type Values } from './api';
 import { LaunchForm, type IDesk, type ILaunch } from './form';
 
@@ -52,6 +52,7 @@ function deskOf(app: JupyterFrontEnd, browser: IDefaultFileBrowser | null, regis
   const { commands, serviceManager } = app;
   return {
     commands,
+    services: serviceManager,
     folder: () => serviceManager.contents.localPath(browser?.model.path ?? ''),
     openNotebook: async (path, run) => {
       const widget = (await commands.execute('docmanager:open', { path })) as IDocumentWidget;
@@ -64,10 +65,7 @@ function deskOf(app: JupyterFrontEnd, browser: IDefaultFileBrowser | null, regis
         await commands.execute('notebook:run-all-cells');
       }
     },
-    openReport: path => {
-      const url = URLExt.join(serviceManager.serverSettings.baseUrl, 'files', URLExt.encodeParts(path));
-      window.open(url, '_blank', 'noopener');
-    },
+    openReport: path => openInTab(serviceManager.serverSettings, path),
     scheduler: () => schedulerAddress(registry)
   };
 }

@@ -1,6 +1,6 @@
 /** What a form says about the runs that it would make. */
 
-import { agoText, parseTime } from '../common/format';
+import { agoText, parseTime, plural } from '../common/format';
 import type { IChecked } from './api';
 
 const MOST_VALUES = 6;
@@ -22,9 +22,7 @@ export function askedText(checked: IChecked): string {
     return `${wrong.join(', ')} cannot be read as typed.`;
   }
   const axes = Object.entries(checked.axes).map(([name, values]) => `${name} = ${some(values)}`);
-  return checked.runs === 1
-    ? 'This makes 1 run.'
-    : `This makes ${checked.runs.toLocaleString('en-US')} runs: ${axes.join(' × ')}.`;
+  return checked.runs === 1 ? 'This makes 1 run.' : `This makes ${plural(checked.runs, 'run')}: ${axes.join(' × ')}.`;
 }
 
 /** How many of the runs are done already. */

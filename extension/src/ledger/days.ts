@@ -1,7 +1,7 @@
 /** Trials per day as bars. */
 
 import { html, svg } from '../common/dom';
-import { compact } from '../common/format';
+import { compact, count, plural } from '../common/format';
 import { grid, timeAxis } from '../common/chart';
 import { numberScale } from '../common/scale';
 import type { IDay } from './api';
@@ -28,14 +28,11 @@ export function drawDays(days: readonly IDay[], width: number): HTMLElement {
   const bars = days.map((day, i) => {
     const at = y.at(day.trials);
     const place = { x: x.at(moments[i] ?? 0) - bar / 2, y: at, width: bar, height: BOTTOM - at };
-    return svg(
-      'rect',
-      { class: 'kk-Day', ...place },
-      svg('title', {}, `${day.day}: ${day.trials.toLocaleString('en-US')} trials`)
-    );
+    return svg('rect', { class: 'kk-Day', ...place }, svg('title', {}, `${day.day}: ${plural(day.trials, 'trial')}`));
   });
-  const all = days.reduce((sum, day) => sum + day.trials, 0).toLocaleString('en-US');
-  const label = `${all} trials on ${days.length === 1 ? 'one day' : `${days.length} days, at most ${most.toLocaleString('en-US')} a day`}`;
+  const all = days.reduce((sum, day) => sum + day.trials, 0);
+  const peak = days.length === 1 ? '' : `, at most ${count(most)} a day`;
+  const label = `${plural(all, 'trial')} on ${plural(days.length, 'day')}${peak}`;
   const picture = svg(
     'svg',
     { class: 'kk-Picture', width, height: HEIGHT, role: 'img', 'aria-label': label },

@@ -1,15 +1,11 @@
 /** The family tree of a strategy: a version under the one that it was edited from. */
 
 import { html } from '../common/dom';
-import { metricText } from '../common/format';
+import { count, metricText, plural } from '../common/format';
 import type { IVersion } from './api';
 
 /** Trees with more versions begin closed below the first generation. */
 const OPEN = 30;
-
-function many(n: number, what: string): string {
-  return `${n.toLocaleString('en-US')} ${what}${n === 1 ? '' : 's'}`;
-}
 
 function score(version: IVersion): string {
   const [inside, outside] = [version.best_sharpe_ratio, version.oos_sharpe_ratio];
@@ -29,7 +25,7 @@ function lines(diff: string): HTMLElement {
 }
 
 function head(version: IVersion, strategy: string): HTMLElement {
-  const failed = version.failed === 0 ? '' : `, ${version.failed.toLocaleString('en-US')} failed`;
+  const failed = version.failed === 0 ? '' : `, ${count(version.failed)} failed`;
   const chips = version.edit.map(kind => html('span', { class: 'kk-Chip' }, kind));
   return html(
     'span',
@@ -37,7 +33,7 @@ function head(version: IVersion, strategy: string): HTMLElement {
     html('code', {}, version.source),
     version.strategy === strategy ? null : html('b', {}, version.strategy),
     html('time', { datetime: version.first }, version.first.slice(0, 10)),
-    html('span', { class: 'kk-Version-trials' }, `${many(version.trials, 'trial')}${failed}`),
+    html('span', { class: 'kk-Version-trials' }, `${plural(version.trials, 'trial')}${failed}`),
     html('span', { class: 'kk-Version-score' }, score(version)),
     ...chips
   );

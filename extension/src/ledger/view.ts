@@ -4,7 +4,7 @@ import type { ServerConnection } from '@jupyterlab/services';
 import { Widget } from '@lumino/widgets';
 
 import { html } from '../common/dom';
-import { metricText } from '../common/format';
+import { count, metricText, plural } from '../common/format';
 import { fetchLedger, fetchTrail, type ICost, type IFamily, type ILedger, type IStrategy, type ITrail } from './api';
 import { drawDays } from './days';
 import { drawTree } from './tree';
@@ -69,7 +69,9 @@ export class LedgerView extends Widget {
         this._draw();
       }
     } catch (error) {
-      this._say(`${strategy} cannot be shown: ${(error as Error).message}`, true);
+      if (strategy === this._strategy) {
+        this._say(`${strategy} cannot be shown: ${(error as Error).message}`, true);
+      }
     }
   }
 
@@ -132,14 +134,10 @@ export class LedgerView extends Widget {
   private _width = 0;
 }
 
-function count(n: number): string {
-  return n.toLocaleString('en-US');
-}
-
 function about(one: IStrategy): string {
   const best =
     one.best_sharpe_ratio === null ? '' : ` · best Sharpe ${metricText('sharpe_ratio', one.best_sharpe_ratio)}`;
-  return `${count(one.distinct)} ${one.distinct === 1 ? 'trial' : 'trials'}${best} · ${one.last.slice(0, 10)}`;
+  return `${plural(one.distinct, 'trial')}${best} · ${one.last.slice(0, 10)}`;
 }
 
 function section(title: string, ...children: HTMLElement[]): HTMLElement {
@@ -220,10 +218,7 @@ function looks(trail: ITrail): HTMLElement {
       )
     );
   }
-  const many =
-    trail.looks.length === 0
-      ? 'nobody has looked at them'
-      : `${count(trail.looks.length)} ${trail.looks.length === 1 ? 'look' : 'looks'} since`;
+  const many = trail.looks.length === 0 ? 'nobody has looked at them' : `${plural(trail.looks.length, 'look')} since`;
   const text = html('p', {}, `Data of ${markets} from ${trail.sealed_since} on are sealed; ${many}.`);
   const rows = trail.looks.map(look => [
     look.at.replace('T', ' ').slice(0, 16),
@@ -244,7 +239,7 @@ function drawTrail(trail: ITrail, width: number): HTMLElement[] {
   const pruned = trail.pruned === 0 ? '' : `, ${count(trail.pruned)} ended early by a search`;
   const beside =
     trail.beside === 0 ? '' : ` ${count(trail.beside)} more were computed beside them, in training windows and audits.`;
-  const text = `${count(trail.runs)} runs of ${count(trail.distinct)} distinct trials${failed}${pruned}, ${trail.first.slice(0, 10)} to ${trail.last.slice(0, 10)}.${beside}`;
+  const text = `${plural(trail.runs, 'run')} of ${plural(trail.distinct, 'distinct trial')}${failed}${pruned}, ${trail.first.slice(0, 10)} to ${trail.last.slice(0, 10)}.${beside}`;
   return [
     ...warnings(trail.damage),
     html('h2', {}, trail.strategy),

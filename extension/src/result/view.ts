@@ -2,7 +2,7 @@
 
 import { drawCurves } from './curves';
 import { html } from '../common/dom';
-import { inOrder, metricLabel, metricText, paramsText } from '../common/format';
+import { count, inOrder, metricLabel, metricText, paramsText, plural } from '../common/format';
 import { drawHeatmap } from './heatmap';
 import type { IResult } from './result';
 
@@ -38,8 +38,8 @@ function chips(result: IResult): HTMLElement[] {
 }
 
 function heading(result: IResult): HTMLElement {
-  const size = Object.entries(result.dims).map(([dim, labels]) => `${labels.length.toLocaleString('en-US')} ${dim}`);
-  const trials = `${result.n_trials.toLocaleString('en-US')} ${result.n_trials === 1 ? 'trial' : 'trials'}`;
+  const size = Object.entries(result.dims).map(([dim, labels]) => `${count(labels.length)} ${dim}`);
+  const trials = plural(result.n_trials, 'trial');
   const about = [
     result.strategy === result.name ? '' : result.strategy,
     result.data.name,
@@ -79,11 +79,11 @@ function chosen(result: IResult, params: string): HTMLElement | null {
   if (result.n_trials < 2) {
     return params === '' ? null : html('p', { class: 'kk-Chosen' }, html('b', {}, params));
   }
-  const trials = result.n_trials.toLocaleString('en-US');
+  const trials = plural(result.n_trials, 'trial');
   const why =
     typeof result.best.metrics['sharpe_ratio'] === 'number'
-      ? ` has the highest Sharpe ratio of ${trials} trials. It was selected in-sample, on the very data it is shown on: part of what it shows is luck.`
-      : ` is the first of ${trials} trials; none has a Sharpe ratio.`;
+      ? ` has the highest Sharpe ratio of ${trials}. It was selected in-sample, on the very data it is shown on: part of what it shows is luck.`
+      : ` is the first of ${trials}; none has a Sharpe ratio.`;
   return html('p', { class: 'kk-Chosen' }, html('b', {}, params), why);
 }
 

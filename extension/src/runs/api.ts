@@ -2,7 +2,7 @@
 
 import type { ServerConnection } from '@jupyterlab/services';
 
-import type { IPace } from '../common/progress';
+import { paceText, type IPace } from '../common/progress';
 import { ask } from '../common/request';
 
 export type Status = 'queued' | 'running' | 'done' | 'failed' | 'cancelled' | 'lost';
@@ -11,8 +11,8 @@ export type Status = 'queued' | 'running' | 'done' | 'failed' | 'cancelled' | 'l
 export type Again = { template: string; values: Record<string, string>; off?: undefined } | { off: string };
 
 /**
- * One run; times are ISO-8601 UTC or empty, `progress` is 0 to 1, `cells` is 0 until it is known, a link is null where
- * there is no such file in reach.
+ * One run; times are ISO-8601 UTC or empty, `started` is that of the last attempt where there were several, `progress` is
+ * 0 to 1, `cells` is 0 until it is known, a link is null where there is no such file in reach.
  */
 export interface IRun extends IPace {
   id: string;
@@ -20,10 +20,12 @@ export interface IRun extends IPace {
   template: string;
   status: Status;
   created: string;
+  started?: string | null;
   finished: string | null;
   progress: number;
   cell: number;
   cells: number;
+  parameters: Record<string, unknown>;
   metrics: Record<string, number | null>;
   data: { name?: string } | null;
   strategy: string | null;
@@ -39,6 +41,11 @@ export interface IRunList {
   root: string;
   notice: string | null;
   runs: IRun[];
+}
+
+/** How a run goes: the time that its record tells of is that of the cell at work, which is not the whole run. */
+export function runPace(run: IRun): string {
+  return paceText(run, 'left in this cell');
 }
 
 /** Ask the server for its runs, or for those of some ids alone. */

@@ -1,9 +1,9 @@
 /** One run as a card of the panel. */
 
 import { html } from '../common/dom';
-import { agoText, durationText, metricLabel, metricText, parseTime } from '../common/format';
-import { drawBar, paceText } from '../common/progress';
-import type { IRun } from './api';
+import { agoText, durationText, metricLabel, metricText, parseTime, plural } from '../common/format';
+import { drawBar } from '../common/progress';
+import { runPace, type IRun } from './api';
 
 /** What else a card tells: what is being done to the run, and why no file of any run can be opened. */
 export interface IRemark {
@@ -65,7 +65,7 @@ function verdict(run: IRun): HTMLElement | null {
 function runningText(run: IRun): string {
   const cells = run.cells === 0 ? '' : `cell ${run.cell} of ${run.cells}`;
   const share = `${Math.floor(100 * run.progress)} %`;
-  return [share, cells, paceText(run)].filter(text => text !== '').join(' · ');
+  return [share, cells, runPace(run)].filter(text => text !== '').join(' · ');
 }
 
 /** What became of the run, in a few words. */
@@ -77,8 +77,8 @@ function outcome(run: IRun): string {
     case 'running':
       return runningText(run);
     case 'done': {
-      const took = run.finished === null ? null : parseTime(run.finished) - parseTime(run.created);
-      const failed = run.failed ? ` · ${run.failed.toLocaleString('en-US')} trials failed` : '';
+      const took = run.finished === null ? null : parseTime(run.finished) - parseTime(run.started ?? run.created);
+      const failed = run.failed ? ` · ${plural(run.failed, 'trial')} failed` : '';
       const error = run.error === null ? '' : ` · ${run.error}`;
       return (took === null ? 'finished' : `finished in ${durationText(took / 1000)}`) + failed + error;
     }

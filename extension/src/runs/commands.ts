@@ -2,10 +2,10 @@
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { Clipboard, Dialog, showDialog, showErrorMessage } from '@jupyterlab/apputils';
-import { URLExt } from '@jupyterlab/coreutils';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { runsIcon } from '../common/icon';
+import { openInTab } from '../common/open';
 import type { IRun } from './api';
 import { missing } from './card';
 import type { RunsPanel } from './panel';
@@ -68,10 +68,7 @@ export function addCommands(app: JupyterFrontEnd, panel: RunsPanel): void {
     [CommandIDs.openReport]: {
       label: 'Open Report in New Browser Tab',
       off: runs => lacking(runs, 'report'),
-      execute: ([run]) => {
-        const path = URLExt.encodeParts(run?.links.report ?? '');
-        window.open(URLExt.join(app.serviceManager.serverSettings.baseUrl, 'files', path), '_blank', 'noopener');
-      }
+      execute: ([run]) => openInTab(app.serviceManager.serverSettings, run?.links.report ?? '')
     },
     [CommandIDs.compareRuns]: {
       label: 'Compare',

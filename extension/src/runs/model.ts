@@ -5,6 +5,7 @@ import { Poll } from '@lumino/polling';
 import { Signal, type ISignal } from '@lumino/signaling';
 
 import { cancelRun, deleteRun, fetchRuns, putTags, type IRun, type IRunList } from './api';
+import { sorted } from './query';
 
 const EVENTS = 'urn:kernelkit:runs';
 /** The server sends an event every 5 seconds, if only to say that it looks; three missing are no accident. */
@@ -110,7 +111,7 @@ export class RunsModel {
       return;
     }
     try {
-      this._list = await fetchRuns(this._settings);
+      await this._read(null);
       this._asked = now;
       this._problem = null;
     } catch (error) {
@@ -129,17 +130,30 @@ export class RunsModel {
     this._heard = Date.now();
     const ids = event['ids'] as string[];
     if (ids.length > 0 && this._isWanted()) {
-      void (ids.length > MANY ? this.refresh() : this._update(ids).catch(() => this.refresh()));
+      void (ids.length > MANY || this._list === null ? this.refresh() : this._update(ids).catch(() => this.refresh()));
     }
   }
 
   /** Reads some runs anew; those that the server knows no more leave the list. */
   private async _update(ids: readonly string[]): Promise<void> {
-    const answer = await fetchRuns(this._settings, ids);
-    const kept = this._list?.runs.filter(run => !ids.includes(run.id)) ?? [];
-    const runs = [...answer.runs, ...kept].sort((a, b) => (a.created < b.created ? 1 : a.created > b.created ? -1 : 0));
-    this._list = { ...answer, runs };
+    await this._read(ids);
     this._changed.emit();
+  }
+
+  /** Asks for some runs, or for all, and takes from the answer what no later question has been answered about. */
+  private async _read(ids: readonly string[] | null): Promise<void> {
+    const question = (this._questions += 1);
+    const answer = await fetchRuns(this._settings, ids ?? []);
+    const told = (id: string): boolean =>
+      (ids === null || ids.includes(id)) && question > Math.max(this._listed, this._told.get(id) ?? 0);
+    const kept = this._list?.runs.filter(run => !told(run.id)) ?? [];
+    const runs = [...answer.runs.filter(run => told(run.id)), ...kept];
+    this._list = { ...answer, runs: sorted(runs, 'created', false) };
+    if (ids === null) {
+      this._listed = Math.max(this._listed, question);
+    } else {
+      ids.filter(told).forEach(id => this._told.set(id, question));
+    }
   }
 
   private readonly _services: ServiceManager.IManager;
@@ -151,4 +165,8 @@ export class RunsModel {
   private _problem: string | null = null;
   private _heard = 0;
   private _asked = 0;
+  private _questions = 0;
+  /** The latest question that was answered about all runs, and those about single ones. */
+  private _listed = 0;
+  private readonly _told = new Map<string, number>();
 }

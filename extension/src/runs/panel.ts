@@ -7,7 +7,7 @@ import type { Message } from '@lumino/messaging';
 import { Panel, Widget } from '@lumino/widgets';
 
 import { html } from '../common/dom';
-import { metricLabel } from '../common/format';
+import { count, metricLabel } from '../common/format';
 import { runsIcon } from '../common/icon';
 import type { IRun } from './api';
 import { dragged, openingCode } from './code';
@@ -109,7 +109,7 @@ export class RunsPanel extends Panel {
       this._sort.value,
       this._reversed
     );
-    const all = runs.length.toLocaleString('en-US');
+    const all = count(runs.length);
     this._count.textContent = runs.length === 0 ? '' : shown.length < runs.length ? `${shown.length} of ${all}` : all;
     this._tools.hidden = runs.length === 0;
     this._turn.textContent = this._reversed ? '↑' : '↓';
