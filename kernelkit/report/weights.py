@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +28,8 @@ class Weights:
     """Weights as fractions of equity, negative where short: ``values`` float64 (asset, point), the largest first.
 
     A point is the mean over the bars of its piece of time, which begins at ``time``. ``gross`` and ``net`` (point,)
-    are the sums over all assets, of sizes and of weights.
+    are the sums over all assets, of sizes and of weights. It is ``stackable``, areas put on each other, where no bar of
+    the whole trial is short.
     """
 
     time: np.ndarray
@@ -36,11 +38,7 @@ class Weights:
     gross: np.ndarray
     net: np.ndarray
     trial: Shown
-
-    @property
-    def stackable(self) -> bool:
-        """Whether areas can be put on each other: where none is short."""
-        return bool((self.values >= 0.0).all())
+    stackable: bool
 
     def stacked(self) -> tuple[tuple[str, ...], np.ndarray]:
         """The largest `STACKED` assets, and all others together as one more."""
@@ -59,6 +57,11 @@ class Holdings:
     share: np.ndarray
     trial: Shown
 
+    @cached_property
+    def long(self) -> bool:
+        """Whether no bar is short: a mean over several hides one that is."""
+        return bool((self.share >= 0.0).all())
+
     def weights(self, first: np.datetime64 | None = None, last: np.datetime64 | None = None) -> Weights:
         """The weights within a span of time, both ends included, as means over at most `POINTS` pieces of it."""
         a = 0 if first is None else int(np.searchsorted(self.time, first))
@@ -70,7 +73,7 @@ class Holdings:
         counts = np.diff(np.append(starts, b - a))
         mean = np.add.reduceat(share, starts, axis=1) / counts
         gross = np.add.reduceat(np.abs(share).sum(axis=0), starts) / counts
-        return Weights(self.time[a:b][starts], self.assets, mean, gross, mean.sum(axis=0), self.trial)
+        return Weights(self.time[a:b][starts], self.assets, mean, gross, mean.sum(axis=0), self.trial, self.long)
 
 
 def holdings_of(res: xr.Dataset, bars: xr.Dataset | None = None, trial: Mapping[str, Any] | None = None) -> Holdings:

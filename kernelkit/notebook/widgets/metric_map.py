@@ -167,7 +167,7 @@ class Explorer(Widget):
         super().__init__(chosen, head=head, shown=shown)
         self.draw()
         self.observe(lambda _change: self.draw(), "shown")
-        chosen.observe(lambda _change: self.follow(), "trial")
+        self.link(lambda _change: self.follow(), "trial")
 
     def heard(self, kind: str, content: Mapping[str, Any]) -> None:
         """Select the trial of a cell."""

@@ -31,13 +31,7 @@ class MonthMap(Widget):
         self._res = res
         self._found = months_of(res, selection.trial)
         super().__init__(selection=selection, **_synced(self._found))
-        selection.observe(self._follow, "trial")
-
-    def close(self) -> None:
-        """Close the widget; it no longer follows the selection."""
-        if self.comm is not None:
-            self.selection.unobserve(self._follow, "trial")
-        super().close()
+        self.link(self._follow, "trial")
 
     def _follow(self, _change: Any) -> None:
         self._found = months_of(self._res, self.selection.trial)

@@ -14,7 +14,6 @@ from kernelkit.notebook.bundle import rounded, thin, times
 from kernelkit.notebook.widgets.pyramid import Cut, Pyramid, line
 from kernelkit.notebook.widgets.shares import Shares, shares_of
 from kernelkit.report import words
-from kernelkit.report.shown import best_place
 from kernelkit.result import check_result, curves_of, selected
 from kernelkit.result import fills as fills_of
 from kernelkit.result import orders as orders_of
@@ -58,16 +57,6 @@ def trial_dims(res: xr.Dataset) -> dict[str, list[Any]]:
     """The dims that tell the trials of a result apart, with their labels."""
     equity = curve(res, "equity")
     return {} if equity is None else {str(d): res[d].values.tolist() for d in equity.dims if d != "time"}
-
-
-def best_of(res: xr.Dataset) -> dict[str, Any]:
-    """The labels of the trial with the highest Sharpe ratio; of the first one where there are no such ratios."""
-    dims = trial_dims(res)
-    place = (0,) * len(dims)
-    if "sharpe_ratio" in res and set(res["sharpe_ratio"].dims) == set(dims) and dims:
-        sharpe = res["sharpe_ratio"].transpose(*dims).values
-        place = best_place(sharpe, np.isfinite(sharpe))
-    return {name: labels[k] for (name, labels), k in zip(dims.items(), place, strict=True)}
 
 
 class Scene:

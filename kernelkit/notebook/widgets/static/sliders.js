@@ -7,7 +7,7 @@ const CALM_MS = 300; // after the last move of a slider: then the ledger is read
 
 function render({ model, el }) {
   const head = model.get('head');
-  const { root, fail, say } = frame(el, 'explore', `Explore ${head.title}`);
+  const { root, fail, say, end } = frame(model, el, 'explore', `Explore ${head.title}`);
   const at = Object.fromEntries(head.controls.map(c => [c.name, c.first]));
   Object.assign(at, model.get('answer').at);
 
@@ -16,7 +16,7 @@ function render({ model, el }) {
     sent = 0,
     waiting = false,
     asked = 0;
-  const count = debounce(() => model.send({ kind: 'count' }), CALM_MS);
+  const count = debounce(() => post(model, { kind: 'count' }, fail), CALM_MS);
   const ask = () => {
     if (flight && performance.now() - sent < PATIENCE_MS) {
       waiting = true;
@@ -25,7 +25,7 @@ function render({ model, el }) {
     flight = `${asked++}:${Math.random()}`;
     waiting = false;
     sent = performance.now();
-    model.send({ kind: 'run', id: flight, at: { ...at } });
+    post(model, { kind: 'run', id: flight, at: { ...at } }, fail);
   };
   const answered = () => {
     const answer = model.get('answer');
@@ -235,7 +235,8 @@ function render({ model, el }) {
   return ending(
     () => model.off('change:answer', answered),
     () => model.off('change:counted', tell),
-    chart.end
+    chart.end,
+    end
   );
 }
 
