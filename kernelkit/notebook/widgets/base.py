@@ -69,6 +69,7 @@ class Widget(anywidget.AnyWidget):
 
     _name: ClassVar[str] = ""
     _parts: ClassVar[tuple[str, ...]] = ()
+    _linked = False  # of what was not made to its end, and is closed all the same
 
     selected = traitlets.Dict().tag(sync=True)
 

@@ -108,7 +108,7 @@ def metrics_of(res: xr.Dataset) -> dict[str, Metric]:
     """What of a result lies along dims of trials, the metrics of `kk.backtest` first.
 
     >>> import xarray as xr
-    >>> ds = xr.Dataset({"is_cagr": ("fold", [0.1]), "oos_cagr": ("fold", [0.1]), "seen": ("time", [0.0])})
+    >>> ds = xr.Dataset({"is_cagr": ("fold", [0.1, 0.2]), "oos_cagr": ("fold", [0.1, 0.1])})
     >>> metrics_of(ds)
     {'cagr': Metric(name='cagr', variables={'in sample': 'is_cagr', 'out of sample': 'oos_cagr'}, dims=('fold',))}
     """
