@@ -63,8 +63,8 @@ class Widget(anywidget.AnyWidget):
     A subclass says ``_name``; its script follows `common.js`, and the ``_parts`` that it shares with others, in one
     text, and ends with ``export default { render }``. It defines `fallback`, and `heard` where its script sends
     messages. ``selected`` is the selection as the browser reads and writes it: times are milliseconds there, as
-    nanoseconds do not fit in its numbers. A widget whose last view has gone, as that of a cell that is run again, lets go
-    of the selection, and catches up where it is shown again.
+    nanoseconds do not fit in its numbers. A widget whose last view has gone, as that of a cell that is run again, lets
+    go of the selection, and catches up where it is shown again.
     """
 
     _name: ClassVar[str] = ""
