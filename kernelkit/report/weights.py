@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernelkit.errors import RunError, message
 from kernelkit.report import drawing
 from kernelkit.report.colours import GREY, series, signed
 from kernelkit.report.shown import Shown, shown
-from kernelkit.result import curves_of
+from kernelkit.report.source import bars_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -84,7 +83,7 @@ def holdings_of(res: xr.Dataset, bars: xr.Dataset | None = None, trial: Mapping[
     """
     one = shown(res, trial)
     position, equity = one.curve("position"), one.curve("equity").values
-    prices = _prices(one.res, bars)
+    prices = bars_of(one.res, bars, "weights")
     if "asset" not in position.dims:
         name = str(position["asset"].values) if "asset" in position.coords else str(prices["asset"].values[0])
         position = position.drop_vars("asset", errors="ignore").expand_dims(asset=[name])
@@ -95,17 +94,6 @@ def holdings_of(res: xr.Dataset, bars: xr.Dataset | None = None, trial: Mapping[
     share = np.where(equity > 0.0, np.nan_to_num(value) / np.where(equity > 0.0, equity, 1.0), 0.0)
     order = np.argsort(-np.abs(share).mean(axis=1), kind="stable")
     return Holdings(held["time"].values, tuple(names[k] for k in order), share[order], one)
-
-
-def _prices(res: xr.Dataset, bars: xr.Dataset | None) -> xr.Dataset:
-    if bars is not None:
-        return bars
-    try:
-        found: xr.Dataset = curves_of(res).recipe.bars
-    except RunError:
-        fix = "Pass bars=, those it was run on."
-        raise RunError(message("weights of this result", "no bars, which tell prices", "its bars", fix)) from None
-    return found
 
 
 def _carried(values: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from kernelkit.notebook.widgets.selection import Selection, of
 
 BARS = kk.data.load("sp500_index").sel(time=slice("2006", "2009"))
 MODEL = """
-async ([script, state]) => {
+async ([script, style, state]) => {
     const bytes = text => new DataView(Uint8Array.from(atob(text), c => c.charCodeAt(0)).buffer);
     const read = v => Array.isArray(v) ? v.map(read) : v && typeof v === 'object'
         ? ('base64' in v ? bytes(v.base64) : Object.fromEntries(Object.entries(v).map(([k, w]) => [k, read(w)]))) : v;
@@ -38,7 +38,8 @@ async ([script, state]) => {
     window.left = () => Object.values(heard).reduce((n, found) => n + found.length, 0);
     const url = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
     const { default: { render } } = await import(url);
-    document.body.innerHTML = '<div id="here"></div>';
+    document.body.innerHTML = '<style></style><div id="here"></div>';
+    document.querySelector('style').textContent = style;
     window.end = await render({ model: window.model, el: document.getElementById('here') });
     await new Promise(done => requestAnimationFrame(() => setTimeout(done, 150)));
 }
@@ -69,7 +70,7 @@ class Bare:
     def show(self, widget: Widget) -> None:
         """Render the widget as it is now."""
         state = {name: text_of(value) for name, value in widget.get_state().items() if name not in ("_esm", "_css")}
-        self.page.evaluate(MODEL, [widget._esm, state])
+        self.page.evaluate(MODEL, [widget._esm, widget._css, state])
 
     def answer(self, widget: Widget, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let the widget answer what the script has sent, once."""
@@ -180,6 +181,7 @@ def minutes():
 def test_chart__of_a_wide_screen_asks_once(bare, minutes, monkeypatch):
     bare.page.set_viewport_size({"width": 6000, "height": 800})
     bare.show(minutes)
+    assert bare.page.locator("canvas").bounding_box()["width"] > 5000
     bare.page.locator("canvas").focus()
     for _ in range(2):
         bare.page.keyboard.press("+")

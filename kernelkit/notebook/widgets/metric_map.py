@@ -161,7 +161,7 @@ class Explorer(Widget):
             "title": str(res.attrs.get("title") or res.attrs.get("strategy", "")),
             "trials": int(res.attrs.get("trials", 0)),
             "metrics": [{"name": m.name, "label": m.label, "dims": list(m.dims)} for m in metrics.values()],
-            "dims": {d: [_label(v) for v in res[d].values.tolist()] for d in dims},
+            "dims": {d: [words.value(v) for v in res[d].values.tolist()] for d in dims},
             "reducers": list(REDUCERS),
         }
         super().__init__(chosen, head=head, shown=shown)
@@ -227,7 +227,7 @@ class Explorer(Widget):
             pane = {"title": title, "values": packed(values.astype("f4")), "state": packed(self.states(table))}
             panes.append(pane | self._plateau(table))
         base = metric.name.removeprefix("oos_") if len(panes) > 1 else metric.name
-        self.picture = {"label": words.label(base), "unit": unit(base), "shown": shown, "panes": panes}
+        self.picture = {"label": words.label(base), "unit": words.kind(base), "shown": shown, "panes": panes}
         self.follow()
 
     def _plateau(self, table: xr.DataArray) -> dict[str, Any]:
@@ -277,13 +277,3 @@ class Explorer(Widget):
         found = {"x": x, "y": y, "metric": name, "values": rows}
         picked = {y: labels[y][best[0]], x: labels[x][best[1]]}
         return heat.heat({"heatmap": found, "dims": labels, "best": {"params": picked}})
-
-
-def unit(metric: str) -> str:
-    """How values of a metric are written: as "percent", "count", "money" or "ratio"."""
-    kinds = {"percent": words.PERCENT, "count": words.COUNT, "money": words.MONEY}
-    return next((kind for kind, names in kinds.items() if metric in names), "ratio")
-
-
-def _label(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
-from kernelkit.notebook.picture import BLUE, RED
 from kernelkit.notebook.widgets import stills
 from kernelkit.notebook.widgets.base import Widget, packed
 from kernelkit.notebook.widgets.selection import Selection, of
 from kernelkit.report import words
+from kernelkit.report.colours import BLUE, RED
 from kernelkit.report.months import NAMES, Months, months_of
 
 if TYPE_CHECKING:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelkit.errors import RunError, UsageError, message
+from kernelkit.errors import UsageError, message
 from kernelkit.notebook.bundle import rounded, thin, times
 from kernelkit.notebook.widgets.pyramid import Cut, Pyramid, line
 from kernelkit.notebook.widgets.shares import Shares, shares_of
 from kernelkit.report import words
-from kernelkit.result import check_result, curves_of, selected
+from kernelkit.report.source import recipe_of
+from kernelkit.result import check_result, selected
 from kernelkit.result import fills as fills_of
 from kernelkit.result import orders as orders_of
 from kernelkit.tca import executions as executions_of
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from kernelkit.recipe import Recipe
 
 Rows = NDArray[np.intp]
 # More marks than this in view are a smear: they are counted, not drawn.
@@ -43,14 +43,6 @@ def check_curves(res: Any) -> xr.Dataset:
         fix = "Keep what kk.backtest or kk.walk_forward has returned, or save it with curves=['equity']."
         raise UsageError(message("result", "no equity over time", "one with its curves", fix))
     return cast("xr.Dataset", res)
-
-
-def recipe_of(res: xr.Dataset) -> Recipe | None:
-    """How the result came about; None where it was loaded from a store."""
-    try:
-        return curves_of(res).recipe
-    except RunError:
-        return None
 
 
 def trial_dims(res: xr.Dataset) -> dict[str, list[Any]]:

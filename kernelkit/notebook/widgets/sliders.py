@@ -27,6 +27,7 @@ from kernelkit.notebook.benchmark import NAME, beside
 from kernelkit.notebook.widgets.base import Widget, packed
 from kernelkit.recipe import check_bars, resolve, span
 from kernelkit.report import words
+from kernelkit.report.drawing import LOG_FROM
 from kernelkit.result import curves_of
 from kernelkit.study.proposals import layouts
 from kernelkit.study.spaces import Axis, Choice, Integer, Real, Space, choice, integer, real
@@ -241,11 +242,22 @@ class Explore(Widget):
         self._awaited: Future[None] | None = None  # a reading of the ledger that has not begun
         data = bundle.about_data(studied.bars)
         controls = [
-            {"name": n, "labels": [label(v) for v in values], "first": first[n], "list": isinstance(values[0], str)}
+            {
+                "name": n,
+                "labels": [words.value(v) for v in values],
+                "first": first[n],
+                "list": isinstance(values[0], str),
+            }
             for n, values in studied.places.items()
         ]
         about = " · ".join(filter(None, (data["name"], data["note"])))
-        head = {"title": studied.strategy.name, "about": about, "other": NAME, "controls": controls}
+        head = {
+            "title": studied.strategy.name,
+            "about": about,
+            "other": NAME,
+            "log_from": LOG_FROM,
+            "controls": controls,
+        }
         super().__init__(head=head)
         self.run(first)
         self.count()
@@ -321,11 +333,6 @@ class Explore(Widget):
         from kernelkit.notebook.card import html
 
         return html(bundle.summary(self.result))
-
-
-def label(value: Any) -> str:
-    """A value as sliders show it."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @cache

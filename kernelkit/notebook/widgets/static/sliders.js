@@ -1,6 +1,5 @@
 // Sliders over the parameters of a strategy: every value that is shown was run as a back-test.
 
-const LOG_FROM = 3; // a growth beyond this factor is drawn on a logarithmic axis
 const PANES = { left: 62, right: 10, equity: [8, 210], drawdown: [226, 300], height: 322 };
 const PATIENCE_MS = 5000; // an interrupted kernel never answers
 const CALM_MS = 300; // after the last move of a slider: then the ledger is read
@@ -148,7 +147,7 @@ function render({ model, el }) {
       hi = Math.max(hi, equity[k], held[k]);
       worst = Math.min(worst, drawdown[k]);
     }
-    const log = lo > 0 && hi / lo > LOG_FROM;
+    const log = lo > 0 && hi / lo > head.log_from;
     const x = scale(time[0], time[last], left, width - right);
     const money = scale(lo, hi, pane[1], pane[0], log),
       depth = scale(worst, 0, below[1], below[0]);
