@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from kernelkit.inference.verdict import Verdict
 
 LEVEL = 0.05
+MOST = 1_000_000  # years or trials that still say something
 POINTS = 60  # of the curve over the number of trials
 
 
@@ -53,21 +55,33 @@ def _of_trials(found: Verdict) -> list[str]:
     t, p = float(test.t[place]), found.p_value
     if t <= 0.0:
         return ["No length of history would: beyond beta times the market it has lost so far."]
-    alone = float(scipy.special.ndtr(-t))
+    alone = max(float(scipy.special.ndtr(-t)), sys.float_info.min)
     # as many independent trials as would correct its own p-value to the one that the bootstrap finds
     many = max(1.0, math.log1p(-min(p, 1.0 - 1e-12)) / math.log1p(-alone))
     if found.significant:
-        spare = many * (math.log1p(-LEVEL) / math.log1p(-p) - 1.0)
-        more = math.inf if p == 0.0 else found.n_trials * spare / many
-        return [f"About {more:,.0f} more trials like those made so far would bring its p-value to 5 %."]
+        more = found.n_trials * (math.log1p(-LEVEL) / math.log1p(-max(p, sys.float_info.min)) - 1.0)
+        return [f"{about(more, 'trial')} like those made so far would bring its p-value to 5 %."]
     needed = -float(scipy.special.ndtri(-math.expm1(math.log1p(-LEVEL) / many)))
-    years = e.years * ((needed / t) ** 2 - 1.0)
-    longer = f"About {years:,.0f} more years in which it earns as much beyond the market"
-    said = [f"{longer}: its t of {t:.2f} would then reach {needed:.2f}, which the best of so many trials needs at 5 %."]
+    more = e.years * (needed / t * (needed / t) - 1.0)
+    longer = f"{about(more, 'year')} in which it earns as much beyond the market"
+    reach = f"its t of {t:.2f} would then reach {needed:.2f}, which the best of so many trials needs at 5 %"
+    said = [f"{longer}: {reach}, by the normal approximation."]
     if found.n_trials > 1:
         enough = "which would be enough" if alone <= LEVEL else "which would not be enough either"
         said.append(f"As the only trial ever made it would have a p-value of {alone:.2g}, {enough}.")
     return said
+
+
+def about(more: float, unit: str) -> str:
+    """How much more of something, as the begin of a sentence.
+
+    >>> about(3.42, "year"), about(0.02, "year"), about(1e300, "trial")
+    ('About 3.4 more years', 'Less than one more year', 'More than 1,000,000 more trials')
+    """
+    if more > MOST:
+        return f"More than {MOST:,} more {unit}s"
+    said = f"{more:,.1f}" if more < 9.95 else f"{more:,.0f}"
+    return f"Less than one more {unit}" if more < 0.05 else f"About {said} more {unit}s"
 
 
 def deflation(e: Evidence) -> tuple[np.ndarray, np.ndarray] | None:

@@ -16,6 +16,7 @@ from kernelkit.errors import UsageError, message
 from kernelkit.files import write_atomic
 from kernelkit.report import words
 from kernelkit.report.shown import SELECTED_BY, best_place
+from kernelkit.report.source import recipe_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -80,7 +81,7 @@ def summary(res: xr.Dataset) -> dict[str, Any]:
     sharpe = res[SELECTED_BY]
     place = best_place(sharpe.values, np.isfinite(res["final_equity"].values))
     best = res.isel(dict(zip(sharpe.dims, place, strict=True)))
-    recipe = _recipe(res)
+    recipe = recipe_of(res)
     dims = {str(d): res[d].values.tolist() for d in sharpe.dims}
     benchmark, curve = compare(best, recipe)
     return {
@@ -97,17 +98,6 @@ def summary(res: xr.Dataset) -> dict[str, Any]:
         "heatmap": heatmap(sharpe) if 0 < sharpe.size <= CELLS else None,
         "notes": [*assumed(every, dict(zip(sharpe.dims, place, strict=True))), *notes(res)],
     }
-
-
-def _recipe(res: xr.Dataset) -> Recipe | None:
-    from kernelkit.errors import RunError
-    from kernelkit.result import curves_of
-
-    try:
-        return curves_of(res).recipe
-    except RunError:
-        # metrics only: loaded from a store, or made without curves
-        return None
 
 
 def about_data(res: xr.Dataset) -> dict[str, str]:

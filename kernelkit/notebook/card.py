@@ -9,6 +9,7 @@ from typing import Any
 
 from kernelkit.notebook import heat, picture
 from kernelkit.report import words
+from kernelkit.report.colours import BLUE
 
 TILES = ("sharpe_ratio", "cagr", "max_drawdown", "volatility", "n_trades")
 
@@ -70,7 +71,7 @@ def _curves(payload: Mapping[str, Any]) -> str:
     scale = " (log scale)" if picture.money_scale(curve).log else ""
     legend = (
         f"<b>Equity{scale}</b>"
-        f'<span><i style="border-color:{picture.BLUE}"></i>{escape(who)}</span>'
+        f'<span><i style="border-color:{BLUE}"></i>{escape(who)}</span>'
         f'<span><i style="opacity:.55"></i>{escape(other)}</span>'
     )
     return f'<figure><p class="kkr-legend">{legend}</p>{picture.curves(curve, who, other)}</figure>'

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from kernelkit.notebook.picture import BLUE, INK, RED, labels, svg, tag, text
+from kernelkit.notebook.picture import INK, labels, svg, tag, text
 from kernelkit.report import words
+from kernelkit.report.colours import BLUE, RED
 
 WIDTH, LEFT, TOP, BOTTOM, FONT = 560.0, 58.0, 4.0, 44.0, 11
 # More rows or columns than this are thinned: a cell must stay a cell.

@@ -8,16 +8,15 @@ from typing import Any
 
 from kernelkit.notebook.scale import Scale, number_scale, seconds, time_ticks
 from kernelkit.report import words
+from kernelkit.report.colours import BLUE, RED
+from kernelkit.report.drawing import LOG_FROM
 
-# Ink is the text colour of wherever the picture stands; these are legible on white and on black.
-BLUE, RED, INK = "#3b82f6", "#e5533d", "currentColor"
+# The text colour of wherever the picture stands.
+INK = "currentColor"
 
 WIDTH, LEFT, RIGHT = 960.0, 62.0, 14.0
 EQUITY, DRAWDOWN, HEIGHT = (12.0, 232.0), (262.0, 342.0), 368.0
 FONT = 12
-
-# A growth beyond this factor is drawn on a logarithmic axis, on which equal slopes are equal returns.
-LOG_FROM = 3.0
 
 Maybe = float | None
 

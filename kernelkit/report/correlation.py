@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernelkit.errors import RunError, UsageError, message
+from kernelkit.errors import UsageError, message
 from kernelkit.inference.clustering import grouped, strategy_correlation
 from kernelkit.metrics import returns
 from kernelkit.report import drawing, words
 from kernelkit.report.colours import signed
 from kernelkit.report.shown import curve_name, places
-from kernelkit.result import curves_of
+from kernelkit.report.source import bars_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -93,12 +93,7 @@ def _found(res: xr.Dataset, bars: xr.Dataset | None) -> tuple[np.ndarray, list[s
         wanted = "several strategies, accounts, assets or trials"
         fix = "It is for kk.compare, grids, and portfolios of several assets."
         raise UsageError(message("correlation of this result", "one series alone", wanted, fix))
-    if bars is None:
-        try:
-            bars = curves_of(res).recipe.bars
-        except RunError:
-            fix = "Pass bars=, those it was run on."
-            raise RunError(message("correlation of this result", "no bars", "its bars", fix)) from None
+    bars = bars_of(res, bars, "correlation")
     close = bars["close"].transpose("asset", "time").sel(time=slice(*res["time"].values[[0, -1]]))
     if "session" in bars:
         close = close.assign_coords(session=bars["session"].sel(time=close["time"]))

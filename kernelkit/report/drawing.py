@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 WIDTH, HEIGHT = 900, 340
+# A growth beyond this factor is drawn on a logarithmic axis, on which equal slopes are equal returns.
+LOG_FROM = 3.0
 
 
 def hvplot(frame: Any) -> Any:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-# A growth beyond this factor is drawn on a logarithmic axis, on which equal slopes are equal returns.
-LOG_FROM = 3.0
 OWN = "this result"
 
 
@@ -36,7 +34,7 @@ class Lines:
     def log(self) -> bool:
         """Whether equal ratios should be equally high."""
         low, high = np.nanmin(self.table.values), np.nanmax(self.table.values)
-        return bool(low > 0.0 and high / low > LOG_FROM)
+        return bool(low > 0.0 and high / low > drawing.LOG_FROM)
 
 
 def lines_of(res: xr.Dataset, beside: Mapping[str, xr.Dataset], trial: Mapping[str, Any] | None) -> Lines:

@@ -80,10 +80,10 @@ def shown(res: xr.Dataset, trial: Mapping[str, Any] | None = None) -> Shown:
         res = left
     if not every:
         return Shown(res, {}, "")
-    left = res.isel(fill_model=0) if "fill_model" in res.dims else res
+    left = res.isel(fill_model=0, missing_dims="ignore")
     if "path" in left.dims and "middle_path" in left.attrs:
         left = left.isel(path=int(left.attrs["middle_path"]))
-        return Shown(left, labels_of(left, ["path"]), f"the middle one of {res.sizes['path']} paths out of sample")
+        return Shown(left, labels_of(left, every), f"the middle one of {res.sizes['path']} paths out of sample")
     if SELECTED_BY not in left or "final_equity" not in left:
         found, fix = f"several trials along {', '.join(map(str, every))}", f"Choose one: res.sel({every[0]}=...)."
         raise UsageError(message("this result", found, "one trial", fix))
@@ -105,9 +105,11 @@ def places(res: xr.Dataset) -> list[Hashable]:
 
 
 def many_of(res: xr.Dataset) -> int:
-    """How many trials of a result have come to an end."""
+    """How many trials of a result have come to an end; by how many fill models each was run does not count."""
     found = res.get("final_equity", res.get(SELECTED_BY))
-    return 1 if found is None else int(np.isfinite(found.values).sum())
+    if found is None:
+        return 1
+    return int(np.isfinite(found.isel(fill_model=0, missing_dims="ignore").values).sum())
 
 
 def labels_of(trial: xr.Dataset, dims: list[Any]) -> dict[str, Any]:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernelkit.errors import RunError, UsageError, message
+from kernelkit.errors import UsageError, message
 from kernelkit.report import drawing, growth
 from kernelkit.report.colours import BLUE, INK, RED
 from kernelkit.report.shown import Shown, shown
+from kernelkit.report.source import bars_of
 from kernelkit.report.thinning import kept
-from kernelkit.result import curves_of, fills
+from kernelkit.result import fills
 from kernelkit.trips import trades
 
 if TYPE_CHECKING:
@@ -74,11 +75,6 @@ def _asset(one: Shown, asset: str | None) -> str:
 
 
 def _close(one: Shown, bars: xr.Dataset | None, asset: str) -> Any:
-    if bars is None:
-        try:
-            bars = curves_of(one.res).recipe.bars
-        except RunError:
-            fix = "Pass bars=, those it was run on."
-            raise RunError(message("chart of this result", "no bars", "its bars", fix)) from None
+    bars = bars_of(one.res, bars, "chart")
     times = one.curve("equity")["time"].values
     return bars["close"].sel(asset=asset, time=slice(times[0], times[-1])).to_series().dropna()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernelkit.errors import RunError, message
 from kernelkit.report import drawing
 from kernelkit.report.colours import GREY, series, signed
 from kernelkit.report.shown import Shown, shown
-from kernelkit.result import curves_of
+from kernelkit.report.source import bars_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,7 +27,8 @@ class Weights:
     """Weights as fractions of equity, negative where short: ``values`` float64 (asset, point), the largest first.
 
     A point is the mean over the bars of its piece of time, which begins at ``time``. ``gross`` and ``net`` (point,)
-    are the sums over all assets, of sizes and of weights.
+    are the sums over all assets, of sizes and of weights. It is ``stackable``, areas put on each other, where no bar of
+    the whole trial is short.
     """
 
     time: np.ndarray
@@ -36,11 +37,7 @@ class Weights:
     gross: np.ndarray
     net: np.ndarray
     trial: Shown
-
-    @property
-    def stackable(self) -> bool:
-        """Whether areas can be put on each other: where none is short."""
-        return bool((self.values >= 0.0).all())
+    stackable: bool
 
     def stacked(self) -> tuple[tuple[str, ...], np.ndarray]:
         """The largest `STACKED` assets, and all others together as one more."""
@@ -59,6 +56,11 @@ class Holdings:
     share: np.ndarray
     trial: Shown
 
+    @cached_property
+    def long(self) -> bool:
+        """Whether no bar is short: a mean over several hides one that is."""
+        return bool((self.share >= 0.0).all())
+
     def weights(self, first: np.datetime64 | None = None, last: np.datetime64 | None = None) -> Weights:
         """The weights within a span of time, both ends included, as means over at most `POINTS` pieces of it."""
         a = 0 if first is None else int(np.searchsorted(self.time, first))
@@ -70,7 +72,7 @@ class Holdings:
         counts = np.diff(np.append(starts, b - a))
         mean = np.add.reduceat(share, starts, axis=1) / counts
         gross = np.add.reduceat(np.abs(share).sum(axis=0), starts) / counts
-        return Weights(self.time[a:b][starts], self.assets, mean, gross, mean.sum(axis=0), self.trial)
+        return Weights(self.time[a:b][starts], self.assets, mean, gross, mean.sum(axis=0), self.trial, self.long)
 
 
 def holdings_of(res: xr.Dataset, bars: xr.Dataset | None = None, trial: Mapping[str, Any] | None = None) -> Holdings:
@@ -81,7 +83,7 @@ def holdings_of(res: xr.Dataset, bars: xr.Dataset | None = None, trial: Mapping[
     """
     one = shown(res, trial)
     position, equity = one.curve("position"), one.curve("equity").values
-    prices = _prices(one.res, bars)
+    prices = bars_of(one.res, bars, "weights")
     if "asset" not in position.dims:
         name = str(position["asset"].values) if "asset" in position.coords else str(prices["asset"].values[0])
         position = position.drop_vars("asset", errors="ignore").expand_dims(asset=[name])
@@ -92,17 +94,6 @@ def holdings_of(res: xr.Dataset, bars: xr.Dataset | None = None, trial: Mapping[
     share = np.where(equity > 0.0, np.nan_to_num(value) / np.where(equity > 0.0, equity, 1.0), 0.0)
     order = np.argsort(-np.abs(share).mean(axis=1), kind="stable")
     return Holdings(held["time"].values, tuple(names[k] for k in order), share[order], one)
-
-
-def _prices(res: xr.Dataset, bars: xr.Dataset | None) -> xr.Dataset:
-    if bars is not None:
-        return bars
-    try:
-        found: xr.Dataset = curves_of(res).recipe.bars
-    except RunError:
-        fix = "Pass bars=, those it was run on."
-        raise RunError(message("weights of this result", "no bars, which tell prices", "its bars", fix)) from None
-    return found
 
 
 def _carried(values: np.ndarray) -> np.ndarray:

@@ -40,13 +40,22 @@ def number(metric: str, value: float | None) -> str:
     """
     if value is None or not math.isfinite(value):
         return DASH
-    if _is(metric, PERCENT):
+    unit = kind(metric)
+    if unit == "percent":
         return _signed(f"{100 * value:,.1f} %")
-    if _is(metric, COUNT):
+    if unit == "count" or (unit == "money" and abs(value) >= 1000):
         return _signed(f"{value:,.0f}")
-    if _is(metric, MONEY):
-        return _signed(f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.2f}")
     return _signed(f"{value:,.2f}")
+
+
+def kind(metric: str) -> str:
+    """How a metric's values are written, by how its name ends: as "percent", "count", "money" or "ratio".
+
+    >>> kind("oos_cagr"), kind("n_trades"), kind("final_equity"), kind("anything")
+    ('percent', 'count', 'money', 'ratio')
+    """
+    kinds = {"percent": PERCENT, "count": COUNT, "money": MONEY}
+    return next((name for name, metrics in kinds.items() if _is(metric, metrics)), "ratio")
 
 
 def _is(metric: str, kind: Sequence[str]) -> bool:
@@ -85,6 +94,15 @@ def compact(value: float) -> str:
         if abs(value) >= (1e4 if suffix == "k" else scale):
             return _signed(f"{value / scale:.4g}{suffix}")
     return _signed(f"{value:.4g}")
+
+
+def value(one: Any) -> str:
+    """A label or a parameter as a list or a slider shows it.
+
+    >>> value(0.1 + 0.2), value("calm"), value(20)
+    ('0.3', 'calm', '20')
+    """
+    return f"{one:g}" if isinstance(one, float) else str(one)
 
 
 def params(values: Mapping[str, Any]) -> str:

@@ -13,8 +13,9 @@ from kernelkit.errors import DataError, UsageError
 from kernelkit.notebook.widgets import chart, selection, trade_inspector
 from kernelkit.notebook.widgets.panes import Chart
 from kernelkit.notebook.widgets.pyramid import Pyramid, line, step_for
-from kernelkit.notebook.widgets.scene import MARKS, Scene, best_of
+from kernelkit.notebook.widgets.scene import MARKS, Scene
 from kernelkit.notebook.widgets.shares import shares_of
+from kernelkit.report.shown import shown as shown_of
 
 VENUE = kk.Venue("own", kk.fees.fraction(0.001), kk.slippage.fraction(0.0005))
 
@@ -114,9 +115,9 @@ def test_scene__marks_lie_inside_their_bars(flips, bars):
 def test_chart__shows_the_best_trial_and_says_that_it_was_selected(grid):
     shown = chart(grid)
     best = grid["sharpe_ratio"].where(grid["sharpe_ratio"] == grid["sharpe_ratio"].max(), drop=True)
-    assert best_of(grid) == {name: int(best[name][0]) for name in ("fast", "slow")}
-    assert "selected in-sample" in shown.facts["caption"]
-    equity = grid["equity"].sel(best_of(grid)).values
+    assert shown_of(grid).labels == {name: int(best[name][0]) for name in ("fast", "slow")}
+    assert "chosen in sample" in shown.facts["caption"]
+    equity = grid["equity"].sel(shown_of(grid).labels).values
     assert array(shown.overview["arrays"]["equity_close"])[-1] == equity[-1]
     assert array(shown.overview["arrays"]["equity_hi"]).max() == equity.max()
 
@@ -143,7 +144,7 @@ def test_chart__follows_the_selected_trial(grid):
     one, other = chart(grid), chart(grid)
     assert one.selection is other.selection is selection.of(grid)
     one.heard("trial", {"labels": {"fast": 20, "slow": 60}})
-    assert other.facts["caption"] == "fast=20, slow=60, one of 6 trials"
+    assert other.facts["caption"] == "fast=20, slow=60: one of 4 trials"
     equity = grid["equity"].sel(fast=20, slow=60).values
     assert array(other.overview["arrays"]["equity_close"])[-1] == equity[-1]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from typing import Any, ClassVar
 
@@ -47,17 +47,29 @@ def packed(values: Any) -> dict[str, Any]:
     return {"dtype": array.dtype.name, "shape": list(array.shape), "data": memoryview(array.tobytes())}
 
 
+def bar_ms(time: np.ndarray) -> float:
+    """How long a bar is, in milliseconds: the median of its first thousand; of a single one 0.
+
+    >>> bar_ms(np.array(["2020-01-02", "2020-01-03", "2020-01-06"], "M8[D]"))
+    172800000.0
+    """
+    steps = np.diff(time[:1_000].astype("M8[ns]").astype("i8")) / NS_PER_MS
+    return float(np.median(steps)) if len(steps) else 0.0
+
+
 class Widget(anywidget.AnyWidget):
     """A widget of which `static/NAME.js` is the browser's side and this class the kernel's.
 
     A subclass says ``_name``; its script follows `common.js`, and the ``_parts`` that it shares with others, in one
     text, and ends with ``export default { render }``. It defines `fallback`, and `heard` where its script sends
     messages. ``selected`` is the selection as the browser reads and writes it: times are milliseconds there, as
-    nanoseconds do not fit in its numbers.
+    nanoseconds do not fit in its numbers. A widget whose last view has gone, as that of a cell that is run again, lets
+    go of the selection, and catches up where it is shown again.
     """
 
     _name: ClassVar[str] = ""
     _parts: ClassVar[tuple[str, ...]] = ()
+    _linked = False  # of what was not made to its end, and is closed all the same
 
     selected = traitlets.Dict().tag(sync=True)
 
@@ -69,15 +81,22 @@ class Widget(anywidget.AnyWidget):
 
     def __init__(self, selection: Selection | None = None, **traits: Any) -> None:
         self.selection = Selection() if selection is None else selection
-        super().__init__(selected=_wire(self.selection), **traits)
-        self.selection.observe(self._tell, ["trial", "trade", "span"])
+        self._links: list[tuple[Callable[[Any], None], tuple[str, ...]]] = []
+        self._linked = True
+        super().__init__(selected=_wire(self.selection), _view_count=0, **traits)  # 0: the browser counts them
+        self.link(self._tell, "trial", "trade", "span")
         self.observe(self._take, "selected")
+        self.observe(self._seen, "_view_count")
         self.on_msg(self._receive)
+
+    def link(self, follow: Callable[[Any], None], *names: str) -> None:
+        """Call back when one of these of the selection changes, for as long as the widget is shown."""
+        self._links.append((follow, names))
+        self.selection.observe(follow, list(names))
 
     def close(self) -> None:
         """Close the widget; it no longer follows the selection."""
-        if self.comm is not None:
-            self.selection.unobserve(self._tell, ["trial", "trade", "span"])
+        self._let_go()
         super().close()
 
     def fallback(self) -> str:
@@ -100,11 +119,39 @@ class Widget(anywidget.AnyWidget):
         except KernelkitError as error:
             self.tell("error", text=str(error))
 
+    def _let_go(self) -> None:
+        if self._linked:
+            self._linked = False
+            for follow, names in self._links:
+                self.selection.unobserve(follow, list(names))
+
+    def _seen(self, change: Any) -> None:
+        if not change["new"]:
+            self._let_go()
+        elif not self._linked:
+            self._linked = True
+            try:
+                for follow, names in self._links:
+                    self.selection.observe(follow, list(names))
+                    follow(None)
+            except KernelkitError as error:
+                self.tell("error", text=str(error))
+
     def _tell(self, _change: Any) -> None:
         self.selected = _wire(self.selection)
 
     def _take(self, change: Any) -> None:
-        new = change["new"]
+        chosen = self.selection
+        before = {name: getattr(chosen, name) for name in ("trial", "trade", "span")}
+        try:
+            self._choose(change["new"])
+        except KernelkitError as error:  # of whatever follows the selection
+            for name, value in before.items():  # the trial first: a trade is one of it
+                setattr(chosen, name, value)
+            self.selected = _wire(chosen)
+            self.tell("error", text=str(error))
+
+    def _choose(self, new: Mapping[str, Any]) -> None:
         span = new.get("span")
         with self.selection.hold_trait_notifications():
             if new.get("trial") != _wire(self.selection)["trial"]:

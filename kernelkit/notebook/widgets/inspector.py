@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ORDERS = 40  # of one trade that the card lists
 SHOWN = 12  # trades of the static picture
-TEXTS = ("asset", "side")
+TEXTS = ("asset", "side", "venue")
 
 
 @arguments()
@@ -94,7 +94,7 @@ def table_of(scene: Scene) -> dict[str, Any]:
     """All trades by column: numbers and times as arrays, texts as codes and their words."""
     trades = simulated(scene)
     opened, closed = scene.trade_rows
-    columns: dict[str, Any] = {name: trades[name].to_numpy() for name in (*TEXTS, "opened", "closed")}
+    columns: dict[str, Any] = {name: trades[name].to_numpy() for name in ("asset", "side", "opened", "closed")}
     sign = np.where(trades["side"] == "long", 1.0, -1.0)
     columns["bars"] = closed - opened
     columns |= {name: trades[name].to_numpy("f8") for name in ("quantity", "entry", "exit", "pnl")}
@@ -114,7 +114,7 @@ def column(name: str, values: Any) -> dict[str, Any]:
     ['long', 'short']
     """
     values = np.asarray(values)
-    if values.dtype.kind == "O":
+    if name in TEXTS:  # whatever their type: that of an empty column says nothing
         words, codes = np.unique(values.astype(str), return_inverse=True)
         return {"name": name, "kind": "text", "words": words.tolist(), "values": packed(codes.astype("i4"))}
     kinds = {"M": "time", "i": "number", "f": "number"}

@@ -108,7 +108,7 @@ def metrics_of(res: xr.Dataset) -> dict[str, Metric]:
     """What of a result lies along dims of trials, the metrics of `kk.backtest` first.
 
     >>> import xarray as xr
-    >>> ds = xr.Dataset({"is_cagr": ("fold", [0.1]), "oos_cagr": ("fold", [0.1]), "seen": ("time", [0.0])})
+    >>> ds = xr.Dataset({"is_cagr": ("fold", [0.1, 0.2]), "oos_cagr": ("fold", [0.1, 0.1])})
     >>> metrics_of(ds)
     {'cagr': Metric(name='cagr', variables={'in sample': 'is_cagr', 'out of sample': 'oos_cagr'}, dims=('fold',))}
     """
@@ -161,13 +161,13 @@ class Explorer(Widget):
             "title": str(res.attrs.get("title") or res.attrs.get("strategy", "")),
             "trials": int(res.attrs.get("trials", 0)),
             "metrics": [{"name": m.name, "label": m.label, "dims": list(m.dims)} for m in metrics.values()],
-            "dims": {d: [_label(v) for v in res[d].values.tolist()] for d in dims},
+            "dims": {d: [words.value(v) for v in res[d].values.tolist()] for d in dims},
             "reducers": list(REDUCERS),
         }
         super().__init__(chosen, head=head, shown=shown)
         self.draw()
         self.observe(lambda _change: self.draw(), "shown")
-        chosen.observe(lambda _change: self.follow(), "trial")
+        self.link(lambda _change: self.follow(), "trial")
 
     def heard(self, kind: str, content: Mapping[str, Any]) -> None:
         """Select the trial of a cell."""
@@ -227,7 +227,7 @@ class Explorer(Widget):
             pane = {"title": title, "values": packed(values.astype("f4")), "state": packed(self.states(table))}
             panes.append(pane | self._plateau(table))
         base = metric.name.removeprefix("oos_") if len(panes) > 1 else metric.name
-        self.picture = {"label": words.label(base), "unit": unit(base), "shown": shown, "panes": panes}
+        self.picture = {"label": words.label(base), "unit": words.kind(base), "shown": shown, "panes": panes}
         self.follow()
 
     def _plateau(self, table: xr.DataArray) -> dict[str, Any]:
@@ -277,13 +277,3 @@ class Explorer(Widget):
         found = {"x": x, "y": y, "metric": name, "values": rows}
         picked = {y: labels[y][best[0]], x: labels[x][best[1]]}
         return heat.heat({"heatmap": found, "dims": labels, "best": {"params": picked}})
-
-
-def unit(metric: str) -> str:
-    """How values of a metric are written: as "percent", "count", "money" or "ratio"."""
-    kinds = {"percent": words.PERCENT, "count": words.COUNT, "money": words.MONEY}
-    return next((kind for kind, names in kinds.items() if metric in names), "ratio")
-
-
-def _label(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
-from kernelkit.notebook.picture import BLUE, RED
 from kernelkit.notebook.widgets import stills
 from kernelkit.notebook.widgets.base import Widget, packed
 from kernelkit.notebook.widgets.selection import Selection, of
 from kernelkit.report import words
+from kernelkit.report.colours import BLUE, RED
 from kernelkit.report.months import NAMES, Months, months_of
 
 if TYPE_CHECKING:
@@ -31,13 +31,7 @@ class MonthMap(Widget):
         self._res = res
         self._found = months_of(res, selection.trial)
         super().__init__(selection=selection, **_synced(self._found))
-        selection.observe(self._follow, "trial")
-
-    def close(self) -> None:
-        """Close the widget; it no longer follows the selection."""
-        if self.comm is not None:
-            self.selection.unobserve(self._follow, "trial")
-        super().close()
+        self.link(self._follow, "trial")
 
     def _follow(self, _change: Any) -> None:
         self._found = months_of(self._res, self.selection.trial)

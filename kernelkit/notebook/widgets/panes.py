@@ -12,9 +12,10 @@ import traitlets
 
 from kernelkit.errors import DataError, UsageError, arguments, message
 from kernelkit.notebook.widgets import selection as selections
-from kernelkit.notebook.widgets.base import Widget, packed, plain_value
-from kernelkit.notebook.widgets.scene import Scene, best_of, check_curves, trial_dims
+from kernelkit.notebook.widgets.base import Widget, bar_ms, packed, plain_value
+from kernelkit.notebook.widgets.scene import Scene, check_curves, trial_dims
 from kernelkit.report import words
+from kernelkit.report.shown import Shown, shown
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from kernelkit.notebook.widgets.selection import Selection
 
 PIECES = 1_500  # of the whole span, which the browser keeps: about one for each pixel of a wide screen
-MOST_PIECES = 4_000
+MOST_PIECES = 4_000  # of a window; the browser asks for no finer one, or it would ask for ever
 LABELS = 500  # of a dim that a list still offers
 
 
@@ -81,20 +82,9 @@ class Chart(Widget):
         super().__init__(selection=selection or selections.of(res), height=height, **self._shown())
         self._go_to_trade()
         self._go_to_span()
-        self.selection.observe(self._other_trial, "trial")
-        self.selection.observe(self._go_to_trade, "trade")
-        self.selection.observe(self._go_to_span, "span")
-
-    def close(self) -> None:
-        """Close the widget; it no longer follows the selection."""
-        if self.comm is not None:
-            for follow, name in (
-                (self._other_trial, "trial"),
-                (self._go_to_trade, "trade"),
-                (self._go_to_span, "span"),
-            ):
-                self.selection.unobserve(follow, name)
-        super().close()
+        self.link(self._other_trial, "trial")
+        self.link(self._go_to_trade, "trade")
+        self.link(self._go_to_span, "span")
 
     def heard(self, kind: str, content: Mapping[str, Any]) -> None:
         """Answer what the browser asks: another window, trial or asset, or a span of rows to select."""
@@ -120,7 +110,7 @@ class Chart(Widget):
 
     def _labels(self, wanted: Mapping[str, Any] | None) -> dict[str, Any]:
         """All labels of a trial: those wanted, else those shown, else the best trial's."""
-        known = vars(self)["scene"].labels if "scene" in vars(self) else best_of(self.res)
+        known = vars(self)["scene"].labels if "scene" in vars(self) else self._best.labels
         return {name: (wanted or {}).get(name, known[name]) for name in self.dims}
 
     def _other_trial(self, _change: Any = None) -> None:
@@ -161,7 +151,6 @@ class Chart(Widget):
 
     def _facts(self) -> dict[str, Any]:
         scene, panes = self.scene, ("price", "equity", "drawdown", "position")
-        steps = np.diff(scene.time[: min(len(scene.time), 1_000)]) / 1e6
         attrs = self.res.attrs
         return {
             "title": str(attrs.get("title") or attrs.get("strategy") or "result"),
@@ -171,7 +160,8 @@ class Chart(Widget):
             "volume": "volume" in scene.pyramids,
             "benchmark": "buy and hold" if "benchmark" in scene.pyramids else "",
             "rows": len(scene.time),
-            "bar": float(np.median(steps)) if len(steps) else 0.0,
+            "most": MOST_PIECES,
+            "bar": bar_ms(scene.time),
             "dims": [
                 {"name": n, "labels": [plain_value(v) for v in ls], "at": ls.index(scene.labels[n])}
                 for n, ls in self.dims.items()
@@ -184,19 +174,16 @@ class Chart(Widget):
         }
 
     def _caption(self) -> str:
-        scene = self.scene
-        sharpe = scene.trial.get("sharpe_ratio")
-        known = {} if sharpe is None or sharpe.size != 1 else {"sharpe_ratio": float(sharpe)}
-        n = int(np.prod([len(labels) for labels in self.dims.values()]))
-        if "equity" not in self.res:
+        labels = self.scene.labels
+        if not labels and "equity" not in self.res:
             return "Out of sample: each fold by the parameters chosen before it."
-        if n > 1 and scene.labels != self._best:
-            return f"{words.params(scene.labels)}, one of {n:,} trials"
-        return words.chosen({"best": {"params": scene.labels, "metrics": known}, "n_trials": n})
+        best = {name: self._best.labels[name] for name in labels}
+        how = self._best.how if labels == best else shown(self.res, labels).how
+        return ": ".join(filter(None, (words.params(labels), how)))
 
     @cached_property
-    def _best(self) -> dict[str, Any]:
-        return best_of(self.res)
+    def _best(self) -> Shown:
+        return shown(self.res)
 
     def _notes(self) -> list[str]:
         """What is not shown, and why."""

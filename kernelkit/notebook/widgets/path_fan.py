@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
-from kernelkit.notebook.picture import BLUE, RED, svg
+from kernelkit.notebook.picture import svg
 from kernelkit.notebook.scale import number_scale
 from kernelkit.notebook.widgets import stills
 from kernelkit.notebook.widgets.base import Widget, packed
 from kernelkit.notebook.widgets.selection import Selection, of
 from kernelkit.report import words
+from kernelkit.report.colours import BLUE, RED
+from kernelkit.report.drawing import LOG_FROM
 from kernelkit.report.fan import Fan, fan_of
-from kernelkit.report.growth import LOG_FROM, growth_of
+from kernelkit.report.growth import growth_of
 from kernelkit.report.shown import curve_name, shown
 
 if TYPE_CHECKING:

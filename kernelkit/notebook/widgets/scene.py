@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelkit.errors import RunError, UsageError, message
+from kernelkit.errors import UsageError, message
 from kernelkit.notebook.bundle import rounded, thin, times
 from kernelkit.notebook.widgets.pyramid import Cut, Pyramid, line
 from kernelkit.notebook.widgets.shares import Shares, shares_of
 from kernelkit.report import words
-from kernelkit.report.shown import best_place
-from kernelkit.result import check_result, curves_of, selected
+from kernelkit.report.source import recipe_of
+from kernelkit.result import check_result, selected
 from kernelkit.result import fills as fills_of
 from kernelkit.result import orders as orders_of
 from kernelkit.tca import executions as executions_of
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from kernelkit.recipe import Recipe
 
 Rows = NDArray[np.intp]
 # More marks than this in view are a smear: they are counted, not drawn.
@@ -46,28 +45,10 @@ def check_curves(res: Any) -> xr.Dataset:
     return cast("xr.Dataset", res)
 
 
-def recipe_of(res: xr.Dataset) -> Recipe | None:
-    """How the result came about; None where it was loaded from a store."""
-    try:
-        return curves_of(res).recipe
-    except RunError:
-        return None
-
-
 def trial_dims(res: xr.Dataset) -> dict[str, list[Any]]:
     """The dims that tell the trials of a result apart, with their labels."""
     equity = curve(res, "equity")
     return {} if equity is None else {str(d): res[d].values.tolist() for d in equity.dims if d != "time"}
-
-
-def best_of(res: xr.Dataset) -> dict[str, Any]:
-    """The labels of the trial with the highest Sharpe ratio; of the first one where there are no such ratios."""
-    dims = trial_dims(res)
-    place = (0,) * len(dims)
-    if "sharpe_ratio" in res and set(res["sharpe_ratio"].dims) == set(dims) and dims:
-        sharpe = res["sharpe_ratio"].transpose(*dims).values
-        place = best_place(sharpe, np.isfinite(sharpe))
-    return {name: labels[k] for (name, labels), k in zip(dims.items(), place, strict=True)}
 
 
 class Scene:

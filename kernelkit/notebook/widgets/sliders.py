@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from kernelkit.notebook.benchmark import NAME, beside
 from kernelkit.notebook.widgets.base import Widget, packed
 from kernelkit.recipe import check_bars, resolve, span
 from kernelkit.report import words
+from kernelkit.report.drawing import LOG_FROM
 from kernelkit.result import curves_of
 from kernelkit.study.proposals import layouts
 from kernelkit.study.spaces import Axis, Choice, Integer, Real, Space, choice, integer, real
@@ -185,12 +187,28 @@ class Studied:
     def code(self, values: Mapping[str, Any]) -> str:
         """The call that runs it; what has no name in the notebook is called as its argument."""
         told = {name: value for name, value in self.settings.items() if value is not None}
-        begin = str(told.pop("start"))[:19].removesuffix("T00:00:00")
+        begin = moment(told.pop("start")).removesuffix("T00:00:00")
+        if "end" in told:
+            told["end"] = moment(told["end"])
         params = ", ".join(f"{name}={value!r}" for name, value in {**self.space.scalars, **values}.items())
         parts = [named(self.bars, "bars"), self.strategy.name, f"dict({params})", f"start={begin!r}"]
         for name, value in told.items():
             parts.append(f"{name}={value!r}" if isinstance(value, str) else f"{name}={named(value, name)}")
         return f"kk.backtest({', '.join(parts)})"
+
+
+def moment(when: Any) -> str:
+    """A time as text, UTC; text stays as it is: a month is all of it.
+
+    >>> moment(np.datetime64("2020-01-02")), moment("2020-01")
+    ('2020-01-02T00:00:00', '2020-01')
+    """
+    import pandas as pd
+
+    if isinstance(when, str):
+        return when
+    time = pd.Timestamp(when)
+    return (time if time.tz is None else time.tz_convert(None)).isoformat()
 
 
 def named(value: Any, otherwise: str) -> str:
@@ -220,13 +238,26 @@ class Explore(Widget):
         self.studied, first = studied, studied.first()
         self.tries: set[tuple[Any, ...]] = set()
         self._held: tuple[dict[str, float], np.ndarray] | None = None
+        self._lock = threading.Lock()
+        self._awaited: Future[None] | None = None  # a reading of the ledger that has not begun
         data = bundle.about_data(studied.bars)
         controls = [
-            {"name": n, "labels": [label(v) for v in values], "first": first[n], "list": isinstance(values[0], str)}
+            {
+                "name": n,
+                "labels": [words.value(v) for v in values],
+                "first": first[n],
+                "list": isinstance(values[0], str),
+            }
             for n, values in studied.places.items()
         ]
         about = " · ".join(filter(None, (data["name"], data["note"])))
-        head = {"title": studied.strategy.name, "about": about, "other": NAME, "controls": controls}
+        head = {
+            "title": studied.strategy.name,
+            "about": about,
+            "other": NAME,
+            "log_from": LOG_FROM,
+            "controls": controls,
+        }
         super().__init__(head=head)
         self.run(first)
         self.count()
@@ -282,11 +313,15 @@ class Explore(Widget):
 
     def count(self) -> Future[None]:
         """Read from the ledger, on a thread of its own, how much was tried on this asset and span by anybody."""
-        return _counting().submit(self._count, self.result)
+        with self._lock:
+            self._awaited = self._awaited or _counting().submit(self._count)
+            return self._awaited
 
-    def _count(self, res: xr.Dataset) -> None:
+    def _count(self) -> None:
+        with self._lock:
+            self._awaited = None  # from here on the ledger is read anew: it may hold more by then
         try:
-            found = gather(res, rf=None, replications=0, seed=0)
+            found = gather(self.result, rf=None, replications=0, seed=0)
         except Exception as error:  # noqa: BLE001  nobody asks this thread how it ended
             self.counted = {"fault": f"{type(error).__name__}: {error}"}
             return
@@ -298,11 +333,6 @@ class Explore(Widget):
         from kernelkit.notebook.card import html
 
         return html(bundle.summary(self.result))
-
-
-def label(value: Any) -> str:
-    """A value as sliders show it."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @cache

@@ -7,8 +7,9 @@ from html import escape
 
 import numpy as np
 
-from kernelkit.notebook.picture import BLUE, INK, RED, WIDTH, labels, svg, tag, text
+from kernelkit.notebook.picture import INK, WIDTH, labels, svg, tag, text
 from kernelkit.notebook.scale import Scale, number_scale, time_ticks
+from kernelkit.report.colours import BLUE, RED
 
 LEFT, RIGHT, BOTTOM, FONT = 62.0, 14.0, 26.0, 12
 MOST = 60  # rows or columns of a grid that a still can tell apart

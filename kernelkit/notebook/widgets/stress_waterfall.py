@@ -39,7 +39,9 @@ class StressWaterfall(Widget):
                 "parts": [found.parts(k) for k in range(len(found.labels))],
                 "base": found.base,
                 "missing": found.missing,
-                "measures": [[name, _title(name), _unit(name)] for name in measured],
+                "measures": [
+                    [name, _title(name), "percent" if name in (EFFECT, FALL) else words.kind(name)] for name in measured
+                ],
             },
         )
 
@@ -61,10 +63,6 @@ class StressWaterfall(Widget):
 def _title(name: str) -> str:
     own = {EFFECT: "Final equity against the base", FALL: "Drawdown while it is felt"}
     return own.get(name, words.label(name))
-
-
-def _unit(name: str) -> str:
-    return "percent" if name in (EFFECT, FALL) or name in words.PERCENT else "number"
 
 
 def waterfall(res: xr.Dataset, *, selection: Selection | None = None) -> StressWaterfall:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import traitlets
 from kernelkit.notebook.picture import svg
 from kernelkit.notebook.scale import number_scale
 from kernelkit.notebook.widgets import stills
-from kernelkit.notebook.widgets.base import NS_PER_MS, Widget, packed
+from kernelkit.notebook.widgets.base import NS_PER_MS, Widget, bar_ms, packed
 from kernelkit.notebook.widgets.selection import Selection, of
 from kernelkit.report import words
 from kernelkit.report.colours import series
@@ -33,13 +34,7 @@ class WeightMap(Widget):
         self._res, self._bars = res, bars
         self._held = holdings_of(res, bars, selection.trial)
         super().__init__(selection=selection, **self._synced())
-        selection.observe(self._follow, "trial")
-
-    def close(self) -> None:
-        """Close the widget; it no longer follows the selection."""
-        if self.comm is not None:
-            self.selection.unobserve(self._follow, "trial")
-        super().close()
+        self.link(self._follow, "trial")
 
     def _follow(self, _change: Any) -> None:
         self._held = holdings_of(self._res, self._bars, self.selection.trial)
@@ -57,6 +52,7 @@ class WeightMap(Widget):
                 "title": _title(found),
                 "ends": [int(t) / NS_PER_MS for t in time[[0, -1]].astype("M8[ns]").astype("i8")],
                 "stackable": found.stackable,
+                "bar": bar_ms(time),
             },
         }
 
@@ -84,7 +80,7 @@ class WeightMap(Widget):
             parts.append(stills.area(upper, lower, colour, 0.8))
             lower = upper
         key = " ".join(
-            f'<span style="border-left:10px solid {c};padding:0 8px 0 4px">{n}</span>'
+            f'<span style="border-left:10px solid {c};padding:0 8px 0 4px">{escape(n)}</span>'
             for n, c in zip(names, series(len(names)), strict=True)
         )
         return stills.page(_title(f), svg(290.0, _title(f), parts) + f"<p>{key}</p>", _sentence(f))

@@ -43,17 +43,25 @@ function choice(text, pairs, value, onchange) {
   return make('label', {}, text, node);
 }
 
-/** The root of a widget, with a line for errors and one that screen readers speak. */
-function frame(el, name, label) {
+/** The root of a widget, with a line for errors, the kernel's too, and one that screen readers speak. */
+function frame(model, el, name, label) {
   const root = make('div', { class: `kkw kkw-${name}`, role: 'group', 'aria-label': label });
   const fault = make('div', { class: 'kkw-fault', role: 'alert' });
   const live = make('div', { class: 'kkw-live', 'aria-live': 'polite' });
   root.append(fault, live);
   el.append(root);
+  const fail = text => {
+    fault.textContent = text;
+  };
+  const clear = () => fail('');
+  model.on('change:selected', clear);
+  const heard = onMessage(model, { error: ({ text }) => fail(text) });
   return {
     root,
-    fail: text => {
-      fault.textContent = text;
+    fail,
+    end: () => {
+      heard();
+      model.off('change:selected', clear);
     },
     say: text => {
       live.textContent = text;
@@ -315,7 +323,7 @@ function milliseconds(values) {
 }
 
 /** Send a message to the kernel; where there is none, as in a saved page, `fail` is told so. */
-function post(model, content, fail = () => {}) {
+function post(model, content, fail) {
   try {
     model.send(content);
   } catch {

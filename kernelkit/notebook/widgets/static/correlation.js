@@ -1,7 +1,7 @@
 // Correlations: clusters beside each other; the pair under the pointer in numbers; a row of a trial selects it.
 
 function render({ model, el }) {
-  const { root, say } = frame(el, 'correlation', 'Correlations');
+  const { root, say, end } = frame(model, el, 'correlation', 'Correlations');
   const title = make('div', { class: 'kkw-title' }),
     area = make('div', {}),
     line = make('div', { class: 'kkw-note kkw-pair' });
@@ -169,7 +169,7 @@ function render({ model, el }) {
     picture.redraw();
   });
   model.on('change:selected', picture.redraw);
-  return ending(picture.end, () => model.off('change:selected', picture.redraw));
+  return ending(end, picture.end, () => model.off('change:selected', picture.redraw));
 }
 
 export default { render };

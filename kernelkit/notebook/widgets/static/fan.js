@@ -24,6 +24,20 @@ function axes(ctx, look, x, y, width, height, written) {
   for (const [t, label] of timeTicks(x.lo, x.hi, width / 90)) ctx.fillText(label, x.at(t), height - 9);
 }
 
+/** The least and the greatest number of all; as arguments of Math.min so many are too many. */
+function extent(...every) {
+  let lo = Infinity,
+    hi = -Infinity;
+  for (const values of every) {
+    for (const v of values) {
+      if (!Number.isFinite(v)) continue;
+      if (v < lo) lo = v;
+      if (v > hi) hi = v;
+    }
+  }
+  return [lo, hi];
+}
+
 /** Counts of values in equal steps between lo and hi. */
 function counted(values, lo, hi, bins) {
   const found = new Array(bins).fill(0);
@@ -34,7 +48,7 @@ function counted(values, lo, hi, bins) {
 }
 
 function render({ model, el }) {
-  const { root, fail, say } = frame(el, 'fan', 'Fan of paths');
+  const { root, fail, say, end } = frame(model, el, 'fan', 'Fan of paths');
   const bar = make('div', { class: 'kkw-bar' });
   const title = make('span', { class: 'kkw-title' });
   const note = make('div', { class: 'kkw-note' });
@@ -64,7 +78,6 @@ function render({ model, el }) {
     log = about.log;
     title.textContent = `Growth of 1 on ${about.paths.length.toLocaleString('en-US')} paths`;
     note.textContent = about.sentence;
-    follow();
   }
 
   const points = () => data.time.length;
@@ -75,12 +88,13 @@ function render({ model, el }) {
   const pathAt = level => order[Math.round(Math.min(1, Math.max(0, level)) * (order.length - 1))];
 
   function follow() {
-    const label = selected(model).trial?.path;
-    const place = label === undefined ? null : about.paths.indexOf(label);
-    if (place === chosen) return;
-    chosen = place === -1 ? null : place;
+    const label = selected(model).trial?.path,
+      place = about.paths.indexOf(label);
+    const now = place === -1 ? null : place;
+    if (now === chosen) return;
+    chosen = now;
     curve = null;
-    if (chosen !== null && about.curves) model.send({ kind: 'curve', place: chosen });
+    if (chosen !== null && about.curves) post(model, { kind: 'curve', place: chosen }, fail);
     detail.textContent = chosen === null ? '' : words(chosen);
     redraw();
   }
@@ -96,15 +110,7 @@ function render({ model, el }) {
   }
 
   function scales(width, height) {
-    let lo = Infinity,
-      hi = -Infinity;
-    for (const values of [data.bands, data.real ?? [], curve ?? []]) {
-      for (const v of values)
-        if (Number.isFinite(v)) {
-          lo = Math.min(lo, v);
-          hi = Math.max(hi, v);
-        }
-    }
+    const [lo, hi] = extent(data.bands, data.real ?? [], curve ?? []);
     const air = log && lo > 0 ? (hi / lo) ** 0.03 : (hi - lo) * 0.03;
     const ends = log && lo > 0 ? [lo / air, hi * air] : [lo - air, hi + air];
     return {
@@ -132,6 +138,7 @@ function render({ model, el }) {
     ctx.setLineDash([]);
   }
 
+  load();
   const fan = canvas(
     main,
     320,
@@ -188,8 +195,7 @@ function render({ model, el }) {
         const look = theme(root),
           values = data[name].filter(Number.isFinite),
           bins = Math.max(6, Math.min(30, values.length >> 2));
-        const lo = Math.min(...values),
-          hi = Math.max(...values),
+        const [lo, hi] = extent(values),
           counts = counted(values, lo, hi, bins);
         const x = scale(lo, hi, 34, width - 8),
           y = scale(0, Math.max(...counts), height - 34, 18);
@@ -227,13 +233,12 @@ function render({ model, el }) {
       { role: 'img', 'aria-label': label, 'data-of': name }
     );
   }
-  load();
   const ends = histogram('ends', 'Growth at the end', 0, v => number(v, 3));
   const falls = histogram('falls', 'Largest drawdown', 1, v => percent(v, 0));
   const redraw = () => {
     fan.redraw();
-    ends?.redraw();
-    falls?.redraw();
+    ends.redraw();
+    falls.redraw();
   };
 
   const logs = button(
@@ -310,16 +315,18 @@ function render({ model, el }) {
         curve = arrays.curve;
         fan.redraw();
       }
-    },
-    error: content => fail(content.text)
+    }
   });
   const reload = () => {
     load();
+    chosen = null;
+    follow();
     redraw();
   };
+  follow();
   model.on('change:selected', follow);
   model.on('change:arrays', reload);
-  return ending(fan.end, ends.end, falls.end, quiet, () => {
+  return ending(end, fan.end, ends.end, falls.end, quiet, () => {
     model.off('change:selected', follow);
     model.off('change:arrays', reload);
   });

@@ -342,10 +342,10 @@ function cards(model, root, { fail }) {
 }
 
 function render({ model, el }) {
-  const own = frame(el, 'inspector', `Trades of ${model.get('facts').title}`);
+  const own = frame(model, el, 'inspector', `Trades of ${model.get('facts').title}`);
   const rows = trades(model, own.root, own);
   const chart = panes(model, own.root, own);
-  return ending(rows, chart.end, cards(model, own.root, own));
+  return ending(own.end, rows, chart.end, cards(model, own.root, own));
 }
 
 export default { render };

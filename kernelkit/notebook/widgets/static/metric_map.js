@@ -66,7 +66,7 @@ function written(unit, value) {
 function render({ model, el }) {
   const head = model.get('head'),
     reducers = head.reducers;
-  const { root, fail, say } = frame(el, 'explorer', `Trials of ${head.title}`);
+  const { root, fail, say, end } = frame(model, el, 'explorer', `Trials of ${head.title}`);
   let view = null,
     cursor = null,
     hover = null;
@@ -495,12 +495,12 @@ function render({ model, el }) {
     const [i, j] = model.get('cursor');
     cursor = i === undefined || i >= view.rows.length || j >= view.columns.length ? null : [i, j];
   }
-  const pick = debounce(() => model.send({ kind: 'pick', i: cursor[0], j: cursor[1] }), 60);
+  const pick = debounce(([i, j]) => post(model, { kind: 'pick', i, j }, fail), 60);
   function go(cell) {
     cursor = cell;
     redraw();
     say(said(cell).replaceAll('\n', ', '));
-    pick();
+    pick(cell);
   }
   function said([i, j]) {
     const c = i * view.columns.length + j,
@@ -570,10 +570,10 @@ function render({ model, el }) {
   model.on('change:shown', controls);
   model.on('change:picture', receive);
   model.on('change:cursor', chosen);
-  ends.push(onMessage(model, { error: ({ text }) => fail(text) }));
   controls();
   receive();
   return ending(
+    end,
     ...ends,
     () => model.off('change:shown', controls),
     () => model.off('change:picture', receive),

@@ -1,7 +1,7 @@
 // Returns by month and year: a table in colours; a month is a span of time for all widgets of the result.
 
 function render({ model, el }) {
-  const { root, say } = frame(el, 'monthly', 'Returns by month');
+  const { root, say, end } = frame(model, el, 'monthly', 'Returns by month');
   const title = make('div', { class: 'kkw-title' }),
     hold = make('div', { class: 'kkw-months' }),
     note = make('div', { class: 'kkw-note' });
@@ -94,7 +94,7 @@ function render({ model, el }) {
   draw();
   model.on('change:about', draw);
   model.on('change:selected', mark);
-  return ending(() => {
+  return ending(end, () => {
     model.off('change:about', draw);
     model.off('change:selected', mark);
   });

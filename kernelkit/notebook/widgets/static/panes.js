@@ -8,7 +8,8 @@ const NAMES = { price: 'Price', equity: 'Equity', drawdown: 'Drawdown', position
 const CANDLES = 400,
   LEAST = 12,
   CLICK = 4,
-  NEAR = 10;
+  NEAR = 10,
+  PATIENCE_MS = 3000; // a kernel that has gone does not answer, and one that is busy answers late
 
 /** A picture of rows, as Python's `Scene.window` has it: at(name, k) over pieces of `step` rows. */
 function picture(rows, content, arrays) {
@@ -60,26 +61,30 @@ function viewOf(rows, changed) {
 }
 
 /** Asks the kernel for the rows in view, one question at a time, always the newest one. */
-function asker(model, answered) {
+function asker(model, answered, fail) {
   let serial = 0,
-    waiting = 0,
+    waiting = false,
     next = null,
     late;
   const send = question => {
-    waiting = ++serial;
+    waiting = true;
+    serial += 1;
     clearTimeout(late);
-    late = setTimeout(() => {
-      waiting = 0;
-    }, 3000); // a kernel that has gone does not answer
-    post(model, { kind: 'window', serial, ...question });
+    late = setTimeout(over, PATIENCE_MS);
+    post(model, { kind: 'window', serial, ...question }, fail);
   };
+  function over() {
+    clearTimeout(late);
+    waiting = false;
+    const question = next;
+    next = null;
+    if (question) send(question);
+  }
   const end = onMessage(model, {
     window: (content, arrays) => {
-      if (content.serial !== waiting) return;
-      waiting = 0;
-      clearTimeout(late);
+      if (content.serial !== serial) return; // of an older question, or of another trial
+      over();
       answered(content, arrays);
-      if (next) [next] = [null, send(next)];
     }
   });
   return {
@@ -88,8 +93,9 @@ function asker(model, answered) {
       else send(question);
     },
     forget: () => {
-      waiting = 0;
+      serial += 1;
       next = null;
+      over();
     },
     end: () => {
       clearTimeout(late);
@@ -126,11 +132,15 @@ function panes(model, root, { fail, say }, attributes = {}) {
   root.append(notes);
   const tip = tooltip(root),
     node = surface.node;
-  const kernel = asker(model, (content, arrays) => {
-    detail = picture(facts.rows, content, arrays);
-    want();
-    surface.redraw();
-  });
+  const kernel = asker(
+    model,
+    (content, arrays) => {
+      detail = picture(facts.rows, content, arrays);
+      want();
+      surface.redraw();
+    },
+    fail
+  );
 
   /** What the element says of itself, for scripts and tests: the rows in view. */
   function tellView() {
@@ -144,11 +154,12 @@ function panes(model, root, { fail, say }, attributes = {}) {
 
   function want() {
     const wide = view.to - view.from,
-      step = fine(wide);
+      from = Math.max(0, Math.floor(view.from - wide / 2)),
+      to = Math.min(facts.rows, Math.ceil(view.to + wide / 2));
+    let step = fine(wide);
+    while (Math.ceil((to - from) / step) > facts.most) step *= 2; // finer than that the kernel does not answer
     if (overview.step <= step) return;
     if (detail && detail.covers(view.from, view.to) && detail.step <= step) return;
-    const from = Math.max(0, Math.floor(view.from - wide / 2)),
-      to = Math.min(facts.rows, Math.ceil(view.to + wide / 2));
     kernel.ask({ from, to, pieces: Math.ceil((to - from) / step) });
   }
 
@@ -844,13 +855,11 @@ function panes(model, root, { fail, say }, attributes = {}) {
     surface.redraw();
   }
   for (const [name, f] of Object.entries(follow)) model.on(name, f);
-  const heard = onMessage(model, { error: ({ text }) => fail(text) });
   tellView();
   tools();
   if (model.get('trade')) goToTrade();
   return {
     end: ending(
-      heard,
       kernel.end,
       surface.end,
       ...Object.entries(follow).map(

@@ -1,13 +1,12 @@
 // Sliders over the parameters of a strategy: every value that is shown was run as a back-test.
 
-const LOG_FROM = 3; // a growth beyond this factor is drawn on a logarithmic axis
 const PANES = { left: 62, right: 10, equity: [8, 210], drawdown: [226, 300], height: 322 };
 const PATIENCE_MS = 5000; // an interrupted kernel never answers
 const CALM_MS = 300; // after the last move of a slider: then the ledger is read
 
 function render({ model, el }) {
   const head = model.get('head');
-  const { root, fail, say } = frame(el, 'explore', `Explore ${head.title}`);
+  const { root, fail, say, end } = frame(model, el, 'explore', `Explore ${head.title}`);
   const at = Object.fromEntries(head.controls.map(c => [c.name, c.first]));
   Object.assign(at, model.get('answer').at);
 
@@ -16,7 +15,7 @@ function render({ model, el }) {
     sent = 0,
     waiting = false,
     asked = 0;
-  const count = debounce(() => model.send({ kind: 'count' }), CALM_MS);
+  const count = debounce(() => post(model, { kind: 'count' }, fail), CALM_MS);
   const ask = () => {
     if (flight && performance.now() - sent < PATIENCE_MS) {
       waiting = true;
@@ -25,7 +24,7 @@ function render({ model, el }) {
     flight = `${asked++}:${Math.random()}`;
     waiting = false;
     sent = performance.now();
-    model.send({ kind: 'run', id: flight, at: { ...at } });
+    post(model, { kind: 'run', id: flight, at: { ...at } }, fail);
   };
   const answered = () => {
     const answer = model.get('answer');
@@ -148,7 +147,7 @@ function render({ model, el }) {
       hi = Math.max(hi, equity[k], held[k]);
       worst = Math.min(worst, drawdown[k]);
     }
-    const log = lo > 0 && hi / lo > LOG_FROM;
+    const log = lo > 0 && hi / lo > head.log_from;
     const x = scale(time[0], time[last], left, width - right);
     const money = scale(lo, hi, pane[1], pane[0], log),
       depth = scale(worst, 0, below[1], below[0]);
@@ -235,7 +234,8 @@ function render({ model, el }) {
   return ending(
     () => model.off('change:answer', answered),
     () => model.off('change:counted', tell),
-    chart.end
+    chart.end,
+    end
   );
 }
 

@@ -1,7 +1,7 @@
 // The verdict's card, and below it the deflated Sharpe ratio by the number of trials: trying more makes it worse.
 
 function render({ model, el }) {
-  const { root, say } = frame(el, 'verdict', 'Verdict');
+  const { root, say, end } = frame(model, el, 'verdict', 'Verdict');
   const card = make('div', {}),
     below = make('div', { class: 'kkw-deflated' });
   root.append(card, below);
@@ -99,7 +99,7 @@ function render({ model, el }) {
     });
     ends.push(picture.end);
   }
-  return ending(...ends, () => model.off('change:card', fill));
+  return ending(end, ...ends, () => model.off('change:card', fill));
 }
 
 export default { render };

@@ -20,7 +20,7 @@ function size(bytes) {
 }
 
 function render({ model, el }) {
-  const { root, fail } = frame(el, 'watch', 'Progress');
+  const { root, fail, end } = frame(model, el, 'watch', 'Progress');
   const title = make('span', { class: 'kkw-title' }),
     state = make('span', { class: 'kkw-note' });
   const fill = make('i'),
@@ -109,7 +109,7 @@ function render({ model, el }) {
 
   for (const name of ['event', 'status', 'best']) model.on(`change:${name}`, show);
   show();
-  return ending(...['event', 'status', 'best'].map(name => () => model.off(`change:${name}`, show)), line.end);
+  return ending(...['event', 'status', 'best'].map(name => () => model.off(`change:${name}`, show)), line.end, end);
 }
 
 export default { render };

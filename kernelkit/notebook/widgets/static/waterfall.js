@@ -4,7 +4,7 @@ const ROW = 24,
   TOP = 26;
 
 function render({ model, el }) {
-  const { root, say } = frame(el, 'waterfall', 'Stress test');
+  const { root, say, end } = frame(model, el, 'waterfall', 'Stress test');
   const bar = make('div', { class: 'kkw-bar' }),
     area = make('div', {}),
     note = make('div', { class: 'kkw-note' });
@@ -164,7 +164,7 @@ function render({ model, el }) {
     measures
   );
   model.on('change:selected', picture.redraw);
-  return ending(picture.end, () => model.off('change:selected', picture.redraw));
+  return ending(end, picture.end, () => model.off('change:selected', picture.redraw));
 }
 
 export default { render };

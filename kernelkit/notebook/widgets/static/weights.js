@@ -4,7 +4,8 @@ const SIDE = { left: 110, right: 12, top: 8, bottom: 22 };
 const STACKED = 6;
 
 function render({ model, el }) {
-  const { root, fail, say } = frame(el, 'weights', 'Weights');
+  const own = frame(model, el, 'weights', 'Weights'),
+    { root, fail, say } = own;
   const bar = make('div', { class: 'kkw-bar' }),
     area = make('div', {}),
     key = make('div', { class: 'kkw-key' });
@@ -15,6 +16,7 @@ function render({ model, el }) {
     shown,
     span,
     mode,
+    wanted = 'areas',
     hover = null,
     asked = 0;
 
@@ -25,7 +27,7 @@ function render({ model, el }) {
       Object.fromEntries(Object.entries(model.get('arrays')).map(([name, part]) => [name, unpack(part)]))
     );
     span = [...about.ends];
-    mode = about.stackable ? (mode ?? 'areas') : 'map';
+    mode = about.stackable ? wanted : 'map';
   }
   load();
 
@@ -49,10 +51,10 @@ function render({ model, el }) {
   const time = width => scale(span[0], span[1], SIDE.left, width - SIDE.right);
   const end = i => (i + 1 < many() ? shown.time[i + 1] : shown === whole ? about.ends[1] : span[1]);
 
-  const tall = Math.max(220, Math.min(520, 60 + 14 * about.assets.length));
+  const tall = () => (about.stackable ? 280 : Math.max(220, Math.min(520, 60 + 14 * about.assets.length)));
   const picture = canvas(
     area,
-    about.stackable ? 280 : tall,
+    tall(),
     (ctx, width, height) => {
       const look = theme(root),
         x = time(width);
@@ -162,11 +164,11 @@ function render({ model, el }) {
 
   const fetch = debounce(() => {
     asked += 1;
-    model.send({ kind: 'span', first: span[0], last: span[1], asked });
+    post(model, { kind: 'span', first: span[0], last: span[1], asked }, fail);
   }, 60);
   function zoom(next) {
     const [lo, hi] = about.ends,
-      least = (5 * DAY) / 24;
+      least = 5 * about.bar;
     const wide = Math.min(hi - lo, Math.max(least, next[1] - next[0]));
     const first = Math.min(Math.max(lo, next[0]), hi - wide);
     span = [first, first + wide];
@@ -249,34 +251,41 @@ function render({ model, el }) {
     'Heat map',
     'Heat map of every asset',
     () => {
-      mode = mode === 'map' ? 'areas' : 'map';
-      modes.setAttribute('aria-pressed', mode === 'map');
-      legend();
-      picture.redraw();
+      mode = wanted = mode === 'map' ? 'areas' : 'map';
+      fit();
     },
     mode === 'map'
   );
-  modes.disabled = !about.stackable;
-  if (!about.stackable) modes.title = 'Areas cannot be put on each other where weights are negative';
   bar.append(
     title,
     make('span', { class: 'kkw-space' }),
     modes,
     button('Reset', 'Show the whole span', () => zoom([...about.ends]))
   );
-  legend();
+  /** Tools and height as the mode and the trial have them. */
+  function fit() {
+    title.textContent = about.title;
+    modes.disabled = !about.stackable;
+    modes.title = about.stackable
+      ? 'Heat map of every asset'
+      : 'Areas cannot be put on each other where weights are negative';
+    modes.setAttribute('aria-pressed', mode === 'map');
+    picture.node.style.height = `${tall()}px`;
+    legend();
+    picture.redraw();
+  }
+  fit();
 
   function follow() {
     const now = selected(model).span;
-    zoom(now ? [now[0], now[1] + DAY] : [...about.ends]);
+    zoom(now ? [now[0], now[1] + about.bar] : [...about.ends]);
   }
   const reload = () => {
     load();
-    title.textContent = about.title;
-    legend();
-    picture.redraw();
+    fit();
+    follow();
   };
-  let last = JSON.stringify(selected(model).span ?? null);
+  let last = 'null';
   const hear = () => {
     const now = JSON.stringify(selected(model).span ?? null);
     if (now !== last) {
@@ -290,12 +299,12 @@ function render({ model, el }) {
         shown = decode(arrays);
         picture.redraw();
       }
-    },
-    error: content => fail(content.text)
+    }
   });
   model.on('change:selected', hear);
   model.on('change:about', reload);
-  return ending(picture.end, quiet, () => {
+  hear();
+  return ending(own.end, picture.end, quiet, () => {
     model.off('change:selected', hear);
     model.off('change:about', reload);
   });
