@@ -67,8 +67,11 @@ def execute(job: Job, on_change: OnChange | None = None) -> Outcome:
                 if job.force:
                     _clear(job.folder)
                 _Execution(job, record, on_change).run()
-        finally:
-            finished = _told(job)
+        except BaseException:
+            if (job.folder / runs.FILE).exists():  # a full disk has none, and its error is the one to tell
+                _told(job)
+            raise
+        finished = _told(job)
     return Outcome(finished, job.folder)
 
 

@@ -134,6 +134,7 @@ def test_a_template_of_the_package_is_kept_by_its_name(tmp_path: Path) -> None:
         "values": {"train": "'4Y'"},
         "cluster": None,
         "hide_code": False,
+        "notify": [],
     }
 
 

@@ -99,7 +99,8 @@ def test_b11__a_peak_is_told_from_a_plateau_and_other_dims_stay() -> None:
     losing = i.parameter_plateau(-both, over=("fast", "slow"))
     assert bool(losing["plateau"].isnull().all())
     nothing = i.parameter_plateau(xr.full_like(both, np.nan), over=("fast", "slow"))
-    assert bool(nothing.to_array().isnull().all())
+    assert not bool(nothing["region"].any())
+    assert bool(nothing.drop_vars("region").to_array().isnull().all())
 
 
 def test_b13__what_is_left_out_of_sample() -> None:
