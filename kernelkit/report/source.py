@@ -29,4 +29,5 @@ def bars_of(res: xr.Dataset, bars: xr.Dataset | None, picture: str) -> xr.Datase
     if recipe is None:
         fix = "Pass bars=, those it was run on."
         raise RunError(message(f"{picture} of this result", "no bars, which tell prices", "its bars", fix))
-    return recipe.bars
+    own: xr.Dataset = recipe.bars
+    return own

@@ -130,7 +130,7 @@ def wait_for(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def lab(browser, tmp_path_factory) -> Iterator[Lab]:
+def server(browser, tmp_path_factory) -> Iterator[Lab]:
     root = tmp_path_factory.mktemp("lab")
     state = tmp_path_factory.mktemp("jupyter")
     quiet = state / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
@@ -170,6 +170,17 @@ def lab(browser, tmp_path_factory) -> Iterator[Lab]:
     finally:
         server.terminate()
         server.wait(TIMEOUT_S)
+
+
+@pytest.fixture(scope="module")
+def lab(server) -> Lab:
+    """The server with an empty folder: no module sees the runs, files and trials of another."""
+    for path in server.root.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    return server
 
 
 @pytest.fixture(scope="module")

@@ -208,7 +208,7 @@ def moment(when: Any) -> str:
     if isinstance(when, str):
         return when
     time = pd.Timestamp(when)
-    return (time if time.tz is None else time.tz_convert(None)).isoformat()
+    return str((time if time.tz is None else time.tz_convert(None)).isoformat())
 
 
 def named(value: Any, otherwise: str) -> str:
