@@ -38,9 +38,9 @@ def stop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[int, int]
     def at(call: int, trials: int) -> None:
         calls, whole = list[int](), module.run_trials
 
-        def cut(recipe: Any, blocks: bool, means: Any, label: str, keys: Any) -> tuple[Outcome, bool]:
+        def cut(*arguments: Any) -> tuple[Outcome, bool]:
             calls.append(1)
-            outcome, interrupted = whole(recipe, blocks, means, label, keys)
+            outcome, interrupted = whole(*arguments)
             if len(calls) != call:
                 return outcome, interrupted
             outcome.done[trials:], outcome.headline[trials:] = False, np.nan
