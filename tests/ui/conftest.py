@@ -70,8 +70,12 @@ class Session:
         return panel
 
     def close_all(self) -> None:
-        """Close what is open in the main area, without being asked whether to save it."""
+        """Close what is open in the main area, without being asked whether to save it, and what lies over everything.
+
+        That is the dialog of a notebook that was still being opened when a test removed it.
+        """
         self.page.evaluate("[...window.jupyterapp.shell.widgets('main')].forEach(widget => widget.dispose())")
+        self.page.evaluate("document.querySelectorAll('.jp-Dialog button.jp-mod-accept').forEach(one => one.click())")
 
     def await_kernel(self) -> None:
         """Wait until the kernel of the open notebook answers: cells that run earlier are dropped silently."""

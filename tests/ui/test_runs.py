@@ -40,8 +40,6 @@ def worker() -> Iterator[subprocess.Popen[bytes]]:
 def panel(session, lab, worker):
     """The panel with five runs: alpha is done with all that a run can have, and mu is at work."""
     session.close_all()
-    # a notebook that was still being opened when its run was removed has left a dialog over everything
-    session.page.evaluate("document.querySelectorAll('.jp-Dialog button.jp-mod-accept').forEach(one => one.click())")
     shutil.rmtree(lab.root / "runs", ignore_errors=True)
     done = {"status": "done", "progress": 1.0, "notebook": "notebook.ipynb", "report": "report.html"}
     write_run(
