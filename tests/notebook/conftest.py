@@ -27,6 +27,14 @@ def crossing(ctx, fast, slow=100):
 """
 
 
+@pytest.fixture(scope="module")
+def own_ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A folder of the module's own: what it tries is in no other ledger."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("ledger"))
+        yield
+
+
 @dataclass
 class Ran:
     """What came of a cell: its error, its text without colours, the data of its displays in order."""

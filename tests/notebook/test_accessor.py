@@ -13,6 +13,8 @@ from kernelkit.errors import UsageError
 from kernelkit.notebook.accessor import Accessor
 from kernelkit.report.plots import Plots
 
+pytestmark = pytest.mark.usefixtures("own_ledger")
+
 BARS = kk.data.load("sp500_index").sel(time=slice("2006", "2009"))
 WIDGETS = ("chart", "trade_inspector", "explorer", "fan", "waterfall", "monthly", "weights", "correlation", "verdict")
 
@@ -20,13 +22,6 @@ WIDGETS = ("chart", "trade_inspector", "explorer", "fan", "waterfall", "monthly"
 @kk.strategy
 def trend(ctx, n=50):
     ctx.target_percent(1.0 if ctx.close[0] > ctx.close.sma(n) else 0.0)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _ledger(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("ledger"))
-        yield
 
 
 @pytest.fixture(scope="module")

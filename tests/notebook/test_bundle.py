@@ -15,6 +15,8 @@ from kernelkit.notebook import buy_and_hold, compare, result_bundle, save, show
 from kernelkit.notebook.bundle import POINTS, RESULT_MIME, summary, thin
 from kernelkit.report.shown import best_place
 
+pytestmark = pytest.mark.usefixtures("own_ledger")
+
 VENUE = kk.Venue("own", kk.fees.fraction(0.001), kk.slippage.fraction(0.0005))
 
 
@@ -24,13 +26,6 @@ def crossing(ctx, fast=20, slow=100):
         ctx.target_percent(1.0)
     else:
         ctx.target_percent(0.0)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _ledger(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("ledger"))
-        yield
 
 
 @pytest.fixture(scope="module")

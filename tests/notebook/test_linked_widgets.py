@@ -19,6 +19,8 @@ from kernelkit.notebook.widgets.weight_map import weights
 from kernelkit.report.shown import many_of, shown
 from tests.notebook.test_widgets import widgets
 
+pytestmark = pytest.mark.usefixtures("own_ledger")
+
 BARS = kk.data.load("sp500_index").sel(time=slice("2006", "2009"))
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -37,13 +39,6 @@ def never(ctx):
 def dipping(ctx, low=0.1):
     for k in ctx.tradable:
         ctx[k].target_percent(low if ctx.i == 450 else 0.1)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _ledger(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("ledger"))
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,8 @@ from kernelkit.errors import UsageError
 from kernelkit.notebook.widgets.base import packed
 from kernelkit.notebook.widgets.selection import Selection, of
 
+pytestmark = pytest.mark.usefixtures("own_ledger")
+
 BARS = kk.data.load("sp500_index").sel(time=slice("2006", "2009"))
 
 
@@ -28,13 +30,6 @@ def equal(ctx):
     if ctx.i % 50 == 0:
         for k in ctx.tradable:
             ctx[k].target_percent(0.04)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _ledger(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("ledger"))
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,8 @@ from kernelkit.report.thinning import kept
 from kernelkit.report.waterfall import waterfall_of
 from kernelkit.report.weights import POINTS, holdings_of
 
+pytestmark = pytest.mark.usefixtures("own_ledger")
+
 BARS = kk.data.load("sp500_index").sel(time=slice("2004", "2010"))
 SCENARIOS = [
     kk.scenarios.Gap(-0.1),
@@ -44,13 +46,6 @@ def long_short(ctx):
     if ctx.i % 40 == 0:
         ctx[0].target_percent(0.6)
         ctx[1].target_percent(-0.3)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _ledger(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("ledger"))
-        yield
 
 
 @pytest.fixture(scope="module")

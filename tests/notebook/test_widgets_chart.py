@@ -17,6 +17,8 @@ from kernelkit.notebook.widgets.scene import MARKS, Scene
 from kernelkit.notebook.widgets.shares import shares_of
 from kernelkit.report.shown import shown as shown_of
 
+pytestmark = pytest.mark.usefixtures("own_ledger")
+
 VENUE = kk.Venue("own", kk.fees.fraction(0.001), kk.slippage.fraction(0.0005))
 
 
@@ -31,13 +33,6 @@ def crossing(ctx, fast=20, slow=100):
 @kk.strategy
 def flip(ctx, n=2):
     ctx.target(3.0 if (ctx.i // n) % 2 else -2.0)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _ledger(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("ledger"))
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,11 @@
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ILayoutRestorer } from '@jupyterlab/application';
-import { ICommandPalette, MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
+import { ICommandPalette, type MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 
 import { runsIcon } from '../common/icon';
+import { showInMain } from '../common/mainView';
 import { PLUGIN_ID } from '../common/settings';
 import { schedulerAddress } from './settings';
 import { ClusterView } from './view';
@@ -40,15 +41,8 @@ export const clusterPlugin: JupyterFrontEndPlugin<void> = {
           () => schedulerAddress(registry),
           openSettings
         );
-        const widget = new MainAreaWidget({ content });
-        widget.id = 'kernelkit-cluster';
-        widget.title.label = 'Cluster';
-        widget.title.caption = 'The Dask cluster that runs are sent to';
-        widget.title.icon = runsIcon;
-        widget.title.closable = true;
-        app.shell.add(widget, 'main');
-        app.shell.activateById(widget.id);
-        await tracker.add(widget);
+        const title = { id: 'kernelkit-cluster', label: 'Cluster', caption: 'The Dask cluster that runs are sent to' };
+        const widget = showInMain(app, tracker, content, title);
         if (registry !== null) {
           const settings = await registry.load(PLUGIN_ID);
           const refresh = (): void => void content.refresh();

@@ -1,9 +1,10 @@
 /** The command that puts runs side by side in the main area. */
 
 import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { ICommandPalette, MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
+import { ICommandPalette, type MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
 
 import { runsIcon } from '../common/icon';
+import { showInMain } from '../common/mainView';
 import { CompareView } from './view';
 
 export const COMPARE = 'kernelkit:compare';
@@ -30,16 +31,10 @@ export const comparePlugin: JupyterFrontEndPlugin<void> = {
       execute: args => {
         const ids = Array.isArray(args['ids']) ? args['ids'].map(String) : [];
         const content = new CompareView(app.serviceManager.serverSettings, ids);
-        const widget = new MainAreaWidget({ content });
-        widget.id = `kernelkit-compare-${(count += 1)}`;
-        widget.title.label = 'Comparison';
-        widget.title.caption = 'Backtest runs side by side';
-        widget.title.icon = runsIcon;
-        widget.title.closable = true;
+        const id = `kernelkit-compare-${(count += 1)}`;
+        const title = { id, label: 'Comparison', caption: 'Backtest runs side by side' };
+        const widget = showInMain(app, tracker, content, title);
         content.onChosen = () => void tracker.save(widget);
-        app.shell.add(widget, 'main');
-        app.shell.activateById(widget.id);
-        void tracker.add(widget);
       },
       describedBy: ARGUMENTS
     });

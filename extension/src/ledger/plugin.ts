@@ -1,9 +1,10 @@
 /** The command that shows the trial ledger in the main area. */
 
 import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { ICommandPalette, MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
+import { ICommandPalette, type MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
 
 import { runsIcon } from '../common/icon';
+import { showInMain } from '../common/mainView';
 import { LedgerView } from './view';
 
 export const LEDGER = 'kernelkit:ledger';
@@ -32,16 +33,9 @@ export const ledgerPlugin: JupyterFrontEndPlugin<void> = {
           return;
         }
         const content = new LedgerView(app.serviceManager.serverSettings, strategy);
-        const widget = new MainAreaWidget({ content });
-        widget.id = 'kernelkit-ledger';
-        widget.title.label = 'Ledger';
-        widget.title.caption = 'What was tried in this project';
-        widget.title.icon = runsIcon;
-        widget.title.closable = true;
+        const title = { id: 'kernelkit-ledger', label: 'Ledger', caption: 'What was tried in this project' };
+        const widget = showInMain(app, tracker, content, title);
         content.onChosen = () => void tracker.save(widget);
-        app.shell.add(widget, 'main');
-        app.shell.activateById(widget.id);
-        void tracker.add(widget);
       },
       describedBy: ARGUMENTS
     });
