@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Route
+from playwright.sync_api import Route, expect
 
 from kernelkit.batch import runs
 from tests.ui.records import METRICS, write_run
@@ -84,7 +84,7 @@ def test_panel__follows_a_run(panel, at_work):
 def test_panel__filters(session, panel):
     panel.get_by_placeholder("Filter runs").fill("walk done")
     session.page.wait_for_function("document.querySelectorAll('.kk-Run').length === 1")
-    assert panel.locator(".kk-Run-name").inner_text() == "walk_forward"
+    expect(panel.locator(".kk-Run-name")).to_have_text("walk_forward")
     panel.get_by_placeholder("Filter runs").fill("nothing like it")
     panel.get_by_text("No run has these words").wait_for()
     panel.get_by_placeholder("Filter runs").fill("")
