@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 from collections.abc import Hashable
@@ -170,8 +169,10 @@ def thin(drawdown: np.ndarray, points: int = POINTS) -> np.ndarray:
     if n <= points:
         return np.arange(n)
     edges = np.linspace(0, n, (points - 1) // 2 + 1).astype(int)
-    deepest = [a + int(np.argmax(drawdown[a:b])) for a, b in itertools.pairwise(edges)]
-    return np.unique([0, *deepest, *(edges[1:] - 1)])
+    most = np.maximum.reduceat(drawdown, edges[:-1])
+    hits = np.flatnonzero(~(drawdown < np.repeat(most, np.diff(edges))))  # NaN among them: a piece has at least one
+    deepest = hits[np.searchsorted(hits, edges[:-1])]
+    return np.unique(np.concatenate(([0], deepest, edges[1:] - 1)))
 
 
 def times(values: np.ndarray) -> list[str]:

@@ -253,7 +253,7 @@ TARGETS = {
         "A move of a slider of kk.explore over 10,000 bars, until its picture is sent",
         "20 ms",
         "kk.backtest of the same",
-        4.0,
+        2.5,
         "the trial once more for its curves, and thinning them",
     ),
     "select": Target(

@@ -11,6 +11,7 @@ import kernelkit as kk
 from kernelkit import ledger
 from kernelkit.errors import UsageError
 from kernelkit.notebook.widgets import sliders
+from kernelkit.result import Curves
 from kernelkit.study.spaces import choice, integer, real
 
 
@@ -106,6 +107,19 @@ def test_explore__each_value_that_was_run_is_a_rival_in_the_ledger(bars):
     start, luck = shown.result["time"].values[0], float(kk.inference.expected_max_sharpe(3))
     sharpes = kk.backtest(bars, cross, dict(slow=100), grid=dict(fast=[8, 9, 20]), start=start)["sharpe_ratio"]
     assert float(shown.counted["luck"]) == pytest.approx(luck * float(sharpes.std(ddof=1)), abs=0.006)
+
+
+def test_explore__each_result_is_told_and_no_other_curve_is_read_for_it(bars, monkeypatch):
+    shown = kk.explore(bars, cross, fast=(5, 50))
+    told = []
+    shown.observe(lambda change: told.append(change["new"]), "result")
+    run(shown, fast=1)
+    read, curve = [], Curves.curve
+    monkeypatch.setattr(Curves, "curve", lambda self, name, trial: read.append(name) or curve(self, name, trial))
+    run(shown, fast=2)
+    assert sorted(read) == ["drawdown", "equity"]
+    assert told[1] is shown.result
+    assert [one.attrs["params"]["fast"] for one in told] == [6, 7]
 
 
 def test_explore__what_where_excludes_is_said_and_not_run(bars):

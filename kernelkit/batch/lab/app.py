@@ -12,9 +12,12 @@ from traitlets import Int, Unicode
 from kernelkit.batch.lab import cluster, compare, helper, ledger, runs, templates
 from kernelkit.batch.lab.events import WATCHER, Watcher
 from kernelkit.batch.lab.handler import QUEUE, STORE
+from kernelkit.batch.lab.prompt import prompt
 from kernelkit.batch.lab.store import Store
 from kernelkit.batch.queue import Queue
 from kernelkit.errors import RunError
+
+CONNECTION = "kernel_websocket_connection_class"  # as jupyter_server names it among its settings
 
 
 class KernelkitApp(ExtensionApp):
@@ -49,6 +52,7 @@ class KernelkitApp(ExtensionApp):
             STORE: store,
             WATCHER: Watcher(store, server.event_logger, self.log),
             QUEUE: Queue(self.jobs),
+            CONNECTION: prompt(self.settings[CONNECTION]),
         }
 
     async def stop_extension(self) -> None:

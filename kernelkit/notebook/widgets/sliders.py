@@ -220,6 +220,21 @@ def named(value: Any, otherwise: str) -> str:
     return next((n for n, v in held.items() if v is value and not n.startswith("_")), otherwise)
 
 
+class Same(traitlets.Any):
+    """Any value; another object is another value.
+
+    traitlets asks ``old == new``, for which xarray reads every curve of both, and takes a Dataset's answer as true.
+    """
+
+    def set(self, obj: traitlets.HasTraits, value: Any) -> None:
+        """Keep the value, and notify where it is another object."""
+        name = str(self.name)
+        old = obj._trait_values.get(name, self.default_value)
+        obj._trait_values[name] = value
+        if value is not old:
+            obj._notify_trait(name, old, value)
+
+
 class Explore(Widget):
     """Sliders and the back-test where they stand (`explore`).
 
@@ -231,7 +246,7 @@ class Explore(Widget):
     head = traitlets.Dict().tag(sync=True)  # what the sliders are, and what is explored
     answer = traitlets.Dict().tag(sync=True)  # what the browser last asked for, and its picture
     counted = traitlets.Dict().tag(sync=True)  # what the ledger holds
-    result = traitlets.Any()
+    result = Same()
     values = traitlets.Dict()
 
     def __init__(self, studied: Studied) -> None:
