@@ -173,10 +173,9 @@ def started(
         program.wait(TIMEOUT_S)
 
 
-@pytest.fixture(scope="session")
-def server(browser, tmp_path_factory) -> Iterator[Lab]:
-    root = tmp_path_factory.mktemp("lab")
-    state = tmp_path_factory.mktemp("jupyter")
+@contextmanager
+def serving(program: str, root: Path, state: Path) -> Iterator[Lab]:
+    """JupyterLab (``jupyterlab``) or Notebook 7 (``notebook``) over a folder."""
     url = f"http://127.0.0.1:{free_port()}"
     options = [
         "--no-browser",
@@ -188,10 +187,16 @@ def server(browser, tmp_path_factory) -> Iterator[Lab]:
         "--IdentityProvider.token=t",
         f"--ServerApp.root_dir={root}",
     ]
-    command = [sys.executable, "-m", "jupyterlab", *options]
+    command = [sys.executable, "-m", program, *options]
     environment = os.environ | own_folders(state)
     with started(command, root, environment, state / "server.log", lambda: answers(url), TIMEOUT_S):
         yield Lab(url, root)
+
+
+@pytest.fixture(scope="session")
+def server(browser, tmp_path_factory) -> Iterator[Lab]:
+    with serving("jupyterlab", tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("jupyter")) as lab:
+        yield lab
 
 
 @pytest.fixture(scope="module")
@@ -205,9 +210,8 @@ def lab(server) -> Lab:
     return server
 
 
-@pytest.fixture(scope="module")
-def session(browser, lab) -> Iterator[Session]:
-    """JupyterLab as a person finds it; the tests of a module share it, because loading it takes seconds."""
+def new_session(browser: Browser) -> Session:
+    """An empty page that keeps what the browser complains about."""
     page = browser.new_page(viewport={"width": 1440, "height": 960}, reduced_motion="reduce")
     page.set_default_timeout(1000 * TIMEOUT_S)
     session = Session(page)
@@ -218,6 +222,14 @@ def session(browser, lab) -> Iterator[Session]:
 
     page.on("console", complain)
     page.on("pageerror", lambda error: session.problems.append(str(error)))
+    return session
+
+
+@pytest.fixture(scope="module")
+def session(browser, lab) -> Iterator[Session]:
+    """JupyterLab as a person finds it; the tests of a module share it, because loading it takes seconds."""
+    session = new_session(browser)
+    page = session.page
     page.goto(f"{lab.url}/lab?token={lab.token}&reset")
     page.wait_for_selector("#jupyterlab-splash", state="detached")
     page.wait_for_selector(".jp-Launcher")

@@ -555,7 +555,6 @@ function render({ model, el }) {
       const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
       if (!move) return;
       event.preventDefault();
-      event.stopPropagation();
       const [i, j] = centre;
       go([
         Math.max(0, Math.min(view.rows.length - 1, i + move[0])),
