@@ -49,8 +49,9 @@ def explorer(
     """A metric of a result's trials over two of their dims; in and out of sample side by side where it has both.
 
     The other dims are at one label each, or reduced. A click selects the trial for all widgets of the result; until
-    then it is that with the highest Sharpe ratio, as in those. The plateau are the cells joined to the best of the picture, step by step, by cells of at least 0.8 of its value (rule
-    B11, `kk.inference.parameter_plateau`). Raises UsageError for a result of one trial, and names that it lacks.
+    then it is that with the highest Sharpe ratio, as in those. The plateau are the cells joined to the best of the
+    picture, step by step, by cells of at least 0.8 of its value (rule B11, `kk.inference.parameter_plateau`). Raises
+    UsageError for a result of one trial, and names that it lacks.
 
     >>> import kernelkit as kk
     >>> @kk.strategy
