@@ -81,6 +81,8 @@ def test_stranger__types_the_cells_of_the_page(session, written):
     panel.get_by_text("is blind to the future").first.wait_for()
     expect(panel.get_by_text("NOT SIGNIFICANT").first).to_be_attached()
     assert panel.locator(COMPLAINTS).all_inner_texts() == []
+    expect(panel.locator(".jp-CodeCell .jp-InputPrompt").last).to_have_text(re.compile(r"\[\d+\]"), timeout=90_000)
+    session.command("docmanager:save")
     assert (written / "prices.zarr").is_dir()
     assert (written / "breakout.py").is_file()
     session.shoot("stranger-notebook")
@@ -120,10 +122,12 @@ def test_stranger__walks_forward_from_the_launcher_to_a_report(session, written)
 
 
 def test_stranger__gets_the_same_numbers_in_a_terminal(lab, written):
-    (typed,) = re.findall(r"```sh\n(kernelkit .*?)\n```", PAGE)
+    (typed,) = re.findall(r"```sh\n(cd mine\nkernelkit .*?)\n```", PAGE, re.DOTALL)
     path = f"{lab.root / '.venv' / 'bin'}:{os.environ['PATH']}"  # as a terminal of JupyterLab has it
-    subprocess.run(typed, shell=True, cwd=written, env=os.environ | {"PATH": path}, check=True, capture_output=True)
-    records = [*lab.root.glob("runs/*/run.json"), *written.glob("runs/*/run.json")]
-    first, second = (json.loads(record.read_text())["metrics"] for record in records)
-    assert first["oos_sharpe_ratio"] is not None
-    assert first == second
+    subprocess.run(typed, shell=True, cwd=lab.root, env=os.environ | {"PATH": path}, check=True, capture_output=True)
+    notebook = nbformat.read(written / "first.ipynb", 4)
+    (cell,) = (cell for cell in notebook.cells if cell.source.startswith("study = "))
+    seen = float(cell.outputs[0]["data"]["text/plain"])
+    form, terminal = (json.loads(record.read_text())["metrics"] for record in lab.root.glob("runs/*/run.json"))
+    assert form == terminal
+    assert form["oos_sharpe_ratio"] == seen
