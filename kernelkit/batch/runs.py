@@ -17,11 +17,12 @@ from types import TracebackType
 from typing import Any, Literal, Self, cast
 
 from kernelkit.batch import _process
-from kernelkit.batch.columns import columns
+from kernelkit.batch.columns import columns, spelt
 from kernelkit.errors import RunError
 from kernelkit.files import write_atomic
 
 SCHEMA = 1
+GIVEN_WIDTH = 60  # of a table in a terminal
 FILE = "run.json"
 
 # The record is written when it changed, at most every WRITE_S, and at least every HEARTBEAT_S while the process lives.
@@ -314,16 +315,24 @@ def headline(run: Run, most: int | None = None) -> str:
 
 
 def table(runs: Iterable[Run]) -> str:
-    """The runs as aligned text, one line each.
+    """The runs as aligned text, one line each, with the parameters that each was given.
 
     >>> run = Run(id="a-1", name="a", template="t", status="done", created="2026-01-02T03:04:05.678Z", progress=1.0)
     >>> print(table([run]))
-    STATUS  PROGRESS  CREATED              ID   NOTE
+    STATUS  PROGRESS  CREATED              ID   GIVEN  NOTE
     done        100%  2026-01-02 03:04:05  a-1
     """
-    rows = [("STATUS", "PROGRESS", "CREATED", "ID", "NOTE")]
+    rows = [("STATUS", "PROGRESS", "CREATED", "ID", "GIVEN", "NOTE")]
     for run in runs:
         created = run.created[:19].replace("T", " ")
         note = run.error or ("kernelkit resume goes on with it" if run.status == "lost" else headline(run, 4))
-        rows.append((run.status, f"{run.progress:.0%}", created, run.id, note))
+        rows.append((run.status, f"{run.progress:.0%}", created, run.id, _given(run), note))
     return columns(rows, right=(1,))
+
+
+def _given(run: Run) -> str:
+    """The parameters that are not its notebook's own, cut off where they are many."""
+    names = (run.origin or {}).get("values")
+    names = names if isinstance(names, dict) else {}
+    text = ", ".join(f"{name}={spelt(run.parameters[name])}" for name in names if name in run.parameters)
+    return text if len(text) <= GIVEN_WIDTH else f"{text[: GIVEN_WIDTH - 1]}…"

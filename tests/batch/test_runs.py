@@ -103,6 +103,18 @@ def test_lists_newest_first_and_explains_what_it_cannot_read(tmp_path: Path) -> 
     assert found[-1].status == "failed"
     assert "not JSON" in str(found[-1].error)
     assert len(runs.table(found).splitlines()) == 4
+
+
+def test_table__tells_runs_of_a_batch_apart_by_what_they_were_given() -> None:
+    origin = {"values": {"train": "'2Y'", "data": "'x'"}}
+    made = runs.Run(
+        id="a-1", name="a", template="a", parameters={"train": "2Y", "data": "x", "fee": 0.0}, origin=origin
+    )
+    long = dataclasses.replace(made, parameters={"train": "2Y", "data": "x" * 100})
+    head, first, second, third = runs.table([made, long, dataclasses.replace(made, origin={"values": 3})]).splitlines()
+    assert first[head.index("GIVEN") :].rstrip() == "train=2Y, data=x"
+    assert second.endswith("xxx…")
+    assert "train" not in third
     assert runs.list_runs(tmp_path / "nothing") == []
 
 
