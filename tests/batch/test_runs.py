@@ -103,6 +103,7 @@ def test_lists_newest_first_and_explains_what_it_cannot_read(tmp_path: Path) -> 
     assert found[-1].status == "failed"
     assert "not JSON" in str(found[-1].error)
     assert len(runs.table(found).splitlines()) == 4
+    assert runs.list_runs(tmp_path / "nothing") == []
 
 
 def test_table__tells_runs_of_a_batch_apart_by_what_they_were_given() -> None:
@@ -115,7 +116,6 @@ def test_table__tells_runs_of_a_batch_apart_by_what_they_were_given() -> None:
     assert first[head.index("GIVEN") :].rstrip() == "train=2Y, data=x"
     assert second.endswith("xxx…")
     assert "train" not in third
-    assert runs.list_runs(tmp_path / "nothing") == []
 
 
 @pytest.mark.parametrize(
