@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Route
+from playwright.sync_api import Route, expect
 
 import kernelkit as kk
 from kernelkit import notebook
@@ -232,27 +232,45 @@ def answered(session: Session, path: str, change: Callable[[dict[str, Any]], Non
     session.page.route(path, answer)
 
 
-def test_comparison__of_unlike_samples_is_called_unfair(session, made, calm):
+@pytest.mark.parametrize(
+    ("samples", "said"),
+    [
+        (
+            ("out of sample", "in sample", "in sample"),
+            "This comparison is not fair: A is out of sample and B and C are in sample.",
+        ),
+        (
+            ("fixed parameters", "in sample", "in sample"),
+            "This comparison is not fair: A has fixed parameters and B and C are in sample.",
+        ),
+        (
+            ("out of sample", "fixed parameters", "fixed parameters"),
+            "This comparison is fair only where nobody chose the fixed parameters by these sessions: "
+            "A is out of sample and B and C have fixed parameters.",
+        ),
+    ],
+)
+def test_comparison__of_unlike_samples_is_called_unfair(session, made, calm, samples, said):
     def change(told: dict[str, Any]) -> None:
-        told["curves"][0]["name"] = "equity_oos"
+        for curve, sample in zip(told["curves"], samples, strict=False):
+            curve["sample"] = sample
 
     answered(session, "**/kernelkit/compare*", change)
     session.command("kernelkit:compare", ids=made)
     view = session.page.locator(".kk-Compare")
-    view.get_by_text("This comparison is not fair: A is out of sample and B and C are in sample.").wait_for()
-    samples = view.locator(".kk-Legend-item").all_inner_texts()
-    assert [text[1:].strip().split("sample")[0] for text in samples] == ["out of ", "in ", "in "]
+    expect(view.get_by_role("note")).to_contain_text(said)
+    expect(view.locator(".kk-Legend-item")).to_contain_text(samples)
     for name in ("Light", "Dark"):
         session.theme(name)
         view.locator(".kk-Pairs").scroll_into_view_if_needed()
-        session.shoot(f"compare-unfair-{name.lower()}")
+        session.shoot(f"compare-unfair-{samples[0].replace(' ', '-')}-{name.lower()}")
     session.theme("Light")
     session.page.unroute("**/kernelkit/compare*")
 
 
-def test_comparison__of_like_samples_is_not_called_unfair(comparison):
-    assert comparison.get_by_text("not fair").count() == 0
-    assert all("in sample" in text for text in comparison.locator(".kk-Legend-item").all_inner_texts())
+def test_comparison__of_single_trials_is_not_called_in_sample_nor_unfair(comparison):
+    expect(comparison.locator(".kk-Legend-item")).to_contain_text(3 * ["fixed parameters"])
+    assert comparison.get_by_role("note").count() == 0
 
 
 def test_comparison__a_test_that_cannot_be_computed_says_so(session, made, calm):

@@ -46,11 +46,14 @@ export interface ICommon {
   curves: IGrowth[];
 }
 
+/** Whether the parameters of a run have seen the sessions of its curve: never, when they were chosen, or nothing was chosen. */
+export type Sample = 'out of sample' | 'in sample' | 'fixed parameters';
+
 export interface IComparison {
   runs: IRow[];
   names: string[];
   best: Record<string, number[]>;
-  curves: { name: string | null; sessions: number; reason: string | null }[];
+  curves: { name: string | null; sample: Sample | null; sessions: number; reason: string | null }[];
   common: ICommon | null;
   why: string | null;
 }
