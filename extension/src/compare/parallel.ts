@@ -1,7 +1,7 @@
 /** Parallel coordinates: an axis for each parameter that differs and for one metric, a line for each run. */
 
 import { html, svg } from '../common/dom';
-import { compact, metricLabel, metricText } from '../common/format';
+import { compact, metricLabel, metricText, shortened, spelt } from '../common/format';
 import { numberScale, type IScale } from '../common/scale';
 import type { IComparison } from './api';
 import { dash, letter } from './mark';
@@ -36,10 +36,10 @@ function axisOf(key: string, label: string, given: readonly unknown[], text: (va
     const values = given.map(value => (typeof value === 'number' ? value : null));
     return { key, label, scale, values, ticks: scale.ticks.map(at => ({ at, text: text(at) })) };
   }
-  const texts = [...new Set(known.map(value => (typeof value === 'string' ? value : JSON.stringify(value))))];
+  const texts = [...new Set(known.map(spelt))];
   const scale = numberScale([-0.5, texts.length - 0.5], pixels);
   const values = given.map(value => {
-    const at = texts.indexOf(typeof value === 'string' ? value : JSON.stringify(value));
+    const at = texts.indexOf(spelt(value));
     return at < 0 ? null : at;
   });
   return { key, label, scale, values, ticks: texts.map((name, at) => ({ at, text: name })) };
@@ -83,10 +83,6 @@ export function within(found: IComparison, metric: string, brushes: Brushes): Re
   return new Set(kept);
 }
 
-function shortened(text: string): string {
-  return text.length > TEXT ? `${text.slice(0, TEXT - 1)}…` : text;
-}
-
 /** One axis, with its brush: a drag along it sets one, a click takes it away. */
 function drawAxis(
   axis: IAxis,
@@ -99,7 +95,7 @@ function drawAxis(
     svg(
       'text',
       { x: x - 8, y: axis.scale.at(at), 'text-anchor': 'end', 'dominant-baseline': 'central' },
-      shortened(text),
+      shortened(text, TEXT),
       svg('title', {}, text)
     )
   ]);

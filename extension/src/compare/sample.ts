@@ -28,14 +28,7 @@ export function unfair(found: IComparison): HTMLElement[] {
   if (kinds.length < 2) {
     return [];
   }
-  const who = listed(
-    kinds.map(kind =>
-      told(
-        kind,
-        places.filter((_, k) => samples[k] === kind).map(letter)
-      )
-    )
-  );
+  const who = listed(kinds.map(kind => told(kind, places.filter((_, k) => samples[k] === kind).map(letter))));
   const verdict = kinds.includes('in sample')
     ? 'This comparison is not fair'
     : 'This comparison is fair only where nobody chose the fixed parameters by these sessions';
