@@ -199,6 +199,54 @@ def test_comparison__a_brush_keeps_the_runs_within(session, comparison):
     session.page.wait_for_function("document.querySelectorAll('.kk-Matrix tr.kk-mod-dim').length === 0")
 
 
+def test_comparison__a_brush_is_moved_by_keys(session, comparison):
+    """Of n = 20, 50, 100 and 200: each press goes to the next value that some run has."""
+    lower, upper = (comparison.get_by_role("slider", name=f"n, {which} end") for which in ("lower", "upper"))
+    kept = comparison.locator(".kk-Matrix tbody tr:not(.kk-mod-dim)")
+    press = session.page.keyboard.press
+    expect(lower).to_have_attribute("aria-valuetext", "20, all of 4 runs kept")
+    lower.focus()
+    press("ArrowUp")
+    expect(lower).to_have_attribute("aria-valuetext", "50, 3 of 4 runs kept")
+    expect(lower).to_have_attribute("aria-valuenow", "1")
+    expect(lower).to_be_focused()
+    expect(kept).to_have_count(3)
+    press("Tab")
+    expect(upper).to_be_focused()
+    press("ArrowDown")
+    expect(upper).to_have_attribute("aria-valuetext", "100, 2 of 4 runs kept")
+    expect(kept).to_have_count(2)
+    press("Home")  # the other end is in its way
+    expect(upper).to_have_attribute("aria-valuetext", "50, 1 of 4 runs kept")
+    press("ArrowUp")
+    for theme in ("Dark", "Light"):
+        session.theme(theme)
+        comparison.locator(".kk-Parallel").screenshot(path=session.picture(f"compare-brush-{theme.lower()}"))
+    press("Escape")
+    expect(upper).to_have_attribute("aria-valuetext", "200, all of 4 runs kept")
+    expect(upper).to_be_focused()
+    expect(kept).to_have_count(4)
+
+
+def test_comparison__a_brush_over_all_values_is_none(session, comparison):
+    """Runs that have no value on an axis, which no brush can hold, are there again."""
+    lower = comparison.get_by_role("slider", name="n, lower end")
+    lower.focus()
+    session.page.keyboard.press("End")
+    expect(lower).to_have_attribute("aria-valuetext", "200, 1 of 4 runs kept")
+    session.page.keyboard.press("Home")
+    expect(lower).to_have_attribute("aria-valuetext", "20, all of 4 runs kept")
+    assert comparison.locator(".kk-Brush-end.kk-mod-set").count() == 0
+
+
+def test_comparison__keeps_the_focus_on_what_draws_it_anew(session, comparison):
+    log = comparison.get_by_label("log scale")
+    log.focus()
+    session.page.keyboard.press("Space")
+    expect(log).to_be_checked()
+    expect(log).to_be_focused()
+
+
 def test_comparison__lets_runs_be_chosen(session, made, calm):
     session.command("kernelkit:compare")
     picker = session.page.locator(".kk-Picker")

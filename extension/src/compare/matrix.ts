@@ -72,7 +72,7 @@ function header(column: IColumn, order: IOrder | null, sort: (key: string) => vo
   const arrow = own === null ? '' : own.down ? ' ↓' : ' ↑';
   const button = html(
     'button',
-    { type: 'button', class: 'kk-Matrix-sort', title: `Sort by ${column.label}` },
+    { type: 'button', class: 'kk-Matrix-sort', title: `Sort by ${column.label}`, 'data-focus': column.key },
     column.label + arrow
   );
   button.addEventListener('click', () => sort(column.key));
