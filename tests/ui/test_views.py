@@ -221,6 +221,7 @@ def test_comparison__a_brush_is_moved_by_keys(session, comparison):
     press("ArrowUp")
     for theme in ("Dark", "Light"):
         session.theme(theme)
+        upper.focus()  # another theme takes it away
         comparison.locator(".kk-Parallel").screenshot(path=session.picture(f"compare-brush-{theme.lower()}"))
     press("Escape")
     expect(upper).to_have_attribute("aria-valuetext", "200, all of 4 runs kept")
