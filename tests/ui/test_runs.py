@@ -80,7 +80,7 @@ def selected(panel) -> list[str]:
 
 
 def card(panel, name: str):
-    return panel.get_by_role("option", name=name)
+    return panel.get_by_role("row", name=name)
 
 
 def menu(session, panel, name: str) -> list[str]:

@@ -63,7 +63,7 @@ function drawEnd(
     name === 'lower' ? [low, 0, Math.max(low, high)] : [high, Math.min(low, high), stops.length - 1];
   const end = svg('rect', {
     class: axis.brush === undefined ? 'kk-Brush-end' : 'kk-Brush-end kk-mod-set',
-    ...{ x: x - 9, width: 18, height: END, rx: END / 2, tabindex: 0, role: 'slider', 'aria-orientation': 'vertical' },
+    ...{ x: x - 6, width: 12, height: END, rx: END / 2, tabindex: 0, role: 'slider', 'aria-orientation': 'vertical' },
     ...{ 'aria-valuemin': min, 'aria-valuemax': max, 'aria-valuenow': now },
     'aria-valuetext': `${stops[now]?.text ?? ''}, ${kept}`,
     'aria-label': `${label}, ${name} end`,

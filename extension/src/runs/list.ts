@@ -57,6 +57,11 @@ export class RunsList extends Widget {
     this._mark();
   }
 
+  /** Give the focus to the card of a run. */
+  focus(id: string): void {
+    this._focus(id, CARD);
+  }
+
   /** Draw `runs` in this order; a card that says the same stays the same element, so that focus survives. */
   draw(runs: readonly IRun[], remark: (run: IRun) => IRemark): void {
     const now = Date.now();

@@ -62,6 +62,11 @@ export class RunsPanel extends Panel {
     return openingCode(runs, this.model.list?.root ?? 'runs', this._folder());
   }
 
+  /** Give the focus to the card of a run. */
+  focus(id: string): void {
+    this._list.focus(id);
+  }
+
   /** Let the tags of a run be edited in its card; null where nothing is to be changed. */
   async editTags(run: IRun): Promise<string[] | null> {
     const card = this._list.node.querySelector<HTMLElement>(`[data-run="${CSS.escape(run.id)}"]`);
