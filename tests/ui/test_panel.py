@@ -61,18 +61,18 @@ def panel(session, at_work):
 
 def test_panel__lists_every_run_with_its_status(session, panel):
     shown = {name: panel.locator(f'[data-run="{name}"]') for name in ("grid-1", "typo-1", "stopped-1", "killed-1")}
-    assert panel.locator(".kk-Status").all_inner_texts() == ["running", "done", "failed", "cancelled", "lost"]
+    expect(panel.locator(".kk-Status")).to_have_text(["running", "done", "failed", "cancelled", "lost"])
     running = shown["grid-1"]
     pace = "2 failed · 1 min 13 s left in this cell · 85.3M candles/s · CPU 187 % · 1.2 GB"
     running.get_by_text(f"42 % · cell 5 of 12 · {pace}").wait_for()
-    assert running.locator(".kk-Bar").get_attribute("aria-valuenow") == "42"
-    assert "did you mean sp500_index?" in shown["typo-1"].inner_text()
-    assert "cancelled at 55 %" in shown["stopped-1"].inner_text()
-    assert "its process is gone" in shown["killed-1"].inner_text()
+    expect(running.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "42")
+    expect(shown["typo-1"]).to_contain_text("did you mean sp500_index?")
+    expect(shown["stopped-1"]).to_contain_text("cancelled at 55 %")
+    expect(shown["killed-1"]).to_contain_text("its process is gone")
     done = panel.locator('[data-run="walk_forward-0a1b2c3d4e"]')
-    assert done.locator("dt").all_inner_texts() == ["Sharpe", "CAGR", "Max DD"]
-    assert done.locator("dd").all_inner_texts() == ["0.83", "7.1 %", "21.4 %"]
-    assert "finished in 2 min 11 s · 3 trials failed" in done.inner_text()
+    expect(done.locator("dt")).to_have_text(["Sharpe", "CAGR", "Max DD"])
+    expect(done.locator("dd")).to_have_text(["0.83", "7.1 %", "21.4 %"])
+    expect(done).to_contain_text("finished in 2 min 11 s · 3 trials failed")
     session.shoot("panel")
     assert session.problems == []
 
@@ -310,7 +310,7 @@ def test_list__an_older_answer_does_not_overwrite_a_newer_one(session, panel, la
         held[0].fulfill(json=old)
     session.page.unroute(whole)
     session.page.evaluate("() => new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve)))")
-    assert "68 % · cell 8 of 12" in panel.locator('[data-run="grid-1"]').inner_text()
+    assert "68 % · cell 8 of 12" in panel.locator('[data-run="grid-1"]').text_content()
 
 
 def test_panel__keeps_the_focus_while_it_refreshes(session, panel, at_work):
