@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-# Whether the parameters have seen the sessions of the curve: never, when they were chosen, or nothing was chosen there.
+# What the parameters know of the sessions of the curve: nothing, all, or whatever whoever fixed them knew.
 Sample = Literal["out of sample", "in sample", "fixed parameters"]
 KEEP = 'keep it with kk.save(res, path, ["equity"])'
 

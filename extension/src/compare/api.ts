@@ -46,7 +46,7 @@ export interface ICommon {
   curves: IGrowth[];
 }
 
-/** Whether the parameters of a run have seen the sessions of its curve: never, when they were chosen, or nothing was chosen. */
+/** What the parameters of a run know of the sessions of its curve: nothing, all, or whatever whoever fixed them knew. */
 export type Sample = 'out of sample' | 'in sample' | 'fixed parameters';
 
 export interface IComparison {

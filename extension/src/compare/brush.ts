@@ -22,7 +22,7 @@ export interface IStop {
   text: string;
 }
 
-/** An axis to brush, `x` pixels from the left: its ends in pixels, top first, and its stops from the lowest value to the highest. */
+/** An axis `x` pixels from the left: its ends in pixels, top first, and its stops, the lowest value first. */
 export interface IBrushed {
   key: string;
   label: string;
