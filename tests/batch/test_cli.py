@@ -194,6 +194,21 @@ def test_cache_lists_verifies_and_prunes(invoke: Invoke, tmp_path: Path) -> None
     assert "2 packs deleted" in invoke("cache", "prune", "--keep", "0kB", *at)[1]
 
 
+def test_cache_looks_where_cells_and_where_calls_keep_results(invoke: Invoke, tmp_path: Path, monkeypatch) -> None:
+    own, users = tmp_path / ".kernelkit" / "results", tmp_path / "users"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERNELKIT_RESULTS", str(users))
+    outcome = new_outcome(1, False)
+    outcome.done[:] = True
+    for k, folder in enumerate((own, users)):
+        Results(folder).put(np.array([k], dtype="u8").repeat(2).view("V16"), outcome)
+    code, out, _ = invoke("cache")
+    assert code == 0
+    assert [line.split(":")[0] for line in out.splitlines() if " packs, " in line] == [str(own), str(users)]
+    assert len(json.loads(invoke("cache", "--json")[1])) == 2
+    assert invoke("cache", "--folder", str(own))[1].count(".zarr.zip") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [

@@ -10,6 +10,7 @@ import kernelkit as kk
 from kernelkit.errors import UsageError
 from kernelkit.notebook.widgets import explorer
 from kernelkit.notebook.widgets.metric_map import FAILED, NOT_RUN, SHOWN, UNDEFINED
+from kernelkit.report.shown import shown as best
 
 
 @kk.strategy
@@ -106,6 +107,25 @@ def test_explorer__a_click_selects_the_trial_for_every_widget_of_the_result(res)
     second.selection.trial = {"fast": 5, "slow": 40, "weight": 1.0}
     assert first.shown["at"]["weight"] == 1
     assert first.cursor == [2, 0]
+
+
+def test_explorer__begins_at_the_trial_that_other_widgets_show(res):
+    shown = explorer(res, selection=kk_selection())
+    labels = best(res).labels
+    assert shown.cursor == [[10, 20, 40, 80].index(labels["slow"]), [5, 10, 20].index(labels["fast"])]
+    assert res["weight"].values[shown.shown["at"]["weight"]] == labels["weight"]
+    assert shown.selection.trial is None  # nobody has chosen it
+
+
+def test_explorer__another_place_of_the_other_dims_stays_and_its_trials_are_not_the_selected_one(res):
+    shown = explorer(res, selection=kk_selection())
+    shown.heard("pick", {"i": 3, "j": 1})
+    weight = shown.shown["at"]["weight"]
+    see(shown, at=shown.shown["at"] | {"weight": 1 - weight})
+    assert shown.shown["at"]["weight"] == 1 - weight
+    assert shown.cursor == []
+    see(shown, at=shown.shown["at"] | {"weight": weight})
+    assert shown.cursor == [3, 1]
 
 
 def kk_selection():

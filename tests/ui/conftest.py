@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,10 +27,11 @@ INSTALL = "apt-get install chromium"
 
 @dataclass
 class Lab:
-    """A running JupyterLab: its address and the folder it serves."""
+    """A running JupyterLab: its address, the folder it serves, and the word that lets one in."""
 
     url: str
     root: Path
+    token: str = "t"
 
 
 @dataclass
@@ -121,22 +123,17 @@ def free_port() -> int:
         return port
 
 
-def wait_for(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    """Return when the server answers; fail with its log if it ended or takes too long."""
-    end = time.monotonic() + TIMEOUT_S
-    while time.monotonic() < end and server.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{url}/api?token=t", timeout=1):
-                return
-        except (urllib.error.URLError, TimeoutError, ConnectionError):
-            time.sleep(0.1)
-    pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
+def answers(url: str) -> bool:
+    """Whether the server at this address answers."""
+    try:
+        with urllib.request.urlopen(f"{url}/api?token=t", timeout=1):
+            return True
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
 
 
-@pytest.fixture(scope="session")
-def server(browser, tmp_path_factory) -> Iterator[Lab]:
-    root = tmp_path_factory.mktemp("lab")
-    state = tmp_path_factory.mktemp("jupyter")
+def own_folders(state: Path) -> dict[str, str]:
+    """The variables of an environment in which Jupyter keeps all that it keeps below this folder, and asks nothing."""
     quiet = state / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
     quiet.parent.mkdir(parents=True)
     quiet.write_text('{"fetchNews": "false", "checkForUpdates": false}')
@@ -148,6 +145,37 @@ def server(browser, tmp_path_factory) -> Iterator[Lab]:
         "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
         "IPYTHONDIR": "ipython",
     }
+    return {name: str(state / folder) for name, folder in folders.items()}
+
+
+@contextmanager
+def started(
+    command: list[str], folder: Path, environment: dict[str, str], log: Path, ready: Callable[[], bool], patience_s: int
+) -> Iterator[None]:
+    """A program that runs until the end of the block, which begins when it is ready; fails with its log if it is not.
+
+    It has a process group of its own, which is told to end as a whole.
+    """
+    with log.open("wb") as output:
+        program = subprocess.Popen(
+            command, env=environment, cwd=folder, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        end = time.monotonic() + patience_s
+        while not ready():
+            if time.monotonic() > end or program.poll() is not None:
+                pytest.fail(f"{' '.join(command)} did not start:\n{log.read_text()}")
+            time.sleep(0.1)
+        yield
+    finally:
+        if program.poll() is None:
+            os.killpg(program.pid, signal.SIGTERM)
+        program.wait(TIMEOUT_S)
+
+
+@contextmanager
+def serving(program: str, root: Path, state: Path) -> Iterator[Lab]:
+    """JupyterLab (``jupyterlab``) or Notebook 7 (``notebook``) over a folder."""
     url = f"http://127.0.0.1:{free_port()}"
     options = [
         "--no-browser",
@@ -159,21 +187,16 @@ def server(browser, tmp_path_factory) -> Iterator[Lab]:
         "--IdentityProvider.token=t",
         f"--ServerApp.root_dir={root}",
     ]
-    log = state / "server.log"
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *options],
-            env=os.environ | {name: str(state / folder) for name, folder in folders.items()},
-            cwd=root,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        wait_for(server, url, log)
+    command = [sys.executable, "-m", program, *options]
+    environment = os.environ | own_folders(state)
+    with started(command, root, environment, state / "server.log", lambda: answers(url), TIMEOUT_S):
         yield Lab(url, root)
-    finally:
-        server.terminate()
-        server.wait(TIMEOUT_S)
+
+
+@pytest.fixture(scope="session")
+def server(browser, tmp_path_factory) -> Iterator[Lab]:
+    with serving("jupyterlab", tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("jupyter")) as lab:
+        yield lab
 
 
 @pytest.fixture(scope="module")
@@ -187,9 +210,8 @@ def lab(server) -> Lab:
     return server
 
 
-@pytest.fixture(scope="module")
-def session(browser, lab) -> Iterator[Session]:
-    """JupyterLab as a person finds it; the tests of a module share it, because loading it takes seconds."""
+def new_session(browser: Browser) -> Session:
+    """An empty page that keeps what the browser complains about."""
     page = browser.new_page(viewport={"width": 1440, "height": 960}, reduced_motion="reduce")
     page.set_default_timeout(1000 * TIMEOUT_S)
     session = Session(page)
@@ -200,7 +222,15 @@ def session(browser, lab) -> Iterator[Session]:
 
     page.on("console", complain)
     page.on("pageerror", lambda error: session.problems.append(str(error)))
-    page.goto(f"{lab.url}/lab?token=t&reset")
+    return session
+
+
+@pytest.fixture(scope="module")
+def session(browser, lab) -> Iterator[Session]:
+    """JupyterLab as a person finds it; the tests of a module share it, because loading it takes seconds."""
+    session = new_session(browser)
+    page = session.page
+    page.goto(f"{lab.url}/lab?token={lab.token}&reset")
     page.wait_for_selector("#jupyterlab-splash", state="detached")
     page.wait_for_selector(".jp-Launcher")
     yield session

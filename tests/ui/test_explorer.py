@@ -145,6 +145,9 @@ def test_sliders__what_does_not_fit_together_is_said_and_not_run(session, notebo
     shown.get_by_role("button", name="Put every slider back").click()
     expect(shown.locator(".kkw-fault")).to_be_empty()
     expect(shown.locator("output").nth(1)).to_have_text("100")
+    slow.focus()
+    session.page.keyboard.press("ArrowRight")
+    expect(shown.locator("output").nth(1)).to_have_text("101")
 
 
 def test_sliders__each_move_is_drawn(session, notebook):

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from typing import TYPE_CHECKING
 
 import click
 
 from kernelkit.errors import RunError, UsageError, message
+
+if TYPE_CHECKING:
+    from kernelkit.reuse import Results
 
 
 @click.command(short_help="Say what this machine offers, and what is missing.")
@@ -29,40 +33,51 @@ def doctor(as_json: bool) -> None:
 
 @click.command(short_help="See, verify or prune the results that are kept.")
 @click.argument("action", type=click.Choice(["list", "verify", "prune"]), default="list")
-@click.option("--folder", help="The folder, instead of the user's.")
+@click.option("--folder", help="This folder, instead of the project's and the user's.")
 @click.option("--keep", metavar="SIZE", help="Prune the oldest beyond this size: 500MB, 2GB.")
 @click.option("--older-than", metavar="TIME", help="Prune what is older: 90D, 12h.")
 @click.option("--json", "as_json", is_flag=True, help="Print the packs as JSON.")
 def cache(action: str, folder: str | None, keep: str | None, older_than: str | None, as_json: bool) -> None:
-    """Results of trials that runs have kept (cache=), in packs: list them, verify their content, or prune them.
+    """Results of trials that are kept, in packs: list them, verify their content, or prune them.
 
-    Prune deletes what is damaged, and what --keep and --older-than say. What is gone is computed again when it is asked
-    for. verify has exit code 1 where a pack is damaged.
+    Cells of a notebook keep them in the project's .kernelkit/results, cache=True in the user's folder. Prune deletes
+    what is damaged, and what --keep and --older-than say. What is gone is computed again when it is asked for. verify
+    has exit code 1 where a pack is damaged.
     """
-    from kernelkit.reuse import Results, folder_of, store_of
     from kernelkit.spilling import size_of
 
-    store = Results(folder_of(folder)) if folder else store_of(None) or Results(folder_of(True))
-    if action == "prune":
-        found, said = (
-            store.prune(keep_bytes=None if keep is None else size_of(keep, "keep"), older_than=_seconds(older_than)),
-            "deleted",
-        )
-    elif keep or older_than:
+    if action != "prune" and (keep or older_than):
         raise UsageError("--keep and --older-than say what to prune: kernelkit cache prune --keep 2GB")
-    else:
-        found, said = (store.verify(), "damaged") if action == "verify" else (store.packs(), "")
+    most, age = None if keep is None else size_of(keep, "keep"), _seconds(older_than)
+    said = {"list": "", "verify": " damaged", "prune": " deleted"}[action]
+    every = []
+    for store in _stores(folder):
+        if action == "prune":
+            found = store.prune(keep_bytes=most, older_than=age)
+        else:
+            found = store.verify() if action == "verify" else store.packs()
+        every += found
+        if not as_json:
+            for pack in found:
+                at = time.strftime("%Y-%m-%d %H:%M", time.localtime(pack.at))
+                click.echo(f"{pack.bytes:>12,}  {at}  {pack.path.name}")
+            total = sum(pack.bytes for pack in found)
+            click.echo(f"{store.place}: {len(found)} packs{said}, {total / 1e6:,.1f} MB")
     if as_json:
-        click.echo(json.dumps([pack.to_json() for pack in found], indent=1))
-    else:
-        for pack in found:
-            click.echo(
-                f"{pack.bytes:>12,}  {time.strftime('%Y-%m-%d %H:%M', time.localtime(pack.at))}  {pack.path.name}"
-            )
-        total = sum(pack.bytes for pack in found)
-        click.echo(f"{store.place}: {len(found)} packs {said}".rstrip() + f", {total / 1e6:,.1f} MB")
-    if action == "verify" and found:
+        click.echo(json.dumps([pack.to_json() for pack in every], indent=1))
+    if action == "verify" and every:
         raise RunError("kernelkit cache prune deletes the damaged packs")
+
+
+def _stores(folder: str | None) -> list[Results]:
+    """The store in this folder, or where none is named the project's, if there is one, and the user's."""
+    from kernelkit.ledger import root
+    from kernelkit.reuse import Results, folder_of, store_of
+
+    if folder:
+        return [Results(folder_of(folder))]
+    own, users = Results(root() / "results"), store_of(None) or Results(folder_of(True))
+    return [own, users] if own.place.is_dir() and own.place != users.place else [users]
 
 
 def _seconds(text: str | None) -> float | None:

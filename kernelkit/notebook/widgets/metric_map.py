@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +17,8 @@ from kernelkit.notebook import bundle, heat
 from kernelkit.notebook.widgets import selection as shared
 from kernelkit.notebook.widgets.base import Widget, packed
 from kernelkit.report import words
+from kernelkit.report.shown import SELECTED_BY
+from kernelkit.report.shown import shown as best
 from kernelkit.result import check_result
 from kernelkit.schema import METRICS
 
@@ -45,9 +48,10 @@ def explorer(
 ) -> Explorer:
     """A metric of a result's trials over two of their dims; in and out of sample side by side where it has both.
 
-    The other dims are at one label each, or reduced. A click selects the trial for all widgets of the result. The
-    plateau are the cells joined to the best of the picture, step by step, by cells of at least 0.8 of its value (rule
-    B11, `kk.inference.parameter_plateau`). Raises UsageError for a result of one trial, and names that it lacks.
+    The other dims are at one label each, or reduced. A click selects the trial for all widgets of the result; until
+    then it is that with the highest Sharpe ratio, as in those. The plateau are the cells joined to the best of the
+    picture, step by step, by cells of at least 0.8 of its value (rule B11, `kk.inference.parameter_plateau`). Raises
+    UsageError for a result of one trial, and names that it lacks.
 
     >>> import kernelkit as kk
     >>> @kk.strategy
@@ -150,7 +154,7 @@ class Explorer(Widget):
     picture = traitlets.Dict().tag(sync=True)
     cursor: traitlets.List[int] = traitlets.List().tag(
         sync=True
-    )  # row and column of the selected trial, none where it is not shown
+    )  # row and column of the selected trial, or of the best; none where it is not shown
 
     def __init__(
         self, res: xr.Dataset, metrics: Mapping[str, Metric], shown: dict[str, Any], chosen: Selection
@@ -167,6 +171,7 @@ class Explorer(Widget):
         super().__init__(chosen, head=head, shown=shown)
         self.draw()
         self.observe(lambda _change: self.draw(), "shown")
+        self.follow()
         self.link(lambda _change: self.follow(), "trial")
 
     def heard(self, kind: str, content: Mapping[str, Any]) -> None:
@@ -176,16 +181,29 @@ class Explorer(Widget):
 
     def follow(self) -> None:
         """Show the selected trial: the other dims where it lies, and its cell."""
-        trial, at = self.selection.trial or {}, dict(self.shown["at"])
-        found = {d: labels.index(trial[d]) for d, labels in self._labels().items() if trial.get(d) in labels}
-        at |= {d: k for d, k in found.items() if d in at and at[d] not in REDUCERS}
-        if at != self.shown["at"]:
-            self.shown = self.shown | {"at": at}
-        axes = [d for d in (self.shown["y"], self.shown["x"]) if d is not None]
-        self.cursor = [0] * (2 - len(axes)) + [found[d] for d in axes] if all(d in found for d in axes) else []
+        at = self.shown["at"]
+        found = at | {d: k for d, k in self._places().items() if at[d] not in REDUCERS}
+        if found != at:
+            self.shown = self.shown | {"at": found}  # and draws it
+        else:
+            self.point()
 
-    def _labels(self) -> dict[str, list[Any]]:
-        return {d: self.res[d].values.tolist() for d in self.metrics[self.shown["metric"]].dims}
+    def point(self) -> None:
+        """Mark the cell of the selected trial, where it is of the picture."""
+        found, at = self._places(), self.shown["at"]
+        axes = [d for d in (self.shown["y"], self.shown["x"]) if d is not None]
+        there = all(d in found and (d in axes or at[d] in (*REDUCERS, found[d])) for d in at)
+        self.cursor = [0] * (2 - len(axes)) + [found[d] for d in axes] if there else []
+
+    def _places(self) -> dict[str, int]:
+        """Where the selected trial lies along the dims of the metric; without one that which other widgets show."""
+        trial = self.selection.trial or self._best
+        labels = {d: self.res[d].values.tolist() for d in self.metrics[self.shown["metric"]].dims}
+        return {d: own.index(trial[d]) for d, own in labels.items() if trial.get(d) in own}
+
+    @cached_property
+    def _best(self) -> dict[str, Any]:
+        return best(self.res).labels if SELECTED_BY in self.res and "final_equity" in self.res else {}
 
     def table(self, name: str) -> xr.DataArray:
         """A variable over (y, x), the other dims at one label each, or reduced."""
@@ -228,7 +246,7 @@ class Explorer(Widget):
             panes.append(pane | self._plateau(table))
         base = metric.name.removeprefix("oos_") if len(panes) > 1 else metric.name
         self.picture = {"label": words.label(base), "unit": words.kind(base), "shown": shown, "panes": panes}
-        self.follow()
+        self.point()
 
     def _plateau(self, table: xr.DataArray) -> dict[str, Any]:
         """Which cells are of the plateau (rule B11), and how its best compares with those beside it."""

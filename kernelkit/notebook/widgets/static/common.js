@@ -50,6 +50,15 @@ function frame(model, el, name, label) {
   const live = make('div', { class: 'kkw-live', 'aria-live': 'polite' });
   root.append(fault, live);
   el.append(root);
+  // plain keys belong to the widget that has the focus (to a notebook, d d deletes the cell); Ctrl+S still saves
+  const own = event => {
+    if (root.contains(event.target))
+      event.target.toggleAttribute(
+        'data-lm-suppress-shortcuts',
+        !(event.ctrlKey || event.metaKey || event.altKey || event.shiftKey)
+      );
+  };
+  addEventListener('keydown', own, true); // before JupyterLab reads it
   const fail = text => {
     fault.textContent = text;
   };
@@ -61,6 +70,7 @@ function frame(model, el, name, label) {
     fail,
     end: () => {
       heard();
+      removeEventListener('keydown', own, true);
       model.off('change:selected', clear);
     },
     say: text => {

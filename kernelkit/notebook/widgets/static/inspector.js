@@ -229,7 +229,6 @@ function trades(model, root, { say }) {
     else if (to === undefined) return;
     else go(to);
     event.preventDefault();
-    event.stopPropagation();
   });
 
   const chosen = () => {

@@ -69,6 +69,7 @@ function render({ model, el }) {
   const { root, fail, say, end } = frame(model, el, 'explorer', `Trials of ${head.title}`);
   let view = null,
     cursor = null,
+    centre = [0, 0], // of the slices: where the cursor is, or was before another picture
     hover = null;
   const ends = [];
 
@@ -358,7 +359,7 @@ function render({ model, el }) {
   function slice(ctx, w, h, along, title) {
     const shades = theme(root),
       n = view.columns.length,
-      [ci, cj] = cursor ?? [0, 0];
+      [ci, cj] = centre;
     const labels = along === 'x' ? view.columns : view.rows,
       lines = along === 'x' ? view.rows.length : n;
     const mine = along === 'x' ? ci : cj,
@@ -494,10 +495,11 @@ function render({ model, el }) {
   function follow() {
     const [i, j] = model.get('cursor');
     cursor = i === undefined || i >= view.rows.length || j >= view.columns.length ? null : [i, j];
+    centre = cursor ?? [Math.min(centre[0], view.rows.length - 1), Math.min(centre[1], view.columns.length - 1)];
   }
   const pick = debounce(([i, j]) => post(model, { kind: 'pick', i, j }, fail), 60);
   function go(cell) {
-    cursor = cell;
+    cursor = centre = cell;
     redraw();
     say(said(cell).replaceAll('\n', ', '));
     pick(cell);
@@ -553,8 +555,7 @@ function render({ model, el }) {
       const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
       if (!move) return;
       event.preventDefault();
-      event.stopPropagation();
-      const [i, j] = cursor ?? [0, 0];
+      const [i, j] = centre;
       go([
         Math.max(0, Math.min(view.rows.length - 1, i + move[0])),
         Math.max(0, Math.min(view.columns.length - 1, j + move[1]))

@@ -819,7 +819,6 @@ function panes(model, root, { fail, say }, attributes = {}) {
       const act = keys[event.key];
       if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
-      event.stopPropagation();
       act();
       say(`${moment(timeAt(view.from), facts.bar)} to ${moment(timeAt(view.to - 1e-6), facts.bar)}`);
     }
