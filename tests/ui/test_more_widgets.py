@@ -8,6 +8,8 @@ import nbformat
 import pytest
 from playwright.sync_api import expect
 
+from tests.ui.conftest import TIMEOUT_S
+
 SETUP = """
 import kernelkit as kk
 import numpy as np
@@ -105,6 +107,19 @@ def ask(session):
     return lambda code: session.page.evaluate(ASK, code)
 
 
+@pytest.fixture
+def told(ask):
+    """What the kernel says, once it fits: the front end sends a change when the kernel has answered the one before."""
+
+    def wait(code, fits):
+        end = time.monotonic() + TIMEOUT_S
+        while not fits(said := ask(code)):
+            assert time.monotonic() < end, f"{code} still says {said!r}"
+        return said
+
+    return wait
+
+
 def move(session, node, x, y, click=False):
     """Point at a place of a node, in fractions of its size."""
     node.scroll_into_view_if_needed()
@@ -116,7 +131,7 @@ def move(session, node, x, y, click=False):
         session.page.mouse.click(*at)
 
 
-def test_fan__a_click_selects_the_path_of_that_quantile(session, widget, ask):
+def test_fan__a_click_selects_the_path_of_that_quantile(session, widget, ask, told):
     fan = widget("fan")
     canvas = fan.locator(".kkw-main canvas")
     move(session, canvas, 0.8, 0.2)
@@ -124,13 +139,15 @@ def test_fan__a_click_selects_the_path_of_that_quantile(session, widget, ask):
     move(session, canvas, 0.8, 0.12, click=True)
     detail = fan.locator(".kkw-detail")
     detail.get_by_text("times the cash").wait_for()
-    high = float(ask("k = fan.selection.trial['path']; print(float(paths['total_return'].sel(path=k)))"))
+    chosen = "k = (fan.selection.trial or {}).get('path')"
+    path = f"{chosen}; print('' if k is None else float(paths['total_return'].sel(path=k)))"
+    median = float(ask("print(float(paths['total_return'].median()))"))
+    told(path, lambda said: said and float(said) > median)
     move(session, canvas, 0.8, 0.85, click=True)
-    low = float(ask("k = fan.selection.trial['path']; print(float(paths['total_return'].sel(path=k)))"))
-    assert low < float(ask("print(float(paths['total_return'].median()))")) < high
+    low = float(told(path, lambda said: float(said) < median))
     canvas.focus()
     session.page.keyboard.press("PageUp")
-    assert float(ask("print(float(paths['total_return'].sel(path=fan.selection.trial['path'])))")) > low
+    told(path, lambda said: float(said) > low)
 
 
 def test_fan__follows_python(widget, ask):
@@ -138,7 +155,7 @@ def test_fan__follows_python(widget, ask):
     widget("fan").locator(".kkw-detail").get_by_text("Path 7 ended").wait_for()
 
 
-def test_waterfall__decomposes_under_the_pointer_and_selects_by_click(session, widget, ask):
+def test_waterfall__decomposes_under_the_pointer_and_selects_by_click(session, widget, ask, told):
     fall = widget("waterfall")
     canvas = fall.locator("canvas")
     rows = canvas.bounding_box()["height"]
@@ -149,12 +166,12 @@ def test_waterfall__decomposes_under_the_pointer_and_selects_by_click(session, w
     said = fall.locator(".kkw-tip").inner_text()
     assert "together" in said.splitlines()[-1]
     move(session, canvas, 0.5, (26 + 10) / rows, click=True)
-    assert ask("print(fall.selection.trial['scenario'])") == labels[0]
+    told("print((fall.selection.trial or {}).get('scenario'))", lambda said: said == labels[0])
     fall.get_by_label("Measure").select_option("sharpe_ratio")
     session.page.keyboard.press("Tab")
 
 
-def test_correlation__a_click_is_followed_by_the_months(session, widget, ask):
+def test_correlation__a_click_is_followed_by_the_months(session, widget, told):
     canvas = widget("correlation").locator("canvas")
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
@@ -163,23 +180,21 @@ def test_correlation__a_click_is_followed_by_the_months(session, widget, ask):
     session.page.mouse.move(box["x"] + left + 11, box["y"] + 12)
     expect(widget("correlation").locator(".kkw-tip")).to_contain_text(" and ")
     session.page.mouse.click(box["x"] + left + 11, box["y"] + 12)
-    trial = ask("print(months.selection.trial['n'])")
+    trial = told("print((months.selection.trial or {}).get('n', ''))", bool)
     widget("monthly").locator(".kkw-title").get_by_text(f"n={trial}:").wait_for()
     expect(widget("monthly").locator(".kkw-title")).to_contain_text("one of 10 trials")
 
 
-def test_months__a_click_selects_a_span_and_a_second_one_lets_it_go(widget, ask):
+def test_months__a_click_selects_a_span_and_a_second_one_lets_it_go(widget, told):
     month = widget("monthly").get_by_role("button", name="Oct 2008")
     month.click()
-    assert ask("print(np.datetime64(months.selection.span[0], 'ns'))").startswith("2008-10-01")
-    assert month.get_attribute("aria-pressed") == "true"
+    span = "print(months.selection.span and np.datetime64(months.selection.span[0], 'ns'))"
+    told(span, lambda said: said.startswith("2008-10-01"))
+    expect(month).to_have_attribute("aria-pressed", "true")
     month.press("ArrowRight")
     month.click()
     expect(month).to_have_attribute("aria-pressed", "false")
-    end = time.monotonic() + 30  # the front end sends a change once the kernel has answered the one before
-    while (span := ask("print(months.selection.span)")) != "None" and time.monotonic() < end:
-        pass
-    assert span == "None"
+    told(span, lambda said: said == "None")
 
 
 def test_weights__zooming_in_asks_for_more(session, widget):

@@ -147,7 +147,9 @@ export class RunsPanel extends Panel {
     const { list, problem } = this.model;
     let text = problem ?? list?.notice ?? '';
     if (text === '' && all === 0 && list !== null) {
-      text = `No runs in ${list.root} yet. Start one in a terminal: kernelkit run walk_forward --out ${list.root}`;
+      text =
+        `No runs in ${list.root} yet. Choose a study below kernelkit in the Launcher, ` +
+        `or type in a terminal: kernelkit run walk_forward --out ${list.root}`;
     } else if (text === '' && shown === 0 && all > 0) {
       text = 'No run has these words in its name, status, template, strategy, data, verdict, tags or parameters.';
     }
