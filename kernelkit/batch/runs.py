@@ -319,14 +319,17 @@ def table(runs: Iterable[Run]) -> str:
 
     >>> run = Run(id="a-1", name="a", template="t", status="done", created="2026-01-02T03:04:05.678Z", progress=1.0)
     >>> print(table([run]))
-    STATUS  PROGRESS  CREATED              ID   GIVEN  NOTE
+    STATUS  PROGRESS  CREATED              ID   NOTE
     done        100%  2026-01-02 03:04:05  a-1
     """
-    rows = [("STATUS", "PROGRESS", "CREATED", "ID", "GIVEN", "NOTE")]
-    for run in runs:
+    runs = list(runs)
+    given = [_given(run) for run in runs]
+    told = any(given)
+    rows = [("STATUS", "PROGRESS", "CREATED", "ID", *(["GIVEN"] if told else []), "NOTE")]
+    for run, own in zip(runs, given, strict=True):
         created = run.created[:19].replace("T", " ")
         note = run.error or ("kernelkit resume goes on with it" if run.status == "lost" else headline(run, 4))
-        rows.append((run.status, f"{run.progress:.0%}", created, run.id, _given(run), note))
+        rows.append((run.status, f"{run.progress:.0%}", created, run.id, *([own] if told else []), note))
     return columns(rows, right=(1,))
 
 

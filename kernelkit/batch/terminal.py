@@ -31,7 +31,8 @@ class Terminal:
         self._latest[run.id] = run
         if run.status not in LIVE:
             if before is None or before.status in LIVE:
-                self.say(f"{run.id}: {run.status}" + (f", {run.error}" if run.error else ""))
+                among = f" ({self._ended()} of {self._total} runs)" if self._total > 1 else ""
+                self.say(f"{run.id}: {run.status}{among}" + (f", {run.error}" if run.error else ""))
         elif self._tty:
             self._show(self._summary(run))
         elif before is None or before.cell != run.cell or time.monotonic() - self._logged.get(run.id, 0.0) >= LOG_S:
@@ -53,8 +54,10 @@ class Terminal:
     def _summary(self, run: Run) -> str:
         if self._total == 1:
             return f"{run.name}  {line(run)}"
-        ended = sum(other.status not in LIVE for other in self._latest.values())
-        return f"{ended} of {self._total} runs done  {run.id}  {line(run)}"
+        return f"{self._ended()} of {self._total} runs done  {run.id}  {line(run)}"
+
+    def _ended(self) -> int:
+        return sum(run.status not in LIVE for run in self._latest.values())
 
     def _show(self, text: str) -> None:
         text = text[: shutil.get_terminal_size().columns - 1]

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from kernelkit.batch import runs
+from kernelkit.batch.commands import looking
 from kernelkit.kernels.job import new_outcome
 from kernelkit.reuse import Results
 
@@ -27,7 +30,8 @@ def test_a_batch_in_two_processes(tmp_path: Path, write_notebook: Any, command: 
     assert lines[-1].startswith("kernelkit: 1 of 3 runs failed; see runs/a-")
     assert lines[-1].endswith("report.html")
     assert sum(": done" in line for line in lines) == 2
-    assert sum(": failed, cell 3: AssertionError: too many" in line for line in lines) == 1
+    (failed,) = (line for line in lines if ": failed (" in line)
+    assert failed.endswith(" of 3 runs), cell 3: AssertionError: too many")
     assert "Traceback" not in done.stderr
 
     listed = json.loads(command.run("runs", "--json").stdout)
@@ -148,6 +152,9 @@ def test_runs_of_a_folder(tmp_path: Path, invoke: Invoke) -> None:
     assert (code, err) == (0, "")
     assert out.splitlines()[1].startswith("failed")
     assert out.endswith("a-1  cell 2: ValueError\n")
+    seen = CliRunner().invoke(looking.runs, ["--out", "runs"], color=True).output  # as a terminal has it
+    assert "\x1b[31mfailed\x1b[0m" in seen
+    assert click.unstyle(seen) == out
 
 
 def test_doctor_has_a_line_for_everything(invoke: Invoke) -> None:

@@ -66,7 +66,7 @@ def test_a_batch_counts_its_runs() -> None:
     terminal = Terminal(screen, 3)
     for run in states({"cell": 1}, {"id": "a-2", "status": "failed", "error": "cell 1: ValueError"}, {"cell": 2}):
         terminal(run)
-    assert screen.lines[0] == "a-2: failed, cell 1: ValueError"
+    assert screen.lines[0] == "a-2: failed (1 of 3 runs), cell 1: ValueError"
     assert screen.lines[1].startswith("1 of 3 runs done  a-1  [")
 
 

@@ -21,7 +21,16 @@ def runs(out: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([one.to_json() for one in found], indent=1))
     else:
-        click.echo(table(found) if found else f"{out}: no runs")
+        click.echo(_coloured(table(found)) if found else f"{out}: no runs")
+
+
+_COLOURS = {"done": "green", "failed": "red", "lost": "red", "cancelled": "yellow", "running": "blue"}
+
+
+def _coloured(table: str) -> str:
+    """The table with its states, which begin its lines, in colours; click leaves them out where nobody sees them."""
+    lines = (line.partition(" ") for line in table.splitlines())
+    return "\n".join(f"{click.style(state, fg=_COLOURS.get(state))}{gap}{rest}" for state, gap, rest in lines)
 
 
 @click.command(short_help="Show one run in full.")
