@@ -49,6 +49,7 @@ $(READY): pyproject.toml constraints.txt $(EXTENSION)
 	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "kernelkit needs Python 3.11 or newer, and $(PY) is $$($(PY) -V 2>&1). Say which one to use: make PY=python3.12" >&2; exit 1; }
 	test -x $(BIN)/python || $(PY) -m venv $(VENV)
 	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	@echo "Installing into $(VENV), a minute or two ..."
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --build-constraint constraints.txt --editable '.[lab,cluster,notify,optimize,test]'
 	touch $@
 
