@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextvars
+import itertools
 import subprocess
 import sys
 import threading
@@ -115,6 +116,26 @@ def test_estimates() -> None:
     assert heard == [Progress("grid", 6, 10, 4.0, 500.0), Progress("grid", 7, 10, 3.0, 400.0)]
 
 
+def test_what_was_compiled_before_the_first_progress_says_nothing_of_the_rest() -> None:
+    """A study of 15 folds whose first one compiles for 40 seconds, and whose folds take 2 seconds each."""
+    clock = Clock()
+    heard: list[Progress] = []
+    with listen(heard.append), Meter("folds", 15, clock=clock) as folds:
+        for fold in range(15):
+            clock.now += 40.0 if fold == 0 else 0.0
+            with Meter("grid", 20, clock=clock) as grid:
+                grid.start()
+                for _ in range(20):
+                    clock.now += INTERVAL_S
+                    grid.advance(1, candles=1000)
+            folds.advance()
+    assert heard[0].eta_s is None
+    for event, after in zip(heard[1:], itertools.count(2), strict=False):
+        assert event.eta_s == pytest.approx(max(0.0, 15 * 2.0 - after * INTERVAL_S), abs=INTERVAL_S + 1e-6)
+        assert event.candles_per_s in (None, pytest.approx(1000 / INTERVAL_S))
+    assert heard[-1].done == 15
+
+
 def test_the_first_event_before_any_step_has_no_estimate() -> None:
     heard: list[Progress] = []
     with listen(heard.append):
@@ -172,8 +193,9 @@ def test_a_meter_takes_the_events_inside_it_as_parts_of_its_step() -> None:
         ("folds", 4, 4),
         ("folds", 4, 4),
     ]
-    # three seconds for two and a half of four folds
-    assert heard[1].eta_s == pytest.approx(3.0 / 2.5 * 1.5)
+    # three seconds for half a fold; nobody knows how long the two before took
+    assert heard[0].eta_s is None
+    assert heard[1].eta_s == pytest.approx(3.0 / 0.5 * 1.5)
     assert heard[1].candles_per_s == pytest.approx(1000.0)
     assert heard[-1].eta_s == 0.0
 

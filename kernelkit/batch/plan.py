@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kernelkit.batch import provenance
+from kernelkit.batch.absent import check_files
 from kernelkit.batch.notify import addresses
 from kernelkit.batch.parameters import bind
 from kernelkit.batch.template import Template, read, templates
@@ -84,9 +85,11 @@ def plan(  # noqa: PLR0913  its settings are keywords
             f"the name {name!r} is none for a folder; wanted letters, digits, '.', '_', '-', at most 80 of them"
         )
     versions, place = provenance.versions(), place or Path.cwd()
+    points = bind(found.parameters, parameters, found.path.name)
+    check_files(found.parameters, {n: dict.fromkeys(point[n] for point in points) for n in points[0]}, place, place / out)
     return [
         named(Job(found, values, "", name, Path(out), force, hide_code, cluster, place, tuple(notify)), versions)
-        for values in bind(found.parameters, parameters, found.path.name)
+        for values in points
     ]
 
 

@@ -244,4 +244,20 @@ async def test_notebook__into_a_folder_whose_name_is_none(refused, quick, path):
 
 async def test_check__a_value_that_names_no_file(post, quick):
     found = await post("templates", "quick", "check", values={"strategy": "x" * 300 + ".py"})
-    assert (found["runs"], found["known"]) == (1, [])
+    assert (found["runs"], found["known"], list(found["errors"])) == (0, [], ["strategy"])
+
+
+async def test_check__a_file_that_lies_elsewhere_is_told(post, refused, quick, jp_root_dir):
+    (jp_root_dir / "mine").mkdir()
+    (jp_root_dir / "mine" / "breakout.py").touch()
+    (jp_root_dir / "runs" / "a-1").mkdir(parents=True)
+    (jp_root_dir / "runs" / "a-1" / "breakout.py").touch()
+    said = "strategy: there is no breakout.py here; mine/breakout.py is"
+    for typed in ("breakout.py", "breakout.py:turtle"):
+        found = await post("templates", "quick", "check", values={"strategy": typed})
+        assert (found["runs"], found["errors"]) == (0, {"strategy": said})
+    for route in (["runs"], ["templates", "quick", "notebook"]):
+        content = {"values": {"strategy": "breakout.py"}} | ({"template": "quick"} if route == ["runs"] else {})
+        assert await refused(*route, body=json.dumps(content)) == (400, said)
+    found = await post("templates", "quick", "check", values={"strategy": "mine/breakout.py, sma_cross"})
+    assert (found["runs"], found["errors"]) == (2, {})

@@ -102,7 +102,7 @@ def test_form__says_what_is_wrong_as_one_types(session, form):
     for name in ("Run here", "Run as batch", "Open as notebook"):
         button = form.get_by_role("button", name=name)
         assert button.is_disabled()
-        assert button.get_attribute("title") == "Some values cannot be read."
+        assert button.get_attribute("title") == "Some values are wrong."
     session.shoot("launch-error")
     form.get_by_role("button", name="Default: 20").click()
     form.get_by_text("This makes 1 run.").wait_for()

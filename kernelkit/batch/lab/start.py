@@ -24,7 +24,7 @@ def start(content: Mapping[str, Any], store: Store, queue: Queue) -> dict[str, A
     found = read(said.pop("template"), store.root)
     if said["cluster"] is not None:
         checked(said["cluster"])
-    form.check(found, said["values"]).refuse()
+    form.check(found, said["values"], store.root, store.folder).refuse()
     outcomes = queue.add(plan(found.path, said.pop("values"), store.folder, place=store.root, **said))
     return {
         "queued": [outcome.run.id for outcome in outcomes if outcome.fresh],
