@@ -84,9 +84,10 @@ def _direction(name: str) -> int:
 def in_full(folders: Sequence[Path]) -> dict[str, Any]:
     """`to_json` of the runs in these folders, with ``best`` and what their equity curves say of each other.
 
-    ``curves`` says of each run which variable of its result stands for it, or the ``reason`` why none does; ``common``
-    is that of `common.over`, None where fewer than two have one or they share too few sessions, and ``why`` then says
-    so. Raises UsageError for fewer than two runs and for more than `MOST`, RunError for a folder that is no run's.
+    ``curves`` says of each run which variable of its result stands for it and of which ``sample`` that is, as
+    `curves.Curve` has it, or the ``reason`` why none does; ``common`` is that of `common.over`, None where fewer than
+    two have one or they share too few sessions, and ``why`` then says so. Raises UsageError for fewer than two runs and
+    for more than `MOST`, RunError for a folder that is no run's.
     """
     if not 2 <= len(folders) <= MOST:
         raise UsageError(message("runs to compare", len(folders), f"2 to {MOST}", "Select some of them."))
@@ -100,9 +101,10 @@ def in_full(folders: Sequence[Path]) -> dict[str, Any]:
         try:
             curve = found[run.id] = curves.read(folder, run)
         except RunError as error:
-            told.append({"name": None, "sessions": 0, "reason": str(error)})
+            told.append({"name": None, "sample": None, "sessions": 0, "reason": str(error)})
         else:
-            told.append({"name": curve.name, "sessions": len(curve.session), "reason": None})
+            said = {"name": curve.name, "sample": curve.sample, "sessions": len(curve.session)}
+            told.append({**said, "reason": None})
     shared = common.over(found)
     why = None
     if shared is None:

@@ -28,7 +28,8 @@ MAIN = "result"
 SUFFIX = ".zarr"
 CACHE = "trials"
 HEADLINE = "headline.json"
-EQUITY = ("equity_oos", "equity")  # what runs are compared by, the most honest first
+OUTSIDE = "equity_oos"
+EQUITY = (OUTSIDE, "equity")  # what runs are compared by, the most honest first
 
 
 def run_dir() -> Path | None:

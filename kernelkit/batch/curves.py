@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from kernelkit.batch.context import EQUITY, MAIN, SUFFIX
+from kernelkit.batch.context import EQUITY, MAIN, OUTSIDE, SUFFIX
 from kernelkit.batch.runs import Run
 from kernelkit.errors import RunError
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
+# What the parameters know of the sessions of the curve: nothing, all, or whatever whoever fixed them knew.
+Sample = Literal["out of sample", "in sample", "fixed parameters"]
 KEEP = 'keep it with kk.save(res, path, ["equity"])'
 
 
@@ -22,10 +25,12 @@ KEEP = 'keep it with kk.save(res, path, ["equity"])'
 class Curve:
     """Levels at the close of each session: ``session`` (days since 1970, int64) and ``equity`` (quote currency).
 
-    ``name`` is the variable that it was kept as, ``periods`` the sessions of a year.
+    ``name`` is the variable that it was kept as, ``sample`` what its parameters know of it, ``periods`` the sessions
+    of a year.
     """
 
     name: str
+    sample: Sample
     session: NDArray[np.int64]
     equity: NDArray[np.float64]
     periods: float
@@ -53,15 +58,22 @@ def _curve_of(run: Run, kept: xr.Dataset) -> Curve:
     if levels.dims != ("time",):
         sizes = " x ".join(f"{levels.sizes[d]} {d}" for d in levels.dims if d != "time")
         raise RunError(f"the result of {run.id} has the equity of {sizes}, and none of them stands for the run")
-    return closes(there[0], levels)
+    return closes(there[0], _sample(there[0], kept.attrs), levels)
 
 
-def closes(name: str, levels: Any) -> Curve:
+def _sample(name: str, attrs: Mapping[str, Any]) -> Sample:
+    """Of a result with these ``attrs``, which keep how many trials it had before one of them was taken out."""
+    if name == OUTSIDE:
+        return "out of sample"
+    return "fixed parameters" if attrs.get("trials") == 1 else "in sample"
+
+
+def closes(name: str, sample: Sample, levels: Any) -> Curve:
     """The last known level of each session; without the coordinate ``session`` a UTC day is one.
 
     >>> import numpy as np, xarray as xr
     >>> hours = np.array(["2020-01-01T10", "2020-01-01T15", "2020-01-02T10"], "M8[ns]")
-    >>> closes("equity", xr.DataArray([1.0, 2.0, 3.0], {"time": hours}, "time")).equity
+    >>> closes("equity", "in sample", xr.DataArray([1.0, 2.0, 3.0], {"time": hours}, "time")).equity
     array([2., 3.])
     """
     import numpy as np
@@ -72,4 +84,4 @@ def closes(name: str, levels: Any) -> Curve:
     known = np.isfinite(equity)
     session, equity = session[known], equity[known]
     last = np.append(np.diff(session) != 0, np.ones(min(len(session), 1), bool))
-    return Curve(name, session[last], equity[last], float(levels.attrs.get("periods_per_year", 252.0)))
+    return Curve(name, sample, session[last], equity[last], float(levels.attrs.get("periods_per_year", 252.0)))

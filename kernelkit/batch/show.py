@@ -9,6 +9,7 @@ from typing import Any
 
 from kernelkit.batch.columns import columns, spelt
 from kernelkit.batch.runs import LIVE, Run
+from kernelkit.batch.tags import read_tags
 
 # What belongs to the making of a run, and not to what it left.
 _OWN = ("run.lock",)
@@ -27,8 +28,8 @@ def _bytes(path: Path) -> int:
 
 
 def to_json(run: Run, folder: Path) -> dict[str, Any]:
-    """The record, with the folder of the run and its files by their bytes."""
-    return {**run.to_json(), "folder": str(folder), "files": files(folder)}
+    """The record, with the run's tags, its folder, and its files by their bytes."""
+    return {**run.to_json(), "tags": list(read_tags(folder)), "folder": str(folder), "files": files(folder)}
 
 
 def text(run: Run, folder: Path) -> str:
@@ -54,6 +55,8 @@ def _state(run: Run, folder: Path) -> dict[str, str]:
         "state": f"{run.status}{at}",
         "error": run.error or "",
         "trials": f"{run.failed:,} failed" if run.failed else "",
+        "verdict": _verdict(run.verdict or {}),
+        "tags": " ".join(read_tags(folder)),
         "template": run.template,
         "created": run.created[:19].replace("T", " "),
         "ended": f"{run.finished[:19].replace('T', ' ')}, {_elapsed(run)} after" if run.finished else "",
@@ -64,6 +67,11 @@ def _state(run: Run, folder: Path) -> dict[str, str]:
         "folder": str(folder),
     }
     return {name: value for name, value in told.items() if value}
+
+
+def _verdict(said: Mapping[str, Any]) -> str:
+    """The judgement and what it means; a record may have been written by hand."""
+    return ". ".join(str(said[name]) for name in ("judgement", "meaning") if said.get(name))
 
 
 def _elapsed(run: Run) -> str:

@@ -12,7 +12,7 @@ def curve(returns: np.ndarray, every: int = 1, first: int = 18_000) -> curves.Cu
     """A curve with a level every so many days; returns of single days."""
     equity = np.cumprod(1.0 + returns)
     session = first + np.arange(len(returns))
-    return curves.Curve("equity", session[::every], equity[::every], 252.0)
+    return curves.Curve("equity", "in sample", session[::every], equity[::every], 252.0)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kernelkit.batch import finding, runs
+from kernelkit.batch import finding, runs, tags
 from kernelkit.errors import UsageError
 
 Invoke = Callable[..., tuple[int, str, str]]
@@ -104,7 +104,29 @@ def test_show_tells_all_of_a_run(three: Path, invoke: Invoke) -> None:
     told = json.loads(invoke("show", "runs/walk-9f00", "--json")[1])
     assert told.pop("folder") == "runs/walk-9f00"
     assert told.pop("files") == {"result.zarr/": 5, "run.json": (folder / "run.json").stat().st_size}
+    assert told.pop("tags") == []
     assert told == runs.read_run(folder).to_json()
+
+
+def test_show__tells_the_verdict_and_the_tags(three: Path, invoke: Invoke) -> None:
+    verdict = {"judgement": "not significant", "meaning": "31 of 100 worlds.", "p_value": 0.31}
+    folder = keep(three / "judged-77", verdict=verdict)
+    tags.write_tags(folder, ["final", "spx"])
+    lines = [" ".join(line.split()) for line in invoke("show", "judged")[1].splitlines()]
+    assert "verdict not significant. 31 of 100 worlds." in lines
+    assert "tags final spx" in lines
+    told = json.loads(invoke("show", "judged", "--json")[1])
+    assert (told["verdict"], told["tags"]) == (verdict, ["final", "spx"])
+    plain = invoke("show", "9f")[1]
+    assert not any(line.startswith(("verdict", "tags")) for line in plain.splitlines())
+
+
+def test_show__of_a_run_whose_tags_are_none_says_what_to_do(three: Path, invoke: Invoke) -> None:
+    (three / "walk-9f00" / "tags.json").write_text("{")
+    code, out, err = invoke("show", "9f")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "not a list of tags" in err
+    assert "remove it or tag the run again" in err
 
 
 def test_compare_shows_what_differs_and_nothing_else(three: Path, invoke: Invoke) -> None:

@@ -43,6 +43,7 @@ async def test_compare__puts_runs_side_by_side(get, jp_root_dir):
     assert [run["parameters"] for run in found["runs"]] == [{"n": 1}, {"n": 2}, {"n": 3}]
     assert found["best"] == {"sharpe_ratio": [0]}
     assert [curve["reason"] is None for curve in found["curves"]] == [True, True, False]
+    assert [curve["sample"] for curve in found["curves"]] == ["in sample", "in sample", None]
     assert "a-3 kept no result" in found["curves"][2]["reason"]
     common = found["common"]
     assert (common["ids"], common["sessions"]) == (["a-1", "a-2"], 499)

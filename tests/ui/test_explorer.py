@@ -53,6 +53,14 @@ with kk.watch():
                       n=1_000_000, batch=200)
 """
 TOLD = 'print("kept", found.sizes["trial"], "interrupted" in found.attrs)'
+STILL = """async (node) => {
+    node.scrollIntoView();
+    for (let last = '', frames = 0; frames < 6; ) {
+        await new Promise(requestAnimationFrame);
+        const { x, y, width, height } = node.getBoundingClientRect(), now = [x, y, width, height].join();
+        [last, frames] = [now, now === last ? frames + 1 : 0];
+    }
+}"""
 # A frame of the screen is the least that anything takes.
 STEPS = """async (steps) => {
     const root = document.querySelector('.kkw-explore'), slider = root.querySelector('input[aria-label=fast]');
@@ -93,8 +101,8 @@ def activate(session, k):
 
 
 def show(widget):
-    widget.evaluate("node => node.scrollIntoView()")
-    widget.page.wait_for_timeout(300)
+    """Scroll to a widget and wait until it stands still: a notebook measures the cells that come into view."""
+    widget.evaluate(STILL)
 
 
 def in_both_themes(session, name, *widgets):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -60,20 +61,76 @@ def panel(session, at_work):
 
 def test_panel__lists_every_run_with_its_status(session, panel):
     shown = {name: panel.locator(f'[data-run="{name}"]') for name in ("grid-1", "typo-1", "stopped-1", "killed-1")}
-    assert panel.locator(".kk-Status").all_inner_texts() == ["running", "done", "failed", "cancelled", "lost"]
+    expect(panel.locator(".kk-Status")).to_have_text(["running", "done", "failed", "cancelled", "lost"])
     running = shown["grid-1"]
     pace = "2 failed · 1 min 13 s left in this cell · 85.3M candles/s · CPU 187 % · 1.2 GB"
     running.get_by_text(f"42 % · cell 5 of 12 · {pace}").wait_for()
-    assert running.locator(".kk-Bar").get_attribute("aria-valuenow") == "42"
-    assert "did you mean sp500_index?" in shown["typo-1"].inner_text()
-    assert "cancelled at 55 %" in shown["stopped-1"].inner_text()
-    assert "its process is gone" in shown["killed-1"].inner_text()
+    expect(running.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "42")
+    expect(shown["typo-1"]).to_contain_text("did you mean sp500_index?")
+    expect(shown["stopped-1"]).to_contain_text("cancelled at 55 %")
+    expect(shown["killed-1"]).to_contain_text("its process is gone")
     done = panel.locator('[data-run="walk_forward-0a1b2c3d4e"]')
-    assert done.locator("dt").all_inner_texts() == ["Sharpe", "CAGR", "Max DD"]
-    assert done.locator("dd").all_inner_texts() == ["0.83", "7.1 %", "21.4 %"]
-    assert "finished in 2 min 11 s · 3 trials failed" in done.inner_text()
+    expect(done.locator("dt")).to_have_text(["Sharpe", "CAGR", "Max DD"])
+    expect(done.locator("dd")).to_have_text(["0.83", "7.1 %", "21.4 %"])
+    expect(done).to_contain_text("finished in 2 min 11 s · 3 trials failed")
     session.shoot("panel")
     assert session.problems == []
+
+
+@pytest.fixture
+def sweep(lab, panel) -> Iterator[list[str]]:
+    """Runs of one batch, which differ in their parameters alone, and one of another strategy."""
+    common = {"data": "sp500_index", "grid": "fast=5:50:5", "cash": 1e6, "strategy": "sma_cross"}
+    spans = [("2Y", "6M"), ("2Y", "1Y"), ("20Y", "1Y")]
+    runs = [
+        ("sma_cross", common | {"train": train, "test": test, "carry": k > 0}) for k, (train, test) in enumerate(spans)
+    ]
+    runs.append(("momentum", common | {"strategy": "momentum", "train": "2Y", "cash": 500.0}))
+    ids = [f"sweep-{k}" for k in range(len(runs))]
+    for id, (strategy, parameters) in zip(ids, runs, strict=True):
+        fields = {"name": "sweep", "status": "done", "created": "2026-01-05T09:00:00.000Z"}
+        write_run(lab.root, id=id, strategy=strategy, parameters=parameters, **fields)
+    expect(panel.locator(".kk-Run")).to_have_count(5 + len(ids))
+    yield ids
+    panel.get_by_placeholder("Filter runs").fill("")
+    for id in ids:
+        shutil.rmtree(lab.root / "runs" / id)
+    expect(panel.locator(".kk-Run")).to_have_count(5)
+
+
+def test_card__tells_what_differs_from_runs_like_it(session, panel, sweep):
+    first, second, third, other = (panel.locator(f'[data-run="{id}"]') for id in sweep)
+    for card, told in ((first, "train=2Y test=6M carry=false"), (third, "train=20Y test=1Y carry=true")):
+        expect(card.locator(".kk-Run-apart")).to_have_text(told)
+        expect(card.locator(".kk-Run-apart")).to_have_attribute("title", told.replace(" ", "\n"))
+    expect(second).to_have_accessible_name(
+        "sweep, done, walk_forward · sma_cross · sp500_index, train=2Y, test=1Y, carry=true"
+    )
+    expect(other.locator(".kk-Run-apart")).to_have_count(0)  # it is the only one of its strategy
+    for theme in ("Dark", "Light"):
+        session.theme(theme)
+        session.shoot(f"panel-sweep-{theme.lower()}")
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("train=2Y", [0, 1, 3]),
+        ("train=2Y test=6M", [0]),
+        ("TRAIN=20y", [2]),
+        ("train=2", [0, 1, 2, 3]),  # a text that is not all typed yet
+        ("cash=5", []),  # a number is not the beginning of another one
+        ("cash=5e2", [3]),
+        ("cash=", [0, 1, 2, 3]),
+        ("carry=true sma", [1, 2]),
+        ("rain=2Y", []),
+    ],
+)
+def test_filter__finds_runs_by_their_parameters(panel, sweep, words, found):
+    panel.get_by_placeholder("Filter runs").fill(words)
+    cards = panel.locator(".kk-Run")
+    expect(cards).to_have_count(len(found))
+    assert {card.get_attribute("data-run") for card in cards.all()} == {sweep[k] for k in found}
 
 
 def test_panel__follows_a_run(panel, at_work):
@@ -111,10 +168,80 @@ def test_panel__context_menu_opens_the_notebook(session, panel):
     session.page.get_by_role("heading", name="Executed walk-forward").wait_for()
 
 
-def test_panel__says_why_a_button_is_off(panel):
+def test_panel__says_why_a_button_is_off(session, panel):
     button = panel.locator('[data-run="grid-1"]').get_by_role("button", name="Notebook")
-    assert button.is_disabled()
-    assert button.get_attribute("title") == "The run has not written its notebook yet."
+    expect(button).to_be_disabled()
+    expect(button).to_have_accessible_description("The run has not written its notebook yet.")
+    button.click(force=True)
+    button.focus()  # who comes with the keyboard is told too
+    session.page.keyboard.press("Enter")
+    assert session.page.locator(".jp-Dialog, .jp-NotebookPanel").count() == 0
+
+
+def test_card__its_buttons_are_reached_by_keys(session, panel):
+    """As the cells of a grid: right and left within a card, up and down from card to card, Tab past all of them."""
+    card = panel.get_by_role("row", name="walk_forward, done")
+    buttons = [card.get_by_role("button", name=f"{what} of walk_forward") for what in ("Notebook", "Report", "Tags")]
+    press = session.page.keyboard.press
+    expect(panel.get_by_role("grid", name="Backtest runs").get_by_role("row")).to_have_count(5)
+    card.focus()
+    for key, reached in (
+        ("ArrowLeft", card),
+        ("ArrowRight", buttons[0]),
+        ("ArrowRight", buttons[1]),
+        ("ArrowRight", buttons[2]),
+        ("ArrowRight", buttons[2]),
+        ("ArrowLeft", buttons[1]),
+        ("ArrowDown", panel.get_by_role("button", name="Report of typo")),
+        ("ArrowUp", buttons[1]),
+        ("Escape", card),
+        ("ArrowRight", buttons[0]),
+        ("ArrowLeft", card),
+    ):
+        press(key)
+        expect(reached).to_be_focused()
+    expect(card).to_have_attribute("aria-selected", "true")
+    press("ArrowRight")
+    press("Shift+Tab")
+    expect(card).to_be_focused()
+    for theme in ("Dark", "Light"):
+        session.theme(theme)
+        buttons[1].focus()
+        session.shoot(f"panel-keys-{theme.lower()}")
+    press("Tab")
+    assert session.page.evaluate("document.activeElement.closest('.kk-Run')") is None
+
+
+def test_card__a_button_is_pressed_by_enter_and_by_space(session, panel):
+    card = panel.locator('[data-run="walk_forward-0a1b2c3d4e"]')
+    card.focus()
+    session.page.keyboard.press("ArrowRight")
+    session.page.keyboard.press("Enter")
+    session.page.get_by_role("heading", name="Executed walk-forward").wait_for()
+    card.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowRight", "Space"):
+        session.page.keyboard.press(key)
+    expect(panel.get_by_label("Tags, words")).to_be_focused()
+    session.page.keyboard.press("Escape")
+    expect(card).to_be_focused()
+
+
+@pytest.mark.parametrize("key", ["Shift+F10", "ContextMenu"])
+def test_card__its_menu_opens_by_key_and_gives_the_focus_back(session, panel, key):
+    card = panel.locator('[data-run="typo-1"]')
+    card.focus()
+    session.page.keyboard.press(key)
+    session.page.locator(".lm-Menu").get_by_text("Open Executed Notebook (the run left no notebook)").wait_for()
+    session.page.keyboard.press("Escape")
+    expect(card).to_be_focused()
+
+
+def test_card__a_button_keeps_the_focus_while_its_card_is_drawn_anew(session, panel, at_work):
+    button = panel.locator('[data-run="grid-1"]').get_by_role("button", name="Report")
+    button.focus()
+    at_work.update(progress=0.64, cell=7)
+    panel.get_by_text("64 % · cell 7 of 12").wait_for()
+    expect(button).to_be_focused()
 
 
 def test_panel__is_told_what_changed_and_asks_for_that_alone(session, panel, at_work, asked):
@@ -183,7 +310,7 @@ def test_list__an_older_answer_does_not_overwrite_a_newer_one(session, panel, la
         held[0].fulfill(json=old)
     session.page.unroute(whole)
     session.page.evaluate("() => new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve)))")
-    assert "68 % · cell 8 of 12" in panel.locator('[data-run="grid-1"]').inner_text()
+    assert "68 % · cell 8 of 12" in panel.locator('[data-run="grid-1"]').text_content()
 
 
 def test_panel__keeps_the_focus_while_it_refreshes(session, panel, at_work):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 
 import nbformat
 import pytest
+from playwright.sync_api import expect
 
 from kernelkit.batch import _process
 from tests.ui.records import KERNEL, METRICS, write_run
@@ -80,7 +82,7 @@ def selected(panel) -> list[str]:
 
 
 def card(panel, name: str):
-    return panel.get_by_role("option", name=name)
+    return panel.get_by_role("row", name=name)
 
 
 def menu(session, panel, name: str) -> list[str]:
@@ -96,12 +98,12 @@ def choose(session, label: str) -> None:
 
 
 def test_card__tells_strategy_verdict_and_states(session, panel):
-    assert panel.locator(".kk-Status").all_inner_texts() == ["done", "done", "failed", "running", "queued"]
+    expect(panel.locator(".kk-Status")).to_have_text(["done", "done", "failed", "running", "queued"])
     alpha = card(panel, "alpha")
-    assert "walk_forward · sma_cross · sp500_index" in alpha.inner_text()
-    assert alpha.locator(".kk-Run-verdict").inner_text() == "not significant"
-    assert "31 of 100 worlds" in (alpha.locator(".kk-Run-verdict").get_attribute("title") or "")
-    assert alpha.get_attribute("aria-label") == ("alpha, done, walk_forward · sma_cross · sp500_index, not significant")
+    expect(alpha).to_contain_text("walk_forward · sma_cross · sp500_index")
+    expect(alpha.locator(".kk-Run-verdict")).to_have_text("not significant")
+    expect(alpha.locator(".kk-Run-verdict")).to_have_attribute("title", re.compile("31 of 100 worlds"))
+    expect(alpha).to_have_accessible_name("alpha, done, walk_forward · sma_cross · sp500_index, not significant")
     session.shoot("runs")
     session.theme("Dark")
     session.shoot("runs-dark")
@@ -136,7 +138,7 @@ def test_list__is_filtered_by_words_tag_and_status(session, panel, lab):
     }.items():
         field.fill(words)
         assert names(panel) == found, words
-    assert panel.locator(".kk-Count").inner_text() == "1 of 5"
+    expect(panel.locator(".kk-Count")).to_have_text("1 of 5")
 
 
 def test_selection__by_mouse(panel):
@@ -195,7 +197,7 @@ def test_menu__by_its_key_is_about_the_selection(session, panel):
     session.page.keyboard.press("Shift+ArrowDown")
     session.page.keyboard.press("Shift+F10")
     entry = session.page.locator(".lm-Menu-itemLabel", has_text="Open Executed Notebook")
-    assert entry.inner_text() == "Open Executed Notebook (select one run alone)"
+    expect(entry).to_have_text("Open Executed Notebook (select one run alone)")
     session.page.keyboard.press("Escape")
 
 

@@ -185,7 +185,7 @@ def test_chart__of_a_wide_screen_asks_once(bare, minutes, monkeypatch):
     bare.page.locator("canvas").focus()
     for _ in range(2):
         bare.page.keyboard.press("+")
-    bare.page.wait_for_timeout(200)
+    bare.page.wait_for_function("window.sent.length > 0")
     rounds = 0
     while bare.page.evaluate("window.sent.length") and rounds < 6:
         assert all(m["pieces"] <= MOST_PIECES for m in bare.page.evaluate("window.sent"))
@@ -195,17 +195,18 @@ def test_chart__of_a_wide_screen_asks_once(bare, minutes, monkeypatch):
 
 
 def test_chart__takes_an_answer_that_comes_late(bare, minutes, monkeypatch):
+    bare.page.clock.install()
     bare.show(minutes)
     bare.page.locator("canvas").focus()
     for _ in range(5):
         bare.page.keyboard.press("+")
     assert [m["serial"] for m in bare.page.evaluate("window.sent")] == [1]
-    bare.page.wait_for_timeout(3300)  # longer than it waits: what was zoomed to meanwhile is asked
+    bare.page.clock.run_for(3300)  # longer than it waits: what was zoomed to meanwhile is asked
     assert [m["serial"] for m in bare.page.evaluate("window.sent")] == [1, 2]
-    bare.page.wait_for_timeout(3300)
+    bare.page.clock.run_for(3300)
     bare.answer(minutes, monkeypatch)
     bare.page.keyboard.press("ArrowRight")
-    bare.page.wait_for_timeout(100)
+    bare.page.clock.run_for(100)
     assert bare.page.evaluate("window.sent") == []  # what came late is shown: nothing finer is wanted
 
 

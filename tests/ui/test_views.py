@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Route
+from playwright.sync_api import Route, expect
 
 import kernelkit as kk
 from kernelkit import notebook
@@ -130,7 +130,7 @@ def test_comparison__a_row_for_each_run_and_the_best_bold(comparison):
     rows = comparison.locator(".kk-Matrix tbody tr")
     assert rows.count() == 4
     assert comparison.locator(".kk-Matrix td.kk-mod-best").count() == 3
-    assert "kept no result" in comparison.locator(".kk-Reasons").inner_text()
+    expect(comparison.locator(".kk-Reasons")).to_contain_text("kept no result")
     comparison.get_by_text("3 of 4 runs have a curve of equity").wait_for()
 
 
@@ -152,13 +152,13 @@ def test_comparison__sorts_by_any_column(session, comparison):
     assert [letters.nth(k).get_attribute("data-letter") for k in range(4)] == ["C", "B", "D", "A"]
     session.page.keyboard.press("Enter")  # the focus has stayed on the column
     assert [letters.nth(k).get_attribute("data-letter") for k in range(4)] == ["A", "D", "B", "C"]
-    assert comparison.locator('th[aria-sort="ascending"]').inner_text() == "n ↑"
+    expect(comparison.locator('th[aria-sort="ascending"]')).to_have_text("n ↑")
 
 
 def test_comparison__significance_in_words_with_its_method(comparison):
     pairs = comparison.locator(".kk-Pairs tbody tr")
     assert pairs.count() == 3
-    assert "evidence of a difference" in pairs.first.inner_text()
+    expect(pairs.first).to_contain_text("evidence of a difference")
     comparison.get_by_text("p-values adjusted for 3 pairs by Holm (1979)").wait_for()
     comparison.get_by_label("Difference of").select_option("mean_return")
     comparison.get_by_text("Student's t test of the differences").wait_for()
@@ -170,11 +170,11 @@ def test_comparison__curves_tell_their_values_under_the_pointer_and_the_keys(ses
     picture.hover()
     values = comparison.locator(".kk-Legend-value")
     assert values.count() == 3
-    assert "%" in values.first.inner_text()
-    day = comparison.locator(".kk-Readout").inner_text()
+    expect(values.first).to_contain_text("%")
+    day = comparison.locator(".kk-Readout").text_content()
     picture.focus()
     session.page.keyboard.press("PageDown")
-    assert comparison.locator(".kk-Readout").inner_text() != day
+    expect(comparison.locator(".kk-Readout")).not_to_have_text(day)
 
 
 def test_comparison__has_a_log_scale(comparison):
@@ -193,10 +193,64 @@ def test_comparison__a_brush_keeps_the_runs_within(session, comparison):
     session.page.mouse.move(x, top + area["height"] * 0.3, steps=4)
     session.page.mouse.up()
     session.page.wait_for_function("document.querySelectorAll('.kk-Matrix tr.kk-mod-dim').length > 0")
-    kept = comparison.locator(".kk-Matrix tbody tr:not(.kk-mod-dim)").count()
-    assert 1 <= kept < 4
+    kept = comparison.locator(".kk-Matrix tbody tr:not(.kk-mod-dim)")
+    assert 1 <= kept.count() < 3
+    session.page.mouse.move(x, top + area["height"] * 0.3 + 2)  # its lower end, which is dragged down
+    session.page.mouse.down()
+    session.page.mouse.move(x, top + area["height"], steps=4)
+    session.page.mouse.up()
+    expect(kept).to_have_count(3)
     session.page.mouse.click(x, top + 5)
     session.page.wait_for_function("document.querySelectorAll('.kk-Matrix tr.kk-mod-dim').length === 0")
+
+
+def test_comparison__a_brush_is_moved_by_keys(session, comparison):
+    """Of n = 20, 50, 100 and 200: each press goes to the next value that some run has."""
+    lower, upper = (comparison.get_by_role("slider", name=f"n, {which} end") for which in ("lower", "upper"))
+    kept = comparison.locator(".kk-Matrix tbody tr:not(.kk-mod-dim)")
+    press = session.page.keyboard.press
+    expect(lower).to_have_attribute("aria-valuetext", "20, all of 4 runs kept")
+    lower.focus()
+    press("ArrowUp")
+    expect(lower).to_have_attribute("aria-valuetext", "50, 3 of 4 runs kept")
+    expect(lower).to_have_attribute("aria-valuenow", "1")
+    expect(lower).to_be_focused()
+    expect(kept).to_have_count(3)
+    press("Tab")
+    expect(upper).to_be_focused()
+    press("ArrowDown")
+    expect(upper).to_have_attribute("aria-valuetext", "100, 2 of 4 runs kept")
+    expect(kept).to_have_count(2)
+    press("Home")  # the other end is in its way
+    expect(upper).to_have_attribute("aria-valuetext", "50, 1 of 4 runs kept")
+    press("ArrowUp")
+    for theme in ("Dark", "Light"):
+        session.theme(theme)
+        upper.focus()  # another theme takes it away
+        comparison.locator(".kk-Parallel").screenshot(path=session.picture(f"compare-brush-{theme.lower()}"))
+    press("Escape")
+    expect(upper).to_have_attribute("aria-valuetext", "200, all of 4 runs kept")
+    expect(upper).to_be_focused()
+    expect(kept).to_have_count(4)
+
+
+def test_comparison__a_brush_over_all_values_is_none(session, comparison):
+    """Runs that have no value on an axis, which no brush can hold, are there again."""
+    lower = comparison.get_by_role("slider", name="n, lower end")
+    lower.focus()
+    session.page.keyboard.press("End")
+    expect(lower).to_have_attribute("aria-valuetext", "200, 1 of 4 runs kept")
+    session.page.keyboard.press("Home")
+    expect(lower).to_have_attribute("aria-valuetext", "20, all of 4 runs kept")
+    assert comparison.locator(".kk-Brush-end.kk-mod-set").count() == 0
+
+
+def test_comparison__keeps_the_focus_on_what_draws_it_anew(session, comparison):
+    log = comparison.get_by_label("log scale")
+    log.focus()
+    session.page.keyboard.press("Space")
+    expect(log).to_be_checked()
+    expect(log).to_be_focused()
 
 
 def test_comparison__lets_runs_be_chosen(session, made, calm):
@@ -232,27 +286,47 @@ def answered(session: Session, path: str, change: Callable[[dict[str, Any]], Non
     session.page.route(path, answer)
 
 
-def test_comparison__of_unlike_samples_is_called_unfair(session, made, calm):
+@pytest.mark.parametrize(
+    ("samples", "said"),
+    [
+        (
+            ("out of sample", "in sample", "in sample"),
+            "This comparison is not fair: A is out of sample and B and C are in sample.",
+        ),
+        (
+            ("fixed parameters", "in sample", "in sample"),
+            "This comparison is not fair: A has fixed parameters and B and C are in sample.",
+        ),
+        (
+            ("out of sample", "fixed parameters", "fixed parameters"),
+            (
+                "This comparison is fair only where nobody chose the fixed parameters by these sessions: "
+                "A is out of sample and B and C have fixed parameters."
+            ),
+        ),
+    ],
+)
+def test_comparison__of_unlike_samples_is_called_unfair(session, made, calm, samples, said):
     def change(told: dict[str, Any]) -> None:
-        told["curves"][0]["name"] = "equity_oos"
+        for curve, sample in zip(told["curves"], samples, strict=False):
+            curve["sample"] = sample
 
     answered(session, "**/kernelkit/compare*", change)
     session.command("kernelkit:compare", ids=made)
     view = session.page.locator(".kk-Compare")
-    view.get_by_text("This comparison is not fair: A is out of sample and B and C are in sample.").wait_for()
-    samples = view.locator(".kk-Legend-item").all_inner_texts()
-    assert [text[1:].strip().split("sample")[0] for text in samples] == ["out of ", "in ", "in "]
+    expect(view.get_by_role("note")).to_contain_text(said)
+    expect(view.locator(".kk-Legend-item")).to_contain_text(samples)
     for name in ("Light", "Dark"):
         session.theme(name)
         view.locator(".kk-Pairs").scroll_into_view_if_needed()
-        session.shoot(f"compare-unfair-{name.lower()}")
+        session.shoot(f"compare-unfair-{samples[0].replace(' ', '-')}-{name.lower()}")
     session.theme("Light")
     session.page.unroute("**/kernelkit/compare*")
 
 
-def test_comparison__of_like_samples_is_not_called_unfair(comparison):
-    assert comparison.get_by_text("not fair").count() == 0
-    assert all("in sample" in text for text in comparison.locator(".kk-Legend-item").all_inner_texts())
+def test_comparison__of_single_trials_is_not_called_in_sample_nor_unfair(comparison):
+    expect(comparison.locator(".kk-Legend-item")).to_contain_text(3 * ["fixed parameters"])
+    assert comparison.get_by_role("note").count() == 0
 
 
 def test_comparison__a_test_that_cannot_be_computed_says_so(session, made, calm):
@@ -268,8 +342,8 @@ def test_comparison__a_test_that_cannot_be_computed_says_so(session, made, calm)
     session.command("kernelkit:compare", ids=made)
     pairs = session.page.locator(".kk-Compare .kk-Pairs tbody tr")
     pairs.nth(2).wait_for()
-    assert pairs.nth(1).inner_text().endswith("cannot be told")
-    assert pairs.nth(2).inner_text().endswith("they are the same")
+    expect(pairs.nth(1)).to_have_text(re.compile("cannot be told$"))
+    expect(pairs.nth(2)).to_have_text(re.compile("they are the same$"))
     session.page.unroute("**/kernelkit/compare*")
 
 
@@ -343,7 +417,7 @@ def test_ledger__its_tree_opens_and_closes_by_keys(session, made, calm):
     child = tree.get_by_role("treeitem").nth(1)
     assert child.evaluate("node => node === document.activeElement")
     assert child.get_attribute("aria-level") == "2"
-    assert "ctx.target_percent(1.5" in child.locator(".kk-Diff").inner_text()
+    expect(child.locator(".kk-Diff")).to_contain_text("ctx.target_percent(1.5")
 
 
 def test_result_file__opens_by_a_double_click(session, made, calm):
@@ -396,7 +470,7 @@ def test_cluster__shows_workers_and_memory(session, scheduler, calm):
     view = session.page.locator(".kk-Cluster")
     view.get_by_text("2 workers, 4 threads").wait_for()
     assert view.locator("tbody tr").count() == 2
-    assert "of 8.0 GB" in view.locator("tbody .kk-Memory").first.inner_text()
+    expect(view.locator("tbody .kk-Memory").first).to_contain_text("of 8.0 GB")
     session.shoot("cluster-light")
     session.theme("Dark")
     session.shoot("cluster-dark")

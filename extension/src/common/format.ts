@@ -121,6 +121,16 @@ export function sizeText(bytes: number): string {
   return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${(bytes / 1e6).toFixed(0)} MB`;
 }
 
+/** A parameter's value: text as it is, anything else as JSON has it, nothing where there is none. */
+export function spelt(value: unknown): string {
+  return value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** At most `most` letters of a text. */
+export function shortened(text: string, most: number): string {
+  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+}
+
 /** Parameters as `fast=20, slow=100`. */
 export function paramsText(params: Record<string, unknown>): string {
   return Object.entries(params)

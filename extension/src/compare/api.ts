@@ -46,11 +46,14 @@ export interface ICommon {
   curves: IGrowth[];
 }
 
+/** What the parameters of a run know of the sessions of its curve: nothing, all, or whatever whoever fixed them knew. */
+export type Sample = 'out of sample' | 'in sample' | 'fixed parameters';
+
 export interface IComparison {
   runs: IRow[];
   names: string[];
   best: Record<string, number[]>;
-  curves: { name: string | null; sessions: number; reason: string | null }[];
+  curves: { name: string | null; sample: Sample | null; sessions: number; reason: string | null }[];
   common: ICommon | null;
   why: string | null;
 }

@@ -1,7 +1,7 @@
 /** The matrix of runs and metrics: a row a run, sorted by any column. */
 
 import { html } from '../common/dom';
-import { inOrder, metricLabel, metricText } from '../common/format';
+import { inOrder, metricLabel, metricText, spelt } from '../common/format';
 import type { IComparison, Maybe } from './api';
 import { badge, letter } from './mark';
 
@@ -19,10 +19,6 @@ interface IColumn {
 export interface IOrder {
   key: string;
   down: boolean;
-}
-
-function spelt(value: unknown): string {
-  return value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 function parameterColumn(found: IComparison, name: string): IColumn {
@@ -76,7 +72,7 @@ function header(column: IColumn, order: IOrder | null, sort: (key: string) => vo
   const arrow = own === null ? '' : own.down ? ' ↓' : ' ↑';
   const button = html(
     'button',
-    { type: 'button', class: 'kk-Matrix-sort', title: `Sort by ${column.label}` },
+    { type: 'button', class: 'kk-Matrix-sort', title: `Sort by ${column.label}`, 'data-focus': column.key },
     column.label + arrow
   );
   button.addEventListener('click', () => sort(column.key));

@@ -1,17 +1,16 @@
 /** Parallel coordinates: an axis for each parameter that differs and for one metric, a line for each run. */
 
 import { html, svg } from '../common/dom';
-import { compact, metricLabel, metricText } from '../common/format';
+import { compact, metricLabel, metricText, plural, shortened, spelt } from '../common/format';
 import { numberScale, type IScale } from '../common/scale';
 import type { IComparison } from './api';
+import { drawBrush, type Brush, type IStop } from './brush';
 import { dash, letter } from './mark';
 
 const TOP = 34;
 const BOTTOM = 250;
 const HEIGHT = 268;
 const SIDE = 76;
-/** A drag shorter than this is a click, which takes the brush away. */
-const CLICK = 4;
 const TEXT = 22;
 const LETTER = 12;
 
@@ -21,11 +20,12 @@ interface IAxis {
   label: string;
   scale: IScale;
   values: (number | null)[];
-  ticks: { at: number; text: string }[];
+  ticks: readonly number[];
+  text: (value: number) => string;
 }
 
-/** By axis the pixels that are brushed, top first. */
-export type Brushes = Map<string, readonly [number, number]>;
+/** The brushes by axis. */
+export type Brushes = Map<string, Brush>;
 
 function axisOf(key: string, label: string, given: readonly unknown[], text: (value: number) => string): IAxis {
   const pixels = [BOTTOM, TOP] as const;
@@ -34,15 +34,15 @@ function axisOf(key: string, label: string, given: readonly unknown[], text: (va
     const [lo, hi] = [Math.min(...known), Math.max(...known)];
     const scale = numberScale([lo, hi], pixels);
     const values = given.map(value => (typeof value === 'number' ? value : null));
-    return { key, label, scale, values, ticks: scale.ticks.map(at => ({ at, text: text(at) })) };
+    return { key, label, scale, values, ticks: scale.ticks, text };
   }
-  const texts = [...new Set(known.map(value => (typeof value === 'string' ? value : JSON.stringify(value))))];
+  const texts = [...new Set(known.map(spelt))];
   const scale = numberScale([-0.5, texts.length - 0.5], pixels);
   const values = given.map(value => {
-    const at = texts.indexOf(typeof value === 'string' ? value : JSON.stringify(value));
+    const at = texts.indexOf(spelt(value));
     return at < 0 ? null : at;
   });
-  return { key, label, scale, values, ticks: texts.map((name, at) => ({ at, text: name })) };
+  return { key, label, scale, values, ticks: [...texts.keys()], text: at => texts[at] ?? '' };
 }
 
 function axes(found: IComparison, metric: string): IAxis[] {
@@ -83,53 +83,24 @@ export function within(found: IComparison, metric: string, brushes: Brushes): Re
   return new Set(kept);
 }
 
-function shortened(text: string): string {
-  return text.length > TEXT ? `${text.slice(0, TEXT - 1)}…` : text;
+/** Where the ends of a brush stop: at the values that there are. */
+function stopsOf({ values, scale, text }: IAxis): IStop[] {
+  const known = [...new Set(values.filter(value => value !== null))].sort((a, b) => a - b);
+  return known.map(value => ({ at: scale.at(value), text: text(value) }));
 }
 
-/** One axis, with its brush: a drag along it sets one, a click takes it away. */
-function drawAxis(
-  axis: IAxis,
-  x: number,
-  brush: readonly [number, number] | undefined,
-  set: (brush: readonly [number, number] | null) => void
-): SVGGElement {
-  const marks = axis.ticks.flatMap(({ at, text }) => [
-    svg('line', { x1: x - 4, x2: x, y1: axis.scale.at(at), y2: axis.scale.at(at) }),
-    svg(
-      'text',
-      { x: x - 8, y: axis.scale.at(at), 'text-anchor': 'end', 'dominant-baseline': 'central' },
-      shortened(text),
-      svg('title', {}, text)
-    )
-  ]);
-  const area = svg('rect', { class: 'kk-Brush-area', x: x - 12, y: TOP, width: 24, height: BOTTOM - TOP });
-  const shown = svg('rect', { class: 'kk-Brush', x: x - 6, width: 12 });
-  const place = (top: number, bottom: number): void => {
-    shown.setAttribute('y', String(top));
-    shown.setAttribute('height', String(Math.max(0, bottom - top)));
-  };
-  place(brush?.[0] ?? TOP, brush?.[1] ?? TOP);
-  const height = (event: PointerEvent): number =>
-    event.clientY - (area.ownerSVGElement?.getBoundingClientRect().top ?? 0);
-  area.addEventListener('pointerdown', begun => {
-    const from = height(begun);
-    area.setPointerCapture(begun.pointerId);
-    const span = (event: PointerEvent): readonly [number, number] => {
-      const to = Math.min(BOTTOM, Math.max(TOP, height(event)));
-      return from < to ? [from, to] : [to, from];
-    };
-    const move = (event: PointerEvent): void => place(...span(event));
-    area.addEventListener('pointermove', move);
-    area.addEventListener(
-      'pointerup',
-      event => {
-        area.removeEventListener('pointermove', move);
-        const [top, bottom] = span(event);
-        set(bottom - top < CLICK ? null : [top, bottom]);
-      },
-      { once: true }
-    );
+function drawAxis(axis: IAxis, x: number, brush: SVGElement[]): SVGGElement {
+  const marks = axis.ticks.flatMap(value => {
+    const [y, text] = [axis.scale.at(value), axis.text(value)];
+    return [
+      svg('line', { x1: x - 4, x2: x, y1: y, y2: y }),
+      svg(
+        'text',
+        { x: x - 8, y, 'text-anchor': 'end', 'dominant-baseline': 'central' },
+        shortened(text, TEXT),
+        svg('title', {}, text)
+      )
+    ];
   });
   return svg(
     'g',
@@ -137,8 +108,7 @@ function drawAxis(
     svg('line', { class: 'kk-Axis-line', x1: x, x2: x, y1: TOP, y2: BOTTOM }),
     ...marks,
     svg('text', { class: 'kk-Axis-name', x, y: TOP - 16, 'text-anchor': 'middle' }, axis.label),
-    shown,
-    area
+    ...brush
   );
 }
 
@@ -162,7 +132,7 @@ function drawLine(all: readonly IAxis[], row: number, x: (axis: number) => numbe
   });
   const said = all.map(axis => {
     const value = axis.values[row] ?? null;
-    return value === null ? '' : `${axis.label} ${axis.ticks.find(tick => tick.at === value)?.text ?? compact(value)}`;
+    return value === null ? '' : `${axis.label} ${axis.text(value)}`;
   });
   const title = svg('title', {}, `${letter(row)}: ${said.filter(text => text !== '').join(', ')}`);
   const path = svg('path', { class: 'kk-Line', d, 'stroke-dasharray': dash(row) });
@@ -189,19 +159,27 @@ export function drawParallel(
   metric: string,
   brushes: Brushes,
   width: number,
-  set: (key: string, brush: readonly [number, number] | null) => void
+  set: (key: string, brush: Brush | null) => void
 ): HTMLElement {
   const all = axes(found, metric);
   const lit = within(found, metric, brushes);
   const left = SIDE + 60;
   const x = (k: number): number => left + (k * (width - left - SIDE)) / Math.max(1, all.length - 1);
   const lines = found.runs.map((_, row) => drawLine(all, row, x, lit === null || lit.has(row)));
+  const n = plural(found.runs.length, 'run');
+  const kept = lit === null ? `all of ${n} kept` : `${lit.size} of ${n} kept`;
+  const brushOf = (axis: IAxis, k: number): SVGElement[] =>
+    drawBrush(
+      { ...axis, x: x(k), range: [TOP, BOTTOM], stops: stopsOf(axis), brush: brushes.get(axis.key) },
+      kept,
+      brush => set(axis.key, brush)
+    );
   const label = `Parameters of ${found.runs.length} runs and their ${metricLabel(metric)}`;
   const picture = svg(
     'svg',
-    { class: 'kk-Picture kk-Parallel', width, height: HEIGHT, role: 'img', 'aria-label': label },
+    { class: 'kk-Picture kk-Parallel', width, height: HEIGHT, role: 'group', 'aria-label': label },
     ...lines,
-    ...all.map((axis, k) => drawAxis(axis, x(k), brushes.get(axis.key), brush => set(axis.key, brush))),
+    ...all.map((axis, k) => drawAxis(axis, x(k), brushOf(axis, k))),
     ...drawLetters(all[all.length - 1], x(all.length - 1))
   );
   return html('figure', { class: 'kk-Figure' }, picture);

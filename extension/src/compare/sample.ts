@@ -1,17 +1,12 @@
-/** Which sample a run's curve is of: one that its parameters were chosen on, or one that they never saw. */
+/** What the parameters of a run know of the sessions of its curve, and whether that lets it be compared. */
 
 import { html } from '../common/dom';
-import { placesOf, type IComparison } from './api';
+import { placesOf, type IComparison, type Sample } from './api';
 import { letter } from './mark';
 
-const SAMPLES: Record<string, string> = { equity_oos: 'out of sample', equity: 'in sample' };
-
-/** In words, for each run that has a curve. */
-export function samplesOf(found: IComparison): string[] {
-  return placesOf(found).map(place => {
-    const name = found.curves[place]?.name ?? '';
-    return SAMPLES[name] ?? name;
-  });
+/** For each run that has a curve. */
+export function samplesOf(found: IComparison): Sample[] {
+  return placesOf(found).map(place => found.curves[place]?.sample ?? 'in sample');
 }
 
 /** "A", "A and B", "A, B and C". */
@@ -20,19 +15,23 @@ function listed(names: readonly string[]): string {
   return names.length < 2 ? last : `${names.slice(0, -1).join(', ')} and ${last}`;
 }
 
-/** The sentence that is due where curves of both kinds stand side by side. */
+/** "A has fixed parameters", "B and C are in sample". */
+function told(sample: Sample, letters: readonly string[]): string {
+  const verbs = sample === 'fixed parameters' ? ['has', 'have'] : ['is', 'are'];
+  return `${listed(letters)} ${verbs[letters.length === 1 ? 0 : 1] ?? ''} ${sample}`;
+}
+
+/** The sentence that is due where curves of several kinds stand side by side. */
 export function unfair(found: IComparison): HTMLElement[] {
   const [places, samples] = [placesOf(found), samplesOf(found)];
   const kinds = [...new Set(samples)];
   if (kinds.length < 2) {
     return [];
   }
-  const who = kinds.map(kind => {
-    const letters = places.filter((_, k) => samples[k] === kind).map(letter);
-    return `${listed(letters)} ${letters.length === 1 ? 'is' : 'are'} ${kind}`;
-  });
-  const text =
-    `This comparison is not fair: ${listed(who)}. On the sessions that they were chosen on, parameters look better ` +
-    'than they are.';
+  const who = listed(kinds.map(kind => told(kind, places.filter((_, k) => samples[k] === kind).map(letter))));
+  const verdict = kinds.includes('in sample')
+    ? 'This comparison is not fair'
+    : 'This comparison is fair only where nobody chose the fixed parameters by these sessions';
+  const text = `${verdict}: ${who}. On the sessions that they were chosen on, parameters look better than they are.`;
   return [html('p', { class: 'kk-Message kk-mod-warn', role: 'note' }, text)];
 }

@@ -116,8 +116,14 @@ export class CompareView extends Widget {
       return;
     }
     this._width = this._room();
+    const held = this.node.contains(document.activeElement) ? (document.activeElement as HTMLElement).dataset : {};
     this.node.replaceChildren(...this._sections(this._found, this._width));
     this.node.scrollTop = top;
+    if (held['focus'] !== undefined) {
+      this.node
+        .querySelector<HTMLElement>(`[data-focus="${CSS.escape(held['focus'])}"]`)
+        ?.focus({ preventScroll: true });
+    }
   }
 
   private _room(): number {
@@ -148,7 +154,6 @@ export class CompareView extends Widget {
     const sort = (key: string): void => {
       this._order = { key, down: this._order?.key === key ? !this._order.down : !key.startsWith('run') };
       this._draw();
-      this.node.querySelector<HTMLElement>('[aria-sort]:not([aria-sort="none"]) button')?.focus();
     };
     const circumstances = drawCircumstances(found);
     return [
@@ -166,7 +171,7 @@ export class CompareView extends Widget {
     if (common === null) {
       return [];
     }
-    const log = html('input', { type: 'checkbox' });
+    const log = html('input', { type: 'checkbox', 'data-focus': 'log' });
     log.checked = this._log;
     log.addEventListener('change', () => {
       this._log = log.checked;
@@ -227,7 +232,8 @@ export class CompareView extends Widget {
     const hint = html(
       'p',
       { class: 'kk-Foot' },
-      'Drag along an axis to keep the runs within; click it to take that back.'
+      'Drag along an axis to keep the runs within; click it to take that back. With the keyboard, Tab goes to the ends of ' +
+        'an axis, arrows move them, Escape takes that back.'
     );
     return [section('Parameters', [picture, hint], choice)];
   }
@@ -262,7 +268,7 @@ function select(
 ): HTMLElement {
   const choice = html(
     'select',
-    { class: 'kk-Select' },
+    { class: 'kk-Select', 'data-focus': text },
     ...options.map(([name, shown]) => html('option', { value: name }, shown))
   );
   choice.value = value;

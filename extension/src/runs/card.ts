@@ -1,13 +1,17 @@
 /** One run as a card of the panel. */
 
 import { html } from '../common/dom';
-import { agoText, durationText, metricLabel, metricText, parseTime, plural } from '../common/format';
+import { agoText, durationText, metricLabel, metricText, parseTime, plural, shortened } from '../common/format';
 import { drawBar } from '../common/progress';
 import { runPace, type IRun } from './api';
 
-/** What else a card tells: what is being done to the run, and why no file of any run can be opened. */
+/**
+ * What else a card tells: what is being done to the run, by which parameters it is told from those like it, and why no
+ * file of any run can be opened.
+ */
 export interface IRemark {
   pending: string | null;
+  apart: readonly string[];
   notice: string | null;
 }
 
@@ -21,6 +25,9 @@ const HEADLINE = [
   'max_drawdown',
   'total_return'
 ];
+
+/** So many letters of a parameter have room beside others. */
+const PARAMETER = 28;
 
 const SHORT: Record<string, string> = {
   sharpe_ratio: 'Sharpe',
@@ -52,6 +59,11 @@ function headline(run: IRun): HTMLElement | null {
     )
   );
   return html('dl', { class: 'kk-Run-metrics' }, ...pairs);
+}
+
+function apartLine(apart: readonly string[]): HTMLElement | null {
+  const shown = apart.flatMap(text => [html('span', {}, shortened(text, PARAMETER)), ' ']);
+  return apart.length === 0 ? null : html('div', { class: 'kk-Run-apart', title: apart.join('\n') }, ...shown);
 }
 
 function verdict(run: IRun): HTMLElement | null {
@@ -91,16 +103,27 @@ function outcome(run: IRun): string {
   }
 }
 
-function action(text: string, command: string, path: string | null, reason: string): HTMLButtonElement {
-  // an option of a list has no controls of its own for the keyboard: Enter and the menu do the same
+/** A cell with a button; one that is off can be reached too, as its title says why it is. */
+function action(run: IRun, text: string, command: string, title: string, off = false): HTMLElement {
   const button = html(
     'button',
-    { type: 'button', class: 'kk-Run-action', 'data-command': command, tabindex: -1 },
+    {
+      type: 'button',
+      class: 'kk-Run-action',
+      'data-command': command,
+      'aria-label': `${text} of ${run.name}`,
+      'aria-disabled': String(off),
+      title,
+      tabindex: -1
+    },
     text
   );
-  button.disabled = path === null;
-  button.title = path ?? reason;
-  return button;
+  return html('span', { role: 'gridcell' }, button);
+}
+
+function opening(run: IRun, what: 'notebook' | 'report', text: string, notice: string | null): HTMLElement {
+  const path = run.links[what];
+  return action(run, text, `kernelkit:open-${what}`, path ?? missing(run, what, notice), path === null);
 }
 
 /** The reason why a file of the run cannot be opened, or the general one that holds for all runs. */
@@ -114,20 +137,11 @@ function tagLine(run: IRun): HTMLElement | null {
   return tags.length === 0 ? null : html('div', { class: 'kk-Run-tags' }, ...tags);
 }
 
-/** The card; its buttons carry the command to execute in `data-command`. */
-export function drawCard(run: IRun, now: number, { pending, notice }: IRemark): HTMLElement {
-  const about = [run.template, run.strategy ?? '', run.data?.name ?? ''].filter(text => text !== '').join(' · ');
-  const spoken = [run.name, pending ?? run.status, about, run.verdict?.judgement ?? '', ...run.tags];
+/** What a card tells, above its buttons. */
+function told(run: IRun, about: string, now: number, { pending, apart }: IRemark): HTMLElement {
   return html(
     'div',
-    {
-      class: `kk-Run kk-mod-${run.status}`,
-      role: 'option',
-      'aria-label': spoken.filter(text => text !== '').join(', '),
-      'aria-selected': 'false',
-      tabindex: -1,
-      'data-run': run.id
-    },
+    { role: 'gridcell' },
     html(
       'div',
       { class: 'kk-Run-head' },
@@ -140,27 +154,37 @@ export function drawCard(run: IRun, now: number, { pending, notice }: IRemark): 
       html('span', { title: about }, about),
       html('time', { datetime: run.created }, agoText(parseTime(run.created), now))
     ),
+    apartLine(apart),
     run.status === 'running' ? drawBar(run.progress) : null,
     html('div', { class: 'kk-Run-outcome' }, outcome(run)),
     headline(run),
     verdict(run),
-    tagLine(run),
+    tagLine(run)
+  );
+}
+
+/** The card; its buttons carry the command to execute in `data-command`. */
+export function drawCard(run: IRun, now: number, remark: IRemark): HTMLElement {
+  const { pending, apart, notice } = remark;
+  const about = [run.template, run.strategy ?? '', run.data?.name ?? ''].filter(text => text !== '').join(' · ');
+  const spoken = [run.name, pending ?? run.status, about, ...apart, run.verdict?.judgement ?? '', ...run.tags];
+  return html(
+    'div',
+    {
+      class: `kk-Run kk-mod-${run.status}`,
+      role: 'row',
+      'aria-label': spoken.filter(text => text !== '').join(', '),
+      'aria-selected': 'false',
+      tabindex: -1,
+      'data-run': run.id
+    },
+    told(run, about, now, remark),
     html(
       'div',
-      { class: 'kk-Run-actions' },
-      action('Notebook', 'kernelkit:open-notebook', run.links.notebook, missing(run, 'notebook', notice)),
-      action('Report', 'kernelkit:open-report', run.links.report, missing(run, 'report', notice)),
-      html(
-        'button',
-        {
-          type: 'button',
-          class: 'kk-Run-action',
-          'data-command': 'kernelkit:edit-tags',
-          tabindex: -1,
-          title: 'Edit tags'
-        },
-        'Tags'
-      )
+      { class: 'kk-Run-actions', role: 'none' },
+      opening(run, 'notebook', 'Notebook', notice),
+      opening(run, 'report', 'Report', notice),
+      action(run, 'Tags', 'kernelkit:edit-tags', 'Edit tags')
     )
   );
 }

@@ -154,6 +154,11 @@ export function addCommands(app: JupyterFrontEnd, panel: RunsPanel): void {
   Object.keys(deeds).forEach((command, rank) => {
     app.contextMenu.addItem({ command, selector: '.kk-Run', rank });
   });
+  // a menu that closes leaves the focus nowhere
+  app.contextMenu.menu.aboutToClose.connect(() => {
+    const card = app.contextMenuHitTest(node => node.classList.contains('kk-Run'));
+    panel.focus(card?.dataset['run'] ?? '');
+  });
 }
 
 const isLive = (run: IRun): boolean => run.status === 'running' || run.status === 'queued';

@@ -1,4 +1,4 @@
-/** The list of runs as a box of options: selection by mouse and keyboard, and dragging. */
+/** The list of runs as a grid, a row for each: selection by mouse and keyboard, and dragging. */
 
 import type { MimeData } from '@lumino/coreutils';
 import { Drag } from '@lumino/dragdrop';
@@ -12,6 +12,8 @@ import { drawCard, type IRemark } from './card';
 
 /** Pixels that a pressed mouse moves before it drags. */
 const THRESHOLD = 5;
+/** The place before the buttons of a card. */
+const CARD = -1;
 
 interface ICard {
   run: IRun;
@@ -27,7 +29,7 @@ export class RunsList extends Widget {
   constructor(carry: () => MimeData) {
     super({ node: html('div', { class: 'kk-Runs-list' }) });
     this._carry = carry;
-    const aria = { role: 'listbox', 'aria-label': 'Backtest runs', 'aria-multiselectable': 'true' };
+    const aria = { role: 'grid', 'aria-label': 'Backtest runs', 'aria-multiselectable': 'true' };
     Object.entries(aria).forEach(([name, value]) => this.node.setAttribute(name, value));
     for (const type of ['pointerdown', 'pointermove', 'pointerup', 'dblclick', 'contextmenu', 'keydown', 'focusin']) {
       this.node.addEventListener(type, this);
@@ -55,10 +57,16 @@ export class RunsList extends Widget {
     this._mark();
   }
 
+  /** Give the focus to the card of a run. */
+  focus(id: string): void {
+    this._focus(id, CARD);
+  }
+
   /** Draw `runs` in this order; a card that says the same stays the same element, so that focus survives. */
   draw(runs: readonly IRun[], remark: (run: IRun) => IRemark): void {
     const now = Date.now();
     const focused = this.node.contains(document.activeElement);
+    const column = this._columnOf(document.activeElement);
     const cards = runs.map(run => this._card(run, remark(run), now));
     this._cards = new Map(cards.map(card => [card.run.id, card]));
     this._order = runs.map(run => run.id);
@@ -69,7 +77,7 @@ export class RunsList extends Widget {
     this._selected = new Set(this._order.filter(id => this._selected.has(id)));
     this._mark();
     if (focused && !this.node.contains(document.activeElement)) {
-      this._cards.get(this._active)?.node.focus();
+      this._focus(this._active, column);
     }
   }
 
@@ -110,7 +118,7 @@ export class RunsList extends Widget {
 
   private _card(run: IRun, remark: IRemark, now: number): ICard {
     const old = this._cards.get(run.id);
-    const same = old !== undefined && old.remark.pending === remark.pending && old.remark.notice === remark.notice;
+    const same = old !== undefined && JSON.stringify(old.remark) === JSON.stringify(remark);
     if (same && (old.run === run || JSON.stringify(old.run) === JSON.stringify(run))) {
       const time = old.node.querySelector('time');
       const text = agoText(parseTime(run.created), now);
@@ -132,7 +140,7 @@ export class RunsList extends Widget {
       return;
     }
     this._activate(id);
-    this._cards.get(id)?.node.focus();
+    this._focus(id, CARD);
     if (event.shiftKey) {
       this._extend(id);
     } else if (event.ctrlKey || event.metaKey) {
@@ -186,6 +194,10 @@ export class RunsList extends Widget {
     if (event.target instanceof HTMLInputElement) {
       return;
     }
+    const column = this._columnOf(event.target as Element);
+    if (column !== CARD && (event.key === 'Enter' || event.key === ' ')) {
+      return; // the button is pressed
+    }
     const at = this._order.indexOf(this._active);
     const goals: Record<string, number> = {
       ArrowDown: at + 1,
@@ -196,8 +208,12 @@ export class RunsList extends Widget {
       End: this._order.length - 1
     };
     const goal = goals[event.key];
+    const beside: Record<string, number> = { ArrowRight: column + 1, ArrowLeft: column - 1, Escape: CARD };
+    const across = beside[event.key];
     if (goal !== undefined) {
-      this._go(Math.max(0, Math.min(this._order.length - 1, goal)), event);
+      this._go(Math.max(0, Math.min(this._order.length - 1, goal)), column, event);
+    } else if (across !== undefined && !event.altKey) {
+      this._focus(this._active, across);
     } else if (event.key === 'Enter') {
       this._wished.emit('open');
     } else if (event.key === 'Delete') {
@@ -214,19 +230,32 @@ export class RunsList extends Widget {
     event.stopPropagation();
   }
 
-  private _go(to: number, event: KeyboardEvent): void {
+  private _go(to: number, column: number, event: KeyboardEvent): void {
     const id = this._order[to];
     if (id === undefined) {
       return;
     }
     this._activate(id);
-    this._cards.get(id)?.node.focus();
+    this._focus(id, column);
     this._cards.get(id)?.node.scrollIntoView({ block: 'nearest' });
     if (event.shiftKey) {
       this._extend(id);
     } else if (!event.ctrlKey && !event.metaKey) {
       this._choose(id);
     }
+  }
+
+  /** Which button of its card an element is, or `CARD`. */
+  private _columnOf(element: Element | null): number {
+    const card = element?.closest('.kk-Run') ?? null;
+    return card === null ? CARD : [...card.querySelectorAll('button')].findIndex(one => one === element);
+  }
+
+  /** Focus a button of a card, the last where it has fewer, or the card itself. */
+  private _focus(id: string, column: number): void {
+    const card = this._cards.get(id)?.node;
+    const buttons = [...(card?.querySelectorAll('button') ?? [])];
+    (buttons[Math.min(column, buttons.length - 1)] ?? card)?.focus();
   }
 
   private _choose(id: string): void {

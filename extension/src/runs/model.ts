@@ -5,6 +5,7 @@ import { Poll } from '@lumino/polling';
 import { Signal, type ISignal } from '@lumino/signaling';
 
 import { cancelRun, deleteRun, fetchRuns, putTags, type IRun, type IRunList } from './api';
+import { apartOf, type Apart } from './apart';
 import { sorted } from './query';
 
 const EVENTS = 'urn:kernelkit:runs';
@@ -45,6 +46,11 @@ export class RunsModel {
   /** The runs, newest first, and where they are; null before the first answer. */
   get list(): IRunList | null {
     return this._list;
+  }
+
+  /** What tells a run from those like it; nothing where it is alone. */
+  apart(id: string): readonly string[] {
+    return this._apart.get(id) ?? [];
   }
 
   /** Why the list is not current, or null. */
@@ -149,6 +155,7 @@ export class RunsModel {
     const kept = this._list?.runs.filter(run => !told(run.id)) ?? [];
     const runs = [...answer.runs.filter(run => told(run.id)), ...kept];
     this._list = { ...answer, runs: sorted(runs, 'created', false) };
+    this._apart = apartOf(this._list.runs);
     if (ids === null) {
       this._listed = Math.max(this._listed, question);
     } else {
@@ -162,6 +169,7 @@ export class RunsModel {
   private readonly _changed = new Signal<this, void>(this);
   private readonly _pending = new Map<string, string>();
   private _list: IRunList | null = null;
+  private _apart: Apart = new Map();
   private _problem: string | null = null;
   private _heard = 0;
   private _asked = 0;

@@ -39,7 +39,7 @@ export class RunsPanel extends Panel {
     this._list.node.addEventListener('click', event => {
       const button = (event.target as Element).closest('button');
       const id = button?.closest<HTMLElement>('.kk-Run')?.dataset['run'];
-      if (button !== null && id !== undefined) {
+      if (button !== null && id !== undefined && button.getAttribute('aria-disabled') === 'false') {
         void commands.execute(button.dataset['command'] ?? '', { id });
       }
     });
@@ -60,6 +60,11 @@ export class RunsPanel extends Panel {
   /** Python that opens these runs. */
   code(runs: readonly IRun[]): string {
     return openingCode(runs, this.model.list?.root ?? 'runs', this._folder());
+  }
+
+  /** Give the focus to the card of a run. */
+  focus(id: string): void {
+    this._list.focus(id);
   }
 
   /** Let the tags of a run be edited in its card; null where nothing is to be changed. */
@@ -116,7 +121,11 @@ export class RunsPanel extends Panel {
     this._turn.setAttribute('aria-pressed', String(this._reversed));
     this._say(runs.length, shown.length);
     const notice = this.model.list?.notice ?? null;
-    this._list.draw(shown, run => ({ pending: this.model.pending(run.id), notice }));
+    this._list.draw(shown, run => ({
+      pending: this.model.pending(run.id),
+      apart: this.model.apart(run.id),
+      notice
+    }));
   }
 
   /** Offers to sort by these metrics too. */
@@ -140,7 +149,7 @@ export class RunsPanel extends Panel {
     if (text === '' && all === 0 && list !== null) {
       text = `No runs in ${list.root} yet. Start one in a terminal: kernelkit run walk_forward --out ${list.root}`;
     } else if (text === '' && shown === 0 && all > 0) {
-      text = 'No run has these words in its name, status, template, strategy, data, verdict or tags.';
+      text = 'No run has these words in its name, status, template, strategy, data, verdict, tags or parameters.';
     }
     this._message.textContent = text;
     this._message.hidden = text === '';
@@ -155,7 +164,7 @@ export class RunsPanel extends Panel {
     type: 'search',
     class: 'kk-Filter',
     placeholder: 'Filter runs',
-    title: 'Words that a run has; tag:spx and status:done ask for that alone'
+    title: 'Words that a run has; tag:spx, status:done and train=2Y ask for that alone'
   });
   private readonly _sort = html(
     'select',

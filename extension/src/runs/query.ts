@@ -1,9 +1,21 @@
 /** Which runs are shown, and in which order. */
 
-import { inOrder } from '../common/format';
+import { inOrder, spelt } from '../common/format';
 import type { IRun } from './api';
 
-/** Whether a run has every word of a filter; `tag:spx` and `status:done` ask for that alone. */
+/** Whether a run has a parameter as `train=2Y` says it: a number is that number, a text begins so. */
+function hasParameter(run: IRun, word: string): boolean {
+  const [name, wanted] = [word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)];
+  return Object.entries(run.parameters).some(([own, value]) => {
+    if (own.toLowerCase() !== name) {
+      return false;
+    }
+    const whole = typeof value === 'number' && wanted !== '';
+    return whole ? Number(wanted) === value : spelt(value).toLowerCase().startsWith(wanted);
+  });
+}
+
+/** Whether a run has every word of a filter; `tag:spx`, `status:done` and `train=2Y` ask for that alone. */
 export function matches(run: IRun, filter: string): boolean {
   const text = [run.name, run.status, run.template, run.strategy, run.data?.name, run.verdict?.judgement, ...run.tags]
     .join(' ')
@@ -13,7 +25,10 @@ export function matches(run: IRun, filter: string): boolean {
     if (word.startsWith('tag:')) {
       return run.tags.some(tag => tag.toLowerCase().startsWith(word.slice(4)));
     }
-    return word.startsWith('status:') ? run.status.startsWith(word.slice(7)) : text.includes(word);
+    if (word.startsWith('status:')) {
+      return run.status.startsWith(word.slice(7));
+    }
+    return text.includes(word) || (word.includes('=') && hasParameter(run, word));
   });
 }
 

@@ -17,7 +17,7 @@ export function editTags(card: HTMLElement, tags: readonly string[]): Promise<st
   });
   field.value = tags.join(' ');
   const line = card.querySelector<HTMLElement>('.kk-Run-tags');
-  card.insertBefore(field, line ?? card.querySelector('.kk-Run-actions'));
+  (line ?? card.querySelector('.kk-Run-actions'))?.before(field);
   if (line !== null) {
     line.hidden = true;
   }

@@ -29,7 +29,7 @@ def runs(out: str, as_json: bool) -> None:
 @click.option("--out", default="runs", show_default=True, help="Folder of the runs, where an id is looked for.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def show(run: str, out: str, as_json: bool) -> None:
-    """Show one run: its state, parameters, headline, data, versions, error and files.
+    """Show one run: its state, verdict, tags, parameters, headline, data, versions, error and files.
 
     An id may be cut off where only one begins so; its hash may stand alone.
     """
