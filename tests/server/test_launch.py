@@ -128,6 +128,31 @@ async def test_cancel__takes_out_what_waits(post, get, quick):
     assert (await post("runs", first, "cancel"))["status"] == "cancelled"
 
 
+async def test_resume__goes_on_with_what_was_stopped(post, get, refused, quick, jp_root_dir):
+    (run_id,) = (await post("runs", template="quick", values={"fast": "3", "delay": "2"}))["queued"]
+    assert (await post("runs", run_id, "cancel"))["status"] == "cancelled"
+    created = (await get("runs", run_id))["created"]
+    assert (await post("runs", run_id, "resume"))["status"] == "queued"
+    code, said = await refused("runs", run_id, "resume", body="{}")
+    assert (code, said.partition(",")[0]) == (409, f"{run_id}: found it queued")
+    (run,) = await ended(get, run_id)
+    assert (run["status"], run["created"], run["parameters"]["fast"]) == ("done", created, 3)
+    code, said = await refused("runs", run_id, "resume", body="{}")
+    assert (code, said.partition(",")[0]) == (409, f"{run_id}: found it done")
+    assert (await refused("runs", "gone-1", "resume", body="{}"))[0] == 404
+
+
+async def test_resume__of_what_has_changed_is_refused(post, get, refused, quick, jp_root_dir):
+    strategy = jp_root_dir / "mine.py"
+    strategy.write_text("")
+    (run_id,) = (await post("runs", template="quick", values={"strategy": "mine.py", "delay": "60"}))["queued"]
+    await post("runs", run_id, "cancel")
+    strategy.write_text("n = 1")
+    code, said = await refused("runs", run_id, "resume", body="{}")
+    assert (code, "found another notebook, or another file that its parameters name" in said) == (409, True)
+    assert (await get("runs", run_id))["status"] == "cancelled"
+
+
 async def test_a_server_that_stops__leaves_nothing_at_work(post, get, quick, jp_serverapp, jp_root_dir):
     started = await post("runs", template="quick", values={"fast": "3,4", "delay": "60"})
     while (await get("runs", started["queued"][0]))["status"] == "queued":
