@@ -180,11 +180,11 @@ def listen(callback: Listener) -> Iterator[None]:
 class Meter:
     """Counts steps and candles, estimates the rest and emits at most one event per `INTERVAL_S`, the last one always.
 
-    The clock of the estimates starts at the latest `start()`: call that after compilation, whose time says nothing about
-    the rest. Without it the clock starts at the first progress, before which anything may have been compiled: there is
-    no estimate until the next. Steps already done then (`done=`, a resumed run) do not enter the rate. The listeners are
-    those of the constructing context, so worker threads may call `advance`; leaving the `with` block emits what is not
-    yet sent.
+    The clock of the estimates starts at the latest `start()`: call that after compilation, whose time says nothing
+    about the rest. Without it the clock starts at the first progress, before which anything may have been compiled: no
+    time left is told until the next. Steps already done then (`done=`, a resumed run) do not enter the rate. The
+    listeners are those of the constructing context, so worker threads may call `advance`; leaving the `with` block
+    emits what is not yet sent.
 
     Inside the block, the events of other meters are heard as parts of the current step: they refine the estimate, tell
     the speed, and go no further. So a study of nine folds shows "3 of 9 folds" and not nine bars that fill up in turn.

@@ -36,9 +36,10 @@ def faults(
 
 
 def check_files(
-    parameters: Sequence[Parameter], given: Mapping[str, Iterable[object]], root: Path, without: Path
+    parameters: Sequence[Parameter], points: Sequence[Mapping[str, object]], root: Path, without: Path
 ) -> None:
-    """UsageError with the `faults`, if there are any."""
+    """UsageError with the `faults` of all `points`, the values of a run each."""
+    given = {name: dict.fromkeys(point[name] for point in points) for name in ENDINGS if name in points[0]}
     if wrong := faults(parameters, given, root, without):
         raise UsageError("; ".join(wrong.values()))
 

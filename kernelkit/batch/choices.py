@@ -63,7 +63,7 @@ def _shipped() -> list[str]:
 
 
 class Look:
-    """Walks through the folder of a project, but not `without`, nor for ever: `complete` is False where it broke off."""
+    """Walks through a project, but not the folder `without`, nor for ever: `complete` is False where it broke off."""
 
     def __init__(self, root: Path, without: Path) -> None:
         self._root = root

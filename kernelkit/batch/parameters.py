@@ -21,11 +21,11 @@ MAX_RUNS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One assignment of a parameters cell; `kind` is one of bool, int, float, str, axis, grid, duration, list, tuple, dict, None, code.
+    """One assignment of a parameters cell.
 
-    `axis` is text that is itself an axis (`fast = "5:50:5"`), `grid` such of several parameters (`"fast=5:50:5; n=9"`):
-    the notebook sweeps it, so it stays one value here. `duration` is a time of the calendar that may be a number of bars
-    as well: ``train: str | int = "5Y"``.
+    `kind` is one of bool, int, float, str, axis, grid, duration, list, tuple, dict, None, code. `axis` is text that is
+    itself an axis (`fast = "5:50:5"`), `grid` such of several parameters (`"fast=5:50:5; n=9"`): the notebook sweeps it,
+    so it stays one value here. `duration` is a time of the calendar or a number of bars (`train: str | int = "5Y"`).
     `code` is a default that is no literal; its type is not known. An empty line of the cell begins the next `group`.
     """
 
@@ -171,7 +171,9 @@ def _values(parameter: Parameter, value: object) -> tuple[Any, ...]:
     if kind == "grid":
         return tuple(_grid_text(parameter, one) for one in (value if isinstance(value, list | tuple) else (value,)))
     if kind == "duration":
-        found = _texts(name, value) if isinstance(value, str) else value if isinstance(value, list | tuple) else (value,)
+        found = (
+            _texts(name, value) if isinstance(value, str) else value if isinstance(value, list | tuple) else (value,)
+        )
         return tuple(_duration(name, one) for one in found)
     if isinstance(value, str):
         if kind == "str":
