@@ -24,8 +24,8 @@ class Parameter:
     """One assignment of a parameters cell.
 
     `kind` is one of bool, int, float, str, axis, grid, duration, list, tuple, dict, None, code. `axis` is text that is
-    itself an axis (`fast = "5:50:5"`), `grid` such of several parameters (`"fast=5:50:5; n=9"`): the notebook sweeps it,
-    so it stays one value here. `duration` is a time of the calendar or a number of bars (`train: str | int = "5Y"`).
+    itself an axis (`fast = "5:50:5"`), `grid` such of several parameters (`"fast=5:50:5; n=9"`): the notebook sweeps
+    it, so it stays one value here. `duration` is a time of the calendar or a number of bars (`train: str | int = "5Y"`).
     `code` is a default that is no literal; its type is not known. An empty line of the cell begins the next `group`.
     """
 
@@ -171,10 +171,7 @@ def _values(parameter: Parameter, value: object) -> tuple[Any, ...]:
     if kind == "grid":
         return tuple(_grid_text(parameter, one) for one in (value if isinstance(value, list | tuple) else (value,)))
     if kind == "duration":
-        found = (
-            _texts(name, value) if isinstance(value, str) else value if isinstance(value, list | tuple) else (value,)
-        )
-        return tuple(_duration(name, one) for one in found)
+        return _durations(name, value)
     if isinstance(value, str):
         if kind == "str":
             return _texts(name, value)
@@ -199,13 +196,18 @@ def _grid_text(parameter: Parameter, value: object) -> str:
     return value
 
 
-def _duration(name: str, value: object) -> str | int:
-    """A time of the calendar as its text, a number of bars as a number; UsageError for anything else."""
-    text = str(value).strip()
-    if text.isdecimal() and int(text) > 0:
-        return int(text)
-    parts(text, name)
-    return text
+def _durations(name: str, value: object) -> tuple[str | int, ...]:
+    """Times of the calendar as their texts, numbers of bars as numbers; UsageError for anything else."""
+    several = _texts(name, value) if isinstance(value, str) else value if isinstance(value, list | tuple) else (value,)
+    texts = [str(one).strip() for one in several]
+    for text in texts:
+        if not _is_count(text):
+            parts(text, name)
+    return tuple(int(text) if _is_count(text) else text for text in texts)
+
+
+def _is_count(text: str) -> bool:
+    return text.isdecimal() and int(text) > 0
 
 
 def _axis_text(name: str, value: object) -> str:
