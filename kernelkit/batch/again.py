@@ -33,7 +33,7 @@ def job_of(
     Its files count from where it was started. RunError where that is gone, or it would be another run today: its
     notebook, a file that its parameters name, or a version changed.
     """
-    origin = run.origin or {}
+    place, origin = place_of(run), run.origin or {}
     try:
         values = {name: ast.literal_eval(text) for name, text in origin["values"].items()}
         notebook, hide_code, before = origin["notebook"], bool(origin["hide_code"]), origin["cluster"]
@@ -43,7 +43,7 @@ def job_of(
         wanted = "notebook, folder, values, cluster and hide_code"
         raise RunError(message(f"origin of {run.id}", f"{type(error).__name__}: {error}", wanted, fix)) from None
     addresses(heard)
-    cluster, place = cluster or before, place_of(run)
+    cluster = cluster or before
     job = Job(read(notebook), values, "", run.name, folder.parent, force, hide_code, cluster, place, heard)
     job = named(job, provenance.versions())
     if job.id != run.id:
