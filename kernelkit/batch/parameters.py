@@ -26,8 +26,8 @@ class Parameter:
     `kind` is one of bool, int, float, str, axis, grid, duration, list, tuple, dict, None, code. `axis` is text that is
     itself an axis (`fast = "5:50:5"`), `grid` such of several parameters (`"fast=5:50:5; n=9"`): the notebook sweeps
     it, so it stays one value here. `duration` is a time of the calendar or a number of bars
-    (`train: str | int = "5Y"`). `code` is a default that is no literal; its type is not known. An empty line of the cell
-    begins the next `group`.
+    (`train: str | int = "5Y"`). `code` is a default that is no literal; its type is not known. An empty line
+    of the cell begins the next `group`.
     """
 
     name: str
