@@ -180,9 +180,11 @@ def listen(callback: Listener) -> Iterator[None]:
 class Meter:
     """Counts steps and candles, estimates the rest and emits at most one event per `INTERVAL_S`, the last one always.
 
-    The clock starts at construction or at the latest `start()`: call that after compilation, whose time says nothing
-    about the rest. Steps already done then (`done=`, a resumed run) do not enter the rate. The listeners are those of
-    the constructing context, so worker threads may call `advance`; leaving the `with` block emits what is not yet sent.
+    The clock of the estimates starts at the latest `start()`: call that after compilation, whose time says nothing
+    about the rest. Without it the clock starts at the first progress, before which anything may have been compiled: no
+    time left is told until the next. Steps already done then (`done=`, a resumed run) do not enter the rate. The
+    listeners are those of the constructing context, so worker threads may call `advance`; leaving the `with` block
+    emits what is not yet sent.
 
     Inside the block, the events of other meters are heard as parts of the current step: they refine the estimate, tell
     the speed, and go no further. So a study of nine folds shows "3 of 9 folds" and not nine bars that fill up in turn.
@@ -203,21 +205,25 @@ class Meter:
         self._usage = Usage()
         self._measured: tuple[float, int] | None = None
         self._measured_at = clock()
-        self.start()
+        self._started: float | None = None
+        self._done_before: float = done
+        self._candles = 0
 
     def start(self) -> None:
         """Start the clock of the estimates here, now that the warm-up is over."""
         with self._lock:
-            self._started = self._clock()
-            self._done_before = self._now.done
-            self._candles = 0
+            self._begin(self._now.done, self._clock())
+
+    def _begin(self, done: float, now: float) -> None:
+        self._started, self._done_before, self._candles = now, done, 0
 
     def advance(self, steps: int = 1, candles: int = 0) -> None:
         """Count `steps` more steps, in which `candles` bars were processed; ValueError beyond the total."""
         with self._lock:
             now = self._clock()
             self._candles += candles
-            speed = self._candles / (now - self._started) if self._candles and now > self._started else None
+            spent = 0.0 if self._started is None else now - self._started
+            speed = self._candles / spent if self._candles and spent > 0.0 else None
             self._now = self._estimate(self._now.done + steps, 0.0, now, speed)
             if now - self._sent_at >= INTERVAL_S or self._now.done == self._now.total:
                 self._send(now)
@@ -249,8 +255,11 @@ class Meter:
                 self._send(self._clock())
 
     def _estimate(self, done: int, part: float, now: float, speed: float | None) -> Progress:
-        total, fresh = self._now.total, done + part - self._done_before
-        eta = (now - self._started) / fresh * (total - done - part) if fresh > 0 else None
+        total, fresh, eta = self._now.total, done + part - self._done_before, None
+        if self._started is not None and fresh > 0:
+            eta = (now - self._started) / fresh * (total - done - part)
+        elif fresh > 0:
+            self._begin(done + part, now)
         return replace(self._now, done=done, eta_s=0.0 if done == total else eta, candles_per_s=speed)
 
     def _send(self, now: float) -> None:

@@ -92,6 +92,7 @@ def test_eight_threads_count_to_the_last_trial_and_candle() -> None:
 
     try:
         with listen(heard.append), Meter("grid", 8001, clock=clock) as meter, ThreadPoolExecutor(8) as pool:
+            meter.start()
             list(pool.map(work, range(8)))
             clock.now += 2.0
             meter.advance(1, candles=0)
@@ -113,6 +114,30 @@ def test_estimates() -> None:
         clock.now += 1.0
         meter.advance(1, candles=200)
     assert heard == [Progress("grid", 6, 10, 4.0, 500.0), Progress("grid", 7, 10, 3.0, 400.0)]
+
+
+def test_what_was_compiled_before_the_first_progress_says_nothing_of_the_rest() -> None:
+    """A study of 15 folds whose first one compiles for 40 seconds, and whose folds take 2 seconds each."""
+    clock = Clock()
+    heard: list[Progress] = []
+    at: list[float] = []
+
+    def hear(event: Progress) -> None:
+        heard.append(event)
+        at.append(clock.now)
+
+    with listen(hear), Meter("folds", 15, clock=clock) as folds:
+        for fold in range(15):
+            clock.now += 40.0 if fold == 0 else 0.0
+            with Meter("grid", 20, clock=clock) as grid:
+                grid.start()
+                for _ in range(20):
+                    clock.now += INTERVAL_S
+                    grid.advance(1, candles=1000)
+            folds.advance()
+    assert heard[0].eta_s is None
+    assert [event.eta_s for event in heard[1:]] == pytest.approx([clock.now - now for now in at[1:]])
+    assert heard[-1].done == 15
 
 
 def test_the_first_event_before_any_step_has_no_estimate() -> None:
@@ -157,6 +182,7 @@ def test_a_meter_takes_the_events_inside_it_as_parts_of_its_step() -> None:
         folds.advance(2)
         clock.now += 2.0
         with Meter("grid", 10, clock=clock) as grid:
+            grid.start()
             clock.now += 1.0
             grid.advance(5, candles=1000)
             clock.now += INTERVAL_S / 10
@@ -172,8 +198,9 @@ def test_a_meter_takes_the_events_inside_it_as_parts_of_its_step() -> None:
         ("folds", 4, 4),
         ("folds", 4, 4),
     ]
-    # three seconds for two and a half of four folds
-    assert heard[1].eta_s == pytest.approx(3.0 / 2.5 * 1.5)
+    # three seconds for half a fold; nobody knows how long the two before took
+    assert heard[0].eta_s is None
+    assert heard[1].eta_s == pytest.approx(3.0 / 0.5 * 1.5)
     assert heard[1].candles_per_s == pytest.approx(1000.0)
     assert heard[-1].eta_s == 0.0
 

@@ -30,10 +30,10 @@ def job_of(
 
     `notify` takes the place of those who were to be told.
 
-    Call it where the run was started. RunError where it would be another run today: its notebook, a file that its
-    parameters name, or a version changed.
+    Its files count from where it was started. RunError where that is gone, or it would be another run today: its
+    notebook, a file that its parameters name, or a version changed.
     """
-    origin = run.origin or {}
+    place, origin = place_of(run), run.origin or {}
     try:
         values = {name: ast.literal_eval(text) for name, text in origin["values"].items()}
         notebook, hide_code, before = origin["notebook"], bool(origin["hide_code"]), origin["cluster"]
@@ -43,7 +43,8 @@ def job_of(
         wanted = "notebook, folder, values, cluster and hide_code"
         raise RunError(message(f"origin of {run.id}", f"{type(error).__name__}: {error}", wanted, fix)) from None
     addresses(heard)
-    job = Job(read(notebook), values, "", run.name, folder.parent, force, hide_code, cluster or before, notify=heard)
+    cluster = cluster or before
+    job = Job(read(notebook), values, "", run.name, folder.parent, force, hide_code, cluster, place, heard)
     job = named(job, provenance.versions())
     if job.id != run.id:
         raise RunError(message(run.id, _changed(run), "what it was made with", "kernelkit run makes it as a new run."))
@@ -108,9 +109,8 @@ def resume(
     places: dict[Path, list[Job]] = {}
     for folder in [folder.resolve() for folder in folders]:
         run = read_run(folder)
-        there = place_of(run)
-        with contextlib.chdir(there):
-            places.setdefault(there, []).append(job_of(run, folder, force=force, cluster=cluster, notify=notify))
+        job = job_of(run, folder, force=force, cluster=cluster, notify=notify)
+        places.setdefault(job.place, []).append(job)
     outcomes: dict[Path, Outcome] = {}
     for there, planned in places.items():
         with contextlib.chdir(there):

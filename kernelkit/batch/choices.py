@@ -38,7 +38,7 @@ def choices(root: Path, without: Path) -> Choices:
     """What can be named in `root`, with its files by their paths below it, but none that lie in `without`."""
     from kernelkit.data import names
 
-    looked = _Look(root, without)
+    looked = Look(root, without)
     strategies, bars = list[str](), list[str]()
     for path in looked.files():
         name = path.relative_to(root).as_posix()
@@ -62,8 +62,8 @@ def _shipped() -> list[str]:
     return names
 
 
-class _Look:
-    """Walks through a folder, and not for ever."""
+class Look:
+    """Walks through a project, but not the folder `without`, nor for ever: `complete` is False where it broke off."""
 
     def __init__(self, root: Path, without: Path) -> None:
         self._root = root

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kernelkit.batch.form import LISTED
+from kernelkit.batch.absent import ENDINGS
 from kernelkit.batch.template import Template
 from kernelkit.errors import RunError
 from kernelkit.files import write_atomic
@@ -23,7 +23,7 @@ def write(template: Template, values: Mapping[str, Any], folder: Path, root: Pat
 
     Names of files among the `values` count from `root`, and in the copy from where it lies.
     """
-    seen = {name: _seen(value, root, folder) if name in LISTED else value for name, value in values.items()}
+    seen = {name: _seen(value, ENDINGS.get(name, ()), root, folder) for name, value in values.items()}
     content = _filled(template.path, seen)
     for n in itertools.count():
         path = folder / (f"{template.path.stem}.ipynb" if n == 0 else f"{template.path.stem}-{n}.ipynb")
@@ -60,9 +60,9 @@ def _filled(template: Path, values: Mapping[str, Any]) -> bytes:
     return json.dumps(notebook, indent=1, ensure_ascii=False).encode()
 
 
-def _seen(value: Any, root: Path, folder: Path) -> Any:
-    """The file that `value` names below `root`, as it is named in `folder`; anything else is as it was."""
+def _seen(value: Any, endings: tuple[str, ...], root: Path, folder: Path) -> Any:
+    """The file with one of the `endings` that `value` names below `root`, as `folder` sees it; all else as it was."""
     name, colon, rest = value.partition(":") if isinstance(value, str) else ("", "", "")
-    if Path(name).suffix not in (".py", ".ipynb", ".zarr") or Path(name).is_absolute() or not (root / name).exists():
+    if Path(name).suffix not in endings or Path(name).is_absolute() or not (root / name).exists():
         return value
     return f"{Path(os.path.relpath(root / name, folder)).as_posix()}{colon}{rest}"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from kernelkit.batch.absent import faults
 from kernelkit.batch.parameters import Parameter, bind, typed
 from kernelkit.batch.template import Template
 from kernelkit.errors import UsageError
@@ -63,25 +65,26 @@ class Checked:
             raise UsageError("; ".join(wrong))
 
 
-def check(template: Template, texts: Mapping[str, str]) -> Checked:
+def check(template: Template, texts: Mapping[str, str], root: Path, without: Path) -> Checked:
     """Read `texts`, by the names of parameters, as `kernelkit run -p` does; every fault is found, not the first alone.
+
+    Files count from `root`, where those of runs lie in the folder `without`.
 
     >>> from pathlib import Path
     >>> from kernelkit.batch.parameters import declared
     >>> given = Template("t", Path("t.ipynb"), declared("fast = 20; slow = 100"), "T", "")
-    >>> found = check(given, {"fast": "5:15:5", "slow": "1o0"})
+    >>> found = check(given, {"fast": "5:15:5", "slow": "1o0"}, Path(), Path("runs"))
     >>> found.axes, found.errors
     ({'fast': (5, 10, 15)}, {'slow': "slow: '1o0' is not an int; the notebook's default is 100"})
     """
-    axes, errors = dict[str, tuple[Any, ...]](), dict[str, str]()
+    read, wrong = dict[str, tuple[Any, ...]](), dict[str, str]()
     for name, text in texts.items():
         try:
-            found = _values(template.parameters, name, text, template.path.name)
+            read[name] = _values(template.parameters, name, text, template.path.name)
         except UsageError as error:
-            errors[name] = str(error)
-        else:
-            axes |= {name: found} if len(found) > 1 else {}
-    if errors:
+            wrong[name] = str(error)
+    axes = {name: values for name, values in read.items() if len(values) > 1}
+    if errors := {**faults(template.parameters, read, root, without), **wrong}:
         return Checked([], axes, errors, None)
     try:
         return Checked(bind(template.parameters, texts, template.path.name), axes, {}, None)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kernelkit.batch import axis
+from kernelkit.data.durations import parts
 from kernelkit.errors import UsageError
 
 # More runs than this from one command line is a typing error.
@@ -20,11 +21,13 @@ MAX_RUNS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One assignment of a parameters cell; `kind` is bool, int, float, str, axis, grid, list, tuple, dict, None, code.
+    """One assignment of a parameters cell.
 
-    `axis` is text that is itself an axis (`fast = "5:50:5"`), `grid` such of several parameters (`"fast=5:50:5; n=9"`):
-    the notebook sweeps it, so it stays one value here.
-    `code` is a default that is no literal; its type is not known. An empty line of the cell begins the next `group`.
+    `kind` is one of bool, int, float, str, axis, grid, duration, list, tuple, dict, None, code. `axis` is text that is
+    itself an axis (`fast = "5:50:5"`), `grid` such of several parameters (`"fast=5:50:5; n=9"`): the notebook sweeps
+    it, so it stays one value here. `duration` is a time of the calendar or a number of bars
+    (`train: str | int = "5Y"`). `code` is a default that is no literal; its type is not known. An empty line
+    of the cell begins the next `group`.
     """
 
     name: str
@@ -76,11 +79,13 @@ def _default(value: ast.expr, annotation: ast.expr | None) -> tuple[Any, str]:
         return default, "axis"
     if isinstance(default, str) and _is_grid(default):
         return default, "grid"
-    if default is None and annotation is not None:
-        names = [part.strip() for part in ast.unparse(annotation).split("|")]
+    names = [] if annotation is None else [part.strip() for part in ast.unparse(annotation).split("|")]
+    if isinstance(default, str) and {*names} == {"str", "int"} and _is_duration(default):
+        return default, "duration"
+    if default is None and names:
         return default, next((name for name in names if name in ("bool", "int", "float", "str")), "None")
     # `cash: float = 100` means a float
-    if type(default) is int and annotation is not None and ast.unparse(annotation) == "float":
+    if type(default) is int and names == ["float"]:
         return float(default), "float"
     return default, "None" if default is None else type(default).__name__
 
@@ -95,6 +100,13 @@ def _is_axis(text: str) -> bool:
 def _is_grid(text: str) -> bool:
     try:
         return bool(axis.grid(text))
+    except UsageError:
+        return False
+
+
+def _is_duration(text: str) -> bool:
+    try:
+        return bool(parts(text, ""))
     except UsageError:
         return False
 
@@ -159,6 +171,8 @@ def _values(parameter: Parameter, value: object) -> tuple[Any, ...]:
         return (_axis_text(name, value),)
     if kind == "grid":
         return tuple(_grid_text(parameter, one) for one in (value if isinstance(value, list | tuple) else (value,)))
+    if kind == "duration":
+        return _durations(name, value)
     if isinstance(value, str):
         if kind == "str":
             return _texts(name, value)
@@ -181,6 +195,20 @@ def _grid_text(parameter: Parameter, value: object) -> str:
         raise UsageError(_not_its_kind(parameter, value))
     axis.grid(value)
     return value
+
+
+def _durations(name: str, value: object) -> tuple[str | int, ...]:
+    """Times of the calendar as their texts, numbers of bars as numbers; UsageError for anything else."""
+    several = _texts(name, value) if isinstance(value, str) else value if isinstance(value, list | tuple) else (value,)
+    texts = [str(one).strip() for one in several]
+    for text in texts:
+        if not _is_count(text):
+            parts(text, name)
+    return tuple(int(text) if _is_count(text) else text for text in texts)
+
+
+def _is_count(text: str) -> bool:
+    return text.isdecimal() and int(text) > 0
 
 
 def _axis_text(name: str, value: object) -> str:

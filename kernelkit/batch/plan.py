@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kernelkit.batch import provenance
+from kernelkit.batch.absent import check_files
 from kernelkit.batch.notify import addresses
 from kernelkit.batch.parameters import bind
 from kernelkit.batch.template import Template, read, templates
@@ -72,9 +73,10 @@ def plan(  # noqa: PLR0913  its settings are keywords
 ) -> list[Job]:
     """The runs that `parameters` ask of `template`, checked and named; nothing is written.
 
-    They are made in `place`, the current folder without it. `notify` are the names of those who are told when a run
-    has ended; UsageError for one without an address. A run's id is its name and a hash of what the template's cells
-    say, all parameters, the files of code that these name, and the versions; not where it is run.
+    They are made in `place`, the current folder without it; UsageError where a file that they name is not there.
+    `notify` are the names of those who are told when a run has ended; UsageError for one without an address. A run's id
+    is its name and a hash of what the template's cells say, all parameters, the files of code that these name, and the
+    versions; not where it is run.
     """
     found = read(template)
     addresses(notify)
@@ -84,9 +86,11 @@ def plan(  # noqa: PLR0913  its settings are keywords
             f"the name {name!r} is none for a folder; wanted letters, digits, '.', '_', '-', at most 80 of them"
         )
     versions, place = provenance.versions(), place or Path.cwd()
+    points = bind(found.parameters, parameters, found.path.name)
+    check_files(found.parameters, points, place, place / out)
     return [
         named(Job(found, values, "", name, Path(out), force, hide_code, cluster, place, tuple(notify)), versions)
-        for values in bind(found.parameters, parameters, found.path.name)
+        for values in points
     ]
 
 

@@ -22,8 +22,18 @@ def duration(text: str, name: str) -> pd.DateOffset:
     """
     import pandas as pd
 
+    number, unit = parts(text, name)
+    return pd.DateOffset(**{UNITS[unit]: number})
+
+
+def parts(text: str, name: str) -> tuple[int, str]:
+    """The number and the letter of a `duration`; UsageError as there.
+
+    >>> parts("18M", "step")
+    (18, 'M')
+    """
     found = re.fullmatch(r"(\d+)([YMWD])", str(text).strip())
     if not found or not 0 < int(found[1]) <= MOST[found[2]]:
         wanted = "a duration such as 5Y, 6M, 8W or 90D, of at most a century"
         raise UsageError(message(name, repr(text), wanted, f'Write {name}="5Y".'))
-    return pd.DateOffset(**{UNITS[found[2]]: int(found[1])})
+    return int(found[1]), found[2]

@@ -66,14 +66,14 @@ def test_fields__an_empty_line_begins_a_group(given: Template) -> None:
 
 
 def test_check__finds_every_fault(given: Template) -> None:
-    found = form.check(given, {"fast": "x", "fee": "1:2:0", "on": "true,false"})
+    found = form.check(given, {"fast": "x", "fee": "1:2:0", "on": "true,false"}, Path(), Path("runs"))
     assert (found.runs, sorted(found.errors), found.axes) == ([], ["fast", "fee"], {"on": (True, False)})
     with pytest.raises(UsageError, match=r"fast: 'x' is not an int.*; fee=1:2:0: the step is 0"):
         found.refuse()
 
 
 def test_check__what_the_notebook_sweeps_is_one_run(given: Template) -> None:
-    found = form.check(given, {"grid": "fast=1:9:1"})
+    found = form.check(given, {"grid": "fast=1:9:1"}, Path(), Path("runs"))
     assert (found.runs, found.axes) == ([{"grid": "fast=1:9:1"}], {})
     found.refuse()
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kernelkit.batch.parameters import Parameter, bind, declared
+from kernelkit.batch.parameters import Parameter, bind, declared, typed
 from kernelkit.errors import UsageError
 
 CELL = """
@@ -149,3 +149,21 @@ def test_parameters_by_name_stay_one_value() -> None:
     for wrong in ("fast", "fast=1; fast=2", "fast=5:1", 3):
         with pytest.raises(UsageError):
             bind(found, {"params": wrong}, "x")
+
+
+LENGTHS = 'train: str | int = "5Y"\nfreq: str = "1D"\ncash: str | int = "all"'
+
+
+def test_bind__a_length_is_one_or_a_number_of_bars() -> None:
+    found = declared(LENGTHS)
+    assert [parameter.kind for parameter in found] == ["duration", "str", "str"]
+    assert bind(found, {"train": "4Y, 500"}, "t.ipynb") == [{"train": "4Y"}, {"train": 500}]
+    assert bind(found, {"train": [500, "18M"]}, "t.ipynb") == [{"train": 500}, {"train": "18M"}]
+    assert bind(found, {"freq": "15min"}, "t.ipynb") == [{"freq": "15min"}]
+    assert typed(found[0]) == "5Y"
+
+
+@pytest.mark.parametrize("value", ["five years", "0", "-5", "5y", "1.5Y", "5Y,x", 0, 2.5, True, None, "200Y", ""])
+def test_bind__what_is_no_length_is_told_by_its_reader(value: object) -> None:
+    with pytest.raises(UsageError, match=r"train: found .*, wanted a duration such as 5Y, 6M, 8W or 90D"):
+        bind(declared(LENGTHS), {"train": value}, "t.ipynb")

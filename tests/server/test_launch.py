@@ -128,6 +128,30 @@ async def test_cancel__takes_out_what_waits(post, get, quick):
     assert (await post("runs", first, "cancel"))["status"] == "cancelled"
 
 
+async def test_resume__goes_on_with_what_was_stopped(post, get, refused, quick, jp_root_dir):
+    (run_id,) = (await post("runs", template="quick", values={"fast": "3", "delay": "2"}))["queued"]
+    assert (await post("runs", run_id, "cancel"))["status"] == "cancelled"
+    assert (await post("runs", run_id, "resume"))["status"] == "queued"
+    code, said = await refused("runs", run_id, "resume", body="{}")
+    assert (code, said.partition(",")[0]) == (409, f"{run_id}: found it queued")
+    (run,) = await ended(get, run_id)
+    assert (run["status"], run["parameters"]["fast"]) == ("done", 3)
+    code, said = await refused("runs", run_id, "resume", body="{}")
+    assert (code, said.partition(",")[0]) == (409, f"{run_id}: found it done")
+    assert (await refused("runs", "gone-1", "resume", body="{}"))[0] == 404
+
+
+async def test_resume__of_what_has_changed_is_refused(post, get, refused, quick, jp_root_dir):
+    strategy = jp_root_dir / "mine.py"
+    strategy.write_text("")
+    (run_id,) = (await post("runs", template="quick", values={"strategy": "mine.py", "delay": "60"}))["queued"]
+    await post("runs", run_id, "cancel")
+    strategy.write_text("n = 1")
+    code, said = await refused("runs", run_id, "resume", body="{}")
+    assert (code, "found another notebook, or another file that its parameters name" in said) == (409, True)
+    assert (await get("runs", run_id))["status"] == "cancelled"
+
+
 async def test_a_server_that_stops__leaves_nothing_at_work(post, get, quick, jp_serverapp, jp_root_dir):
     started = await post("runs", template="quick", values={"fast": "3,4", "delay": "60"})
     while (await get("runs", started["queued"][0]))["status"] == "queued":
@@ -244,4 +268,20 @@ async def test_notebook__into_a_folder_whose_name_is_none(refused, quick, path):
 
 async def test_check__a_value_that_names_no_file(post, quick):
     found = await post("templates", "quick", "check", values={"strategy": "x" * 300 + ".py"})
-    assert (found["runs"], found["known"]) == (1, [])
+    assert (found["runs"], found["known"], list(found["errors"])) == (0, [], ["strategy"])
+
+
+async def test_check__a_file_that_lies_elsewhere_is_told(post, refused, quick, jp_root_dir):
+    (jp_root_dir / "mine").mkdir()
+    (jp_root_dir / "mine" / "breakout.py").touch()
+    (jp_root_dir / "runs" / "a-1").mkdir(parents=True)
+    (jp_root_dir / "runs" / "a-1" / "breakout.py").touch()
+    said = "strategy: there is no breakout.py here; mine/breakout.py is"
+    for typed in ("breakout.py", "breakout.py:turtle"):
+        found = await post("templates", "quick", "check", values={"strategy": typed})
+        assert (found["runs"], found["errors"]) == (0, {"strategy": said})
+    for route in (["runs"], ["templates", "quick", "notebook"]):
+        content = {"values": {"strategy": "breakout.py"}} | ({"template": "quick"} if route == ["runs"] else {})
+        assert await refused(*route, body=json.dumps(content)) == (400, said)
+    found = await post("templates", "quick", "check", values={"strategy": "mine/breakout.py, sma_cross"})
+    assert (found["runs"], found["errors"]) == (2, {})

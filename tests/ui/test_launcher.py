@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,11 +103,63 @@ def test_form__says_what_is_wrong_as_one_types(session, form):
     for name in ("Run here", "Run as batch", "Open as notebook"):
         button = form.get_by_role("button", name=name)
         assert button.is_disabled()
-        assert button.get_attribute("title") == "Some values cannot be read."
+        assert button.get_attribute("title") == "Some values are wrong."
     session.shoot("launch-error")
     form.get_by_role("button", name="Default: 20").click()
     form.get_by_text("This makes 1 run.").wait_for()
     assert fast.input_value() == "20"
+
+
+def test_form__a_file_that_is_not_there_is_told_as_one_types(session, form, lab):
+    (lab.root / "mine").mkdir(exist_ok=True)
+    (lab.root / "mine" / "breakout.py").write_text("n = 20\n")
+    strategy = form.get_by_label("strategy", exact=True)
+    strategy.fill("breakout.py")
+    form.get_by_text("strategy: there is no breakout.py here; mine/breakout.py is").wait_for()
+    form.get_by_text("strategy: see what is wrong below the field.").wait_for()
+    assert form.get_by_role("button", name="Run as batch").is_disabled()
+    session.shoot("launch-absent")
+    strategy.fill("mine/breakout.py")
+    form.get_by_text("This makes 1 run.").wait_for()
+
+
+def test_form__a_length_is_one_and_no_condition_is_an_empty_field(session, lab):
+    session.close_all()
+    session.command("kernelkit:launch", template="walk_forward")
+    form = session.page.locator(".kk-Launch")
+    form.get_by_label("train", exact=True).fill("five years")
+    form.get_by_text("train: found 'five years', wanted a duration such as 5Y, 6M, 8W or 90D").wait_for()
+    form.get_by_label("train", exact=True).fill("4Y, 500")
+    form.get_by_text("This makes 2 runs: train = 4Y, 500.").wait_for()
+    where = form.get_by_label("where", exact=True)
+    assert where.input_value() == ""
+    where.fill("fast < slow")
+    session.shoot("launch-lengths")
+    form.get_by_role("button", name="Default: empty").click()
+    assert where.input_value() == ""
+
+
+def test_run__that_was_cancelled_is_resumed_by_its_menu(session, form, lab):
+    form.get_by_label("fast", exact=True).fill("11")
+    form.get_by_label("delay", exact=True).fill("4")
+    form.get_by_label("name of the runs").fill("stopped")
+    form.get_by_text("This makes 1 run.").wait_for()
+    form.get_by_role("button", name="Run as batch").click()
+    followed = form.locator(".kk-Followed")
+    followed.get_by_text("running", exact=True).wait_for()
+    followed.get_by_role("button", name="Cancel").click()
+    words = followed.locator(".kk-Followed-state", has_text=re.compile(r"^cancelled at \d+ %; kernelkit resume"))
+    words.wait_for(timeout=60_000)
+    session.command("kernelkit:show-runs")
+    card = session.page.locator(".kk-Run").filter(has_text="stopped")
+    card.get_by_text(words.inner_text()).wait_for()
+    session.shoot("launch-cancelled")
+    card.click(button="right")
+    session.page.locator(".lm-Menu").get_by_text("Resume", exact=True).click()
+    card.get_by_text("done", exact=True).wait_for(timeout=300_000)
+    (made,) = runs_of(lab.root, fast=11)
+    assert (made.status, made.name) == ("done", "stopped")
+    assert session.problems == []
 
 
 def test_form__a_run_is_followed_to_its_report(session, form, lab):

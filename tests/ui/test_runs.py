@@ -182,14 +182,27 @@ def test_menu__says_why_an_entry_is_off(session, panel):
         "Copy as Code",
         "Edit Tags",
         "Cancel (it is not running)",
+        "Resume",
         "Delete…",
     ]
     session.shoot("runs-menu")
     session.page.keyboard.press("Escape")
     labels = menu(session, panel, "mu")
     assert "Open Report in New Browser Tab (the run has not written its report yet)" in labels
-    assert labels[-2:] == ["Cancel", "Delete (cancel it first)"]
+    assert labels[-3:] == ["Cancel", "Resume (it goes on)", "Delete (cancel it first)"]
     session.page.keyboard.press("Escape")
+    assert menu(session, panel, "alpha")[-2] == "Resume (it is done)"
+    session.page.keyboard.press("Escape")
+
+
+def test_menu__a_run_that_does_not_tell_its_origin_is_not_resumed(session, panel):
+    menu(session, panel, "gamma")
+    choose(session, "Resume")
+    dialog = session.page.locator(".jp-Dialog")
+    dialog.get_by_text("origin of gamma-1").wait_for()
+    dialog.get_by_role("button", name="Ok").click()
+    expect(card(panel, "gamma").get_by_text("failed", exact=True)).to_be_visible()
+    session.problems.clear()
 
 
 def test_menu__by_its_key_is_about_the_selection(session, panel):

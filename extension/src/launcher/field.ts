@@ -99,7 +99,7 @@ export class Field {
   private _showDefault(): void {
     const own = this._touched && this.text !== null;
     this._reset.hidden = !own;
-    this._reset.textContent = `Default: ${this.field.text ?? String(this.field.default)}`;
+    this._reset.textContent = `Default: ${(this.field.text ?? String(this.field.default)) || 'empty'}`;
     this._reset.title = 'Take the default again';
     this.node.classList.toggle('kk-mod-own', own);
   }

@@ -3,7 +3,8 @@
 import { html } from '../common/dom';
 import { plural } from '../common/format';
 import { drawBar } from '../common/progress';
-import { runPace, type IRun } from '../runs/api';
+import type { IRun } from '../runs/api';
+import { outcome } from '../runs/card';
 import { RunsModel } from '../runs/model';
 import type { IDesk } from './form';
 
@@ -23,17 +24,6 @@ function countText(runs: readonly IRun[]): string {
     .filter(([count]) => count > 0)
     .map(([count, state]) => `${count} ${state}`)
     .join(' · ');
-}
-
-function stateText(run: IRun): string {
-  switch (run.status) {
-    case 'running':
-      return [`${Math.floor(100 * run.progress)} %`, runPace(run)].filter(text => text !== '').join(' · ');
-    case 'queued':
-      return 'waits for its turn';
-    default:
-      return run.error ?? '';
-  }
 }
 
 /** The names of the parameters that are not the same in all runs. */
@@ -143,7 +133,7 @@ export class Followed {
       html('span', { class: 'kk-Followed-name' }, label),
       html('span', { class: 'kk-Status' }, run.status),
       run.status === 'running' ? drawBar(run.progress) : null,
-      html('span', { class: 'kk-Followed-state' }, stateText(run)),
+      html('span', { class: 'kk-Followed-state' }, outcome(run)),
       html(
         'span',
         { class: 'kk-Followed-actions' },

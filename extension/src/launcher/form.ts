@@ -275,7 +275,7 @@ export class LaunchForm extends Widget {
     const one = many ? `A notebook takes one value of each field, and this makes ${checked.runs} runs.` : '';
     const over = checked !== null && before === checked.runs && before > 0 && !this._again.checked;
     const bad =
-      checked === null ? 'The values are not checked yet.' : checked.runs === 0 ? 'Some values cannot be read.' : '';
+      checked === null ? 'The values are not checked yet.' : checked.runs === 0 ? 'Some values are wrong.' : '';
     const folder = this._desk.folder() || 'the root folder';
     this._enable(this._here, bad || one, `Writes a notebook into ${folder} and runs all of its cells`);
     this._enable(this._copy, bad || one, `Writes a notebook into ${folder} and opens it`);

@@ -19,7 +19,7 @@ export function askedText(checked: IChecked): string {
   }
   const wrong = Object.keys(checked.errors);
   if (wrong.length > 0) {
-    return `${wrong.join(', ')} cannot be read as typed.`;
+    return `${wrong.join(', ')}: see what is wrong below the field.`;
   }
   const axes = Object.entries(checked.axes).map(([name, values]) => `${name} = ${some(values)}`);
   return checked.runs === 1 ? 'This makes 1 run.' : `This makes ${plural(checked.runs, 'run')}: ${axes.join(' × ')}.`;

@@ -61,6 +61,11 @@ export function cancelRun(settings: ServerConnection.ISettings, id: string): Pro
   return ask<IRun>(settings, at(id, '/cancel'), { method: 'POST' });
 }
 
+/** Go on with a run from where it was left; resolves when it waits for its turn. */
+export function resumeRun(settings: ServerConnection.ISettings, id: string): Promise<IRun> {
+  return ask<IRun>(settings, at(id, '/resume'), { method: 'POST' });
+}
+
 /** Delete a run with its files. */
 export async function deleteRun(settings: ServerConnection.ISettings, id: string): Promise<void> {
   await ask(settings, at(id), { method: 'DELETE' });

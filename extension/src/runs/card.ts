@@ -81,7 +81,7 @@ function runningText(run: IRun): string {
 }
 
 /** What became of the run, in a few words. */
-function outcome(run: IRun): string {
+export function outcome(run: IRun): string {
   const at = `at ${Math.floor(100 * run.progress)} %; kernelkit resume goes on with it`;
   switch (run.status) {
     case 'queued':

@@ -20,6 +20,7 @@ export const CommandIDs = {
   copyCode: 'kernelkit:copy-code',
   editTags: 'kernelkit:edit-tags',
   cancelRuns: 'kernelkit:cancel-runs',
+  resumeRuns: 'kernelkit:resume-runs',
   deleteRuns: 'kernelkit:delete-runs'
 } as const;
 
@@ -103,6 +104,11 @@ export function addCommands(app: JupyterFrontEnd, panel: RunsPanel): void {
       off: runs => none(runs) ?? (runs.some(isLive) ? null : 'it is not running'),
       execute: runs => inTurn(runs.filter(isLive), run => model.cancel(run.id))
     },
+    [CommandIDs.resumeRuns]: {
+      label: 'Resume',
+      off: runs => none(runs) ?? (runs.some(isLeft) ? null : runs.some(isLive) ? 'it goes on' : 'it is done'),
+      execute: runs => inTurn(runs.filter(isLeft), run => model.resume(run.id))
+    },
     [CommandIDs.deleteRuns]: {
       label: 'Delete…',
       off: runs => none(runs) ?? (runs.some(isLive) ? 'cancel it first' : null),
@@ -162,6 +168,9 @@ export function addCommands(app: JupyterFrontEnd, panel: RunsPanel): void {
 }
 
 const isLive = (run: IRun): boolean => run.status === 'running' || run.status === 'queued';
+
+/** Whether it has ended, but did not come to its end. */
+const isLeft = (run: IRun): boolean => !isLive(run) && run.status !== 'done';
 
 const none = (runs: readonly IRun[]): string | null => (runs.length === 0 ? 'select a run' : null);
 

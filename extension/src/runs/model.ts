@@ -4,7 +4,7 @@ import type { Event, ServiceManager } from '@jupyterlab/services';
 import { Poll } from '@lumino/polling';
 import { Signal, type ISignal } from '@lumino/signaling';
 
-import { cancelRun, deleteRun, fetchRuns, putTags, type IRun, type IRunList } from './api';
+import { cancelRun, deleteRun, fetchRuns, putTags, resumeRun, type IRun, type IRunList } from './api';
 import { apartOf, type Apart } from './apart';
 import { sorted } from './query';
 
@@ -83,6 +83,11 @@ export class RunsModel {
   /** Stop a run. */
   cancel(id: string): Promise<void> {
     return this._during(id, 'cancelling', () => cancelRun(this._settings, id));
+  }
+
+  /** Go on with a run from where it was left. */
+  resume(id: string): Promise<void> {
+    return this._during(id, 'resuming', () => resumeRun(this._settings, id));
   }
 
   /** Delete a run with its files. */

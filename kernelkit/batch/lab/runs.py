@@ -12,7 +12,7 @@ from kernelkit.batch.cancel import cancel
 from kernelkit.batch.delete import delete
 from kernelkit.batch.lab.events import WATCHER, Watcher
 from kernelkit.batch.lab.handler import Handler, Refusal
-from kernelkit.batch.lab.start import start
+from kernelkit.batch.lab.start import resume, start
 from kernelkit.errors import RunError
 
 # A run has ended, or is at work, where the question takes the other for granted.
@@ -100,6 +100,21 @@ class CancelHandler(_OneRun):
         await self.answer(work, CONFLICT, _CANCELS)
 
 
+class ResumeHandler(_OneRun):
+    """POST /kernelkit/runs/<id>/resume: go on with it when it is its turn."""
+
+    @authenticated
+    async def post(self, run_id: str) -> None:
+        """Answer the record of what waits; 409 where it is done, queued or running, or would be another run today."""
+        self.check(run_id)
+
+        def work() -> dict[str, Any]:
+            resume(self.store.place(run_id), self.queue)
+            return self.told(run_id)
+
+        await self.answer(work, CONFLICT)
+
+
 class TagsHandler(_OneRun):
     """PUT /kernelkit/runs/<id>/tags: give it other tags."""
 
@@ -119,5 +134,6 @@ ROUTES = [
     (r"/kernelkit/runs", RunsHandler),
     (r"/kernelkit/runs/([^/]+)", RunHandler),
     (r"/kernelkit/runs/([^/]+)/cancel", CancelHandler),
+    (r"/kernelkit/runs/([^/]+)/resume", ResumeHandler),
     (r"/kernelkit/runs/([^/]+)/tags", TagsHandler),
 ]

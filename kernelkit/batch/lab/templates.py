@@ -64,7 +64,7 @@ class CheckHandler(Handler):
 
     def _check(self, name: str, content: dict[str, Any]) -> dict[str, Any]:
         said, found, store = asked(content, "values", "name"), read(name, self.store.root), self.store
-        checked = form.check(found, said["values"])
+        checked = form.check(found, said["values"], store.root, store.folder)
         runs, error, known = len(checked.runs), checked.error, list[dict[str, Any]]()
         if 0 < runs <= _TOLD:
             try:
@@ -89,7 +89,7 @@ class NotebookHandler(Handler):
     def _write(self, name: str, content: dict[str, Any]) -> dict[str, Any]:
         root = self.store.root
         said, found = asked(content, "values", "path"), read(name, root)
-        checked = form.check(found, said["values"])
+        checked = form.check(found, said["values"], root, self.store.folder)
         checked.refuse()
         if len(checked.runs) > 1:
             raise UsageError(f"these values make {len(checked.runs):,} runs, and a notebook takes one of each")
