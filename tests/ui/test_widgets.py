@@ -86,6 +86,17 @@ def test_chart__wheel_zooms_at_the_pointer_and_the_kernel_sends_every_bar(sessio
     session.shoot("widgets-zoomed")
 
 
+def test_chart__a_position_that_is_held_is_one_area(chart):
+    """Along the pane the colour changes where a position begins or ends, and at lines of the grid: not every few bars."""
+    changes = chart.evaluate("""canvas => {
+        const [wide, y] = [Math.floor(canvas.width * 0.9), Math.floor(canvas.height * 0.938)];
+        const { data } = canvas.getContext('2d').getImageData(0, y, wide, 1);
+        const colours = Array.from({ length: wide }, (_, k) => data.slice(4 * k, 4 * k + 4).join());
+        return colours.filter((colour, k) => k > 0 && colour !== colours[k - 1]).length;
+    }""")
+    assert 20 < changes < 200  # of 28 positions: 120, and 434 of pieces that are drawn apart
+
+
 def test_chart__drag_pans_and_double_click_shows_all(session, chart):
     for _ in range(3):
         chart.press("+")
