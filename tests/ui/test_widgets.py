@@ -87,7 +87,7 @@ def test_chart__wheel_zooms_at_the_pointer_and_the_kernel_sends_every_bar(sessio
 
 
 def test_chart__a_position_that_is_held_is_one_area(chart):
-    """Along the pane the colour changes where a position begins or ends, and at lines of the grid: not every few bars."""
+    """Along the pane the colour changes where a position begins or ends, and at lines of the grid alone."""
     changes = chart.evaluate("""canvas => {
         const [wide, y] = [Math.floor(canvas.width * 0.9), Math.floor(canvas.height * 0.938)];
         const { data } = canvas.getContext('2d').getImageData(0, y, wide, 1);
