@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import groupby
 from pathlib import Path
 
 import nbformat
@@ -87,14 +88,13 @@ def test_chart__wheel_zooms_at_the_pointer_and_the_kernel_sends_every_bar(sessio
 
 
 def test_chart__a_position_that_is_held_is_one_area(chart):
-    """Along the pane the colour changes where a position begins or ends, and at lines of the grid alone."""
-    changes = chart.evaluate("""canvas => {
+    row = chart.evaluate("""canvas => {
         const [wide, y] = [Math.floor(canvas.width * 0.9), Math.floor(canvas.height * 0.938)];
-        const { data } = canvas.getContext('2d').getImageData(0, y, wide, 1);
-        const colours = Array.from({ length: wide }, (_, k) => data.slice(4 * k, 4 * k + 4).join());
-        return colours.filter((colour, k) => k > 0 && colour !== colours[k - 1]).length;
+        return Array.from(canvas.getContext('2d').getImageData(0, y, wide, 1).data);
     }""")
-    assert 20 < changes < 200  # of 28 positions: 120, and 434 of pieces that are drawn apart
+    colours = [tuple(row[k : k + 4]) for k in range(0, len(row), 4)]
+    wide = [len([*same]) for (red, _, blue, _), same in groupby(colours) if blue > red + 30]
+    assert max(wide) > 20  # pieces that are drawn apart have a seam every few pixels
 
 
 def test_chart__drag_pans_and_double_click_shows_all(session, chart):
