@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Any
+
+HASH = re.compile(r"\b[0-9a-f]{32,}\b")
 
 
 def columns(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
@@ -29,3 +32,12 @@ def spelt(value: Any) -> str:
     ('a b', "''", "'a\\\\nb'", '0.5')
     """
     return value if isinstance(value, str) and value.strip() and value.isprintable() else repr(value)
+
+
+def shortened(text: str) -> str:
+    """The text with its hashes as long as tells them apart.
+
+    >>> shortened(f"aapl {'0123456789abcdef' * 4}, 2.5")
+    'aapl 0123456789ab, 2.5'
+    """
+    return HASH.sub(lambda found: found[0][:12], text)

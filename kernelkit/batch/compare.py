@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kernelkit.batch.columns import columns, spelt
+from kernelkit.batch.columns import columns, shortened, spelt
 from kernelkit.batch.runs import Run, read_run
 from kernelkit.errors import RunError, UsageError, message
 from kernelkit.files import canonical_json
@@ -141,5 +141,5 @@ def text(runs: Sequence[Run]) -> str:
     if not outer:
         return table
     lines = [("not the same", *(one["id"] for one in found))]
-    lines += [(name, *(str(one["circumstances"].get(name, "")) for one in found)) for name in outer]
+    lines += [(name, *(shortened(str(one["circumstances"].get(name, ""))) for one in found)) for name in outer]
     return f"{table}\n\n{columns(lines)}"

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from kernelkit.batch.columns import columns, spelt
+from kernelkit.batch.columns import columns, shortened, spelt
 from kernelkit.batch.runs import LIVE, Run
 from kernelkit.batch.tags import read_tags
 
@@ -66,7 +66,8 @@ def _state(run: Run, folder: Path) -> dict[str, str]:
         "code": f"{run.git.get('commit')}{', with changes' if run.git.get('dirty') else ''}" if run.git else "",
         "folder": str(folder),
     }
-    return {name: value for name, value in told.items() if value}
+    hashes = {name: shortened(told[name]) for name in ("data", "code")}
+    return {name: value for name, value in (told | hashes).items() if value}
 
 
 def _verdict(said: Mapping[str, Any]) -> str:

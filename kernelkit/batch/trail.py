@@ -99,7 +99,8 @@ class Read:
 def overview() -> dict[str, Any]:
     """Every strategy of the ledger at `kernelkit.ledger.place`, the trials of each day, and the families by market.
 
-    Strategies stand in the order of their last trial, newest first. ``damage`` names logs that cannot be read whole.
+    Strategies stand in the order of their last trial, newest first, without what was only computed beside others, as
+    benchmarks are. ``damage`` names logs that cannot be read whole.
     """
     read = _read(_stamp())
     days: Counter[int] = Counter()
@@ -110,6 +111,7 @@ def overview() -> dict[str, Any]:
         "strategies": [
             {"strategy": name, **_counted(one), "best_sharpe_ratio": best[0] if (best := one.competing.best) else None}
             for name, one in sorted(read.strategies.items(), key=lambda pair: -pair[1].last)
+            if one.runs
         ],
         "days": _by_day(days),
         "families": read.families,

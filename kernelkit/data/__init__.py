@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kernelkit.data.features import feature as feature
     from kernelkit.data.frames import CalendarWarning as CalendarWarning
     from kernelkit.data.frames import from_pandas as from_pandas
+    from kernelkit.data.sessions import in_sessions as in_sessions
     from kernelkit.data.symbols import lean_symbols as lean_symbols
     from kernelkit.data.symbols import symbols_of as symbols_of
     from kernelkit.data.symbols import with_symbols as with_symbols
@@ -29,6 +30,7 @@ _HOMES = {
     "feature": "kernelkit.data.features",
     "from_pandas": "kernelkit.data.frames",
     "in_currency": "kernelkit.data.convert",
+    "in_sessions": "kernelkit.data.sessions",
     "inverse": "kernelkit.data.contracts",
     "lean_symbols": "kernelkit.data.symbols",
     "load": "kernelkit.data.catalog",

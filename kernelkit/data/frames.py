@@ -89,6 +89,8 @@ def from_pandas(  # noqa: PLR0913 - what a file of bars does not say has to be s
     if like is not None:
         check_bars(like)
     frames = _frames(frame, name, like)
+    for asset, own in frames.items():  # what no setting would mend comes first
+        quality.check_times(own, asset)
     if like is not None:
         _check_alone(label=label, bar=bar, calendar=calendar, tz=tz, tick_size=tick_size, lot_size=lot_size)
         return build(frames, convention_of(like), instruments_of(like), _about_of(like))
@@ -269,7 +271,9 @@ def _check_on(columns: quality.Columns, grid: grids.Grid, asset: str, index: Any
         return
 
     def text(i: int) -> str:
-        return f"{index[i]}: " + " ".join(f"{key} {float(columns[key][i])!r}" for key in PRICES if off[key][i])
+        return f"{rows.when(index[i])}: " + " ".join(
+            f"{key} {float(columns[key][i])!r}" for key in PRICES if off[key][i]
+        )
 
     found = f"{rows.count(bad.size)} off the grid: {rows.show(bad, text)}"
     fix = "Pass the tick of the finest price, or tick_size=None for prices without a grid."
@@ -282,7 +286,9 @@ def _check_vwap(placed: quality.Columns, grid: grids.Grid, asset: str, index: An
     if bad.size:
 
         def text(i: int) -> str:
-            return f"{index[i]}: " + " ".join(f"{key} {float(placed[key][i])!r}" for key in ("low", "high", "vwap"))
+            return f"{rows.when(index[i])}: " + " ".join(
+                f"{key} {float(placed[key][i])!r}" for key in ("low", "high", "vwap")
+            )
 
         found = f"{rows.count(bad.size)} with one outside: {rows.show(bad, text)}"
         fix = "Compute it from the trades of the bar, or drop the column."

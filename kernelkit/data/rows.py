@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHOWN = 3
 # More rows than this are not worth typing into a call.
@@ -33,12 +37,22 @@ def show(rows: Rows, text: Callable[[int], str]) -> str:
     return first + (f"; and {rows.size - SHOWN:,} more" if rows.size > SHOWN else "")
 
 
-def drop(rows: Rows) -> str:
-    """Return the expression that drops ``rows`` from a frame, or what stands for it where they are many.
+def when(time: pd.Timestamp) -> str:
+    """Return a time as its frame has it, with its offset from UTC, if known, and without the hours of a date.
 
-    >>> drop(np.array([3, 17]))
+    >>> import pandas as pd
+    >>> when(pd.Timestamp("2024-03-07 16:05", tz="America/New_York")), when(pd.Timestamp("2024-03-07"))
+    ('2024-03-07 16:05:00-05:00', '2024-03-07')
+    """
+    return str(time).removesuffix(" 00:00:00")
+
+
+def drop(rows: Rows, rest: str) -> str:
+    """Return the expression that drops ``rows`` from a frame: ``rest``, which keeps the others, where they are many.
+
+    >>> drop(np.array([3, 17]), "frame[frame['close'] > 0]")
     'frame.drop(frame.index[[3, 17]])'
     """
     if rows.size > DROPPABLE:
-        return "frame.drop(frame.index[rows])"
+        return rest
     return f"frame.drop(frame.index[[{', '.join(str(i) for i in rows)}]])"

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelkit.data import rows
-from kernelkit.errors import DataError, message
-from kernelkit.schema import check_clock, utc
+from kernelkit.data import quality, rows
+from kernelkit.errors import DataError, arguments, message
+from kernelkit.schema import check_clock
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -196,7 +196,7 @@ def settle(stamps: Stamps, convention: Convention) -> Reading:
     Raises `DataError` naming what has to be passed.
     """
     calendar = resolve(convention.calendar)
-    length = DAY if stamps.dates else _length(stamps.ns, convention)
+    length = DAY if stamps.dates else _length(stamps.ns, replace(convention, tz=stamps.tz))
     table = None
     if calendar != ALWAYS:
         table = schedule(calendar, int(stamps.ns[0]) - length, int(stamps.ns[-1]) + length)
@@ -214,6 +214,35 @@ def clock(ns: Int64s, reading: Reading, asset: str) -> Clock:
     made = read_as(ns, reading, asset)
     check_clock(made.open_at, made.known_at)
     return made
+
+
+@arguments()
+def in_sessions(
+    frame: pd.DataFrame,
+    calendar: str,
+    label: Literal["open", "close"] | None = None,
+    bar: str | None = None,
+    tz: str | None = None,
+) -> pd.DataFrame:
+    """Return the rows of ``frame`` whose bars are within the sessions of an exchange: without the hours around them.
+
+    Everything else is what `from_pandas` takes: ``label``, ``bar`` and ``tz`` say how the timestamps are read. Nothing
+    is dropped where ``calendar`` is "24/7". Raises `DataError` as that does.
+
+    >>> import pandas as pd
+    >>> hours = pd.date_range("2021-03-01 08:30", "2021-03-01 18:30", freq="1h", tz="America/New_York")
+    >>> day = in_sessions(pd.DataFrame({"close": 1.0}, index=hours), "XNYS", label="open")
+    >>> f"{day.index[0]:%H:%M} to {day.index[-1]:%H:%M}"
+    '09:30 to 15:30'
+    """
+    quality.check_times(frame, "frame")
+    quality.check_order(frame.index, "frame")
+    convention = Convention(label, bar, resolve(calendar), tz)
+    stamps = read(frame.index, convention, "frame")
+    reading = settle(stamps, convention)
+    if reading.table is None:
+        return frame
+    return frame[~_session_of(stamps.ns, reading)[1]]
 
 
 def schedule(calendar: str, first: int, last: int) -> Schedule:
@@ -284,7 +313,7 @@ def session_rows(calendar: str, session: Int64s) -> tuple[Schedule, Int64s]:
     at = np.minimum(np.searchsorted(table.dates, session * DAY), table.dates.size - 1)
     bad = np.flatnonzero(table.dates[at] != session * DAY)
     if bad.size:
-        found = f"{utc(int(session[bad[0]]) * DAY)[:10]}, which {calendar} does not have"
+        found = f"{_when(int(session[bad[0]]) * DAY)}, which {calendar} does not have"
         raise DataError(message(f"session of bar {bad[0]}", found, "a session", "Build bars with kk.data.from_pandas."))
     return table, at
 
@@ -304,11 +333,11 @@ def _of_dates(dates: Int64s, reading: Reading, asset: str) -> Clock:
         opened = dates - DAY if reading.convention.label == "close" else dates
         known = opened + DAY
         return Clock(dates, opened, known, (known - 1) // DAY)
-    at = np.minimum(np.searchsorted(table.dates, dates), table.dates.size - 1)
-    bad = np.flatnonzero(table.dates[at] != dates)
+    at, outside = _session_of(dates, reading)
+    bad = np.flatnonzero(outside)
     if bad.size:
-        found = f"{rows.count(bad.size)} without a session: {rows.show(bad, lambda i: utc(dates[i])[:10])}"
-        fix = f"Drop them ({rows.drop(bad)}), or pass the calendar of this market."
+        found = f"{rows.count(bad.size)} without a session: {rows.show(bad, lambda i: _when(dates[i]))}"
+        fix = f"Drop them ({rows.drop(bad, _within(reading))}), or pass the calendar of this market."
         wanted = f"one session of {reading.convention.calendar} per bar"
         raise DataError(message(f"dates of {asset!r}", found, wanted, fix))
     return Clock(dates, table.opens[at], table.closes[at], dates // DAY)
@@ -316,32 +345,69 @@ def _of_dates(dates: Int64s, reading: Reading, asset: str) -> Clock:
 
 def _of_instants(times: Int64s, reading: Reading, asset: str) -> Clock:
     table = reading.table
-    opened = times if reading.convention.label == "open" else times - reading.length
-    known = opened + reading.length
+    opened, known = _edges(times, reading)
     if table is None:
         return Clock(times, opened, known, (known - 1) // DAY)
-    at = np.maximum(np.searchsorted(table.opens, known, side="left") - 1, 0)
-    # A bar that begins just when its session ends holds the closing auction, and belongs to it.
-    bad = np.flatnonzero((opened > table.closes[at]) | (known <= table.opens[at]))
+    at, outside = _session_of(times, reading)
+    bad = np.flatnonzero(outside)
     if bad.size:
-        found = f"{rows.count(bad.size)} outside the sessions: {rows.show(bad, lambda i: utc(times[i]))}"
-        fix = f'Drop them ({rows.drop(bad)}), pass the calendar of this market ("24/5", "24/7", ...), or check tz=.'
+        zone = reading.convention.tz
+        found = f"{rows.count(bad.size)} outside the sessions: {rows.show(bad, lambda i: _when(times[i], zone))}"
+        less = rows.drop(bad, _within(reading))
+        fix = f'Drop them ({less}), pass the calendar of this market ("24/5", "24/7", ...), or check tz=.'
         wanted = f"bars within the sessions of {reading.convention.calendar}"
         raise DataError(message(f"bars of {asset!r}", found, wanted, fix))
     # A bar labelled from before the open (09:00 for 09:30) opens with its session; known_at is never made earlier.
     return Clock(times, np.maximum(opened, table.opens[at]), known, table.dates[at] // DAY)
 
 
+def _edges(times: Int64s, reading: Reading) -> tuple[Int64s, Int64s]:
+    """When bars that are labelled by an instant open, and when they are known."""
+    opened = times if reading.convention.label == "open" else times - reading.length
+    return opened, opened + reading.length
+
+
+def _session_of(labels: Int64s, reading: Reading) -> tuple[Int64s, NDArray[np.bool_]]:
+    """The session of an exchange that each label would belong to, and whether it is outside of it after all."""
+    table = reading.table
+    if table is None:
+        raise TypeError("a market that never closes has nothing outside of its sessions")
+    if reading.dates:
+        at = np.minimum(np.searchsorted(table.dates, labels), table.dates.size - 1)
+        return at, table.dates[at] != labels
+    opened, known = _edges(labels, reading)
+    at = np.maximum(np.searchsorted(table.opens, known, side="left") - 1, 0)
+    # A bar that begins just when its session ends holds the closing auction, and belongs to it.
+    return at, (opened > table.closes[at]) | (known <= table.opens[at])
+
+
+def _within(reading: Reading) -> str:
+    """The call that keeps of a frame, read like this, what is within the sessions."""
+    told = reading.convention
+    given = {"calendar": told.calendar}
+    if not reading.dates:
+        given |= {"label": told.label, "bar": told.bar, "tz": told.tz}
+    return f"kk.data.in_sessions(frame, {', '.join(f'{key}={value!r}' for key, value in given.items())})"
+
+
+def _when(ns: int | np.int64, zone: str | None = None) -> str:
+    """A label as its frame has it: an instant in its zone, a date without one."""
+    import pandas as pd
+
+    time = pd.Timestamp(int(ns))
+    return rows.when(time if zone is None else time.tz_localize("UTC").tz_convert(zone))
+
+
 def _length(times: Int64s, convention: Convention) -> int:
     if convention.label not in ("open", "close"):
         found = "none" if convention.label is None else repr(convention.label)
         fix = 'Pass label="open" or label="close"; off by one bar is a view of the future.'
-        wanted = f"whether {utc(times[0])} is the start or the end of its bar"
+        wanted = f"whether {_when(times[0], convention.tz)} is the start or the end of its bar"
         raise DataError(message("label", found, wanted, fix))
-    return bar_ns(convention.bar) if convention.bar else _step(times)
+    return bar_ns(convention.bar) if convention.bar else _step(times, convention)
 
 
-def _step(times: Int64s) -> int:
+def _step(times: Int64s, convention: Convention) -> int:
     fix = 'Pass bar="1min", "1h" or the length of a bar.'
     if times.size < 2:
         raise DataError(message("bar", "a single timestamp", "the length of a bar", fix))
@@ -349,7 +415,7 @@ def _step(times: Int64s) -> int:
     length = int(steps.min())
     if length > 20 * DAY // 24:
         fix = "Pass tz= such that every label is a midnight, or bar= with label= if they are not days of a calendar."
-        raise DataError(message("daily bars", f"labels such as {utc(times[0])}", "midnights", fix))
+        raise DataError(message("daily bars", f"labels such as {_when(times[0], convention.tz)}", "midnights", fix))
     if (steps % length).any() or (steps == length).mean() < 0.5:
         found = f"steps from {bar_text(length)} to {bar_text(int(steps.max()))}"
         raise DataError(message("bar", found, "one step from which the length of a bar is clear", fix))

@@ -60,7 +60,7 @@ def _of_trials(found: Verdict) -> list[str]:
     many = max(1.0, math.log1p(-min(p, 1.0 - 1e-12)) / math.log1p(-alone))
     if found.significant:
         more = found.n_trials * (math.log1p(-LEVEL) / math.log1p(-max(p, sys.float_info.min)) - 1.0)
-        return [f"{about(more, 'trial')} like those made so far would bring its p-value to 5 %."]
+        return [f"{about(more, 'trial')} like those made so far would undo it: its p-value would be above 5 %."]
     needed = -float(scipy.special.ndtri(-math.expm1(math.log1p(-LEVEL) / many)))
     more = e.years * (needed / t * (needed / t) - 1.0)
     longer = f"{about(more, 'year')} in which it earns as much beyond the market"
@@ -77,11 +77,16 @@ def about(more: float, unit: str) -> str:
 
     >>> about(3.42, "year"), about(0.02, "year"), about(1e300, "trial")
     ('About 3.4 more years', 'Less than one more year', 'More than 1,000,000 more trials')
+    >>> about(6.98, "trial"), about(1.2, "trial")
+    ('About 7 more trials', 'About one more trial')
     """
     if more > MOST:
         return f"More than {MOST:,} more {unit}s"
-    said = f"{more:,.1f}" if more < 9.95 else f"{more:,.0f}"
-    return f"Less than one more {unit}" if more < 0.05 else f"About {said} more {unit}s"
+    whole = unit == "trial" or more >= 9.95
+    if more < (0.5 if whole else 0.05):
+        return f"Less than one more {unit}"
+    said = f"{more:,.0f}" if whole else f"{more:,.1f}"
+    return f"About one more {unit}" if said == "1" else f"About {said} more {unit}s"
 
 
 def deflation(e: Evidence) -> tuple[np.ndarray, np.ndarray] | None:

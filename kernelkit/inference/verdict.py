@@ -38,15 +38,17 @@ class Verdict:
     def __init__(self, res: xr.Dataset, evidence: Evidence, only: Sequence[str], promises: Sequence[float]) -> None:
         self.evidence, self.only, self.promises = evidence, tuple(only), tuple(promises)
         self.costs, self.fill_model = str(res.attrs.get("costs", "")), str(res.attrs.get("fill_model", ""))
+        self._trained = int(res["training_trials"].sum()) if "training_trials" in res else 0
         self._best = _best_of(res)
         self._spread = _spread_of(self._best)
         self.break_even = _break_even_of(self._best)  # further costs that leave nothing, of what is traded
 
     @property
     def name(self) -> str:
-        """The strategy and its parameters."""
+        """The strategy and its parameters, where it has any."""
         params = {k: v for k, v in self.evidence.trial.params.items() if isinstance(v, (int, float, str))}
-        return f"{self.evidence.trial.row['strategy']}({', '.join(f'{k}={v}' for k, v in params.items())})"
+        strategy = str(self.evidence.trial.row["strategy"])
+        return f"{strategy}({', '.join(f'{k}={v}' for k, v in params.items())})" if params else strategy
 
     @property
     def sharpe_ratio(self) -> float:
@@ -174,6 +176,11 @@ class Verdict:
             ("runs", f"{f.runs:,}, of {_count(f.distinct, 'distinct trial')} on this market and span"),
             ("identical results", f"{f.alike:,}, counted once in the tests" if f.alike else "none"),
         ]
+        if len(f.of_asset) > 1:
+            found.append(("of this market", ", ".join(f"{market} {n:,}" for market, n in f.of_asset.items())))
+        if self._trained:
+            said = f"{_count(self._trained, 'trial')}, no rivals: choosing among them is part of what was tested after"
+            found.append(("in training", said))
         if f.declared:
             found.append(("declared", f"{f.declared:,} made elsewhere"))
         if f.pruned:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -38,7 +39,8 @@ class Family:
     ``sxb`` of both. A block that a trial has no sessions in is 0 throughout. ``runs`` counts every recorded run of a
     rival, ``distinct`` their keys, ``failed`` keys that never came to a result, ``pruned`` those that a search ended
     before their time, ``alike`` those whose summaries another one has too, ``apart`` distinct ones whose summaries are
-    missing or too coarse to join these blocks, ``declared`` trials made elsewhere.
+    missing or too coarse to join these blocks, ``declared`` trials made elsewhere. ``of_asset`` has how many of the
+    ``distinct`` were first tried under each permanent id, the most first; nothing once it is narrowed.
     """
 
     key: np.ndarray
@@ -64,6 +66,7 @@ class Family:
     alike: int
     apart: int
     declared: int
+    of_asset: dict[str, int]
 
     def __len__(self) -> int:
         return len(self.key)
@@ -81,7 +84,7 @@ class Family:
             )
         n = int(kept.sum())
         arrays = {name: getattr(self, name)[..., kept] for name in (*TOLD, *SUMS, *SHARED)}
-        return replace(self, **arrays, runs=n, distinct=n, failed=0, pruned=0, alike=0, apart=0)
+        return replace(self, **arrays, runs=n, distinct=n, failed=0, pruned=0, alike=0, apart=0, of_asset={})
 
 
 @dataclass
@@ -136,7 +139,7 @@ def family(
     where = holding(same.ids(asset_ids)) & (pc.field("role") == "rival") & (pc.field("synthetic") == synthetic)
     where &= (pc.field("begin") <= span[1]) & (pc.field("end") >= span[0])
     groups: dict[bytes, _Group] = {}
-    tried: set[bytes] = set()
+    tried: dict[bytes, str] = {}  # and under which ids first
     pruned: set[bytes] = set()
     ended: set[bytes] = set()  # with a result, whether or not its blocks join
     joined: set[bytes] = set()
@@ -151,7 +154,10 @@ def family(
             places = np.arange(a, len(keys), n_account)
             own, done = (places[found].tolist() for found in (status[places] != UNTOUCHED, status[places] == DONE))
             runs += len(own)
-            tried.update([keys[k] for k in own])
+            ids = row["asset_ids"] if row["together"] else [row["asset_ids"][a]]
+            market = ", ".join(i for i in ids if same.of(i) in mine)
+            for k in own:
+                tried.setdefault(keys[k], market)
             ended.update([keys[k] for k in done])
             pruned.update([keys[k] for k in places[status[places] == PRUNED].tolist()])
             if "blocks" not in row or not 0 <= row["level"][a] <= coarsest:
@@ -164,9 +170,10 @@ def family(
                 groups[known] = _Group(edges[edges > NONE], level)
             alike += groups[known].take(row, a, fresh, had) if fresh else 0
     pruned -= ended
-    counts = {"runs": runs, "distinct": len(tried), "pruned": len(pruned), "failed": len(tried - ended - pruned)}
+    counts = {"runs": runs, "distinct": len(tried), "pruned": len(pruned), "failed": len(tried.keys() - ended - pruned)}
     counts["apart"] = len(ended - joined)
-    return _joined([*groups.values()], **counts, alike=alike, declared=declared(mine, same, at, synthetic))
+    counts |= {"alike": alike, "declared": declared(mine, same, at, synthetic)}
+    return replace(_joined([*groups.values()], **counts), of_asset=dict(Counter(tried.values()).most_common()))
 
 
 def _joined(groups: Sequence[_Group], **counts: int) -> Family:
@@ -189,7 +196,7 @@ def _joined(groups: Sequence[_Group], **counts: int) -> Family:
         first += size
     told = {n: np.array([v for g in groups for v in g.told[n]], kind) for n, kind in TOLD.items()}
     fields: dict[str, Any] = told | sums | counts
-    return Family(**fields, edges=edges, level=level)
+    return Family(**fields, edges=edges, level=level, of_asset={})
 
 
 def declared(markets: set[str], same: Markets, at: str | None = None, synthetic: int = 0) -> int:

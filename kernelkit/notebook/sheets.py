@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kernelkit.batch import compare, show
-from kernelkit.batch.columns import spelt
+from kernelkit.batch.columns import shortened, spelt
 from kernelkit.batch.opened import OpenedRun, told
 from kernelkit.notebook.listing import listing
 from kernelkit.report import words
@@ -69,7 +69,8 @@ def cell(part: str, name: str, value: Any) -> str:
     """A value of a comparison as text."""
     if part == "metrics":
         return words.number(name, value)
-    return "" if value is None else spelt(value)
+    said = "" if value is None else spelt(value)
+    return shortened(said) if part == "circumstances" else said
 
 
 def one(found: xr.Dataset | OpenedRun) -> dict[str, str]:

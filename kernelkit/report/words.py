@@ -8,7 +8,7 @@ from typing import Any
 
 PERCENT = ("total_return", "cagr", "volatility", "max_drawdown", "win_rate", "exposure")
 RATIO = ("sharpe_ratio", "sortino_ratio", "calmar_ratio", "profit_factor", "turnover")
-COUNT = ("n_fills", "n_trades", "max_drawdown_duration")
+COUNT = ("n_fills", "n_trades", "max_drawdown_duration", "folds")
 MONEY = ("fees", "final_equity")
 _LABELS = {
     "cagr": "CAGR",
@@ -74,7 +74,7 @@ def size(count: float) -> str:
 def known(metric: str) -> bool:
     """Whether the unit of a metric shows in its name.
 
-    >>> known("oos_sharpe_ratio"), known("folds")
+    >>> known("oos_sharpe_ratio"), known("efficiency")
     (True, False)
     """
     return _is(metric, (*PERCENT, *RATIO, *COUNT, *MONEY))

@@ -108,6 +108,20 @@ def test_show_tells_all_of_a_run(three: Path, invoke: Invoke) -> None:
     assert told == runs.read_run(folder).to_json()
 
 
+def test_hashes_are_as_long_as_tells_them_apart_and_whole_in_json(three: Path, invoke: Invoke) -> None:
+    commit, lineage = "0123456789abcdef" * 2 + "01234567", "fedcba9876543210" * 4
+    told = {"git": {"commit": commit, "dirty": True}, "data": {"name": "spx", "lineage": lineage}}
+    keep(three / "hashed-77", **told)
+    lines = [" ".join(line.split()) for line in invoke("show", "hashed")[1].splitlines()]
+    assert "code 0123456789ab, with changes" in lines
+    assert "data spx, lineage fedcba987654" in lines
+    compared = invoke("compare", "hashed", "1a2")[1]
+    assert "spx fedcba987654 " in compared
+    assert lineage[:13] not in compared
+    for command in (("show", "hashed"), ("compare", "hashed", "1a2")):
+        assert lineage in invoke(*command, "--json")[1]
+
+
 def test_show__tells_the_verdict_and_the_tags(three: Path, invoke: Invoke) -> None:
     verdict = {"judgement": "not significant", "meaning": "31 of 100 worlds.", "p_value": 0.31}
     folder = keep(three / "judged-77", verdict=verdict)

@@ -23,9 +23,9 @@ def output(**data: str) -> dict[str, Any]:
     return {"output_type": "display_data", "metadata": {}, "data": {names[kind]: text for kind, text in data.items()}}
 
 
-def render(tmp_path: Path, write_notebook: Any, *outputs: dict[str, Any], **options: Any) -> str:
+def render(tmp_path: Path, write_notebook: Any, *outputs: dict[str, Any], values: Any = None, **options: Any) -> str:
     path = write_notebook(tmp_path / "a.ipynb", "secret = 1", parameters="n = 1  # how many", title="A <title>")
-    (job,) = plan(path, {"n": 2}, tmp_path, **options)
+    (job,) = plan(path, {"n": 2} if values is None else values, tmp_path, **options)
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     notebook.cells[-1].outputs = [nbformat.from_dict(one) for one in outputs]
     created = "2026-01-02T03:04:05.678Z"
@@ -44,6 +44,13 @@ def test_around_the_notebook(tmp_path: Path, write_notebook: Any) -> None:
     assert "secret" in html
     assert "the result" in html
     assert "<h1>" not in html.split("<main>")[1]
+
+
+@pytest.mark.parametrize("values", [{}, {"n": 2}])
+def test_bold_is_explained_where_something_is(tmp_path: Path, write_notebook: Any, values: dict[str, Any]) -> None:
+    html = render(tmp_path, write_notebook, values=values)
+    assert ("given for this run" in html) is bool(values)
+    assert ('class="changed"' in html) is bool(values)
 
 
 def test_every_metric_of_a_backtest_has_its_unit() -> None:

@@ -8,6 +8,7 @@ import kernelkit as kk
 from kernelkit.batch import trail
 from kernelkit.data.synthetic import minute_bars
 from kernelkit.errors import UsageError
+from kernelkit.notebook.benchmark import buy_and_hold
 
 
 @kk.strategy
@@ -46,6 +47,13 @@ def test_trail__what_was_tried_on_generated_data_is_no_rival_of_what_is_real(bar
     assert (found["distinct"], found["cost"]["counts"][0]["trials"]) == (3, 1)
     assert found["cost"]["best"] == pytest.approx(float(res["sharpe_ratio"]))
     assert trail.overview()["strategies"][0]["best_sharpe_ratio"] == found["cost"]["best"]
+
+
+def test_trail__what_only_stands_beside_others_is_not_listed(bars):
+    kk.backtest(bars, trend, {"n": 20})
+    buy_and_hold(bars)
+    assert len(kk.ledger.trials(role="benchmark")) == 1  # or this test says nothing
+    assert [one["strategy"] for one in trail.overview()["strategies"]] == ["trend"]
 
 
 def test_trail__a_few_good_days_are_not_the_best_of_years(bars):

@@ -22,6 +22,13 @@ def refused(bad):
     return str(caught.value)
 
 
+def typed(text, after, until, **names):
+    """What the advice of an error comes to where it is typed."""
+    advice = text[text.index(after) + len(after) :].splitlines()[0]
+    end = advice.rindex(until) if until == "." else advice.index(until)
+    return eval(advice[:end], {"pd": pd, "np": np, **names})
+
+
 def test_columns__names_are_matched_without_case_or_blanks(frame):
     sound = frame(DAYS)
     renamed = sound.rename(columns={"open": "Open", "high": " HIGH ", "close": "Close"})
@@ -130,7 +137,31 @@ def test_index__nat(frame):
 def test_index__not_times(frame):
     text = refused(frame(DAYS).reset_index(drop=True))
     assert "RangeIndex of int64, wanted a DatetimeIndex" in text
-    assert "set_index(pd.to_datetime" in text
+    assert "set_index(pd.to_datetime(...)), given the column" in text
+
+
+def test_columns__an_adjusted_close_is_left_out_or_applied_to_all_prices(frame):
+    sound = frame(DAYS)
+    vendor = sound.rename(columns=str.title).assign(**{"Adj Close": sound["close"] * 0.5})
+    text = refused(vendor)
+    assert "unknown 'Adj Close'" in text
+    assert "prices must be of one kind" in text
+    assert "kk.data.with_actions" in text
+    dropped = quality.columns(typed(text, "either drop it, ", ", and give", frame=vendor), "X")
+    assert np.array_equal(dropped["close"], sound["close"])
+    scaled = quality.columns(typed(text, "scale all of them as it is, ", ".", frame=vendor), "X")
+    assert all(np.allclose(scaled[name], sound[name] * 0.5) for name in quality.PRICES)
+    assert np.array_equal(scaled["volume"], sound["volume"])
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("close", np.nan), ("open", -1.0), ("high", 1e-3), ("low", 1e6), ("volume", -1.0)]
+)
+def test_drop_advice__of_many_rows_is_an_expression_that_can_be_typed(frame, column, value):
+    bad = frame(pd.date_range("2020-01-06", periods=100)).rename(columns=str.title)
+    bad.iloc[:70, bad.columns.get_loc(column.title())] = value
+    repaired = typed(refused(bad), "drop them: ", ".", frame=bad)
+    assert quality.columns(repaired, "X")["close"].size == 30
 
 
 def test_frame__empty(frame):

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernelkit.data import from_pandas, sessions
+import kernelkit as kk
+from kernelkit.data import from_pandas, in_sessions, sessions
 from kernelkit.errors import DataError
 
 
@@ -104,7 +105,7 @@ def test_intraday__bar_closing_at_midnight_belongs_to_the_day_before(frame):
 
 def test_intraday__label_is_required(frame, minutes):
     with pytest.raises(
-        DataError, match="label: found none, wanted whether 2021-03-01T00:00:00 is the start or the end"
+        DataError, match="label: found none, wanted whether 2021-03-01 00:00:00\\+00:00 is the start or the end"
     ):
         from_pandas(frame(minutes(5)), calendar="24/7")
     with pytest.raises(DataError, match="label: found 'left'"):
@@ -152,8 +153,40 @@ def test_hourly__first_bar_opens_with_the_session_and_auction_bar_belongs_to_it(
 
 def test_intraday__bars_outside_the_session_are_named(frame):
     index = pd.date_range("2021-03-01 08:00", "2021-03-01 18:00", freq="1h", tz="America/New_York")
-    with pytest.raises(DataError, match=r"3 rows outside the sessions: row 0 .*\[\[0, 9, 10\]\]"):
+    named = r"3 rows outside the sessions: row 0 \(2021-03-01 08:00:00-05:00\).*\[\[0, 9, 10\]\]"
+    with pytest.raises(DataError, match=named):
         from_pandas(frame(index), calendar="XNYS", label="open")
+
+
+@pytest.mark.parametrize("tz", [None, "America/New_York", "UTC"])
+def test_intraday__many_bars_outside_are_dropped_by_the_call_that_is_named(frame, tz):
+    """Sessions until 16:00, on 2023-11-24 until 13:00, each with the bar of its closing auction."""
+    days = pd.DatetimeIndex(["2023-11-22", "2023-11-24", "2023-11-27"])
+    index = pd.DatetimeIndex([day + pd.Timedelta(minutes=k) for day in days for k in range(240, 1200, 5)])
+    index = index if tz is None else index.tz_localize("America/New_York").tz_convert(tz)
+    reading = {"calendar": "XNYS", "label": "close"} | ({"tz": "America/New_York"} if tz is None else {})
+    with pytest.raises(DataError) as caught:
+        from_pandas(frame(index), **reading)
+    text = str(caught.value)
+    offset = "09:00:00+00:00" if tz == "UTC" else "04:00:00-05:00"
+    assert f"row 0 (2023-11-22 {offset})" in text
+    advice = text[text.index("Drop them (") + len("Drop them (") : text.index("), pass the calendar")]
+    left = eval(advice, {"frame": frame(index), "kk": kk})
+    bars = from_pandas(left, **reading)
+    assert bars.sizes["time"] == 79 + 43 + 79
+    assert times(bars, "known_at")[78] == "2023-11-22T21:05:00"
+    assert times(bars, "known_at")[79 + 42] == "2023-11-24T18:05:00"
+
+
+def test_in_sessions__keeps_dates_of_sessions_and_all_of_what_never_closes(frame):
+    days = pd.date_range("2021-07-01", periods=6)
+    kept = in_sessions(frame(days), "XNYS").index
+    assert [f"{day:%d}" for day in kept] == ["01", "02", "06"]
+    assert in_sessions(frame(days), "24/7").index.equals(days)
+    with pytest.raises(DataError, match="index of 'frame'"):
+        in_sessions(frame(days).reset_index(drop=True), "XNYS")
+    with pytest.raises(DataError, match="calendar: found 'NYX'"):
+        in_sessions(frame(days), "NYX")
 
 
 def test_bar__derived_only_from_a_clear_step(frame, minutes):

@@ -125,7 +125,10 @@ def test_a_walk_forward_is_one_rival(bars: xr.Dataset) -> None:
     found = judged(res)
     assert found.n_trials == 1
     assert found.sharpe_ratio == float(res["sharpe_ratio"])
-    assert str(found).startswith("NOT SIGNIFICANT: cross(")
+    assert str(found).startswith("NOT SIGNIFICANT: cross ")  # a fold's parameters are its own
+    trained = dict(found.sections["Tried"])["in training"]
+    assert trained.startswith(f"{4 * res.sizes['fold']} trials, no rivals")
+    assert "in training" not in str(judged(kk.backtest(bars, cross, {"fast": 10, "slow": 50}, start="2001")))
 
 
 def going_on(seed: int, coefficient: float, days: int = 1_500) -> pd.DataFrame:

@@ -100,6 +100,7 @@ def test_j7__equal_data_under_another_id_are_one_market(new_process: Callable[[]
         ledger.compact()
     ledger.declare(7, "by a colleague", asset="copy")
     assert [ledger.family([i], (0, 100)).declared for i in "AB"] == [7, 0]
+    assert [ledger.family([i], (0, 100)).of_asset for i in ("A", "B")] == [{"A": 2, "copy": 2}, {"B": 2}]
 
 
 def test_j7__two_equal_blocks_by_chance_are_no_market() -> None:
@@ -121,7 +122,9 @@ def test_j7__real_bars_under_another_id_are_the_same_market() -> None:
     res = kk.backtest(renamed, trend, grid={"n": [10, 40, 60]})
     span = tuple(bars["time"].values[[0, -1]].astype("datetime64[ns]").astype("i8").tolist())
     assert len(ledger.family(["index:SPX"], span)) == len(ledger.family(["my:FUND"], span)) == 5
-    assert kk.verdict(res).n_trials == 5
+    found = kk.verdict(res)
+    assert found.n_trials == 5
+    assert dict(found.sections["Tried"])["of this market"] == "my:FUND 3, index:SPX 2"
     kk.backtest(kk.data.load("synthetic_minute", n=3000), trend)
     assert len(ledger.family(["index:SPX"], span)) == 5
 

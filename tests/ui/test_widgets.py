@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import groupby
 from pathlib import Path
 
 import nbformat
@@ -84,6 +85,16 @@ def test_chart__wheel_zooms_at_the_pointer_and_the_kernel_sends_every_bar(sessio
     assert last - first < ROWS / 10
     assert first < under < last
     session.shoot("widgets-zoomed")
+
+
+def test_chart__a_position_that_is_held_is_one_area(chart):
+    row = chart.evaluate("""canvas => {
+        const [wide, y] = [Math.floor(canvas.width * 0.9), Math.floor(canvas.height * 0.938)];
+        return Array.from(canvas.getContext('2d').getImageData(0, y, wide, 1).data);
+    }""")
+    colours = [tuple(row[k : k + 4]) for k in range(0, len(row), 4)]
+    wide = [len([*same]) for (red, _, blue, _), same in groupby(colours) if blue > red + 30]
+    assert max(wide) > 20  # pieces that are drawn apart have a seam every few pixels
 
 
 def test_chart__drag_pans_and_double_click_shows_all(session, chart):

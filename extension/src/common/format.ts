@@ -17,6 +17,7 @@ const KINDS: Record<string, Kind> = {
   win_rate: 'percent',
   profit_factor: 'ratio',
   exposure: 'percent',
+  folds: 'count',
   turnover: 'ratio',
   fees: 'money',
   final_equity: 'money'
@@ -83,7 +84,7 @@ export function metricText(name: string, value: number | null | undefined): stri
     case 'percent':
       return `${decimal(100 * value, 1)} %`;
     case 'count':
-      return decimal(value, Number.isInteger(value) ? 0 : 1);
+      return decimal(value, 0);
     case 'money':
       return decimal(value, Math.abs(value) < 1000 ? 2 : 0);
     case 'ratio':

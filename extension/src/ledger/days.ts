@@ -11,6 +11,8 @@ const TOP = 8;
 const BOTTOM = 108;
 const HEIGHT = 130;
 const DAY = 86_400_000;
+/** So much time is shown at least, none of it after the last day. */
+const WEEK = 6 * DAY;
 /** A bar is at least so wide, however many days there are. */
 const BAR = [2, 18] as const;
 
@@ -18,8 +20,7 @@ const BAR = [2, 18] as const;
 export function drawDays(days: readonly IDay[], width: number): HTMLElement {
   const moments = days.map(day => Date.parse(day.day));
   const [first, last] = [moments[0] ?? 0, moments[moments.length - 1] ?? 0];
-  const margin = Math.max(DAY, 3 * DAY - (last - first) / 2);
-  const span: [number, number] = [first - margin, last + margin];
+  const span: [number, number] = [Math.min(first, last - WEEK) - DAY / 2, last + DAY / 2];
   const sides = { left: LEFT, right: width - 24 };
   const x = numberScale(span, [sides.left, sides.right]);
   const most = Math.max(...days.map(day => day.trials));

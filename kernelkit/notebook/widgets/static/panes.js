@@ -405,20 +405,24 @@ function panes(model, root, { fail, say }, attributes = {}) {
       line(ctx, found, 'drawdown', from, to, x, y, colours.red, 1.1);
     },
     position(ctx, { y }, found, from, to, x, colours) {
-      const lo = found.arrays.position_lo,
-        hi = found.arrays.position_hi,
-        zero = y.at(0);
-      for (let k = from; k <= to; k++) {
-        const [a, b] = [k, k + 1].map(n => Math.round(x(Math.min(found.end, found.first + n * found.step)))); // no seams
-        for (const [value, colour] of [
-          [Math.max(0, hi[k]), colours.blue],
-          [Math.min(0, lo[k]), colours.red]
-        ]) {
-          if (!value) continue;
-          ctx.globalAlpha = 0.55;
-          ctx.fillStyle = colour;
-          ctx.fillRect(a, Math.min(zero, y.at(value)), Math.max(1, b - a), Math.abs(y.at(value) - zero));
+      const { position_lo: lo, position_hi: hi } = found.arrays,
+        zero = y.at(0),
+        edge = k => x(Math.min(found.end, found.first + k * found.step));
+      ctx.globalAlpha = 0.55;
+      for (const [colour, held] of [
+        [colours.blue, k => Math.max(0, hi[k] || 0)],
+        [colours.red, k => Math.min(0, lo[k] || 0)]
+      ]) {
+        ctx.beginPath(); // one area: pieces that are filled apart leave a seam or overlap in each
+        ctx.moveTo(edge(from), zero);
+        for (let k = from; k <= to; k++) {
+          const at = y.at(held(k));
+          ctx.lineTo(edge(k), at);
+          ctx.lineTo(edge(k + 1), at);
         }
+        ctx.lineTo(edge(to + 1), zero);
+        ctx.fillStyle = colour;
+        ctx.fill();
       }
       ctx.globalAlpha = 1;
     }
