@@ -23,7 +23,8 @@ def faults(
     """A sentence for each parameter that names a file which is not there, by its default where `given` has it not.
 
     Files count from `root`; near ones are looked for below it, but not in the folder `without`, that of the runs. What
-    has neither a slash nor one of the `ENDINGS` is a name, and what has a scheme lies elsewhere: neither is looked at.
+    has none of the `ENDINGS` is a name, or somebody's own kind of file, and what has a scheme lies elsewhere: neither
+    is looked at.
     """
     found = dict[str, str]()
     for parameter in parameters:
@@ -48,9 +49,9 @@ def _fault(name: str, value: str, root: Path, without: Path) -> str:
     endings = ENDINGS[name]
     file = value if name == "data" else value.partition(":")[0]
     path = PurePath(file)
-    if "://" in value or not (path.suffix in endings or len(path.parts) > 1):
+    if "://" in value or path.suffix not in endings:
         return ""
-    if path.suffix in endings and is_file(root / path / "zarr.json" if name == "data" else root / path):
+    if is_file(root / path / "zarr.json" if name == "data" else root / path):
         return ""
     if near := _near(path, endings, root, without):
         verb = "is" if len(near) == 1 else "are"

@@ -38,11 +38,10 @@ def fault(project: Path, **values: str) -> str:
         ({"strategy": "mine/notes.ipynb:a"}, ""),
         ({"strategy": "notes.ipynb:a"}, "strategy: there is no notes.ipynb here; mine/notes.ipynb is"),
         ({"strategy": "mine/breakuot.py"}, "strategy: there is no mine/breakuot.py here; mine/breakout.py is"),
-        ({"strategy": "mine/breakout"}, "strategy: there is no mine/breakout here; mine/breakout.py is"),
         ({"data": "prices.zarr"}, "data: there is no prices.zarr here; mine/prices.zarr is"),
         ({"data": "mine/prices.zarr", "strategy": "mine/breakout.py"}, ""),
         ({"data": "nosuch.zarr"}, "data: found no nosuch.zarr, wanted a name, or a folder .zarr."),
-        ({"data": "mine/breakout.py"}, "data: found no mine/breakout.py, wanted a name, or a folder .zarr."),
+        ({"data": "prices/own.csv", "strategy": "BTC/USD"}, ""),  # of somebody's notebook, which knows what they are
         # of a run, whose files are no project's
         ({"strategy": "turtle.py"}, "strategy: found no turtle.py, wanted a name, or a file .py or .ipynb."),
         ({"data": "s3://bucket/own.zarr", "strategy": "momentum"}, ""),
