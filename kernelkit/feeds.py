@@ -38,7 +38,12 @@ def rows(bars: Any) -> int:
         return 0
     if hasattr(bars, "sizes"):
         return int(bars.sizes.get("time", 0))
-    return max(map(rows, bars.values()), default=0) if isinstance(bars, Mapping) else len(bars)
+    if isinstance(bars, Mapping):
+        return max(map(rows, bars.values()), default=0)
+    if not hasattr(bars, "columns"):
+        fix = "Hand over what kk.data.from_pandas reads, or Datasets of bars."
+        raise DataError(message("a feed", type(bars).__name__, "bars", fix))
+    return len(bars)
 
 
 def _polled(poll: Poll, every: float, idle: float | None, taken: Callable[[], int]) -> Iterator[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
@@ -181,6 +182,12 @@ def follow(  # noqa: PLR0913  its settings are keywords
     (31, True)
     """
     folder = Path(into)
+    for name, seconds in (("every", every), ("idle", idle)):
+        possible = isinstance(seconds, int | float) and 0.0 <= seconds < math.inf
+        if not possible and not (seconds is None and name == "idle"):
+            raise UsageError(message(f"{name} of kk.follow", repr(seconds), "seconds, 0 or more", "Write 1.0."))
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(message(f"into={str(folder)!r}", "a file", "the folder of the run", "Name another."))
     if (folder / "run.json").exists():
         run = runs.resume(folder, strategy)
         given = {"account": account, "venue": venue, "fill_model": fill_model}

@@ -158,6 +158,17 @@ def test_bars_handed_over_again__are_passed_by_and_changed_or_late_ones_refused(
     assert (live.run.bars, late.run.bars) == (62, 15)
 
 
+def test_what_is_no_feed__is_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="a feed: found int, wanted bars"):
+        list(kk.follow([3], channel, into=tmp_path / "run", bars=part(0, 50)))
+    for wrong in ({"every": -1.0}, {"every": float("nan")}, {"idle": -1.0}, {"every": None}):
+        with pytest.raises(UsageError, match=rf"{next(iter(wrong))} of kk.follow"):
+            kk.follow([], channel, into=tmp_path / "own", bars=part(0, 50), **wrong)
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="found a file, wanted the folder"):
+        kk.follow([], channel, into=tmp_path / "file", bars=part(0, 50))
+
+
 @pytest.mark.parametrize("strategy", [weekly, both])
 def test_what_looks_further_back__follows_too(tmp_path: Path, strategy: Any) -> None:
     bars = minute_bars(900)

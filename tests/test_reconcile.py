@@ -329,6 +329,8 @@ def test_reconcile__finer_bars_say_where_the_market_was():
         (REAL.assign(time=pd.Timestamp("1990-01-01")), "fill of AAPL: found 1990-01-01"),
         (REAL.assign(order=-1), "order of fill 0"),
         (REAL.assign(price="12 USD"), "price of the broker's fills"),
+        (REAL.assign(price=-5.0), "price of fill 0: found -5.0, wanted one above 0"),
+        (REAL.assign(reference=0.0), "reference of fill 0: found 0.0, wanted one above 0"),
     ],
 )
 def test_reconcile__says_what_it_cannot_read(real, text):
@@ -345,6 +347,17 @@ def test_reconcile__says_what_does_not_fit():
         kk.reconcile(kk.backtest(BARS, trend, grid={"n": [10, 20]}), REAL)
     with pytest.raises(kk.errors.UsageError, match="by: found nothing"):
         kk.reconcile(RES, REAL).by()
+    with pytest.raises(kk.errors.UsageError, match="by: found"):
+        kk.reconcile(RES, REAL).by(["side"])
+    with pytest.raises(kk.errors.UsageError, match="columns: found 5, wanted a dict"):
+        kk.reconcile(RES, REAL, columns=5)
+    for sent in ("abc", 5, [float("nan")]):
+        with pytest.raises(kk.errors.UsageError, match=r"sent: found .* wanted numbers of orders"):
+            kk.reconcile(RES, REAL, sent=sent)
+
+
+def test_reconcile__a_distance_beyond_any_span_pairs_what_a_wide_one_does():
+    assert kk.reconcile(RES, REAL, within="100000D").parts == kk.reconcile(RES, REAL, within="20000D").parts
 
 
 def test_reconcile__is_shown_in_words():

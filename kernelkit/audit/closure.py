@@ -32,6 +32,7 @@ CODE = (ModuleType, FunctionType, BuiltinFunctionType, np.ufunc)
 SPECIAL = {"__slots__", "__new__", "__init_subclass__", "__reduce_ex__", "__del__"}
 DIGITS = 5  # significant digits from which on a number was computed, not typed
 FEW = 64  # numbers of one value that are looked at one by one
+WORD = 64  # bits of a number that a strategy computes with; a longer one is a list in disguise
 
 
 def plain(value: Any) -> FunctionType | None:
@@ -234,7 +235,9 @@ def opaque(values: Mapping[str, Any], bars: xr.Dataset) -> list[str]:
 
 
 def _is_long(value: Any) -> bool:
-    """Whether it is a text or a collection of more than `FEW` plain values: so many can tell of bars."""
+    """Whether it is a long text, number or collection of plain values: so much can tell of bars."""
+    if isinstance(value, int):
+        return value.bit_length() > WORD
     if isinstance(value, (str, bytes)):
         return len(value) > FEW
     inside = isinstance(value, HOLDERS)

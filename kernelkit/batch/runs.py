@@ -108,6 +108,7 @@ _KINDS: dict[str, Any] = {
     "progress": int | float,
     "seed": int | None,
 }
+_INSIDE: dict[str, Any] = {"metrics": int | float | None, "versions": str}
 
 
 def read_run(path: str | Path) -> Run:
@@ -152,6 +153,10 @@ def _from_json(record: object, file: Path) -> Run:
     values["status"] = _FORMER.get(str(values["status"]), values["status"])
     if values["status"] not in _STORED:
         wrong.append(f"status is {values['status']!r}")
+    for name, kind in _INSIDE.items():
+        held = values[name]
+        inside = held.items() if isinstance(held, dict) else ()
+        wrong += [f"{name}[{key!r}] is {value!r}" for key, value in inside if not isinstance(value, kind)]
     if wrong:
         raise RunError(f"{file}: not a run record, {'; '.join(wrong)}")
     return Run(**cast("dict[str, Any]", values))

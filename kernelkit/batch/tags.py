@@ -12,8 +12,8 @@ from kernelkit.files import write_atomic
 
 FILE = "tags.json"
 MOST = 20
-# One word, as a search for it is one.
-_TAG = re.compile(r"[^\s,\x00-\x1f]{1,40}\Z")
+# One word, as a search for it is one; halves of a pair of surrogates are no letters.
+_TAG = re.compile(r"[^\s,\x00-\x1f\ud800-\udfff]{1,40}\Z")
 
 
 def read_tags(folder: Path) -> tuple[str, ...]:

@@ -32,6 +32,8 @@ def load(path: str | Path) -> Any:
     except yaml.MarkedYAMLError as error:
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UsageError(f"{path}: {error.problem}{line}") from None
+    except RecursionError:
+        raise UsageError(f"{path}: lists within lists, too deep to be read") from None
     except yaml.YAMLError as error:
         raise UsageError(f"{path}: not YAML: {str(error).partition(chr(10))[0]}") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ WORDS = {
 }
 # Bars on either side of a simulated fill in which a real one may be the same.
 BARS = 5
+FARTHEST = 4 * 10**18  # ns, more than any span; with a time it still fits in 64 bits
 NS = "datetime64[ns]"
 
 
@@ -67,7 +69,8 @@ class Reconciliation:
 
     def by(self, *columns: str) -> pd.DataFrame:
         """The gap and its parts, summed by columns of `pieces`, such as ``"asset"`` or ``"side"``."""
-        unknown = [c for c in columns if c not in self.pieces.columns]
+        known = list(self.pieces.columns)
+        unknown = [c for c in columns if c not in known]
         if unknown or not columns:
             wanted = f"columns of {', '.join(self.pieces.columns)}"
             raise UsageError(message("by", unknown[0] if unknown else "nothing", wanted, 'Write by("asset").'))
@@ -127,6 +130,7 @@ def reconcile(
     {'signal': 0.0, 'timing': 0.0, 'price': -50.0, 'fees': -7.0, 'missed': 0.0}
     """
     res = selected(res, sel)
+    numbers = None if sent is None else _numbers(sent)
     curves, trial = one_trial(res)
     recipe = curves.recipe
     _check(res)
@@ -134,9 +138,18 @@ def reconcile(
     ours, theirs = fills(res), read(broker_fills, columns, market.assets)
     market.check(theirs["time"].to_numpy(), theirs["asset"])
     window = _window(within, market)
-    pieces = _pieces(ours, theirs, market, window, None if sent is None else {int(order) for order in sent})
+    pieces = _pieces(ours, theirs, market, window, numbers)
     real, simulated = (market.profit(table) for table in (theirs, _signed(ours)))
     return Reconciliation(real, simulated, pieces, _slippage(theirs, pieces, orders(res), market))
+
+
+def _numbers(sent: Iterable[int]) -> set[int]:
+    """The numbers of orders."""
+    try:
+        return {operator.index(order) for order in sent}
+    except TypeError:
+        fix = "Write sent=range(1, 9), or take them from kk.orders(res)."
+        raise UsageError(message("sent", repr(sent)[:80], "numbers of orders", fix)) from None
 
 
 def _check(res: xr.Dataset) -> None:
@@ -161,7 +174,7 @@ def _window(within: Any, market: Market) -> int:
         raise UsageError(message("within", f"{within!r} ({error})", "a duration", "Write '30min'.")) from None
     if found is pd.NaT or found < pd.Timedelta(0):
         raise UsageError(message("within", within, "a duration, 0 or more", "Write '30min'."))
-    return int(found.as_unit("ns").value)
+    return min(int(found.as_unit("ns").value), FARTHEST)
 
 
 def _signed(table: pd.DataFrame) -> pd.DataFrame:

@@ -26,6 +26,8 @@ def read(given: Any, columns: Mapping[str, str] | None, assets: Sequence[str]) -
     import pandas as pd
 
     table = _frame(given)
+    if not isinstance(columns, Mapping | None):
+        raise UsageError(message("columns", repr(columns)[:80], "a dict by name", "Write {'price': 'AvgPx'}."))
     names = {**{name: name for name in (*COLUMNS, "side")}, **(columns or {})}
     if unknown := set(names) - {*COLUMNS, "side"}:
         wanted = ", ".join((*COLUMNS, "side"))
@@ -44,6 +46,10 @@ def read(given: Any, columns: Mapping[str, str] | None, assets: Sequence[str]) -
         given_too = names[name] in table.columns
         found[name] = _numbers(table[names[name]], name, empty=True).fillna(nothing) if given_too else nothing
     found["order"] = _orders(table[names["order"]]) if names["order"] in table.columns else 0
+    for name in ("price", "reference"):
+        if (wrong := np.flatnonzero(found[name] <= 0.0)).size:
+            value, fix = found[name][wrong[0]], "Take the row out, or correct it."
+            raise DataError(message(f"{name} of fill {wrong[0]}", value, "one above 0", fix))
     if (idle := np.flatnonzero(found["quantity"] == 0.0)).size:
         raise DataError(message(f"quantity of fill {idle[0]}", 0.0, "what was traded", "Take the row out."))
     return found.sort_values("time", kind="stable", ignore_index=True)

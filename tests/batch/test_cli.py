@@ -107,6 +107,13 @@ def test_a_full_disk_names_the_file_and_the_way_on(
     )
 
 
+def test_what_is_no_address_of_a_cluster_is_refused(tmp_path: Path, write_notebook: Any, invoke: Invoke) -> None:
+    write_notebook(tmp_path / "a.ipynb", "n", parameters="n = 1")
+    code, _, error = invoke("run", "a.ipynb", "--cluster", "nonsense")
+    assert (code, "address of a cluster: found 'nonsense'" in error) == (2, True)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_dry_run_prints_the_runs(tmp_path: Path, write_notebook: Any, invoke: Invoke) -> None:
     write_notebook(tmp_path / "a.ipynb", "1", parameters="n = 1\nfast = '5:50:5'")
     code, out, err = invoke("run", "a.ipynb", "-p", "n=1,2", "-p", "fast=5:20:5", "--dry-run")

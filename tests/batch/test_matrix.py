@@ -143,6 +143,7 @@ def test_options_of_the_file_and_what_takes_their_place(notebooks: Path) -> None
         ("template: a.ipynb\nexclude: [{n: x}]\n", "exclude 1 of batch.yaml: n: 'x' is not an int"),
         ("template: a.ipynb\nexclude: [{n: 1}]\n", "batch.yaml: found no run that exclude leaves, wanted one"),
         ("template: a.ipynb\ntemplate: b.ipynb\n", "batch.yaml: template stands there twice in line 2"),
+        ("[" * 50_000, "batch.yaml: lists within lists, too deep to be read"),
         ("template: [a\n", "batch.yaml: expected ',' or ']', but got '<stream end>' in line 2"),
     ],
 )

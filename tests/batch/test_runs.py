@@ -125,6 +125,8 @@ def test_table__tells_runs_of_a_batch_apart_by_what_they_were_given() -> None:
         ({"id": None}, "id is None"),
         ({"status": "lost"}, "status is 'lost'"),
         ({"metrics": []}, r"metrics is \[\]"),
+        ({"metrics": {"a": "txt"}}, r"metrics\['a'\] is 'txt'"),
+        ({"versions": {"numpy": 3}}, r"versions\['numpy'\] is 3"),
         ({"progress": "half"}, "progress is 'half'"),
     ],
 )

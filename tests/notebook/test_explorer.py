@@ -128,6 +128,24 @@ def test_explorer__another_place_of_the_other_dims_stays_and_its_trials_are_not_
     assert shown.cursor == [3, 1]
 
 
+@pytest.mark.parametrize("message", [{"i": -1, "j": 0}, {"i": 0, "j": 3}, {"i": 10**30, "j": 0}])
+def test_explorer__a_cell_that_is_not_there_selects_nothing(res, message):
+    shown = explorer(res, selection=kk_selection())
+    with pytest.raises(UsageError, match="wanted a cell"):
+        shown.heard("pick", message)
+    assert shown.selection.trial is None
+
+
+@pytest.mark.parametrize("said", [{"trial": "x"}, {"trade": "x"}, {"span": [1]}, {"span": ["a", "b"]}, {"span": 3}])
+def test_explorer__a_selection_that_is_none_is_taken_back(res, said):
+    shown = explorer(res, selection=kk_selection())
+    shown.heard("pick", {"i": 3, "j": 1})
+    before = dict(shown.selected)
+    shown.selected = said
+    assert shown.selected == before
+    assert shown.selection.trial == {"fast": 10, "slow": 80, "weight": before["trial"]["weight"]}
+
+
 def kk_selection():
     from kernelkit.notebook.widgets import Selection
 

@@ -118,7 +118,11 @@ def test_message__is_answered_with_arrays_or_one_line(monkeypatch):
     monkeypatch.setattr(widget, "send", lambda content, buffers=None: sent.append((content, buffers)))
     widget._receive(widget, {"kind": "twice", "values": [1.0, 2.0]}, [])
     widget._receive(widget, {"kind": "bad"}, [])
-    (answer, [data]), (fault, _) = sent
+    widget._receive(widget, {"kind": "twice"}, [])
+    widget._receive(widget, None, [])
+    (answer, [data]), (fault, _), (lacking, _), (nothing, _) = sent
+    assert lacking["text"] == "KeyError: 'values'"
+    assert nothing["text"].startswith("TypeError: ")
     assert answer["asked"] == "twice"
     assert np.frombuffer(data, answer["arrays"]["twice"]["dtype"]).tolist() == [2.0, 4.0]
     assert fault == {"kind": "error", "arrays": {}, "text": "no such thing"}

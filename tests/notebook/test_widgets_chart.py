@@ -205,6 +205,11 @@ def test_chart__of_a_stored_result_says_what_it_lacks(grid, bars, tmp_path):
         chart(stored, bars.isel(time=slice(0, 100)))
 
 
+def test_chart__of_other_assets_is_one_line(grid):
+    with pytest.raises(DataError, match="bars: found no SPX, wanted the assets of the result"):
+        chart(grid, kk.data.load("nasdaq_index"))
+
+
 def test_chart__without_a_curve_is_one_line(grid):
     with pytest.raises(UsageError, match="no equity over time"):
         chart(grid[["sharpe_ratio"]])

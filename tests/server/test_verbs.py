@@ -165,6 +165,7 @@ async def test_tags__are_kept_beside_the_record(jp_fetch, get, jp_root_dir):
         ('{"tags": ["two words"]}', 400, "a tag: found 'two words'"),
         ('{"tags": ["100%,"]}', 400, "a tag: found '100%,'"),
         ('{"tags": [1]}', 400, "a tag: found 1"),
+        ('{"tags": ["\\ud800"]}', 400, "a tag: found '\\ud800'"),
         (json.dumps({"tags": ["x" * 41]}), 400, "a tag: found"),
         (json.dumps({"tags": [f"t{n}" for n in range(21)]}), 400, "tags: found 21 of them"),
         (json.dumps({"tags": ["x" * MOST]}), 413, "at most 1,000,000 are read"),

@@ -27,7 +27,7 @@ def is_name(text: str) -> bool:
         long = len(os.fsencode(text)) > LONGEST
     except UnicodeEncodeError:
         return False
-    return not long and Path(text).name == text and not text.startswith(".") and "\0" not in text
+    return text != "" and not long and Path(text).name == text and not text.startswith(".") and "\0" not in text
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

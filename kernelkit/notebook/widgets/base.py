@@ -118,6 +118,8 @@ class Widget(anywidget.AnyWidget):
             self.heard(content["kind"], content)
         except KernelkitError as error:
             self.tell("error", text=str(error))
+        except Exception as error:  # noqa: BLE001  who asked waits for an answer, whatever was wrong with the question
+            self.tell("error", text=f"{type(error).__name__}: {error}")
 
     def _let_go(self) -> None:
         if self._linked:
@@ -145,7 +147,8 @@ class Widget(anywidget.AnyWidget):
         before = {name: getattr(chosen, name) for name in ("trial", "trade", "span")}
         try:
             self._choose(change["new"])
-        except KernelkitError as error:  # of whatever follows the selection
+        except (KernelkitError, traitlets.TraitError, TypeError, ValueError, AttributeError) as error:
+            # of whatever follows the selection, or of what is none
             for name, value in before.items():  # the trial first: a trade is one of it
                 setattr(chosen, name, value)
             self.selected = _wire(chosen)

@@ -176,8 +176,16 @@ class Explorer(Widget):
 
     def heard(self, kind: str, content: Mapping[str, Any]) -> None:
         """Select the trial of a cell."""
-        place = self.place(int(content["i"]), int(content["j"]))
+        i, j = int(content["i"]), int(content["j"])
+        if kind != "pick" or not (0 <= i < self._count("y") and 0 <= j < self._count("x")):
+            raise UsageError(message("a choice of the explorer", f"{kind} {i}, {j}", "a cell", "Click on one."))
+        place = self.place(i, j)
         self.selection.trial = {d: self.res[d].values[k].item() for d, k in place.items()}
+
+    def _count(self, axis: str) -> int:
+        """How many cells the picture has along an axis."""
+        dim = self.shown[axis]
+        return 1 if dim is None else self.res.sizes[dim]
 
     def follow(self) -> None:
         """Show the selected trial: the other dims where it lies, and its cell."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelkit.errors import UsageError, message
+from kernelkit.errors import DataError, UsageError, message
 from kernelkit.notebook.bundle import rounded, thin, times
 from kernelkit.notebook.widgets.pyramid import Cut, Pyramid, line
 from kernelkit.notebook.widgets.shares import Shares, shares_of
@@ -67,6 +67,12 @@ class Scene:
         self.time: NDArray[np.int64] = res["time"].values.astype("M8[ns]").astype("i8")
         self.bars = self.recipe.bars if bars is None and self.recipe is not None else bars
         own: Any = self.labels.get("asset", asset)
+        if bars is not None and self.recipe is not None:
+            shared = self.recipe.shared
+            traded = self.recipe.bars["asset"].values if shared else np.atleast_1d(self.trial["asset"].values)
+            if lost := sorted({*map(str, traded)} - {*map(str, bars["asset"].values)}):
+                found, wanted = f"no {', '.join(lost[:4])}", "the assets of the result"
+                raise DataError(message("bars", found, wanted, "Pass the bars that were traded."))
         self.assets: list[str] = [str(own)] if "asset" in self.labels else self._names(res)
         self.asset: str = str(own) if own is not None else self.assets[0] if self.assets else ""
         if self.assets and self.asset not in self.assets:
