@@ -418,6 +418,22 @@ FILES = [
 ]
 
 
+RISES = (np.diff(CLOSE.to_numpy(), append=np.nan) > 0.0).tolist()  # whether the bar after each one rises
+BITS = sum(1 << k for k, up in enumerate(RISES) if up)
+
+
+@kk.signal
+def digits_of_a_number(ds: xr.Dataset) -> xr.DataArray:
+    rises = [(BITS >> k) & 1 for k in range(ds.sizes["time"])]
+    return ds["close"].isel(asset=0) * 0.0 + np.array(rises, "f8")
+
+
+def test_audit__takes_a_number_of_many_digits_on_trust_as_a_list() -> None:
+    report = kk.audit(WHOLE, digits_of_a_number, cuts=2)
+    assert report.assumed == ("BITS (captured by digits_of_a_number)",)
+    assert "but for what was taken on trust" in repr(report)
+
+
 @pytest.mark.parametrize(("reading", "name"), FILES)
 def test_audit__names_what_is_read_as_it_runs(reading: Callable[..., Any], name: str) -> None:
     frame = CLOSE.shift(-1).rename("level").to_frame()
