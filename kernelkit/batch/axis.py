@@ -40,17 +40,20 @@ _STRAY = re.compile(r"[][(){}$;=]")
 _BOOLS = {"true": True, "True": True, "false": False, "False": False}
 
 
-def parse(spec: str, *, name: str = "", namespace: Mapping[str, object] | None = None) -> Value | tuple[Value, ...]:
+def parse(
+    spec: str, *, name: str = "", namespace: Mapping[str, object] | None = None, most: int = MAX_VALUES
+) -> Value | tuple[Value, ...]:
     """One value for a scalar spec, a tuple for an axis; UsageError says what is wrong and what would be right.
 
-    `name` is the parameter the message is about, `namespace` holds the variables that `@variable` may name.
+    `name` is the parameter the message is about, `namespace` holds the variables that `@variable` may name, `most` is
+    how many values a range may have.
 
     >>> parse("5:20:5"), parse("0.1"), parse("0:0.3:0.1"), parse("log(1,100,3)")
     ((5, 10, 15, 20), 0.1, (0.0, 0.1, 0.2, 0.3), (1, 10, 100))
     """
     where = f"{name}={spec}" if name else repr(spec)
     try:
-        return _parse(spec.strip(), namespace)
+        return _parse(spec.strip(), namespace, most)
     except _Wrong as wrong:
         raise UsageError(f"{where}: {wrong}") from None
 
@@ -142,21 +145,21 @@ class _Wrong(UsageError):
     """What is wrong with a spec; `parse` puts the spec in front."""
 
 
-def _parse(text: str, namespace: Mapping[str, object] | None) -> Value | tuple[Value, ...]:
+def _parse(text: str, namespace: Mapping[str, object] | None, most: int) -> Value | tuple[Value, ...]:
     if not text:
         raise _Wrong("no value; write one value, start:stop:step, v1,v2, log(lo,hi,n) or @variable")
     if text.startswith("@"):
         return _variable(text[1:], namespace)
     call = _CALL.match(text)
     if call:
-        return _function(call[1], call[2])
+        return _function(call[1], call[2], most)
     items = split_list(text)
     if len(items) > 1:
         if not items[-1]:
             items.pop()
         return _checked([_item(item) for item in items])
     if ":" in _unquoted(text):
-        return _range(text)
+        return _range(text, most)
     return scalar(text)
 
 
@@ -224,7 +227,7 @@ def _item(text: str) -> Value:
     return scalar(text)
 
 
-def _range(text: str) -> tuple[Value, ...]:
+def _range(text: str, most: int) -> tuple[Value, ...]:
     parts = [part.strip() for part in text.split(":")]
     if not all(_is_number(part) for part in parts):
         raise _Wrong(f"a range start:stop:step is made of numbers; quote the value if it is text: '{text}'")
@@ -237,14 +240,14 @@ def _range(text: str) -> tuple[Value, ...]:
     count = math.floor((stop - start) / step) + 1
     if count < 1:
         raise _Wrong(f"empty: {parts[0]} to {parts[1]} cannot be reached in steps of {parts[2]}")
-    _limit(count)
+    _limit(count, most)
     values = [start + k * step for k in range(count)]
     if all(_INT.match(part) for part in parts):
         return tuple(_int64(int(value)) for value in values)
     return _checked([_finite(float(value), text) for value in values])
 
 
-def _function(function: str, arguments: str) -> tuple[Value, ...]:
+def _function(function: str, arguments: str, most: int) -> tuple[Value, ...]:
     if function != "log":
         raise _Wrong(f"unknown function {function!r}; the only one is log(lo,hi,n)")
     parts = split_list(arguments)
@@ -255,7 +258,7 @@ def _function(function: str, arguments: str) -> tuple[Value, ...]:
         raise _Wrong("log takes numbers above 0")
     if lo == hi or count < 2:
         raise _Wrong("log takes two different ends and at least 2 values")
-    _limit(count)
+    _limit(count, most)
     # 40 digits, rounded once: log(1e-4,1e-1,4) then holds 0.001 itself and not its neighbour
     with localcontext(prec=40):
         inner = [lo * (hi / lo) ** (Decimal(k) / (count - 1)) for k in range(1, count - 1)]
@@ -292,7 +295,7 @@ def values_of(found: object, what: str) -> Value | tuple[Value, ...]:
 def _values_of(found: object) -> Value | tuple[Value, ...]:
     plain = _tolist(found)
     if isinstance(plain, list | tuple | range):
-        _limit(len(plain))
+        _limit(len(plain), MAX_VALUES)
         return _checked([_native(value) for value in plain])
     return _native(plain)
 
@@ -335,9 +338,9 @@ def _checked(values: list[Value]) -> tuple[Value, ...]:
     return tuple(values)
 
 
-def _limit(count: int) -> None:
-    if count > MAX_VALUES:
-        raise _Wrong(f"more than {MAX_VALUES:,} values, the most an axis may have")
+def _limit(count: int, most: int) -> None:
+    if count > most:
+        raise _Wrong(f"more than {most:,} values, the most it may have")
 
 
 def _int64(value: int) -> int:

@@ -179,7 +179,7 @@ def _values(parameter: Parameter, value: object) -> tuple[Any, ...]:
         if kind in ("bool", "int", "float"):
             if parameter.default is None and value in ("None", "none"):
                 return (None,)
-            found = axis.parse(value, name=name)
+            found = axis.parse(value, name=name, most=10 * MAX_RUNS)  # before so many values are made
         else:
             return (_literal(parameter, value),)
     elif kind in ("bool", "int", "float", "str") and not (value is None and parameter.default is None):

@@ -133,6 +133,8 @@ def test_nothing_given_is_one_run_with_the_defaults() -> None:
 
 
 def test_too_many_runs_are_refused_with_the_sizes() -> None:
+    with pytest.raises(UsageError, match="more than 100,000 values, the most it may have"):
+        bind(declared("n = 1"), {"n": "1:1000000:1"}, "a.ipynb")
     with pytest.raises(UsageError, match="200 n_folds x 100 band are 20,000 runs, at most 10,000"):
         bind(PARAMETERS, {"n_folds": "1:200:1", "band": "1:100:1", "fee": "0"}, "t.ipynb")
 
