@@ -18,6 +18,7 @@ VERBS = {
     "runs": ("GET", "POST"),
     "runs/a-1": ("GET", "DELETE"),
     "runs/a-1/cancel": ("POST",),
+    "runs/a-1/resume": ("POST",),
     "runs/a-1/tags": ("PUT",),
     "templates": ("GET",),
     "templates/grid": ("GET",),
