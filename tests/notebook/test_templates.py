@@ -107,10 +107,13 @@ def test_every_template_is_tried() -> None:
     assert set(CASES) == set(template.templates())
 
 
+KINDS = ("str", "int", "float", "bool", "axis", "grid", "duration")
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_every_parameter_is_typed_and_explained(name: str) -> None:
     found = template.read(name)
-    assert all(p.help and p.kind in ("str", "int", "float", "bool", "axis", "grid") for p in found.parameters)
+    assert all(p.help and p.kind in KINDS for p in found.parameters)
     assert {"data", "cash", "fee", "slippage"} < {p.name for p in found.parameters}
 
 

@@ -17,11 +17,13 @@ const KINDS: Record<string, Kind> = {
   win_rate: 'percent',
   profit_factor: 'ratio',
   exposure: 'percent',
-  folds: 'count',
   turnover: 'ratio',
   fees: 'money',
   final_equity: 'money'
 };
+
+/** Numbers of headlines that no backtest has. */
+const FURTHER: Record<string, Kind> = { folds: 'count' };
 
 const LABELS: Record<string, string> = {
   cagr: 'CAGR',
@@ -41,7 +43,8 @@ const DASH = '–';
 function kindOf(name: string): Kind {
   const words = name.split('_');
   for (let from = 0; from < words.length; from++) {
-    const kind = KINDS[words.slice(from).join('_')];
+    const ending = words.slice(from).join('_');
+    const kind = KINDS[ending] ?? FURTHER[ending];
     if (kind !== undefined) {
       return kind;
     }
