@@ -57,7 +57,8 @@ def test_lean_hours__late_prints_on_half_days_are_refused(market_data):
     table = pd.read_parquet(market_data / "equity" / "lean_us_hour_raw.parquet")
     spy = table[table["symbol"] == "SPY"].drop(columns="symbol").set_index("ts")
     how = {"label": "open", "calendar": "XNYS", "tz": "America/New_York"}
-    with pytest.raises(DataError, match=r"24 rows outside the sessions: row 6837 \(2001-11-23 14:00:00-05:00\)") as caught:
+    found = r"24 rows outside the sessions: row 6837 \(2001-11-23 14:00:00-05:00\)"
+    with pytest.raises(DataError, match=found) as caught:
         from_pandas({"SPY": spy}, **how)
     advice = str(caught.value).partition("Drop them (")[2].partition(")),")[0]
     kept = eval(advice + ")", {"frame": spy})
