@@ -200,7 +200,7 @@ def test_menu__a_run_that_does_not_tell_its_origin_is_not_resumed(session, panel
     choose(session, "Resume")
     dialog = session.page.locator(".jp-Dialog")
     dialog.get_by_text("origin of gamma-1").wait_for()
-    dialog.get_by_role("button", name="Ok").click()
+    dialog.locator("button.jp-mod-accept").click()
     expect(card(panel, "gamma").get_by_text("failed", exact=True)).to_be_visible()
     session.problems.clear()
 
