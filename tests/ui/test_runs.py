@@ -195,16 +195,6 @@ def test_menu__says_why_an_entry_is_off(session, panel):
     session.page.keyboard.press("Escape")
 
 
-def test_menu__a_run_that_does_not_tell_its_origin_is_not_resumed(session, panel):
-    menu(session, panel, "gamma")
-    choose(session, "Resume")
-    dialog = session.page.locator(".jp-Dialog")
-    dialog.get_by_text("origin of gamma-1").wait_for()
-    dialog.locator("button.jp-mod-accept").click()
-    expect(card(panel, "gamma").get_by_text("failed", exact=True)).to_be_visible()
-    session.problems.clear()
-
-
 def test_menu__by_its_key_is_about_the_selection(session, panel):
     card(panel, "alpha").locator(".kk-Run-head").click()
     session.page.keyboard.press("Shift+ArrowDown")
