@@ -14,6 +14,7 @@ from kernelkit.batch.notify import addresses
 from kernelkit.batch.plan import Job, named
 from kernelkit.batch.run import RunsFailedError, run_planned
 from kernelkit.batch.runs import Run, list_runs, read_run
+from kernelkit.batch.scheduler import checked
 from kernelkit.batch.template import read
 from kernelkit.errors import RunError, message
 
@@ -43,6 +44,8 @@ def job_of(
         wanted = "notebook, folder, values, cluster and hide_code"
         raise RunError(message(f"origin of {run.id}", f"{type(error).__name__}: {error}", wanted, fix)) from None
     addresses(heard)
+    if cluster is not None:
+        checked(cluster)
     cluster = cluster or before
     job = Job(read(notebook), values, "", run.name, folder.parent, force, hide_code, cluster, place, heard)
     job = named(job, provenance.versions())

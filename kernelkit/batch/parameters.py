@@ -200,15 +200,14 @@ def _grid_text(parameter: Parameter, value: object) -> str:
 def _durations(name: str, value: object) -> tuple[str | int, ...]:
     """Times of the calendar as their texts, numbers of bars as numbers; UsageError for anything else."""
     several = _texts(name, value) if isinstance(value, str) else value if isinstance(value, list | tuple) else (value,)
-    texts = [str(one).strip() for one in several]
-    for text in texts:
-        if not _is_count(text):
-            parts(text, name)
-    return tuple(int(text) if _is_count(text) else text for text in texts)
+    return tuple(_duration(name, str(one).strip()) for one in several)
 
 
-def _is_count(text: str) -> bool:
-    return text.isdecimal() and int(text) > 0
+def _duration(name: str, text: str) -> str | int:
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    parts(text, name)
+    return text
 
 
 def _axis_text(name: str, value: object) -> str:

@@ -14,6 +14,7 @@ from kernelkit.batch import provenance
 from kernelkit.batch.absent import check_files
 from kernelkit.batch.notify import addresses
 from kernelkit.batch.parameters import bind
+from kernelkit.batch.scheduler import checked
 from kernelkit.batch.template import Template, read, templates
 from kernelkit.errors import UsageError
 from kernelkit.files import canonical_json, is_file
@@ -73,13 +74,15 @@ def plan(  # noqa: PLR0913  its settings are keywords
 ) -> list[Job]:
     """The runs that `parameters` ask of `template`, checked and named; nothing is written.
 
-    They are made in `place`, the current folder without it; UsageError where a file that they name is not there.
-    `notify` are the names of those who are told when a run has ended; UsageError for one without an address. A run's id
-    is its name and a hash of what the template's cells say, all parameters, the files of code that these name, and the
-    versions; not where it is run.
+    They are made in `place`, the current folder without it; UsageError where a file that they name is not there, and
+    for a `cluster` that may be no scheduler's. `notify` are the names of those who are told when a run has ended;
+    UsageError for one without an address. A run's id is its name and a hash of what the template's cells say, all
+    parameters, the files of code that these name, and the versions; not where it is run.
     """
     found = read(template)
     addresses(notify)
+    if cluster is not None:
+        checked(cluster)
     name = name_of_runs(found) if name is None else name
     if not _NAME.match(name):
         raise UsageError(

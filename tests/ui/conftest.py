@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "build" / "ui"
 TIMEOUT_S = 90  # of a busy machine
 INSTALL = "apt-get install chromium"
+# Outputs of cells that ended badly, or warned.
+COMPLAINTS = "[data-mime-type='application/vnd.jupyter.stderr'], [data-mime-type='application/vnd.jupyter.error']"
 
 
 @dataclass

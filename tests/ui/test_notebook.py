@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from playwright.sync_api import expect
 
-from tests.ui.conftest import new_session, serving
+from tests.ui.conftest import COMPLAINTS, new_session, serving
 
 CELLS = (
     """
@@ -28,7 +28,6 @@ def sma_cross(ctx, fast=20, slow=100):
     "shown = kk.explore(bars, kk.strategies.find('sma_cross'), fast=(5, 50))\nshown",
     "%runs",
 )
-COMPLAINTS = "[data-mime-type='application/vnd.jupyter.stderr'], [data-mime-type='application/vnd.jupyter.error']"
 # Notebook 7.6 says these itself, with no extension installed.
 ITS_OWN = ("Cannot convert undefined or null to object", "Cannot read properties of undefined (reading 'schema')")
 

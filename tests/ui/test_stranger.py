@@ -13,11 +13,10 @@ import nbformat
 import pytest
 from playwright.sync_api import expect
 
-from tests.ui.conftest import Lab, own_folders, started
+from tests.ui.conftest import COMPLAINTS, Lab, own_folders, started
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "guide" / "first.md").read_text(encoding="utf-8")
-COMPLAINTS = "[data-mime-type='application/vnd.jupyter.stderr'], [data-mime-type='application/vnd.jupyter.error']"
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 MINE = "mine"
 PRINTED = re.compile(r"(http://127\.0\.0\.1:\d+)/lab\?token=(\w+)")  # the address that JupyterLab prints

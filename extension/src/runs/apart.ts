@@ -6,7 +6,7 @@ import type { IRun } from './api';
 /** By the id of a run what differs between it and those like it, as `name=value`, the most varied first. */
 export type Apart = ReadonlyMap<string, readonly string[]>;
 
-/** Compares every run with those of its template and strategy; 1,000 runs of twelve parameters take 4 ms. */
+/** Compares every run with those of its template and strategy; 1,000 runs of twelve parameters take 4 to 18 ms. */
 export function apartOf(runs: readonly IRun[]): Apart {
   const families = new Map<string, IRun[]>();
   for (const run of runs) {

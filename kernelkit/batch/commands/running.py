@@ -88,10 +88,7 @@ def _make(planned: Sequence[Job], jobs: int, dry_run: bool, as_json: bool) -> No
     """Run what was planned, or with `dry_run` print it."""
     from kernelkit.batch.plan import as_json as of_json
     from kernelkit.batch.run import run_planned
-    from kernelkit.batch.scheduler import checked
 
-    for address in {job.cluster for job in planned if job.cluster}:
-        checked(address)
     if dry_run and as_json:
         told = [
             {

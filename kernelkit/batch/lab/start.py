@@ -13,7 +13,6 @@ from kernelkit.batch.lab.store import Store
 from kernelkit.batch.plan import plan
 from kernelkit.batch.queue import Queue
 from kernelkit.batch.runs import read_run
-from kernelkit.batch.scheduler import checked
 from kernelkit.errors import RunError, message
 
 
@@ -26,8 +25,6 @@ def start(content: Mapping[str, Any], store: Store, queue: Queue) -> dict[str, A
     """
     said = asked(content, "template", "values", "name", "hide_code", "force", "cluster")
     found = read(said.pop("template"), store.root)
-    if said["cluster"] is not None:
-        checked(said["cluster"])
     form.check(found, said["values"], store.root, store.folder).refuse()
     outcomes = queue.add(plan(found.path, said.pop("values"), store.folder, place=store.root, **said))
     return {
