@@ -138,6 +138,16 @@ def test_panel__follows_a_run(panel, at_work):
     panel.get_by_text("61 % · cell 7 of 12 · 2 failed · 40 s left in this cell").wait_for()
 
 
+def test_panel__a_change_between_press_and_release_loses_no_click(session, panel, at_work):
+    card = panel.locator("[data-run=grid-1]")
+    card.get_by_role("button", name="Tags of momentum-grid").hover()
+    session.page.mouse.down()
+    at_work.update(progress=0.62)
+    card.get_by_text("62 % · cell").wait_for()
+    session.page.mouse.up()
+    card.get_by_label("Tags, words with spaces between them").press("Escape")
+
+
 def test_panel__filters(session, panel):
     panel.get_by_placeholder("Filter runs").fill("walk done")
     session.page.wait_for_function("document.querySelectorAll('.kk-Run').length === 1")

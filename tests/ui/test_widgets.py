@@ -29,6 +29,11 @@ display(chart(res, regime=kk.regimes.trend(bars)["regime"]))
 """
 ROWS = 4527
 SLOW_MS = 120_000
+# Scroll as little as can be, and wait until the rows are drawn for it.
+DRAWN_AGAIN = """table => new Promise(drawn => {
+    table.addEventListener('scroll', () => requestAnimationFrame(() => requestAnimationFrame(drawn)), { once: true });
+    table.scrollTop += 1;
+})"""
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +160,15 @@ def test_inspector__row_is_linked_with_both_charts_and_answers_why(session, char
     inspector.get_by_role("button", name=re.compile("^Why order")).first.click()
     expect(inspector.locator(".kkw-why").first).to_contain_text("How it ended", timeout=SLOW_MS)
     session.shoot("widgets-why")
+
+
+def test_inspector__a_row_that_is_pressed_while_the_table_is_drawn_is_selected(session, chart, inspector):
+    inspector.locator(".kkw-row").nth(3).hover()
+    session.page.mouse.down()
+    inspector.locator(".kkw-table").evaluate(DRAWN_AGAIN)
+    session.page.mouse.up()
+    expect(inspector.locator(".kkw-row[aria-selected=true]")).to_have_attribute("data-trade", "3")
+    expect(chart).not_to_have_attribute("data-from", "0.00")
 
 
 def test_chart__click_on_a_fill_selects_its_trade_in_the_table(session, chart, inspector):

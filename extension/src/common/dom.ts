@@ -29,3 +29,45 @@ export function svg<K extends keyof SVGElementTagNameMap>(
   const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
   return fill(element, attributes, children);
 }
+
+/**
+ * Make `node` say what `fresh` says. What is alike stays the same element: a click whose press and release lie on two
+ * elements is lost, and so would be the focus.
+ */
+export function renew(node: Element, fresh: Element): void {
+  for (const { name } of [...node.attributes]) {
+    if (!fresh.hasAttribute(name)) {
+      node.removeAttribute(name);
+    }
+  }
+  for (const { name, value } of fresh.attributes) {
+    if (node.getAttribute(name) !== value) {
+      node.setAttribute(name, value);
+    }
+  }
+  const wanted = [...fresh.childNodes].map((child, i) => {
+    const own = node.childNodes[i];
+    if (own instanceof Element && child instanceof Element && isAlike(own, child)) {
+      renew(own, child);
+      return own;
+    }
+    return own?.isEqualNode(child) ? own : child;
+  });
+  place(node, wanted);
+}
+
+/** Whether an element may become another: a button that does something else is another one. */
+function isAlike(one: Element, other: Element): boolean {
+  return one.tagName === other.tagName && (one.tagName !== 'BUTTON' || one.textContent === other.textContent);
+}
+
+/** Let these be the children of `parent`, in this order; those that stay are not taken out in between. */
+export function place(parent: Element, children: readonly Node[]): void {
+  const kept = new Set(children);
+  [...parent.childNodes].filter(child => !kept.has(child)).forEach(child => child.remove());
+  children.forEach((child, i) => {
+    if (parent.childNodes[i] !== child) {
+      parent.insertBefore(child, parent.childNodes[i] ?? null);
+    }
+  });
+}

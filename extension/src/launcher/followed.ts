@@ -1,6 +1,6 @@
 /** The runs that a form has started, until they are done. */
 
-import { html } from '../common/dom';
+import { html, place, renew } from '../common/dom';
 import { plural } from '../common/format';
 import { drawBar } from '../common/progress';
 import type { IRun } from '../runs/api';
@@ -111,16 +111,14 @@ export class Followed {
     this._trouble.textContent = this._problem;
     const shown = runs.filter(run => runs.length <= MOST || run.status === 'running' || run.status === 'failed');
     const names = differing(runs);
-    this._place(shown.slice(0, MOST).map(run => this._row(run, names)));
-  }
-
-  /** Puts the rows in order; an unchanged one stays the same element, so that it can be clicked and keeps the focus. */
-  private _place(fresh: readonly HTMLElement[]): void {
-    const old = [...this._rows.children];
-    const rows = fresh.map(row => old.find(one => one.isEqualNode(row)) ?? row);
-    if (rows.length !== old.length || rows.some((row, i) => row !== old[i])) {
-      this._rows.replaceChildren(...rows);
-    }
+    const old = new Map([...this._rows.children].map(row => [row.getAttribute('data-id'), row]));
+    const rows = shown.slice(0, MOST).map(run => {
+      const fresh = this._row(run, names);
+      const row = old.get(run.id) ?? fresh;
+      renew(row, fresh);
+      return row;
+    });
+    place(this._rows, rows);
   }
 
   private _row(run: IRun, names: readonly string[]): HTMLElement {

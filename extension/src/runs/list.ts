@@ -5,7 +5,7 @@ import { Drag } from '@lumino/dragdrop';
 import { Signal, type ISignal } from '@lumino/signaling';
 import { Widget } from '@lumino/widgets';
 
-import { html } from '../common/dom';
+import { html, place, renew } from '../common/dom';
 import { agoText, parseTime } from '../common/format';
 import type { IRun } from './api';
 import { drawCard, type IRemark } from './card';
@@ -62,7 +62,7 @@ export class RunsList extends Widget {
     this._focus(id, CARD);
   }
 
-  /** Draw `runs` in this order; a card that says the same stays the same element, so that focus survives. */
+  /** Draw `runs` in this order; each keeps its card. */
   draw(runs: readonly IRun[], remark: (run: IRun) => IRemark): void {
     const now = Date.now();
     const focused = this.node.contains(document.activeElement);
@@ -70,10 +70,10 @@ export class RunsList extends Widget {
     const cards = runs.map(run => this._card(run, remark(run), now));
     this._cards = new Map(cards.map(card => [card.run.id, card]));
     this._order = runs.map(run => run.id);
-    const nodes = cards.map(card => card.node);
-    if (nodes.some((node, i) => this.node.children[i] !== node) || this.node.childElementCount !== nodes.length) {
-      this.node.replaceChildren(...nodes);
-    }
+    place(
+      this.node,
+      cards.map(card => card.node)
+    );
     this._selected = new Set(this._order.filter(id => this._selected.has(id)));
     this._mark();
     if (focused && !this.node.contains(document.activeElement)) {
@@ -127,7 +127,11 @@ export class RunsList extends Widget {
       }
       return { ...old, run };
     }
-    return { run, remark, node: drawCard(run, now, remark) };
+    const fresh = drawCard(run, now, remark);
+    if (old !== undefined) {
+      renew(old.node, fresh);
+    }
+    return { run, remark, node: old?.node ?? fresh };
   }
 
   private _idAt(event: Event): string | null {

@@ -158,39 +158,47 @@ function trades(model, root, { say }) {
         ? 'none passes the filter'
         : 'none was closed';
     heads();
+    body.replaceChildren();
     paint();
   }
 
   function paint() {
     const first = Math.max(0, Math.floor(box.scrollTop / ROW) - SPARE),
       last = Math.min(rows.length, first + Math.ceil(TALL / ROW) + 2 * SPARE);
-    const chosen = selected(model).trade;
-    body.replaceChildren(
-      ...rows.slice(first, last).map((k, at) => {
-        const cells = table.columns.map(column => {
-          const gain =
-            column.name === 'pnl' || column.name === 'return' ? (column.numbers[k] > 0 ? 'kkw-up' : 'kkw-down') : '';
-          return make(
-            'div',
-            { role: 'gridcell', class: `${column.kind === 'text' ? 'kkw-text' : ''} ${gain}` },
-            column.text(k)
-          );
-        });
-        const node = make(
-          'div',
-          {
-            class: 'kkw-row',
-            role: 'row',
-            'aria-selected': k === chosen,
-            'aria-rowindex': first + at + 1,
-            'data-trade': k,
-            style: `top:${(first + at) * ROW}px;grid-template-columns:${template()}`
-          },
-          make('div', { role: 'rowheader' }, String(k)),
-          ...cells
-        );
-        return node;
-      })
+    const shown = rows.slice(first, last),
+      wanted = new Set(shown),
+      chosen = selected(model).trade;
+    for (const row of [...body.children]) if (!wanted.has(Number(row.dataset.trade))) row.remove();
+    // A row that stays is the same element: a click whose press and release lie on two elements is lost.
+    let next = body.firstChild;
+    shown.forEach((k, at) => {
+      if (Number(next?.dataset.trade) === k) next = next.nextSibling;
+      else body.insertBefore(rowOf(k, first + at), next);
+    });
+    for (const row of body.children) row.setAttribute('aria-selected', Number(row.dataset.trade) === chosen);
+  }
+
+  function rowOf(k, at) {
+    const cells = table.columns.map(column => {
+      const gain =
+        column.name === 'pnl' || column.name === 'return' ? (column.numbers[k] > 0 ? 'kkw-up' : 'kkw-down') : '';
+      return make(
+        'div',
+        { role: 'gridcell', class: `${column.kind === 'text' ? 'kkw-text' : ''} ${gain}` },
+        column.text(k)
+      );
+    });
+    return make(
+      'div',
+      {
+        class: 'kkw-row',
+        role: 'row',
+        'aria-rowindex': at + 1,
+        'data-trade': k,
+        style: `top:${at * ROW}px;grid-template-columns:${template()}`
+      },
+      make('div', { role: 'rowheader' }, String(k)),
+      ...cells
     );
   }
 
