@@ -14,7 +14,7 @@ def address():
         n_workers=2,
         threads_per_worker=1,
         processes=False,
-        dashboard_address=None,
+        dashboard_address=":0",
         memory_limit="8GB",
         protocol="tcp",
     )

@@ -641,7 +641,7 @@ def test_an_interrupted_halving_keeps_what_was_pruned(monkeypatch: pytest.Monkey
 
 def test_a_cluster_changes_nothing() -> None:
     distributed = pytest.importorskip("distributed")
-    local: Any = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    local: Any = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0"}
     with distributed.LocalCluster(**local) as cluster, distributed.Client(cluster) as client:
         asked: dict[str, Any] = {"method": "de", "n": 24, "batch": 8, "seed": 1}
         same(kk.search(WORLD, cross, SPACE, client=client, **asked), kk.search(WORLD, cross, SPACE, **asked))

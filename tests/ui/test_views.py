@@ -443,7 +443,7 @@ def scheduler():
         threads_per_worker=2,
         processes=False,
         protocol="tcp",
-        dashboard_address=None,
+        dashboard_address=":0",
         memory_limit="8GB",
     ) as cluster:
         yield cluster.scheduler_address
