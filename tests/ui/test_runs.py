@@ -294,6 +294,7 @@ def test_delete__asks_first(session, panel, lab):
     dialog.get_by_role("button", name="Delete").click()
     card(panel, "gamma").wait_for(state="detached")
     card(panel, "beta").wait_for(state="detached")
+    expect(card(panel, "mu")).to_be_focused()  # the next that is left
     assert sorted(path.name for path in (lab.root / "runs").iterdir()) == ["alpha-1", "mu-1", "nu-1"]
 
 

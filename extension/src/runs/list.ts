@@ -69,6 +69,7 @@ export class RunsList extends Widget {
     const column = this._columnOf(document.activeElement);
     const cards = runs.map(run => this._card(run, remark(run), now));
     this._cards = new Map(cards.map(card => [card.run.id, card]));
+    this._active = this._nearest(this._active);
     this._order = runs.map(run => run.id);
     place(
       this.node,
@@ -132,6 +133,13 @@ export class RunsList extends Widget {
       renew(old.node, fresh);
     }
     return { run, remark, node: old?.node ?? fresh };
+  }
+
+  /** This run where it has a card, or of those around it the first that has. */
+  private _nearest(id: string): string {
+    const at = this._order.indexOf(id);
+    const around = [...this._order.slice(Math.max(0, at)), ...this._order.slice(0, Math.max(0, at)).reverse()];
+    return around.find(one => this._cards.has(one)) ?? id;
   }
 
   private _idAt(event: Event): string | null {
