@@ -83,12 +83,16 @@ class Session:
         self.page.evaluate("document.querySelectorAll('.jp-Dialog button.jp-mod-accept').forEach(one => one.click())")
 
     def await_kernel(self) -> None:
-        """Wait until the kernel of the open notebook answers: cells that run earlier are dropped silently."""
+        """Wait until the kernel of the open notebook has dealt with what it was sent.
+
+        Before it answers for the first time, cells that are run are dropped silently.
+        """
         self.page.evaluate(
             """async () => {
                 const context = window.jupyterapp.shell.currentWidget.sessionContext;
                 await context.ready;
                 await context.session.kernel.info;
+                await context.session.kernel.requestKernelInfo();
             }"""
         )
 

@@ -51,8 +51,9 @@ def notebook(lab, session):
 
 
 @pytest.fixture
-def chart(notebook):
+def chart(session, notebook):
     """The chart, scrolled to, with all its bars in view and nothing selected."""
+    session.await_kernel()  # which may still tell what was selected last
     canvas = notebook.locator(".kkw-chart canvas")
     canvas.scroll_into_view_if_needed()
     canvas.focus()
