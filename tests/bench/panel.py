@@ -47,12 +47,11 @@ def bars() -> xr.Dataset:
 
 @njit(nogil=True, error_model="numpy")
 def raw_momentum(c, cash, fee, lookback, step, top):
-    """W3 by hand: decided at a close, traded at the next one, sales first. Final equity and orders."""
+    """W3 by hand: decided at a close, traded at the next one, sales first. Final equity."""
     days, assets = c.shape
     held = np.zeros(assets)
     weight = np.zeros(assets)
     due = False
-    orders = 0
     equity = cash
     for t in range(days):
         if due:
@@ -64,13 +63,11 @@ def raw_momentum(c, cash, fee, lookback, step, top):
                 if gap < 0.0:
                     held[a] += gap / c[t, a]
                     cash -= gap - gap * fee
-                    orders += 1
             for a in range(assets):
                 gap = min(weight[a] * equity - held[a] * c[t, a], cash / (1.0 + fee))
                 if gap > 1e-9:
                     held[a] += gap / c[t, a]
                     cash -= gap + gap * fee
-                    orders += 1
             due = False
         if t >= lookback and t % step == 0 and t + 1 < days:
             ranked = np.argsort(c[t] / c[t - lookback])
@@ -81,7 +78,7 @@ def raw_momentum(c, cash, fee, lookback, step, top):
         equity = cash
         for a in range(assets):
             equity += held[a] * c[t, a]
-    return equity, orders
+    return equity
 
 
 @kk.portfolio(state={"score": kk.each(), "rank": kk.each(), "weight": kk.each()})

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import llvmlite.binding as llvm
+
 from tests.bench.targets import TARGETS
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
@@ -25,11 +27,12 @@ class Found:
 
 
 def processor() -> str:
-    """The processor's name."""
+    """The processor's name, and LLVM's for its kind: that of a virtual machine may be of several."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    name = names[0] if names else platform.processor() or platform.machine()
+    return f"{name} ({llvm.get_host_cpu_name()})"
 
 
 def machine() -> str:
