@@ -47,11 +47,12 @@ def bars() -> xr.Dataset:
 
 @njit(nogil=True, error_model="numpy")
 def raw_momentum(c, cash, fee, lookback, step, top):
-    """W3 by hand: decided at a close, traded at the next one, sales first. Final equity."""
+    """W3 by hand: decided at a close, traded at the next one, sales first. Final equity and orders."""
     days, assets = c.shape
     held = np.zeros(assets)
     weight = np.zeros(assets)
     due = False
+    orders = 0
     equity = cash
     for t in range(days):
         if due:
@@ -60,14 +61,16 @@ def raw_momentum(c, cash, fee, lookback, step, top):
                 equity += held[a] * c[t, a]
             for a in range(assets):
                 gap = weight[a] * equity - held[a] * c[t, a]
-                if gap < 0.0:
+                if gap < -1e-6:  # the rest is rounding, and a matter of the processor
                     held[a] += gap / c[t, a]
                     cash -= gap - gap * fee
+                    orders += 1
             for a in range(assets):
                 gap = min(weight[a] * equity - held[a] * c[t, a], cash / (1.0 + fee))
                 if gap > 1e-9:
                     held[a] += gap / c[t, a]
                     cash -= gap + gap * fee
+                    orders += 1
             due = False
         if t >= lookback and t % step == 0 and t + 1 < days:
             ranked = np.argsort(c[t] / c[t - lookback])
@@ -78,7 +81,7 @@ def raw_momentum(c, cash, fee, lookback, step, top):
         equity = cash
         for a in range(assets):
             equity += held[a] * c[t, a]
-    return equity
+    return equity, orders
 
 
 @kk.portfolio(state={"score": kk.each(), "rank": kk.each(), "weight": kk.each()})

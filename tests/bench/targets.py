@@ -1,7 +1,7 @@
 """What kernelkit promises of its speed: each figure once, as the ratio to something that is measured in the same run.
 
 The figures were set on a 2-core AMD EPYC (Zen 5, idle). The rates of the yardsticks there turn them into ratios,
-which hold on other machines too.
+by which other machines are judged.
 """
 
 from __future__ import annotations

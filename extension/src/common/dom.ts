@@ -31,10 +31,13 @@ export function svg<K extends keyof SVGElementTagNameMap>(
 }
 
 /**
- * Make `node` say what `fresh` says. What is alike stays the same element: a click whose press and release lie on two
- * elements is lost, and so would be the focus.
+ * `node` when it says what `fresh` says, or `fresh` where there is none. What is alike stays the same element: a click
+ * whose press and release lie on two elements is lost, and so would be the focus.
  */
-export function renew(node: Element, fresh: Element): void {
+export function renew<T extends Element>(node: T | undefined, fresh: T): T {
+  if (node === undefined) {
+    return fresh;
+  }
   for (const { name } of [...node.attributes]) {
     if (!fresh.hasAttribute(name)) {
       node.removeAttribute(name);
@@ -48,12 +51,12 @@ export function renew(node: Element, fresh: Element): void {
   const wanted = [...fresh.childNodes].map((child, i) => {
     const own = node.childNodes[i];
     if (own instanceof Element && child instanceof Element && isAlike(own, child)) {
-      renew(own, child);
-      return own;
+      return renew(own, child);
     }
     return own?.isEqualNode(child) ? own : child;
   });
   place(node, wanted);
+  return node;
 }
 
 /** Whether an element may become another: a button that does something else is another one. */

@@ -112,13 +112,10 @@ export class Followed {
     const shown = runs.filter(run => runs.length <= MOST || run.status === 'running' || run.status === 'failed');
     const names = differing(runs);
     const old = new Map([...this._rows.children].map(row => [row.getAttribute('data-id'), row]));
-    const rows = shown.slice(0, MOST).map(run => {
-      const fresh = this._row(run, names);
-      const row = old.get(run.id) ?? fresh;
-      renew(row, fresh);
-      return row;
-    });
-    place(this._rows, rows);
+    place(
+      this._rows,
+      shown.slice(0, MOST).map(run => renew(old.get(run.id), this._row(run, names)))
+    );
   }
 
   private _row(run: IRun, names: readonly string[]): HTMLElement {

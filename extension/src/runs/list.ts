@@ -128,17 +128,13 @@ export class RunsList extends Widget {
       }
       return { ...old, run };
     }
-    const fresh = drawCard(run, now, remark);
-    if (old !== undefined) {
-      renew(old.node, fresh);
-    }
-    return { run, remark, node: old?.node ?? fresh };
+    return { run, remark, node: renew(old?.node, drawCard(run, now, remark)) };
   }
 
   /** This run where it has a card, or of those around it the first that has. */
   private _nearest(id: string): string {
-    const at = this._order.indexOf(id);
-    const around = [...this._order.slice(Math.max(0, at)), ...this._order.slice(0, Math.max(0, at)).reverse()];
+    const at = Math.max(0, this._order.indexOf(id));
+    const around = [...this._order.slice(at), ...this._order.slice(0, at).reverse()];
     return around.find(one => this._cards.has(one)) ?? id;
   }
 
