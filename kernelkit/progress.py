@@ -177,6 +177,32 @@ def listen(callback: Listener) -> Iterator[None]:
         _listeners.reset(token)
 
 
+_compilations: list[object] = []  # those under way, in any thread
+
+
+@contextlib.contextmanager
+def compilation() -> Iterator[None]:
+    """Machine code is made inside the `with` block, which may take long: `is_compiling` tells every thread.
+
+    >>> with compilation():
+    ...     is_compiling()
+    True
+    >>> is_compiling()
+    False
+    """
+    this = object()
+    _compilations.append(this)
+    try:
+        yield
+    finally:
+        _compilations.remove(this)
+
+
+def is_compiling() -> bool:
+    """Whether machine code is made at this moment, and not only loaded."""
+    return bool(_compilations)
+
+
 class Meter:
     """Counts steps and candles, estimates the rest and emits at most one event per `INTERVAL_S`, the last one always.
 

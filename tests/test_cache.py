@@ -17,6 +17,7 @@ import kernelkit as kk
 from kernelkit.errors import RunError
 from kernelkit.kernels import cache
 from kernelkit.kernels import compile as native
+from kernelkit.progress import is_compiling
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = """
@@ -129,3 +130,17 @@ def test_equal_text_with_another_kernel_keeps_its_code() -> None:
     (a, sma), (b, ema) = (native.strategy(text, (kind,)) for kind in ("sma_price", "ema"))
     assert a["coast"] == b["coast"]
     assert sma != ema
+
+
+def test_compiling_is_told_and_loading_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERNELKIT_CACHE", str(tmp_path))
+    told: list[bool] = []
+
+    def decorate(function: Any) -> Any:
+        told.append(is_compiling())
+        return native.cfunc("float64(int64)")(function)
+
+    for _ in range(2):
+        native.Linker("def entry(at):\n    return 1.5 * at\n", "told").load("entry", decorate)
+    assert told == [True, False]
+    assert not is_compiling()

@@ -28,6 +28,7 @@ from kernelkit.kernels.cache import LOCK, build_id, cache_dir, forget, module
 from kernelkit.kernels.context import BAR_ROLLING, ROLLING
 from kernelkit.kernels.machine import I8
 from kernelkit.kernels.tools import HOOK, TOOLS
+from kernelkit.progress import compilation
 
 NATIVE = ("machine", "layout")  # what compiled code imports as it is
 # What strategies call of the engine's; compiled into them.
@@ -247,8 +248,9 @@ class Linker:
                     pass
                 except DAMAGE:
                     forget(self.home["__file__"])
-                self.link(name)
-                return decorate(function)
+                with compilation():
+                    self.link(name)
+                    return decorate(function)
         except OSError as error:
             where, fix = f"compiled code in {cache_dir()}", "Make room, or set KERNELKIT_CACHE to another folder."
             raise RunError(message(where, str(error), "a place to write", fix)) from error

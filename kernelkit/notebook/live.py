@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
-from kernelkit.progress import MIME, Progress, listen
+from kernelkit.progress import MIME, Progress, is_compiling, listen
 from kernelkit.report.words import compact, size
 
 # What is over sooner needs no bar: it would only flicker.
@@ -21,7 +21,7 @@ COMPILING_S = 2.0
 class Live:
     """Shows events of progress once the trials have taken `QUIET_S`, whichever thread emits them.
 
-    Compilation is no trial: `compiling` shows it where it takes that long by itself.
+    Compilation is no trial: `compiling` tells of it, and gives way to the first one.
     """
 
     def __init__(self, show: Callable[[dict[str, Any]], Any], clock: Callable[[], float] = time.monotonic) -> None:
@@ -42,10 +42,18 @@ class Live:
                 self._handle = self._show(bundle(event))
 
     def compiling(self) -> None:
-        """Say what takes so long before the first trial is done."""
+        """Say that it is this which takes so long, where it is and no trial has come yet."""
+        with self._lock:
+            if self._began is None and self._handle is None and is_compiling():
+                self._handle = self._show(bundle(Progress("compiling, the engine once on this machine", 0, 1)))
+
+    def close(self) -> None:
+        """Take that back where no trial has come: all were kept, or none could run."""
         with self._lock:
             if self._began is None:
-                self._handle = self._show(bundle(Progress("compiling, the engine once on this machine", 0, 1)))
+                self._began = self._clock()
+                if self._handle is not None:
+                    self._handle.update({"text/plain": ""}, raw=True)
 
 
 def bundle(event: Progress) -> dict[str, Any]:
@@ -134,13 +142,18 @@ def progress_in_cell(shown: bool = True) -> Iterator[None]:
         return
     line = Line(sys.stderr) if in_terminal() else None
     live = Live(line or (lambda data: display(data, raw=True, display_id=True)))  # type: ignore[no-untyped-call]
-    slow = threading.Timer(COMPILING_S, live.compiling)
-    slow.daemon = True
-    slow.start()
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(COMPILING_S):
+            live.compiling()
+
+    threading.Thread(target=look, daemon=True).start()
     try:
         with listen(live):
             yield
     finally:
-        slow.cancel()
+        over.set()
+        live.close()
         if line is not None:
             line.close()

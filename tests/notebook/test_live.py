@@ -7,7 +7,7 @@ import io
 import pytest
 
 from kernelkit.notebook.live import QUIET_S, Line, Live, text
-from kernelkit.progress import MIME, Progress
+from kernelkit.progress import MIME, Progress, compilation
 
 
 class Screen:
@@ -62,17 +62,38 @@ def test_live__short_work_shows_nothing(screen, clock):
 
 def test_live__compilation_is_named_and_then_gives_way(screen, clock):
     live = Live(screen, clock)
-    live.compiling()
+    with compilation():
+        live.compiling()
+        live.compiling()
     live(Progress("grid", 1, 3))
-    assert "compiling" in screen.shown[0]["text/plain"]
+    live.close()
+    (shown,) = screen.shown
+    assert "compiling" in shown["text/plain"]
     assert [data[MIME]["label"] for data in screen.updates] == ["grid"]
+
+
+def test_live__what_is_slow_and_not_compiled_is_not_called_compilation(screen, clock):
+    live = Live(screen, clock)
+    live.compiling()
+    assert screen.shown == []
 
 
 def test_live__nothing_is_compiling_once_trials_are_done(screen, clock):
     live = Live(screen, clock)
     live(Progress("grid", 1, 3))
-    live.compiling()
+    with compilation():
+        live.compiling()
     assert screen.shown == []
+
+
+def test_live__of_compilation_without_trials_nothing_stays(screen, clock):
+    live = Live(screen, clock)
+    with compilation():
+        live.compiling()
+        live.close()
+        live.compiling()
+    assert len(screen.shown) == 1
+    assert screen.updates == [{"text/plain": ""}]
 
 
 @pytest.mark.parametrize(
