@@ -214,6 +214,7 @@ def lab(server) -> Lab:
             shutil.rmtree(path)
         else:
             path.unlink()
+    (server.root / ".kernelkit").mkdir()  # else the ledger of a folder above, where there is one, would be theirs
     return server
 
 

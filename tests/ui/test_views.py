@@ -63,7 +63,6 @@ def _patience(session):
 @pytest.fixture(scope="module")
 def made(lab) -> Iterator[list[str]]:
     """Three runs with a result and one without, an edited strategy and a sealed market in the ledger of the lab."""
-    (lab.root / ".kernelkit").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(lab.root)
         template = write_notebook(lab.root / "trend.ipynb")
