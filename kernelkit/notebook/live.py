@@ -51,7 +51,7 @@ class Live:
         """Take that back where no trial has come: all were kept, or none could run."""
         with self._lock:
             if self._began is None:
-                self._began = self._clock()
+                self._began = self._clock()  # who still looks finds nothing to say
                 if self._handle is not None:
                     self._handle.update({"text/plain": ""}, raw=True)
 
